@@ -1,0 +1,119 @@
+#include "core/base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/error.h"
+
+namespace core {
+
+std::string with_errno(const std::string& doing, int errno_value) {
+    return doing + ": " + std::generic_category().message(errno_value);
+}
+
+namespace {
+[[noreturn]] void fail(const std::string& doing) {
+    throw Error(Fault::system, with_errno(doing, errno));
+}
+}  // namespace
+
+Fd::~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+Fd open_regular(const std::filesystem::path& path) {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+    if (!fd.is_open()) {
+        if (errno == ELOOP) throw Error(Fault::data, path.string() + ": is a symbolic link");
+        fail("cannot open " + path.string());
+    }
+    struct stat status {};
+    if (::fstat(fd.get(), &status)) fail("cannot examine " + path.string());
+    if (!S_ISREG(status.st_mode)) throw Error(Fault::data, path.string() + ": is not a regular file");
+    return fd;
+}
+
+Bytes read_file(const std::filesystem::path& path, std::uint64_t limit_bytes) {
+    const Fd fd = open_regular(path);
+    struct stat status {};
+    if (::fstat(fd.get(), &status)) fail("cannot examine " + path.string());
+    if (static_cast<std::uint64_t>(status.st_size) > limit_bytes)
+        throw Error(Fault::data, path.string() + ": larger than expected");
+    Bytes bytes(static_cast<std::size_t>(status.st_size));
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const ssize_t got = ::read(fd.get(), bytes.data() + done, bytes.size() - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) fail("cannot read " + path.string());
+        if (got == 0) break;  // cut while we read: what is there is returned, and its checks will say so
+        done += static_cast<std::size_t>(got);
+    }
+    bytes.resize(done);
+    return bytes;
+}
+
+std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes) {
+    const Bytes bytes = read_file(path, limit_bytes);
+    return std::string(text(bytes));
+}
+
+void write_all(int fd, ByteView bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) fail("cannot write");
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode)
+    : path_(std::move(path)),
+      temporary_(path_.parent_path() / (".tmp-" + path_.filename().string() + "-" + random_id(6))) {
+    fd_ = Fd(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!fd_.is_open()) fail("cannot create a file in " + path_.parent_path().string());
+    if (::fchmod(fd_.get(), mode)) fail("cannot set the mode of " + path_.string());  // whatever the umask
+}
+
+AtomicFile::~AtomicFile() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::commit() {
+    if (::fsync(fd_.get())) fail("cannot flush " + path_.string());
+    if (::rename(temporary_.c_str(), path_.c_str())) fail("cannot name " + path_.string());
+    temporary_.clear();
+    sync_directory(path_.parent_path());
+}
+
+void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode) {
+    AtomicFile file(path, mode);
+    file.write(bytes);
+    file.commit();
+}
+
+void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+    write_atomically(path, view(text), mode);
+}
+
+void sync_directory(const std::filesystem::path& path) {
+    const std::filesystem::path folder = path.empty() ? "." : path;
+    const Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.is_open() || ::fsync(fd.get())) fail("cannot flush the folder " + folder.string());
+}
+
+void make_directories(const std::filesystem::path& path, mode_t mode) {
+    if (path.empty() || ::access(path.c_str(), F_OK) == 0) return;
+    make_directories(path.parent_path(), mode);
+    if (::mkdir(path.c_str(), mode) == 0) {
+        if (::chmod(path.c_str(), mode))
+            fail("cannot set the mode of " + path.string());  // whatever the umask
+    } else if (errno != EEXIST) {
+        fail("cannot create the folder " + path.string());
+    }
+}
+
+}  // namespace core

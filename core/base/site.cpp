@@ -1,0 +1,36 @@
+#include "core/base/site.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "core/base/config.h"
+
+namespace core {
+
+Site Site::load(const std::filesystem::path& path) {
+    std::filesystem::path file = path;
+    if (const char* chosen = geteuid() == 0 ? nullptr : secure_getenv("ALOFT_SITE"); file.empty() && chosen)
+        file = chosen;
+    if (file.empty()) file = "/etc/aloft/site.toml";
+    const Config config = Config::load(file);
+    Site site;
+    site.name = config.text("name");
+    const Config shared = config.table("shared");
+    site.datasets = shared.text("datasets");
+    site.workspaces = shared.text("workspaces");
+    site.published = shared.text("published");
+    site.spool = shared.text("spool");
+    site.released = shared.text("released");
+    const Config host = config.table("host");
+    site.config = host.text_or("config", file.parent_path().string());
+    site.state = host.text_or("state", "/var/lib/aloft");
+    site.socket = host.text_or("socket", "/run/aloft/aloftd.sock");
+    site.run = host.text_or("run", "/run/aloft");
+    const Config revocation = config.table("revocation");
+    site.revocation_stale_seconds = revocation.integer_or("stale_seconds", 300);
+    config.finish();
+    return site;
+}
+
+}  // namespace core

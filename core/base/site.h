@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace core {
+
+// The site's configuration, /etc/aloft/site.toml (configs/clusters/site.toml is the commented example): where
+// things live. Owned by root, the same on every host of the enclaves. Daemons, plugins and tools all read it.
+struct Site {
+    std::string name;
+    // Shared between hosts:
+    std::filesystem::path datasets;    // DATASET/VERSION/manifest.json, manifest.sig.json, shards/
+    std::filesystem::path workspaces;  // root-owned 0700; ENCLAVE/ACCOUNT, a bind mount inside jobs
+    std::filesystem::path published;   // aloftd's signed files: grants/UID.json, revocations.json
+    std::filesystem::path spool;       // NODE/*.json: signed records that aloftd collects
+    std::filesystem::path released;    // the one way out: packages of approved releases
+    // This host:
+    std::filesystem::path config;  // /etc/aloft: enclaves/NAME.toml, keys/
+    std::filesystem::path state;   // aloftd's own: ledger, database, quarantined copies of requests (0700)
+    std::filesystem::path socket;  // aloftd's Unix socket
+    std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs): /run/aloft
+    std::int64_t revocation_stale_seconds = 300;  // an older revocation list means: refuse
+
+    // `path` empty: $ALOFT_SITE for unprivileged tools, else /etc/aloft/site.toml. A set-user-ID or root
+    // process ignores the environment. Throws Error(usage).
+    static Site load(const std::filesystem::path& path = {});
+};
+
+}  // namespace core

@@ -1,0 +1,79 @@
+#pragma once
+#include <mpi.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+
+namespace core {
+
+// Throws Error(system) "MPI: cannot <doing>: ..." unless `code` is MPI_SUCCESS.
+void check_mpi(int code, const char* doing);
+
+// Starts MPI with MPI_THREAD_MULTIPLE and finalises it. One per program, in main, before any Comm.
+class MpiSession {
+public:
+    MpiSession(int* argc, char*** argv);
+    MpiSession(const MpiSession&) = delete;
+    MpiSession& operator=(const MpiSession&) = delete;
+    ~MpiSession();
+};
+
+// A duplicate of `parent` that returns error codes instead of aborting. Collective to make and to destroy.
+class Comm {
+public:
+    explicit Comm(MPI_Comm parent);
+    Comm(Comm&& other) noexcept
+        : comm_(std::exchange(other.comm_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_) {}
+    Comm(const Comm&) = delete;
+    Comm& operator=(const Comm&) = delete;
+    ~Comm();
+    MPI_Comm get() const noexcept { return comm_; }
+    int rank() const noexcept { return rank_; }
+    int size() const noexcept { return size_; }
+    bool is_root() const noexcept { return rank_ == 0; }
+
+    // All collective: every rank calls them in the same order.
+    void barrier() const;
+    void broadcast(Bytes& bytes, int root = 0) const;  // resizes on the other ranks; any length
+    std::int64_t sum(std::int64_t mine) const;
+    std::int64_t max(std::int64_t mine) const;
+    // Every rank's bytes on `root`, in rank order; empty elsewhere. Any length.
+    std::vector<Bytes> gather(ByteView mine, int root = 0) const;
+
+private:
+    MPI_Comm comm_;
+    int rank_ = 0, size_ = 1;
+};
+
+// What `agree` throws: every rank throws it, so that a program may end in order instead of aborting.
+class AgreedError : public Error {
+public:
+    using Error::Error;
+};
+
+// Collective. If any rank passes a fault, every rank throws the same AgreedError, the lowest failing rank's,
+// so that no rank is left waiting in a later collective.
+void agree(const Comm& comm, const std::optional<Error>& mine);
+
+// Collective. Runs `work` and agrees on the outcome; foreign exceptions count as Fault::bug.
+template <class Work>
+void together(const Comm& comm, Work&& work) {
+    std::optional<Error> mine;
+    try {
+        std::forward<Work>(work)();
+    } catch (const Error& e) {
+        mine = e;
+    } catch (const std::exception& e) {
+        mine = Error(Fault::bug, e.what());
+    }
+    agree(comm, mine);
+}
+
+}  // namespace core

@@ -1,0 +1,13 @@
+#pragma once
+#include <functional>
+
+#include "core/base/tool.h"
+#include "core/mpi/comm.h"
+
+namespace core {
+
+// run_tool for MPI programs: flags are parsed before MPI starts, so that --help works on a login node. A rank
+// that fails alone aborts the others; after an agreed failure every rank returns the same code.
+int run_mpi_tool(CLI::App& app, int argc, char** argv, const std::function<void(const Comm& world)>& work);
+
+}  // namespace core

@@ -1,0 +1,62 @@
+#include "core/base/files.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/base/error.h"
+#include "support/scratch.h"
+
+using namespace core;
+
+TEST_CASE("a file appears complete or not at all, wherever its writer is killed") {
+    const test::Scratch folder;
+    const std::string before(100000, 'a'), after(100000, 'b');
+    write_atomically(folder / "f", before);
+    for (int delay = 0; delay < 3000; delay += 150) {
+        const pid_t child = fork();
+        if (child == 0) {
+            for (;;) write_atomically(folder / "f", after);
+        }
+        ::usleep(static_cast<useconds_t>(delay));
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        const std::string found = read_text(folder / "f");
+        CHECK((found == before || found == after));
+    }
+}
+
+TEST_CASE("without commit nothing is left behind") {
+    const test::Scratch folder;
+    {
+        AtomicFile file(folder / "f");
+        file.write(view("half"));
+    }
+    CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("links, FIFOs and folders are not files") {
+    const test::Scratch folder;
+    write_atomically(folder / "f", "x");
+    std::filesystem::create_symlink(folder / "f", folder / "link");
+    ::mkfifo((folder / "fifo").c_str(), 0600);
+    for (const char* name : {"link", "fifo", "."}) CHECK_THROWS_AS(open_regular(folder / name), Error);
+    CHECK_THROWS_AS(read_file(folder / "f", 0), Error);
+}
+
+TEST_CASE("a file has the mode that was asked for, whatever the umask") {
+    const test::Scratch folder;
+    const mode_t old = ::umask(0077);
+    write_atomically(folder / "f", "x", 0644);
+    make_directories(folder / "a/b", 0750);
+    ::umask(old);
+    struct stat status {};
+    REQUIRE(::stat((folder / "f").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0644);
+    REQUIRE(::stat((folder / "a/b").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0750);
+}

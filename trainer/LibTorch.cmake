@@ -1,0 +1,53 @@
+# LibTorch straight from the PyPI wheel, or any unpacked LibTorch (-DTORCH_ROOT=DIR). Needs no nvcc and no CUDA
+# toolkit. find_package(Torch) is not used: it fails to link where the toolkit's NCCL is older than the wheel's.
+#   torch::cpu    libtorch_cpu, libc10: autograd, nn, c10d::Reducer
+#   torch::cuda   and libtorch_cuda with the cudart and NCCL it was built with; absent where the wheel has none
+#   TORCH_INSTALL_RPATH   for programs under ${prefix}/bin, with the wheel under ${prefix}/site-packages
+set(ALOFT_TORCH_VERSION 2.15.0)
+if(DEFINED ENV{XDG_CACHE_HOME})
+  set(aloft_cache "$ENV{XDG_CACHE_HOME}/aloft")
+else()
+  set(aloft_cache "$ENV{HOME}/.cache/aloft")
+endif()
+set(aloft_torch_wheel "${aloft_cache}/torch-${ALOFT_TORCH_VERSION}/lib/python3.11/site-packages/torch")
+if(NOT TORCH_ROOT AND EXISTS "${aloft_torch_wheel}")
+  set(TORCH_ROOT "${aloft_torch_wheel}" CACHE PATH "The folder that holds LibTorch's include/ and lib/" FORCE)
+endif()
+if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so" OR
+   NOT EXISTS "${TORCH_ROOT}/include/torch/csrc/api/include/torch/torch.h")
+  message(FATAL_ERROR "trainer/ needs LibTorch and found none in TORCH_ROOT='${TORCH_ROOT}' nor in "
+    "${aloft_torch_wheel}. Run configs/install-deps, or pass -DTORCH_ROOT=DIR (the folder with include/ and "
+    "lib/), or leave the trainer out with -DALOFT_TRAINER=OFF.")
+endif()
+
+file(GLOB torch_nvidia_libs "${TORCH_ROOT}/../nvidia/*/lib")
+file(GLOB torch_nvidia_includes "${TORCH_ROOT}/../nvidia/*/include")
+set(TORCH_INSTALL_RPATH "$ORIGIN/../site-packages/torch/lib")
+foreach(folder IN LISTS torch_nvidia_libs)
+  file(RELATIVE_PATH below_packages "${TORCH_ROOT}/.." "${folder}")
+  list(APPEND TORCH_INSTALL_RPATH "$ORIGIN/../site-packages/${below_packages}")
+endforeach()
+
+add_library(torch_cpu INTERFACE)
+add_library(torch::cpu ALIAS torch_cpu)
+target_compile_features(torch_cpu INTERFACE cxx_std_20)
+target_compile_definitions(torch_cpu INTERFACE USE_DISTRIBUTED)  # as the wheel was built: it changes headers
+target_include_directories(torch_cpu SYSTEM INTERFACE
+  "${TORCH_ROOT}/include" "${TORCH_ROOT}/include/torch/csrc/api/include")
+target_link_libraries(torch_cpu INTERFACE "${TORCH_ROOT}/lib/libtorch_cpu.so" "${TORCH_ROOT}/lib/libc10.so")
+list(JOIN torch_nvidia_libs ":" torch_rpath)
+# The wheel's CPU library needs cudart too; the linker looks for it here, and so do programs in the build tree.
+target_link_options(torch_cpu INTERFACE "LINKER:-rpath-link,${torch_rpath}")
+
+if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
+  find_library(TORCH_NCCL NAMES libnccl.so.2 HINTS ${torch_nvidia_libs} NO_DEFAULT_PATH REQUIRED)
+  find_library(TORCH_CUDART NAMES libcudart.so.13 libcudart.so.12 HINTS ${torch_nvidia_libs} NO_DEFAULT_PATH REQUIRED)
+  add_library(torch_cuda INTERFACE)
+  add_library(torch::cuda ALIAS torch_cuda)
+  target_compile_definitions(torch_cuda INTERFACE USE_C10D_NCCL)
+  target_include_directories(torch_cuda SYSTEM INTERFACE ${torch_nvidia_includes})
+  # libtorch_cuda registers its kernels when it is loaded; no symbol of it need be used.
+  target_link_libraries(torch_cuda INTERFACE torch_cpu
+    "-Wl,--no-as-needed" "${TORCH_ROOT}/lib/libtorch_cuda.so" "-Wl,--as-needed"
+    "${TORCH_ROOT}/lib/libc10_cuda.so" "${TORCH_CUDART}" "${TORCH_NCCL}")
+endif()

@@ -1,0 +1,40 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/keys.h"
+#include "core/base/site.h"
+
+namespace core {
+
+// A researcher's permission to use datasets in one enclave until a date. aloftd signs it and publishes it as
+// SITE.published/grants/UID.json (FORMAT.md); every host checks it against SITE.config/keys/grant.pub.
+struct Grant {
+    std::string id;           // "G-..."
+    std::string application;  // "A-..."
+    std::string account;
+    std::uint32_t uid = 0;
+    std::string enclave;
+    std::vector<std::string> datasets;           // "digits@1"
+    std::vector<std::string> purpose;            // DUO terms
+    std::int64_t not_before = 0, not_after = 0;  // seconds since 1970, UTC; valid in [not_before, not_after)
+
+    bool covers(std::string_view dataset) const;  // "digits@1"
+};
+
+// The grant of `uid` if it is valid at `now`. Throws Error(refused) with a text that says why and what to do:
+// none, another account's, not signed by this site, not begun, ended, revoked, revocation list stale or
+// missing. Reads local files only; safe to call in slurmctld and, as root, in Prolog and Epilog.
+Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now);
+
+// The same for an envelope at hand (a job's /aloft/grant.json): signature, owner and dates, not revocation.
+Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t uid, std::int64_t now);
+
+// aloftd's half.
+std::string sign_grant(const Grant& grant, const SigningKey& key);  // the envelope
+std::string sign_revocations(const std::vector<std::string>& grants, std::int64_t issued,
+                             std::int64_t expires, const SigningKey& key);
+
+}  // namespace core

@@ -1,0 +1,31 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace core {
+
+// Who may do what: SITE.config/roles.toml (configs/clusters/roles.toml is the commented example), owned by
+// root. Roles: admin, steward, intake, reviewer-technical, reviewer-legal, reviewer-platform,
+// reviewer-research, release-reviewer, auditor. A researcher needs none: enclave accounts are named in their
+// enclave's policy.
+class Roles {
+public:
+    // Throws Error(usage) on a role that does not exist (with the nearest one), an account that is not a
+    // plain name.
+    static Roles load(const std::filesystem::path& file);
+
+    bool has(std::string_view account, std::string_view role) const;
+    std::set<std::string> of(std::string_view account) const;
+    // True for the same account, and for two accounts that [people] gives to one person: nobody judges an own
+    // request through a second account.
+    bool same_person(std::string_view one, std::string_view other) const;
+
+private:
+    std::map<std::string, std::set<std::string>, std::less<>> roles_;  // by account
+    std::map<std::string, std::string, std::less<>> person_;           // by account
+};
+
+}  // namespace core

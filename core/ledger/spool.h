@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "core/base/keys.h"
+#include "core/base/site.h"
+
+// Compute nodes have no connection to aloftd: they leave signed records in SITE.spool/HOST/, and aloftd
+// collects them into the ledger as kind "node.KIND", actor "node:HOST". Kinds whose details aloftd reads
+// (others are recorded as they come):
+//   job-started, job-ended   {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...};
+//                            job-ended adds "state" and "seconds" (wall clock on that node)
+
+namespace core {
+
+struct NodeRecord {
+    std::string id;    // 32 hex digits, random: the same record is never entered twice
+    std::string node;  // host name without domain
+    std::int64_t time = 0;
+    std::string kind;     // a plain name (names.h)
+    std::string subject;  // what it is about: "job:17"
+};
+
+// Signs and writes one record, durable on return. As root; `host` empty: this host's name. `details` is a
+// JSON object of at most 16 KiB when dumped. The record carries the newest witness of the ledger that this
+// host sees (SITE.published/witness.json), so that a ledger cut later contradicts its own node records.
+// Throws Error(refused) without SITE.config/keys/node.key, Error(system) if it cannot be written.
+void spool_record(const Site& site, std::string_view kind, std::string_view subject,
+                  const nlohmann::json& details, const std::string& host = {});
+
+// aloftd's half: opens an envelope that lay in HOST's folder. Throws Error(refused) if `key`
+// (keys/nodes/HOST.pub) did not sign it or it names another host, Error(data) if it is not a record.
+NodeRecord open_node_record(std::string_view envelope, const VerifyKey& key, std::string_view host,
+                            nlohmann::json& details);
+
+// This host's name up to the first dot.
+std::string short_host_name();
+
+}  // namespace core

@@ -1,0 +1,199 @@
+#include "staging/deid/definition.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+namespace staging {
+namespace {
+
+template <class Rules>
+auto find_rule(const core::Config& table, std::string_view key, const Rules& rules, const std::string& name,
+               const std::string& profile) {
+    const auto found =
+        std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return r.name == name; });
+    if (found != rules.end()) return *found;
+    std::vector<std::string> names;
+    for (const auto& rule : rules) names.push_back(rule.name);
+    const auto near = core::nearest(name, names);
+    table.refuse(key, "profile " + profile + " does not let \"" + name + "\" through" +
+                          (near ? "; did you mean \"" + *near + "\"?" : ""));
+}
+
+// The attributes to bring, each once.
+class Paths {
+public:
+    std::size_t position(const std::string& path) {
+        const auto found = std::find(paths_.begin(), paths_.end(), path);
+        if (found == paths_.end()) paths_.push_back(path);
+        return static_cast<std::size_t>(found - paths_.begin());
+    }
+    const std::vector<std::string>& all() const { return paths_; }
+
+private:
+    std::vector<std::string> paths_;
+};
+
+FieldChoice read_field(const core::Config& table, const Profile& profile, Paths& paths) {
+    FieldChoice choice;
+    choice.rule = find_rule(table, "name", profile.fields, table.text("name"), profile.name);
+    choice.field.name = choice.rule.name;
+    if (!table.has("shape"))
+        table.refuse("shape", "missing; expected a list of integers, [] if shapes differ");
+    choice.field.shape = table.integers("shape");
+    try {
+        choice.field.dtype = core::dtype_of(table.text("dtype"));
+    } catch (const core::Error& e) {
+        table.refuse("dtype", e.what());
+    }
+    choice.field.units = table.text_or("units", "");
+    const auto& shape = choice.field.shape;
+    if (!choice.rule.pixels) {
+        const auto count = static_cast<std::int64_t>(choice.rule.from.size());
+        if (shape != std::vector<std::int64_t>{count})
+            table.refuse("shape", "the profile names " + std::to_string(count) + " columns: expected [" +
+                                      std::to_string(count) + "]");
+        if (choice.field.dtype != core::DType::f32 && choice.field.dtype != core::DType::f64)
+            table.refuse("dtype", "expected \"f32\" or \"f64\"");
+        for (const std::string& column : choice.rule.from) choice.values.push_back(paths.position(column));
+    } else if (!shape.empty() && shape.size() != 3 && shape.size() != 4) {
+        table.refuse("shape", "expected [channels, rows, columns], [channels, frames, rows, columns] or []");
+    }
+    return choice;
+}
+
+ColumnChoice read_column(const core::Config& file, std::string_view key, const core::Config& maps,
+                         const std::string& name, const Profile& profile, Paths& paths) {
+    ColumnChoice choice;
+    choice.rule = find_rule(file, key, profile.columns, name, profile.name);
+    if (choice.rule.codes_from_dataset) {
+        if (!maps.has(name))
+            file.refuse(key, "the profile leaves the codes of \"" + name + "\" to [maps." + name + "]");
+        read_map(maps.table(name), choice.rule);
+    } else if (maps.has(name)) {
+        maps.refuse(name, "the profile gives these codes; a dataset cannot change them");
+    }
+    choice.value = paths.position(choice.rule.from);
+    if (!choice.rule.until.empty()) choice.until_value = paths.position(choice.rule.until);
+    return choice;
+}
+
+void read_splits(const core::Config& table, std::array<double, 4>& ends) {
+    double sum = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        const double fraction = table.number_or(core::kSplits[i], 0);
+        if (!(fraction >= 0 && fraction <= 1)) table.refuse(core::kSplits[i], "expected a fraction of 1");
+        if (i == 3 && fraction > 0)
+            table.refuse("hidden",
+                         "a hidden split needs a key of its own, which this version does not make yet");
+        sum += fraction;
+        ends[i] = sum;
+    }
+    if (sum < 0.999999 || sum > 1.000001) table.refuse("train", "the fractions must add up to 1");
+    ends[2] = ends[3] = 1;
+}
+
+bool is_site(std::string_view name) {
+    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+}
+
+}  // namespace
+
+Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries) {
+    std::string text;
+    try {
+        text = core::read_text(path, 1 << 20);
+    } catch (const core::Error& e) {
+        throw core::Error(core::Fault::usage, e.what());
+    }
+    const core::Config file = core::Config::parse(text, path.string());
+    Definition out;
+    out.sha256 = core::to_hex(core::sha256(core::view(text)));
+    out.name = file.text("name");
+    out.version = file.text("version");
+    const auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    };
+    for (const char* key : {"name", "version"}) {
+        const std::string value = file.text(key);
+        if (value.empty() || value.size() > 63 || value[0] == '.' || value[0] == '-' ||
+            !std::all_of(value.begin(), value.end(), good))
+            file.refuse(key, "small letters, digits, - and . only");
+    }
+    out.profile = Profile::load(path.parent_path() / file.text("profile"));
+    const Profile& profile = out.profile;
+    out.file_suffix = file.text_or("file_suffix", "");
+
+    out.sites = file.texts("sites");
+    if (out.sites.empty()) {
+        out.sites = deliveries;
+        std::sort(out.sites.begin(), out.sites.end());
+        out.sites.erase(std::unique(out.sites.begin(), out.sites.end()), out.sites.end());
+    }
+    for (const std::string& site : out.sites)
+        if (!is_site(site)) file.refuse("sites", "a hospital's name has small letters, digits, - and _ only");
+    for (const std::string& name : deliveries)
+        if (std::find(out.sites.begin(), out.sites.end(), name) == out.sites.end()) {
+            const auto near = core::nearest(name, out.sites);
+            file.refuse("sites", "the delivery \"" + name + "\" is none of them" +
+                                     (near ? "; did you mean \"" + *near + "\"?" : ""));
+        }
+
+    Paths paths;
+    for (const PatientRule& rule : profile.patient) out.patient_values.push_back(paths.position(rule.from));
+    for (const core::Config& table : file.tables("fields"))
+        out.fields.push_back(read_field(table, profile, paths));
+    if (out.fields.empty()) file.refuse("fields", "missing; a sample without a field teaches nothing");
+    const core::Config maps = file.table("maps");
+    for (const std::string& name : file.texts("columns"))
+        out.columns.push_back(read_column(file, "columns", maps, name, profile, paths));
+    const core::Config select = file.table("select");
+    for (const std::string& name : select.keys()) {
+        auto found = std::find_if(out.columns.begin(), out.columns.end(),
+                                  [&](const auto& c) { return c.rule.name == name; });
+        if (found == out.columns.end()) {
+            out.columns.push_back(read_column(select, name, maps, name, profile, paths));
+            found = out.columns.end() - 1;
+            found->is_output = false;
+        }
+        found->select = select.texts(name);
+        if (found->rule.type != core::ColumnType::category)
+            select.refuse(name, "only a column of categories selects");
+        for (const std::string& value : found->select)
+            if (found->rule.column().code_of(value) < 0) {
+                const auto near = core::nearest(value, found->rule.categories);
+                select.refuse(name, "the profile knows no \"" + value + "\"" +
+                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
+            }
+    }
+    read_splits(file.table("splits"), out.splits);
+    const core::Config shards = file.table("shards");
+    out.target_bytes = shards.integer_or("target_bytes", std::int64_t{1} << 30);
+    if (out.target_bytes < 4096) shards.refuse("target_bytes", "expected 4096 or more");
+    out.codec = core::codec_of(shards.text_or("codec", "none"));
+    file.finish();
+
+    out.schema.columns = {
+        {"patient", core::ColumnType::id16, {}},
+        {"site", core::ColumnType::category, out.sites},
+        {"split", core::ColumnType::category, {std::begin(core::kSplits), std::end(core::kSplits)}}};
+    for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
+    for (const ColumnChoice& choice : out.columns)
+        if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
+    out.schema.check();
+    for (const std::string& name : profile.risk.quasi_identifiers)
+        if (!out.schema.has_column(name))
+            throw core::Error(core::Fault::usage,
+                              file.where() + ": columns: the profile measures risk over \"" + name +
+                                  "\"; a dataset without it has nothing to measure. Add it.");
+    if (profile.source == SourceKind::dicom) out.instance_value = paths.position("SOPInstanceUID");
+    out.wanted =
+        profile.source == SourceKind::csv ? Wanted::columns(paths.all()) : Wanted::attributes(paths.all());
+    return out;
+}
+
+}  // namespace staging

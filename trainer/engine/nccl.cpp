@@ -1,0 +1,79 @@
+#include "trainer/engine/group.h"
+
+#ifdef USE_C10D_NCCL
+#include <unistd.h>
+
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#else
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+#endif
+
+namespace trainer {
+
+#ifdef USE_C10D_NCCL
+namespace {
+
+// The first line of PyTorch's message: the rest is its C++ stack.
+std::string first_line(const std::exception& e) {
+    const std::string text = e.what();
+    return text.substr(0, text.find('\n'));
+}
+
+c10::intrusive_ptr<c10d::Store> rendezvous(const core::Comm& comm) {
+    c10d::TCPStoreOptions options;
+    options.isServer = comm.is_root();
+    options.port = 0;  // any free one
+    options.numWorkers = static_cast<std::size_t>(comm.size());
+    options.waitWorkers = false;
+    c10::intrusive_ptr<c10d::TCPStore> store;
+    core::Bytes where;
+    core::together(comm, [&] {
+        if (!comm.is_root()) return;
+        char host[256] = {};
+        if (gethostname(host, sizeof host - 1) != 0)
+            throw core::Error(core::Fault::system, core::with_errno("cannot tell this host's name", errno));
+        store = c10::make_intrusive<c10d::TCPStore>(host, options);
+        const auto text = std::to_string(store->getPort()) + " " + host;
+        where.assign(text.begin(), text.end());
+    });
+    comm.broadcast(where);
+    core::together(comm, [&] {
+        if (comm.is_root()) return;
+        const std::string text(where.begin(), where.end());
+        const auto space = text.find(' ');
+        options.port = static_cast<std::uint16_t>(std::stoi(text.substr(0, space)));
+        store = c10::make_intrusive<c10d::TCPStore>(text.substr(space + 1), options);
+    });
+    return store;
+}
+
+}  // namespace
+
+c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device device) {
+    c10::intrusive_ptr<c10d::ProcessGroupNCCL> backend;
+    const auto store = rendezvous(comm);
+    core::together(comm, [&] {
+        try {
+            backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, comm.rank(), comm.size(),
+                                                                  c10d::ProcessGroupNCCL::Options::create());
+            backend->setBoundDeviceId(device);
+            backend->eagerConnectSingleDevice(device);
+        } catch (const std::exception& e) {
+            throw core::Error(core::Fault::system, "NCCL: cannot start on rank " +
+                                                       std::to_string(comm.rank()) + ": " + first_line(e));
+        }
+    });
+    return backend;
+}
+#else
+c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device) {
+    core::agree(comm,
+                core::Error(core::Fault::system,
+                            "NCCL: this build's LibTorch has no CUDA. Use --device cpu, or build with a "
+                            "LibTorch for CUDA"));
+    return {};
+}
+#endif
+
+}  // namespace trainer

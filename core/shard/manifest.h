@@ -63,8 +63,8 @@ void seal_manifest(const std::filesystem::path& dir, const SigningKey& steward, 
 enum class Seal { required, optional };
 
 // Reads DIR/manifest.json. With Seal::required, one of `stewards` must have sealed exactly these bytes, else
-// Error(refused). With Seal::optional a dataset without manifest.sig.json opens too; one with a seal that is
-// not valid does not.
+// Error(refused). With Seal::optional a dataset without manifest.sig.json opens too; a seal that is there
+// must be valid, unless `stewards` is empty: then nobody can tell, and it is not looked at.
 Manifest open_manifest(const std::filesystem::path& dir, const std::vector<VerifyKey>& stewards, Seal seal);
 
 // DIR/shards/FILE.

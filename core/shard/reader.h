@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,18 +41,17 @@ public:
     // Decrypts a whole column. Throws Error(data).
     ColumnData column(std::size_t column) const;
 
-    // Raw bytes of a sample: what read() will write.
-    std::size_t raw_bytes(std::size_t field, std::int64_t sample) const;
-    // Stored bytes and place in the file: samples of a block lie side by side.
+    // Where the sample is stored: samples that follow each other lie side by side.
     std::uint64_t offset(std::size_t field, std::int64_t sample) const;
 
-    // Decrypts and unpacks one sample to `out` (raw_bytes long). `next`, if not negative, is the sample that
-    // will be read after it: its bytes are prefetched. Throws Error(data) if a tag does not match; `out` then
-    // holds rubbish.
-    void read(std::size_t field, std::int64_t sample, std::uint8_t* out, std::int64_t next = -1) const;
+    // Decrypts and unpacks one sample of a fixed-shape field to `out`, which has its size. `next`, if not
+    // negative, is the sample that will be read after it: its bytes are prefetched. Throws Error(data) if a
+    // tag does not match; `out` then holds rubbish.
+    void read(std::size_t field, std::int64_t sample, std::span<std::uint8_t> out,
+              std::int64_t next = -1) const;
 
-    // The shape of one sample, authenticated; of a fixed-shape field, the schema's.
-    std::vector<std::int64_t> shape(std::size_t field, std::int64_t sample) const;
+    // One sample of any field, with its shape. Throws Error(data).
+    Array array(std::size_t field, std::int64_t sample) const;
 
     // Asks the kernel to bring `count` samples from `sample` on into memory; returns at once.
     void will_need(std::size_t field, std::int64_t sample, std::int64_t count) const noexcept;

@@ -8,6 +8,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "core/base/bytes.h"
+
 namespace core {
 
 // Element types of fields. On disk little endian, as in memory on every machine we build for.
@@ -71,6 +73,12 @@ inline constexpr std::string_view kSplits[] = {"train", "validation", "test", "h
 // throws Error(data) on anything that is not a schema, and checks it.
 nlohmann::ordered_json to_json(const Schema& schema);
 Schema schema_from_json(const nlohmann::ordered_json& json);
+
+// One field of one sample.
+struct Array {
+    Bytes bytes;                      // elements in memory order, little endian
+    std::vector<std::int64_t> shape;  // for writing, may stay empty unless the field is ragged
+};
 
 // One value of a column: std::monostate is "missing"; a category is given by its name.
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string, Id16>;

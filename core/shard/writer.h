@@ -13,12 +13,6 @@
 
 namespace core {
 
-// One field of one sample. `shape` may stay empty for a field of fixed shape.
-struct Array {
-    Bytes bytes;                      // elements in memory order, little endian
-    std::vector<std::int64_t> shape;  // of a ragged field: 1 to 4 positive dimensions
-};
-
 struct Sample {
     std::vector<Array> fields;  // in the order of Schema::fields
     std::vector<Cell> columns;  // in the order of Schema::columns

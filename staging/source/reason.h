@@ -19,11 +19,11 @@ enum class Reason : std::uint8_t {
 
     // The bytes.
     not_recognised,         // not DICOM Part 10 (no preamble and "DICM")
-    truncated,              // ends inside an element, an item or a fragment
+    truncated,              // ends inside an element, an item or a fragment, or declares more than there is
     malformed,              // breaks PS3.5 in another way: order, lengths, delimiters, VRs
     nesting_too_deep,       // more levels than Limits::depth
     too_many_elements,      // more elements, items or fragments than Limits allows
-    length_exceeds_parent,  // a declared length reaches beyond the item or file it is in
+    length_exceeds_parent,  // a declared length reaches beyond the item or sequence it is in
     value_too_large,        // a wanted attribute is longer than Limits::value_bytes
     decompression_limit,    // deflated bytes that grow beyond Limits
 

@@ -45,6 +45,12 @@ struct Pixels {
     }
 };
 
+// How much of a file is wanted.
+enum class Depth {
+    header,  // attributes, facts, shape and type of the pixels, digest of the file
+    pixels,  // and the pixels, decoded
+};
+
 // What decides whether a class of image is at risk. As delivered, without padding; empty if absent. For
 // decisions only: a hospital may have typed a name into any of them.
 struct Facts {

@@ -43,11 +43,6 @@ private:
     pid_t pid_ = -1;
 };
 
-enum class Depth {
-    header,  // attributes, facts, shape and type of the pixels, digest of the file
-    pixels,  // and the pixels, decoded
-};
-
 class Channel;
 
 // One sandboxed worker at a time, replaced when it dies. One thread. `server` must outlive it.

@@ -61,9 +61,10 @@ public:
     std::uint64_t replaced() const noexcept;
 
 private:
-    Wanted wanted_;
+    std::unique_ptr<const Wanted> wanted_;  // the channel refers to it
     Limits limits_;
     std::unique_ptr<Channel> channel_;
+    std::uint64_t last_pixel_bytes_ = 0;
 };
 
 // A CSV file (RFC 4180, UTF-8 with or without a byte order mark, header row, comma), parsed by a worker of

@@ -1,0 +1,67 @@
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "staging/source/channel.h"
+#include "staging/source/descriptors.h"
+#include "staging/source/sandbox.h"
+
+namespace staging {
+namespace {
+
+constexpr int kControl = 3;  // where leave_parent_behind puts it
+
+[[noreturn]] void run_server(int control, pid_t parent) {
+    prctl(PR_SET_NAME, "aloft-readers");
+    if (!leave_parent_behind(control, parent)) ::_exit(1);
+    core::sha256({});  // OpenSSL reads its configuration once; workers cannot
+    const pid_t self = ::getpid();
+    while (auto start = receive_message<Start>(kControl)) {
+        const pid_t worker = ::fork();
+        if (worker == 0)
+            serve(start->descriptors[0].get(), std::move(start->descriptors[1]), start->message, self);
+        Started started{worker};
+        core::Fd process;
+        if (worker > 0) process = core::Fd(static_cast<int>(::syscall(SYS_pidfd_open, worker, 0)));
+        if (!process.is_open()) started.pid = -1;
+        const int descriptor = process.get();
+        if (!send_message(kControl, started, {&descriptor, process.is_open() ? 1U : 0U})) break;
+    }
+    ::_exit(0);
+}
+
+bool has_one_thread() {
+    std::size_t threads = 0;
+    for ([[maybe_unused]] const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
+        ++threads;
+    return threads == 1;
+}
+
+}  // namespace
+
+ForkServer::ForkServer() {
+    if (!has_one_thread())
+        throw core::Error(core::Fault::bug, "the readers' fork server must start before any thread does");
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        throw core::Error(core::Fault::system, core::with_errno("cannot make a socket pair", errno));
+    control_ = core::Fd(ends[0]);
+    const core::Fd theirs(ends[1]);
+    const pid_t self = ::getpid();
+    pid_ = ::fork();
+    if (pid_ < 0) throw core::Error(core::Fault::system, core::with_errno("cannot fork", errno));
+    if (pid_ == 0) run_server(ends[1], self);
+}
+
+ForkServer::~ForkServer() {
+    control_ = core::Fd();  // it ends when nobody listens
+    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+}
+
+}  // namespace staging

@@ -49,6 +49,35 @@ Config Config::load(const std::filesystem::path& path) {
     }
 }
 
+Config Config::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+    Config config = load(path);
+    for (const std::string& setting : settings) {
+        const auto equals = setting.find('=');
+        const auto bad = [&] {
+            return Error(Fault::usage, "setting " + setting.substr(0, equals) + ": expected table.key=value");
+        };
+        if (equals == std::string::npos) throw bad();
+        toml::table* table = config.node_->root.get();
+        std::string_view key = std::string_view(setting).substr(0, equals);
+        for (auto dot = key.find('.'); dot != std::string_view::npos; dot = key.find('.')) {
+            table->insert(key.substr(0, dot), toml::table{});  // nothing happens if it is there
+            table = (*table)[key.substr(0, dot)].as_table();
+            if (!table) throw bad();
+            key.remove_prefix(dot + 1);
+        }
+        if (key.empty()) throw bad();
+        const std::string value = setting.substr(equals + 1);
+        try {
+            const toml::table parsed = toml::parse("v = " + value);
+            if (parsed.size() != 1) throw bad();
+            table->insert_or_assign(key, *parsed.get("v"));
+        } catch (const toml::parse_error&) {
+            table->insert_or_assign(key, value);
+        }
+    }
+    return config;
+}
+
 const std::string& Config::where() const noexcept {
     return node_->name;
 }

@@ -20,6 +20,9 @@ class Config {
 public:
     static Config load(const std::filesystem::path& path);
     static Config parse(std::string_view toml, const std::string& name);  // `name` stands for the file
+    // load, then replaces single values as a command line names them: "optimizer.rate=0.01". What follows '='
+    // is a TOML value, or a text without quotes. Tables on the way are made if they are absent.
+    static Config load(const std::filesystem::path& path, const std::vector<std::string>& settings);
 
     bool has(std::string_view key) const;
     std::string text(std::string_view key) const;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
+#include "support/scratch.h"
 
 using Catch::Contains;
 using core::Config;
@@ -44,4 +46,17 @@ TEST_CASE("broken TOML names the line, not its text") {
 TEST_CASE("nearest finds slips, not strangers") {
     CHECK(core::nearest("lerning_rate", {"learning_rate", "batch"}) == "learning_rate");
     CHECK_FALSE(core::nearest("zzzzzz", {"learning_rate", "batch"}));
+}
+
+TEST_CASE("settings from the command line replace values, and unknown ones are refused like any other key") {
+    const test::Scratch scratch;
+    core::write_atomically(scratch / "f.toml", "[optimizer]\nrate = 1.0\nname = 'sgd'\n");
+    const Config config = Config::load(
+        scratch / "f.toml", {"optimizer.rate=0.01", "optimizer.name=adamw", "a.b.c=[1, 2]", "typo=1"});
+    CHECK(config.table("optimizer").number("rate") == 0.01);
+    CHECK(config.table("optimizer").text("name") == "adamw");
+    CHECK(config.table("a").table("b").integers("c") == std::vector<std::int64_t>{1, 2});
+    CHECK_THROWS_WITH(config.finish(), Contains("typo"));
+    for (const char* bad : {"rate", "=1", "optimizer.=1", "optimizer.rate.x=1", "a=1\nb=2"})
+        CHECK_THROWS_WITH(Config::load(scratch / "f.toml", {bad}), Contains("expected table.key=value"));
 }

@@ -1,0 +1,138 @@
+#include "trainer/eval/metrics.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "core/base/error.h"
+
+using namespace trainer;
+using Catch::Detail::Approx;
+
+namespace {
+
+// The worked example of METRICS.md.
+Predictions example() {
+    Predictions p;
+    p.classes = {"a", "b"};
+    p.label = {1, 1, 0, 0};
+    p.probability = {0.1F, 0.9F, 0.4F, 0.6F, 0.8F, 0.2F, 0.3F, 0.7F};
+    p.patient = {1, 2, 3, 4};
+    return p;
+}
+
+// `sizes` samples at each site; the first `wrong` of each site are misjudged.
+Predictions sites(const std::vector<int>& sizes, const std::vector<int>& wrong) {
+    Predictions p;
+    p.classes = {"a", "b"};
+    Predictions::Stratum site{"site", {}, {}}, vendor{"vendor", {"v", "w"}, {}};
+    for (std::size_t s = 0; s < sizes.size(); ++s) {
+        site.values.push_back("s" + std::to_string(s));
+        for (int i = 0; i < sizes[s]; ++i) {
+            p.label.push_back(i % 2);
+            const float right = i < wrong[s] ? 0.2F : 0.9F;
+            p.probability.push_back(i % 2 ? 1 - right : right);
+            p.probability.push_back(i % 2 ? right : 1 - right);
+            p.patient.push_back(p.patient.size());
+            site.code.push_back(static_cast<std::int32_t>(s));
+            vendor.code.push_back(static_cast<std::int32_t>(s % 2));
+        }
+    }
+    p.strata = {site, vendor};
+    return p;
+}
+
+}  // namespace
+
+TEST_CASE("measures equal those worked out by hand") {
+    const Measures m = measure(example(), {0, 1, 2, 3}, 1);
+    CHECK(m.samples == 4);
+    CHECK(m.accuracy == 0.75);
+    CHECK(*m.sensitivity == 1.0);
+    CHECK(*m.specificity == 0.5);
+    CHECK(*m.auroc == 0.75);
+    CHECK(m.loss == Approx(0.510826).margin(1e-6));
+    CHECK(m.confusion == std::vector<std::vector<std::int64_t>>{{1, 1}, {0, 2}});
+    const Measures other = measure(example(), {0, 1, 2, 3}, 0);
+    CHECK(*other.sensitivity == 0.5);
+    CHECK(*other.specificity == 1.0);
+}
+
+TEST_CASE("AUROC counts the pairs that are in the right order, ties by half") {
+    std::mt19937 random(3);
+    std::vector<float> score;
+    std::vector<bool> positive;
+    for (int i = 0; i < 200; ++i) {
+        score.push_back(static_cast<float>(random() % 20));  // many ties
+        positive.push_back(random() % 3 == 0);
+    }
+    double won = 0, pairs = 0;
+    for (std::size_t i = 0; i < score.size(); ++i)
+        for (std::size_t j = 0; j < score.size(); ++j)
+            if (positive[i] && !positive[j]) {
+                won += score[i] > score[j] ? 1 : score[i] == score[j] ? 0.5 : 0;
+                ++pairs;
+            }
+    CHECK(*auroc(score, positive) == Approx(won / pairs).epsilon(1e-12));
+    CHECK_FALSE(auroc({0.1F, 0.2F}, {true, true}).has_value());
+    CHECK_FALSE(auroc({}, {}).has_value());
+}
+
+TEST_CASE("of more classes each stands against the rest, and absent ones do not count") {
+    Predictions p;
+    p.classes = {"a", "b", "c"};
+    p.label = {0, 0, 1};
+    p.probability = {0.8F, 0.1F, 0.1F, 0.3F, 0.6F, 0.1F, 0.1F, 0.7F, 0.2F};
+    const Measures m = measure(p, {0, 1, 2}, -1);
+    CHECK(m.accuracy == Approx(2.0 / 3));
+    CHECK(*m.sensitivity == Approx((0.5 + 1.0) / 2));         // a: 1 of 2, b: 1 of 1
+    CHECK(*m.specificity == Approx((1.0 + 0.5 + 1.0) / 3));   // b: one false alarm among two
+    CHECK(*m.auroc == Approx((1.0 + 1.0) / 2));
+}
+
+TEST_CASE("strata come worst first, and small ones without figures") {
+    EvaluateOptions options;
+    options.strata = {"site", "vendor", "site*vendor"};
+    options.bootstrap = 20;
+    const auto json = report(sites({40, 40, 3, 4, 60}, {4, 20, 0, 0, 3}), options);
+    const auto& shown = json["strata"]["site"]["worst_first"];
+    REQUIRE(shown.size() == 3);
+    CHECK(shown[0]["value"] == "s1");
+    CHECK(shown[0]["accuracy"] == 0.5);
+    CHECK(shown[1]["value"] == "s0");
+    CHECK(shown[2]["value"] == "s4");
+    CHECK(json["strata"]["site"]["suppressed"] == std::vector<std::string>{"s2", "s3"});
+    CHECK(json["strata"]["vendor"]["worst_first"].size() == 2);
+    CHECK(json["strata"]["site*vendor"]["worst_first"][0]["value"] == "s1 * w");
+    CHECK(json["overall"]["samples"] == 147);
+    CHECK(json["patients"] == 147);
+}
+
+TEST_CASE("a single small stratum takes the next smallest with it") {
+    EvaluateOptions options;
+    options.bootstrap = 0;
+    const auto json = report(sites({40, 30, 3}, {4, 1, 0}), options);
+    CHECK(json["strata"]["site"]["suppressed"] == std::vector<std::string>{"s1", "s2"});
+    CHECK(json["strata"]["site"]["worst_first"].size() == 1);
+}
+
+TEST_CASE("intervals are the same every time, hold the figure, and resample patients") {
+    EvaluateOptions options;
+    auto p = sites({60, 60}, {6, 12});
+    const auto one = report(p, options), two = report(p, options);
+    CHECK(one.dump() == two.dump());
+    const auto interval = one["overall"]["interval95"]["accuracy"];
+    CHECK(interval[0].get<double>() < 0.85);
+    CHECK(interval[1].get<double>() > 0.85);
+    for (auto& patient : p.patient) patient = 1;  // one patient only: every resampling is the whole
+    const auto whole = report(p, options)["overall"];
+    CHECK(whole["interval95"]["accuracy"][0] == whole["accuracy"]);
+    CHECK(whole["interval95"]["accuracy"][1] == whole["accuracy"]);
+}
+
+TEST_CASE("no samples, or a positive class that is none, is an error") {
+    CHECK_THROWS_AS(report(Predictions{}, {}), core::Error);
+    EvaluateOptions options;
+    options.positive = "malignant";
+    CHECK_THROWS_WITH(report(example(), options), Catch::Contains("positive"));
+}

@@ -1,0 +1,92 @@
+#include "trainer/engine/checkpoint.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+
+namespace trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kBest = "best.safetensors";
+
+}  // namespace
+
+Checkpoints::Checkpoints(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
+    core::make_directories(folder_);
+}
+
+Checkpoints::~Checkpoints() {
+    try {
+        wait();
+    } catch (const std::exception& e) {
+        core::Event("error", "checkpoint_failed").with("text", e.what());
+    }
+}
+
+void Checkpoints::wait() {
+    if (writing_.valid()) writing_.get();
+}
+
+void Checkpoints::save(std::int64_t step, TensorFile state) {
+    char name[64];
+    std::snprintf(name, sizeof name, "step-%012lld.safetensors", static_cast<long long>(step));
+    write(folder_ / name, std::move(state), true);
+}
+
+void Checkpoints::save_best(TensorFile state) {
+    write(folder_ / kBest, std::move(state), false);
+}
+
+void Checkpoints::write(fs::path path, TensorFile state, bool prune) {
+    wait();
+    for (NamedTensor& each : state.tensors)
+        each.tensor = each.tensor.detach().to(at::kCPU, false, /*copy=*/true);
+    writing_ =
+        std::async(std::launch::async, [this, path = std::move(path), state = std::move(state), prune] {
+            write_safetensors(path, state);
+            if (!prune) return;
+            const auto all = steps();
+            for (std::size_t i = static_cast<std::size_t>(keep_); i < all.size(); ++i) fs::remove(all[i]);
+        });
+}
+
+std::vector<fs::path> Checkpoints::steps() const {
+    std::vector<fs::path> all;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("step-") && name.ends_with(".safetensors")) all.push_back(entry.path());
+    }
+    std::sort(all.rbegin(), all.rend());  // the numbers have a fixed width
+    return all;
+}
+
+std::optional<TensorFile> Checkpoints::newest() {
+    for (const auto& entry : fs::directory_iterator(folder_))
+        if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path());
+    for (const fs::path& path : steps()) {
+        try {
+            return read_safetensors(path);
+        } catch (const core::Error& e) {
+            if (e.fault() != core::Fault::data) throw;
+            fs::rename(path, folder_ / ("damaged-" + path.filename().string()));
+            core::Event("warning", "checkpoint_damaged")
+                .with("file", path.filename().string())
+                .with("text", std::string(e.what()) + "; falling back to the one before it");
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<TensorFile> Checkpoints::best() const {
+    if (!fs::exists(folder_ / kBest)) return std::nullopt;
+    return read_safetensors(folder_ / kBest);
+}
+
+}  // namespace trainer

@@ -1,0 +1,39 @@
+#pragma once
+#include <filesystem>
+#include <future>
+#include <optional>
+#include <string>
+
+#include "trainer/model/safetensors.h"
+
+namespace trainer {
+
+// The folder that a run's checkpoints lie in: step-000000001200.safetensors, the newest `keep` of them, and
+// best.safetensors. Written by a thread while training goes on, each complete under its name or not there.
+// One rank uses it.
+class Checkpoints {
+public:
+    Checkpoints(std::filesystem::path folder, int keep);
+    ~Checkpoints();  // waits for what is being written; an error is then an event
+
+    // Takes a copy of the tensors and returns; waits for the checkpoint before it. Throws Error(system) if
+    // that one could not be written.
+    void save(std::int64_t step, TensorFile state);
+    void save_best(TensorFile state);
+    void wait();  // throws as save
+
+    // The newest that is whole; a damaged one is renamed to damaged-..., with the event checkpoint_damaged.
+    // Sweeps what a killed run left half written.
+    std::optional<TensorFile> newest();
+    std::optional<TensorFile> best() const;
+
+private:
+    void write(std::filesystem::path path, TensorFile state, bool prune);
+    std::vector<std::filesystem::path> steps() const;  // newest first
+
+    std::filesystem::path folder_;
+    int keep_;
+    std::future<void> writing_;
+};
+
+}  // namespace trainer

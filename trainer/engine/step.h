@@ -1,0 +1,54 @@
+#pragma once
+#include <cstdint>
+
+#include "trainer/engine/gradients.h"
+#include "trainer/engine/optimizer.h"
+#include "trainer/model/model.h"
+
+namespace trainer {
+
+enum class Precision { float32, bf16 };  // bf16: matrix products and convolutions in bfloat16 (autocast)
+
+struct StepOptions {
+    std::uint64_t seed = 0;          // of dropout: a function of (seed, step, micro-batch), never of the rank
+    std::int64_t micro_batches = 1;  // of this rank
+    std::int64_t first_micro_batch = 0;  // of this rank, counted over all ranks
+    Precision precision = Precision::float32;
+};
+
+// One update of the model from one batch: forward and backward pass over this rank's micro-batches, gradients
+// of all ranks made one, the optimizer's move.
+class Step {
+public:
+    Step(Model& model, Optimizer& optimizer, Gradients& gradients, StepOptions options)
+        : model_(model), optimizer_(optimizer), gradients_(gradients), options_(options) {}
+
+    // `inputs` [n, ...] and `labels` [n] int64: this rank's share of step `step`, the same n on every rank
+    // and a multiple of micro_batches. Returns the mean loss over them. Throws core::Error(data) for a label
+    // that is missing or not a class.
+    double accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step);
+
+    // Returns the norm of the gradient.
+    double update(double rate) { return optimizer_.step(rate); }
+
+private:
+    Model& model_;
+    Optimizer& optimizer_;
+    Gradients& gradients_;
+    StepOptions options_;
+};
+
+// Turns autocast on for CPU and GPU while it lives.
+class Autocast {
+public:
+    Autocast(Precision precision, c10::DeviceType device);
+    Autocast(const Autocast&) = delete;
+    Autocast& operator=(const Autocast&) = delete;
+    ~Autocast();
+
+private:
+    bool on_;
+    c10::DeviceType device_;
+};
+
+}  // namespace trainer

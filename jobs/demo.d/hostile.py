@@ -68,8 +68,7 @@ class Hostile:
     def symlink(self) -> None:
         person = self.town.person()
         outside = self.folder.parent.parent.parent / "outside.dcm"
-        if not outside.exists():
-            write(self._image(person, "outside"), outside, person.name)
+        write(self._image(person, "outside"), outside, person.name)
         self._name(person, "link").symlink_to(os.path.relpath(outside, self.folder))
         self._expect("symlink", "symlink")
 

@@ -1,0 +1,131 @@
+"""Step 7: the researcher's own program tries to carry a mark out; then the same program on a cluster without the fence."""
+import json
+import time
+from pathlib import Path
+
+from cluster import HERE, Cluster
+from enclave import ENCLAVE
+from report import Failed, Report
+from training import job_output, submit, workspace
+
+TOOLS = HERE.parent.parent / "tests/egress"
+MARK = "ALOFTMARK7"
+# What an attempt of the list in the issue is called in attempts.py.
+NAMED = {"TCP": ["tcp"], "UDP": ["udp"], "DNS": ["dns-direct", "dns-resolver"], "IPv6": ["tcp6", "udp6"], "another node": ["other-node"],
+         "sbatch": ["sbatch"], "sbcast": ["sbcast"], "home": ["file-home"], "/tmp": ["file-tmp"], "/dev/shm": ["file-dev-shm"]}
+
+
+def listen(cluster: Cluster) -> None:
+    """Listeners outside the cluster, on the node that is not the job's, and on the job's own node outside the fence."""
+    text = (TOOLS / "listener.py").read_text()
+    for host in ("outside", "node1", "node2"):
+        cluster.host(host, "sh", "-c", "cat > /root/listener.py", stdin=text)
+        cluster.daemon(host, "python3", "/root/listener.py", "--out", "/root/heard.json", *(("--abstract", "aloft-listener")
+                                                                                      if host != "outside" else ()))
+    for host in ("outside", "node1", "node2"):
+        for _ in range(100):
+            if cluster.try_host(host, "test", "-s", "/root/heard.json").code == 0:
+                break
+            time.sleep(0.05)
+        else:
+            raise Failed(f"the listener on {host} did not start. Its log: {cluster.folder.parent}/daemons.log")
+
+
+def heard(cluster: Cluster) -> dict[str, dict]:
+    return {host: json.loads(cluster.host(host, "cat", "/root/heard.json")) for host in ("outside", "node1", "node2")}
+
+
+def command(cluster: Cluster, script: str) -> list[str]:
+    return ["/usr/bin/python3", script, "--mark", MARK, "--outside", f"10.{cluster.number}.0.4",
+            "--outside6", f"fd00:{cluster.number}::4", "--node", "node2", "--slurm", "ctld"]
+
+
+def parse(text: str) -> dict[str, dict]:
+    attempts = {}
+    for line in text.splitlines():
+        try:
+            one = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(one, dict) and "name" in one and "result" in one:
+            attempts[one["name"]] = one
+    return attempts
+
+
+def found_outside(cluster: Cluster, attempts: dict[str, dict], user: str) -> dict[str, str]:
+    """Where someone outside the fence finds the mark: files on the node, in the home folder; shared memory; jobs that ran."""
+    found = {}
+    for name, one in attempts.items():
+        left = one.get("left", "")
+        if left.startswith("/") and cluster.try_host("node1", "test", "-e", left).code == 0:
+            found[name] = left
+        elif left.startswith("shm:") and left[4:].removeprefix("0x") in cluster.host("node1", "cat", "/proc/sysvipc/shm"):
+            found[name] = left
+    key = str(int.from_bytes(MARK.encode()[:4], "little") & 0x7FFFFFFF)
+    if key in cluster.host("node1", "cat", "/proc/sysvipc/shm").split():
+        found["sysv-shm"] = "shared memory"
+    for name, path in (("sbatch", f"/home/{user}/{MARK}-sbatch"), ("sbcast", f"/tmp/{MARK}-sbcast")):
+        if cluster.try_host("node1", "test", "-e", path).code == 0:
+            found[name] = path
+    return found
+
+
+def inside(report: Report, cluster: Cluster) -> dict[str, dict]:
+    listen(cluster)
+    text = (TOOLS / "attempts.py").read_text()
+    cluster.as_user("e-alice", "sh", "-c", "cat > /aloft/workspace/attempts.py", stdin=text)
+    job = submit(cluster, "attempts", *command(cluster, "/aloft/workspace/attempts.py"), nodes=1, ranks=1)
+    state = cluster.wait_job(job, timeout=120)
+    attempts = parse("\n".join(f.read_text(errors="replace") for f in workspace(cluster).rglob(f"*{job}*") if f.is_file()))
+    if not attempts:
+        raise Failed(f"job {job} ({state['JobState']} on {state.get('NodeList')}) shows no attempt: {job_output(cluster, job)}")
+    time.sleep(0.5)  # a datagram on its way
+    ears, found = heard(cluster), found_outside(cluster, attempts, "e-alice")
+    for name, one in attempts.items():
+        if one["result"] == "out" and name not in found:
+            # A private place: the call succeeded, and nobody outside finds anything there.
+            one["stopped_by"] = "private to the step: nothing of it is to be found outside" if one.get("left") else "arrived nowhere"
+        report.say(f"  {name:<18} {one['how'][:44]:<44} {one.get('stopped_by', '')[:70]}")
+    total = sum(e["bytes"] for e in ears.values())
+    contacts = sum(e["contacts"] for e in ears.values())
+    report.claim(total == 0 and contacts == 0, "listeners outside, on the other node and beside the job heard nothing",
+                 f"{total} bytes, {contacts} contacts")
+    report.claim(not found, f"nothing that {len(attempts)} attempts left is to be found outside the fence", ", ".join(found))
+    missing = [what for what, names in NAMED.items() if not any(n in attempts for n in names)]
+    report.claim(not missing, "TCP, UDP, DNS, IPv6, another node, sbatch, sbcast, home, /tmp and /dev/shm were tried", ", ".join(missing))
+    unproven = [name for name, one in attempts.items() if one["result"] == "unreached"]
+    report.claim(not unproven, "no attempt failed only because nobody was there", ", ".join(unproven))
+    report.figure("inside", {"job": job, "attempts": list(attempts.values()), "heard": ears, "found_outside": found})
+    return attempts
+
+
+def control(report: Report, cluster: Cluster, prefix: Path) -> None:
+    """The same program, the same cluster, no fence: what each attempt of the list is worth."""
+    cluster.up(prefix, ENCLAVE, fence="off")
+    listen(cluster)
+    cluster.as_user("e-alice", "sh", "-c", "cat > attempts.py", stdin=(TOOLS / "attempts.py").read_text())
+    answer = cluster.as_user("e-alice", "sbatch", "--parsable", "--partition", ENCLAVE, "--nodelist", "node1", "--ntasks", "1",
+                             "--output", "/home/e-alice/attempts.out", "--wrap", "exec " + " ".join(command(cluster, "/home/e-alice/attempts.py")))
+    job = int(answer.strip().split(";")[0])
+    cluster.wait_job(job, timeout=120)
+    time.sleep(0.5)
+    tried = parse(cluster.shared("/home/e-alice/attempts.out").read_text(errors="replace"))
+    ears, found = heard(cluster), {}
+    # The job that `sbatch` left in the queue runs once its author has ended.
+    for _ in range(50):
+        found = found_outside(cluster, tried, "e-alice")
+        if "sbatch" in found:
+            break
+        time.sleep(0.2)
+    out = {name for name, one in tried.items() if one["result"] == "out"}
+    ways = ears["outside"]["ways"]
+    arrived = {"TCP": ways.get("tcp4", {}).get("bytes", 0) > 0, "UDP": ways.get("udp4", {}).get("bytes", 0) > 0,
+               "DNS": ways.get("dns4", {}).get("bytes", 0) > 0,
+               "IPv6": ways.get("tcp6", {}).get("bytes", 0) > 0 and ways.get("udp6", {}).get("bytes", 0) > 0,
+               "another node": ears["node2"]["bytes"] > 0, "sbatch": "sbatch" in found, "sbcast": "sbcast" in found,
+               "home": "file-home" in found, "/tmp": "file-tmp" in found, "/dev/shm": "file-dev-shm" in found}
+    report.claim(all(arrived.values()), "control: without the fence each of them gets out",
+                 "; ".join(f"{what} {'out' if yes else 'NOT'}" for what, yes in arrived.items()))
+    report.say(f"  without the fence the listener outside heard {ears['outside']['bytes']} bytes in {ears['outside']['contacts']} contacts; "
+               f"{len(out)} of {len(tried)} attempts went through")
+    report.figure("control", {"job": job, "attempts": list(tried.values()), "heard": ears, "found_outside": found, "arrived": arrived})

@@ -1,0 +1,79 @@
+"""Step 8: the one way out, the end of a grant, and the ledger."""
+import json
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from cluster import Cluster
+from report import Report
+
+LEDGER = "/var/lib/aloft/ledger.jsonl"
+PUBLIC_KEY = "/etc/aloft/keys/ledger.pub"
+
+
+def release(report: Report, cluster: Cluster) -> Path | None:
+    folder = "/aloft/workspace/digits"
+    asked = cluster.json_as("e-alice", "aloft", "release", "request", f"{folder}/model.safetensors", f"{folder}/metrics.json",
+                            "--title", "Digits, first model", "--json")
+    number, hashes = asked["release"], [word for file in asked["files"] for word in ("--sha256", file["sha256"])]
+    report.say(f"{number}: " + ", ".join(f"{f['name']} {f['bytes']} bytes {f['sha256'][:12]}…" for f in asked["files"]))
+    early = cluster.try_as("e-alice", "aloft", "release", "export", number, "--json")
+    own = cluster.try_as("e-alice", "aloft", "release", "review", number, "--approve", *hashes, "--reason", "mine")
+    report.claim(early.code == 5 and own.code == 5, "before two approvals nothing is exported, and nobody approves an own request",
+                 own.last_words)
+    other = [word if not word.startswith(asked["files"][0]["sha256"]) else "0" * 64 for word in hashes]
+    wrong = cluster.try_as("reviewer1", "aloft", "release", "review", number, "--approve", *other, "--reason", "other bytes")
+    report.claim(wrong.code not in (0, 1), "an approval of other bytes is refused", wrong.last_words)
+    for reviewer in ("reviewer1", "reviewer2"):
+        cluster.as_user(reviewer, "aloft", "release", "show", number)
+        cluster.as_user(reviewer, "aloft", "release", "review", number, "--approve", *hashes, "--reason", "aggregates only")
+    exported = cluster.json_as("e-alice", "aloft", "release", "export", number, "--json")
+    package = cluster.shared(exported["package"]) if exported["package"].startswith("/srv") else Path(exported["package"])
+    names = sorted(str(p.relative_to(package)) for p in package.rglob("*") if p.is_file()) if package.is_dir() else []
+    report.claim(any(n.endswith("model.safetensors") for n in names) and any(n.endswith("metrics.json") for n in names),
+                 "two reviewers approved the hashes, and the package is there", ", ".join(names))
+    report.figure("release", {"request": asked, "exported": exported, "package": names})
+    return package if names else None
+
+
+def ended_grant(report: Report, cluster: Cluster, short: dict) -> None:
+    """e-bob's grant of a minute was issued in step 4."""
+    end = datetime.fromisoformat(short["not_after"].replace("Z", "+00:00"))
+    left = (end - datetime.now(timezone.utc)).total_seconds()
+    if left > 0:
+        report.say(f"waiting {left:.0f} s for the grant of a minute to end")
+        time.sleep(left + 1)
+    refused = cluster.try_as("e-bob", "aloft", "submit", "--json", "--", "true")
+    report.claim(refused.code == 5, "a submission after the grant's end is refused with exit code 5", refused.last_words)
+    # Past `aloft`, straight to Slurm: the controller's plugin says the same.
+    around = cluster.try_as("e-bob", "sbatch", "--partition", "hel", "--wrap", "true")
+    report.claim(around.code != 0, "so is sbatch itself", around.last_words)
+
+
+def audit(report: Report, cluster: Cluster, out: Path) -> None:
+    sound = cluster.try_host("login", "aloft", "audit", "verify", LEDGER, "--key", PUBLIC_KEY)
+    report.claim(sound.code == 0, "`aloft audit verify` finds the ledger whole", (sound.out.strip() or sound.last_words).splitlines()[-1])
+    lines = cluster.host("login", "cat", LEDGER).splitlines(keepends=True)
+    report.figure("ledger_records", len(lines))
+    (out / "ledger.jsonl").write_text("".join(lines))
+    (out / "ledger.pub").write_text(cluster.host("login", "cat", PUBLIC_KEY))
+    report.output("ledger", out / "ledger.jsonl")
+    # One bit of one byte in the middle of the tenth record of a copy.
+    at = min(9, len(lines) - 2)
+    record = bytearray(lines[at].encode())
+    record[len(record) // 2] ^= 1
+    flipped = "".join(lines[:at]).encode() + bytes(record) + "".join(lines[at + 1:]).encode()
+    (out / "ledger-flipped.jsonl").write_bytes(flipped)
+    cluster.host("login", "sh", "-c", "cat > /root/ledger-flipped.jsonl", stdin=flipped.decode("utf-8", "surrogateescape"))
+    found = cluster.try_host("login", "aloft", "audit", "verify", "/root/ledger-flipped.jsonl", "--key", PUBLIC_KEY)
+    named = str(at + 1) in found.err + found.out
+    report.claim(found.code == 3 and named, f"a flipped bit in record {at + 1} of a copy is found and named", found.last_words)
+    report.figure("ledger_kinds", kinds(lines))
+
+
+def kinds(lines: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for line in lines:
+        kind = json.loads(line).get("kind", "?")
+        counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))

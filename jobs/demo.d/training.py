@@ -112,7 +112,7 @@ def lose_a_node(report: Report, cluster: Cluster, settings: tuple[str, ...], und
                  ("model.safetensors is byte-equal" if same_bytes else "metrics are equal, the model's bytes are not") if same_bytes or same_metrics
                  else f"accuracy {seen['metrics']['overall']['accuracy']} against {undisturbed['metrics']['overall']['accuracy']}")
     report.figure("lost_node", {"job": job, "restarts": restarts, "progress_when_lost": at, "resumed_at": resumed,
-                                "seconds_until_requeued_and_done": round(time.monotonic() - lost, 1), "model_equal": same_bytes,
+                                "seconds_from_loss_to_end": round(time.monotonic() - lost, 1), "model_equal": same_bytes,
                                 "metrics_equal": same_metrics, **seen})
     return f"node2 lost and back; requeued, resumed, {'byte-equal model' if same_bytes else 'equal metrics' if same_metrics else 'ANOTHER result'}"
 

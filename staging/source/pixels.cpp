@@ -189,8 +189,9 @@ PixelLayout plan_pixels(const PixelHeader& header, const PixelSource& source, co
             if (planar > 1) unsupported("PlanarConfiguration");
             layout.planar = planar == 1;
         }
+        const bool bytes_in_order = !source.big_endian || source.vr == Vr{'O', 'B'};
         if (pixels.bits_allocated == 1 &&
-            (pixels.samples != 1 || source.big_endian || syntax.codec != Codec::native))
+            (pixels.samples != 1 || !bytes_in_order || syntax.codec != Codec::native))
             unsupported("BitsAllocated");
         if (syntax.codec == Codec::jpeg_baseline && pixels.bits_allocated != 8) unsupported("BitsAllocated");
         if (pixels.samples == 3 && pixels.bits_stored != pixels.bits_allocated) unsupported("BitsStored");

@@ -1,7 +1,7 @@
 // Reads the DICOM files named on stdin, one per line, through the sandboxed worker, and prints what it got as
 // JSON lines: for the comparison with pydicom (compare.py), which needs the bytes themselves. A test program,
 // never installed: it prints values.
-//   dump PATH... < names        the wanted attributes' paths
+//   dump header|pixels PATH... < names        the wanted attributes' paths
 #include <unistd.h>
 
 #include <filesystem>
@@ -13,12 +13,15 @@
 
 int main(int argc, char** argv) {
     const staging::ForkServer server;
+    if (argc < 2) return 2;
+    const auto depth =
+        argv[1] == std::string_view("header") ? staging::Depth::header : staging::Depth::pixels;
     try {
-        staging::Worker worker(server, staging::Wanted::attributes({argv + 1, argv + argc}));
+        staging::Worker worker(server, staging::Wanted::attributes({argv + 2, argv + argc}));
         for (std::string name; std::getline(std::cin, name);) {
             const std::filesystem::path path(name);
             const staging::Delivery folder(path.parent_path());
-            const staging::Record record = worker.read(folder.open(path.filename()), staging::Depth::pixels);
+            const staging::Record record = worker.read(folder.open(path.filename()), depth);
             nlohmann::json line{{"file", name},
                                 {"reason", staging::reason_name(record.reason)},
                                 {"detail", record.detail},
@@ -31,7 +34,8 @@ int main(int argc, char** argv) {
                 line["sha256"] = core::to_hex(pixels.sha256);
                 line["again"] = core::to_hex(core::sha256(pixels.bytes));
                 for (const auto& value : record.values)
-                    line["values"].push_back(value ? nlohmann::json(core::to_hex(core::view(value->bytes))) : nullptr);
+                    line["values"].push_back(value ? nlohmann::json(core::to_hex(core::view(value->bytes)))
+                                                   : nullptr);
             }
             std::cout << line.dump() << '\n';
         }

@@ -1,0 +1,21 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace trainer {
+
+// Memory for batches, used again and again: a fresh buffer costs four times the delivery of a warm one (page
+// faults). On huge pages where the kernel gives them. Safe to use from many threads.
+class Buffers {
+public:
+    explicit Buffers(std::size_t bytes);
+    // A buffer of `bytes`; it returns to the pool when the last owner lets go, also after the pool has died.
+    std::shared_ptr<std::uint8_t> take();
+
+private:
+    struct Pool;
+    std::shared_ptr<Pool> pool_;
+};
+
+}  // namespace trainer

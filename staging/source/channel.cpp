@@ -77,6 +77,8 @@ Channel::~Channel() {
 }
 
 void Channel::start() {
+    if (server_.failed_)
+        throw Error(Fault::system, std::string("the readers' fork server could not ") + server_.failed_);
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         throw Error(Fault::system, core::with_errno("cannot make a socket pair", errno));

@@ -36,27 +36,32 @@ constexpr int kControl = 3;  // where leave_parent_behind puts it
     ::_exit(0);
 }
 
-bool has_one_thread() {
-    std::size_t threads = 0;
-    for ([[maybe_unused]] const auto& thread : std::filesystem::directory_iterator("/proc/self/task"))
-        ++threads;
-    return threads == 1;
+bool has_one_thread() noexcept {
+    std::error_code failed;
+    std::filesystem::directory_iterator threads("/proc/self/task", failed);
+    return !failed && threads != std::filesystem::directory_iterator{} &&
+           threads.increment(failed) == std::filesystem::directory_iterator{};
 }
 
 }  // namespace
 
-ForkServer::ForkServer() {
-    if (!has_one_thread())
-        throw core::Error(core::Fault::bug, "the readers' fork server must start before any thread does");
+ForkServer::ForkServer() noexcept {
+    if (!has_one_thread()) {
+        failed_ = "start before any thread does";
+        return;
+    }
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        throw core::Error(core::Fault::system, core::with_errno("cannot make a socket pair", errno));
-    control_ = core::Fd(ends[0]);
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        failed_ = "make a socket pair";
+        return;
+    }
+    core::Fd ours(ends[0]);
     const core::Fd theirs(ends[1]);
     const pid_t self = ::getpid();
     pid_ = ::fork();
-    if (pid_ < 0) throw core::Error(core::Fault::system, core::with_errno("cannot fork", errno));
+    if (pid_ < 0) failed_ = "fork";
     if (pid_ == 0) run_server(ends[1], self);
+    if (pid_ > 0) control_ = std::move(ours);
 }
 
 ForkServer::~ForkServer() {

@@ -43,6 +43,8 @@ void on_progress(j_common_ptr common) {
     if (jpeg->input_scan_number > jpeg->num_components) leave(common);
 }
 
+constexpr std::size_t kMultipleScanSamples = 32 << 20;
+
 enum class Colour { grey, rgb, ycbcr };
 
 // What the three components are. Markers that say so win over the data set; without any, it decides.
@@ -80,6 +82,10 @@ bool decode(Decoder& decoder, const unsigned char* bytes, unsigned long size, co
     if (jpeg.image_height != expected.rows || jpeg.image_width != expected.columns ||
         static_cast<unsigned>(jpeg.num_components) != expected.samples || jpeg.data_precision != 8 ||
         jpeg.progressive_mode || jpeg.arith_code)
+        return false;
+    // An image in several scans is held whole, in 16-bit coefficients, before a row comes out.
+    if (jpeg_has_multiple_scans(&jpeg) &&
+        std::size_t{expected.rows} * expected.columns * expected.samples > kMultipleScanSamples)
         return false;
     colour = colour_of(jpeg, expected.rgb);
     // No conversion here: see ybr_to_rgb.

@@ -58,10 +58,10 @@ private:
 
 // What the reader may spend on one file or table. The defaults hold a worker below 512 MB.
 struct Limits {
-    std::uint64_t file_bytes = 192 << 20;      // a DICOM file as delivered
-    std::uint64_t inflated_bytes = 192 << 20;  // a deflated data set, inflated, and at most
+    std::uint64_t file_bytes = 160 << 20;      // a DICOM file as delivered
+    std::uint64_t inflated_bytes = 160 << 20;  // a deflated data set, inflated, and at most
     std::uint64_t inflate_ratio = 256;         //   this many times (file size + 64 KB)
-    std::uint64_t pixel_bytes = 192 << 20;     // all frames, decoded
+    std::uint64_t pixel_bytes = 160 << 20;     // all frames, decoded
     std::uint64_t value_bytes = 64 << 10;      // one wanted attribute
     std::uint32_t depth = 64;                  // sequences in sequences
     std::uint32_t elements = 2'000'000;        // elements and items of a file, at all levels

@@ -31,8 +31,8 @@ struct Opened;  // delivery.h: a file that is known to be regular, or the reason
 // unsafe, and a late fork would copy keys. It ends when this object dies or the program does.
 class ForkServer {
 public:
-    // Throws Error(system) if it cannot start, Error(bug) if this process already has more than one thread.
-    ForkServer();
+    // Does not throw, since main() has no handler yet: if it failed, the first Worker says so.
+    ForkServer() noexcept;
     ForkServer(const ForkServer&) = delete;
     ForkServer& operator=(const ForkServer&) = delete;
     ~ForkServer();
@@ -41,6 +41,7 @@ private:
     friend class Channel;
     core::Fd control_;
     pid_t pid_ = -1;
+    const char* failed_ = nullptr;  // doing what
 };
 
 class Channel;

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 
 from hospitals import Hospital
-from make_dicom import CR_STORAGE, identify, meta, text, write
+from make_dicom import CR_STORAGE, identify, meta, write
 from people import Person, Town
 
 # Digits and letters of a national ID, 3 x 5, a row of bits each: enough to burn one into pixels.

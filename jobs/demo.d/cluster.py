@@ -110,6 +110,10 @@ class Cluster:
         if done.code:
             raise Failed(f"the nodes did not become idle: {done.last_words}")
 
+    def titles(self, host: str) -> str:
+        """The command lines of all processes on a host. Not logged: it is asked several times a second."""
+        return run([HARNESS, "--num", self.number, "--dir", self.folder, "host", host, "ps", "-eo", "args"]).out
+
     # Paths that every host shares, seen from this machine.
     def shared(self, path: str) -> Path:
         for inside, outside in (("/srv/aloft", "srv"), ("/home", "home")):

@@ -1,10 +1,12 @@
 """Step 3: deliveries become dataset versions. The intake account builds, verify reads back, a steward seals."""
+import contextlib
 import json
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 
-from cluster import Cluster
+from cluster import Cluster, run
 from enclave import CONFIGS, ENCLAVE
 from report import Report
 
@@ -38,7 +40,8 @@ def take_in(report: Report, cluster: Cluster, made: dict, args) -> str:
         name = f"{dataset}@1"
         cluster.as_user("intake", "aloft-stage", "keys", "new", KEYS, "--dataset", name)
         cluster.as_user("intake", "mkdir", "-p", f"/srv/aloft/datasets/{dataset}")
-        built = cluster.try_as("intake", *build_command(dataset, CONFIGS, "/srv/aloft/deliveries", KEYS, version))
+        with watched_titles(cluster, args.out / "process-titles.txt"):
+            built = cluster.try_as("intake", *build_command(dataset, CONFIGS, "/srv/aloft/deliveries", KEYS, version))
         if not report.claim(built.code == 0, f"{name} is built by 2 ranks of aloft-stage as the intake account",
                             built.last_words if built.code else ""):
             continue
@@ -57,14 +60,59 @@ def take_in(report: Report, cluster: Cluster, made: dict, args) -> str:
         report.say(f"{name}: quarantined {sum(refused.values())}: " +
                    ", ".join(f"{count} {reason}" for reason, count in refused.items()))
     report.figure("datasets", figures)
+    search_identifiers(report, cluster, args, list(figures))
     for dataset in figures:
         expect_refusals(report, dataset, figures[dataset]["quarantine"], made["hostile"])
     return ", ".join(f"{d}@1" for d in figures) + " built, verified, sealed; hostile files in quarantine"
 
 
+def search_identifiers(report: Report, cluster: Cluster, args, datasets: list[str]) -> None:
+    """Looks for every planted identifier in all that was written since the deliveries arrived: shards decrypted and as they
+    lie, manifests, reports, quarantine records, logs, what `ps` showed meanwhile; and, to know that the search sees, in a
+    plain copy of a delivery."""
+    command = [args.find_identifiers, "--planted", args.out / "planted.json"]
+    for dataset in datasets:
+        command += ["--dataset", cluster.shared(f"/srv/aloft/datasets/{dataset}/1"),
+                    "--key", cluster.shared(f"{KEYS}/{dataset}@1.key")]
+    written = [*sorted(args.out.glob("*.log")), args.out / "process-titles.txt", cluster.shared("/srv/aloft/published")]
+    for tree in written:
+        command += ["--tree", tree]
+    searched = run(command, args.out / "search.log", timeout=240)
+    seen = last_json(searched.out)
+    naive = last_json(run([args.find_identifiers, "--planted", args.out / "planted.json", "--tree",
+                           args.out / "deliveries/digits/central"], args.out / "search.log").out)
+    found, known = seen.get("found"), naive.get("found", 0)
+    report.claim(found == 0 and seen.get("searched_bytes", 0) > 0, "no planted identifier in anything that staging wrote, shards decrypted",
+                 f"{seen['searched_bytes']} bytes searched for {seen['patterns']} forms, {found} found"
+                 + ("" if not found else f": {seen['by_form']}") if seen else searched.last_words)
+    report.claim(known > 0, "the same search finds them in a plain copy of one hospital's folder", f"{known} places")
+    report.figure("identifiers", {"searched_bytes": seen.get("searched_bytes", 0), "searched_files": seen.get("searched_files", 0),
+                                  "found": found, "found_in_naive_copy": known})
+
+
 def reasons(listing: str) -> dict[str, int]:
     """How many records of a quarantine list have which reason, most first."""
     return dict(Counter(json.loads(line)["reason"] for line in listing.splitlines() if line.strip()).most_common())
+
+
+@contextlib.contextmanager
+def watched_titles(cluster: Cluster, file: Path):
+    """Writes down what every process of the login host is called, several times a second: other accounts can read that."""
+    done = threading.Event()
+
+    def watch():
+        with file.open("a") as out:
+            while not done.is_set():
+                out.write(cluster.titles("login"))
+                done.wait(0.2)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def last_json(text: str) -> dict:

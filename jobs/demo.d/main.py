@@ -104,6 +104,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--data-python", required=True)
+    parser.add_argument("--find-identifiers", type=Path, required=True, help="tests/identifiers/find_identifiers, built")
     parser.add_argument("--torch", type=Path, required=True)
     parser.add_argument("--num", type=int, default=40)
     parser.add_argument("--quick", action="store_true")

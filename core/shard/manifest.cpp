@@ -25,6 +25,18 @@ bool is_plain(std::string_view name) {
            });
 }
 
+// A whole number that is not negative; the library would take -1 and 1.5 too, and change them.
+std::uint64_t natural(const Json& json) {
+    if (!json.is_number_unsigned()) throw Error(Fault::data, "a number is not a whole one, or negative");
+    return json.get<std::uint64_t>();
+}
+
+std::int64_t count_from(const Json& json) {
+    const std::uint64_t value = natural(json);
+    if (value > INT64_MAX) throw Error(Fault::data, "a number of samples is not possible");
+    return static_cast<std::int64_t>(value);
+}
+
 Digest digest_from(const Json& json) {
     const Bytes bytes = from_hex(json.get<std::string>());
     Digest digest;
@@ -53,19 +65,19 @@ ShardEntry shard_from_json(const Json& json, std::int64_t number) {
     if (shard.file != shard_file(number))
         throw Error(Fault::data, "a shard's file is not named for its place");
     shard.sha256 = digest_from(json.at("sha256"));
-    shard.bytes = json.at("bytes").get<std::uint64_t>();
-    shard.samples = json.at("samples").get<std::int64_t>();
+    shard.bytes = natural(json.at("bytes"));
+    shard.samples = count_from(json.at("samples"));
     const Json& index = json.at("index");
-    shard.index_offset = index.at("offset").get<std::uint64_t>();
-    shard.index_bytes = index.at("bytes").get<std::uint64_t>();
+    shard.index_offset = natural(index.at("offset"));
+    shard.index_bytes = natural(index.at("bytes"));
     shard.index_sha256 = digest_from(index.at("sha256"));
     if (shard.samples <= 0 || static_cast<std::uint64_t>(shard.samples) > shard.bytes)
         throw Error(Fault::data, "a shard's number of samples is not possible");
     for (const auto& [column, counts] : json.at("counts").items()) {
         std::int64_t total = 0;
         for (const auto& [category, count] : counts.items()) {
-            const auto value = count.get<std::int64_t>();
-            if (value < 0 || value > shard.samples - total)
+            const std::int64_t value = count_from(count);
+            if (value > shard.samples - total)
                 throw Error(Fault::data, "a shard's counts exceed its samples");
             total += value;
             shard.counts[column][category] = value;
@@ -135,7 +147,7 @@ Manifest manifest_from_text(std::string_view text, const std::string& what) {
         std::int64_t number = 0;
         for (const Json& shard : json.at("shards"))
             manifest.shards.push_back(shard_from_json(shard, number++));
-        if (json.at("samples").get<std::int64_t>() != manifest.samples())
+        if (count_from(json.at("samples")) != manifest.samples())
             throw Error(Fault::data, "the number of samples is not the sum of the shards'");
     } catch (const nlohmann::json::exception&) {
         throw Error(Fault::data, what + ": not a manifest: a part is missing or of another type");

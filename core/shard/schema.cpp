@@ -172,7 +172,11 @@ Schema schema_from_json(const nlohmann::ordered_json& json) {
             field.name = f.at("name").get<std::string>();
             field.dtype = dtype_of(f.at("dtype").get<std::string>());
             if (const auto& shape = f.at("shape"); !shape.is_null()) {
-                field.shape = shape.get<std::vector<std::int64_t>>();
+                for (const auto& extent : shape) {  // the library would round 1.5
+                    if (!extent.is_number_integer() && !extent.is_number_unsigned())
+                        throw Error(Fault::data, "a dimension is not a whole number");
+                    field.shape.push_back(extent.get<std::int64_t>());
+                }
                 if (field.shape.empty()) throw Error(Fault::data, "a shape is empty");
             }
             field.units = f.at("units").get<std::string>();

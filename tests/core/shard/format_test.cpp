@@ -1,0 +1,138 @@
+// FORMAT.md's worked example, computed here from its text with OpenSSL, must be what is in the file and what
+// is in the document.
+#include <openssl/evp.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+#include <sstream>
+
+#include "core/shard/made.h"
+#include "support/scratch.h"
+
+using namespace core;
+
+namespace {
+
+Bytes concat(std::initializer_list<ByteView> parts) {
+    Bytes all;
+    for (const ByteView part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
+template <class T>
+Bytes little(T value) {
+    Bytes bytes(sizeof value);
+    std::memcpy(bytes.data(), &value, sizeof value);
+    return bytes;
+}
+
+Bytes aes_gcm(ByteView key, ByteView nonce, ByteView header, ByteView plain) {
+    EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
+    Bytes out(plain.size() + 16);
+    int length = 0;
+    EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key.data(), nonce.data());
+    EVP_EncryptUpdate(context, nullptr, &length, header.data(), static_cast<int>(header.size()));
+    EVP_EncryptUpdate(context, out.data(), &length, plain.data(), static_cast<int>(plain.size()));
+    EVP_EncryptFinal_ex(context, out.data() + length, &length);
+    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, 16, out.data() + plain.size());
+    EVP_CIPHER_CTX_free(context);
+    return out;
+}
+
+// The lines of the ```example block, without spaces around the hex digits.
+std::map<std::string, std::string> document() {
+    const char* const source = std::getenv("ALOFT_SOURCE");
+    REQUIRE(source);
+    std::istringstream text(read_text(std::filesystem::path(source) / "core/shard/FORMAT.md"));
+    std::map<std::string, std::string> found;
+    std::string line, name;
+    bool inside = false;
+    while (std::getline(text, line)) {
+        if (line.starts_with("```")) {
+            inside = line == "```example";
+            continue;
+        }
+        if (!inside) continue;
+        std::istringstream words(line);
+        std::string word;
+        if (!line.starts_with(" ")) words >> name;
+        while (words >> word) found[name] += word;
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("the worked example of FORMAT.md is true") {
+    Bytes key(32);
+    std::iota(key.begin(), key.end(), std::uint8_t{0});
+    const Schema schema{{{"image", DType::u8, {1, 2, 3}, "arbitrary"}},
+                        {{"patient", ColumnType::id16, {}},
+                         {"site", ColumnType::category, {"north", "south"}},
+                         {"vendor", ColumnType::category, {"A"}},
+                         {"split", ColumnType::category, {"train", "validation", "test", "hidden"}}}};
+    const test::Scratch folder;
+    ShardWriter writer(folder / shard_file(0), schema, "example@1", 0, SecretKey::from(key), {});
+    for (std::uint8_t i = 0; i < 2; ++i) {
+        Id16 patient{};
+        patient.fill(static_cast<std::uint8_t>(0xA0 + i));
+        Array image;
+        image.bytes.resize(6);
+        std::iota(image.bytes.begin(), image.bytes.end(), static_cast<std::uint8_t>(10 * (i + 1)));
+        writer.append(
+            {{image}, {patient, std::string(i ? "south" : "north"), std::string("A"), std::string("train")}});
+    }
+    const ShardEntry entry = writer.finish();
+    const Bytes file = read_file(folder / entry.file);
+
+    // By the document's words alone.
+    const Digest named =
+        sha256(concat({view("aloft shard 1"), Bytes{0}, view("example@1"), Bytes{0}, view("0")}));
+    const Bytes id(named.begin(), named.begin() + 16);
+    const Digest cipher_key = hkdf_sha256(key, id, "aloft shard 1 cipher");
+    const Digest nonce_key = hkdf_sha256(key, id, "aloft shard 1 nonce");
+    const auto chunk = [&](std::uint8_t element, std::uint64_t index, std::uint32_t dataset,
+                           std::array<std::uint32_t, 4> shape, const Bytes& payload) {
+        const Bytes start =
+            concat({view("ALFT"), little<std::uint16_t>(1), Bytes{0, element}, id, little(index),
+                    little<std::uint64_t>(payload.size()), little(dataset), little(shape), Bytes(8, 0)});
+        const Digest mac = hmac_sha256(nonce_key, {start, Bytes(12, 0), payload});
+        const Bytes nonce(mac.begin(), mac.begin() + 12), header = concat({start, nonce});
+        return concat({header, aes_gcm(cipher_key, nonce, header, payload)});
+    };
+    const Bytes image = chunk(1, 1, 4, {1, 2, 3, 0}, {20, 21, 22, 23, 24, 25});
+    const Bytes site =
+        chunk(131, 0, 1, {0, 0, 0, 0}, concat({little(std::int32_t{0}), little(std::int32_t{1})}));
+    std::map<std::string, std::string> computed = {
+        {"dataset_key", to_hex(key)},
+        {"shard_id", to_hex(id)},
+        {"cipher_key", to_hex(cipher_key)},
+        {"nonce_key", to_hex(nonce_key)},
+        {"image_1_header", to_hex(ByteView(image).first(80))},
+        {"image_1_payload", to_hex(ByteView(image).subspan(80, 6))},
+        {"image_1_tag", to_hex(ByteView(image).last(16))},
+        {"site_chunk", to_hex(site)},
+    };
+
+    // In the file, where the index says.
+    const ByteView index = ByteView(file).subspan(entry.index_offset, entry.index_bytes);
+    CHECK(entry.index_bytes == 24 * (4 + 2));
+    CHECK(sha256(index) == entry.index_sha256);
+    const auto at_line = [&](std::size_t line) {
+        std::uint64_t place[3];
+        std::memcpy(place, index.data() + 24 * line, sizeof place);
+        return ByteView(file).subspan(place[0], place[1]);
+    };
+    CHECK(to_hex(at_line(4 + 1)) == to_hex(image));
+    CHECK(to_hex(at_line(1)) == to_hex(site));
+
+    // In the document.
+    computed["index_line_5"] = to_hex(index.subspan(24 * 5, 24));
+    computed["index_sha256"] = to_hex(entry.index_sha256);
+    std::string lines;
+    for (const auto& [name, value] : computed) lines += name + " " + value + "\n";
+    INFO(lines);
+    CHECK(document() == computed);
+}

@@ -1,9 +1,12 @@
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "staging/source/reason.h"
 
 namespace test {
 
@@ -36,7 +39,7 @@ public:
             if (!defined) inside += item_head(0xfffee00d, 0);
         }
         if (!defined) inside += item_head(0xfffee0dd, 0);
-        return element(tag, "SQ", inside, defined ? -1 : 0xffffffff);
+        return element(tag, "SQ", inside, defined ? std::int64_t{-1} : std::int64_t{0xffffffff});
     }
     Dicom& fragments(const std::vector<std::string>& parts, std::string_view table = {}) {
         head(0x7fe00010, "OB", 0xffffffff);
@@ -106,3 +109,8 @@ private:
 };
 
 }  // namespace test
+
+template <>
+struct Catch::StringMaker<staging::Reason> {
+    static std::string convert(staging::Reason reason) { return std::string(staging::reason_name(reason)); }
+};

@@ -88,9 +88,7 @@ Opened Delivery::open(const std::string& name) const {
     const core::Fd path = open_beneath(folder_.get(), name, O_PATH | O_NOFOLLOW);
     struct stat status {};
     if (!path.is_open()) {
-        opened.reason = errno == ELOOP   ? Reason::symlink
-                        : errno == EXDEV ? Reason::symlink
-                                         : Reason::unreadable;
+        opened.reason = errno == ELOOP ? Reason::symlink : Reason::unreadable;
     } else if (::fstat(path.get(), &status) != 0) {
         opened.reason = Reason::unreadable;
     } else if (S_ISLNK(status.st_mode)) {

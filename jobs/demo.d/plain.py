@@ -58,7 +58,7 @@ def take_in(report: Report, dataset: str, args, here: Path, made: dict) -> None:
 
 def fit(report: Report, dataset: str, here: Path, settings: tuple[str, ...]) -> dict:
     command = ["mpirun", "--oversubscribe", "--mca", "btl", "self,vader,tcp", "--mca", "mpi_yield_when_idle", "1", "-n", "4",
-               "aloft-train", "fit", "--recipe", HERE.parent.parent / f"configs/recipes/{dataset}.toml", "--dataset", here / f"datasets/{dataset}/1",
+               "aloft-train", "fit", "--recipe", HERE.parent.parent / f"configs/recipes/{training.RECIPE[dataset]}.toml", "--dataset", here / f"datasets/{dataset}/1",
                "--key", here / f"keys/{dataset}@1.key", "--out", here / dataset, "--json"]
     for setting in settings:
         command += ["--set", setting]

@@ -10,6 +10,7 @@ from report import Failed, Report
 
 RESEARCHER = "e-alice"
 ACCURACY = {"digits": 0.96, "wdbc": 0.95}
+RECIPE = {"digits": "digits-resnet", "wdbc": "wdbc-mlp"}
 WHAT = {"digits": "images, 2D ResNet", "wdbc": "table, MLP"}
 
 
@@ -21,7 +22,7 @@ def submit(cluster: Cluster, name: str, *program: str, nodes: int = 2, ranks: in
 
 
 def fit(dataset: str, out: str, settings: tuple[str, ...]) -> list[str]:
-    command = ["aloft-train", "fit", "--recipe", f"{CONFIGS}/recipes/{dataset}.toml", "--dataset", f"/aloft/data/{dataset}@1",
+    command = ["aloft-train", "fit", "--recipe", f"{CONFIGS}/recipes/{RECIPE[dataset]}.toml", "--dataset", f"/aloft/data/{dataset}@1",
                "--key", f"/aloft/keys/{dataset}@1.key", "--out", f"/aloft/workspace/{out}", "--json"]
     for setting in settings:
         command += ["--set", setting]
@@ -52,12 +53,11 @@ def claim_result(report: Report, dataset: str, seen: dict) -> None:
     metrics = seen["metrics"]
     accuracy = metrics["overall"]["accuracy"]
     report.claim(accuracy >= ACCURACY[dataset], f"{dataset} ({WHAT[dataset]}): accuracy on held-out patients at least {ACCURACY[dataset]}",
-                 f"{accuracy:.4f} on {metrics['overall'].get('samples', '?')} samples")
+                 f"{accuracy:.4f} on {metrics['overall']['samples']} samples of {metrics['patients']} patients")
     for kind in ("site", "vendor"):
-        strata = metrics.get("strata", metrics).get(kind, [])
-        rows = strata if isinstance(strata, list) else [{"name": k, **v} for k, v in strata.items()]
-        report.claim(len(rows) >= 4, f"{dataset}: accuracy per {kind}, worst first",
-                     ", ".join(f"{r.get('name', r.get(kind))} {r['accuracy']:.3f}" for r in rows if r.get("accuracy") is not None))
+        rows, small = metrics["strata"][kind]["worst_first"], metrics["strata"][kind]["suppressed"]
+        report.claim(len(rows) + len(small) == 4, f"{dataset}: accuracy per {kind}, worst first",
+                     ", ".join(f"{r['value']} {r['accuracy']:.3f}" for r in rows) + (f"; too small to be shown: {', '.join(small)}" if small else ""))
 
 
 def train(report: Report, cluster: Cluster, settings: dict[str, tuple[str, ...]]) -> dict[str, dict]:

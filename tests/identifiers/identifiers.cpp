@@ -17,15 +17,18 @@
 namespace identifiers {
 namespace {
 
-constexpr std::size_t kAnchor = 6;           // bytes of a pattern that are looked at first
-constexpr unsigned kHintBits = 26;           // 8 MB
+constexpr std::size_t kAnchor = 6;  // bytes of a pattern that are looked at first
+constexpr unsigned kCoarse = 3;     // hints that share a bit of the small table, as a power of two: 1 MB
+constexpr unsigned kHintBits = 26;  // 8 MB
 constexpr std::size_t kFindingsKept = 1000;  // a naive copy has hundreds of thousands
 
-std::uint64_t anchor_hash(const char* at) {
+// Two bits per pattern (Bloom 1970): one alone lets 1 % of noise through, and each pass costs a search.
+std::uint64_t anchor_hash(const char* at, std::uint64_t factor) {
     std::uint64_t word = 0;
     std::memcpy(&word, at, kAnchor);
-    return (word * 0x9E3779B97F4A7C15ULL) >> (64 - kHintBits);
+    return (word * factor) >> (64 - kHintBits);
 }
+constexpr std::uint64_t kFirst = 0x9E3779B97F4A7C15ULL, kSecond = 0xC2B2AE3D27D4EB4FULL;
 
 // Nothing if `value` cannot be written in `charset`.
 std::optional<std::string> convert(const std::string& value, const char* charset) {
@@ -100,7 +103,9 @@ std::vector<Identifier> load_planted(const std::filesystem::path& file) {
 }
 
 Search::Search(const std::vector<Identifier>& planted)
-    : planted_(planted), hints_((std::size_t{1} << kHintBits) / 64) {
+    : planted_(planted),
+      hints_((std::size_t{1} << kHintBits) / 64),
+      coarse_hints_((std::size_t{1} << kHintBits >> kCoarse) / 64) {
     for (std::size_t i = 0; i < planted_.size(); ++i) add_forms(i, planted_[i].value);
     std::sort(patterns_.begin(), patterns_.end(),
               [](const Pattern& a, const Pattern& b) { return a.bytes < b.bytes; });
@@ -110,8 +115,11 @@ Search::Search(const std::vector<Identifier>& planted)
         if (kept.empty() || !pattern.bytes.starts_with(kept.back().bytes)) kept.push_back(std::move(pattern));
     patterns_ = std::move(kept);
     for (const Pattern& pattern : patterns_) {
-        const std::uint64_t hash = anchor_hash(pattern.bytes.data());
+        const std::uint64_t hash = anchor_hash(pattern.bytes.data(), kFirst),
+                            second = anchor_hash(pattern.bytes.data(), kSecond);
+        hints_[second / 64] |= std::uint64_t{1} << (second % 64);
         hints_[hash / 64] |= std::uint64_t{1} << (hash % 64);
+        coarse_hints_[(hash >> kCoarse) / 64] |= std::uint64_t{1} << ((hash >> kCoarse) % 64);
     }
 }
 
@@ -153,8 +161,11 @@ void Search::bytes(core::ByteView bytes, const std::string& where) {
     if (bytes.size() < kAnchor) return;
     const std::string_view text = core::text(bytes);
     for (std::size_t at = 0; at + kAnchor <= text.size(); ++at) {
-        const std::uint64_t hash = anchor_hash(text.data() + at);
+        const std::uint64_t hash = anchor_hash(text.data() + at, kFirst);
+        if (!(coarse_hints_[(hash >> kCoarse) / 64] >> ((hash >> kCoarse) % 64) & 1)) continue;
         if (!(hints_[hash / 64] >> (hash % 64) & 1)) continue;
+        const std::uint64_t second = anchor_hash(text.data() + at, kSecond);
+        if (!(hints_[second / 64] >> (second % 64) & 1)) continue;
         // The last pattern that is not greater than the text from here on: since no pattern begins with
         // another, it is the only one that the text can begin with.
         const std::string_view rest = text.substr(at);

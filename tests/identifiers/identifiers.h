@@ -63,7 +63,8 @@ private:
     std::vector<Identifier> planted_;
     std::vector<std::string> forms_;
     std::map<std::string, std::uint16_t> form_numbers_;
-    std::vector<Pattern> patterns_;     // sorted; none is the beginning of another
+    std::vector<Pattern> patterns_;            // sorted; none is the beginning of another
+    std::vector<std::uint64_t> coarse_hints_;  // the same, coarser, and small enough for the cache
     std::vector<std::uint64_t> hints_;  // one bit per hash of six bytes: most places are left at a glance
     std::vector<Finding> findings_;
     std::uint64_t searched_bytes_ = 0, searched_files_ = 0;

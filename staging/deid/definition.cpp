@@ -26,9 +26,10 @@ auto find_rule(const core::Config& table, std::string_view key, const Rules& rul
 class Paths {
 public:
     std::size_t position(const std::string& path) {
-        const auto found = std::find(paths_.begin(), paths_.end(), path);
-        if (found == paths_.end()) paths_.push_back(path);
-        return static_cast<std::size_t>(found - paths_.begin());
+        const auto index =
+            static_cast<std::size_t>(std::find(paths_.begin(), paths_.end(), path) - paths_.begin());
+        if (index == paths_.size()) paths_.push_back(path);
+        return index;
     }
     const std::vector<std::string>& all() const { return paths_; }
 

@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "core/mpi/comm.h"
+#include "core/shard/writer.h"
+#include "staging/deid/definition.h"
+#include "staging/pack/quality.h"
+#include "staging/pack/shuffle.h"
+#include "staging/pack/spill.h"
+
+namespace staging {
+
+// The samples of each shard: the range of all order hashes is cut into equal parts, one for each shard, so
+// that a shard mixes patients and hospitals, and nobody needs the list of all samples.
+struct Plan {
+    std::unique_ptr<Shuffle<SampleRef>> samples;
+    std::vector<std::int64_t> shards;  // the partition of each shard: those that hold samples, in order
+};
+
+// Parts of about target_bytes, and few enough samples that a rank can sort one part.
+std::int64_t part_count(std::int64_t samples, std::int64_t bytes, std::int64_t target_bytes);
+
+// What is known of a shard that is complete: kept in the work folder until the manifest is written.
+struct Receipt {
+    core::ShardEntry entry;
+    Quality quality;
+};
+
+// Writes shards and reads each back. A shard of an earlier run is taken over if it still has the SHA-256 of
+// its receipt and every tag in it holds.
+class ShardPacker {
+public:
+    ShardPacker(const Definition& definition, const Spill& spill, std::filesystem::path shards,
+                std::filesystem::path work, const core::SecretKey& dataset_key)
+        : definition_(definition),
+          spill_(spill),
+          shards_(std::move(shards)),
+          work_(std::move(work)),
+          key_(dataset_key) {}
+
+    // Collective. How many shards were taken over from an earlier run.
+    std::int64_t pack(const core::Comm& comm, const Plan& plan) const;
+    Receipt receipt(std::int64_t number) const;
+
+private:
+    bool is_complete(std::int64_t number) const;
+    void write(std::int64_t number, std::vector<SampleRef> samples) const;
+    std::filesystem::path receipt_path(std::int64_t number) const;
+    const Definition& definition_;
+    const Spill& spill_;
+    std::filesystem::path shards_, work_;
+    const core::SecretKey& key_;
+};
+
+}  // namespace staging

@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+
+// What a step's processes do to themselves before they become the user's. Called in slurmstepd (one domain
+// for all ranks of a node, so that they still share memory) and in each task.
+
+namespace slurm {
+
+// Moves this process, with all its threads, into the cgroup. Throws Error(system), and if there is no fence
+// on it.
+void enter_cgroup(const std::filesystem::path& cgroup);
+
+// Landlock scope: no signals to and no abstract Unix sockets of processes outside, no tracing of them.
+// Needs Linux 6.12 (ABI 6). Throws Error(system).
+void enter_landlock_scope();
+int landlock_abi() noexcept;  // 0: none
+inline constexpr int kLandlockFloor = 6;
+
+// As the user, last thing before exec: no new privileges, no core dumps (a handler of them is outside),
+// inherited descriptors closed, seccomp. Throws Error(system).
+void restrict_task();
+
+}  // namespace slurm

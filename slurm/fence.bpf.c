@@ -1,0 +1,165 @@
+// The network part of the fence: what processes of one cgroup may reach. Loaded and attached once per job and
+// cgroup by aloft-node (slurm/fence.cpp); nothing is pinned, so that the programs and maps die with the
+// cgroup.
+//
+// Two kinds of cgroup:
+//   step   user's code and its slurmstepd (root). Users' processes reach this job's nodes only: this job's
+//   own sockets on this node,
+//          ports from 1024 up, slurmd's excepted, on the others. slurmstepd also reaches the controller, to
+//          report to it.
+//   batch  the root-owned wrapper and its srun, which run no code of the user: the job's nodes and the
+//   controller.
+#include "vmlinux.h"
+// These need the types above.
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "fence_bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";  // the kernel's name for a licence that may call its GPL-only helpers
+
+const volatile __u64 JOB = 0;  // id of the job's cgroup, the parent of the one the programs are attached to
+const volatile __u32 IS_BATCH = 0;
+const volatile __u32 SLURMD_PORT = 6818;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u32);    // IPv4 address as on the wire
+    __type(value, __u32);  // enum peer
+} peers SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, BLOCKED_KINDS);
+    __type(key, __u32);
+    __type(value, __u64);
+} blocked SEC(".maps");
+
+static __always_inline int block(__u32 kind) {
+    __u64* count = bpf_map_lookup_elem(&blocked, &kind);
+    if (count) __sync_fetch_and_add(count, 1);
+    return 0;
+}
+
+static __always_inline int is_loopback(__u32 address) {
+    return bpf_ntohl(address) >> 24 == 127;
+}
+
+static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
+    if (is_loopback(address)) return 1;  // who receives there is looked at packet by packet
+    __u32* peer = bpf_map_lookup_elem(&peers, &address);
+    if (!peer) return 0;
+    if (IS_BATCH || uid == 0) return 1;
+    if (*peer == PEER_CONTROLLER) return 0;
+    if (*peer == PEER_SELF) return 1;
+    return port >= 1024 && port != SLURMD_PORT;
+}
+
+static __always_inline __u32 my_uid(void) {
+    return (__u32)bpf_get_current_uid_gid();
+}
+
+static __always_inline int judge4(struct bpf_sock_addr* to, __u32 kind) {
+    return may_reach(to->user_ip4, bpf_ntohs((__u16)to->user_port), my_uid()) ? 1 : block(kind);
+}
+
+// IPv6 is for addresses that are IPv4 on the wire (::ffff:10.0.0.1: what PyTorch's TCPStore tries first).
+static __always_inline int judge6(struct bpf_sock_addr* to, __u32 kind) {
+    if (to->user_ip6[0] || to->user_ip6[1] || to->user_ip6[2] != bpf_htonl(0xffff)) return block(kind);
+    return may_reach(to->user_ip6[3], bpf_ntohs((__u16)to->user_port), my_uid()) ? 1 : block(kind);
+}
+
+SEC("cgroup/connect4")
+int fence_connect4(struct bpf_sock_addr* to) {
+    return judge4(to, BLOCKED_CONNECT);
+}
+SEC("cgroup/connect6")
+int fence_connect6(struct bpf_sock_addr* to) {
+    return judge6(to, BLOCKED_CONNECT);
+}
+SEC("cgroup/sendmsg4")
+int fence_sendmsg4(struct bpf_sock_addr* to) {
+    return judge4(to, BLOCKED_SENDMSG);
+}
+SEC("cgroup/sendmsg6")
+int fence_sendmsg6(struct bpf_sock_addr* to) {
+    return judge6(to, BLOCKED_SENDMSG);
+}
+
+SEC("cgroup/sock_create")
+int fence_socket(struct bpf_sock* sk) {
+    if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) return 1;
+    if (sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_UDP) return 1;
+    return block(BLOCKED_SOCKET);
+}
+
+// The job's batch part counts too: slurmstepd connects a task's output to srun with a socket that is the
+// user's.
+static __always_inline int is_inside(struct bpf_sock* sk) {
+#pragma unroll
+    for (int level = 1; level < 12; level++)
+        if (bpf_sk_ancestor_cgroup_id(sk, level) == JOB) return 1;
+    return 0;
+}
+
+struct packet {
+    __u32 source, destination;
+    __u16 source_port, destination_port;
+    __u8 protocol;
+};
+
+static __always_inline int read_packet(struct __sk_buff* skb, struct packet* p) {
+    struct iphdr ip;
+    __u16 ports[2];
+    if (skb->protocol != bpf_htons(0x0800)) return 0;  // ETH_P_IP
+    if (bpf_skb_load_bytes(skb, 0, &ip, sizeof ip)) return 0;
+    if (ip.ihl < 5 || (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP)) return 0;
+    p->source = ip.saddr;
+    p->destination = ip.daddr;
+    p->protocol = ip.protocol;
+    if (ip.frag_off & bpf_htons(0x1fff)) {  // a later fragment has no ports; the first one was judged
+        p->source_port = p->destination_port = 0xffff;
+        return 1;
+    }
+    if (bpf_skb_load_bytes(skb, ip.ihl * 4, ports, sizeof ports)) return 0;
+    p->source_port = bpf_ntohs(ports[0]);
+    p->destination_port = bpf_ntohs(ports[1]);
+    return 1;
+}
+
+// Whatever made the packet (a listening socket that answers, TCP fast open, a relay on this node), it goes to
+// the job's own only.
+SEC("cgroup_skb/egress")
+int fence_egress(struct __sk_buff* skb) {
+    struct packet p;
+    if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
+    __u32 uid = bpf_get_socket_uid(skb);
+    if (!may_reach(p.destination, p.destination_port, uid)) return block(BLOCKED_PACKET_OUT);
+    if (IS_BATCH || uid == 0) return 1;
+    __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
+    if (!is_loopback(p.destination) && !(peer && *peer == PEER_SELF)) return 1;
+    struct bpf_sock_tuple tuple = {};
+    tuple.ipv4.saddr = p.source;
+    tuple.ipv4.daddr = p.destination;
+    tuple.ipv4.sport = bpf_htons(p.source_port);
+    tuple.ipv4.dport = bpf_htons(p.destination_port);
+    struct bpf_sock* receiver =
+        p.protocol == IPPROTO_TCP ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
+                                  : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+    if (!receiver) return 1;  // nobody: the kernel answers that itself
+    int ours = is_inside(receiver);
+    bpf_sk_release(receiver);
+    return ours ? 1 : block(BLOCKED_LOCAL);
+}
+
+// Nobody outside the job talks to a socket inside.
+SEC("cgroup_skb/ingress")
+int fence_ingress(struct __sk_buff* skb) {
+    struct iphdr ip;
+    if (skb->protocol != bpf_htons(0x0800) || bpf_skb_load_bytes(skb, 0, &ip, sizeof ip))
+        return block(BLOCKED_PACKET_IN);
+    __u32 source = ip.saddr;
+    if (is_loopback(source) || bpf_map_lookup_elem(&peers, &source)) return 1;
+    return block(BLOCKED_PACKET_IN);
+}

@@ -1,0 +1,124 @@
+#include "slurm/fence.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "fence.skel.h"
+#include "slurm/fence_bpf.h"
+#include "slurm/fence_check.h"
+
+namespace slurm {
+namespace {
+
+using core::Error;
+using core::Fault;
+using core::with_errno;
+
+struct Destroy {
+    void operator()(fence* skeleton) const noexcept { fence__destroy(skeleton); }
+};
+
+core::Fd open_cgroup(const std::filesystem::path& cgroup) {
+    core::Fd fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.is_open()) throw Error(Fault::system, with_errno("cannot open cgroup " + cgroup.string(), errno));
+    return fd;
+}
+
+}  // namespace
+
+void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
+                  std::uint16_t slurmd_port) {
+    core::make_directories(cgroup, 0755);
+    const core::Fd directory = open_cgroup(cgroup);
+    struct stat parent {};
+    if (::stat(cgroup.parent_path().c_str(), &parent))
+        throw Error(Fault::system, with_errno("cannot stat a cgroup", errno));
+
+    libbpf_set_print(nullptr);  // its messages would land in Slurm's logs without context
+    std::unique_ptr<fence, Destroy> programs(fence__open());
+    if (!programs) throw Error(Fault::system, with_errno("cannot open the fence's BPF programs", errno));
+    programs->rodata->JOB = parent.st_ino;  // a cgroup's id is the inode number of its folder
+    programs->rodata->IS_BATCH = part == Part::batch;
+    programs->rodata->SLURMD_PORT = slurmd_port;
+    if (fence__load(programs.get()))
+        throw Error(Fault::system, with_errno("the kernel refuses the fence's BPF programs", errno));
+
+    for (const Peer& peer : peers) {
+        in_addr address{};
+        if (inet_pton(AF_INET, peer.address.c_str(), &address) != 1)
+            throw Error(Fault::system, "a node's address is not IPv4");
+        const std::uint32_t kind = peer.kind;
+        if (bpf_map_update_elem(bpf_map__fd(programs->maps.peers), &address.s_addr, &kind, BPF_ANY))
+            throw Error(Fault::system, with_errno("cannot write the fence's map", errno));
+    }
+
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, programs->obj) {
+        if (bpf_prog_attach(bpf_program__fd(program), directory.get(),
+                            bpf_program__expected_attach_type(program), BPF_F_ALLOW_MULTI))
+            throw Error(Fault::system,
+                        with_errno(std::string("cannot attach ") + bpf_program__name(program), errno));
+    }
+    require_fence(directory.get());
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(const std::filesystem::path& cgroup) {
+    static constexpr std::array<const char*, BLOCKED_KINDS> kNames = {
+        "connect", "sendmsg", "socket", "packet_out", "packet_in", "local_relay"};
+    const core::Fd directory(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::array<std::uint32_t, 8> programs{};
+    std::uint32_t count = programs.size(), flags = 0;
+    if (!directory.is_open() ||
+        bpf_prog_query(directory.get(), BPF_CGROUP_INET_EGRESS, 0, &flags, programs.data(), &count) ||
+        count == 0)
+        return {};
+    const core::Fd program(bpf_prog_get_fd_by_id(programs[0]));
+    std::array<std::uint32_t, 8> maps{};
+    bpf_prog_info info{};
+    info.nr_map_ids = maps.size();
+    info.map_ids = reinterpret_cast<std::uint64_t>(maps.data());
+    std::uint32_t size = sizeof info;
+    if (!program.is_open() || bpf_obj_get_info_by_fd(program.get(), &info, &size)) return {};
+    std::vector<std::pair<std::string, std::uint64_t>> counts;
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.nr_map_ids, maps.size()); ++i) {
+        const core::Fd map(bpf_map_get_fd_by_id(maps[i]));
+        bpf_map_info about{};
+        size = sizeof about;
+        if (!map.is_open() || bpf_obj_get_info_by_fd(map.get(), &about, &size) ||
+            std::strcmp(about.name, "blocked"))
+            continue;
+        for (std::uint32_t kind = 0; kind < kNames.size(); ++kind) {
+            std::uint64_t value = 0;
+            if (bpf_map_lookup_elem(map.get(), &kind, &value) == 0) counts.emplace_back(kNames[kind], value);
+        }
+    }
+    return counts;
+}
+
+void remove_cgroup(const std::filesystem::path& cgroup) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (std::filesystem::exists(cgroup)) {
+        if (const core::Fd kill(::open((cgroup / "cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+            kill.is_open())
+            (void)!::write(kill.get(), "1", 1);
+        if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) return;
+        if (std::chrono::steady_clock::now() > end)
+            throw Error(Fault::system, "processes of a job do not die: cgroup " + cgroup.string());
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+}  // namespace slurm

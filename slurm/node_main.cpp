@@ -1,0 +1,107 @@
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/keys.h"
+#include "core/base/time.h"
+#include "core/base/tool.h"
+#include "slurm/fence.h"
+#include "slurm/node.h"
+#include "slurm/preflight.h"
+
+namespace {
+
+using core::Error;
+using core::Fault;
+
+std::string slurm_conf_path(const std::string& option) {
+    if (!option.empty()) return option;
+    const char* given = std::getenv("SLURM_CONF");
+    return given ? given : "/etc/slurm/slurm.conf";
+}
+
+void print_checks(const std::vector<slurm::Check>& checks, bool json) {
+    nlohmann::json list = nlohmann::json::array();
+    bool bad = false;
+    for (const slurm::Check& one : checks) {
+        const char* verdict = one.verdict == slurm::Verdict::good  ? "good"
+                              : one.verdict == slurm::Verdict::bad ? "BAD"
+                                                                   : "warning";
+        bad |= one.verdict == slurm::Verdict::bad;
+        list.push_back(
+            {{"check", one.what}, {"verdict", verdict}, {"found", one.found}, {"advice", one.advice}});
+        if (!json)
+            std::cout << (std::string(verdict) + std::string(9 - std::string(verdict).size(), ' '))
+                      << one.what << ": " << one.found
+                      << (one.advice.empty() ? "" : "\n         -> " + one.advice) << '\n';
+    }
+    if (json) std::cout << list.dump(1) << '\n';
+    if (bad)
+        throw Error(Fault::refused,
+                    "this node cannot hold an enclave's jobs yet; the lines marked BAD say why");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "Root's helper on a compute node: fences an enclave's jobs, and ends them.\n"
+        "Example: aloft-node preflight        can this node hold an enclave's jobs?\n"
+        "         aloft-node status --json    the jobs that are fenced here now"};
+    app.require_subcommand(1);
+    std::string site_file, conf_file, part, cgroup;
+    bool json = false, dry_run = false;
+    std::uint32_t job = 0;
+    app.add_option("--site", site_file, "site.toml (default: /etc/aloft/site.toml)");
+    app.add_option("--slurm-conf", conf_file, "slurm.conf (default: $SLURM_CONF, /etc/slurm/slurm.conf)");
+    app.add_flag("--json", json, "Print JSON");
+    app.fallthrough();
+    auto* prolog = app.add_subcommand(
+        "prolog", "Slurm's Prolog: decide about the job in the environment, and prepare it");
+    auto* epilog = app.add_subcommand(
+        "epilog", "Slurm's Epilog: kill what is left of the job, destroy its keys, record it");
+    auto* state = app.add_subcommand("status", "List the jobs that have a policy on this node");
+    auto* init = app.add_subcommand("init", "Make this node's signing key, if it has none");
+    init->add_flag("--dry-run", dry_run, "Say what would be made");
+    auto* look = app.add_subcommand(
+        "preflight", "Check kernel, cgroups, plugins and keys; exit 5 if jobs would be refused");
+    auto* attach =
+        app.add_subcommand("attach", "Fence a cgroup of a job (called by the plugin on pure cgroup v2)");
+    attach->add_option("--job", job)->required();
+    attach->add_option("--part", part)->required()->check(CLI::IsMember({"batch", "step"}));
+    attach->add_option("--cgroup", cgroup)->required();
+
+    return core::run_tool(app, argc, argv, [&] {
+        core::forbid_core_dumps();
+        const core::Site site = core::Site::load(site_file);
+        const std::string conf = slurm_conf_path(conf_file);
+        if (*prolog) {
+            slurm::begin_job(site, slurm::job_from_environment(), slurm::load_slurm_conf(conf),
+                             core::now_seconds());
+        } else if (*epilog) {
+            slurm::end_job(site, slurm::job_from_environment(), core::now_seconds());
+        } else if (*state) {
+            const auto jobs = slurm::status(site);
+            if (json)
+                std::cout << jobs.dump(1) << '\n';
+            else
+                for (const auto& one : jobs)
+                    std::cout << "job " << one.at("job") << "  " << one.at("ruling").get<std::string>()
+                              << "  " << one.at("enclave").get<std::string>() << "  blocked "
+                              << one.at("blocked").dump() << '\n';
+        } else if (*init) {
+            const auto path = (site.config / "keys" / "node.key").string();
+            if (dry_run)
+                std::cout << "would make " << path << " if it is not there\n";
+            else
+                std::cout << (slurm::make_node_key(site) ? "made " : "kept ") << path << '\n';
+        } else if (*look) {
+            print_checks(slurm::preflight(site, conf), json);
+        } else if (*attach) {
+            const auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+            slurm::attach_fence(cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step,
+                                policy.peers, policy.slurmd_port);
+        }
+    });
+}

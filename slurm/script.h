@@ -1,0 +1,24 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The user's script and variables travel through the batch step as data: job_submit packs them, aloft-run
+// carries them, and only inside the fence do they become a program and its environment.
+
+namespace slurm {
+
+// First line of every enclave job's script: the kernel starts the wrapper, whatever the user wrote.
+inline constexpr std::string_view kWrapperLine = "#!" ALOFT_PREFIX "/libexec/aloft/aloft-run\n";
+// A string of the environment may be 128 KiB; base64 takes a third more.
+inline constexpr std::size_t kLimitBytes = 90 << 10;
+
+// One string of base64 for NAME=VALUE strings; those that Slurm, MPI or Aloft own are left out.
+std::string pack_environment(const std::vector<std::string>& variables);
+std::vector<std::string> unpack_environment(std::string_view packed);  // throws Error(data)
+
+// The user's own text, without the wrapper's line. Throws Error(refused) if that line is not there: the job
+// did not pass job_submit.
+std::string_view user_script(std::string_view script);
+
+}  // namespace slurm

@@ -1,0 +1,71 @@
+#include "slurm/slurm_conf.h"
+
+#include <strings.h>
+
+#include <sstream>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+namespace slurm {
+namespace {
+
+using core::Error;
+using core::Fault;
+
+std::string without_comment(std::string line) {
+    line.erase(std::min(line.find('#'), line.size()));
+    const auto begin = line.find_first_not_of(" \t");
+    if (begin == std::string::npos) return {};
+    return line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+}
+
+bool is(const std::string& a, const char* b) {
+    return ::strcasecmp(a.c_str(), b) == 0;
+}
+
+}  // namespace
+
+SlurmConf parse_slurm_conf(std::string_view text) {
+    SlurmConf conf;
+    std::istringstream lines{std::string(text)};
+    for (std::string raw; std::getline(lines, raw);) {
+        const std::string line = without_comment(raw);
+        const auto equals = line.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string key = line.substr(0, equals), value = line.substr(equals + 1);
+        if (is(key, "SlurmctldHost")) {  // NAME or NAME(ADDRESS)
+            const auto open = value.find('(');
+            conf.controllers.push_back(
+                open == std::string::npos ? value : value.substr(open + 1, value.find(')') - open - 1));
+        } else if (is(key, "SlurmdPort")) {
+            const int port = std::atoi(value.c_str());
+            if (port < 1 || port > 65535) throw Error(Fault::usage, "slurm.conf: SlurmdPort is not a port");
+            conf.slurmd_port = static_cast<std::uint16_t>(port);
+        } else if (is(key, "PlugStackConfig")) {
+            conf.plugstack = value;
+        }
+    }
+    if (conf.controllers.empty())
+        throw Error(Fault::usage, "slurm.conf: no SlurmctldHost (Include is not followed)");
+    return conf;
+}
+
+SlurmConf load_slurm_conf(const std::filesystem::path& file) {
+    SlurmConf conf = parse_slurm_conf(core::read_text(file));
+    if (conf.plugstack.is_relative()) conf.plugstack = file.parent_path() / conf.plugstack;
+    return conf;
+}
+
+bool requires_fence(std::string_view plugstack) {
+    std::istringstream lines{std::string(plugstack)};
+    for (std::string raw; std::getline(lines, raw);) {
+        std::istringstream words(without_comment(raw));
+        std::string how, what;
+        words >> how >> what;
+        if (how == "required" && std::filesystem::path(what).filename() == "aloft_fence.so") return true;
+    }
+    return false;
+}
+
+}  // namespace slurm

@@ -1,0 +1,25 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace slurm {
+
+// The few lines of slurm.conf that a node's helper must know, read from the file: asking the controller from
+// a Prolog would wait for it.
+struct SlurmConf {
+    std::vector<std::string> controllers;  // addresses or host names, SlurmctldHost=
+    std::uint16_t slurmd_port = 6818;
+    std::filesystem::path plugstack = "plugstack.conf";  // relative: to slurm.conf's folder
+};
+
+// Throws Error(usage) without a controller. Names of keys in any case, "#" comments.
+SlurmConf parse_slurm_conf(std::string_view text);
+SlurmConf load_slurm_conf(const std::filesystem::path& file);
+
+// True if plugstack.conf loads the fence's plugin with `required`.
+bool requires_fence(std::string_view plugstack);
+
+}  // namespace slurm

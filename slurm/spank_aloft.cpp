@@ -1,0 +1,220 @@
+// slurmstepd's door: the SPANK plugin that puts a job into its fence. It runs as root in every slurmstepd, so
+// no exception may leave, and a job that cannot be fenced must not start. Two kinds of "no":
+//   a refusal (no policy, no grant, a step that aloft-run did not start) ends each task with its reason and
+//   exit code 5; the node stays up a failure to build the fence fails the plugin, and Slurm drains the node:
+//   the node is at fault
+#include <pwd.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "slurm/confine.h"
+#include "slurm/policy.h"
+#include "slurm/script.h"
+#include "slurm/view.h"
+
+extern "C" {  // spank.h has no guard of its own; without this no hook is found
+#include <slurm/slurm.h>
+#include <slurm/spank.h>
+#define ALOFT_HOOK __attribute__((visibility("default")))
+// const is local to a C++ file unless declared first; slurmd looks these up.
+extern ALOFT_HOOK const char plugin_name[], plugin_type[];
+extern ALOFT_HOOK const unsigned int plugin_version, spank_plugin_version;
+SPANK_PLUGIN(aloft_fence, 1)
+ALOFT_HOOK int slurm_spank_init(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_init_privileged(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_init(spank_t spank, int count, char** arguments);
+}
+
+namespace {
+
+using core::Error;
+using core::Fault;
+using slurm::Part;
+using slurm::Policy;
+using slurm::Ruling;
+
+constexpr const char* kTokenVariable = "ALOFT_STEP_TOKEN";
+
+// This slurmstepd's one step; SPANK hands us no place of our own.
+struct Step {
+    Policy policy;
+    Part part = Part::step;
+    slurm::SlurmPlaces places;
+    std::uint32_t id = 0;
+    bool in_view = false;
+};
+Step g_step;
+
+template <class Work>
+int at_boundary(const char* hook, Work work) noexcept {
+    if (spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;  // srun, sbatch, slurmd: nothing to fence
+    try {
+        work();
+        return ESPANK_SUCCESS;
+    } catch (const std::exception& e) {
+        slurm_error("aloft: %s: %s", hook, e.what());
+    } catch (...) {
+        slurm_error("aloft: %s: unknown failure", hook);
+    }
+    return ESPANK_ERROR;
+}
+
+template <class T>
+T item(spank_t spank, spank_item_t what) {
+    T value{};
+    if (spank_get_item(spank, what, &value) != ESPANK_SUCCESS)
+        throw Error(Fault::system, "Slurm does not say which job this is");
+    return value;
+}
+
+slurm::SlurmPlaces read_arguments(int count, char** arguments) {
+    slurm::SlurmPlaces places;
+    for (int i = 0; i < count; ++i) {
+        const std::string argument = arguments[i];
+        if (argument.starts_with("spool="))
+            places.spool = argument.substr(6);
+        else if (argument.starts_with("munge="))
+            places.munge = argument.substr(6);
+        else
+            throw Error(Fault::usage, "plugstack.conf: aloft_fence.so knows spool= and munge= only");
+    }
+    return places;
+}
+
+// What Prolog wrote. Without that: a refusal, with a workspace to write it into if the account has one.
+Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid) {
+    Policy policy;
+    try {
+        policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+        if (policy.job == job && policy.uid == uid) return policy;
+        policy = {};
+    } catch (const Error& e) {
+        slurm_error("aloft: job %u: %s", job, e.what());
+    }
+    policy.job = job;
+    policy.uid = uid;
+    policy.reason =
+        "this node has no policy for the job (did Slurm's Prolog run here?). Tell the admin; the job can be "
+        "submitted again";
+    if (const passwd* entry = ::getpwuid(uid)) policy.account = entry->pw_name;
+    if (const auto enclave = core::enclave_of_account(site, policy.account)) {
+        policy.enclave = enclave->name;
+        policy.software = enclave->software;
+        if (const auto workspace = site.workspaces / enclave->name / policy.account;
+            std::filesystem::is_directory(workspace))
+            policy.workspace = workspace;
+    }
+    return policy;
+}
+
+void refuse(const std::string& reason) {
+    g_step.policy.ruling = Ruling::deny;
+    g_step.policy.reason = reason;
+}
+
+bool shows_token(spank_t spank, const std::string& token) {
+    char shown[128] = {};
+    return !token.empty() && spank_getenv(spank, kTokenVariable, shown, sizeof shown) == ESPANK_SUCCESS &&
+           core::equal_secret(core::view(shown), core::view(token));
+}
+
+// On pure cgroup v2 slurmstepd must stay where Slurm put it, so the fence comes to it: .../job_N/step_M,
+// above slurmstepd's and the tasks' own. Untested (PROMISE.md).
+void fence_own_cgroup(const Step& step) {
+    std::ifstream file("/proc/self/cgroup");
+    std::string line;
+    while (std::getline(file, line) && !line.starts_with("0::")) {
+    }
+    if (!line.starts_with("0::")) throw Error(Fault::system, "no cgroup v2");
+    const std::string cgroup =
+        "/sys/fs/cgroup" + std::filesystem::path(line.substr(3)).parent_path().string();
+    const std::string program = ALOFT_PREFIX "/libexec/aloft/aloft-node";
+    const std::string job = std::to_string(step.policy.job),
+                      part = step.part == Part::batch ? "batch" : "step";
+    std::vector<std::string> words{program, "attach", "--job", job, "--part", part, "--cgroup", cgroup};
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    char* environment[] = {nullptr};
+    pid_t child = 0;
+    int status = -1;
+    if (::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environment) ||
+        ::waitpid(child, &status, 0) != child || status != 0)
+        throw Error(Fault::system, "aloft-node could not fence the step's cgroup");
+    slurm::enter_cgroup("/sys/fs/cgroup" + line.substr(3));
+}
+
+void begin_step(spank_t spank, int count, char** arguments) {
+    g_step.places = read_arguments(count, arguments);
+    g_step.id = item<std::uint32_t>(spank, S_JOB_STEPID);
+    if (g_step.id == SLURM_EXTERN_CONT) return;  // holds no process of the user
+    g_step.part = g_step.id == SLURM_BATCH_SCRIPT ? Part::batch : Part::step;
+    const core::Site site = core::Site::load("/etc/aloft/site.toml");
+    g_step.policy = read_policy(site, item<std::uint32_t>(spank, S_JOB_ID), item<uid_t>(spank, S_JOB_UID));
+    Policy& policy = g_step.policy;
+    if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy.token))
+        refuse(
+            "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
+            "--ntasks-per-node N");
+    if (policy.ruling == Ruling::enclave) {
+        if (slurm::is_pure_cgroup2())
+            fence_own_cgroup(g_step);
+        else
+            slurm::enter_cgroup(slurm::part_cgroup(policy.job, g_step.part));
+    }
+    if (policy.ruling == Ruling::open || policy.enclave.empty()) return;
+    slurm::enter_daemon_view(site, policy, g_step.part, g_step.places);
+    slurm::enter_landlock_scope();
+    g_step.in_view = true;
+}
+
+std::string script_path(spank_t spank) {
+    int count = 0;
+    char** words = nullptr;
+    if (spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS || count < 1)
+        throw Error(Fault::system, "Slurm does not say where the job's script is");
+    return words[0];
+}
+
+void begin_task(spank_t spank) {
+    if (g_step.policy.ruling == Ruling::enclave && g_step.part == Part::batch) try {
+            slurm::user_script(core::read_text(script_path(spank)));
+        } catch (const Error& e) {
+            refuse(e.what());
+        }
+    if (g_step.policy.ruling == Ruling::deny) {
+        const std::string line = "aloft: refused: " + g_step.policy.reason + "\n";
+        (void)!::write(STDERR_FILENO, line.data(), line.size());
+        ::_exit(static_cast<int>(Fault::refused));
+    }
+    if (!g_step.in_view) return;
+    spank_unsetenv(spank, kTokenVariable);
+    slurm::restrict_task();
+}
+
+}  // namespace
+
+int slurm_spank_init(spank_t spank, int count, char** arguments) {
+    return at_boundary("init", [&] { begin_step(spank, count, arguments); });
+}
+
+int slurm_spank_task_init_privileged(spank_t spank, int, char**) {
+    return at_boundary("task_init_privileged", [&] {
+        if (g_step.in_view)
+            slurm::enter_task_view(g_step.policy.job, g_step.id, g_step.part, g_step.places,
+                                   g_step.part == Part::batch ? script_path(spank) : "");
+    });
+}
+
+int slurm_spank_task_init(spank_t spank, int, char**) {
+    return at_boundary("task_init", [&] { begin_task(spank); });
+}

@@ -1,0 +1,71 @@
+// Plays aloftd and the intake account for the cluster's tests: keys, grants, the revocation list, a sealed
+// dataset key, with the same functions and files. Runs on a host of the cluster, as root.
+#include <filesystem>
+#include <iostream>
+
+#include "core/base/files.h"
+#include "core/base/keys.h"
+#include "core/base/time.h"
+#include "core/base/tool.h"
+#include "core/ledger/grant.h"
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "Keys, grants and revocations for tests of the cluster.\nExample: authority grant --uid 70001 "
+        "--account e-alice --seconds 3600"};
+    app.require_subcommand(1);
+    core::Grant grant;
+    std::int64_t seconds = 3600;
+    std::vector<std::string> revoked;
+    std::string dataset;
+    auto* keys = app.add_subcommand("keys", "The grant key and the enclave's key pair");
+    auto* seal = app.add_subcommand("seal", "A new dataset with a key sealed for the enclave");
+    seal->add_option("dataset", dataset)->required();
+    auto* give = app.add_subcommand("grant", "Publish a grant");
+    give->add_option("--uid", grant.uid)->required();
+    give->add_option("--account", grant.account)->required();
+    give->add_option("--seconds", seconds, "Valid for so long from now; negative: ended");
+    give->add_option("--dataset", grant.datasets);
+    auto* revoke = app.add_subcommand("revocations", "Publish the revocation list");
+    revoke->add_option("grant", revoked);
+    revoke->add_option("--seconds", seconds);
+    grant.id = "G-TEST";
+    grant.application = "A-TEST";
+    grant.enclave = "hel";
+    return core::run_tool(app, argc, argv, [&] {
+        const core::Site site = core::Site::load();
+        const auto folder = site.config / "keys";
+        const std::int64_t now = core::now_seconds();
+        if (*keys) {
+            const auto signing = core::SigningKey::generate();
+            signing.save(folder / "test-grant.key");
+            signing.verify_key().save(folder / "grant.pub");
+            const auto opening = core::OpeningKey::generate();
+            opening.save(folder / "hel.enclave.key");
+            opening.sealing_key().save(folder / "hel.enclave.pub");
+        } else if (*seal) {
+            const auto at = dataset.find('@');
+            const auto place = site.datasets / dataset.substr(0, at) / dataset.substr(at + 1);
+            core::make_directories(place, 0755);
+            core::write_atomically(place / "manifest.json", "{}\n", 0644);
+            core::make_directories(site.published / "keys" / "hel", 0755);
+            const auto key = core::SecretKey::generate();
+            const auto sealed = core::SealingKey::load(folder / "hel.enclave.pub").seal(key);
+            core::write_atomically(site.published / "keys" / "hel" / (dataset + ".sealed"),
+                                   core::to_base64(sealed) + "\n", 0644);
+            std::cout << key.id() << '\n';
+        } else {
+            const auto signing = core::SigningKey::load(folder / "test-grant.key");
+            if (*give) {
+                grant.not_before = std::min(now, now + seconds) - 10;
+                grant.not_after = now + seconds;
+                core::make_directories(site.published / "grants", 0755);
+                core::write_atomically(site.published / "grants" / (std::to_string(grant.uid) + ".json"),
+                                       core::sign_grant(grant, signing), 0644);
+            } else {
+                core::write_atomically(site.published / "revocations.json",
+                                       core::sign_revocations(revoked, now, now + seconds, signing), 0644);
+            }
+        }
+    });
+}

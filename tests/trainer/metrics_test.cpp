@@ -85,8 +85,8 @@ TEST_CASE("of more classes each stands against the rest, and absent ones do not 
     p.probability = {0.8F, 0.1F, 0.1F, 0.3F, 0.6F, 0.1F, 0.1F, 0.7F, 0.2F};
     const Measures m = measure(p, {0, 1, 2}, -1);
     CHECK(m.accuracy == Approx(2.0 / 3));
-    CHECK(*m.sensitivity == Approx((0.5 + 1.0) / 2));         // a: 1 of 2, b: 1 of 1
-    CHECK(*m.specificity == Approx((1.0 + 0.5 + 1.0) / 3));   // b: one false alarm among two
+    CHECK(*m.sensitivity == Approx((0.5 + 1.0) / 2));        // a: 1 of 2, b: 1 of 1
+    CHECK(*m.specificity == Approx((1.0 + 0.5 + 1.0) / 3));  // b: one false alarm among two
     CHECK(*m.auroc == Approx((1.0 + 1.0) / 2));
 }
 

@@ -14,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kBest = "best.safetensors";
-
 }  // namespace
 
 Checkpoints::Checkpoints(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
@@ -35,26 +33,16 @@ void Checkpoints::wait() {
 }
 
 void Checkpoints::save(std::int64_t step, TensorFile state) {
+    wait();
     char name[64];
     std::snprintf(name, sizeof name, "step-%012lld.safetensors", static_cast<long long>(step));
-    write(folder_ / name, std::move(state), true);
-}
-
-void Checkpoints::save_best(TensorFile state) {
-    write(folder_ / kBest, std::move(state), false);
-}
-
-void Checkpoints::write(fs::path path, TensorFile state, bool prune) {
-    wait();
     for (NamedTensor& each : state.tensors)
         each.tensor = each.tensor.detach().to(at::kCPU, false, /*copy=*/true);
-    writing_ =
-        std::async(std::launch::async, [this, path = std::move(path), state = std::move(state), prune] {
-            write_safetensors(path, state);
-            if (!prune) return;
-            const auto all = steps();
-            for (std::size_t i = static_cast<std::size_t>(keep_); i < all.size(); ++i) fs::remove(all[i]);
-        });
+    writing_ = std::async(std::launch::async, [this, path = folder_ / name, state = std::move(state)] {
+        write_safetensors(path, state);
+        const auto all = steps();
+        for (auto i = static_cast<std::size_t>(keep_); i < all.size(); ++i) fs::remove(all[i]);
+    });
 }
 
 std::vector<fs::path> Checkpoints::steps() const {
@@ -82,11 +70,6 @@ std::optional<TensorFile> Checkpoints::newest() {
         }
     }
     return std::nullopt;
-}
-
-std::optional<TensorFile> Checkpoints::best() const {
-    if (!fs::exists(folder_ / kBest)) return std::nullopt;
-    return read_safetensors(folder_ / kBest);
 }
 
 }  // namespace trainer

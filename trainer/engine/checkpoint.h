@@ -8,8 +8,8 @@
 
 namespace trainer {
 
-// The folder that a run's checkpoints lie in: step-000000001200.safetensors, the newest `keep` of them, and
-// best.safetensors. Written by a thread while training goes on, each complete under its name or not there.
+// The folder that a run's checkpoints lie in: step-000000001200.safetensors, the newest `keep` of them.
+// Written by a thread while training goes on, each complete under its name or not there.
 // One rank uses it.
 class Checkpoints {
 public:
@@ -19,16 +19,13 @@ public:
     // Takes a copy of the tensors and returns; waits for the checkpoint before it. Throws Error(system) if
     // that one could not be written.
     void save(std::int64_t step, TensorFile state);
-    void save_best(TensorFile state);
     void wait();  // throws as save
 
     // The newest that is whole; a damaged one is renamed to damaged-..., with the event checkpoint_damaged.
     // Sweeps what a killed run left half written.
     std::optional<TensorFile> newest();
-    std::optional<TensorFile> best() const;
 
 private:
-    void write(std::filesystem::path path, TensorFile state, bool prune);
     std::vector<std::filesystem::path> steps() const;  // newest first
 
     std::filesystem::path folder_;

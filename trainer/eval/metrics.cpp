@@ -23,6 +23,14 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options) {
     return out;
 }
 
+std::int32_t positive_class(const EvaluateOptions& options, const std::vector<std::string>& classes) {
+    if (options.positive.empty()) return classes.size() == 2 ? 1 : -1;
+    const auto found = std::find(classes.begin(), classes.end(), options.positive);
+    if (found == classes.end())
+        throw core::Error(core::Fault::usage, "evaluate.positive is not one of the classes");
+    return static_cast<std::int32_t>(found - classes.begin());
+}
+
 std::optional<double> auroc(const std::vector<float>& score, const std::vector<bool>& is_positive) {
     std::vector<std::size_t> order(score.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

@@ -45,6 +45,9 @@ struct Measures {
     std::vector<std::vector<std::int64_t>> confusion;  // [true class][predicted class]
 };
 
+// The class to find among two; -1 among more. Throws Error(usage) if `options.positive` is none of them.
+std::int32_t positive_class(const EvaluateOptions& options, const std::vector<std::string>& classes);
+
 // Loss: mean cross-entropy (natural logarithm; probabilities below 1e-12 count as that). Two classes: AUROC,
 // sensitivity and specificity of `positive`. More: each class against the rest, mean over the classes that
 // occur and are not all. Predicted is the most probable class, of equals the first. Linear but for AUROC's

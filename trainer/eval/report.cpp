@@ -130,14 +130,7 @@ Json stratum_json(const Predictions& predictions, const std::string& name, std::
 
 Json report(const Predictions& predictions, const EvaluateOptions& options) {
     if (predictions.samples() == 0) throw core::Error(core::Fault::data, "there are no samples to evaluate");
-    std::int32_t positive = predictions.classes.size() == 2 ? 1 : -1;
-    if (!options.positive.empty()) {
-        const auto found =
-            std::find(predictions.classes.begin(), predictions.classes.end(), options.positive);
-        if (found == predictions.classes.end())
-            throw core::Error(core::Fault::usage, "evaluate.positive is not one of the classes");
-        positive = static_cast<std::int32_t>(found - predictions.classes.begin());
-    }
+    const std::int32_t positive = positive_class(options, predictions.classes);
     std::vector<std::size_t> all(predictions.samples());
     std::iota(all.begin(), all.end(), std::size_t{0});
     const std::set<std::uint64_t> patients(predictions.patient.begin(), predictions.patient.end());

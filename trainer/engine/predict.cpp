@@ -1,0 +1,135 @@
+#include "trainer/engine/predict.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "trainer/data/loader.h"
+
+namespace trainer {
+namespace {
+
+// One sample on its way to rank 0, followed by `classes` floats.
+struct Row {
+    std::int64_t sample;
+    std::uint64_t patient;
+    std::int32_t label, site, vendor, zero;
+};
+
+void append(core::Bytes& out, const void* data, std::size_t bytes) {
+    const auto* first = static_cast<const std::uint8_t*>(data);
+    out.insert(out.end(), first, first + bytes);
+}
+
+core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOptions& options,
+                         const core::Comm& comm) {
+    LoaderOptions loading;
+    loading.split = options.split;
+    loading.field = options.field;
+    loading.label = options.label;
+    loading.batch_size = options.batch;
+    loading.rank = comm.rank();
+    loading.ranks = comm.size();
+    loading.order = Order::stored;
+    loading.tail = Tail::keep;
+    Loader loader(dataset, loading);
+    loader.begin_epoch(0);
+    const c10::Device device = model.parameters()[0].tensor.device();
+    const std::int64_t classes = model.input().classes;
+    core::Bytes out;
+    while (const auto batch = loader.next()) {
+        if (batch->valid == 0) continue;
+        // Always the same shape, filled up with zeros: kernels may round differently by size, and what a
+        // model says of a sample must not depend on how many ranks there are.
+        std::vector<std::int64_t> shape = batch->inputs.sizes().vec();
+        shape[0] = options.batch;
+        at::Tensor inputs = at::zeros(shape, batch->inputs.options());
+        inputs.narrow(0, 0, batch->valid).copy_(batch->inputs);
+        const at::Tensor probability =
+            at::softmax(model.forward(inputs.to(device), Mode::evaluate).to(at::kDouble), 1)
+                .to(at::kFloat)
+                .to(at::kCPU)
+                .contiguous();
+        const auto* p = probability.const_data_ptr<float>();
+        const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };
+        const std::int64_t *samples = integers(batch->sample), *labels = integers(batch->labels),
+                           *sites = integers(batch->site), *vendors = integers(batch->vendor);
+        const auto* patients = batch->patient.const_data_ptr<std::uint8_t>();
+        for (std::int64_t i = 0; i < batch->valid; ++i) {
+            Row row{samples[i],
+                    0,
+                    static_cast<std::int32_t>(labels[i]),
+                    static_cast<std::int32_t>(sites[i]),
+                    static_cast<std::int32_t>(vendors[i]),
+                    0};
+            // Half of the pseudonym tells patients apart well enough, and stays in memory only.
+            std::memcpy(&row.patient, patients + i * batch->patient.size(1), sizeof row.patient);
+            if (row.label < 0 || row.label >= classes)
+                throw core::Error(core::Fault::data, "sample " + std::to_string(row.sample) + " of split " +
+                                                         options.split + " has no label");
+            append(out, &row, sizeof row);
+            append(out, p + i * classes, static_cast<std::size_t>(classes) * sizeof(float));
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& options,
+                    const core::Comm& comm) {
+    const at::NoGradGuard off;
+    core::Bytes mine;
+    core::together(comm, [&] { mine = predict_mine(model, dataset, options, comm); });
+    const std::vector<core::Bytes> all = comm.gather(mine);
+
+    Predictions out;
+    if (!comm.is_root()) return out;
+    const auto classes = static_cast<std::size_t>(model.input().classes);
+    const std::size_t stride = sizeof(Row) + classes * sizeof(float);
+    std::vector<std::pair<std::int64_t, const std::uint8_t*>> rows;
+    for (const core::Bytes& bytes : all)
+        for (std::size_t at = 0; at < bytes.size(); at += stride) {
+            std::int64_t sample = 0;
+            std::memcpy(&sample, bytes.data() + at, sizeof sample);
+            rows.emplace_back(sample, bytes.data() + at);
+        }
+    std::sort(rows.begin(), rows.end());
+    for (std::size_t i = 1; i < rows.size(); ++i)
+        if (rows[i].first == rows[i - 1].first)
+            throw core::Error(core::Fault::bug, "a sample was evaluated twice");
+    if (static_cast<std::int64_t>(rows.size()) != dataset.samples(options.split))
+        throw core::Error(core::Fault::bug, "a sample was not evaluated");
+    out.classes = category_names(dataset, options.label);
+    out.strata = {{"site", category_names(dataset, "site"), {}},
+                  {"vendor", category_names(dataset, "vendor"), {}}};
+    for (const auto& [sample, bytes] : rows) {
+        Row row;
+        std::memcpy(&row, bytes, sizeof row);
+        out.label.push_back(row.label);
+        out.patient.push_back(row.patient);
+        out.strata[0].code.push_back(row.site);
+        out.strata[1].code.push_back(row.vendor);
+        out.probability.resize(out.probability.size() + classes);
+        std::memcpy(out.probability.data() + out.probability.size() - classes, bytes + sizeof row,
+                    classes * sizeof(float));
+    }
+    return out;
+}
+
+bool has_samples(const Dataset& dataset, const std::string& split) {
+    return dataset.samples(split) > 0;
+}
+
+std::vector<std::string> category_names(const Dataset& dataset, const std::string& column) {
+    const core::Column& found = dataset.schema().columns[dataset.schema().column(column)];
+    if (found.type != core::ColumnType::category)
+        throw core::Error(core::Fault::usage, "column " + column +
+                                                  " of the dataset is not a category: models are "
+                                                  "trained to tell categories apart");
+    return found.names;
+}
+
+}  // namespace trainer

@@ -1,0 +1,27 @@
+#pragma once
+#include <string>
+
+#include "core/mpi/comm.h"
+#include "trainer/data/dataset.h"
+#include "trainer/eval/metrics.h"
+#include "trainer/model/model.h"
+
+namespace trainer {
+
+struct PredictOptions {
+    std::string split, field, label;
+    std::int64_t batch = 64;  // per rank
+};
+
+// Collective. What the model says of every sample of the split, each once, in the order of their numbers: on
+// rank 0; empty elsewhere. Throws AgreedError (data: damage, or a label that is missing).
+Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& options,
+                    const core::Comm& comm);
+
+// Does the split have samples?
+bool has_samples(const Dataset& dataset, const std::string& split);
+
+// Names of a category column. Throws Error(usage) if it is none.
+std::vector<std::string> category_names(const Dataset& dataset, const std::string& column);
+
+}  // namespace trainer

@@ -1,0 +1,121 @@
+#include "trainer/engine/recipe.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+
+namespace trainer {
+
+Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(file)) {
+    name = file_.text("name");
+    const std::int64_t number = file_.integer_or("seed", 1);
+    if (number < 0) file_.refuse("seed", "expected 0 or more");
+    seed = static_cast<std::uint64_t>(number);
+
+    const auto at_least = [](const core::Config& table, const char* key, std::int64_t otherwise,
+                             std::int64_t least) {
+        const std::int64_t value = table.integer_or(key, otherwise);
+        if (value < least) table.refuse(key, "expected " + std::to_string(least) + " or more");
+        return value;
+    };
+    const auto data_table = file_.table("data");
+    data.field = data_table.text_or("field", "");
+    data.label = data_table.text_or("label", data.label);
+    data.batch = at_least(data_table, "batch", data.batch, 1);
+
+    optimizer = OptimizerOptions::from(file_.table("optimizer"));
+    schedule = Schedule::from(file_.table("schedule"));
+
+    const auto train_table = file_.table("train");
+    train.epochs = at_least(train_table, "epochs", train.epochs, 1);
+    train.reproducible = train_table.flag_or("reproducible", false);
+    train.micro_batches = at_least(train_table, "micro_batches", train.reproducible ? 4 : 0, 0);
+    if (train.reproducible && train.micro_batches == 0)
+        train_table.refuse("micro_batches",
+                           "a reproducible run needs a number, a multiple of every number of ranks");
+    const std::string precision = train_table.text_or("precision", "float32");
+    if (precision != "float32" && precision != "bf16")
+        train_table.refuse("precision", "expected \"float32\" or \"bf16\"");
+    train.precision = precision == "bf16" ? Precision::bf16 : Precision::float32;
+    train.patience = at_least(train_table, "patience", 0, 0);
+    train.select = train_table.text_or("select", train.select);
+    if (train.select != "accuracy" && train.select != "auroc" && train.select != "loss" &&
+        train.select != "last")
+        train_table.refuse("select", "expected \"accuracy\", \"auroc\", \"loss\" or \"last\"");
+    train.log_steps = at_least(train_table, "log_steps", train.log_steps, 1);
+
+    const auto checkpoint_table = file_.table("checkpoint");
+    checkpoint.every_epochs = at_least(checkpoint_table, "every_epochs", checkpoint.every_epochs, 0);
+    checkpoint.every_steps = at_least(checkpoint_table, "every_steps", 0, 0);
+    checkpoint.every_seconds = checkpoint_table.number_or("every_seconds", checkpoint.every_seconds);
+    checkpoint.keep = static_cast<int>(at_least(checkpoint_table, "keep", checkpoint.keep, 2));
+
+    const auto evaluate_table = file_.table("evaluate");
+    evaluate.split = evaluate_table.text_or("split", evaluate.split);
+    evaluate.batch = at_least(evaluate_table, "batch", evaluate.batch, 1);
+    evaluate.options = EvaluateOptions::from(evaluate_table);
+}
+
+Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+    return Recipe(core::Config::load(path, settings));
+}
+
+void Recipe::finish() const {
+    file_.finish();
+}
+
+std::string Recipe::canonical(const std::string& model_toml) const {
+    const auto& o = optimizer;
+    const auto& e = evaluate.options;
+    const nlohmann::ordered_json json = {
+        {"name", name},
+        {"seed", seed},
+        {"data", {{"field", data.field}, {"label", data.label}, {"batch", data.batch}}},
+        {"model", model_toml},
+        {"optimizer",
+         {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},
+          {"rate", o.rate},
+          {"weight_decay", o.weight_decay},
+          {"beta1", o.beta1},
+          {"beta2", o.beta2},
+          {"epsilon", o.epsilon},
+          {"momentum", o.momentum},
+          {"clip", o.clip}}},
+        {"schedule",
+         {{"name", schedule.shape == Schedule::Shape::cosine ? "cosine" : "constant"},
+          {"warmup_steps", schedule.warmup_steps},
+          {"final_fraction", schedule.final_fraction}}},
+        {"train",
+         {{"epochs", train.epochs},
+          {"reproducible", train.reproducible},
+          {"micro_batches", train.micro_batches},
+          {"precision", train.precision == Precision::bf16 ? "bf16" : "float32"},
+          {"patience", train.patience},
+          {"select", train.select}}},
+        {"evaluate",
+         {{"split", evaluate.split},
+          {"positive", e.positive},
+          {"strata", e.strata},
+          {"min_stratum", e.min_stratum},
+          {"bootstrap", e.bootstrap},
+          {"seed", e.seed}}}};
+    return json.dump(1);
+}
+
+std::int64_t Recipe::micro_batches_per_rank(int ranks) const {
+    const auto refuse = [&](const std::string& why) { return core::Error(core::Fault::usage, why); };
+    const std::int64_t micro_batches = train.micro_batches ? train.micro_batches : ranks;
+    if (micro_batches % ranks != 0)
+        throw refuse(
+            "train.micro_batches (" + std::to_string(micro_batches) + ") is not a multiple of the " +
+            std::to_string(ranks) + " ranks: set it to one" +
+            (train.reproducible ? ", the same for every run that is to be compared" : ", or leave it out"));
+    if (data.batch % micro_batches != 0)
+        throw refuse("data.batch (" + std::to_string(data.batch) + ") is not a multiple of " +
+                     (train.micro_batches ? "train.micro_batches" : "the number of ranks") + " (" +
+                     std::to_string(micro_batches) + "): take " +
+                     std::to_string((data.batch / micro_batches + 1) * micro_batches));
+    return micro_batches / ranks;
+}
+
+}  // namespace trainer

@@ -1,0 +1,73 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/engine/optimizer.h"
+#include "trainer/engine/schedule.h"
+#include "trainer/engine/step.h"
+#include "trainer/eval/metrics.h"
+
+namespace trainer {
+
+// What a run does, from a recipe's TOML (configs/recipes has commented examples). Nothing of where it runs:
+// the same recipe gives the same model on a laptop and on a cluster.
+struct Recipe {
+    std::string name;
+    std::uint64_t seed = 1;
+
+    struct Data {
+        std::string field;            // "" if the dataset has only one
+        std::string label = "label";  // a category column
+        std::int64_t batch = 64;      // samples per step, over all ranks
+    } data;
+
+    core::Config model;  // read by make_model
+    OptimizerOptions optimizer;
+    Schedule schedule;
+
+    struct Train {
+        std::int64_t epochs = 10;
+        bool reproducible = false;       // the same bits on any number of ranks
+        std::int64_t micro_batches = 0;  // over all ranks; 0: one per rank, or 4 if reproducible
+        Precision precision = Precision::float32;
+        std::int64_t patience = 0;  // stop after so many epochs without a better validation score; 0: never
+        std::string select =
+            "accuracy";  // the score whose best weights are kept: accuracy, auroc, loss; last
+        std::int64_t log_steps = 10;
+    } train;
+
+    struct Checkpoint {
+        std::int64_t every_epochs = 1, every_steps = 0;
+        double every_seconds = 600;
+        int keep = 3;
+    } checkpoint;
+
+    struct Evaluate {
+        std::string split = "test";
+        std::int64_t batch = 64;  // per rank; changes speed and memory only
+        EvaluateOptions options;
+    } evaluate;
+
+    // `settings` as core::Config::load takes them. Throws Error(usage).
+    static Recipe load(const std::filesystem::path& path, const std::vector<std::string>& settings);
+    // Refuses keys that nobody asked for. After make_model, which asks for those in [model].
+    void finish() const;
+
+    // Everything that the result depends on; `model_toml` is what Model::toml says. Equal texts, equal
+    // results.
+    std::string canonical(const std::string& model_toml) const;
+
+    // How many micro-batches each of `ranks` ranks has. Throws Error(usage) if batch, micro_batches and ranks
+    // do not divide evenly, and says which numbers would.
+    std::int64_t micro_batches_per_rank(int ranks) const;
+
+private:
+    explicit Recipe(core::Config file);
+    core::Config file_;
+};
+
+}  // namespace trainer

@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "core/mpi/comm.h"
+#include "trainer/data/dataset.h"
+#include "trainer/engine/recipe.h"
+#include "trainer/model/model.h"
+
+namespace c10d {
+class ProcessGroup;
+}
+
+namespace trainer {
+
+// SHA-256, in hex, of all that a run's result depends on: recipe with its defaults, and dataset.
+std::string run_identity(const Recipe& recipe, const Model& model, const Dataset& dataset);
+
+// Collective. Rank 0's tensors to every rank.
+void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors);
+
+// Collective. Writes model.safetensors, then metrics.json with the model's figures on the recipe's evaluation
+// split (on the validation split where that one is empty). Returns metrics.json on rank 0.
+nlohmann::ordered_json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
+                                     const std::filesystem::path& out, const nlohmann::ordered_json& training,
+                                     const core::Comm& comm);
+
+}  // namespace trainer

@@ -1,0 +1,20 @@
+#pragma once
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/base/files.h"
+
+namespace trainer {
+
+// log.jsonl (eval/METRICS.md): a line per event of a run. A resumed run drops the lines behind its
+// checkpoint, so that each step is told once. Rank 0 only.
+class RunLog {
+public:
+    RunLog(const std::filesystem::path& path, std::int64_t resumed_step);
+    void append(const nlohmann::ordered_json& event);
+
+private:
+    core::Fd fd_;
+};
+
+}  // namespace trainer

@@ -1,0 +1,77 @@
+#include "trainer/engine/standardise.h"
+
+#include <ATen/ATen.h>
+
+#include "trainer/data/loader.h"
+#include "trainer/engine/exact_sum.h"
+
+namespace trainer {
+namespace {
+
+struct Moments {
+    ExactSum sum, squares, count;
+};
+
+void add(std::vector<Moments>& moments, const at::Tensor& inputs) {
+    const auto channels = static_cast<std::int64_t>(moments.size());
+    const at::Tensor x = inputs.to(at::kFloat).contiguous().view({inputs.size(0), channels, -1});
+    const auto* value = x.const_data_ptr<float>();
+    for (std::int64_t i = 0; i < x.size(0); ++i)
+        for (Moments& channel : moments)
+            for (std::int64_t j = 0; j < x.size(2); ++j, ++value) {
+                if (!std::isfinite(*value)) continue;
+                const double v = *value;
+                channel.sum.add(v);
+                channel.squares.add(v * v);  // exact: 24 bits squared
+                channel.count.add(1);
+            }
+}
+
+}  // namespace
+
+void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
+                 std::int64_t largest) {
+    std::vector<Moments> moments(static_cast<std::size_t>(model.channels()));
+    core::together(comm, [&] {
+        LoaderOptions options;
+        options.split = "train";
+        options.field = recipe.data.field;
+        options.label = "";
+        options.batch_size = recipe.evaluate.batch;
+        options.rank = comm.rank();
+        options.ranks = comm.size();
+        options.order = Order::stored;
+        options.tail = Tail::keep;
+        Loader loader(dataset, options);
+        const bool all = loader.samples() <= 2 * largest;
+        loader.begin_epoch(0);
+        while (auto batch = loader.next()) {
+            if (all) {
+                add(moments, batch->inputs);
+                continue;
+            }
+            // Far from the end every step is whole: rank after rank takes batch_size samples.
+            const std::int64_t first = batch->step * loader.global_batch() + comm.rank() * options.batch_size;
+            if (first >= largest) break;
+            add(moments, batch->inputs.narrow(0, 0, std::min(batch->valid, largest - first)));
+        }
+    });
+    std::vector<double> mean, scale;
+    for (Moments& channel : moments) {
+        for (ExactSum* sum : {&channel.sum, &channel.squares, &channel.count})
+            core::check_mpi(MPI_Allreduce(MPI_IN_PLACE, sum->bins().data(), static_cast<int>(ExactSum::kBins),
+                                          MPI_INT64_T, MPI_SUM, comm.get()),
+                            "add up the features' sums");
+        const double count = std::max(channel.count.value(), 1.0);
+        const long double m = static_cast<long double>(channel.sum.value()) / count;
+        const auto variance =
+            static_cast<double>(channel.squares.value() / static_cast<long double>(count) - m * m);
+        mean.push_back(static_cast<double>(m));
+        // Below that there is nothing but rounding in it.
+        const bool constant = variance <= 1e-12 * static_cast<double>(m * m);
+        scale.push_back(constant ? 1 : 1 / std::sqrt(variance));
+    }
+    model.set_standardisation(mean, scale);
+}
+
+}  // namespace trainer

@@ -1,0 +1,16 @@
+#pragma once
+#include "core/mpi/comm.h"
+#include "trainer/data/dataset.h"
+#include "trainer/engine/recipe.h"
+#include "trainer/model/model.h"
+
+namespace trainer {
+
+// Collective. Sets the model's standardisation to mean and 1 / standard deviation of the training split, per
+// channel or feature: the same bits on any number of ranks. Values that are missing (NaN) do not count,
+// constant features are left as they are. Of a split of more than twice `largest`, the first `largest`
+// samples as stored (staging stores them shuffled) are looked at.
+void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
+                 std::int64_t largest = 65536);
+
+}  // namespace trainer

@@ -1,0 +1,141 @@
+// aloft-train: flags, and nothing else. `fit` reads as its own summary in engine/fit.cpp.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/mpi/tool.h"
+#include "trainer/engine/fit.h"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void print_measures(const std::string& name, const Json& m) {
+    const auto figure = [&](const char* key) {
+        return m.at(key).is_null() ? std::string("     -") : fmt::format("{:.4f}", m.at(key).get<double>());
+    };
+    std::cout << fmt::format("  {:<28} {:>8}   {}   {}   {}   {}\n", name,
+                             m.at("samples").get<std::int64_t>(), figure("accuracy"), figure("auroc"),
+                             figure("sensitivity"), figure("specificity"));
+}
+
+void print_metrics(const Json& metrics) {
+    std::cout << fmt::format("{} on {} ({}, {} patients), worst first\n",
+                             metrics.at("model").get<std::string>(), metrics.at("dataset").get<std::string>(),
+                             metrics.at("split").get<std::string>(),
+                             metrics.at("patients").get<std::int64_t>());
+    std::cout << fmt::format("  {:<28} {:>8}   {:<6}   {:<6}   {:<6}   {:<6}\n", "", "samples", "accur.",
+                             "AUROC", "sens.", "spec.");
+    print_measures("overall", metrics.at("overall"));
+    for (const auto& [name, stratum] : metrics.at("strata").items()) {
+        for (const auto& each : stratum.at("worst_first"))
+            print_measures(name + " " + each.at("value").get<std::string>(), each);
+        if (const auto count = stratum.at("suppressed").size())
+            std::cout << fmt::format("  {}: {} too small to be shown\n", name, count);
+    }
+}
+
+// What the manifest says, without a key.
+void print_summary(const core::Manifest& manifest, bool as_json) {
+    std::map<std::string, std::map<std::string, std::int64_t>> counts;
+    std::uint64_t bytes = 0;
+    for (const auto& shard : manifest.shards) {
+        bytes += shard.bytes;
+        for (const auto& [column, values] : shard.counts)
+            for (const auto& [value, count] : values) counts[column][value] += count;
+    }
+    if (as_json) {
+        std::cout << Json{{"dataset", manifest.id()},
+                          {"samples", manifest.samples()},
+                          {"shards", manifest.shards.size()},
+                          {"bytes", bytes},
+                          {"schema", core::to_json(manifest.schema)},
+                          {"counts", counts}}
+                         .dump(1)
+                  << '\n';
+        return;
+    }
+    std::cout << fmt::format("{}: {} samples in {} shards, {} bytes\n", manifest.id(), manifest.samples(),
+                             manifest.shards.size(), bytes);
+    for (const auto& field : manifest.schema.fields)
+        std::cout << fmt::format("  field {}: {} [{}] {}\n", field.name, core::name_of(field.dtype),
+                                 fmt::join(field.shape, ", "), field.units);
+    for (const auto& [column, values] : counts) {
+        std::cout << "  " << column << ":";
+        for (const auto& [value, count] : values)
+            std::cout << fmt::format(" {} {}", value.empty() ? "(missing)" : value, count);
+        std::cout << '\n';
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "Train and evaluate models on granted datasets.\n\n"
+        "  mpirun -n 4 aloft-train fit --recipe configs/recipes/digits-resnet.toml \\\n"
+        "      --dataset /aloft/data/digits@1 --key /aloft/keys/digits@1.key --out runs/digits\n\n"
+        "Run the same command again and it goes on where it was stopped. In an enclave: aloft submit -- "
+        "aloft-train fit ..."};
+    app.require_subcommand(1);
+    std::string recipe_file, model_file;
+    std::vector<std::string> settings;
+    trainer::FitRequest request;
+    bool json = false;
+
+    const auto dataset_flag = [&](CLI::App* sub) {
+        sub->add_option("--dataset", request.access.dataset,
+                        "Folder of a dataset version (manifest.json, shards/)")
+            ->required();
+        sub->add_option(
+            "--steward", request.access.steward,
+            "Public key that the version must be sealed under (default: the site's, if there is one)");
+        sub->add_flag("--json", json, "Print JSON in place of a table");
+    };
+    const auto run_flags = [&](CLI::App* sub) {
+        dataset_flag(sub);
+        sub->add_option("--recipe", recipe_file, "TOML file that says what to do (configs/recipes)")
+            ->required();
+        sub->add_option("--key", request.access.key, "The dataset's key file")->required();
+        sub->add_option("--set", settings, "Replaces a value of the recipe: --set optimizer.rate=0.01")
+            ->allow_extra_args(false);
+        sub->add_option("--device", request.device, "auto, cpu or cuda")->capture_default_str();
+    };
+    CLI::App* fit =
+        app.add_subcommand("fit", "Train a model; SIGUSR1 and SIGTERM save the state and exit with 75");
+    run_flags(fit);
+    fit->add_option("--out", request.out,
+                    "Folder for model.safetensors, metrics.json, log.jsonl, checkpoints/")
+        ->required();
+    CLI::App* evaluate = app.add_subcommand("evaluate", "Metrics of a model on a split of a dataset");
+    run_flags(evaluate);
+    evaluate->add_option("--model", model_file, "model.safetensors")->required();
+    evaluate->add_option("--out", request.out, "File for the metrics (JSON)");
+    CLI::App* inspect =
+        app.add_subcommand("inspect", "What a dataset version holds, from its manifest; needs no key");
+    dataset_flag(inspect);
+
+    return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
+        if (inspect->parsed()) {
+            core::together(world, [&] {
+                std::vector<core::VerifyKey> stewards;
+                if (!request.access.steward.empty())
+                    stewards.push_back(core::VerifyKey::load(request.access.steward));
+                const auto seal = stewards.empty() ? core::Seal::optional : core::Seal::required;
+                const auto manifest = core::open_manifest(request.access.dataset, stewards, seal);
+                if (world.is_root()) print_summary(manifest, json);
+            });
+            return;
+        }
+        std::optional<trainer::Recipe> recipe;
+        core::together(world, [&] { recipe = trainer::Recipe::load(recipe_file, settings); });
+        const Json metrics = fit->parsed() ? trainer::fit(*recipe, request, world)
+                                           : trainer::evaluate(*recipe, request, model_file, world);
+        if (!world.is_root()) return;
+        if (json)
+            std::cout << metrics.dump(1) << '\n';
+        else
+            print_metrics(metrics);
+    });
+}

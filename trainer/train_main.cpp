@@ -1,6 +1,5 @@
 // aloft-train: flags, and nothing else. `fit` reads as its own summary in engine/fit.cpp.
-#include <fmt/format.h>
-
+#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -12,27 +11,30 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void print_measures(const std::string& name, const Json& m) {
-    const auto figure = [&](const char* key) {
-        return m.at(key).is_null() ? std::string("     -") : fmt::format("{:.4f}", m.at(key).get<double>());
-    };
-    std::cout << fmt::format("  {:<28} {:>8}   {}   {}   {}   {}\n", name,
-                             m.at("samples").get<std::int64_t>(), figure("accuracy"), figure("auroc"),
-                             figure("sensitivity"), figure("specificity"));
+    std::cout << "  " << std::left << std::setw(28) << name << std::right << std::setw(9)
+              << m.at("samples").get<std::int64_t>() << std::fixed << std::setprecision(4);
+    for (const char* key : {"accuracy", "auroc", "sensitivity", "specificity"}) {
+        std::cout << std::setw(9);
+        if (m.at(key).is_null())
+            std::cout << '-';
+        else
+            std::cout << m.at(key).get<double>();
+    }
+    std::cout << '\n';
 }
 
 void print_metrics(const Json& metrics) {
-    std::cout << fmt::format("{} on {} ({}, {} patients), worst first\n",
-                             metrics.at("model").get<std::string>(), metrics.at("dataset").get<std::string>(),
-                             metrics.at("split").get<std::string>(),
-                             metrics.at("patients").get<std::int64_t>());
-    std::cout << fmt::format("  {:<28} {:>8}   {:<6}   {:<6}   {:<6}   {:<6}\n", "", "samples", "accur.",
-                             "AUROC", "sens.", "spec.");
+    std::cout << metrics.at("model").get<std::string>() << " on " << metrics.at("dataset").get<std::string>()
+              << " (" << metrics.at("split").get<std::string>() << ", " << metrics.at("patients")
+              << " patients), worst first\n"
+              << "  " << std::setw(28 + 9) << "samples" << std::setw(9) << "accuracy" << std::setw(9)
+              << "AUROC" << std::setw(9) << "sensit." << std::setw(9) << "specif." << '\n';
     print_measures("overall", metrics.at("overall"));
     for (const auto& [name, stratum] : metrics.at("strata").items()) {
         for (const auto& each : stratum.at("worst_first"))
             print_measures(name + " " + each.at("value").get<std::string>(), each);
         if (const auto count = stratum.at("suppressed").size())
-            std::cout << fmt::format("  {}: {} too small to be shown\n", name, count);
+            std::cout << "  " << name << ": " << count << " too small to be shown\n";
     }
 }
 
@@ -56,15 +58,15 @@ void print_summary(const core::Manifest& manifest, bool as_json) {
                   << '\n';
         return;
     }
-    std::cout << fmt::format("{}: {} samples in {} shards, {} bytes\n", manifest.id(), manifest.samples(),
-                             manifest.shards.size(), bytes);
+    std::cout << manifest.id() << ": " << manifest.samples() << " samples in " << manifest.shards.size()
+              << " shards, " << bytes << " bytes\n";
     for (const auto& field : manifest.schema.fields)
-        std::cout << fmt::format("  field {}: {} [{}] {}\n", field.name, core::name_of(field.dtype),
-                                 fmt::join(field.shape, ", "), field.units);
+        std::cout << "  field " << field.name << ": " << core::name_of(field.dtype) << ' '
+                  << Json(field.shape).dump() << ' ' << field.units << '\n';
     for (const auto& [column, values] : counts) {
         std::cout << "  " << column << ":";
         for (const auto& [value, count] : values)
-            std::cout << fmt::format(" {} {}", value.empty() ? "(missing)" : value, count);
+            std::cout << ' ' << (value.empty() ? "(missing)" : value) << ' ' << count;
         std::cout << '\n';
     }
 }

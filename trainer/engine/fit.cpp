@@ -12,6 +12,7 @@
 #include <chrono>
 #include <climits>
 #include <nlohmann/json.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "core/base/event.h"
 #include "core/base/files.h"
@@ -198,6 +199,9 @@ private:
     void announce() {
         if (!comm_.is_root()) return;
         log_ = std::make_unique<RunLog>(out_ / "log.jsonl", clock_->step());
+        log_->append({{"event", clock_->step() ? "resumed" : "started"},
+                      {"step", clock_->step()},
+                      {"ranks", comm_.size()}});
         std::int64_t parameters = 0;
         for (const auto& each : model_->parameters()) parameters += each.tensor.numel();
         core::Event("info", clock_->step() ? "resumed" : "started")

@@ -1,0 +1,95 @@
+// make_dataset DIR images|table: a small encrypted dataset made from a fixed seed, DIR/data and
+// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital. Table:
+// six features of very different sizes, one of them constant, some missing.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+#include "core/shard/manifest.h"
+#include "core/shard/writer.h"
+
+namespace {
+
+using namespace core;
+
+constexpr int kSamples = 640, kPerPatient = 4, kShards = 3;
+const std::vector<std::string> kClasses{"left", "right", "top"}, kSites{"north", "south", "tiny"},
+    kVendors{"acme", "zeta"};
+
+// Uniform in [0, 1) from the generator's bits: std's distributions differ between libraries.
+double uniform(std::mt19937_64& random) {
+    return static_cast<double>(random() >> 11) * 0x1p-53;
+}
+
+Array image(std::mt19937_64& random, int label, int site) {
+    Array out;
+    out.bytes.resize(64);
+    for (int y = 0; y < 8; ++y)
+        for (int x = 0; x < 8; ++x) {
+            const bool bar = label == 0 ? x < 2 : label == 1 ? x > 5 : y < 2;
+            const double value = 40 + 30 * site + (bar ? 60 : 0) + 70 * (uniform(random) - 0.5);
+            out.bytes[static_cast<std::size_t>(y * 8 + x)] = static_cast<std::uint8_t>(value);
+        }
+    return out;
+}
+
+Array features(std::mt19937_64& random, int label) {
+    const float values[6] = {static_cast<float>(1000 * label + 500 * uniform(random)),
+                             static_cast<float>(1e-4 * (uniform(random) - 0.4 * label)),
+                             7.5F,
+                             random() % 10 ? static_cast<float>(uniform(random)) : NAN,
+                             static_cast<float>(1e6 + uniform(random)),
+                             static_cast<float>(uniform(random) - label)};
+    Array out;
+    out.bytes.resize(sizeof values);
+    std::memcpy(out.bytes.data(), values, sizeof values);
+    return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) return 2;
+    const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
+    const bool table = std::strcmp(argv[2], "table") == 0;
+    const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
+    std::filesystem::create_directories(dir / "shards");
+    key.save(dir.parent_path() / "dataset.key");
+
+    Manifest manifest;
+    manifest.dataset = table ? "blobs" : "bars";
+    manifest.version = "1";
+    manifest.key_id = key.id();
+    manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}
+                                    : Field{"image", DType::u8, {1, 8, 8}, "arbitrary"}};
+    manifest.schema.columns = {{"patient", ColumnType::id16, {}},
+                               {"site", ColumnType::category, kSites},
+                               {"vendor", ColumnType::category, kVendors},
+                               {"label", ColumnType::category, kClasses},
+                               {"split", ColumnType::category, {"train", "validation", "test", "hidden"}}};
+    manifest.deidentification = manifest.risk = manifest.splits = nlohmann::ordered_json::object();
+    manifest.parents = nlohmann::ordered_json::array();
+
+    std::mt19937_64 random(20261123);
+    for (int shard = 0; shard < kShards; ++shard) {
+        const auto entry = shard_file(shard);
+        ShardWriter writer(dir / "shards" / entry, manifest.schema, manifest.id(), shard, key, {});
+        for (int i = shard; i < kSamples; i += kShards) {
+            const int patient = i / kPerPatient, label = static_cast<int>(random() % 3);
+            const int site = patient % 40 == 0 ? 2 : patient % 2;
+            Id16 id{};
+            id[0] = static_cast<std::uint8_t>(patient + 1);
+            const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
+            Sample sample;
+            sample.fields = {table ? features(random, label) : image(random, label, site)};
+            sample.columns = {id, kSites[static_cast<std::size_t>(site)],
+                              kVendors[static_cast<std::size_t>(patient % 3 == 0)],
+                              kClasses[static_cast<std::size_t>(label)], std::string(split)};
+            writer.append(std::move(sample));
+        }
+        manifest.shards.push_back(writer.finish());
+    }
+    write_manifest(dir, manifest);
+}

@@ -1,0 +1,250 @@
+"""Whole runs of aloft-train: interrupted in every way they can be, they end with the same bytes.
+
+runs_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
+import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, unittest
+
+TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
+
+IMAGES = """
+name = "bars"
+[data]
+batch = 32
+[model]
+name = "resnet2d"
+width = 8
+blocks = [1, 1]
+dropout = 0.1
+[optimizer]
+rate = 0.003
+[schedule]
+warmup_steps = 5
+[train]
+epochs = 8
+log_steps = 1
+[checkpoint]
+every_epochs = 1
+every_steps = 7
+[evaluate]
+bootstrap = 20
+strata = ["site", "vendor", "site*vendor"]
+"""
+TABLE = """
+name = "blobs"
+[data]
+batch = 32
+[model]
+name = "mlp"
+hidden = [16]
+[optimizer]
+rate = 0.02
+[train]
+epochs = 30
+reproducible = true
+"""
+
+
+class Runs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
+        for kind, recipe in (("images", IMAGES), ("table", TABLE)):
+            (cls.root / kind).mkdir()
+            subprocess.run([MAKE, cls.root / kind, kind], check=True)
+            (cls.root / kind / "recipe.toml").write_text(recipe)
+        cls.whole = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def command(self, kind, out, ranks, *more, verb="fit"):
+        where = self.root / kind
+        return [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1",
+                "--mca", "btl", "self,vader,tcp", "-n", str(ranks), TRAIN, verb, "--recipe", str(where / "recipe.toml"),
+                "--dataset", str(where / "data"), "--key", str(where / "dataset.key"),
+                *(["--out", str(out)] if out else []), *more]
+
+    def environment(self, **more):
+        drop = ("ALOFT_SITE", "ALOFT_GRANT")
+        return {**{k: v for k, v in os.environ.items() if k not in drop}, "OMP_NUM_THREADS": "1", **more}
+
+    def run_to_end(self, kind, out, ranks, *more, code=0, verb="fit", env=None):
+        done = subprocess.run(self.command(kind, out, ranks, *more, verb=verb), capture_output=True, text=True,
+                              env=self.environment(**(env or {})))
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def reference(self, ranks=2, *more):
+        """An uninterrupted run on the images."""
+        if (ranks, more) not in self.whole:
+            out = self.root / f"whole-{len(self.whole)}"
+            self.run_to_end("images", out, ranks, *more)
+            self.whole[ranks, more] = out
+        return self.whole[ranks, more]
+
+    def start_and_wait(self, out, ranks, step, *more):
+        """Starts a run, returns when its log has reached `step`, with the pids of its ranks."""
+        run = subprocess.Popen(self.command("images", out, ranks, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=self.environment())
+        log = out / "log.jsonl"
+        while run.poll() is None and not (log.exists() and log.read_text().count('"event":"step"') > step):
+            time.sleep(0.002)
+        self.assertIsNone(run.poll(), "ended before it could be interrupted")
+        children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        return run, [int(pid) for pid in children]
+
+    def assert_same(self, one, other, *names):
+        for name in names or ("model.safetensors", "metrics.json"):
+            self.assertTrue(filecmp.cmp(one / name, other / name, shallow=False), f"{name} differs")
+
+    def test_learns_and_reports_by_stratum(self):
+        metrics = json.loads((self.reference() / "metrics.json").read_text())
+        self.assertGreaterEqual(metrics["overall"]["accuracy"], 0.95)
+        self.assertEqual(metrics["overall"]["samples"], 128)  # 32 of 160 patients, four samples each
+        self.assertEqual(metrics["patients"], 32)
+        self.assertEqual(metrics["split"], "test")
+        vendors = metrics["strata"]["vendor"]["worst_first"]
+        self.assertEqual(sum(v["samples"] for v in vendors), 128)
+        self.assertEqual([v["accuracy"] for v in vendors], sorted(v["accuracy"] for v in vendors))
+        steps = [json.loads(line)["step"] for line in (self.reference() / "log.jsonl").read_text().splitlines()
+                 if '"event":"step"' in line]
+        self.assertEqual(steps, list(range(1, metrics["training"]["steps"] + 1)))
+
+    def test_killed_and_run_again_ends_with_the_same_bytes(self):
+        out = self.root / "killed"
+        for step in (20, 40):
+            run, ranks = self.start_and_wait(out, 2, step)
+            os.kill(ranks[-1], signal.SIGKILL)
+            run.communicate()
+            self.assertNotEqual(run.returncode, 0)
+            self.assertFalse((out / "model.safetensors").exists())
+        again = self.run_to_end("images", out, 2)
+        self.assertIn("info resumed", again.stderr)
+        self.assert_same(self.reference(), out)
+        steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()
+                 if '"event":"step"' in line]
+        self.assertEqual(steps, list(range(1, len(steps) + 1)), "a step is told twice or missing")
+        self.run_to_end("images", out, 2)  # once more, when all is done: nothing changes
+        self.assert_same(self.reference(), out)
+
+    def test_sigterm_and_sigusr1_save_and_exit_75(self):
+        out = self.root / "stopped"
+        for sign, step in ((signal.SIGTERM, 9), (signal.SIGUSR1, 31)):
+            run, ranks = self.start_and_wait(out, 2, step)
+            os.kill(ranks[0], sign)  # one rank is told: all stop
+            _, errors = run.communicate()
+            self.assertEqual(run.returncode, 75, errors)
+            self.assertIn("state saved at step", errors)
+        self.run_to_end("images", out, 2)
+        self.assert_same(self.reference(), out)
+
+    def test_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
+        out = self.root / "damaged"
+        run, ranks = self.start_and_wait(out, 2, 40)
+        os.kill(ranks[0], signal.SIGKILL)
+        run.communicate()
+        newest = sorted((out / "checkpoints").glob("step-*"))[-1]
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+        again = self.run_to_end("images", out, 2)
+        self.assertIn("warning checkpoint_damaged", again.stderr)
+        self.assertIn(newest.name, again.stderr)
+        self.assert_same(self.reference(), out)
+
+    def test_truncated_checkpoints_only_begin_anew(self):
+        out = self.root / "truncated"
+        run, ranks = self.start_and_wait(out, 2, 15)
+        os.kill(ranks[0], signal.SIGKILL)
+        run.communicate()
+        for checkpoint in (out / "checkpoints").glob("step-*"):
+            os.truncate(checkpoint, 100)
+        again = self.run_to_end("images", out, 2)
+        self.assertIn("info started", again.stderr)
+        self.assert_same(self.reference(), out)
+
+    def test_reproducible_runs_have_the_same_bytes_on_any_number_of_ranks(self):
+        flag = "--set", "train.reproducible=true"
+        for ranks in (2, 4):
+            self.assert_same(self.reference(1, *flag), self.reference(ranks, *flag))
+        mixed = self.root / "mixed"  # begun on four ranks, ended on one
+        run, ranks = self.start_and_wait(mixed, 4, 20, *flag)
+        os.kill(ranks[1], signal.SIGTERM)
+        run.communicate()
+        self.assertEqual(run.returncode, 75)
+        again = self.run_to_end("images", mixed, 1, *flag)
+        self.assertNotIn("ranks_changed", again.stderr)
+        self.assert_same(self.reference(1, *flag), mixed)
+
+    def test_other_ranks_go_on_with_a_warning(self):
+        out = self.root / "ranks"
+        run, ranks = self.start_and_wait(out, 4, 20)
+        os.kill(ranks[1], signal.SIGTERM)
+        run.communicate()
+        again = self.run_to_end("images", out, 2)
+        self.assertIn("warning ranks_changed", again.stderr)
+        self.assertGreaterEqual(json.loads((out / "metrics.json").read_text())["overall"]["accuracy"], 0.95)
+
+    def test_tables_with_missing_values_are_the_same_on_any_number_of_ranks(self):
+        outs = []
+        for ranks in (1, 2, 4):
+            outs.append(self.root / f"table-{ranks}")
+            self.run_to_end("table", outs[-1], ranks)
+            self.assert_same(outs[0], outs[-1])
+        self.assertGreaterEqual(json.loads((outs[0] / "metrics.json").read_text())["overall"]["accuracy"], 0.95)
+
+    def test_evaluate_gives_the_figures_that_fit_wrote(self):
+        whole = json.loads((self.reference() / "metrics.json").read_text())
+        del whole["training"]
+        model = "--model", str(self.reference() / "model.safetensors")
+        for ranks in (1, 3):
+            done = self.run_to_end("images", None, ranks, *model, "--json", verb="evaluate")
+            self.assertEqual(json.loads(done.stdout), whole)
+
+    def test_settings_patience_and_bf16(self):
+        out = self.root / "early"
+        self.run_to_end("images", out, 1, "--set", "train.patience=2", "--set", "train.epochs=60", "--set",
+                        "train.precision=bf16")
+        training = json.loads((out / "metrics.json").read_text())["training"]
+        self.assertLess(training["epochs"], 60)
+        self.assertLessEqual(training["selected_step"], training["steps"])
+
+    def refused(self, code, text, *more, out="refused", kind="images", env=None, ranks=2):
+        done = self.run_to_end(kind, self.root / out, ranks, *more, code=code, env=env)
+        lines = [line for line in done.stderr.splitlines() if " error " in line]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertIn(text, lines[0])
+        self.assertEqual(done.stdout, "")
+
+    def test_refusals_are_one_clear_line_each(self):
+        self.refused(5, "no key for", "--key", "/nonexistent/key")
+        self.refused(2, "another recipe", "--set", "optimizer.rate=0.5", out=self.reference().name)
+        self.refused(2, 'did you mean', "--set", "optimizer.rte=0.5")
+        self.refused(2, "resnet2d takes images", "--set", "model.name=resnet2d", "--set", "model.width=8", kind="table")
+        self.refused(2, "not a multiple of", ranks=3)
+        if not pathlib.Path("/dev/nvidiactl").exists():
+            self.refused(4, "no GPU", "--device", "cuda")
+
+    def test_a_flipped_byte_names_file_dataset_and_sample(self):
+        shutil.copytree(self.root / "images", self.root / "flipped")
+        shard = self.root / "flipped" / "data" / "shards" / "shard-000001.h5"
+        content = bytearray(shard.read_bytes())
+        content[len(content) // 3] ^= 1
+        shard.write_bytes(content)
+        done = subprocess.run(self.command("flipped", self.root / "flipped-out", 2), capture_output=True, text=True,
+                              env=self.environment())
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("shard-000001.h5", done.stderr)
+        self.assertIn("sample", done.stderr)
+        self.assertFalse((self.root / "flipped-out" / "model.safetensors").exists())
+
+    def test_inspect_needs_no_key(self):
+        done = subprocess.run([TRAIN, "inspect", "--dataset", self.root / "images" / "data", "--json"],
+                              capture_output=True, text=True, check=True, env=self.environment())
+        summary = json.loads(done.stdout)
+        self.assertEqual(summary["samples"], 640)
+        self.assertEqual(summary["counts"]["split"]["test"], 128)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

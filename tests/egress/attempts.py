@@ -117,7 +117,7 @@ def _(): stream(socket.AF_INET6, ("::ffff:" + options.outside, options.port))
 @attempt("tcp-fastopen", "TCP fast open: data in the first packet, without connect", CONNECT)
 def _():
     with socket.socket() as s:
-        s.settimeout(3)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 3, 0))
         s.sendto(mark, 0x20000000, (options.outside, options.port))
 
 
@@ -286,7 +286,8 @@ def _():
 def _():
     if not os.path.isdir("/var/lib/slurm/slurmd"):
         raise Stopped("no such folder")
-    os.listdir("/var/lib/slurm/slurmd")
+    if all(name.startswith("pmix.") for name in os.listdir("/var/lib/slurm/slurmd")):
+        raise Stopped("nothing but this step's PMIx folder")
 
 
 @attempt("all-workspaces", "the folder that holds everybody's workspaces", "mount namespace")

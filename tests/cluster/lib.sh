@@ -1,0 +1,54 @@
+# For tests on a real cluster: sourced with NUM, PREFIX, BUILD set (by CTest). Makes a cluster with enclave "hel", whose keys and grants come
+# from cluster_authority; ends it when the test ends.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ "$(id -u)" = 0 ] || { echo "SKIP: a real cluster needs root"; exit 77; }
+scratch=$(mktemp -d)
+export ALOFT_CLUSTER_NUM=$NUM ALOFT_CLUSTER_DIR=$scratch/cluster
+cluster() { "$here/cluster" "$@"; }
+trap 'cluster down >/dev/null 2>&1; rm -rf "$scratch"' EXIT
+if ! "$PREFIX/libexec/aloft/aloft-node" --version >/dev/null; then echo "no installation at $PREFIX"; exit 1; fi
+
+faults=0
+ok() { echo "ok    $1"; }
+bad() { echo "FAULT $1"; faults=$((faults + 1)); }
+check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
+finish() { [ "$faults" = 0 ] && echo "all held" || { echo "$faults faults"; tail -n 20 "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log; }; [ "$faults" = 0 ]; exit; }
+has() { grep -q -- "$2" "$1" || { echo "--- $1:"; cat "$1"; false; }; }
+lacks() { ! grep -q -- "$2" "$1"; }
+
+authority() { cluster host login /srv/aloft/authority "$@"; }
+
+start() {  # the options of `cluster up`
+  cluster up --prefix "$PREFIX" --site-packages /nonexistent "$@" || exit 1
+  local dir=$scratch/cluster
+  cp "$BUILD/tests/cluster/cluster_authority" "$dir/srv/authority"
+  printf 'name = "hel"\npartition = "hel"\naccounts = ["e-alice", "e-bob"]\nnodes = ["node1", "node2", "node3"]\nsoftware = ["/opt/aloft"]\nmax_minutes = 60\n' \
+    >"$dir/login/root/etc/aloft/enclaves/hel.toml"
+  authority keys && authority revocations && authority grant --uid 70001 --account e-alice --dataset digits@1 && authority seal digits@1 >/dev/null || exit 1
+  local nodes; nodes=$(seq -f 'node%g' "$(cat "$dir/nodes")")
+  cluster push /etc/aloft/enclaves $nodes ctld
+  cluster push /etc/aloft/keys/grant.pub $nodes ctld
+  cluster push /etc/aloft/keys/hel.enclave.key $nodes
+  for k in $nodes; do cluster host "$k" /opt/aloft/libexec/aloft/aloft-node init >/dev/null; done
+  workspace=$dir/srv/workspaces/hel/e-alice
+  install -d -m 700 "$dir/srv/workspaces/hel"; install -d -m 700 -o 70001 -g 70001 "$workspace"
+}
+
+state() { cluster host ctld scontrol show job "$1" 2>/dev/null | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p' | head -1; }
+exit_code() { cluster host ctld scontrol show job "$1" | sed -n 's/.* ExitCode=\([0-9:]*\).*/\1/p'; }
+
+# Submits as e-alice; prints the job's number. What sbatch says on refusal is in $scratch/said.
+submit() { cluster as e-alice sbatch --parsable "$@" 2>"$scratch/said"; }
+
+# Waits until the job is over and its nodes are done with it; prints its state.
+ended() {
+  local n now
+  for n in $(seq $((${2:-60} * 5))); do
+    now=$(state "$1")
+    case $now in COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|DEADLINE|OUT_OF_MEMORY) echo "$now"; return ;; esac
+    sleep 0.2
+  done
+  echo "$now after ${2:-60} s"
+}
+completes() { [ "$(ended "$1" "${2:-60}")" = COMPLETED ]; }
+fails_with() { local how; how=$(ended "$1"); [ "$how" = FAILED ] && [ "$(exit_code "$1")" = "$2:0" ] || { echo "$how, exit $(exit_code "$1")"; false; }; }

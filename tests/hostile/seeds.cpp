@@ -1,0 +1,158 @@
+#include "hostile/seeds.h"
+
+#include <zlib.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+// clang-format off
+#include <jpeglib.h>
+// clang-format on
+
+#include "staging/source/make_dicom.h"
+
+namespace test {
+namespace {
+
+std::string jpeg(unsigned rows, unsigned columns, int components) {
+    jpeg_compress_struct out{};
+    jpeg_error_mgr errors;
+    out.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&out);
+    unsigned char* bytes = nullptr;
+    unsigned long size = 0;
+    jpeg_mem_dest(&out, &bytes, &size);
+    out.image_width = columns;
+    out.image_height = rows;
+    out.input_components = components;
+    out.in_color_space = components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&out);
+    jpeg_start_compress(&out, TRUE);
+    std::vector<unsigned char> row(columns * static_cast<unsigned>(components), 77);
+    while (out.next_scanline < rows) {
+        row[out.next_scanline % row.size()] = static_cast<unsigned char>(13 * out.next_scanline);
+        JSAMPROW line[] = {row.data()};
+        jpeg_write_scanlines(&out, line, 1);
+    }
+    jpeg_finish_compress(&out);
+    std::string result(reinterpret_cast<char*>(bytes), size);
+    jpeg_destroy_compress(&out);
+    std::free(bytes);
+    return result;
+}
+
+std::string rle(std::size_t segments, const std::string& segment) {
+    const Dicom little;
+    const auto u32 = [&](std::size_t v) {
+        return little.word(static_cast<std::uint16_t>(v)) + little.word(static_cast<std::uint16_t>(v >> 16));
+    };
+    std::string head = u32(segments), body;
+    for (std::size_t i = 0; i < segments; ++i) {
+        head += u32(64 + body.size());
+        body += segment;
+    }
+    head.resize(64, '\0');
+    return head + body;
+}
+
+// The attributes around an image, with nested sequences; `like` gives the transfer syntax.
+Dicom patient(const std::string& syntax, bool defined) {
+    Dicom code(syntax), outer(syntax), file(syntax);
+    code.text(0x00080100, "SH", "T-D3000").text(0x00080102, "SH", "SRT").text(0x00080104, "LO", "Chest");
+    outer.sequence(0x00082220, {code.data_set(), code.data_set()}, defined);
+    file.text(0x00080005, "CS", "ISO_IR 192")
+        .text(0x00080008, "CS", "ORIGINAL\\PRIMARY")
+        .text(0x00080060, "CS", "MR");
+    file.sequence(0x00082218, {outer.data_set()}, defined).text(0x00090010, "LO", "PRIVATE");
+    file.text(0x00100010, "PN", "Wang^Xiaodong").text(0x00100020, "LO", "A123456789");
+    return file;
+}
+
+}  // namespace
+
+std::vector<std::string> seeds() {
+    const std::string implicit = "1.2.840.10008.1.2", little = "1.2.840.10008.1.2.1",
+                      big = "1.2.840.10008.1.2.2";
+    std::vector<std::string> files;
+    for (const std::string& syntax : {implicit, little, big})
+        for (const bool defined : {false, true}) {
+            files.push_back(
+                patient(syntax, defined).image(3, 4, 16, 12, true).pixels(std::string(24, '\x12')).file());
+            files.push_back(patient(syntax, defined)
+                                .image(2, 2, 8, 8, false, 3, "YBR_FULL", 1, "2")
+                                .pixels(std::string(24, 'y'))
+                                .file());
+        }
+    files.push_back(
+        patient(little, false).image(4, 4, 1, 1, false, 1, "MONOCHROME2", 0, "3").pixels("abcdef").file());
+    files.push_back(patient(little, false)
+                        .image(2, 2, 8, 8, false, 3, "YBR_FULL_422")
+                        .pixels(std::string(8, 'y'))
+                        .file());
+    files.push_back(
+        Dicom("1.2.840.10008.1.2.1.99")
+            .raw(deflated(patient(little, true).image(3, 4, 16).pixels(std::string(24, 'x')).data_set()))
+            .file());
+    const std::string literal = std::string(1, '\x05') + "abcdef", run = std::string("\xfb\x07", 2);
+    files.push_back(Dicom("1.2.840.10008.1.2.5").image(3, 4, 16).fragments({rle(2, literal + run)}).file());
+    files.push_back(Dicom("1.2.840.10008.1.2.5")
+                        .image(3, 4, 8, 8, false, 3, "RGB", 0, "2")
+                        .fragments({rle(3, literal + run), rle(3, run + literal)})
+                        .file());
+    files.push_back(Dicom("1.2.840.10008.1.2.4.50").image(9, 17).fragments({jpeg(9, 17, 1)}).file());
+    files.push_back(Dicom("1.2.840.10008.1.2.4.50")
+                        .image(9, 17, 8, 8, false, 3, "YBR_FULL", 0, "2")
+                        .fragments({jpeg(9, 17, 3), jpeg(9, 17, 3)})
+                        .file());
+    return files;
+}
+
+std::string large_seed() {
+    std::vector<std::string> items;
+    Dicom code;
+    code.text(0x00080100, "SH", "T-D3000").text(0x00080104, "LO", "Chest");
+    for (int i = 0; i < 400; ++i) {
+        Dicom item;
+        item.sequence(0x00082218, {code.data_set(), code.data_set()}, i % 2);
+        items.push_back(item.data_set());
+    }
+    Dicom file;
+    file.text(0x00080005, "CS", "ISO_IR 192").text(0x00080060, "CS", "MR").sequence(0x00081115, items, false);
+    file.text(0x00090010, "LO", "PRIVATE").element(0x00091001, "OB", std::string(3000, 'p'));
+    file.text(0x00100010, "PN", "Wang^Xiaodong").text(0x00100020, "LO", "A123456789").image(200, 200, 16, 12);
+    return file.sequence(0x00400275, items, true).pixels(std::string(80000, '\x05')).file();
+}
+
+std::string deflated(const std::string& plain) {
+    std::string out(compressBound(plain.size()) + 64, '\0');
+    z_stream z{};
+    if (deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::runtime_error("zlib");
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
+    z.avail_in = static_cast<uInt>(plain.size());
+    z.next_out = reinterpret_cast<Bytef*>(out.data());
+    z.avail_out = static_cast<uInt>(out.size());
+    if (deflate(&z, Z_FINISH) != Z_STREAM_END) throw std::runtime_error("zlib");
+    out.resize(out.size() - z.avail_out);
+    deflateEnd(&z);
+    return out;
+}
+
+std::string deflated_zeros(std::size_t bytes) {
+    const std::string block(1 << 20, '\0');
+    std::string out(bytes / 900 + (1 << 20), '\0');
+    z_stream z{};
+    if (deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::runtime_error("zlib");
+    z.next_out = reinterpret_cast<Bytef*>(out.data());
+    z.avail_out = static_cast<uInt>(out.size());
+    for (std::size_t done = 0; done < bytes; done += block.size()) {
+        z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(block.data()));
+        z.avail_in = static_cast<uInt>(block.size());
+        if (deflate(&z, done + block.size() >= bytes ? Z_FINISH : Z_NO_FLUSH) < 0)
+            throw std::runtime_error("zlib");
+    }
+    out.resize(out.size() - z.avail_out);
+    deflateEnd(&z);
+    return out;
+}
+
+}  // namespace test

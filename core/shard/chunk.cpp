@@ -31,7 +31,7 @@ PackedHeader ChunkHeader::pack() const noexcept {
     put(bytes, 6, codec);
     put(bytes, 7, element);
     put(bytes, 8, shard);
-    put(bytes, 24, index);
+    put(bytes, kIndexOffset, index);
     put(bytes, 32, raw_bytes);
     put(bytes, 40, dataset);
     put(bytes, 44, shape);
@@ -51,7 +51,7 @@ std::optional<ChunkHeader> ChunkHeader::parse(ByteView bytes) noexcept {
     get(bytes, 6, header.codec);
     get(bytes, 7, header.element);
     get(bytes, 8, header.shard);
-    get(bytes, 24, header.index);
+    get(bytes, kIndexOffset, header.index);
     get(bytes, 32, header.raw_bytes);
     get(bytes, 40, header.dataset);
     get(bytes, 44, header.shape);

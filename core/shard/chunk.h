@@ -14,7 +14,7 @@ namespace core {
 
 // A chunk is header, payload, tag: what one H5Dwrite_chunk writes and one read() opens (FORMAT.md, "Chunk").
 inline constexpr std::size_t kHeaderBytes = 80, kTagBytes = 16, kChunkOverhead = kHeaderBytes + kTagBytes;
-inline constexpr std::size_t kNonceOffset = 68;
+inline constexpr std::size_t kIndexOffset = 24, kNonceOffset = 68;
 using PackedHeader = std::array<std::uint8_t, kHeaderBytes>;
 
 // Where a chunk belongs and what is in it.

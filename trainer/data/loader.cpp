@@ -59,7 +59,7 @@ struct Rows {
 
 // One batch while it is being filled. `left` counts the rows that are not there yet.
 struct Slot {
-    std::int64_t valid = 0;
+    std::int64_t step = 0, valid = 0;
     std::shared_ptr<std::uint8_t> memory;  // inputs
     at::Tensor ragged;                     // instead, for a ragged field
     std::vector<std::int64_t> label, site, vendor, sample;
@@ -231,6 +231,7 @@ private:
 
     std::unique_ptr<Slot> make_slot(std::int64_t step) {
         auto slot = std::make_unique<Slot>();
+        slot->step = step;
         const auto [first, last] = share(step);
         const auto valid = static_cast<std::size_t>(last - first);
         slot->valid = slot->left = last - first;
@@ -323,9 +324,10 @@ private:
             if (!rows.labels.integers.empty()) slot.label[item.row] = rows.labels.integers[at];
             if (!rows.labels.codes.empty()) slot.label[item.row] = rows.labels.codes[at];
             if (!rows.labels.numbers.empty()) slot.number[item.row] = rows.labels.numbers[at];
+            const std::int64_t step = slot.step;  // the slot may be gone once the last row is counted
             if (slot.left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-                const std::lock_guard lock(mutex_);  // else next() could sleep through it
-                ready_.notify_all();
+                const std::lock_guard lock(mutex_);      // else next() could sleep through it
+                if (step == step_) ready_.notify_all();  // later ones it will find ready
             }
         }
     }

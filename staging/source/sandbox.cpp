@@ -48,11 +48,12 @@ bool load_filter() {
     ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
     if (kSanitized)
-        ok = ok && allow(filter, {SCMP_SYS(write), SCMP_SYS(read), SCMP_SYS(openat), SCMP_SYS(readlink),
-                                  SCMP_SYS(mprotect), SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction),
-                                  SCMP_SYS(rt_sigprocmask), SCMP_SYS(newfstatat), SCMP_SYS(lseek),
-                                  SCMP_SYS(sched_yield), SCMP_SYS(tgkill), SCMP_SYS(kill), SCMP_SYS(prctl),
-                                  SCMP_SYS(getuid), SCMP_SYS(ioctl), SCMP_SYS(sysinfo), SCMP_SYS(prlimit64)});
+        ok = ok && allow(filter, {SCMP_SYS(write), SCMP_SYS(read), SCMP_SYS(pipe2), SCMP_SYS(openat),
+                                  SCMP_SYS(readlink), SCMP_SYS(mprotect), SCMP_SYS(sigaltstack),
+                                  SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(newfstatat),
+                                  SCMP_SYS(lseek), SCMP_SYS(sched_yield), SCMP_SYS(tgkill), SCMP_SYS(kill),
+                                  SCMP_SYS(prctl), SCMP_SYS(getuid), SCMP_SYS(ioctl), SCMP_SYS(sysinfo),
+                                  SCMP_SYS(prlimit64)});
     ok = ok && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return ok;

@@ -4,14 +4,14 @@ from report import Report
 
 # What `aloft apply create` writes as a form, filled in.
 QUESTION = """\
-enclave = "hel"
+title = "{title}"
 datasets = [{datasets}]
 purpose = ["DUO:0000006"]
-title = "{title}"
+[statement]
 rationale = "Which digit does an image show, and is a biopsy benign or malignant, at hospitals that differ in their scanners?"
-necessity = "Pooled images of all four hospitals are needed: one hospital alone has too few. No attribute beyond the datasets' columns is asked for."
+necessity = "Pooled images of all four hospitals are needed: one alone has too few. No attribute beyond the datasets' columns is asked for."
 reciprocity = "Model and metrics go back to all four hospitals."
-social_impact = "None beyond the demonstration: patients of these datasets are made."
+social_impact = "None beyond the demonstration: the patients of these datasets are made."
 """
 REVIEWS = (("reviewer1", "technical", "fits two nodes"), ("reviewer2", "legal", "covered by the contract's annex B"),
            ("reviewer3", "platform", "partition and software are there"), ("reviewer4", "research", "necessary and proportionate"))

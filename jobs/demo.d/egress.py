@@ -6,7 +6,7 @@ from pathlib import Path
 from cluster import HERE, Cluster
 from enclave import ENCLAVE
 from report import Failed, Report
-from training import job_output, submit, workspace
+from training import job_output, outputs, submit
 
 TOOLS = HERE.parent.parent / "tests/egress"
 MARK = "ALOFTMARK7"
@@ -76,7 +76,7 @@ def inside(report: Report, cluster: Cluster) -> dict[str, dict]:
     cluster.as_user("e-alice", "sh", "-c", "cat > /aloft/workspace/attempts.py", stdin=text)
     job = submit(cluster, "attempts", *command(cluster, "/aloft/workspace/attempts.py"), nodes=1, ranks=1)
     state = cluster.wait_job(job, timeout=120)
-    attempts = parse("\n".join(f.read_text(errors="replace") for f in workspace(cluster).rglob(f"*{job}*") if f.is_file()))
+    attempts = parse("\n".join(f.read_text(errors="replace") for f in outputs(cluster, job, "e-alice")))
     if not attempts:
         raise Failed(f"job {job} ({state['JobState']} on {state.get('NodeList')}) shows no attempt: {job_output(cluster, job)}")
     time.sleep(0.5)  # a datagram on its way

@@ -23,11 +23,11 @@ def date(hospital: Hospital, year: int, month: int, day: int) -> str:
     return "%d/%02d/%02d" % (year - 1911, month, day)
 
 
-def write_wdbc(folder: Path, town: Town, seed: int, keep: float) -> dict[str, int]:
-    """One CSV for each hospital under folder/HOSPITAL. `keep`: the share of biopsies taken. Returns counts."""
+def write_wdbc(folder: Path, town: Town, seed: int) -> dict[str, int]:
+    """One CSV for each hospital under folder/HOSPITAL. Returns counts."""
     wdbc = load_breast_cancer()
     draw = random.Random(seed)
-    order = numpy.random.default_rng(seed).permutation(len(wdbc.target))[: round(keep * len(wdbc.target))]
+    order = numpy.random.default_rng(seed).permutation(len(wdbc.target))
     names = [column_name(n) for n in wdbc.feature_names]
     counts = {"real_rows": len(order), "damaged_rows": 0}
     for at, hospital in enumerate(HOSPITALS):

@@ -1,6 +1,7 @@
 """Steps 5 and 6: training jobs on two nodes with two ranks each, and the image job again with a node lost in the middle."""
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -33,10 +34,15 @@ def workspace(cluster: Cluster, account: str = RESEARCHER) -> Path:
     return cluster.shared(f"/srv/aloft/workspaces/{ENCLAVE}/{account}")
 
 
+def outputs(cluster: Cluster, job: int, account: str) -> list[Path]:
+    """Files of the workspace that carry the job's number: what its program printed."""
+    return [file for file in sorted(workspace(cluster, account).rglob(f"*{job}*"))
+            if file.is_file() and re.search(rf"(^|\D){job}(\D|$)", file.name) and file.suffix in (".out", ".err", ".log", ".txt", "")]
+
+
 def job_output(cluster: Cluster, job: int, account: str = RESEARCHER) -> str:
     """The end of the job's output, for a failure's message."""
-    files = sorted(workspace(cluster, account).rglob(f"*{job}*.out")) + sorted(workspace(cluster, account).rglob(f"*{job}*.log"))
-    for file in files:
+    for file in outputs(cluster, job, account):
         lines = file.read_text(errors="replace").strip().splitlines()
         if lines:
             return " | ".join(lines[-3:])[-600:]
@@ -104,8 +110,8 @@ def lose_a_node(report: Report, cluster: Cluster, settings: tuple[str, ...], und
     if state["JobState"] != "COMPLETED":
         return "the job did not end"
     seen = result(folder)
-    resumed = resumed_at(folder)
-    report.claim(resumed is not None, "it went on from its checkpoint, not from the beginning", f"resumed at {resumed}")
+    resumed = resumed_at(cluster, job)
+    report.claim(resumed is not None, "it went on from its checkpoint, not from the beginning", f"at step {resumed}")
     same_bytes = seen["model_sha256"] == undisturbed["model_sha256"]
     same_metrics = seen["metrics"] == undisturbed["metrics"]
     report.claim(same_bytes or same_metrics, "the result is that of the undisturbed job",
@@ -131,5 +137,9 @@ def steps_done(folder: Path) -> int | None:
     return next((line["step"] for line in reversed(log_lines(folder)) if "step" in line), None)
 
 
-def resumed_at(folder: Path) -> int | None:
-    return next((line.get("step", 0) for line in log_lines(folder) if line.get("event") == "resumed"), None)
+def resumed_at(cluster: Cluster, job: int) -> int | None:
+    """The step at which the job says that it took its checkpoint up."""
+    for file in outputs(cluster, job, RESEARCHER):
+        for step in re.findall(r" resumed .*?\bstep=(\d+)", file.read_text(errors="replace")):
+            return int(step)
+    return None

@@ -1,10 +1,12 @@
 """Writes DICOM files as hospitals do: identifiers in every place where they have been found in real ones."""
 import hashlib
 import random
+import struct
 
 import numpy
 from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
@@ -112,7 +114,10 @@ def digit_image(town: Town, hospital: Hospital, person: Person, visit: str, date
         flat[: len(person.national)] |= numpy.frombuffer(person.national.encode(), "u1").astype("<u2") << 8
     ds.PixelData = pixels.tobytes()
     ds.file_meta = meta(ds, hospital.transfer_syntax)
-    if hospital.transfer_syntax == RLELossless:
+    if hospital.transfer_syntax == RLELossless and hidden:
+        ds.PixelData = encapsulate([rle_16(pixels)])
+        ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    elif hospital.transfer_syntax == RLELossless:
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.compress(RLELossless, generate_instance_uid=False)
     else:
@@ -120,6 +125,16 @@ def digit_image(town: Town, hospital: Hospital, person: Person, visit: str, date
     # After the last element, where nobody looks: padding that was once a form.
     ds.DataSetTrailingPadding = person.name.encode("utf-8").ljust(32, b"\0")
     return ds
+
+
+def rle_16(pixels: numpy.ndarray) -> bytes:
+    """A frame as PS3.5 annex G has it, in literal runs only: pydicom's own encoder drops bits above BitsStored."""
+    planes = []
+    for shift in (8, 0):  # the high bytes come first
+        plane = (pixels >> shift).astype("u1").tobytes()
+        runs = b"".join(bytes([len(plane[i:i + 128]) - 1]) + plane[i:i + 128] for i in range(0, len(plane), 128))
+        planes.append(runs + b"\x80" * (len(runs) % 2))
+    return struct.pack("<16I", 2, 64, 64 + len(planes[0]), *[0] * 13) + b"".join(planes)
 
 
 def meta(ds: Dataset, transfer_syntax: str) -> FileMetaDataset:

@@ -113,6 +113,20 @@ void remove_job(const core::Site& site, std::uint32_t job) {
     fs::remove_all(files.folder);
 }
 
+// A node that lost power keeps the PMIx sockets of its steps, and Slurm does not start a step of the same
+// number over them.
+void remove_pmix(const fs::path& spool, std::uint32_t job) {
+    const std::string number = std::to_string(job) + ".";
+    std::error_code none;
+    std::vector<fs::path> left;
+    for (const auto& entry : fs::directory_iterator(spool, none)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("stepd.slurm.pmix." + number) || name.starts_with("pmix." + number))
+            left.push_back(entry.path());
+    }
+    for (const fs::path& path : left) fs::remove_all(path, none);
+}
+
 nlohmann::json blocked(std::uint32_t job) {
     nlohmann::json counts = nlohmann::json::object();
     for (const auto& [kind, count] : blocked_counts(part_cgroup(job, Part::step)))
@@ -189,6 +203,7 @@ std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_vi
 Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now) {
     make_run_folder(site);
     remove_job(site, job.id);  // requeued to a node that lost power, or Prolog run again
+    remove_pmix(spool_on(conf, core::short_host_name()), job.id);
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
     Policy policy = decide(site, job, core::short_host_name(), now);

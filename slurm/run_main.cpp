@@ -6,10 +6,13 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -23,6 +26,7 @@
 
 namespace {
 
+namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
 
@@ -38,9 +42,43 @@ std::string variable(const char* name) {
     for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     ::execv(argv[0], argv.data());
-    throw Error(
-        errno == ENOENT || errno == EACCES ? Fault::usage : Fault::system,
-        core::with_errno("cannot start the job's script (does its first line name a program?)", errno));
+    throw Error(errno == ENOENT || errno == EACCES ? Fault::usage : Fault::system,
+                core::with_errno(
+                    "cannot start " + words[0] + " (does the script's first line name a program?)", errno));
+}
+
+volatile pid_t g_srun = 0;
+
+// Runs srun and waits for it; signals for the batch script are for it. Returns its exit code.
+int run_srun(const std::vector<std::string>& words) {
+    g_srun = ::fork();
+    if (g_srun < 0) throw Error(Fault::system, core::with_errno("cannot fork", errno));
+    if (g_srun == 0) try {
+            become(words);
+        } catch (const Error& e) {
+            std::cerr << "aloft: " << e.what() << '\n';
+            ::_exit(static_cast<int>(e.fault()));
+        }
+    for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP})
+        std::signal(signal, [](int number) { ::kill(g_srun, number); });
+    int status = 0;
+    while (::waitpid(g_srun, &status, 0) < 0)
+        if (errno != EINTR) throw Error(Fault::system, core::with_errno("cannot wait for srun", errno));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// srun returns 0 when no task could be launched, so each node's first task leaves a mark here once it runs.
+fs::path marks() {
+    return fs::path(slurm::kWorkspace) / (".aloft-job-" + variable("SLURM_JOB_ID"));
+}
+
+std::size_t count_and_remove_marks() {
+    std::error_code none;
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(marks(), none))
+        count += entry.path().extension() == ".started";
+    fs::remove_all(marks(), none);
+    return count;
 }
 
 // The fence's own marks on this process. Who removed the plugin from a node meets this.
@@ -58,7 +96,7 @@ std::int64_t minutes_left() {
     return (core::parse_rfc3339(grant.at("not_after").get<std::string>()) - core::now_seconds() - 30) / 60;
 }
 
-[[noreturn]] void start_step(const std::vector<std::string>& arguments) {
+int start_step(const std::vector<std::string>& arguments) {
     require_fence();
     const std::int64_t minutes = minutes_left();
     if (minutes < 1)
@@ -67,13 +105,28 @@ std::int64_t minutes_left() {
     const std::string script(slurm::user_script(core::read_text(arguments.at(0))));
     ::setenv("ALOFT_SCRIPT", core::to_base64(core::view(script)).c_str(), 1);
     ::setenv("ALOFT_STEP_TOKEN", core::read_text("/aloft/token", 4096).c_str(), 1);
+    count_and_remove_marks();
+    core::make_directories(marks(), 0700);
     // The job's own limit holds too. This one was computed now, from the grant: a job can have waited for
     // long.
     std::vector<std::string> words{
         "/usr/bin/srun", "--mpi=pmix", "--export=ALL", "--input=none", "--time=" + std::to_string(minutes),
         kSelf,           "--inside"};
     words.insert(words.end(), arguments.begin() + 1, arguments.end());
-    become(words);
+    const int code = run_srun(words);
+    const std::size_t started = count_and_remove_marks();
+    if (code == 0 && std::to_string(started) != variable("SLURM_JOB_NUM_NODES"))
+        throw Error(Fault::system, "the job's step started on " + std::to_string(started) + " of " +
+                                       variable("SLURM_JOB_NUM_NODES") +
+                                       " nodes. Submit it again; tell the admin, whose slurmd.log says why");
+    return code;
+}
+
+void leave_mark() {
+    if (variable("SLURM_LOCALID") != "0") return;
+    const auto path = marks() / (variable("SLURM_NODEID") + ".started");
+    const core::Fd fd(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.is_open()) throw Error(Fault::system, core::with_errno("cannot write into the workspace", errno));
 }
 
 // In a private /tmp: a script must be a file, since its first line names its interpreter.
@@ -92,6 +145,7 @@ void set_default(const char* name, const std::string& value) {
 
 [[noreturn]] void run_script(const std::vector<std::string>& arguments) {
     require_fence();
+    leave_mark();
     const core::Bytes script = core::from_base64(variable("ALOFT_SCRIPT"));
     const auto variables = slurm::unpack_environment(variable("ALOFT_USER_ENV"));
     for (const char* name : {"ALOFT_SCRIPT", "ALOFT_USER_ENV", "ALOFT_STEP_TOKEN"}) ::unsetenv(name);
@@ -142,7 +196,7 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (arguments[0] == "--inside") run_script({arguments.begin() + 1, arguments.end()});
-        start_step(arguments);
+        return start_step(arguments);
     } catch (const Error& e) {
         std::cerr << "aloft: " << (e.fault() == Fault::refused ? "refused: " : "") << e.what() << '\n';
         return static_cast<int>(e.fault());

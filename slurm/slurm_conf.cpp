@@ -42,6 +42,8 @@ SlurmConf parse_slurm_conf(std::string_view text) {
             const int port = std::atoi(value.c_str());
             if (port < 1 || port > 65535) throw Error(Fault::usage, "slurm.conf: SlurmdPort is not a port");
             conf.slurmd_port = static_cast<std::uint16_t>(port);
+        } else if (is(key, "SlurmdSpoolDir")) {
+            conf.spool = value;
         } else if (is(key, "PlugStackConfig")) {
             conf.plugstack = value;
         }
@@ -55,6 +57,13 @@ SlurmConf load_slurm_conf(const std::filesystem::path& file) {
     SlurmConf conf = parse_slurm_conf(core::read_text(file));
     if (conf.plugstack.is_relative()) conf.plugstack = file.parent_path() / conf.plugstack;
     return conf;
+}
+
+std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host) {
+    std::string path = conf.spool;
+    for (const char* mark : {"%n", "%h"})
+        if (const auto at = path.find(mark); at != std::string::npos) path.replace(at, 2, host);
+    return path;
 }
 
 bool requires_fence(std::string_view plugstack) {

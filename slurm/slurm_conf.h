@@ -12,12 +12,16 @@ namespace slurm {
 struct SlurmConf {
     std::vector<std::string> controllers;  // addresses or host names, SlurmctldHost=
     std::uint16_t slurmd_port = 6818;
+    std::string spool = "/var/spool/slurmd";             // SlurmdSpoolDir, %n and %h as written
     std::filesystem::path plugstack = "plugstack.conf";  // relative: to slurm.conf's folder
 };
 
 // Throws Error(usage) without a controller. Names of keys in any case, "#" comments.
 SlurmConf parse_slurm_conf(std::string_view text);
 SlurmConf load_slurm_conf(const std::filesystem::path& file);
+
+// SlurmdSpoolDir on this host.
+std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host);
 
 // True if plugstack.conf loads the fence's plugin with `required`.
 bool requires_fence(std::string_view plugstack);

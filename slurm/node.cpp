@@ -89,6 +89,7 @@ std::set<std::string> own_addresses() {
 
 // Keys never touch a disk: the folder of policies and keys must be on a tmpfs, and root's alone.
 void make_run_folder(const core::Site& site) {
+    core::make_directories(site.run, 0755);  // aloftd has its socket in there on a login host
     core::make_directories(site.run / "jobs", 0700);
     struct statfs kind {};
     if (::statfs(site.run.c_str(), &kind) || (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC))

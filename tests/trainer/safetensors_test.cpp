@@ -37,7 +37,7 @@ TEST_CASE("what is written is read back, of any type and layout") {
     file.tensors.push_back({"transposed", at::randn({4, 6}).t()});
     file.metadata["note"] = "text with \"quotes\"";
     write_safetensors(scratch / "f", file);
-    const TensorFile back = read_safetensors(scratch / "f");
+    const TensorFile back = read_safetensors(scratch / "f", Origin::ours);
     CHECK(back.metadata == file.metadata);
     REQUIRE(back.tensors.size() == file.tensors.size());
     for (const auto& each : file.tensors) {
@@ -65,7 +65,7 @@ TEST_CASE("a file by another program opens, without our digest") {
     const auto file = parse_safetensors(
         file_of(R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"__metadata__":{"format":"pt"}})",
                 "AB"),
-        "f");
+        "f", Origin::anywhere);
     CHECK(at::equal(file.tensor("w"), at::tensor({65, 66}, at::kByte)));
     CHECK_THROWS_WITH(file.tensor("v"), Contains("v is missing"));
 }
@@ -74,14 +74,14 @@ TEST_CASE("one flipped bit anywhere is found") {
     const test::Scratch scratch;
     write_safetensors(scratch / "f", {{{"a", at::arange(5)}}, {{"step", "12"}}});
     const core::Bytes good = core::read_file(scratch / "f");
-    CHECK_NOTHROW(parse_safetensors(good, "f"));
+    CHECK_NOTHROW(parse_safetensors(good, "f", Origin::ours));
     for (std::size_t i = 0; i < good.size(); ++i) {
         core::Bytes bad = good;
         bad[i] ^= 1;
-        CHECK_THROWS_AS(parse_safetensors(bad, "f"), core::Error);
+        CHECK_THROWS_AS(parse_safetensors(bad, "f", Origin::ours), core::Error);
     }
     for (std::size_t size = 0; size < good.size(); ++size)
-        CHECK_THROWS_AS(parse_safetensors(core::ByteView(good).first(size), "f"), core::Error);
+        CHECK_THROWS_AS(parse_safetensors(core::ByteView(good).first(size), "f", Origin::ours), core::Error);
 }
 
 TEST_CASE("what is not exactly the format is refused") {
@@ -109,11 +109,11 @@ TEST_CASE("what is not exactly the format is refused") {
         {R"({"__metadata__":{"aloft.sha256":"zz"}})", ""}};
     for (const auto& [header, data] : cases) {
         INFO(header);
-        CHECK_THROWS_AS(parse_safetensors(file_of(header, data), "f"), core::Error);
+        CHECK_THROWS_AS(parse_safetensors(file_of(header, data), "f", Origin::anywhere), core::Error);
     }
     core::Bytes too_long = file_of("{}", "");
     too_long[7] = 0x7f;
-    CHECK_THROWS_AS(parse_safetensors(too_long, "f"), core::Error);
+    CHECK_THROWS_AS(parse_safetensors(too_long, "f", Origin::anywhere), core::Error);
 }
 
 TEST_CASE("tensors are copied by name, and one that does not fit is an error") {

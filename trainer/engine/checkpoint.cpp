@@ -60,7 +60,7 @@ std::optional<TensorFile> Checkpoints::newest() {
         if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path());
     for (const fs::path& path : steps()) {
         try {
-            return read_safetensors(path);
+            return read_safetensors(path, Origin::ours);
         } catch (const core::Error& e) {
             if (e.fault() != core::Fault::data) throw;
             fs::rename(path, folder_ / ("damaged-" + path.filename().string()));

@@ -20,11 +20,17 @@ public:
         bins_[static_cast<std::size_t>(exponent - 26 + kZero)] += high;
         bins_[static_cast<std::size_t>(exponent - 53 + kZero)] += low;
     }
-    // Rounded once per exponent, always in the same order.
+    // Carries first, so that what cancels has cancelled; then the bits from the highest on. Overflow is above
+    // the largest double, and far above what data hold.
     double value() const {
+        std::vector<std::int64_t> bits = bins_;
+        for (std::size_t i = 0; i + 1 < kBins; ++i) {
+            bits[i + 1] += bits[i] >> 1;  // floor: the rest is 0 or 1
+            bits[i] &= 1;
+        }
         long double sum = 0;
-        for (std::size_t i = 0; i < kBins; ++i)
-            if (bins_[i]) sum += std::ldexp(static_cast<long double>(bins_[i]), static_cast<int>(i) - kZero);
+        for (std::size_t i = kBins; i-- > 0;)
+            if (bits[i]) sum += std::ldexp(static_cast<long double>(bits[i]), static_cast<int>(i) - kZero);
         return static_cast<double>(sum);
     }
     // What to add up over ranks, element by element.

@@ -83,7 +83,9 @@ double Optimizer::step(double rate) {
 
 void Optimizer::move(Group& group, const std::vector<at::Tensor>& gradients, double rate) {
     if (options_.kind == OptimizerOptions::Kind::sgd) {
-        at::_fused_sgd_(group.parameters, gradients, group.first, group.weight_decay, options_.momentum, rate,
+        // The kernel wants no buffers where there is no momentum.
+        const auto momentum = options_.momentum > 0 ? at::TensorList(group.first) : at::TensorList();
+        at::_fused_sgd_(group.parameters, gradients, momentum, group.weight_decay, options_.momentum, rate,
                         /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false,
                         /*is_first_step=*/steps_ == 1);
         return;

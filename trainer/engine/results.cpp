@@ -96,7 +96,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     core::together(comm, [&] {
         const core::Bytes bytes = core::read_file(path, std::uint64_t{1} << 40);
         digest = core::to_hex(core::sha256(bytes));
-        const TensorFile file = parse_safetensors(bytes, path.filename().string());
+        const TensorFile file = parse_safetensors(bytes, path.filename().string(), Origin::ours);
         const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
         const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
         if (!shape.is_array() || !classes.is_array() ||

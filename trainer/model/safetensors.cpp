@@ -94,7 +94,7 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& file
     out.commit();
 }
 
-TensorFile parse_safetensors(core::ByteView bytes, const std::string& what) {
+TensorFile parse_safetensors(core::ByteView bytes, const std::string& what, Origin origin) {
     const auto refuse = [&](const std::string& why) {
         return Error(Fault::data, what + ": not safetensors: " + why);
     };
@@ -189,12 +189,14 @@ TensorFile parse_safetensors(core::ByteView bytes, const std::string& what) {
         digest.update(data);
         if (core::to_hex(digest.finish()) != claimed)
             throw Error(Fault::data, what + ": damaged: its SHA-256 is not the one it states");
+    } else if (origin == Origin::ours) {
+        throw Error(Fault::data, what + ": damaged, or not ours: it states no SHA-256 of itself");
     }
     return file;
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path) {
-    return parse_safetensors(core::read_file(path, std::uint64_t{1} << 40), path.filename().string());
+TensorFile read_safetensors(const std::filesystem::path& path, Origin origin) {
+    return parse_safetensors(core::read_file(path, std::uint64_t{1} << 40), path.filename().string(), origin);
 }
 
 void copy_tensors(const TensorFile& from, const std::string& prefix, const std::vector<NamedTensor>& into) {

@@ -24,10 +24,11 @@ struct TensorFile {
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
 // Strict: an exact header, tensors side by side in the order of their offsets without gap or overlap, no byte
-// before, between or behind them, and the digest right if there is one. Throws Error(data) that says what is
-// wrong; `what` names the file. Copies: `bytes` may go.
-TensorFile parse_safetensors(core::ByteView bytes, const std::string& what);
-TensorFile read_safetensors(const std::filesystem::path& path);
+// before, between or behind them, and the digest right. Other programs write none: with Origin::anywhere it
+// may be absent. Throws Error(data) that says what is wrong; `what` names the file. Copies: `bytes` may go.
+enum class Origin { ours, anywhere };
+TensorFile parse_safetensors(core::ByteView bytes, const std::string& what, Origin origin);
+TensorFile read_safetensors(const std::filesystem::path& path, Origin origin);
 
 // Copies the tensors of `from` into those of `into` with the same names, which must have the same shapes and
 // types. Throws Error(data) for one that is missing or does not fit. `prefix` stands before names in `from`.

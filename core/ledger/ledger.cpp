@@ -76,12 +76,14 @@ void Ledger::find_end() {
     const std::string_view last = std::string_view(tail).substr(before == std::string::npos ? 0 : before + 1);
     const Record record = parse_record(last.substr(0, last.size() - 1));
     head_ = head_after(record.seq, last);
+    last_line_at_ = committed_line_at_ = length_ - last.size();
     last_time_ = record.time;
     since_checkpoint_ = committed_since_ = record.kind == kCheckpoint ? 0 : 1;
 }
 
 void Ledger::append(std::string line) {
     head_ = head_after(head_.seq + 1, line);
+    last_line_at_ = length_ + batch_.size();
     batch_ += line;
 }
 
@@ -137,6 +139,7 @@ void Ledger::commit() {
     if (::fdatasync(fd_.get())) throw Error(Fault::bug, with_errno("cannot flush the ledger", errno));
     length_ += batch_.size();
     committed_ = head_;
+    committed_line_at_ = last_line_at_;
     committed_time_ = last_time_;
     committed_since_ = since_checkpoint_;
     batch_.clear();
@@ -145,6 +148,7 @@ void Ledger::commit() {
 void Ledger::roll_back() noexcept {
     batch_.clear();
     head_ = committed_;
+    last_line_at_ = committed_line_at_;
     last_time_ = committed_time_;
     since_checkpoint_ = committed_since_;
 }

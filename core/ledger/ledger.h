@@ -35,8 +35,9 @@ public:
     // Forgets the batch.
     void roll_back() noexcept;
 
-    const Head& head() const noexcept { return head_; }            // with the batch
-    const Head& committed() const noexcept { return committed_; }  // without it
+    const Head& head() const noexcept { return head_; }                        // with the batch
+    const Head& committed() const noexcept { return committed_; }              // without it
+    std::uint64_t last_line_offset() const noexcept { return last_line_at_; }  // with the batch, bytes
     bool has_batch() const noexcept { return !batch_.empty(); }
     Witness witness() const { return Witness::sign(committed_, key_); }
     const VerifyKey& key() const noexcept { return key_.verify_key(); }
@@ -51,6 +52,7 @@ private:
     std::uint64_t checkpoint_every_, since_checkpoint_ = 0, committed_since_ = 0, cut_bytes_ = 0;
     Fd fd_;
     std::uint64_t length_ = 0;  // bytes that are committed
+    std::uint64_t last_line_at_ = 0, committed_line_at_ = 0;
     Head head_, committed_;
     std::int64_t last_time_ = 0, committed_time_ = 0;
     std::string batch_;

@@ -1,0 +1,37 @@
+#pragma once
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+// How `aloft` and `aloftd` speak: a Unix stream socket; a request is one line of JSON, {"op": "...", ...},
+// with open descriptors beside it where files are handed over (SCM_RIGHTS); the answer is one line too:
+// {"ok": true, ...} or {"ok": false, "fault": 5, "error": "text"}.
+
+namespace jobs {
+
+inline constexpr std::size_t kRequestLimitBytes = 256 << 10;
+inline constexpr std::size_t kAnswerLimitBytes = 8 << 20;
+inline constexpr std::size_t kDescriptorLimit = 32;  // per request
+
+struct Answer {
+    nlohmann::json body;
+    std::vector<core::Fd> descriptors;
+};
+
+// Asks aloftd and waits for its answer. Throws Error(system) if it cannot be reached or goes away, and the
+// fault of a negative answer with its text.
+Answer ask(const std::filesystem::path& socket, const nlohmann::json& request,
+           const std::vector<int>& descriptors = {}, int timeout_seconds = 60);
+
+// One sendmsg with as much of `bytes` as the socket takes; the descriptors go with the first byte. Returns
+// the count sent, or -1 with errno.
+ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors);
+// One recvmsg. Received descriptors are added to `descriptors`, close-on-exec. Returns the count, 0 at the
+// end, -1 with errno; EPROTO if more descriptors came than kDescriptorLimit.
+ssize_t receive_some(int socket, char* buffer, std::size_t size, std::vector<core::Fd>& descriptors);
+
+}  // namespace jobs

@@ -74,7 +74,7 @@ std::optional<json> Service::key_seal(Call& call) {
         throw Error(Fault::usage, "sealed: expected base64");
     record(call.peer.account, "key.sealed", name.text(),
            {{"enclave", enclave}, {"key_id", text_field(call.body, "key_id", 16, 16)}, {"sealed", sealed}});
-    new_keys_.push_back(enclave + "/" + name.text());
+    keys_changed_ = true;
     return json{{"dataset", name.text()}, {"enclave", enclave}};
 }
 
@@ -109,6 +109,7 @@ void Service::watch_configuration() {
         if (before == known.end() || before->second != hash)
             record("aloftd", "configuration.changed", name, {{"sha256", hash}, {"text", text}});
         known.erase(name);
+        if (name.starts_with("enclaves/")) adopt_enclave(path.stem().string());
     }
     for (const auto& [name, hash] : known) record("aloftd", "configuration.removed", name, json::object());
 }

@@ -12,24 +12,15 @@ using nlohmann::json;
 
 void Service::publish() {
     for (const std::string& id : new_grants_) publish_grant(*state_.grant(id));
-    if (revoked_ || revocations_at_ == 0) publish_revocations();
-    for (const std::string& name : new_keys_) {
-        const std::size_t slash = name.find('/');
-        const std::string enclave = name.substr(0, slash), dataset = name.substr(slash + 1);
-        const auto rows = state_.rows("SELECT sealed FROM sealed_keys WHERE enclave = ? AND dataset = ?",
-                                      {enclave, dataset});
-        core::make_directories(site_.published / "keys" / enclave, 0755);
-        core::write_atomically(site_.published / "keys" / enclave / (dataset + ".sealed"),
-                               rows.at(0).at("sealed").get<std::string>() + "\n", 0644);
-    }
+    if (list_changed_ || revocations_at_ == 0) publish_revocations();
+    if (keys_changed_) publish_keys();
     for (const std::string& file : collected_) {
         std::error_code ignored;  // met again, it is known by its id
         std::filesystem::remove(file, ignored);
     }
     new_grants_.clear();
-    new_keys_.clear();
     collected_.clear();
-    revoked_ = false;
+    list_changed_ = keys_changed_ = false;
 }
 
 void Service::publish_witness() {
@@ -54,15 +45,41 @@ void Service::publish_grant(const json& row) {
 }
 
 void Service::publish_revocations() {
-    const std::int64_t now = core::now_seconds();
-    std::vector<std::string> revoked;  // one that has ended anyway need not be named
+    core::Revocations list;
+    list.issued = core::now_seconds();
+    list.expires = list.issued + site_.revocation_stale_seconds;
+    // One that has ended anyway need not be named.
     for (const json& row : state_.rows("SELECT id FROM grants WHERE revoked IS NOT NULL AND not_after > ?",
-                                       {core::rfc3339(now)}))
-        revoked.push_back(row.at("id").get<std::string>());
-    core::write_atomically(
-        site_.published / "revocations.json",
-        core::sign_revocations(revoked, now, now + site_.revocation_stale_seconds, grant_key_), 0644);
-    revocations_at_ = now;
+                                       {core::rfc3339(list.issued)}))
+        list.grants.push_back(row.at("id").get<std::string>());
+    for (const json& row : state_.rows("SELECT name FROM enclaves WHERE state = 'open' ORDER BY name"))
+        list.open_enclaves.push_back(row.at("name").get<std::string>());
+    core::write_atomically(site_.published / "revocations.json", core::sign_revocations(list, grant_key_),
+                           0644);
+    revocations_at_ = list.issued;
+}
+
+// Makes published/keys what the state says: a key that was withdrawn is there no more.
+void Service::publish_keys() {
+    namespace fs = std::filesystem;
+    const fs::path folder = site_.published / "keys";
+    std::set<fs::path> wanted;
+    for (const json& row : state_.rows("SELECT enclave, dataset, sealed FROM sealed_keys")) {
+        const fs::path path = folder / row.at("enclave").get<std::string>() /
+                              (row.at("dataset").get<std::string>() + ".sealed");
+        core::make_directories(path.parent_path(), 0755);
+        core::write_atomically(path, row.at("sealed").get<std::string>() + "\n", 0644);
+        wanted.insert(path);
+    }
+    std::vector<fs::path> gone;
+    for (const auto& enclave : fs::directory_iterator(folder))
+        if (enclave.is_directory())
+            for (const auto& file : fs::directory_iterator(enclave.path()))
+                if (!wanted.contains(file.path())) gone.push_back(file.path());
+    for (const fs::path& path : gone) {
+        fs::remove(path);
+        core::sync_directory(path.parent_path());
+    }
 }
 
 }  // namespace jobs

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
@@ -46,6 +47,14 @@ std::string account_of(uid_t uid) {
     if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) || !found)
         return "uid:" + std::to_string(uid);
     return found->pw_name;
+}
+
+// Whoever becomes root keeps the login uid of the kernel's audit (pam_loginuid): the person behind "root".
+std::string login_of(const struct ucred& who) {
+    std::ifstream file("/proc/" + std::to_string(who.pid) + "/loginuid");
+    uid_t login = 0;
+    if (!(file >> login) || login == static_cast<uid_t>(-1) || login == who.uid) return "";
+    return account_of(login);
 }
 
 void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
@@ -152,7 +161,7 @@ void Server::accept_callers() {
         ++per_uid_[who.uid];
         Caller& caller = callers_[id];
         caller.socket = std::move(socket);
-        caller.peer = {who.uid, who.pid, account_of(who.uid)};
+        caller.peer = {who.uid, who.pid, account_of(who.uid), login_of(who)};
         caller.since = core::now_seconds();
     }
 }

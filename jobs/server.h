@@ -18,6 +18,7 @@ struct Peer {
     uid_t uid = 0;
     pid_t pid = 0;
     std::string account;  // of the uid; "uid:N" if it has no name
+    std::string login;    // whom the kernel's audit knows to have logged in, if that is another; else ""
 };
 
 using CallerId = std::uint64_t;

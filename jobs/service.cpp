@@ -86,6 +86,14 @@ const std::map<std::string, Service::Operation, std::less<>>& Service::operation
         {"key.seal", &Service::key_seal},
         {"audit.head", &Service::audit_head},
         {"audit.copy", &Service::audit_copy},
+        {"enclave.create", &Service::enclave_create},
+        {"enclave.open", &Service::enclave_open},
+        {"enclave.suspend", &Service::enclave_suspend},
+        {"enclave.close", &Service::enclave_close},
+        {"enclave.change", &Service::enclave_change},
+        {"enclave.list", &Service::enclave_list},
+        {"enclave.show", &Service::enclave_show},
+        {"preflight.reports", &Service::preflight_reports},
         {"grant.issue", &Service::grant_issue},
         {"grant.revoke", &Service::grant_revoke},
         {"grant.list", &Service::grant_list},
@@ -123,9 +131,7 @@ Service::Service(const core::Site& site, bool rebuild)
     for (const json& row :
          state_.rows("SELECT * FROM grants WHERE rowid IN (SELECT max(rowid) FROM grants GROUP BY uid)"))
         publish_grant(row);
-    for (const json& row : state_.rows("SELECT dataset, enclave FROM sealed_keys"))
-        new_keys_.push_back(row.at("enclave").get<std::string>() + "/" +
-                            row.at("dataset").get<std::string>());
+    keys_changed_ = true;
     try_publish();
 }
 
@@ -200,7 +206,7 @@ core::Record Service::record(const std::string& actor, const std::string& kind, 
     }
     wrote_ = true;
     if (kind == "grant.issued") new_grants_.push_back(subject);
-    if (kind == "grant.revoked") revoked_ = true;
+    if (kind == "grant.revoked" || kind.starts_with("enclave.")) list_changed_ = true;
     return made;
 }
 
@@ -236,9 +242,8 @@ void Service::commit() {
 // The ledger took nothing of the batch: nor does the state, and everybody who was waiting for it is told so.
 void Service::take_back(const Error& why) {
     if (in_batch_) state_.roll_back();
-    in_batch_ = revoked_ = false;
+    in_batch_ = list_changed_ = keys_changed_ = false;
     new_grants_.clear();
-    new_keys_.clear();
     collected_.clear();
     Event("error", "ledger_not_written").with("text", why.what());
     for (Pending& one : pending_) {
@@ -263,7 +268,7 @@ void Service::on_batch_end() {
     try {
         const bool something = ledger_.has_batch();
         commit();
-        if (something && (!new_grants_.empty() || !new_keys_.empty() || !collected_.empty() || revoked_))
+        if (something && (!new_grants_.empty() || !collected_.empty() || list_changed_ || keys_changed_))
             try_publish();
     } catch (const Error& e) {
         if (e.fault() != Fault::system) throw;  // end, and see at the next start what is on disk

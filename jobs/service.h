@@ -10,6 +10,7 @@
 #include "core/base/site.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/roles.h"
+#include "jobs/preflight.h"
 #include "jobs/server.h"
 #include "jobs/state.h"
 #include "jobs/worker.h"
@@ -26,8 +27,8 @@ struct Call {
 
 // What aloftd does. Every operation checks who calls, changes nothing but by a record in the ledger, and is
 // answered when that record is on disk. One that is refused is recorded too. Records of one round of callers
-// share one flush. The operations themselves stand in applications.cpp, catalogue.cpp, grants.cpp,
-// job_records.cpp and releases.cpp.
+// share one flush. The operations themselves stand in applications.cpp, catalogue.cpp,
+// enclaves.cpp, grants.cpp, job_records.cpp and releases.cpp.
 class Service : public Handler {
 public:
     // Opens ledger and state and publishes what the state says. Throws Error; Error(system) if another aloftd
@@ -60,6 +61,22 @@ private:
     std::optional<Body> audit_head(Call&);
     std::optional<Body> audit_copy(Call&);
     void watch_configuration();
+    // enclaves.cpp
+    std::optional<Body> enclave_create(Call&);
+    std::optional<Body> enclave_open(Call&);
+    std::optional<Body> enclave_suspend(Call&);
+    std::optional<Body> enclave_close(Call&);
+    std::optional<Body> enclave_change(Call&);
+    std::optional<Body> enclave_list(Call&);
+    std::optional<Body> enclave_show(Call&);
+    std::optional<Body> preflight_reports(Call&);
+    std::optional<Body> end_enclave(Call&, const std::string& kind, const std::string& end);
+    std::string enclave_state(const std::string& name);  // "": not on record
+    // The state that `kind` leads to. Throws Error(refused) if it may not happen now.
+    std::string move_enclave(const std::string& name, const std::string& kind, const std::string& doing);
+    static Body with_login(const Call& call, Body details);
+    std::vector<Report> reports();
+    void adopt_enclave(const std::string& name);
     // grants.cpp
     std::optional<Body> grant_issue(Call&);
     std::optional<Body> grant_revoke(Call&);
@@ -96,6 +113,7 @@ private:
     void try_publish() noexcept;
     void publish_grant(const Body& row);
     void publish_revocations();
+    void publish_keys();
     void publish_witness();
 
     const core::Roles& roles();
@@ -122,11 +140,11 @@ private:
     core::Head witnessed_;
     std::filesystem::file_time_type roles_time_{};
     std::vector<Pending> pending_;
-    std::vector<std::string> new_grants_, new_keys_,
-        collected_;  // to publish, to publish, to remove after the commit
+    std::vector<std::string> new_grants_, collected_;  // to publish, to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::map<CallerId, std::string> working_;
-    bool in_batch_ = false, wrote_ = false, revoked_ = false;
+    bool in_batch_ = false, wrote_ = false;
+    bool list_changed_ = false, keys_changed_ = false;  // to publish again after the commit
     std::int64_t revocations_at_ = 0, spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0;
 };
 

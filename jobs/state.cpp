@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id 
     folder TEXT, files_json TEXT, findings_json TEXT, requested TEXT, package_sha256 TEXT);
 CREATE TABLE IF NOT EXISTS release_reviews(release TEXT, account TEXT, decision TEXT, reason TEXT, time TEXT,
     PRIMARY KEY(release, account));
+CREATE TABLE IF NOT EXISTS enclaves(name TEXT PRIMARY KEY, state TEXT, since TEXT, account TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS preflight(node TEXT PRIMARY KEY, time TEXT, received TEXT, report_json TEXT);
 CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS node_records(id TEXT PRIMARY KEY) WITHOUT ROWID;
 )";
@@ -38,7 +40,11 @@ constexpr const char* kDrop = R"(
 DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF EXISTS reviews; DROP TABLE IF EXISTS grants;
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
+DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight;
 )";
+
+// Counted up with each change of a table above: a database of another number is made again from the ledger.
+constexpr std::int64_t kSchemaVersion = 2;
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -48,12 +54,16 @@ json field(const Record& record, const char* key) {
 }  // namespace
 
 State::State(const std::filesystem::path& file) : database_(file) {
-    database_.script(kSchema);
+    if (database_.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion)
+        clear();
+    else
+        database_.script(kSchema);
 }
 
 void State::clear() {
     database_.script(kDrop);
     database_.script(kSchema);
+    database_.script(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
 }
 
 std::uint64_t State::catch_up(const std::filesystem::path& ledger, bool rebuild) {
@@ -117,6 +127,8 @@ void State::fold(const Record& record) {
     if (record.kind.starts_with("application.")) return fold_application(record);
     if (record.kind.starts_with("grant.")) return fold_grant(record);
     if (record.kind.starts_with("release.")) return fold_release(record);
+    if (record.kind.starts_with("enclave.")) return fold_enclave(record);
+    if (record.kind.starts_with("key.")) return fold_key(record);
     if (record.kind.starts_with("job.")) return fold_job(record);
     if (record.kind.starts_with("node.")) return fold_node(record);
     if (record.kind == "dataset.registered")
@@ -128,9 +140,15 @@ void State::fold(const Record& record) {
                       {record.subject, field(record, "sha256")});
     if (record.kind == "configuration.removed")
         database_.run("DELETE FROM configuration WHERE file = ?", {record.subject});
+}
+
+void State::fold_key(const Record& record) {
     if (record.kind == "key.sealed")
         database_.run("INSERT OR REPLACE INTO sealed_keys VALUES(?, ?, ?)",
                       {field(record, "enclave"), record.subject, field(record, "sealed")});
+    else if (record.kind == "key.withdrawn")
+        database_.run("DELETE FROM sealed_keys WHERE enclave = ? AND dataset = ?",
+                      {field(record, "enclave"), record.subject});
 }
 
 void State::fold_application(const Record& record) {
@@ -169,6 +187,17 @@ void State::fold_grant(const Record& record) {
             database_.run("UPDATE applications SET state = ? WHERE id = ?", {*to, id});
 }
 
+void State::fold_enclave(const Record& record) {
+    const std::string name = record.subject.substr(record.subject.find(':') + 1);  // "enclave:hel"
+    const auto row = enclave(name);
+    const std::string from = row ? row->at("state").get<std::string>() : "";
+    const auto to = next_state(Thing::enclave, from, record.kind);
+    if (!to || record.kind == "enclave.changed") return;
+    database_.run("INSERT OR REPLACE INTO enclaves VALUES(?, ?, ?, ?, ?)",
+                  {name, *to, core::rfc3339(record.time), record.actor, field(record, "reason")});
+    if (*to == "closed") database_.run("DELETE FROM sealed_keys WHERE enclave = ?", {name});
+}
+
 void State::fold_release(const Record& record) {
     if (const auto to = next_state(Thing::release, "", record.kind)) {
         database_.run("INSERT INTO releases VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -204,6 +233,7 @@ void State::fold_job(const Record& record) {
 
 void State::fold_node(const Record& record) {
     database_.run("INSERT OR IGNORE INTO node_records VALUES(?)", {field(record, "id")});
+    if (record.kind == "node.preflight") return fold_preflight(record);
     const json inner = field(record, "details");
     const auto job = inner.find("job");
     if (job == inner.end() || !job->is_number_integer()) return;
@@ -222,6 +252,16 @@ void State::fold_node(const Record& record) {
     }
 }
 
+// The newest of each node counts, whenever it arrives. A node speaks for itself only.
+void State::fold_preflight(const Record& record) {
+    if (record.subject != record.actor) return;  // "node:n1"
+    database_.run(
+        "INSERT INTO preflight VALUES(?, ?, ?, ?) ON CONFLICT(node) DO UPDATE SET time = excluded.time, "
+        "received = excluded.received, report_json = excluded.report_json WHERE excluded.time >= time",
+        {record.actor.substr(record.actor.find(':') + 1), field(record, "time"), core::rfc3339(record.time),
+         field(record, "details")});
+}
+
 std::optional<json> State::one(const std::string& sql, const std::string& id) {
     auto rows = database_.rows(sql, {id});
     if (rows.empty()) return std::nullopt;
@@ -235,6 +275,9 @@ std::optional<json> State::grant(const std::string& id) {
 }
 std::optional<json> State::release(const std::string& id) {
     return one("SELECT * FROM releases WHERE id = ?", id);
+}
+std::optional<json> State::enclave(const std::string& name) {
+    return one("SELECT * FROM enclaves WHERE name = ?", name);
 }
 bool State::has_node_record(const std::string& id) {
     return !database_.rows("SELECT 1 FROM node_records WHERE id = ?", {id}).empty();

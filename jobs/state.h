@@ -7,7 +7,7 @@
 
 namespace jobs {
 
-// Applications, grants, jobs, releases as they stand: a fold over the ledger, kept in SQLite. Nothing is in
+// Applications, grants, enclaves, jobs, releases as they stand: a fold over the ledger, kept in SQLite. Nothing is in
 // it that the ledger does not say, so it can be thrown away and made again at any time.
 class State {
 public:
@@ -27,6 +27,7 @@ public:
     std::optional<nlohmann::json> application(const std::string& id);
     std::optional<nlohmann::json> grant(const std::string& id);
     std::optional<nlohmann::json> release(const std::string& id);
+    std::optional<nlohmann::json> enclave(const std::string& name);
     bool has_node_record(const std::string& id);
     std::vector<nlohmann::json> rows(const std::string& sql, const std::vector<nlohmann::json>& values = {}) {
         return database_.rows(sql, values);
@@ -36,9 +37,12 @@ private:
     void clear();
     void fold_application(const core::Record& record);
     void fold_grant(const core::Record& record);
+    void fold_enclave(const core::Record& record);
+    void fold_key(const core::Record& record);
     void fold_release(const core::Record& record);
     void fold_job(const core::Record& record);
     void fold_node(const core::Record& record);
+    void fold_preflight(const core::Record& record);
     std::optional<nlohmann::json> one(const std::string& sql, const std::string& id);
 
     Database database_;

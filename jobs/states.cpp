@@ -5,6 +5,7 @@ namespace {
 
 constexpr auto A = Thing::application;
 constexpr auto R = Thing::release;
+constexpr auto E = Thing::enclave;
 
 constexpr Transition kTransitions[] = {
     {A, "", "application.submitted", "in-review"},
@@ -28,6 +29,16 @@ constexpr Transition kTransitions[] = {
     {R, "approved", "release.export-started", "exporting"},  // resumed at start-up when found here
     {R, "exporting", "release.exported", "exported"},
     {R, "exporting", "release.export-failed", "approved"},
+
+    {E, "", "enclave.created", "created"},  // a policy and keys are there; no job may run
+    {E, "created", "enclave.opened", "open"},
+    {E, "open", "enclave.suspended", "suspended"},
+    {E, "suspended", "enclave.opened", "open"},
+    {E, "created", "enclave.closed", "closed"},    // for good; one that is open is suspended first,
+    {E, "suspended", "enclave.closed", "closed"},  // so that nothing runs in it any more
+    {E, "created", "enclave.changed", "created"},  // who and what is in it
+    {E, "open", "enclave.changed", "open"},
+    {E, "suspended", "enclave.changed", "suspended"},
 };
 
 }  // namespace

@@ -3,12 +3,12 @@
 #include <span>
 #include <string_view>
 
-// Every state an application or a release can be in, and which record moves it where: one table, used both
-// when an operation asks whether it is allowed and when state is rebuilt from the ledger.
+// Every state an application, a release or an enclave can be in, and which record moves it where: one table,
+// used both when an operation asks whether it is allowed and when state is rebuilt from the ledger.
 
 namespace jobs {
 
-enum class Thing { application, release };
+enum class Thing { application, release, enclave };
 
 struct Transition {
     Thing thing;

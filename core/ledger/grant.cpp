@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -40,40 +39,47 @@ Grant parse_grant(const std::string& payload) {
     return grant;
 }
 
-// Throws unless the list is fresh; tells whether `grant` is on it.
-bool is_revoked(const Site& site, const VerifyKey& key, const std::string& grant, std::int64_t now) {
-    const auto path = site.published / "revocations.json";
+Revocations parse_revocations(const std::string& payload) {
+    Revocations list;
+    try {
+        const auto json = nlohmann::json::parse(payload);
+        list.issued = parse_rfc3339(json.at("issued").get<std::string>());
+        list.expires = parse_rfc3339(json.at("expires").get<std::string>());
+        list.grants = json.at("revoked").get<std::vector<std::string>>();
+        list.open_enclaves = json.at("enclaves").get<std::vector<std::string>>();
+    } catch (const nlohmann::json::exception&) {
+        refuse("the revocation list is signed but not of this version. Tell the admin");
+    }
+    return list;
+}
+
+// The list of now; refuses one that is missing, forged, stale or from the future.
+Revocations open_revocations(const Site& site, const VerifyKey& key, std::int64_t now) {
     std::string envelope;
     try {
-        envelope = read_text(path, kLimitBytes);
+        envelope = read_text(site.published / "revocations.json", kLimitBytes);
     } catch (const Error&) {
         refuse(
             "the revocation list is missing, so no grant can be trusted. Tell the admin: is aloftd running?");
     }
-    std::int64_t issued = 0, expires = 0;
-    std::set<std::string> revoked;
-    const std::string payload = dsse_open(envelope, kRevocationsType, {key}, "the revocation list");
-    try {
-        const auto json = nlohmann::json::parse(payload);
-        issued = parse_rfc3339(json.at("issued").get<std::string>());
-        expires = parse_rfc3339(json.at("expires").get<std::string>());
-        revoked = json.at("revoked").get<std::set<std::string>>();
-    } catch (const nlohmann::json::exception&) {
-        refuse("the revocation list is signed but not of this version. Tell the admin");
-    }
-    if (issued > now + kClockSkewSeconds)
-        refuse("the revocation list was issued in the future (" + rfc3339(issued) +
+    Revocations list = parse_revocations(dsse_open(envelope, kRevocationsType, {key}, "the revocation list"));
+    if (list.issued > now + kClockSkewSeconds)
+        refuse("the revocation list was issued in the future (" + rfc3339(list.issued) +
                "). Tell the admin: the clocks of this host and the login host differ");
-    if (now >= expires || now - issued > site.revocation_stale_seconds + kClockSkewSeconds)
-        refuse("the revocation list is stale: it expired at " + rfc3339(expires) +
+    if (now >= list.expires || now - list.issued > site.revocation_stale_seconds + kClockSkewSeconds)
+        refuse("the revocation list is stale: it expired at " + rfc3339(list.expires) +
                ", so no grant can be trusted. Tell the admin: is aloftd running?");
-    return revoked.contains(grant);
+    return list;
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
 }
 
 }  // namespace
 
 bool Grant::covers(std::string_view dataset) const {
-    return std::find(datasets.begin(), datasets.end(), dataset) != datasets.end();
+    return contains(datasets, dataset);
 }
 
 Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t uid, std::int64_t now) {
@@ -98,9 +104,14 @@ Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now) {
                ") has no grant. Apply for one: aloft apply create; see where it stands: aloft apply list");
     }
     Grant grant = check_grant(envelope, key, uid, now);
-    if (is_revoked(site, key, grant.id, now))
+    const Revocations list = open_revocations(site, key, now);
+    if (contains(list.grants, grant.id))
         refuse("grant " + grant.id + " was revoked. Its reason: aloft grant show " + grant.id +
                "; ask the admin what comes next");
+    if (!contains(list.open_enclaves, grant.enclave))
+        refuse("enclave " + grant.enclave +
+               " is not open: suspended, closed or never opened. Ask the admin (aloft admin enclave show " +
+               grant.enclave + ")");
     return grant;
 }
 
@@ -117,10 +128,11 @@ std::string sign_grant(const Grant& grant, const SigningKey& key) {
     return dsse_sign(key, kGrantType, payload.dump());
 }
 
-std::string sign_revocations(const std::vector<std::string>& grants, std::int64_t issued,
-                             std::int64_t expires, const SigningKey& key) {
-    const nlohmann::ordered_json payload = {
-        {"issued", rfc3339(issued)}, {"expires", rfc3339(expires)}, {"revoked", grants}};
+std::string sign_revocations(const Revocations& list, const SigningKey& key) {
+    const nlohmann::ordered_json payload = {{"issued", rfc3339(list.issued)},
+                                            {"expires", rfc3339(list.expires)},
+                                            {"revoked", list.grants},
+                                            {"enclaves", list.open_enclaves}};
     return dsse_sign(key, kRevocationsType, payload.dump());
 }
 

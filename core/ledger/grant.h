@@ -25,16 +25,24 @@ struct Grant {
 };
 
 // The grant of `uid` if it is valid at `now`. Throws Error(refused) with a text that says why and what to do:
-// none, another account's, not signed by this site, not begun, ended, revoked, revocation list stale or
-// missing. Reads local files only; safe to call in slurmctld and, as root, in Prolog and Epilog.
+// none, another account's, not signed by this site, not begun, ended, revoked, its enclave not open,
+// revocation list stale or missing. Reads local files only; safe to call in slurmctld and, as root, in Prolog
+// and Epilog.
 Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now);
 
 // The same for an envelope at hand (a job's /aloft/grant.json): signature, owner and dates, not revocation.
 Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t uid, std::int64_t now);
 
-// aloftd's half.
-std::string sign_grant(const Grant& grant, const SigningKey& key);  // the envelope
-std::string sign_revocations(const std::vector<std::string>& grants, std::int64_t issued,
-                             std::int64_t expires, const SigningKey& key);
+// What may not be learnt from grants, since it changes while they are valid: SITE.published/revocations.json.
+// aloftd signs it anew all the time; between `issued` and `expires` it counts.
+struct Revocations {
+    std::vector<std::string> grants;         // revoked
+    std::vector<std::string> open_enclaves;  // all others are closed to jobs: suspended, closed, never opened
+    std::int64_t issued = 0, expires = 0;
+};
+
+// aloftd's half: the envelopes.
+std::string sign_grant(const Grant& grant, const SigningKey& key);
+std::string sign_revocations(const Revocations& list, const SigningKey& key);
 
 }  // namespace core

@@ -12,7 +12,12 @@
 // collects them into the ledger as kind "node.KIND", actor "node:HOST". Kinds whose details aloftd reads
 // (others are recorded as they come):
 //   job-started, job-ended   {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...};
-//                            job-ended adds "state" and "seconds" (wall clock on that node)
+//                            job-ended adds "state" and "seconds" (wall clock on that node); "blocked": counts
+//                            by kind; "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
+//   preflight                subject "node:HOST"; {"version": "...", "enclaves": ["hel"], "checks": [{"layer":
+//                            "node" or "site", "check": "...", "verdict": "good", "warning" or "bad",
+//                            "required": true, "found": "...", "remedy": "..."}, ...]}; the check "policy of
+//                            enclave NAME" has the file's SHA-256 in hex as "found". The newest one counts.
 
 namespace core {
 

@@ -15,21 +15,26 @@ int main(int argc, char** argv) {
         "--account e-alice --seconds 3600"};
     app.require_subcommand(1);
     core::Grant grant;
+    grant.id = "G-TEST";
     std::int64_t seconds = 3600;
-    std::vector<std::string> revoked;
-    std::string dataset;
+    core::Revocations list;
+    bool suspended = false;
+    std::string dataset, key_file;
     auto* keys = app.add_subcommand("keys", "The grant key and the enclave's key pair");
     auto* seal = app.add_subcommand("seal", "A new dataset with a key sealed for the enclave");
     seal->add_option("dataset", dataset)->required();
+    seal->add_option("--key", key_file, "Seal this key instead, of a dataset that is there");
     auto* give = app.add_subcommand("grant", "Publish a grant");
     give->add_option("--uid", grant.uid)->required();
     give->add_option("--account", grant.account)->required();
     give->add_option("--seconds", seconds, "Valid for so long from now; negative: ended");
     give->add_option("--dataset", grant.datasets);
-    auto* revoke = app.add_subcommand("revocations", "Publish the revocation list");
-    revoke->add_option("grant", revoked);
+    give->add_option("--id", grant.id, "Its name")->capture_default_str();
+    auto* revoke =
+        app.add_subcommand("revocations", "Publish the revocation list; it names enclave hel open");
+    revoke->add_option("grant", list.grants, "Revoked grants");
+    revoke->add_flag("--suspended", suspended, "Leave enclave hel out of the open ones");
     revoke->add_option("--seconds", seconds);
-    grant.id = "G-TEST";
     grant.application = "A-TEST";
     grant.enclave = "hel";
     return core::run_tool(app, argc, argv, [&] {
@@ -47,9 +52,9 @@ int main(int argc, char** argv) {
             const auto at = dataset.find('@');
             const auto place = site.datasets / dataset.substr(0, at) / dataset.substr(at + 1);
             core::make_directories(place, 0755);
-            core::write_atomically(place / "manifest.json", "{}\n", 0644);
+            if (key_file.empty()) core::write_atomically(place / "manifest.json", "{}\n", 0644);
             core::make_directories(site.published / "keys" / "hel", 0755);
-            const auto key = core::SecretKey::generate();
+            const auto key = key_file.empty() ? core::SecretKey::generate() : core::SecretKey::load(key_file);
             const auto sealed = core::SealingKey::load(folder / "hel.enclave.pub").seal(key);
             core::write_atomically(site.published / "keys" / "hel" / (dataset + ".sealed"),
                                    core::to_base64(sealed) + "\n", 0644);
@@ -63,8 +68,11 @@ int main(int argc, char** argv) {
                 core::write_atomically(site.published / "grants" / (std::to_string(grant.uid) + ".json"),
                                        core::sign_grant(grant, signing), 0644);
             } else {
+                list.issued = now;
+                list.expires = now + seconds;
+                if (!suspended) list.open_enclaves = {grant.enclave};
                 core::write_atomically(site.published / "revocations.json",
-                                       core::sign_revocations(revoked, now, now + seconds, signing), 0644);
+                                       core::sign_revocations(list, signing), 0644);
             }
         }
     });

@@ -48,7 +48,7 @@ struct World {
         job = {17, ::getuid(), "e-alice", "hel", {"node1", "node2"}};
         publish("e-alice", "hel", kNow + 3600);
         core::write_atomically(site.published / "revocations.json",
-                               core::sign_revocations({}, kNow - 10, kNow + 100, authority));
+                               core::sign_revocations({{}, {"hel"}, kNow - 10, kNow + 100}, authority));
     }
     void publish(const std::string& account, const std::string& enclave_name, std::int64_t end) {
         core::Grant grant;

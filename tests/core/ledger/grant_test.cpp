@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "support/scratch.h"
 
 using namespace core;
@@ -34,9 +35,12 @@ struct Office {
     void publish(const std::string& envelope, int uid = 70001) {
         write_atomically(site.published / "grants" / (std::to_string(uid) + ".json"), envelope, 0644);
     }
-    void list(const std::vector<std::string>& revoked, std::int64_t issued, std::int64_t expires) {
-        write_atomically(site.published / "revocations.json", sign_revocations(revoked, issued, expires, key),
-                         0644);
+    void list(const std::vector<std::string>& revoked, std::int64_t issued, std::int64_t expires,
+              const std::vector<std::string>& open_enclaves = {"hel"}) {
+        write_list(sign_revocations({revoked, open_enclaves, issued, expires}, key));
+    }
+    void write_list(const std::string& envelope) {
+        write_atomically(site.published / "revocations.json", envelope, 0644);
     }
     std::string refusal(std::uint32_t uid = 70001, std::int64_t now = kNow) const {
         try {
@@ -107,7 +111,7 @@ TEST_CASE("a changed or foreign grant is refused") {
         }
     }
     SECTION("a revocation list in its place") {
-        office.publish(sign_revocations({}, kNow, kNow + 300, office.key));
+        office.publish(sign_revocations({{}, {"hel"}, kNow, kNow + 300}, office.key));
         CHECK_THAT(office.refusal(), Contains("another purpose"));
     }
 }
@@ -116,6 +120,25 @@ TEST_CASE("a revoked grant is refused") {
     Office office;
     office.list({"G-0", "G-1"}, kNow - 10, kNow + 290);
     CHECK_THAT(office.refusal(), Contains("G-1 was revoked") && Contains("aloft grant show G-1"));
+}
+
+TEST_CASE("a grant for an enclave that is not open is refused, whatever else is open") {
+    Office office;
+    const auto open_enclaves =
+        GENERATE(std::vector<std::string>{}, std::vector<std::string>{"he", "helen", "HEL", "other"});
+    office.list({}, kNow - 10, kNow + 290, open_enclaves);
+    CHECK_THAT(office.refusal(), Contains("enclave hel is not open: suspended, closed or never opened") &&
+                                     Contains("aloft admin enclave show hel"));
+    office.list({}, kNow - 10, kNow + 290, {"other", "hel"});
+    CHECK(office.refusal() == "accepted");
+}
+
+TEST_CASE("a list of a version that names no open enclaves opens none") {
+    Office office;
+    office.write_list(dsse_sign(
+        office.key, "application/vnd.aloft.revocations+json",
+        R"({"issued":")" + rfc3339(kNow) + R"(","expires":")" + rfc3339(kNow + 300) + R"(","revoked":[]})"));
+    CHECK_THAT(office.refusal(), Contains("not of this version"));
 }
 
 TEST_CASE("a revocation list that is stale, missing, forged or from the future means refuse") {
@@ -137,8 +160,7 @@ TEST_CASE("a revocation list that is stale, missing, forged or from the future m
         CHECK_THAT(office.refusal(), Contains("is missing"));
     }
     SECTION("forged") {
-        write_atomically(office.site.published / "revocations.json",
-                         sign_revocations({}, kNow, kNow + 300, SigningKey::generate()), 0644);
+        office.write_list(sign_revocations({{}, {"hel"}, kNow, kNow + 300}, SigningKey::generate()));
         CHECK_THAT(office.refusal(), Contains("signature is not valid"));
     }
 }

@@ -43,7 +43,7 @@ void load_line(const std::filesystem::path& path, std::string_view kind, Half ha
     const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
     if (!fd.is_open() || ::fstat(fd.get(), &status))
-        throw Error(Fault::refused, with_errno("no key: cannot open " + path.string(), errno));
+        throw Error(Fault::refused, with_errno("cannot open the key " + path.string(), errno));
     if (!S_ISREG(status.st_mode)) throw Error(Fault::refused, path.string() + ": is not a regular file");
     if (half == Half::secret && (status.st_mode & 077))
         throw Error(Fault::refused, path.string() + ": others can read this key; chmod 0400 it");

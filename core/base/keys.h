@@ -20,8 +20,8 @@ class SecretKey {
 public:
     static SecretKey generate();
     static SecretKey from(ByteView bytes);  // throws Error(data) unless 32 bytes
-    // Throws Error(refused) if the file is absent or not readable ("no key for ..."), Error(data) if it is
-    // not a key of this kind.
+    // Throws Error(refused) if the file is absent or not readable by us alone, Error(data) if it is not a
+    // key of this kind.
     static SecretKey load(const std::filesystem::path& path);
     void save(const std::filesystem::path& path) const;  // 0400; refuses to overwrite: Error(usage)
 

@@ -59,10 +59,10 @@ class Runs(unittest.TestCase):
 
     def command(self, kind, out, ranks, *more, verb="fit"):
         where = self.root / kind
+        key = [] if "--key" in more else ["--key", str(where / "dataset.key")]
         return [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1",
                 "--mca", "btl", "self,vader,tcp", "-n", str(ranks), TRAIN, verb, "--recipe", str(where / "recipe.toml"),
-                "--dataset", str(where / "data"), "--key", str(where / "dataset.key"),
-                *(["--out", str(out)] if out else []), *more]
+                "--dataset", str(where / "data"), *key, *(["--out", str(out)] if out else []), *more]
 
     def environment(self, **more):
         drop = ("ALOFT_SITE", "ALOFT_GRANT")
@@ -217,7 +217,7 @@ class Runs(unittest.TestCase):
         self.assertEqual(done.stdout, "")
 
     def test_refusals_are_one_clear_line_each(self):
-        self.refused(5, "no key for", "--key", "/nonexistent/key")
+        self.refused(5, "no key for bars@1: ", "--key", "/nonexistent/key")
         self.refused(2, "another recipe", "--set", "optimizer.rate=0.5", out=self.reference().name)
         self.refused(2, 'did you mean', "--set", "optimizer.rte=0.5")
         self.refused(2, "resnet2d takes images", "--set", "model.name=resnet2d", "--set", "model.width=8", kind="table")

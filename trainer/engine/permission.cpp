@@ -40,6 +40,15 @@ void check_job_grant(const std::optional<core::Site>& here, const std::string& d
                                                     ": apply for it (aloft apply --help)");
 }
 
+core::SecretKey load_key(const fs::path& path, const std::string& dataset) {
+    try {
+        return core::SecretKey::load(path);
+    } catch (const core::Error& e) {
+        throw core::Error(e.fault(), "no key for " + dataset + ": " + e.what() +
+                                         ". In an enclave job it is /aloft/keys/" + dataset + ".key (--key)");
+    }
+}
+
 }  // namespace
 
 std::unique_ptr<Dataset> open_dataset(const Access& access, const core::Comm& comm) {
@@ -58,7 +67,7 @@ std::unique_ptr<Dataset> open_dataset(const Access& access, const core::Comm& co
         const core::Manifest manifest = core::open_manifest(access.dataset, stewards, seal);
         check_job_grant(here, manifest.id());
         dataset =
-            std::make_unique<Dataset>(access.dataset, core::SecretKey::load(access.key), stewards, seal);
+            std::make_unique<Dataset>(access.dataset, load_key(access.key, manifest.id()), stewards, seal);
     });
     return dataset;
 }

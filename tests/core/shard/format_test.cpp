@@ -3,12 +3,12 @@
 #include <openssl/evp.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <sstream>
 
 #include "core/shard/made.h"
+#include "support/document.h"
 #include "support/scratch.h"
 
 using namespace core;
@@ -41,22 +41,14 @@ Bytes aes_gcm(ByteView key, ByteView nonce, ByteView header, ByteView plain) {
     return out;
 }
 
-// The lines of the ```example block, without spaces around the hex digits.
+// FORMAT.md's lines "NAME HEX...", without spaces between the digits; a line that begins with a space goes
+// on.
 std::map<std::string, std::string> document() {
-    const char* const source = std::getenv("ALOFT_SOURCE");
-    REQUIRE(source);
-    std::istringstream text(read_text(std::filesystem::path(source) / "core/shard/FORMAT.md"));
+    std::istringstream text(test::worked_examples("core/shard/FORMAT.md").at("shard"));
     std::map<std::string, std::string> found;
-    std::string line, name;
-    bool inside = false;
+    std::string line, name, word;
     while (std::getline(text, line)) {
-        if (line.starts_with("```")) {
-            inside = line == "```example";
-            continue;
-        }
-        if (!inside) continue;
         std::istringstream words(line);
-        std::string word;
         if (!line.starts_with(" ")) words >> name;
         while (words >> word) found[name] += word;
     }

@@ -1,0 +1,275 @@
+"""What aloft-stage promises of a whole build, on the demo's deliveries (real pixels and tables, planted identifiers).
+
+promises_test.py ALOFT_STAGE FIND_IDENTIFIERS MPIEXEC SOURCE [TEST...]
+with the Python that has pydicom (configs/install-deps --only data)."""
+import contextlib, csv, filecmp, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
+
+STAGE, FIND, MPIEXEC, SOURCE = sys.argv[1], sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4])
+HOSPITALS = ("north", "central", "south", "east")
+DATASETS = ("digits", "wdbc", "mixed")
+
+
+def files_below(root):
+    """Every entry by its path below `root`: its mode and, of a file, its bytes."""
+    return {str(path.relative_to(root)): (oct(path.lstat().st_mode), path.read_bytes() if path.is_file() else b"")
+            for path in root.rglob("*")}
+
+
+def family(pid):
+    """`pid` and all that descend from it."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                found += family(int(child))
+    return found
+
+
+def kill_family(pid):
+    """kill -9 for all of them at one instant: stopped first, so that none outlives another."""
+    stopped = set()
+    while fresh := set(family(pid)) - stopped:
+        for one in fresh:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGSTOP)
+        stopped |= fresh
+    for one in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+def ranks_of(pid):
+    """The ranks that mpirun `pid` has started so far."""
+    with contextlib.suppress(OSError):
+        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def chunks(version):
+    """Every chunk of a dataset version by (shard id, nonce): two that share these share key and nonce."""
+    found = {}
+    for shard in json.loads((version / "manifest.json").read_text())["shards"]:
+        data = (version / "shards" / shard["file"]).read_bytes()
+        at, size = shard["index"]["offset"], shard["index"]["bytes"]
+        for line in range(at, at + size, 24):
+            offset, stored = (int.from_bytes(data[line + k:line + k + 8], "little") for k in (0, 8))
+            chunk = data[offset:offset + stored]
+            assert chunk[:4] == b"ALFT"
+            assert found.setdefault((chunk[8:24], chunk[68:80]), chunk) == chunk, "one key and nonce for two chunks"
+    return found
+
+
+class Promises(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
+        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
+        cls.logs.mkdir()
+        subprocess.run([sys.executable, SOURCE / "jobs/demo.d/deliveries.py", cls.root, "--quick"], check=True,
+                       stdout=subprocess.DEVNULL)
+        cls.deliveries = cls.root / "deliveries"
+        names = [f"--dataset={d}@1" for d in (*DATASETS, "small")]
+        subprocess.run([STAGE, "keys", "new", cls.keys, *names], check=True, stdout=subprocess.DEVNULL)
+        cls.versions, cls.seconds = {}, {}
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def command(self, definition, out, ranks, deliveries):
+        command = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl",
+                   "self,vader,tcp", "-n", str(ranks), STAGE, "build", "--dataset", str(definition)]
+        for hospital in HOSPITALS:
+            command += ["--delivery", f"{hospital}={deliveries / hospital}"]
+        return command + ["--keys", str(self.keys), "--out", str(out), "--json"]
+
+    def start(self, dataset, out, ranks, deliveries=None, definition=None):
+        """Starts a build; what it prints goes to a log of its own."""
+        log = self.logs / f"{out.name}-{len(list(self.logs.iterdir()))}"
+        with open(f"{log}.out", "wb") as stdout, open(f"{log}.err", "wb") as stderr:
+            run = subprocess.Popen(self.command(definition or SOURCE / f"configs/datasets/{dataset}.toml", out, ranks,
+                                                deliveries or self.deliveries / dataset), stdout=stdout, stderr=stderr)
+        run.log = log
+        return run
+
+    def build(self, dataset, out, ranks, **more):
+        run = self.start(dataset, out, ranks, **more)
+        self.assertEqual(run.wait(), 0, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
+        return json.loads(pathlib.Path(f"{run.log}.out").read_text())
+
+    def version(self, dataset):
+        """A build by two ranks that nothing disturbed."""
+        if dataset not in self.versions:
+            out, begin = self.root / "whole" / dataset, time.monotonic()
+            out.parent.mkdir(exist_ok=True)
+            with self.watched_titles():
+                self.build(dataset, out, 2)
+            self.seconds[dataset] = time.monotonic() - begin
+            self.versions[dataset] = out
+        return self.versions[dataset]
+
+    @contextlib.contextmanager
+    def watched_titles(self):
+        """Writes down meanwhile what our processes are called: other accounts can read that."""
+        done, titles = threading.Event(), set()
+
+        def watch():
+            while not done.wait(0.02):
+                for pid in family(os.getpid()):
+                    for name in ("cmdline", "comm"):
+                        with contextlib.suppress(OSError):
+                            titles.add(pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+            with open(self.logs / "process-titles", "ab") as out:
+                out.write(b"\n".join(sorted(titles)))
+
+    def assert_same_tree(self, one, other):
+        here, there = files_below(one), files_below(other)
+        self.assertEqual(sorted(here), sorted(there))
+        for name in here:
+            self.assertEqual(here[name], there[name], f"{name} differs")
+
+    def test_the_same_bytes_from_1_2_and_4_ranks(self):
+        for dataset in DATASETS:
+            whole = self.version(dataset)
+            for ranks in (1, 4):
+                # As delivered again: another folder, other times.
+                again = self.root / f"again-{dataset}-{ranks}"
+                shutil.copytree(self.deliveries / dataset, again, symlinks=True, copy_function=self.copy_without_times)
+                out = self.root / f"{dataset}-{ranks}"
+                self.build(dataset, out, ranks, deliveries=again)
+                self.assert_same_tree(whole, out)
+            subprocess.run([STAGE, "verify", whole, "--key", self.keys / f"{dataset}@1.key"], check=True,
+                           stdout=subprocess.DEVNULL)
+
+    @staticmethod
+    def copy_without_times(source, target):
+        if os.path.isfile(source):
+            return shutil.copyfile(source, target)
+        os.mkfifo(target)  # a delivery holds one FIFO, which nobody may open
+        return target
+
+    def test_killed_at_any_instant_and_run_again_ends_with_the_same_tree(self):
+        whole, draw, killed, resumed = self.version("digits"), random.Random(4), 0, False
+        for round_ in range(6):
+            out = self.root / f"killed-{round_}"
+            for kill in range(3):
+                run = self.start("digits", out, 2)
+                time.sleep(self.seconds["digits"] * draw.random())
+                ranks = ranks_of(run.pid)
+                if kill == 1 and len(ranks) == 2 and run.poll() is None:
+                    os.kill(ranks[round_ % 2], signal.SIGKILL)  # one rank; mpirun ends the rest
+                elif run.poll() is None:
+                    kill_family(run.pid)
+                killed += run.wait() != 0
+            if round_ == 0:
+                shutil.copytree(out, self.logs / "work-of-a-killed-run")  # searched for identifiers too
+            summary = self.build("digits", out, 2)
+            resumed |= summary.get("resumed_batches", 0) > 0
+            self.assert_same_tree(whole, out)
+        self.assertGreater(killed, 9, "most builds ended before they could be killed")
+        self.assertTrue(resumed, "no build went on where a killed one was")
+
+    def test_changed_input_never_meets_the_same_key_and_nonce(self):
+        import pydicom
+        changed = self.root / "changed"
+        shutil.copytree(self.deliveries / "digits", changed, symlinks=True, copy_function=self.copy_without_times)
+        path = next(p for p in sorted((changed / "north").iterdir()) if p.is_file() and p.suffix == ".dcm" and
+                    pydicom.dcmread(p, force=True).get("PixelData") and
+                    not pydicom.dcmread(p).file_meta.TransferSyntaxUID.is_compressed)
+        image = pydicom.dcmread(path)
+        image.PixelData = bytes([image.PixelData[0] ^ 1]) + image.PixelData[1:]
+        image.save_as(path)
+        out = self.root / "changed-version"
+        self.build("digits", out, 2, deliveries=changed)  # the same version, under the same key
+        before, after = chunks(self.version("digits")), chunks(out)
+        for place in before.keys() & after.keys():
+            self.assertEqual(before[place], after[place], "one key and nonce for two inputs")
+        self.assertTrue(before.keys() & after.keys(), "nothing stayed the same")
+        self.assertTrue(after.keys() - before.keys(), "nothing changed")
+
+    def search(self, *trees, planted=None, versions=()):
+        """The exit code and what was found, by kind, of planted identifiers."""
+        command = [FIND, "--planted", str(planted or self.root / "planted.json")]
+        for dataset in versions:
+            command += ["--dataset", str(self.version(dataset)), "--key", str(self.keys / f"{dataset}@1.key")]
+        for tree in trees:
+            command += ["--tree", str(tree)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertIn(done.returncode, (0, 3), done.stderr)
+        return done.returncode, json.loads(done.stdout)
+
+    def test_no_planted_identifier_is_in_any_byte(self):
+        for dataset in DATASETS:
+            self.version(dataset)
+        if not (self.logs / "work-of-a-killed-run").exists():  # this test alone: then a run that is killed here
+            run = self.start("digits", self.logs / "work-of-a-killed-run", 2)
+            time.sleep(self.seconds["digits"] / 2)
+            kill_family(run.pid)
+            run.wait()
+        code, seen = self.search(self.logs, versions=DATASETS)
+        self.assertEqual((code, seen["found"]), (0, 0), seen)
+        self.assertGreater(seen["searched_bytes"], 1_000_000)
+
+    def test_the_search_finds_every_kind_in_a_naive_copy(self):
+        naive = self.root / "naive"
+        shutil.copytree(self.deliveries, naive, symlinks=True, copy_function=self.copy_without_times)
+        code, _ = self.search(naive)
+        self.assertEqual(code, 3)
+        kinds = {}
+        for one in json.loads((self.root / "planted.json").read_text())["identifiers"]:
+            kinds.setdefault(one["kind"], []).append(one)
+        self.assertGreater(len(kinds), 8)
+        for kind, planted in kinds.items():
+            part = self.root / f"planted-{kind}.json"
+            part.write_text(json.dumps({"identifiers": planted}))
+            code, seen = self.search(naive, planted=part)
+            self.assertEqual((code, list(seen["by_form"])), (3, [kind]), "the search is blind to this kind")
+
+    def table(self, folder, hospital, rows):
+        measures = [line.strip(' ",') for line in (SOURCE / "configs/deid/biopsy-table.toml").read_text()
+                    .split("from = [")[1].split("]")[0].replace(",", "\n").splitlines() if line.strip(' ",')]
+        (folder / hospital).mkdir(parents=True)
+        if not rows:
+            return
+        with open(folder / hospital / "table.csv", "w", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow(["chart_no", "national_id", "birth_date", "exam_date", "diagnosis", "scanner_vendor", *measures])
+            for patient, born, value in rows:
+                writer.writerow([patient, "", f"{born}0101", "20240601", "BM"[value % 2], "Leica", *[value] * len(measures)])
+
+    def test_patients_in_small_groups_and_repeated_rows_are_left_out_on_any_number_of_ranks(self):
+        definition = self.root / "small/datasets/small.toml"
+        definition.parent.mkdir(parents=True)
+        (self.root / "small/deid").mkdir()
+        profile = (SOURCE / "configs/deid/biopsy-table.toml").read_text()
+        (self.root / "small/deid/biopsy-table.toml").write_text(
+            profile.replace('below = "report"', 'below = "suppress"').replace("k = 5", "k = 3"))
+        definition.write_text((SOURCE / "configs/datasets/wdbc.toml").read_text().replace('"wdbc"', '"small"'))
+        deliveries = self.root / "small/deliveries"
+        crowd = [(f"P{i}", 1980, i) for i in range(4)]  # four patients of one age, one of them twice
+        pair = [("Q0", 1950, 20), ("Q1", 1951, 21), ("Q0", 1950, 22)]  # two of one age: below k
+        self.table(deliveries, "north", [*crowd, ("P3", 1980, 30), *pair, ("P3", 1980, 30)])  # the last row is repeated
+        self.table(deliveries, "south", [(f"P{i}", 1980, 40 + i) for i in range(3)])  # other patients: another hospital
+        self.table(deliveries, "central", [])
+        self.table(deliveries, "east", [("P0", 1980, 50)])  # alone at this site
+        for ranks in (1, 2, 4):
+            out = self.root / f"small-{ranks}"
+            summary = self.build("small", out, ranks, deliveries=deliveries, definition=definition)
+            self.assertEqual(summary["samples"], 8)
+            self.assertEqual(summary["quarantine"], {"duplicate": 1, "risk_small_group": 4})
+            risk = json.loads((out / "manifest.json").read_text())["risk"]
+            self.assertEqual((risk["patients"], risk["groups"], risk["smallest_group"]), (10, 4, 1))
+            self.assertEqual((risk["patients_below_k"], risk["samples_below_k"]), (3, 4))
+            self.assert_same_tree(self.root / "small-1", out)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[5:]], verbosity=2)

@@ -79,9 +79,8 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
             "the job script is longer than 90 KiB. Put it into a file in your workspace and submit a script "
             "that runs it");
 
-    // Slurm looks once a minute and then adds KillWait; a job of one minute ended after 78 to 81 seconds.
-    const std::int64_t margin = 30 + kill_wait_seconds + 10;
-    const std::int64_t left = (grant.not_after - now - margin) / 60;
+    const std::int64_t last = core::last_limit(grant, kill_wait_seconds);
+    const std::int64_t left = (last - now) / 60;
     if (left < 1)
         refuse("grant " + grant.id +
                " ends within two minutes; no job can end in time. Apply for a new one (aloft apply create)");
@@ -97,7 +96,7 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
         request.work_dir.starts_with(std::string(kWorkspace) + "/") ? request.work_dir : kWorkspace;
     const std::int64_t wanted = request.minutes.value_or(static_cast<std::uint32_t>(enclave.max_minutes));
     admitted.minutes = static_cast<std::uint32_t>(std::min({wanted, enclave.max_minutes, left}));
-    admitted.deadline = grant.not_after - margin;
+    admitted.deadline = last;
 
     const std::string packed = pack_environment(request.environment);
     if (packed.size() > kLimitBytes * 4 / 3)

@@ -20,17 +20,7 @@ std::string toml_list(const std::vector<std::string>& words) {
     return out + "]";
 }
 
-}  // namespace
-
-bool Enclave::has_account(std::string_view account) const {
-    return contains(accounts, account);
-}
-bool Enclave::has_node(std::string_view node) const {
-    return contains(nodes, node);
-}
-
-Enclave load_enclave(const std::filesystem::path& file) {
-    const Config config = Config::load(file);
+Enclave read(const Config& config, const std::filesystem::path& file) {
     Enclave enclave;
     enclave.name = config.text("name");
     enclave.partition = config.text_or("partition", enclave.name);
@@ -54,6 +44,23 @@ Enclave load_enclave(const std::filesystem::path& file) {
     return enclave;
 }
 
+}  // namespace
+
+bool Enclave::has_account(std::string_view account) const {
+    return contains(accounts, account);
+}
+bool Enclave::has_node(std::string_view node) const {
+    return contains(nodes, node);
+}
+
+Enclave load_enclave(const std::filesystem::path& file) {
+    return read(Config::load(file), file);
+}
+
+Enclave parse_enclave(std::string_view toml, const std::filesystem::path& file) {
+    return read(Config::parse(toml, file.string()), file);
+}
+
 Enclave load_enclave(const Site& site, std::string_view name) {
     check_plain_name(name, "enclave");
     return load_enclave(site.config / "enclaves" / (std::string(name) + ".toml"));
@@ -69,17 +76,21 @@ std::vector<Enclave> load_enclaves(const Site& site) {
         throw Error(Fault::usage, (site.config / "enclaves").string() + ": " + error.message());
     std::sort(files.begin(), files.end());
     std::vector<Enclave> enclaves;
-    std::set<std::string> accounts, partitions;
-    for (const auto& file : files) {
-        enclaves.push_back(load_enclave(file));
-        if (!partitions.insert(enclaves.back().partition).second)
-            throw Error(Fault::usage, file.string() + ": partition: another enclave has it too");
-        for (const std::string& account : enclaves.back().accounts)
-            if (!accounts.insert(account).second)
-                throw Error(Fault::usage,
-                            file.string() + ": accounts: an account stands in two enclaves, or twice here");
-    }
+    for (const auto& file : files) enclaves.push_back(load_enclave(file));
+    check_apart(enclaves);
     return enclaves;
+}
+
+void check_apart(const std::vector<Enclave>& enclaves) {
+    std::set<std::string> accounts, partitions;
+    for (const Enclave& enclave : enclaves) {
+        if (!partitions.insert(enclave.partition).second)
+            throw Error(Fault::usage, "enclave " + enclave.name + ": partition: another enclave has it too");
+        for (const std::string& account : enclave.accounts)
+            if (!accounts.insert(account).second)
+                throw Error(Fault::usage, "enclave " + enclave.name +
+                                              ": accounts: an account stands in two enclaves, or twice here");
+    }
 }
 
 std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account) {

@@ -26,11 +26,15 @@ struct Enclave {
 
 // Throws Error(usage) with the file and key if the policy cannot be read or is not sound.
 Enclave load_enclave(const std::filesystem::path& file);
+Enclave parse_enclave(std::string_view toml, const std::filesystem::path& file);  // as `file` would hold it
 Enclave load_enclave(const Site& site, std::string_view name);
 
 // Every policy of the site in order of name. Throws as load_enclave, and Error(usage) if two enclaves share
 // an account or a partition: an account that is in two enclaves could carry data between them.
 std::vector<Enclave> load_enclaves(const Site& site);
+
+// The second half of that.
+void check_apart(const std::vector<Enclave>& enclaves);
 
 // Nothing if no enclave has it (an open account, an open partition). Throws as load_enclaves.
 std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account);

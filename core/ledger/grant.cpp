@@ -82,6 +82,10 @@ bool Grant::covers(std::string_view dataset) const {
     return contains(datasets, dataset);
 }
 
+std::int64_t last_limit(const Grant& grant, std::int64_t kill_wait_seconds) {
+    return grant.not_after - (30 + kill_wait_seconds + 10);
+}
+
 Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t uid, std::int64_t now) {
     Grant grant = parse_grant(dsse_open(envelope, kGrantType, {key}, "the grant"));
     if (grant.uid != uid) refuse("grant " + grant.id + " belongs to another account");

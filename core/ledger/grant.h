@@ -24,6 +24,10 @@ struct Grant {
     bool covers(std::string_view dataset) const;  // "digits@1"
 };
 
+// The second at which a job under `grant` must have reached its time limit, so that it is gone when the grant
+// ends: Slurm looks once a minute and then adds KillWait (a job of one minute ended after 78 to 81 seconds).
+std::int64_t last_limit(const Grant& grant, std::int64_t kill_wait_seconds);
+
 // The grant of `uid` if it is valid at `now`. Throws Error(refused) with a text that says why and what to do:
 // none, another account's, not signed by this site, not begun, ended, revoked, its enclave not open,
 // revocation list stale or missing. Reads local files only; safe to call in slurmctld and, as root, in Prolog

@@ -47,8 +47,9 @@ struct World {
                                core::to_base64(enclave.sealing_key().seal(dataset)) + "\n");
         job = {17, ::getuid(), "e-alice", "hel", {"node1", "node2"}};
         publish("e-alice", "hel", kNow + 3600);
-        core::write_atomically(site.published / "revocations.json",
-                               core::sign_revocations({{}, {"hel"}, kNow - 10, kNow + 100}, authority));
+        core::write_atomically(
+            site.published / "revocations.json",
+            core::sign_revocations({{}, {"hel", "other"}, kNow - 10, kNow + 100}, authority));
     }
     void publish(const std::string& account, const std::string& enclave_name, std::int64_t end) {
         core::Grant grant;

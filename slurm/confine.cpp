@@ -78,13 +78,17 @@ void enter_seccomp() {
 
 }  // namespace
 
+void join_cgroup(const std::filesystem::path& cgroup) {
+    const core::Fd procs(::open((cgroup / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    must(procs.get(), "open the job's cgroup");
+    core::write_all(procs.get(), core::view(std::to_string(::getpid())));
+}
+
 void enter_cgroup(const std::filesystem::path& cgroup) {
     const core::Fd folder(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     must(folder.get(), "open the job's cgroup");
     require_fence(folder.get());
-    const core::Fd procs(::openat(folder.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-    must(procs.get(), "open the job's cgroup");
-    core::write_all(procs.get(), core::view(std::to_string(::getpid())));
+    join_cgroup(cgroup);
 }
 
 int landlock_abi() noexcept {

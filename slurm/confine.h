@@ -6,8 +6,9 @@
 
 namespace slurm {
 
-// Moves this process, with all its threads, into the cgroup. Throws Error(system), and if there is no fence
-// on it.
+// Moves this process, with all its threads, into the cgroup. Throws Error(system).
+void join_cgroup(const std::filesystem::path& cgroup);
+// The same, but throws if there is no fence on it.
 void enter_cgroup(const std::filesystem::path& cgroup);
 
 // Landlock scope: no signals to and no abstract Unix sockets of processes outside, no tracing of them.

@@ -9,10 +9,8 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <memory>
-#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -42,6 +40,7 @@ core::Fd open_cgroup(const std::filesystem::path& cgroup) {
 void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
                   std::uint16_t slurmd_port) {
     core::make_directories(cgroup, 0755);
+    if (!is_pure_cgroup2()) core::make_directories(cgroup / "tasks", 0755);  // see task_cgroup
     const core::Fd directory = open_cgroup(cgroup);
     struct stat parent {};
     if (::stat(cgroup.parent_path().c_str(), &parent))
@@ -106,19 +105,6 @@ std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(const std::fil
         }
     }
     return counts;
-}
-
-void remove_cgroup(const std::filesystem::path& cgroup) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (std::filesystem::exists(cgroup)) {
-        if (const core::Fd kill(::open((cgroup / "cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
-            kill.is_open())
-            (void)!::write(kill.get(), "1", 1);
-        if (::rmdir(cgroup.c_str()) == 0 || errno == ENOENT) return;
-        if (std::chrono::steady_clock::now() > end)
-            throw Error(Fault::system, "processes of a job do not die: cgroup " + cgroup.string());
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
 }
 
 }  // namespace slurm

@@ -17,8 +17,4 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vec
 // How often each kind of thing was blocked in the cgroup so far; empty if there is no fence on it.
 std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(const std::filesystem::path& cgroup);
 
-// Kills every process in the cgroup and removes it; nothing if it is not there. Throws Error(system) if
-// processes are still in it after ten seconds.
-void remove_cgroup(const std::filesystem::path& cgroup);
-
 }  // namespace slurm

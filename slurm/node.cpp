@@ -7,11 +7,13 @@
 #include <netdb.h>
 #include <pwd.h>
 #include <slurm/slurm.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -22,8 +24,11 @@
 #include "core/base/files.h"
 #include "core/base/keys.h"
 #include "core/ledger/spool.h"
+#include "slurm/agent.h"
+#include "slurm/cgroup.h"
 #include "slurm/fence.h"
 #include "slurm/fence_bpf.h"
+#include "slurm/finish.h"
 
 namespace slurm {
 namespace {
@@ -31,6 +36,8 @@ namespace {
 namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
+
+constexpr std::chrono::milliseconds kAgentPatience{5000};  // systemd starts it again within one
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -87,31 +94,9 @@ std::set<std::string> own_addresses() {
     return addresses;
 }
 
-// Keys never touch a disk: the folder of policies and keys must be on a tmpfs, and root's alone.
-void make_run_folder(const core::Site& site) {
-    core::make_directories(site.run, 0755);  // aloftd has its socket in there on a login host
-    core::make_directories(site.run / "jobs", 0700);
-    struct statfs kind {};
-    if (::statfs(site.run.c_str(), &kind) || (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC))
-        throw Error(Fault::system, site.run.string() + " is not on a tmpfs; keys must not reach a disk");
-    if (::chmod((site.run / "jobs").c_str(), 0700))
-        throw Error(Fault::system, core::with_errno("cannot close the run folder", errno));
-}
-
 void hand_over(const fs::path& path, std::uint32_t uid) {
     if (::lchown(path.c_str(), uid, static_cast<gid_t>(-1)))
         throw Error(Fault::system, core::with_errno("cannot hand over a job's file", errno));
-}
-
-void remove_job(const core::Site& site, std::uint32_t job) {
-    for (const Part part : {Part::batch, Part::step}) remove_cgroup(part_cgroup(job, part));
-    remove_cgroup(job_cgroup(job));
-    const JobFiles files(site, job);
-    std::error_code none;
-    for (const auto& key : fs::directory_iterator(files.keys, none))  // tmpfs pages: overwritten, then freed
-        if (const core::Fd fd(::open(key.path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC)); fd.is_open())
-            core::write_all(fd.get(), core::Bytes(256, 0));
-    fs::remove_all(files.folder);
 }
 
 // A node that lost power keeps the PMIx sockets of its steps, and Slurm does not start a step of the same
@@ -126,21 +111,6 @@ void remove_pmix(const fs::path& spool, std::uint32_t job) {
             left.push_back(entry.path());
     }
     for (const fs::path& path : left) fs::remove_all(path, none);
-}
-
-nlohmann::json blocked(std::uint32_t job) {
-    nlohmann::json counts = nlohmann::json::object();
-    for (const auto& [kind, count] : blocked_counts(part_cgroup(job, Part::step)))
-        if (count) counts[kind] = count;
-    return counts;
-}
-
-void record(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details) {
-    details.update({{"job", policy.job},
-                    {"account", policy.account},
-                    {"enclave", policy.enclave},
-                    {"grant", policy.grant}});
-    core::spool_record(site, kind, "job:" + std::to_string(policy.job), details);
 }
 
 // May still refuse: a key that is not there, or not for this enclave.
@@ -201,16 +171,49 @@ std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_vi
     return peers;
 }
 
+void make_run_folder(const core::Site& site) {
+    core::make_directories(site.run, 0755);  // aloftd has its socket in there on a login host
+    core::make_directories(site.run / "jobs", 0700);
+    struct statfs kind {};
+    if (::statfs(site.run.c_str(), &kind) || (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC))
+        throw Error(Fault::system, site.run.string() + " is not on a tmpfs; keys must not reach a disk");
+    if (::chmod((site.run / "jobs").c_str(), 0700))
+        throw Error(Fault::system, core::with_errno("cannot close the run folder", errno));
+}
+
+core::Fd lock_jobs(const core::Site& site) {
+    core::Fd lock(
+        ::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock.is_open() || ::flock(lock.get(), LOCK_EX))
+        throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
+    return lock;
+}
+
+void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details) {
+    details.update({{"job", policy.job},
+                    {"account", policy.account},
+                    {"enclave", policy.enclave},
+                    {"grant", policy.grant}});
+    core::spool_record(site, kind, "job:" + std::to_string(policy.job), details);
+}
+
 Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now) {
     make_run_folder(site);
+    const core::Fd lock = lock_jobs(site);
     remove_job(site, job.id);  // requeued to a node that lost power, or Prolog run again
     remove_pmix(spool_on(conf, core::short_host_name()), job.id);
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
     Policy policy = decide(site, job, core::short_host_name(), now);
+    if (policy.ruling == Ruling::enclave && !has_agent(site, kAgentPatience)) {
+        policy.ruling = Ruling::deny;
+        policy.reason =
+            "this node's agent (aloft-node serve) does not run, so the end of a grant could not be enforced "
+            "here. Tell the admin; the job can be submitted again";
+    }
     if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, policy, files);
     if (policy.ruling == Ruling::enclave)
-        record(site, "job-started", policy, {{"datasets", policy.datasets}});
+        record_job(site, "job-started", policy, {{"datasets", policy.datasets}});
     if (policy.ruling == Ruling::deny)
         core::Event("warning", "job_refused")
             .with("job", job.id)
@@ -220,35 +223,18 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
     return policy;
 }
 
-void end_job(const core::Site& site, const Job& job, std::int64_t now) {
-    const JobFiles files(site, job.id);
-    std::optional<Policy> policy;
-    struct stat status {};
-    if (::stat(files.policy.c_str(), &status) == 0) policy = parse_policy(core::read_text(files.policy));
-    const nlohmann::json counts = blocked(job.id);  // they die with the cgroup
-    remove_job(site, job.id);
-    if (policy && policy->ruling != Ruling::open && !policy->enclave.empty())
-        record(site, policy->ruling == Ruling::enclave ? "job-ended" : "job-refused", *policy,
-               {{"state", policy->ruling == Ruling::enclave ? "ended" : "refused"},
-                {"seconds", now - status.st_mtime},
-                {"blocked", counts},
-                {"reason", policy->reason}});
-}
-
 nlohmann::json status(const core::Site& site) {
     nlohmann::json jobs = nlohmann::json::array();
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
+        if (!fs::exists(entry.path() / "policy.json")) continue;  // Prolog or Epilog is at work
         const Policy policy = parse_policy(core::read_text(entry.path() / "policy.json"));
-        const char* ruling = policy.ruling == Ruling::open      ? "open"
-                             : policy.ruling == Ruling::enclave ? "enclave"
-                                                                : "deny";
         jobs.push_back({{"job", policy.job},
-                        {"ruling", ruling},
+                        {"ruling", name_of(policy.ruling)},
                         {"enclave", policy.enclave},
                         {"account", policy.account},
                         {"grant", policy.grant},
-                        {"blocked", blocked(policy.job)}});
+                        {"blocked", count_blocked(policy.job)}});
     }
     return jobs;
 }

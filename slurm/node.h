@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/files.h"
 #include "core/base/site.h"
 #include "slurm/policy.h"
 #include "slurm/slurm_conf.h"
@@ -19,13 +20,20 @@ Job job_from_environment();
 // name does not resolve.
 std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host);
 
+// SITE.run and in it jobs/, root's alone. Throws Error(system) unless it is on a tmpfs: keys never touch a
+// disk.
+void make_run_folder(const core::Site& site);
+
+// Held by who changes what lies there for a job: Prolog, Epilog, the agent.
+core::Fd lock_jobs(const core::Site& site);
+
+// Spools a signed record about the job: account, enclave and grant are added to `details`.
+void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details);
+
 // Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Tolerates
 // what an earlier run of the same job left. A refusal is a policy too (the job's output shows it); throws
 // only where the node is at fault, so that Slurm drains it.
 Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now);
-
-// Ends what begin_job began, and what the job left: processes, cgroups, keys. Spools the job's record.
-void end_job(const core::Site& site, const Job& job, std::int64_t now);
 
 // Jobs that have a policy here: [{"job": 17, "enclave": "hel", "ruling": "enclave", "blocked": {...}}, ...].
 nlohmann::json status(const core::Site& site);

@@ -1,12 +1,17 @@
+#include <signal.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/keys.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
+#include "slurm/agent.h"
 #include "slurm/fence.h"
+#include "slurm/finish.h"
 #include "slurm/node.h"
 #include "slurm/preflight.h"
 
@@ -42,17 +47,33 @@ void print_checks(const std::vector<slurm::Check>& checks, bool json) {
                     "this node cannot hold an enclave's jobs yet; the lines marked BAD say why");
 }
 
+void run_agent(const core::Site& site, int every_seconds) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+    slurm::Agent agent(site);
+    core::Event("info", "agent_started").with("every_seconds", every_seconds);
+    const timespec pause{every_seconds, 0};
+    do agent.make_round();
+    while (::sigtimedwait(&ends, nullptr, &pause) < 0);
+    core::Event("info", "agent_ended");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{
         "Root's helper on a compute node: fences an enclave's jobs, and ends them.\n"
-        "Example: aloft-node preflight        can this node hold an enclave's jobs?\n"
+        "Example: aloft-node serve            the node's agent, in the foreground\n"
+        "         aloft-node preflight        can this node hold an enclave's jobs?\n"
         "         aloft-node status --json    the jobs that are fenced here now"};
     app.require_subcommand(1);
     std::string site_file, conf_file, part, cgroup;
     bool json = false, dry_run = false;
     std::uint32_t job = 0;
+    int every_seconds = 5;
     app.add_option("--site", site_file, "site.toml (default: /etc/aloft/site.toml)");
     app.add_option("--slurm-conf", conf_file, "slurm.conf (default: $SLURM_CONF, /etc/slurm/slurm.conf)");
     app.add_flag("--json", json, "Print JSON");
@@ -61,6 +82,13 @@ int main(int argc, char** argv) {
         "prolog", "Slurm's Prolog: decide about the job in the environment, and prepare it");
     auto* epilog = app.add_subcommand(
         "epilog", "Slurm's Epilog: kill what is left of the job, destroy its keys, record it");
+    auto* serve = app.add_subcommand(
+        "serve",
+        "The node's agent (as a service): ends the jobs whose grant ended, was revoked or cannot be\n"
+        "checked, and clears what lost jobs left");
+    serve->add_option("--every", every_seconds, "Seconds between two looks at the jobs")
+        ->check(CLI::Range(1, 30))
+        ->capture_default_str();
     auto* state = app.add_subcommand("status", "List the jobs that have a policy on this node");
     auto* init = app.add_subcommand("init", "Make this node's signing key, if it has none");
     init->add_flag("--dry-run", dry_run, "Say what would be made");
@@ -80,7 +108,9 @@ int main(int argc, char** argv) {
             slurm::begin_job(site, slurm::job_from_environment(), slurm::load_slurm_conf(conf),
                              core::now_seconds());
         } else if (*epilog) {
-            slurm::end_job(site, slurm::job_from_environment(), core::now_seconds());
+            slurm::end_job(site, slurm::job_from_environment().id, core::now_seconds());
+        } else if (*serve) {
+            run_agent(site, every_seconds);
         } else if (*state) {
             const auto jobs = slurm::status(site);
             if (json)

@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -42,20 +43,47 @@ std::filesystem::path enclave_key(const core::Site& site, const std::string& enc
     return site.config / "keys" / (enclave + ".enclave.key");
 }
 
+constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ruling::ended};
+
+Ruling ruling_of(std::string_view name) {
+    for (const Ruling one : kRulings)
+        if (name_of(one) == name) return one;
+    throw Error(Fault::data, "the job's policy has an unknown ruling");
+}
+
 }  // namespace
+
+std::string_view name_of(Ruling ruling) {
+    switch (ruling) {
+        case Ruling::open:
+            return "open";
+        case Ruling::enclave:
+            return "enclave";
+        case Ruling::ended:
+            return "ended";
+        case Ruling::deny:
+            break;
+    }
+    return "deny";
+}
+
+Job job_of(const Policy& policy) {
+    return {policy.job, policy.uid, policy.account, policy.partition, policy.nodes};
+}
 
 std::string to_json(const Policy& policy) {
     nlohmann::json peers = nlohmann::json::array(), software = nlohmann::json::array();
     for (const Peer& peer : policy.peers) peers.push_back({{"address", peer.address}, {"kind", peer.kind}});
     for (const auto& tree : policy.software) software.push_back(tree.string());
-    const char* ruling = policy.ruling == Ruling::open      ? "open"
-                         : policy.ruling == Ruling::enclave ? "enclave"
-                                                            : "deny";
-    return nlohmann::json{{"ruling", ruling},
+    return nlohmann::json{{"ruling", name_of(policy.ruling)},
                           {"reason", policy.reason},
+                          {"version", policy.version},
                           {"job", policy.job},
                           {"uid", policy.uid},
                           {"account", policy.account},
+                          {"partition", policy.partition},
+                          {"nodes", policy.nodes},
+                          {"began", policy.began},
                           {"enclave", policy.enclave},
                           {"grant", policy.grant},
                           {"not_after", policy.not_after},
@@ -72,14 +100,12 @@ Policy parse_policy(std::string_view text) {
     Policy policy;
     try {
         const auto json = nlohmann::json::parse(text);
-        const auto ruling = json.at("ruling").get<std::string>();
-        if (ruling == "open")
-            policy.ruling = Ruling::open;
-        else if (ruling == "enclave")
-            policy.ruling = Ruling::enclave;
-        else if (ruling != "deny")
-            throw Error(Fault::data, "the job's policy has an unknown ruling");
+        policy.ruling = ruling_of(json.at("ruling").get<std::string>());
         policy.reason = json.at("reason").get<std::string>();
+        policy.version = json.at("version").get<std::string>();
+        policy.partition = json.at("partition").get<std::string>();
+        policy.nodes = json.at("nodes").get<std::vector<std::string>>();
+        policy.began = json.at("began").get<std::int64_t>();
         policy.job = json.at("job").get<std::uint32_t>();
         policy.uid = json.at("uid").get<std::uint32_t>();
         policy.account = json.at("account").get<std::string>();
@@ -123,11 +149,18 @@ std::filesystem::path part_cgroup(std::uint32_t job, Part part) {
     return job_cgroup(job) / (part == Part::batch ? "batch" : "step");
 }
 
+std::filesystem::path task_cgroup(std::uint32_t job, Part part) {
+    return part_cgroup(job, part) / "tasks";
+}
+
 Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now) {
     Policy policy;
     policy.job = job.id;
     policy.uid = job.uid;
     policy.account = job.account;
+    policy.partition = job.partition;
+    policy.nodes = job.nodes;
+    policy.began = now;
     const auto by_account = core::enclave_of_account(site, job.account);
     const auto by_partition = core::enclave_of_partition(site, job.partition);
     if (!by_account && !by_partition) {
@@ -165,6 +198,22 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     }
     policy.ruling = Ruling::enclave;
     return policy;
+}
+
+std::optional<std::string> reason_to_end(const core::Site& site, const Policy& running, std::string_view host,
+                                         std::int64_t now) {
+    try {
+        const Policy decided = decide(site, job_of(running), host, now);
+        if (decided.ruling == Ruling::deny) return decided.reason;
+        if (decided.ruling != Ruling::enclave || decided.enclave != running.enclave)
+            return "account and partition are not enclave " + running.enclave + "'s any more";
+        for (const std::string& name : running.datasets)
+            if (std::find(decided.datasets.begin(), decided.datasets.end(), name) == decided.datasets.end())
+                return "grant " + decided.grant + " does not cover dataset " + name;
+        return std::nullopt;
+    } catch (const Error& e) {
+        return std::string("the node cannot check the grant any more: ") + e.what();
+    }
 }
 
 std::string step_token(const core::Site& site, const Policy& policy) {

@@ -3,6 +3,7 @@
 //   a refusal (no policy, no grant, a step that aloft-run did not start) ends each task with its reason and
 //   exit code 5; the node stays up a failure to build the fence fails the plugin, and Slurm drains the node:
 //   the node is at fault
+#include <fcntl.h>
 #include <pwd.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -32,6 +33,7 @@ SPANK_PLUGIN(aloft_fence, 1)
 ALOFT_HOOK int slurm_spank_init(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init_privileged(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_exit(spank_t spank, int count, char** arguments);
 }
 
 namespace {
@@ -50,7 +52,8 @@ struct Step {
     Part part = Part::step;
     slurm::SlurmPlaces places;
     std::uint32_t id = 0;
-    bool in_view = false;
+    core::Fd folder;  // of the job on the host, which the job's view does not show
+    bool in_view = false, has_told = false;
 };
 Step g_step;
 
@@ -66,6 +69,13 @@ int at_boundary(const char* hook, Work work) noexcept {
         slurm_error("aloft: %s: unknown failure", hook);
     }
     return ESPANK_ERROR;
+}
+
+// In a task, a hook's error code is not enough: Slurm 22.05 logs it and starts the user's program all the same.
+template <class Work>
+int in_task(const char* hook, Work work) noexcept {
+    if (spank_context() != S_CTX_REMOTE || at_boundary(hook, work) == ESPANK_SUCCESS) return ESPANK_SUCCESS;
+    ::_exit(static_cast<int>(Fault::system));
 }
 
 template <class T>
@@ -95,6 +105,11 @@ Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid)
     Policy policy;
     try {
         policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+        if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::open) {
+            policy.ruling = Ruling::deny;
+            policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
+                            policy.version + "). Tell the admin: install both together";
+        }
         if (policy.job == job && policy.uid == uid) return policy;
         policy = {};
     } catch (const Error& e) {
@@ -161,6 +176,9 @@ void begin_step(spank_t spank, int count, char** arguments) {
     const core::Site site = core::Site::load("/etc/aloft/site.toml");
     g_step.policy = read_policy(site, item<std::uint32_t>(spank, S_JOB_ID), item<uid_t>(spank, S_JOB_UID));
     Policy& policy = g_step.policy;
+    if (policy.ruling == Ruling::ended) refuse(policy.reason);
+    g_step.folder = core::Fd(
+        ::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy.token))
         refuse(
             "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
@@ -185,6 +203,16 @@ std::string script_path(spank_t spank) {
     return words[0];
 }
 
+// Before the view hides the cgroups.
+void begin_task_as_root(spank_t spank) {
+    if (!g_step.in_view) return;
+    const Policy& policy = g_step.policy;
+    if (policy.ruling == Ruling::enclave && !slurm::is_pure_cgroup2())
+        slurm::join_cgroup(slurm::task_cgroup(policy.job, g_step.part));
+    slurm::enter_task_view(policy.job, g_step.id, g_step.part, g_step.places,
+                           g_step.part == Part::batch ? script_path(spank) : "");
+}
+
 void begin_task(spank_t spank) {
     if (g_step.policy.ruling == Ruling::enclave && g_step.part == Part::batch) try {
             slurm::user_script(core::read_text(script_path(spank)));
@@ -201,6 +229,24 @@ void begin_task(spank_t spank) {
     slurm::restrict_task();
 }
 
+// What Prolog wrote, as it is now: the agent may have ended the job since.
+Policy policy_now() {
+    const core::Fd file(::openat(g_step.folder.get(), "policy.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got; (got = ::read(file.get(), buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<std::size_t>(got));
+    return slurm::parse_policy(text);
+}
+
+// Slurm's log of a step is the job's own output.
+void end_task() {
+    if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave || g_step.has_told) return;
+    g_step.has_told = true;
+    if (const Policy now = policy_now(); now.ruling == Ruling::ended && g_step.part == Part::batch)
+        slurm_error("aloft: ended: %s", now.reason.c_str());
+}
+
 }  // namespace
 
 int slurm_spank_init(spank_t spank, int count, char** arguments) {
@@ -208,13 +254,13 @@ int slurm_spank_init(spank_t spank, int count, char** arguments) {
 }
 
 int slurm_spank_task_init_privileged(spank_t spank, int, char**) {
-    return at_boundary("task_init_privileged", [&] {
-        if (g_step.in_view)
-            slurm::enter_task_view(g_step.policy.job, g_step.id, g_step.part, g_step.places,
-                                   g_step.part == Part::batch ? script_path(spank) : "");
-    });
+    return in_task("task_init_privileged", [&] { begin_task_as_root(spank); });
 }
 
 int slurm_spank_task_init(spank_t spank, int, char**) {
-    return at_boundary("task_init", [&] { begin_task(spank); });
+    return in_task("task_init", [&] { begin_task(spank); });
+}
+
+int slurm_spank_task_exit(spank_t, int, char**) {
+    return at_boundary("task_exit", [] { end_task(); });
 }

@@ -52,3 +52,15 @@ ended() {
 }
 completes() { [ "$(ended "$1" "${2:-60}")" = COMPLETED ]; }
 fails_with() { local how; how=$(ended "$1"); [ "$how" = FAILED ] && [ "$(exit_code "$1")" = "$2:0" ] || { echo "$how, exit $(exit_code "$1")"; false; }; }
+
+running() { local n; for n in $(seq 100); do [ "$(state "$1")" = RUNNING ] && return; sleep 0.1; done; state "$1"; false; }
+# Waits, for up to $1 seconds, until the command that follows succeeds.
+within() { local n seconds=$1; shift; for n in $(seq $((seconds * 10))); do "$@" && return; sleep 0.1; done; false; }
+# What nodes have signed and spooled, a JSON object per line.
+records() {
+  python3 -c 'import base64, json, sys
+for path in sys.argv[1:]: print(base64.b64decode(json.load(open(path))["payload"]).decode())' $(find "$scratch/cluster/srv/spool" -name '[0-9]*.json' | sort)
+}
+# True if there is a record of kind $1 about job $2 that matches $3.
+recorded() { records | grep "\"kind\":\"$1\"" | grep "\"subject\":\"job:$2\"" | grep -q -- "$3" || { records | grep "\"job:$2\""; false; }; }
+agent_pid() { cluster node "$1" pgrep -x aloft-node; }

@@ -136,9 +136,72 @@ TEST_CASE("what is wrong is said, and the job does not run") {
         CHECK(slurm::decide(world.site, world.job, "node1", kNow + 1000).reason.find("stale") !=
               std::string::npos);
     }
+    SECTION("a clock that was set back") {
+        CHECK(slurm::decide(world.site, world.job, "node1", kNow - 80).reason.find("in the future") !=
+              std::string::npos);
+    }
     SECTION("a dataset that is not here") {
         std::filesystem::remove_all(world.site.datasets / "digits");
         check_denied(world, "dataset digits@1");
+    }
+}
+
+TEST_CASE("a running job goes on while all holds, and ends for the reason that is new") {
+    World world;
+    const auto running = world.decide();
+    const auto reason = [&](std::int64_t now = kNow) {
+        return slurm::reason_to_end(world.site, running, "node1", now).value_or("");
+    };
+    CHECK(reason().empty());
+    SECTION("revoked") {
+        core::write_atomically(
+            world.site.published / "revocations.json",
+            core::sign_revocations({{"G-1"}, {"hel"}, kNow - 10, kNow + 100}, world.authority));
+        CHECK_THAT(reason(), Catch::Contains("was revoked"));
+    }
+    SECTION("the enclave was suspended") {
+        core::write_atomically(
+            world.site.published / "revocations.json",
+            core::sign_revocations({{}, {"other"}, kNow - 10, kNow + 100}, world.authority));
+        CHECK_THAT(reason(), Catch::Contains("hel"));
+    }
+    SECTION("ended at this very second") {
+        world.publish("e-alice", "hel", kNow);
+        CHECK_THAT(reason(), Catch::Contains("ended at"));
+    }
+    SECTION("a stale list") { CHECK_THAT(reason(kNow + 100), Catch::Contains("stale")); }
+    SECTION("no list") {
+        std::filesystem::remove(world.site.published / "revocations.json");
+        CHECK_THAT(reason(), Catch::Contains("missing"));
+    }
+    SECTION("a grant by somebody else") {
+        world.authority = core::SigningKey::generate();
+        world.publish("e-alice", "hel", kNow + 3600);
+        CHECK_FALSE(reason().empty());
+    }
+    SECTION("a new grant over the same data is no reason") {
+        world.publish("e-alice", "hel", kNow + 9999);
+        CHECK(reason().empty());
+    }
+    SECTION("the node left the enclave, or the account, or the enclave is gone") {
+        core::Enclave enclave = core::load_enclave(world.site, "hel");
+        enclave.nodes = {"node2"};
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        CHECK_THAT(reason(), Catch::Contains("not a node of enclave hel"));
+        enclave.nodes = {"node1", "node2"};
+        enclave.accounts = {"e-bob"};
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        CHECK_THAT(reason(), Catch::Contains("no enclave"));
+        std::filesystem::remove(world.site.config / "enclaves" / "hel.toml");
+        CHECK_THAT(reason(), Catch::Contains("not enclave hel's any more"));
+    }
+    SECTION("policies that cannot be read are a reason, not an exception") {
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", "damaged");
+        CHECK_THAT(reason(), Catch::Contains("cannot check"));
+    }
+    SECTION("no key to check with") {
+        std::filesystem::remove(world.site.config / "keys" / "grant.pub");
+        CHECK_FALSE(reason().empty());
     }
 }
 

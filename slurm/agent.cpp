@@ -1,0 +1,200 @@
+#include "slurm/agent.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/time.h"
+#include "core/ledger/spool.h"
+#include "slurm/cgroup.h"
+#include "slurm/command.h"
+#include "slurm/finish.h"
+#include "slurm/node.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+using core::Fault;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::int64_t kBeatSeconds = 60;       // without a round for so long an agent hangs
+constexpr milliseconds kSecondLook{1000};       // a file system's hiccup is not a reason to end a job
+constexpr milliseconds kTelling{5000};          // for all of Slurm's commands, while the job is frozen
+constexpr auto kReconcile = std::chrono::seconds(60);
+
+// A clock that nobody sets, and that goes on while the machine sleeps.
+std::int64_t boot_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
+core::Fd open_lock(const core::Site& site, int flags) {
+    return core::Fd(::open((site.run / "agent").c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+bool holds_and_beats(const core::Site& site) {
+    const core::Fd lock = open_lock(site, O_RDONLY);
+    if (!lock.is_open() || ::flock(lock.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return false;
+    char text[32] = {};
+    if (::pread(lock.get(), text, sizeof text - 1, 0) <= 0) return false;
+    return boot_seconds() - std::atoll(text) <= kBeatSeconds;
+}
+
+// When the policy that lies there was decided; 0 without one that can be read.
+std::int64_t began(const JobFiles& files) {
+    try {
+        return parse_policy(core::read_text(files.policy)).began;
+    } catch (const Error&) {
+        return 0;
+    }
+}
+
+// The job's processes stop where they are, at once and whatever Slurm does: not one more byte is read.
+void freeze(std::uint32_t job) {
+    for (const fs::path& tasks : task_cgroups(job))
+        if (!freeze_cgroup(tasks))
+            core::Event("warning", "job_not_frozen_yet").with("job", job);  // the kill comes all the same
+    for (const Part part : {Part::batch, Part::step}) kill_users(part_cgroup(job, part));
+}
+
+}  // namespace
+
+bool has_agent(const core::Site& site, milliseconds patience) {
+    const auto end = steady_clock::now() + patience;
+    while (!holds_and_beats(site)) {
+        if (steady_clock::now() >= end) return false;
+        std::this_thread::sleep_for(milliseconds(100));
+    }
+    return true;
+}
+
+Agent::Agent(core::Site site) : site_(std::move(site)), host_(core::short_host_name()) {
+    make_run_folder(site_);
+    lock_ = open_lock(site_, O_RDWR | O_CREAT);
+    if (!lock_.is_open()) throw Error(Fault::system, core::with_errno("cannot open the agent's lock", errno));
+    // Prolog's own look holds the lock for an instant.
+    const auto end = steady_clock::now() + milliseconds(1000);
+    while (::flock(lock_.get(), LOCK_EX | LOCK_NB)) {
+        if (steady_clock::now() > end) throw Error(Fault::usage, "an agent runs on this node already");
+        std::this_thread::sleep_for(milliseconds(20));
+    }
+    beat();
+}
+
+void Agent::beat() {
+    const std::string now = std::to_string(boot_seconds()) + "\n";
+    if (::pwrite(lock_.get(), now.data(), now.size(), 0) != static_cast<ssize_t>(now.size()))
+        throw Error(Fault::system, core::with_errno("cannot write the agent's beat", errno));
+}
+
+void Agent::make_round() {
+    beat();
+    std::vector<fs::path> folders;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) folders.push_back(entry.path());
+    for (const fs::path& folder : folders) try {
+            look_at(folder);
+        } catch (const std::exception& e) {
+            core::Event("error", "job_not_checked").with("job", job_number(folder.filename().string())).with("text", e.what());
+        }
+    reconcile();
+}
+
+void Agent::look_at(const fs::path& folder) {
+    const std::uint32_t job = job_number(folder.filename().string());
+    if (!job) return;
+    Policy policy;
+    try {
+        policy = parse_policy(core::read_text(folder / "policy.json"));
+    } catch (const Error&) {
+        if (is_young(folder)) return;  // Prolog is at work, or Epilog
+        policy.job = job;
+        return end(policy, "this node's policy of the job is missing or damaged");
+    }
+    if (policy.ruling == Ruling::ended) return ask_slurm_to_end(policy);
+    if (policy.ruling != Ruling::enclave) return;
+    if (!reason_to_end(site_, policy, host_, core::now_seconds())) return;
+    std::this_thread::sleep_for(kSecondLook);
+    if (const auto reason = reason_to_end(site_, policy, host_, core::now_seconds())) end(policy, *reason);
+}
+
+void Agent::end(const Policy& running, const std::string& reason) {
+    Policy ended = running;
+    ended.ruling = Ruling::ended;
+    ended.reason = reason;
+    const JobFiles files(site_, running.job);
+    {
+        const core::Fd lock = lock_jobs(site_);  // against Epilog, and Prolog of the same job's next run
+        if (!fs::exists(files.folder) || began(files) != running.began) return;
+        freeze(running.job);
+        core::write_atomically(files.policy, to_json(ended), 0400);  // no step begins here any more
+    }
+    core::Event("warning", "job_stopped").with("job", running.job).with("reason", reason);
+    ask_slurm_to_end(ended);
+    for (const fs::path& tasks : task_cgroups(running.job)) kill_cgroup(tasks);
+    destroy_keys(files);
+    record_job(site_, "job-stopped", ended, {{"reason", reason}});
+}
+
+// Until the controller has taken it: it may be down, and the job's nodes are not free before. The batch step's
+// slurmstepd tells the reason in the job's output (spank_aloft.cpp); where it runs on a node that sees no
+// reason itself, Slurm carries it there.
+void Agent::ask_slurm_to_end(const Policy& policy) {
+    if (slurm_knows_[policy.job]) return;
+    const auto end = steady_clock::now() + kTelling;
+    const auto run = [&](const std::vector<std::string>& words) {
+        const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+        return left.count() > 0 ? output_of(words, left) : std::nullopt;
+    };
+    const std::string job = std::to_string(policy.job), text = "aloft: ended: " + policy.reason;
+    const auto shown = run({"/usr/bin/scontrol", "show", "job", job});
+    if (!shown) return;
+    if (shown->find("AdminComment=aloft: ended") == std::string::npos) {
+        run({"/usr/bin/scontrol", "update", "JobId=" + job, "AdminComment=" + text});
+        if (!policy.nodes.empty() && policy.nodes.front() != host_)
+            run({"/usr/bin/scontrol", "notify", job, text});
+    }
+    slurm_knows_[policy.job] = run({"/usr/bin/scancel", job}).has_value();
+}
+
+// Jobs that this node has something of, but Slurm does not run here: it was lost to the controller for a
+// while, and its job went on elsewhere or is over. The controller is asked in the background: it may be down.
+void Agent::reconcile() {
+    if (jobs_here_.valid() && jobs_here_.wait_for(milliseconds(0)) == std::future_status::ready) {
+        if (const auto known = jobs_here_.get()) clear_lost_jobs(*known);
+    } else if (!jobs_here_.valid() && steady_clock::now() - asked_ > kReconcile) {
+        asked_ = steady_clock::now();
+        jobs_here_ = std::async(std::launch::async, [host = host_] {
+            return output_of({"/usr/bin/squeue", "-h", "-a", "-w", host, "-o", "%A"}, milliseconds(5000));
+        });
+    }
+}
+
+void Agent::clear_lost_jobs(const std::string& known_to_slurm) {
+    std::set<std::uint32_t> known;
+    std::istringstream numbers(known_to_slurm);
+    for (std::uint32_t job = 0; numbers >> job;) known.insert(job);
+    for (const std::uint32_t job : jobs_with_traces(site_))
+        if (!known.contains(job)) try {
+                end_lost_job(site_, job, core::now_seconds());
+            } catch (const std::exception& e) {
+                core::Event("error", "job_not_cleared").with("job", job).with("text", e.what());
+            }
+    std::erase_if(slurm_knows_, [&](const auto& one) { return !known.contains(one.first); });
+}
+
+}  // namespace slurm

@@ -1,0 +1,110 @@
+#include "slurm/finish.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "slurm/cgroup.h"
+#include "slurm/fence.h"
+#include "slurm/node.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+
+constexpr std::int64_t kYoungSeconds = 30;
+
+// Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
+std::optional<Policy> read_policy(const JobFiles& files) {
+    try {
+        return parse_policy(core::read_text(files.policy));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
+    const core::Fd lock = lock_jobs(site);
+    const auto policy = read_policy(JobFiles(site, job));
+    const nlohmann::json blocked = count_blocked(job);  // they die with the cgroup
+    remove_job(site, job);
+    if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
+    const bool refused = policy->ruling == Ruling::deny;
+    record_job(site, refused ? "job-refused" : "job-ended", *policy,
+               {{"state", refused                           ? "refused"
+                          : policy->ruling == Ruling::ended ? "stopped"
+                                                            : state},
+                {"seconds", now - policy->began},
+                {"blocked", blocked},
+                {"reason", policy->reason}});
+}
+
+}  // namespace
+
+void end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
+    finish(site, job, now, "ended");
+}
+
+void end_lost_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
+    finish(site, job, now, "lost");
+}
+
+std::vector<std::uint32_t> jobs_with_traces(const core::Site& site) {
+    std::set<std::uint32_t> jobs;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site.run / "jobs", none))
+        if (const auto job = job_number(entry.path().filename().string()); job && !is_young(entry.path()))
+            jobs.insert(job);
+    for (const auto& entry : fs::directory_iterator(job_cgroup(0).parent_path(), none)) {
+        const std::string name = entry.path().filename().string();
+        if (!name.starts_with("job_") || is_young(entry.path())) continue;
+        const auto job = job_number(name.substr(4));
+        if (job && !is_young(JobFiles(site, job).folder)) jobs.insert(job);
+    }
+    return {jobs.begin(), jobs.end()};
+}
+
+void destroy_keys(const JobFiles& files) {
+    std::error_code none;
+    for (const auto& key : fs::directory_iterator(files.keys, none))  // tmpfs pages: overwritten, then freed
+        if (const core::Fd fd(::open(key.path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC)); fd.is_open())
+            core::write_all(fd.get(), core::Bytes(256, 0));
+    fs::remove_all(files.keys, none);
+}
+
+void remove_job(const core::Site& site, std::uint32_t job) {
+    remove_cgroup(job_cgroup(job));
+    const JobFiles files(site, job);
+    destroy_keys(files);
+    fs::remove_all(files.folder);
+}
+
+nlohmann::json count_blocked(std::uint32_t job) {
+    nlohmann::json counts = nlohmann::json::object();
+    for (const auto& [kind, count] : blocked_counts(part_cgroup(job, Part::step)))
+        if (count) counts[kind] = count;
+    return counts;
+}
+
+bool is_young(const fs::path& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && core::now_seconds() - status.st_mtime < kYoungSeconds;
+}
+
+std::uint32_t job_number(std::string_view name) {
+    std::uint32_t job = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), job);
+    return error == std::errc() && end == name.data() + name.size() ? job : 0;
+}
+
+}  // namespace slurm

@@ -20,6 +20,10 @@ int main(int argc, char** argv) {
     core::Revocations list;
     bool suspended = false;
     std::string dataset, key_file;
+    std::vector<std::string> enclaves{"hel"};
+    app.add_option("--enclave", enclaves, "Before the command: the enclaves it is for; a grant is for the first")
+        ->take_all()
+        ->capture_default_str();
     auto* keys = app.add_subcommand("keys", "The grant key and the enclave's key pair");
     auto* seal = app.add_subcommand("seal", "A new dataset with a key sealed for the enclave");
     seal->add_option("dataset", dataset)->required();
@@ -31,33 +35,37 @@ int main(int argc, char** argv) {
     give->add_option("--dataset", grant.datasets);
     give->add_option("--id", grant.id, "Its name")->capture_default_str();
     auto* revoke =
-        app.add_subcommand("revocations", "Publish the revocation list; it names enclave hel open");
+        app.add_subcommand("revocations", "Publish the revocation list; it names the enclaves open");
     revoke->add_option("grant", list.grants, "Revoked grants");
-    revoke->add_flag("--suspended", suspended, "Leave enclave hel out of the open ones");
+    revoke->add_flag("--suspended", suspended, "Name no enclave open");
     revoke->add_option("--seconds", seconds);
     grant.application = "A-TEST";
-    grant.enclave = "hel";
     return core::run_tool(app, argc, argv, [&] {
         const core::Site site = core::Site::load();
         const auto folder = site.config / "keys";
         const std::int64_t now = core::now_seconds();
+        grant.enclave = enclaves.front();
         if (*keys) {
             const auto signing = core::SigningKey::generate();
             signing.save(folder / "test-grant.key");
             signing.verify_key().save(folder / "grant.pub");
-            const auto opening = core::OpeningKey::generate();
-            opening.save(folder / "hel.enclave.key");
-            opening.sealing_key().save(folder / "hel.enclave.pub");
+            for (const std::string& enclave : enclaves) {
+                const auto opening = core::OpeningKey::generate();
+                opening.save(folder / (enclave + ".enclave.key"));
+                opening.sealing_key().save(folder / (enclave + ".enclave.pub"));
+            }
         } else if (*seal) {
             const auto at = dataset.find('@');
             const auto place = site.datasets / dataset.substr(0, at) / dataset.substr(at + 1);
             core::make_directories(place, 0755);
             if (key_file.empty()) core::write_atomically(place / "manifest.json", "{}\n", 0644);
-            core::make_directories(site.published / "keys" / "hel", 0755);
             const auto key = key_file.empty() ? core::SecretKey::generate() : core::SecretKey::load(key_file);
-            const auto sealed = core::SealingKey::load(folder / "hel.enclave.pub").seal(key);
-            core::write_atomically(site.published / "keys" / "hel" / (dataset + ".sealed"),
-                                   core::to_base64(sealed) + "\n", 0644);
+            for (const std::string& enclave : enclaves) {
+                core::make_directories(site.published / "keys" / enclave, 0755);
+                const auto sealed = core::SealingKey::load(folder / (enclave + ".enclave.pub")).seal(key);
+                core::write_atomically(site.published / "keys" / enclave / (dataset + ".sealed"),
+                                       core::to_base64(sealed) + "\n", 0644);
+            }
             std::cout << key.id() << '\n';
         } else {
             const auto signing = core::SigningKey::load(folder / "test-grant.key");
@@ -70,7 +78,7 @@ int main(int argc, char** argv) {
             } else {
                 list.issued = now;
                 list.expires = now + seconds;
-                if (!suspended) list.open_enclaves = {grant.enclave};
+                if (!suspended) list.open_enclaves = enclaves;
                 core::write_atomically(site.published / "revocations.json",
                                        core::sign_revocations(list, signing), 0644);
             }

@@ -36,10 +36,33 @@ struct {
     __type(value, __u64);
 } blocked SEC(".maps");
 
+// For people: what was tried. Bounded; what was not tried for long makes room.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, struct attempt);
+    __type(value, __u64);
+} attempts SEC(".maps");
+
 static __always_inline int block(__u32 kind) {
     __u64* count = bpf_map_lookup_elem(&blocked, &kind);
     if (count) __sync_fetch_and_add(count, 1);
     return 0;
+}
+
+static __always_inline int block_and_note(struct attempt* what) {
+    __u64 first = 1;
+    __u64* count = bpf_map_lookup_elem(&attempts, what);
+    if (count)
+        __sync_fetch_and_add(count, 1);
+    else
+        bpf_map_update_elem(&attempts, what, &first, BPF_NOEXIST);
+    return block(what->kind);
+}
+
+static __always_inline int block4(__u32 kind, __u16 protocol, __u32 address, __u16 port) {
+    struct attempt what = {.kind = kind, .address = {address}, .port = port, .protocol = protocol, .family = 4};
+    return block_and_note(&what);
 }
 
 static __always_inline int is_loopback(__u32 address) {
@@ -61,13 +84,22 @@ static __always_inline __u32 my_uid(void) {
 }
 
 static __always_inline int judge4(struct bpf_sock_addr* to, __u32 kind) {
-    return may_reach(to->user_ip4, bpf_ntohs((__u16)to->user_port), my_uid()) ? 1 : block(kind);
+    __u16 port = bpf_ntohs((__u16)to->user_port);
+    return may_reach(to->user_ip4, port, my_uid()) ? 1 : block4(kind, to->protocol, to->user_ip4, port);
 }
 
 // IPv6 is for addresses that are IPv4 on the wire (::ffff:10.0.0.1: what PyTorch's TCPStore tries first).
 static __always_inline int judge6(struct bpf_sock_addr* to, __u32 kind) {
-    if (to->user_ip6[0] || to->user_ip6[1] || to->user_ip6[2] != bpf_htonl(0xffff)) return block(kind);
-    return may_reach(to->user_ip6[3], bpf_ntohs((__u16)to->user_port), my_uid()) ? 1 : block(kind);
+    __u16 port = bpf_ntohs((__u16)to->user_port);
+    struct attempt what = {.kind = kind, .port = port, .protocol = to->protocol, .family = 6};
+    what.address[0] = to->user_ip6[0];
+    what.address[1] = to->user_ip6[1];
+    what.address[2] = to->user_ip6[2];
+    what.address[3] = to->user_ip6[3];
+    if (what.address[0] || what.address[1] || what.address[2] != bpf_htonl(0xffff))
+        return block_and_note(&what);
+    return may_reach(what.address[3], port, my_uid()) ? 1
+                                                      : block4(kind, to->protocol, what.address[3], port);
 }
 
 SEC("cgroup/connect4")
@@ -91,7 +123,9 @@ SEC("cgroup/sock_create")
 int fence_socket(struct bpf_sock* sk) {
     if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) return 1;
     if (sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_UDP) return 1;
-    return block(BLOCKED_SOCKET);
+    struct attempt what = {
+        .kind = BLOCKED_SOCKET, .port = sk->type, .protocol = sk->protocol, .family = sk->family};
+    return block_and_note(&what);
 }
 
 // The job's batch part counts too: slurmstepd connects a task's output to srun with a socket that is the
@@ -135,7 +169,8 @@ int fence_egress(struct __sk_buff* skb) {
     struct packet p;
     if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
     __u32 uid = bpf_get_socket_uid(skb);
-    if (!may_reach(p.destination, p.destination_port, uid)) return block(BLOCKED_PACKET_OUT);
+    if (!may_reach(p.destination, p.destination_port, uid))
+        return block4(BLOCKED_PACKET_OUT, p.protocol, p.destination, p.destination_port);
     if (IS_BATCH || uid == 0) return 1;
     __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
     if (!is_loopback(p.destination) && !(peer && *peer == PEER_SELF)) return 1;
@@ -150,7 +185,7 @@ int fence_egress(struct __sk_buff* skb) {
     if (!receiver) return 1;  // nobody: the kernel answers that itself
     int ours = is_inside(receiver);
     bpf_sk_release(receiver);
-    return ours ? 1 : block(BLOCKED_LOCAL);
+    return ours ? 1 : block4(BLOCKED_LOCAL, p.protocol, p.destination, p.destination_port);
 }
 
 // Nobody outside the job talks to a socket inside.

@@ -7,9 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 
 #include "core/base/error.h"
@@ -72,39 +70,6 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vec
                         with_errno(std::string("cannot attach ") + bpf_program__name(program), errno));
     }
     require_fence(directory.get());
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(const std::filesystem::path& cgroup) {
-    static constexpr std::array<const char*, BLOCKED_KINDS> kNames = {
-        "connect", "sendmsg", "socket", "packet_out", "packet_in", "local_relay"};
-    const core::Fd directory(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    std::array<std::uint32_t, 8> programs{};
-    std::uint32_t count = programs.size(), flags = 0;
-    if (!directory.is_open() ||
-        bpf_prog_query(directory.get(), BPF_CGROUP_INET_EGRESS, 0, &flags, programs.data(), &count) ||
-        count == 0)
-        return {};
-    const core::Fd program(bpf_prog_get_fd_by_id(programs[0]));
-    std::array<std::uint32_t, 8> maps{};
-    bpf_prog_info info{};
-    info.nr_map_ids = maps.size();
-    info.map_ids = reinterpret_cast<std::uint64_t>(maps.data());
-    std::uint32_t size = sizeof info;
-    if (!program.is_open() || bpf_obj_get_info_by_fd(program.get(), &info, &size)) return {};
-    std::vector<std::pair<std::string, std::uint64_t>> counts;
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.nr_map_ids, maps.size()); ++i) {
-        const core::Fd map(bpf_map_get_fd_by_id(maps[i]));
-        bpf_map_info about{};
-        size = sizeof about;
-        if (!map.is_open() || bpf_obj_get_info_by_fd(map.get(), &about, &size) ||
-            std::strcmp(about.name, "blocked"))
-            continue;
-        for (std::uint32_t kind = 0; kind < kNames.size(); ++kind) {
-            std::uint64_t value = 0;
-            if (bpf_map_lookup_elem(map.get(), &kind, &value) == 0) counts.emplace_back(kNames[kind], value);
-        }
-    }
-    return counts;
 }
 
 }  // namespace slurm

@@ -12,3 +12,13 @@ enum blocked_kind {
     BLOCKED_LOCAL,
     BLOCKED_KINDS
 };
+
+/* One kind of thing that was blocked; how often is the map's value. */
+struct attempt {
+    unsigned int kind;       /* enum blocked_kind */
+    unsigned int address[4]; /* as on the wire; IPv4 in the first */
+    unsigned short port;     /* of a socket: its type */
+    unsigned short protocol;
+    unsigned short family; /* 4, 6; of a socket: AF_... */
+    unsigned short unused; /* a key must have no hole */
+};

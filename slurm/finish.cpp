@@ -13,7 +13,7 @@
 #include "core/base/files.h"
 #include "core/base/time.h"
 #include "slurm/cgroup.h"
-#include "slurm/fence.h"
+#include "slurm/fence_check.h"
 #include "slurm/node.h"
 
 namespace slurm {
@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using core::Error;
 
 constexpr std::int64_t kYoungSeconds = 30;
+constexpr std::size_t kAttempts = 50;  // a node's record has 16 KiB
 
 // Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
 std::optional<Policy> read_policy(const JobFiles& files) {
@@ -36,17 +37,16 @@ std::optional<Policy> read_policy(const JobFiles& files) {
 void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
     const core::Fd lock = lock_jobs(site);
     const auto policy = read_policy(JobFiles(site, job));
-    const nlohmann::json blocked = count_blocked(job);  // they die with the cgroup
+    nlohmann::json details = blocked_so_far(job);  // it dies with the cgroup
     remove_job(site, job);
     if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
     const bool refused = policy->ruling == Ruling::deny;
-    record_job(site, refused ? "job-refused" : "job-ended", *policy,
-               {{"state", refused                           ? "refused"
-                          : policy->ruling == Ruling::ended ? "stopped"
-                                                            : state},
-                {"seconds", now - policy->began},
-                {"blocked", blocked},
-                {"reason", policy->reason}});
+    details.update({{"state", refused                           ? "refused"
+                              : policy->ruling == Ruling::ended ? "stopped"
+                                                                : state},
+                    {"seconds", now - policy->began},
+                    {"reason", policy->reason}});
+    record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
 }
 
 }  // namespace
@@ -89,11 +89,16 @@ void remove_job(const core::Site& site, std::uint32_t job) {
     fs::remove_all(files.folder);
 }
 
-nlohmann::json count_blocked(std::uint32_t job) {
-    nlohmann::json counts = nlohmann::json::object();
-    for (const auto& [kind, count] : blocked_counts(part_cgroup(job, Part::step)))
-        if (count) counts[kind] = count;
-    return counts;
+nlohmann::json blocked_so_far(std::uint32_t job) {
+    const core::Fd cgroup(
+        ::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    nlohmann::json counts = nlohmann::json::object(), attempts = nlohmann::json::array();
+    for (const auto& [kind, count] : blocked_counts(cgroup.get())) counts[kind] = count;
+    for (const BlockedAttempt& one : blocked_attempts(cgroup.get())) {
+        if (attempts.size() == kAttempts) break;
+        attempts.push_back({{"what", one.what}, {"to", one.to}, {"count", one.count}});
+    }
+    return {{"blocked", counts}, {"attempts", attempts}};
 }
 
 bool is_young(const fs::path& path) {

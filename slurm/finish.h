@@ -27,8 +27,9 @@ void destroy_keys(const JobFiles& files);
 // Processes, cgroups, keys and folder of the job.
 void remove_job(const core::Site& site, std::uint32_t job);
 
-// How often each kind of thing was blocked so far: {"connect": 3}.
-nlohmann::json count_blocked(std::uint32_t job);
+// What the job's steps tried in vain so far: {"blocked": {"connect": 3}, "attempts": [{"what": "TCP",
+// "to": "203.0.113.5:443", "count": 3}, ...]}, the 50 most frequent.
+nlohmann::json blocked_so_far(std::uint32_t job);
 
 // True for what was changed within the last half minute, false for what is not there.
 bool is_young(const std::filesystem::path& path);

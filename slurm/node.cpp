@@ -229,12 +229,13 @@ nlohmann::json status(const core::Site& site) {
     for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
         if (!fs::exists(entry.path() / "policy.json")) continue;  // Prolog or Epilog is at work
         const Policy policy = parse_policy(core::read_text(entry.path() / "policy.json"));
-        jobs.push_back({{"job", policy.job},
-                        {"ruling", name_of(policy.ruling)},
-                        {"enclave", policy.enclave},
-                        {"account", policy.account},
-                        {"grant", policy.grant},
-                        {"blocked", count_blocked(policy.job)}});
+        nlohmann::json one = blocked_so_far(policy.job);
+        one.update({{"job", policy.job},
+                    {"ruling", name_of(policy.ruling)},
+                    {"enclave", policy.enclave},
+                    {"account", policy.account},
+                    {"grant", policy.grant}});
+        jobs.push_back(std::move(one));
     }
     return jobs;
 }

@@ -11,13 +11,16 @@
 
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "slurm/confine.h"
+#include "slurm/fence_check.h"
 #include "slurm/policy.h"
 #include "slurm/script.h"
 #include "slurm/view.h"
@@ -45,6 +48,7 @@ using slurm::Policy;
 using slurm::Ruling;
 
 constexpr const char* kTokenVariable = "ALOFT_STEP_TOKEN";
+constexpr std::size_t kLines = 20;
 
 // This slurmstepd's one step; SPANK hands us no place of our own.
 struct Step {
@@ -53,7 +57,10 @@ struct Step {
     slurm::SlurmPlaces places;
     std::uint32_t id = 0;
     core::Fd folder;  // of the job on the host, which the job's view does not show
-    bool in_view = false, has_told = false;
+    core::Fd fence;   // the cgroup that the fence is on
+    bool in_view = false, has_told_end = false;
+    std::uint32_t tasks_left = 0;
+    std::set<std::string> told;  // of what was blocked
 };
 Step g_step;
 
@@ -165,7 +172,13 @@ void fence_own_cgroup(const Step& step) {
     if (::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environment) ||
         ::waitpid(child, &status, 0) != child || status != 0)
         throw Error(Fault::system, "aloft-node could not fence the step's cgroup");
-    slurm::enter_cgroup("/sys/fs/cgroup" + line.substr(3));
+    slurm::join_cgroup("/sys/fs/cgroup" + line.substr(3));
+    g_step.fence = core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+void enter_part(const std::filesystem::path& cgroup) {
+    slurm::enter_cgroup(cgroup);
+    g_step.fence = core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 void begin_step(spank_t spank, int count, char** arguments) {
@@ -187,7 +200,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
         if (slurm::is_pure_cgroup2())
             fence_own_cgroup(g_step);
         else
-            slurm::enter_cgroup(slurm::part_cgroup(policy.job, g_step.part));
+            enter_part(slurm::part_cgroup(policy.job, g_step.part));
     }
     if (policy.ruling == Ruling::open || policy.enclave.empty()) return;
     slurm::enter_daemon_view(site, policy, g_step.part, g_step.places);
@@ -239,12 +252,30 @@ Policy policy_now() {
     return slurm::parse_policy(text);
 }
 
+// New attempts once each, 20 lines at most: it is for the researcher who wonders, the record has them all.
+void tell_blocked(bool is_last_task) {
+    std::size_t more = 0;
+    for (const slurm::BlockedAttempt& one : slurm::blocked_attempts(g_step.fence.get())) {
+        if (g_step.told.contains(one.what + one.to)) continue;
+        if (g_step.told.size() == kLines) {
+            ++more;
+            continue;
+        }
+        g_step.told.insert(one.what + one.to);
+        slurm_spank_log("aloft: blocked: %s; this enclave has no network", one.text().c_str());
+    }
+    if (more && is_last_task) slurm_spank_log("aloft: blocked: and %zu more", more);
+}
+
 // Slurm's log of a step is the job's own output.
-void end_task() {
-    if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave || g_step.has_told) return;
-    g_step.has_told = true;
-    if (const Policy now = policy_now(); now.ruling == Ruling::ended && g_step.part == Part::batch)
-        slurm_error("aloft: ended: %s", now.reason.c_str());
+void end_task(spank_t spank) {
+    if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave) return;
+    if (g_step.part == Part::step) {
+        if (!g_step.tasks_left) g_step.tasks_left = item<std::uint32_t>(spank, S_JOB_LOCAL_TASK_COUNT);
+        return tell_blocked(--g_step.tasks_left == 0);
+    }
+    if (const Policy now = policy_now(); now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))
+        slurm_spank_log("aloft: ended: %s", now.reason.c_str());
 }
 
 }  // namespace
@@ -261,6 +292,6 @@ int slurm_spank_task_init(spank_t spank, int, char**) {
     return in_task("task_init", [&] { begin_task(spank); });
 }
 
-int slurm_spank_task_exit(spank_t, int, char**) {
-    return at_boundary("task_exit", [] { end_task(); });
+int slurm_spank_task_exit(spank_t spank, int, char**) {
+    return at_boundary("task_exit", [&] { end_task(spank); });
 }

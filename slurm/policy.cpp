@@ -16,6 +16,7 @@
 #include "core/base/keys.h"
 #include "core/ledger/grant.h"
 #include "core/ledger/names.h"
+#include "slurm/infiniband.h"
 
 namespace slurm {
 namespace {
@@ -72,9 +73,10 @@ Job job_of(const Policy& policy) {
 }
 
 std::string to_json(const Policy& policy) {
-    nlohmann::json peers = nlohmann::json::array(), software = nlohmann::json::array();
+    nlohmann::json peers = nlohmann::json::array(), software = peers, devices = peers;
     for (const Peer& peer : policy.peers) peers.push_back({{"address", peer.address}, {"kind", peer.kind}});
     for (const auto& tree : policy.software) software.push_back(tree.string());
+    for (const auto& device : policy.devices) devices.push_back(device.string());
     return nlohmann::json{{"ruling", name_of(policy.ruling)},
                           {"reason", policy.reason},
                           {"version", policy.version},
@@ -91,6 +93,7 @@ std::string to_json(const Policy& policy) {
                           {"workspace", policy.workspace.string()},
                           {"datasets", policy.datasets},
                           {"software", software},
+                          {"devices", devices},
                           {"peers", peers},
                           {"slurmd_port", policy.slurmd_port}}
         .dump(1);
@@ -116,6 +119,7 @@ Policy parse_policy(std::string_view text) {
         policy.workspace = json.at("workspace").get<std::string>();
         policy.datasets = json.at("datasets").get<std::vector<std::string>>();
         for (const auto& tree : json.at("software")) policy.software.emplace_back(tree.get<std::string>());
+        for (const auto& device : json.at("devices")) policy.devices.emplace_back(device.get<std::string>());
         for (const auto& peer : json.at("peers"))
             policy.peers.push_back({peer.at("address").get<std::string>(), peer.at("kind").get<int>()});
         policy.slurmd_port = json.at("slurmd_port").get<std::uint16_t>();
@@ -171,6 +175,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, "this account belongs to no enclave; partition " + job.partition + " is one's");
     policy.enclave = by_account->name;
     policy.software = by_account->software;
+    policy.devices = infiniband_of(by_account->infiniband_pkey).devices;
     const auto workspace = site.workspaces / policy.enclave / policy.account;
     if (is_folder_of(workspace, job.uid)) policy.workspace = workspace;
     if (!by_partition || by_partition->name != by_account->name)

@@ -38,6 +38,7 @@ struct Policy {
     std::filesystem::path workspace;      // empty: there is none to show
     std::vector<std::string> datasets;    // "digits@1"
     std::vector<std::filesystem::path> software;
+    std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
     std::vector<Peer> peers;
     std::uint16_t slurmd_port = 6818;
 };

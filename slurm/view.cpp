@@ -101,15 +101,16 @@ void show_system(const Root& root) {
     root.bind("/proc", "/proc", kUsers, true);
 }
 
-void show_devices(const Root& root) {
+void show_devices(const Root& root, const Policy& policy) {
     root.tmpfs("/dev", "mode=0755,size=64k");
     for (const char* name : {"null", "zero", "full", "random", "urandom"})
         root.bind(fs::path("/dev") / name, fs::path("/dev") / name, MOUNT_ATTR_NOSUID);
-    // Which of the GPUs are the job's is Slurm's device cgroup to say. InfiniBand stays out: it bypasses the
-    // packet rules.
+    // Which of the GPUs are the job's is Slurm's device cgroup to say.
     for (const auto& entry : fs::directory_iterator("/dev"))
         if (entry.path().filename().string().starts_with("nvidia"))
             root.bind(entry.path(), entry.path(), MOUNT_ATTR_NOSUID, true);
+    if (policy.ruling == Ruling::enclave)
+        for (const fs::path& device : policy.devices) root.bind(device, device, MOUNT_ATTR_NOSUID);
     fs::create_symlink("/proc/self/fd", root.inside("/dev/fd"));
     fs::create_symlink("/proc/self/fd/0", root.inside("/dev/stdin"));
     fs::create_symlink("/proc/self/fd/1", root.inside("/dev/stdout"));
@@ -147,7 +148,7 @@ void enter_daemon_view(const core::Site& site, const Policy& policy, Part part, 
     must(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
     const Root root(site.run / "root");
     show_system(root);
-    show_devices(root);
+    show_devices(root, policy);
     show_enclave(root, site, policy, part);
     for (const char* path : {"/tmp", "/var/tmp"}) root.tmpfs(path, "mode=1777");
     root.tmpfs("/run", "mode=0755,size=1m");

@@ -28,6 +28,7 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
     enclave.nodes = config.texts("nodes");
     for (const std::string& tree : config.texts("software")) enclave.software.emplace_back(tree);
     enclave.max_minutes = config.integer_or("max_minutes", 24 * 60);
+    const std::int64_t pkey = config.integer_or("infiniband_pkey", 0);
     config.finish();
     if (!is_plain_name(enclave.name) || enclave.name != file.stem().string())
         config.refuse("name", "must be a plain name and the name of its file");
@@ -40,6 +41,10 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
         if (!tree.is_absolute() || tree != tree.lexically_normal() || tree == "/" ||
             tree.string().find_first_of("\"\\\n") != std::string::npos)
             config.refuse("software", "an entry is not an absolute, plain path");
+    // 0x7fff is the default partition, which everybody is in; the highest bit is the membership, a port's matter.
+    if (pkey < 0 || pkey > 0x7ffe)
+        config.refuse("infiniband_pkey", "must be from 0x0001 to 0x7ffe: a partition of this enclave alone");
+    enclave.infiniband_pkey = static_cast<std::uint16_t>(pkey);
     if (enclave.max_minutes < 1) config.refuse("max_minutes", "must be at least 1");
     return enclave;
 }
@@ -111,6 +116,7 @@ std::string to_toml(const Enclave& enclave) {
     return "name = \"" + enclave.name + "\"\npartition = \"" + enclave.partition +
            "\"\naccounts = " + toml_list(enclave.accounts) + "\nnodes = " + toml_list(enclave.nodes) +
            "\nsoftware = " + toml_list(software) + "\nmax_minutes = " + std::to_string(enclave.max_minutes) +
+           (enclave.infiniband_pkey ? "\ninfiniband_pkey = " + std::to_string(enclave.infiniband_pkey) : "") +
            "\n";
 }
 

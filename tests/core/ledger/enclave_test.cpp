@@ -34,10 +34,12 @@ TEST_CASE("a policy written is the policy read") {
     enclave.nodes = {"n1", "n2"};
     enclave.software = {"/opt/aloft", "/opt/more"};
     enclave.max_minutes = 60;
+    enclave.infiniband_pkey = 0x12;
     policies.put("hel", to_toml(enclave));
     const Enclave read = load_enclave(policies.site, "hel");
     CHECK(read.partition == "hel-gpu");
     CHECK(read.accounts == enclave.accounts);
+    CHECK(read.infiniband_pkey == 0x12);
     CHECK(read.nodes == enclave.nodes);
     CHECK(read.software == enclave.software);
     CHECK(read.max_minutes == 60);
@@ -66,6 +68,8 @@ TEST_CASE("an unsound policy is refused with its key") {
         {"name = \"x\"\nsoftware = [\"/\"]", "software"},
         {"name = \"x\"\nsoftware = [\"/opt/../etc\"]", "software"},
         {"name = \"x\"\nmax_minutes = 0", "max_minutes"},
+        {"name = \"x\"\ninfiniband_pkey = 0x7fff", "infiniband_pkey"},
+        {"name = \"x\"\ninfiniband_pkey = 0x8012", "infiniband_pkey"},
     }));
     policies.put("x", toml);
     CHECK_THROWS_WITH(load_enclave(policies.site, "x"), Contains(key));

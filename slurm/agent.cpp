@@ -20,6 +20,7 @@
 #include "slurm/command.h"
 #include "slurm/finish.h"
 #include "slurm/node.h"
+#include "slurm/preflight.h"
 
 namespace slurm {
 namespace {
@@ -34,6 +35,8 @@ constexpr std::int64_t kBeatSeconds = 60;       // without a round for so long a
 constexpr milliseconds kSecondLook{1000};       // a file system's hiccup is not a reason to end a job
 constexpr milliseconds kTelling{5000};          // for all of Slurm's commands, while the job is frozen
 constexpr auto kReconcile = std::chrono::seconds(60);
+constexpr auto kCheck = std::chrono::seconds(60);
+constexpr auto kReport = std::chrono::hours(6);
 
 // A clock that nobody sets, and that goes on while the machine sleeps.
 std::int64_t boot_seconds() {
@@ -82,7 +85,9 @@ bool has_agent(const core::Site& site, milliseconds patience) {
     return true;
 }
 
-Agent::Agent(core::Site site) : site_(std::move(site)), host_(core::short_host_name()) {
+Agent::Agent(core::Site site, std::string slurm_conf)
+    : site_(std::move(site)), slurm_conf_(std::move(slurm_conf)), host_(core::short_host_name()) {
+    checked_ = asked_ = steady_clock::now() - std::chrono::hours(1);
     make_run_folder(site_);
     lock_ = open_lock(site_, O_RDWR | O_CREAT);
     if (!lock_.is_open()) throw Error(Fault::system, core::with_errno("cannot open the agent's lock", errno));
@@ -112,6 +117,7 @@ void Agent::make_round() {
             core::Event("error", "job_not_checked").with("job", job_number(folder.filename().string())).with("text", e.what());
         }
     reconcile();
+    report_preflight(folders.empty());
 }
 
 void Agent::look_at(const fs::path& folder) {
@@ -181,6 +187,26 @@ void Agent::reconcile() {
         jobs_here_ = std::async(std::launch::async, [host = host_] {
             return output_of({"/usr/bin/squeue", "-h", "-a", "-w", host, "-o", "%A"}, milliseconds(5000));
         });
+    }
+}
+
+// At the start, when the outcome changes (looked at once a minute while no job is here: the checks take time,
+// and a job's own sockets are not the node's services), and every six hours.
+void Agent::report_preflight(bool is_idle) {
+    const auto now = steady_clock::now();
+    const bool is_due = outcome_.empty() || now - reported_ > kReport;
+    if (now - checked_ < kCheck || !(is_idle || is_due)) return;
+    checked_ = now;
+    try {
+        const auto checks = preflight(site_, slurm_conf_);
+        const std::string outcome = outcome_of(checks);
+        if (!is_due && outcome == outcome_) return;
+        report(site_, checks);
+        outcome_ = outcome;
+        reported_ = now;
+        core::Event(is_ready(checks) ? "info" : "warning", "preflight").with("ready", is_ready(checks));
+    } catch (const std::exception& e) {
+        core::Event("warning", "preflight_not_reported").with("text", e.what());
     }
 }
 

@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -27,33 +28,26 @@ std::string slurm_conf_path(const std::string& option) {
 }
 
 void print_checks(const std::vector<slurm::Check>& checks, bool json) {
-    nlohmann::json list = nlohmann::json::array();
-    bool bad = false;
+    if (json) std::cout << slurm::to_json(checks).dump(1) << '\n';
     for (const slurm::Check& one : checks) {
-        const char* verdict = one.verdict == slurm::Verdict::good  ? "good"
-                              : one.verdict == slurm::Verdict::bad ? "BAD"
-                                                                   : "warning";
-        bad |= one.verdict == slurm::Verdict::bad;
-        list.push_back(
-            {{"check", one.what}, {"verdict", verdict}, {"found", one.found}, {"advice", one.advice}});
-        if (!json)
-            std::cout << (std::string(verdict) + std::string(9 - std::string(verdict).size(), ' '))
-                      << one.what << ": " << one.found
-                      << (one.advice.empty() ? "" : "\n         -> " + one.advice) << '\n';
+        if (json) break;
+        const bool bad = one.verdict == slurm::Verdict::bad;
+        std::cout << std::left << std::setw(9) << (bad ? "BAD" : slurm::name_of(one.verdict)) << std::setw(6)
+                  << slurm::name_of(one.layer) << one.what << ": " << one.found << '\n';
+        if (!one.remedy.empty()) std::cout << "               -> " << one.remedy << '\n';
     }
-    if (json) std::cout << list.dump(1) << '\n';
-    if (bad)
+    if (!slurm::is_ready(checks))
         throw Error(Fault::refused,
-                    "this node cannot hold an enclave's jobs yet; the lines marked BAD say why");
+                    "this node cannot hold an enclave's jobs yet; the checks marked bad say why");
 }
 
-void run_agent(const core::Site& site, int every_seconds) {
+void run_agent(const core::Site& site, const std::string& conf, int every_seconds) {
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-    slurm::Agent agent(site);
+    slurm::Agent agent(site, conf);
     core::Event("info", "agent_started").with("every_seconds", every_seconds);
     const timespec pause{every_seconds, 0};
     do agent.make_round();
@@ -71,7 +65,7 @@ int main(int argc, char** argv) {
         "         aloft-node status --json    the jobs that are fenced here now"};
     app.require_subcommand(1);
     std::string site_file, conf_file, part, cgroup;
-    bool json = false, dry_run = false;
+    bool json = false, dry_run = false, reports = false;
     std::uint32_t job = 0;
     int every_seconds = 5;
     app.add_option("--site", site_file, "site.toml (default: /etc/aloft/site.toml)");
@@ -94,6 +88,7 @@ int main(int argc, char** argv) {
     init->add_flag("--dry-run", dry_run, "Say what would be made");
     auto* look = app.add_subcommand(
         "preflight", "Check kernel, cgroups, plugins and keys; exit 5 if jobs would be refused");
+    look->add_flag("--report", reports, "Also leave it as a signed record for aloftd");
     auto* attach =
         app.add_subcommand("attach", "Fence a cgroup of a job (called by the plugin on pure cgroup v2)");
     attach->add_option("--job", job)->required();
@@ -110,7 +105,7 @@ int main(int argc, char** argv) {
         } else if (*epilog) {
             slurm::end_job(site, slurm::job_from_environment().id, core::now_seconds());
         } else if (*serve) {
-            run_agent(site, every_seconds);
+            run_agent(site, conf, every_seconds);
         } else if (*state) {
             const auto jobs = slurm::status(site);
             if (json)
@@ -127,7 +122,9 @@ int main(int argc, char** argv) {
             else
                 std::cout << (slurm::make_node_key(site) ? "made " : "kept ") << path << '\n';
         } else if (*look) {
-            print_checks(slurm::preflight(site, conf), json);
+            const auto checks = slurm::preflight(site, conf);
+            if (reports) slurm::report(site, checks);
+            print_checks(checks, json);
         } else if (*attach) {
             const auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
             slurm::attach_fence(cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step,

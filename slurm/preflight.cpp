@@ -1,98 +1,98 @@
 #include "slurm/preflight.h"
 
-#include <bpf/libbpf.h>
-#include <sys/utsname.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "core/base/files.h"
+#include "core/ledger/enclave.h"
 #include "core/ledger/spool.h"
-#include "slurm/confine.h"
-#include "slurm/policy.h"
-#include "slurm/slurm_conf.h"
 
 namespace slurm {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr std::size_t kTextBytes = 160;  // of a field in a node's record, which has 16 KiB
 
-Check check(const std::string& what, bool good, const std::string& found, const std::string& advice,
-            Verdict otherwise = Verdict::bad) {
-    return {what, found, good ? "" : advice, good ? Verdict::good : otherwise};
+std::string cut(const std::string& text) {
+    return text.size() <= kTextBytes ? text : text.substr(0, kTextBytes - 3) + "...";
 }
 
-// Ports from 1024 up on which something listens beyond 127.0.0.1: a job's other nodes can reach them.
-std::string open_ports(std::uint16_t slurmd_port) {
-    std::ifstream table("/proc/net/tcp");
-    std::string line, ports;
-    std::getline(table, line);
-    while (std::getline(table, line)) {
-        std::istringstream words(line);
-        std::string number, local, remote, state;
-        words >> number >> local >> remote >> state;
-        if (state != "0A" || local.substr(6, 2) == "7F") continue;  // not listening, or loopback
-        const auto port = std::stoul(local.substr(9), nullptr, 16);
-        if (port >= 1024 && port != slurmd_port) ports += (ports.empty() ? "" : " ") + std::to_string(port);
+Check make(std::string what, bool good, std::string found, std::string remedy, Verdict otherwise) {
+    Check check;
+    check.what = std::move(what);
+    check.found = std::move(found);
+    check.required = otherwise == Verdict::bad;
+    if (!good) {
+        check.remedy = std::move(remedy);
+        check.verdict = otherwise;
     }
-    return ports;
+    return check;
 }
 
 }  // namespace
 
+std::string_view name_of(Layer layer) {
+    return layer == Layer::node ? "node" : "site";
+}
+
+std::string_view name_of(Verdict verdict) {
+    return verdict == Verdict::good ? "good" : verdict == Verdict::warning ? "warning" : "bad";
+}
+
+Check required(std::string what, bool good, std::string found, std::string remedy) {
+    return make(std::move(what), good, std::move(found), std::move(remedy), Verdict::bad);
+}
+
+Check advised(std::string what, bool good, std::string found, std::string remedy) {
+    return make(std::move(what), good, std::move(found), std::move(remedy), Verdict::warning);
+}
+
 std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf) {
-    std::vector<Check> checks;
-    utsname kernel{};
-    ::uname(&kernel);
-    const int abi = landlock_abi();
-    checks.push_back(check(
-        "kernel", abi >= kLandlockFloor,
-        std::string(kernel.release) + ", Landlock ABI " + std::to_string(abi),
-        "Linux 6.12 or later with Landlock enabled (Debian 12: linux-image-amd64 from bookworm-backports)"));
-    const bool has_types = fs::exists("/sys/kernel/btf/vmlinux");
-    checks.push_back(check("kernel types (BTF)", has_types, has_types ? "present" : "absent",
-                           "a kernel with CONFIG_DEBUG_INFO_BTF"));
-    const bool has_cgroup2 = fs::exists(cgroup_root() / "cgroup.procs");
-    checks.push_back(check("cgroup v2", has_cgroup2,
-                           !has_cgroup2        ? "absent"
-                           : is_pure_cgroup2() ? "pure"
-                                               : "beside v1 (hybrid)",
-                           "mount cgroup2"));
-    if (is_pure_cgroup2())
-        checks.push_back(
-            {"cgroup layout", "pure v2", "untested in this version: see PROMISE.md", Verdict::warning});
-    try {
-        const SlurmConf conf = load_slurm_conf(slurm_conf);
-        checks.push_back(check("plugstack.conf", requires_fence(core::read_text(conf.plugstack)),
-                               conf.plugstack.string(),
-                               "add: required " ALOFT_PREFIX "/lib/slurm/aloft_fence.so"));
-        const std::string ports = open_ports(conf.slurmd_port);
-        checks.push_back(check(
-            "services other nodes reach", ports.empty(), ports.empty() ? "none" : "tcp " + ports,
-            "a job's other nodes reach these ports: none may relay (proxies, forwarders)", Verdict::warning));
-    } catch (const core::Error& e) {
-        checks.push_back({"slurm.conf", e.what(), "name it with --slurm-conf", Verdict::bad});
+    std::vector<Check> checks = check_node(site, slurm_conf);
+    for (Check& check : check_site(site, slurm_conf)) {
+        check.layer = Layer::site;
+        checks.push_back(std::move(check));
     }
-    const bool has_plugin = fs::exists(ALOFT_PREFIX "/lib/slurm/aloft_fence.so");
-    checks.push_back(check("fence plugin", has_plugin, has_plugin ? "installed" : "absent",
-                           "cmake --install to " ALOFT_PREFIX));
-    const bool has_key = fs::exists(site.config / "keys" / "node.key");
-    checks.push_back(check("node key", has_key, has_key ? "present" : "absent", "aloft-node init"));
-    const bool has_grant_key = fs::exists(site.config / "keys" / "grant.pub");
-    checks.push_back(check("grants' public key", has_grant_key, has_grant_key ? "present" : "absent",
-                           "copy aloftd's grant.pub here"));
-    for (const core::Enclave& enclave : core::load_enclaves(site)) {
-        if (!enclave.has_node(core::short_host_name())) continue;
-        const bool sealed = fs::exists(site.config / "keys" / (enclave.name + ".enclave.key"));
-        checks.push_back(check("key of enclave " + enclave.name, sealed, sealed ? "present" : "absent",
-                               "copy the enclave's private key here (root, 0400)"));
-    }
-    if (fs::exists("/dev/infiniband"))
-        checks.push_back({"InfiniBand", "present", "withheld from jobs: RDMA bypasses the packet rules",
-                          Verdict::warning});
     return checks;
+}
+
+bool is_ready(const std::vector<Check>& checks) {
+    for (const Check& check : checks)
+        if (check.verdict == Verdict::bad) return false;
+    return true;
+}
+
+std::string outcome_of(const std::vector<Check>& checks) {
+    std::string outcome;
+    for (const Check& check : checks) {
+        outcome.append(check.what).append(1, ' ').append(name_of(check.verdict));
+        if (check.what.starts_with("policy of enclave")) outcome.append(1, ' ').append(check.found);
+        outcome.append(1, '\n');
+    }
+    return outcome;
+}
+
+nlohmann::json to_json(const std::vector<Check>& checks) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const Check& check : checks)
+        list.push_back({{"layer", name_of(check.layer)},
+                        {"check", check.what},
+                        {"verdict", name_of(check.verdict)},
+                        {"required", check.required},
+                        {"found", cut(check.found)},
+                        {"remedy", cut(check.remedy)}});
+    return list;
+}
+
+void report(const core::Site& site, const std::vector<Check>& checks) {
+    const std::string host = core::short_host_name();
+    nlohmann::json enclaves = nlohmann::json::array();
+    try {
+        for (const core::Enclave& enclave : core::load_enclaves(site))
+            if (enclave.has_node(host)) enclaves.push_back(enclave.name);
+    } catch (const core::Error&) {  // the checks say so
+    }
+    core::spool_record(
+        site, "preflight", "node:" + host,
+        {{"version", ALOFT_VERSION}, {"enclaves", enclaves}, {"checks", to_json(checks)}});
 }
 
 }  // namespace slurm

@@ -1,19 +1,53 @@
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/site.h"
 
+// Can this node hold an enclave's jobs? Two layers: what the node itself does, and what it sees of the site
+// around it, which must hold where the node fails.
+
 namespace slurm {
 
+enum class Layer { node, site };
 enum class Verdict { good, warning, bad };
+std::string_view name_of(Layer layer);
+std::string_view name_of(Verdict verdict);
 
 struct Check {
-    std::string what, found, advice;  // advice: empty if good
+    Layer layer = Layer::node;
+    std::string what, found, remedy;  // remedy: empty if good
+    bool required = true;             // what is not, warns only
     Verdict verdict = Verdict::good;
 };
 
-// What a node needs for the fence to hold, looked at now. `slurm_conf`: path of slurm.conf.
+Check required(std::string what, bool good, std::string found, std::string remedy);
+Check advised(std::string what, bool good, std::string found, std::string remedy);
+
+// Looked at now. `slurm_conf`: path of slurm.conf. Never throws for what it finds.
 std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf);
+std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf);  // preflight_node.cpp
+std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // preflight_site.cpp
+
+bool is_ready(const std::vector<Check>& checks);  // nothing is bad
+
+// What does not change by itself: names and verdicts, and the digests of policies.
+std::string outcome_of(const std::vector<Check>& checks);
+
+nlohmann::json to_json(const std::vector<Check>& checks);
+
+// Spools the signed record "preflight" of this node: {"version", "enclaves": [...], "checks": [...]}. Throws
+// as core::spool_record.
+void report(const core::Site& site, const std::vector<Check>& checks);
+
+// Parts of the checks that tests call.
+// The version of a fence plugin, from its bytes; empty if they are none's.
+std::string plugin_version(std::string_view bytes);
+// True if nftables (the JSON of `nft -j list ruleset`) keeps what is not allowed from leaving this host.
+bool drops_output(const std::string& ruleset);
+// True if a P_Key beside the default partition's (0x7fff, 0xffff) is among them.
+bool has_own_partition(const std::vector<std::string>& pkeys);
 
 }  // namespace slurm

@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include <cctype>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -24,7 +25,24 @@ bool is(const std::string& a, const char* b) {
     return ::strcasecmp(a.c_str(), b) == 0;
 }
 
+std::string small_letters(std::string word) {
+    for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return word;
+}
+
 }  // namespace
+
+std::string SlurmConf::value(const std::string& key, const std::string& otherwise) const {
+    const auto found = values.find(key);
+    return found == values.end() ? otherwise : found->second;
+}
+
+bool SlurmConf::lists(const std::string& key, std::string_view word) const {
+    std::istringstream list(value(key));
+    for (std::string one; std::getline(list, one, ',');)
+        if (is(one, std::string(word).c_str())) return true;
+    return false;
+}
 
 SlurmConf parse_slurm_conf(std::string_view text) {
     SlurmConf conf;
@@ -34,6 +52,7 @@ SlurmConf parse_slurm_conf(std::string_view text) {
         const auto equals = line.find('=');
         if (equals == std::string::npos) continue;
         const std::string key = line.substr(0, equals), value = line.substr(equals + 1);
+        conf.values.insert_or_assign(small_letters(key), value);
         if (is(key, "SlurmctldHost")) {  // NAME or NAME(ADDRESS)
             const auto open = value.find('(');
             conf.controllers.push_back(

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,12 @@ struct SlurmConf {
     std::uint16_t slurmd_port = 6818;
     std::string spool = "/var/spool/slurmd";             // SlurmdSpoolDir, %n and %h as written
     std::filesystem::path plugstack = "plugstack.conf";  // relative: to slurm.conf's folder
+    std::map<std::string, std::string> values;  // every line's first KEY=VALUE, the key in small letters
+
+    // What stands for `key` (in small letters), or `otherwise`, which should be Slurm's default.
+    std::string value(const std::string& key, const std::string& otherwise = {}) const;
+    // True if the comma-separated list at `key` holds `word`, in any case.
+    bool lists(const std::string& key, std::string_view word) const;
 };
 
 // Throws Error(usage) without a controller. Names of keys in any case, "#" comments.

@@ -33,6 +33,8 @@ extern "C" {  // spank.h has no guard of its own; without this no hook is found
 extern ALOFT_HOOK const char plugin_name[], plugin_type[];
 extern ALOFT_HOOK const unsigned int plugin_version, spank_plugin_version;
 SPANK_PLUGIN(aloft_fence, 1)
+extern ALOFT_HOOK const char aloft_fence_version[];  // for preflight, which cannot load this file
+const char aloft_fence_version[] = "aloft-fence-version=" ALOFT_VERSION;
 ALOFT_HOOK int slurm_spank_init(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init_privileged(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init(spank_t spank, int count, char** arguments);

@@ -12,7 +12,7 @@ faults=0
 ok() { echo "ok    $1"; }
 bad() { echo "FAULT $1"; faults=$((faults + 1)); }
 check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
-finish() { [ "$faults" = 0 ] && echo "all held" || { echo "$faults faults"; tail -n 20 "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log; }; [ "$faults" = 0 ]; exit; }
+finish() { [ "$faults" = 0 ] && echo "all held" || { echo "$faults faults"; tail -n 20 "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log "$scratch"/cluster/node*/daemon.log; }; [ "$faults" = 0 ]; exit; }
 has() { grep -q -- "$2" "$1" || { echo "--- $1:"; cat "$1"; false; }; }
 lacks() { ! grep -q -- "$2" "$1"; }
 
@@ -50,7 +50,7 @@ ended() {
   done
   echo "$now after ${2:-60} s"
 }
-completes() { [ "$(ended "$1" "${2:-60}")" = COMPLETED ]; }
+completes() { local how; how=$(ended "$1" "${2:-60}"); [ "$how" = COMPLETED ] || { echo "--- $how:"; cat "$workspace/slurm-$1.out"; false; }; }
 fails_with() { local how; how=$(ended "$1"); [ "$how" = FAILED ] && [ "$(exit_code "$1")" = "$2:0" ] || { echo "$how, exit $(exit_code "$1")"; false; }; }
 
 running() { local n; for n in $(seq 100); do [ "$(state "$1")" = RUNNING ] && return; sleep 0.1; done; state "$1"; false; }

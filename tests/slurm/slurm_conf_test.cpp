@@ -19,6 +19,17 @@ TEST_CASE("slurm.conf gives controllers, port, spool and plugstack") {
     CHECK_THROWS_AS(slurm::parse_slurm_conf("SlurmctldHost=a\nSlurmdPort=x\n"), core::Error);
 }
 
+TEST_CASE("any other line of slurm.conf is found by its key, in any case") {
+    const auto conf = slurm::parse_slurm_conf(
+        "SlurmctldHost=a\nkillWAIT=45 # long\nJobSubmitPlugins=lua,Aloft\nPrologFlags=Alloc,Contain\n");
+    CHECK(conf.value("killwait") == "45");
+    CHECK(conf.value("overtimelimit", "0") == "0");
+    CHECK(conf.lists("jobsubmitplugins", "aloft"));
+    CHECK(conf.lists("prologflags", "alloc"));
+    CHECK_FALSE(conf.lists("jobsubmitplugins", "alof"));
+    CHECK_FALSE(conf.lists("launchparameters", "x"));
+}
+
 TEST_CASE("plugstack.conf lies beside slurm.conf unless it says otherwise") {
     const test::Scratch scratch;
     core::write_atomically(scratch / "slurm.conf", "SlurmctldHost=a\n");

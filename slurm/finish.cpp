@@ -15,6 +15,7 @@
 #include "slurm/cgroup.h"
 #include "slurm/fence_check.h"
 #include "slurm/node.h"
+#include "slurm/scrub.h"
 
 namespace slurm {
 namespace {
@@ -34,6 +35,16 @@ std::optional<Policy> read_policy(const JobFiles& files) {
     }
 }
 
+// Of the same account on this node: what it has here is not left over.
+bool has_another_job(const core::Site& site, const Policy& ended) {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
+        const auto other = read_policy(JobFiles(site, job_number(entry.path().filename().string())));
+        if (other && other->job != ended.job && other->uid == ended.uid) return true;
+    }
+    return false;
+}
+
 void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
     const core::Fd lock = lock_jobs(site);
     const auto policy = read_policy(JobFiles(site, job));
@@ -46,7 +57,15 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const c
                                                                 : state},
                     {"seconds", now - policy->began},
                     {"reason", policy->reason}});
+    Scrubbed scrubbed;
+    if (!refused && !has_another_job(site, *policy)) {
+        scrubbed = scrub(policy->uid, {"/tmp", "/var/tmp", "/dev/shm"}, site.run);
+        details["scrubbed"] = scrubbed.to_json();
+    }
     record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
+    if (!scrubbed.left.empty())
+        throw Error(core::Fault::system, "job " + std::to_string(job) + " left what cannot be removed: " +
+                                             scrubbed.left + ". Clean this node by hand, then resume it");
 }
 
 }  // namespace

@@ -93,12 +93,13 @@ std::string to_hex(ByteView bytes) {
 }
 
 Bytes from_hex(std::string_view text) {
-    Bytes out(text.size() / 2);
+    Bytes out(text.size() / 2 + 1);  // never empty: libsodium takes no null pointer
     std::size_t length = 0;
     if (text.size() % 2 ||
         sodium_hex2bin(out.data(), out.size(), text.data(), text.size(), nullptr, &length, nullptr) ||
-        length != out.size())
+        length != text.size() / 2)
         throw Error(Fault::data, "not hexadecimal");
+    out.resize(length);
     return out;
 }
 
@@ -124,7 +125,7 @@ Bytes from_base64(std::string_view text) {
 Bytes random_bytes(std::size_t count) {
     if (sodium_init() < 0) throw Error(Fault::system, "libsodium: cannot start");
     Bytes out(count);
-    randombytes_buf(out.data(), out.size());
+    if (count > 0) randombytes_buf(out.data(), out.size());
     return out;
 }
 

@@ -45,7 +45,30 @@ Digest digest_from(const Json& json) {
     return digest;
 }
 
-Json shard_to_json(const ShardEntry& shard) {
+Json object_or_empty(const Json& json, const char* key) {
+    return json.contains(key) ? json.at(key) : Json::object();
+}
+
+std::string read_manifest(const std::filesystem::path& dir) {
+    return read_text(dir / "manifest.json", std::uint64_t{1} << 30);
+}
+
+}  // namespace
+
+std::string shard_file(std::int64_t number) {
+    if (number < 0 || number >= 1000000) throw Error(Fault::usage, "shards are numbered from 0 to 999999");
+    char name[32];
+    std::snprintf(name, sizeof name, "shard-%06lld.h5", static_cast<long long>(number));
+    return name;
+}
+
+std::int64_t Manifest::samples() const noexcept {
+    std::int64_t total = 0;
+    for (const ShardEntry& shard : shards) total += shard.samples;
+    return total;
+}
+
+nlohmann::ordered_json to_json(const ShardEntry& shard) {
     Json json = {{"file", shard.file},
                  {"sha256", to_hex(shard.sha256)},
                  {"bytes", shard.bytes},
@@ -59,7 +82,7 @@ Json shard_to_json(const ShardEntry& shard) {
     return json;
 }
 
-ShardEntry shard_from_json(const Json& json, std::int64_t number) {
+ShardEntry shard_from_json(const nlohmann::ordered_json& json, std::int64_t number) {
     ShardEntry shard;
     shard.file = json.at("file").get<std::string>();
     if (shard.file != shard_file(number))
@@ -87,29 +110,6 @@ ShardEntry shard_from_json(const Json& json, std::int64_t number) {
     return shard;
 }
 
-Json object_or_empty(const Json& json, const char* key) {
-    return json.contains(key) ? json.at(key) : Json::object();
-}
-
-std::string read_manifest(const std::filesystem::path& dir) {
-    return read_text(dir / "manifest.json", std::uint64_t{1} << 30);
-}
-
-}  // namespace
-
-std::string shard_file(std::int64_t number) {
-    if (number < 0 || number >= 1000000) throw Error(Fault::usage, "shards are numbered from 0 to 999999");
-    char name[32];
-    std::snprintf(name, sizeof name, "shard-%06lld.h5", static_cast<long long>(number));
-    return name;
-}
-
-std::int64_t Manifest::samples() const noexcept {
-    std::int64_t total = 0;
-    for (const ShardEntry& shard : shards) total += shard.samples;
-    return total;
-}
-
 std::string to_text(const Manifest& manifest) {
     Json json = {{"aloft_format", kFormat},           {"dataset", manifest.dataset},
                  {"version", manifest.version},       {"key_id", manifest.key_id},
@@ -123,7 +123,7 @@ std::string to_text(const Manifest& manifest) {
     record("risk", manifest.risk);
     json["parents"] = manifest.parents.is_null() ? Json::array() : manifest.parents;
     json["shards"] = Json::array();
-    for (const ShardEntry& shard : manifest.shards) json["shards"].push_back(shard_to_json(shard));
+    for (const ShardEntry& shard : manifest.shards) json["shards"].push_back(to_json(shard));
     return json.dump(1) + "\n";
 }
 

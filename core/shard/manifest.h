@@ -28,6 +28,11 @@ struct ShardEntry {
     std::map<std::string, std::map<std::string, std::int64_t>> counts;
 };
 
+// One element of the manifest's `shards`. from_json throws Error(data), or the JSON library's exceptions, on
+// anything that is not the entry of shard `number`.
+nlohmann::ordered_json to_json(const ShardEntry& shard);
+ShardEntry shard_from_json(const nlohmann::ordered_json& json, std::int64_t number);
+
 // "shard-000003.h5". Throws Error(usage) unless 0 <= number < 1,000,000.
 std::string shard_file(std::int64_t number);
 

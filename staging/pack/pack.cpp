@@ -14,38 +14,6 @@ namespace {
 
 constexpr std::int64_t kSamplesPerPart = 1 << 20;  // 128 MB of references
 
-nlohmann::ordered_json to_json(const core::ShardEntry& entry) {
-    return {{"file", entry.file},
-            {"sha256", core::to_hex(entry.sha256)},
-            {"bytes", entry.bytes},
-            {"samples", entry.samples},
-            {"index_offset", entry.index_offset},
-            {"index_bytes", entry.index_bytes},
-            {"index_sha256", core::to_hex(entry.index_sha256)},
-            {"counts", entry.counts}};
-}
-
-core::Digest digest_from(const nlohmann::ordered_json& json) {
-    const core::Bytes bytes = core::from_hex(json.get<std::string>());
-    core::Digest out{};
-    if (bytes.size() != out.size()) throw core::Error(core::Fault::data, "a receipt has no digest");
-    std::copy(bytes.begin(), bytes.end(), out.begin());
-    return out;
-}
-
-core::ShardEntry entry_from(const nlohmann::ordered_json& json) {
-    core::ShardEntry entry;
-    entry.file = json.at("file");
-    entry.sha256 = digest_from(json.at("sha256"));
-    entry.bytes = json.at("bytes");
-    entry.samples = json.at("samples");
-    entry.index_offset = json.at("index_offset");
-    entry.index_bytes = json.at("index_bytes");
-    entry.index_sha256 = digest_from(json.at("index_sha256"));
-    entry.counts = json.at("counts").get<decltype(entry.counts)>();
-    return entry;
-}
-
 }  // namespace
 
 std::int64_t part_count(std::int64_t samples, std::int64_t bytes, std::int64_t target_bytes) {
@@ -60,7 +28,7 @@ std::filesystem::path ShardPacker::receipt_path(std::int64_t number) const {
 
 Receipt ShardPacker::receipt(std::int64_t number) const {
     const auto json = nlohmann::ordered_json::parse(core::read_text(receipt_path(number)));
-    return {entry_from(json.at("entry")), quality_from_json(json.at("quality"))};
+    return {core::shard_from_json(json.at("entry"), number), quality_from_json(json.at("quality"))};
 }
 
 bool ShardPacker::is_complete(std::int64_t number) const {
@@ -93,7 +61,7 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
     std::filesystem::permissions(shards_ / receipt.entry.file, std::filesystem::perms(0644));
     core::verify_shard(shards_ / receipt.entry.file, receipt.entry, definition_.schema, definition_.id(),
                        number, key_);
-    const nlohmann::ordered_json json{{"entry", to_json(receipt.entry)},
+    const nlohmann::ordered_json json{{"entry", core::to_json(receipt.entry)},
                                       {"quality", staging::to_json(receipt.quality)}};
     core::write_atomically(receipt_path(number), json.dump());
     core::Event("info", "shard_written")

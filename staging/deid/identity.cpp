@@ -47,9 +47,7 @@ bool checksum_holds(const std::string& id) {
 }
 
 double unit_interval(const core::Digest& digest) {
-    std::uint64_t bits = 0;
-    for (int i = 0; i < 8; ++i) bits = bits << 8 | digest[static_cast<std::size_t>(i)];
-    return static_cast<double>(bits >> 11) * 0x1p-53;
+    return static_cast<double>(first_64_bits(digest) >> 11) * 0x1p-53;
 }
 
 }  // namespace
@@ -72,6 +70,12 @@ std::optional<std::string> national_id(core::ByteView raw) {
     if (!std::all_of(id.begin() + 2, id.end(), digit)) return std::nullopt;
     if (!checksum_holds(id)) return std::nullopt;
     return id;
+}
+
+std::uint64_t first_64_bits(core::ByteView digest) {
+    std::uint64_t bits = 0;
+    for (const std::uint8_t byte : digest.first(8)) bits = bits << 8 | byte;
+    return bits;
 }
 
 core::ByteView without_padding(core::ByteView raw) {

@@ -20,6 +20,9 @@ std::optional<std::string> national_id(core::ByteView raw);
 // What padding and case rules leave of an identifier: DICOM pads with spaces and NUL. No decoding.
 core::ByteView without_padding(core::ByteView raw);
 
+// The beginning of a keyed digest (8 bytes at least) as a number: what orders or divides by it.
+std::uint64_t first_64_bits(core::ByteView digest);
+
 // Keyed pseudonyms: HMAC-SHA-256 under the project's key over kind, issuer and identifier, cut to 16 bytes.
 // Without the key a dictionary of identifiers is useless; the same identifier of another kind or issuer gives
 // an unrelated pseudonym.

@@ -9,12 +9,6 @@
 namespace staging {
 namespace {
 
-std::uint64_t first_64_bits(const core::Id16& id) {
-    std::uint64_t bits = 0;
-    for (int i = 0; i < 8; ++i) bits = bits << 8 | id[static_cast<std::size_t>(i)];
-    return bits;
-}
-
 // The class of patients that look alike: equal values of every quasi-identifier.
 core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, const Pseudonyms& pseudonyms) {
     std::string values;

@@ -9,12 +9,6 @@ namespace {
 
 constexpr std::int64_t kRecordsPerPartition = 1 << 20;
 
-std::uint64_t first_64_bits(const core::Id16& id) {
-    std::uint64_t bits = 0;
-    for (int i = 0; i < 8; ++i) bits = bits << 8 | id[static_cast<std::size_t>(i)];
-    return bits;
-}
-
 // Who claims to be the thing that `key` names: a content, or an instance.
 struct Claim {
     core::Id16 key;

@@ -270,6 +270,72 @@ class Promises(unittest.TestCase):
             self.assertEqual((risk["patients_below_k"], risk["samples_below_k"]), (3, 4))
             self.assert_same_tree(self.root / "small-1", out)
 
+    def small(self):
+        """A few rows of one hospital, and a build of them: the definition, the deliveries, the version."""
+        if not hasattr(type(self), "small_"):
+            root = self.root / "few"
+            definition = SOURCE / "configs/datasets/wdbc.toml"
+            for hospital in HOSPITALS:
+                self.table(root / "deliveries", hospital, [(f"{hospital}{i}", 1950 + i, i) for i in range(8)])
+            self.build("wdbc", root / "version", 2, deliveries=root / "deliveries", definition=definition)
+            type(self).small_ = definition, root / "deliveries", root / "version"
+        return self.small_
+
+    def refused(self, code, text, *command):
+        """A command that ends with `code` and one line that says `text`, and nothing on stdout."""
+        done = subprocess.run([STAGE, *map(str, command)], capture_output=True, text=True)
+        lines = [line for line in done.stderr.splitlines() if " error " in line]
+        self.assertEqual((done.returncode, len(lines), done.stdout), (code, 1, ""), done.stderr)
+        self.assertIn(text, lines[0])
+
+    def test_a_missing_or_foreign_key_is_refused_in_one_line(self):
+        definition, deliveries, version = self.small()
+        self.refused(5, "cannot open the key", "verify", version, "--key", self.root / "absent.key")
+        self.refused(5, "not the key of wdbc@1", "verify", version, "--key", self.keys / "digits@1.key")
+        empty = self.root / "no-keys"
+        empty.mkdir()
+        command = self.command(definition, self.root / "unbuilt", 2, deliveries)
+        command[command.index(str(self.keys))] = str(empty)
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertEqual(done.stderr.count(" error refused text="), 1, done.stderr)
+        self.assertFalse((self.root / "unbuilt").exists())
+
+    def test_a_flipped_byte_names_file_dataset_and_sample(self):
+        _, _, version = self.small()
+        hurt = self.root / "hurt"
+        shutil.copytree(version, hurt)
+        entry = json.loads((hurt / "manifest.json").read_text())["shards"][0]
+        path = hurt / "shards" / entry["file"]
+        data = bytearray(path.read_bytes())
+        columns = len(json.loads((hurt / "manifest.json").read_text())["schema"]["columns"])
+        line = entry["index"]["offset"] + 24 * (columns + 3)  # of sample 3 of the only field
+        data[int.from_bytes(data[line:line + 8], "little") + 90] ^= 1
+        path.write_bytes(data)
+        self.refused(3, f"{entry['file']}: /fields/features sample 3: ", "verify", hurt, "--key", self.keys / "wdbc@1.key")
+
+    def test_a_version_that_is_there_never_changes(self):
+        definition, deliveries, version = self.small()
+        before = {p: p.stat().st_mtime_ns for p in version.rglob("*")}
+        self.assertTrue(self.build("wdbc", version, 2, deliveries=deliveries, definition=definition)["already_built"])
+        other = self.root / "other/datasets/wdbc.toml"
+        other.parent.mkdir(parents=True)
+        shutil.copytree(SOURCE / "configs/deid", self.root / "other/deid")
+        other.write_text(definition.read_text() + "# changed\n")
+        run = self.start("wdbc", version, 1, deliveries=deliveries, definition=other)
+        self.assertEqual(run.wait(), 2)
+        self.assertIn("A version never changes", pathlib.Path(f"{run.log}.err").read_text())
+        self.assertEqual({p: p.stat().st_mtime_ns for p in version.rglob("*")}, before)
+
+    def test_a_dry_run_writes_nothing_and_says_what_a_build_would_take(self):
+        definition, deliveries, version = self.small()
+        out = self.root / "dry"
+        done = subprocess.run([*self.command(definition, out, 2, deliveries), "--dry-run"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        taken = json.loads(done.stdout)["samples_before_duplicates"]
+        self.assertEqual(sum(taken.values()), json.loads((version / "manifest.json").read_text())["samples"])
+        self.assertFalse(out.exists())
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[5:]], verbosity=2)

@@ -7,7 +7,6 @@ QUESTION = """\
 title = "{title}"
 datasets = [{datasets}]
 purpose = ["DUO:0000006"]
-[statement]
 rationale = "Which digit does an image show, and is a biopsy benign or malignant, at hospitals that differ in their scanners?"
 necessity = "Pooled images of all four hospitals are needed: one alone has too few. No attribute beyond the datasets' columns is asked for."
 reciprocity = "Model and metrics go back to all four hospitals."

@@ -1,5 +1,6 @@
 """A cluster on this machine (tests/cluster/cluster), as the demo speaks to it."""
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ class Result:
 
     @property
     def last_words(self) -> str:
-        """What a program said about its failure, in a line."""
-        lines = [line for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
-        return lines[-1].strip()[:400] if lines else "nothing"
+        """What a program said about its failure, in a line: of an error event its text; of several lines the one of ours, or the last."""
+        lines = [line.strip() for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
+        said = next((line for line in reversed(lines) if " error " in line or "aloft:" in line), lines[-1] if lines else "nothing")
+        event = re.search(r' error \w+ .*?text="(.*)"$', said)
+        return (event[1] if event else said)[:400]
 
 
 def run(command: list, log: Path | None = None, timeout: float = 300, stdin: str | None = None) -> Result:
@@ -38,6 +41,18 @@ def run(command: list, log: Path | None = None, timeout: float = 300, stdin: str
         with log.open("a", errors="replace") as file:
             file.write(f"$ {' '.join(str(c) for c in command)}\n{result.out}{result.err}[exit {result.code}]\n\n")
     return result
+
+
+def last_json(text: str) -> dict:
+    """The last line that is a JSON object, {} if there is none."""
+    for line in reversed(text.strip().splitlines()):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 class Cluster:
@@ -73,16 +88,12 @@ class Cluster:
         return self._must(self.try_host(host, *command, timeout=timeout, stdin=stdin), f"root on {host}", command)
 
     def json_as(self, user: str, *command, timeout: float = 300) -> dict:
-        """The JSON object that a command with --json prints on stdout (its last line)."""
+        """The JSON object that a command with --json prints."""
         out = self.as_user(user, *command, timeout=timeout)
-        try:
-            return json.loads(out.strip().splitlines()[-1])
-        except (ValueError, IndexError):
-            pass
-        try:
-            return json.loads(out)
-        except ValueError:
-            raise Failed(f"`{' '.join(map(str, command))}` as {user} printed no JSON: {out.strip()[:200]}") from None
+        found = last_json(out)
+        if not found:
+            raise Failed(f"`{' '.join(map(str, command))}` as {user} printed no JSON: {out.strip()[:200]}")
+        return found
 
     def _must(self, result: Result, who: str, command: tuple) -> str:
         if result.code:
@@ -129,12 +140,13 @@ class Cluster:
     def wait_job(self, job: int, until: tuple[str, ...] = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL",
                                                           "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"),
                  timeout: float = 180) -> dict[str, str]:
-        """Waits until the job's state is one of `until`. Throws Failed after `timeout` seconds."""
-        end = time.monotonic() + timeout
+        """Waits until the job's state is one of `until`. Throws Failed after `timeout` seconds, or when Slurm holds the job."""
+        started = time.monotonic()
         while True:
             state = self.job_state(job)
             if state.get("JobState", "") in until:
                 return state
-            if time.monotonic() > end:
-                raise Failed(f"job {job} is {state.get('JobState', 'forgotten')} ({state.get('Reason', '')}) after {timeout:.0f} s")
+            waited = time.monotonic() - started
+            if waited > timeout or state.get("Reason", "").endswith("_held"):
+                raise Failed(f"job {job} is {state.get('JobState', 'forgotten')} ({state.get('Reason', '')}) after {waited:.0f} s")
             time.sleep(0.3)

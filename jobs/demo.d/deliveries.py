@@ -4,9 +4,9 @@
   deliveries.py OUT [--quick] [--seed N] [--json]
 
 writes OUT/deliveries/{digits,wdbc,mixed}/{north,central,south,east}/..., OUT/planted.json (every identifier that was
-planted, for the search in what staging writes; it stays outside the deliveries) and OUT/deliveries.json (what is real,
-what is made, how many, and a digest of every file). The same seed gives the same bytes; a second run finds them there
-and only checks the digests.
+planted, for the search in what staging writes; it stays outside the deliveries), OUT/followed.json (one patient of two
+hospitals, whom the demo follows) and OUT/deliveries.json (what is real, what is made, how many, and a digest of every
+file). The same seed gives the same bytes; a second run finds them there and only checks the digests.
 
 Real: the pixels of the digits (scikit-learn, 1797 images of 8 x 8), the measurements and diagnoses of WDBC (569
 biopsies), and the files under mixed/ (pydicom's and pydicom-data's test files from real scanners).
@@ -62,9 +62,9 @@ def tree_digest(root: Path) -> tuple[str, dict[str, int]]:
     return digest.hexdigest(), counts
 
 
-def make_digits(folder: Path, town, seed: int) -> dict[str, int]:
+def make_digits(folder: Path, town, seed: int) -> tuple[dict[str, int], dict]:
     """The digits as DICOM: one to five images of the same digit for each patient. Some patients are seen at two
-    hospitals under the same national ID and two record numbers."""
+    hospitals under the same national ID and two record numbers. Returns counts, and the first of those patients."""
     import numpy
     from sklearn.datasets import load_digits
 
@@ -76,6 +76,7 @@ def make_digits(folder: Path, town, seed: int) -> dict[str, int]:
     order = noise.permutation(len(digits.target))
     counts = {"real_images": len(order), "patients": 0, "seen_at_two_hospitals": 0, "with_id_in_unused_bits": 0}
     travellers = []  # (person, label) of patients who go on to another hospital
+    followed, seen = None, {}  # the first of them; national ID -> images
     for at, hospital in enumerate(HOSPITALS):
         (folder / hospital.name).mkdir(parents=True)
         mine = order[at::len(HOSPITALS)]
@@ -87,6 +88,7 @@ def make_digits(folder: Path, town, seed: int) -> dict[str, int]:
                 if known:
                     arrived.remove(known)
                     counts["seen_at_two_hospitals"] += 1
+                    followed = followed or known[0]
                 person = known[0] if known else town.person()
                 counts["patients"] += not known
                 several = draw.randint(1, 5)
@@ -96,14 +98,17 @@ def make_digits(folder: Path, town, seed: int) -> dict[str, int]:
                 date, visit = study_date(draw), f"digits-{hospital.name}"
                 for number, index in enumerate(take, 1):
                     grey = digits.images[index] * hospital.gain + hospital.offset + noise.normal(0, hospital.noise, (8, 8))
+                    grey = numpy.clip(numpy.rint(grey), 0, 255).astype("u1")
                     hidden = draw.random() < 0.05
                     counts["with_id_in_unused_bits"] += hidden
-                    ds = digit_image(town, hospital, person, visit, date, number, label,
-                                     numpy.clip(numpy.rint(grey), 0, 255), hidden)
+                    ds = digit_image(town, hospital, person, visit, date, number, label, grey, hidden)
                     # In the hospital's own encoding, which is not always UTF-8.
                     name = f"{person.name}_{person.charts[hospital.name]}_{number}.dcm".encode(hospital.encoding)
                     write(ds, folder / hospital.name / os.fsdecode(name), f"{person.name} {person.national}")
-    return counts
+                    seen.setdefault(person.national, []).append(
+                        {"hospital": hospital.name, "date": date, "label": label, "pixels_sha256": hashlib.sha256(grey.tobytes()).hexdigest()})
+    return counts, {"name": followed.name, "national_id": followed.national, "birth_date": followed.birth_dicom,
+                    "charts": followed.charts, "images": seen[followed.national]}
 
 
 def make_mixed(folder: Path, town, every: int) -> dict[str, int]:
@@ -156,6 +161,12 @@ def make_hostile(folder: Path, town, datasets: list[str]) -> list[dict]:
     return expected
 
 
+def write_closed(path: Path, value: dict) -> None:
+    """For the demo's own eyes: what stands here must be in nothing that staging writes."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=0))
+    path.chmod(0o600)
+
+
 def make(out: Path, quick: bool, seed: int) -> dict:
     from make_table import write_wdbc
     from people import Town
@@ -166,17 +177,17 @@ def make(out: Path, quick: bool, seed: int) -> dict:
     shutil.rmtree(out / "deliveries", ignore_errors=True)
     fresh.mkdir(parents=True)
     town = Town(seed)
+    digits, followed = make_digits(fresh / "digits", town, seed)
     summary = {
-        "digits": make_digits(fresh / "digits", town, seed),
+        "digits": digits,
         "wdbc": write_wdbc(fresh / "wdbc", town, seed),
         "mixed": make_mixed(fresh / "mixed", town, 5 if quick else 1),
         "hostile": make_hostile(fresh, town, ["digits", "mixed"]),
     }
     planted = {kind: sorted(values) for kind, values in sorted(town.planted.items())}
-    (out / "planted.json").write_text(json.dumps(
-        {"identifiers": [{"kind": kind, "value": value} for kind, values in planted.items() for value in values]},
-        ensure_ascii=False, indent=0))
-    os.chmod(out / "planted.json", 0o600)
+    write_closed(out / "planted.json", {"identifiers": [{"kind": kind, "value": value} for kind, values in planted.items()
+                                                        for value in values]})
+    write_closed(out / "followed.json", followed)
     summary["planted"] = {kind: len(values) for kind, values in planted.items()}
     summary["tree_sha256"], summary["tree"] = tree_digest(fresh)
     summary["inputs_sha256"] = inputs_digest(quick, seed)
@@ -198,7 +209,7 @@ def main() -> int:
     try:
         summary = json.loads((args.out / "deliveries.json").read_text())
         reused = (summary["inputs_sha256"] == inputs_digest(args.quick, args.seed) and
-                  (args.out / "planted.json").is_file() and
+                  all((args.out / name).is_file() for name in ("planted.json", "followed.json")) and
                   summary["tree_sha256"] == tree_digest(args.out / "deliveries")[0])
     except (OSError, ValueError, KeyError):
         reused = False

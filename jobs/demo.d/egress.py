@@ -6,7 +6,7 @@ from pathlib import Path
 from cluster import HERE, Cluster
 from enclave import ENCLAVE
 from report import Failed, Report
-from training import job_output, outputs, submit
+from training import job_output, last_words, submit
 
 TOOLS = HERE.parent.parent / "tests/egress"
 MARK = "ALOFTMARK7"
@@ -70,37 +70,50 @@ def found_outside(cluster: Cluster, attempts: dict[str, dict], user: str) -> dic
     return found
 
 
-def inside(report: Report, cluster: Cluster) -> dict[str, dict]:
+def shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[:width - 1] + "…"
+
+
+def show(report: Report, attempts: dict[str, dict]) -> None:
+    report.row(f"{'attempt':<52} what stopped it")
+    for one in attempts.values():
+        report.row(f"{shorten(one['how'], 50):<52} {shorten(one.get('stopped_by', ''), 42)}")
+
+
+def inside(report: Report, cluster: Cluster) -> int:
+    """Returns how many attempts were made."""
+    report.say(f"A Python program of e-alice's, submitted as any other, tries to carry the mark {MARK} out in every way that it knows. Listeners "
+               "stand outside the cluster, on the node that is not its own, and beside it on its own node.")
     listen(cluster)
-    text = (TOOLS / "attempts.py").read_text()
-    cluster.as_user("e-alice", "sh", "-c", "cat > /aloft/workspace/attempts.py", stdin=text)
+    cluster.as_user("e-alice", "sh", "-c", "cat > /aloft/workspace/attempts.py", stdin=(TOOLS / "attempts.py").read_text())
     job = submit(cluster, "attempts", *command(cluster, "/aloft/workspace/attempts.py"), nodes=1, ranks=1)
     state = cluster.wait_job(job, timeout=120)
-    attempts = parse("\n".join(f.read_text(errors="replace") for f in outputs(cluster, job, "e-alice")))
+    attempts = parse(job_output(cluster, job))
     if not attempts:
-        raise Failed(f"job {job} ({state['JobState']} on {state.get('NodeList')}) shows no attempt: {job_output(cluster, job)}")
+        raise Failed(f"job {job} ({state['JobState']} on {state.get('NodeList')}) shows no attempt: {last_words(cluster, job)}")
     time.sleep(0.5)  # a datagram on its way
     ears, found = heard(cluster), found_outside(cluster, attempts, "e-alice")
     for name, one in attempts.items():
         if one["result"] == "out" and name not in found:
             # A private place: the call succeeded, and nobody outside finds anything there.
-            one["stopped_by"] = "private to the step: nothing of it is to be found outside" if one.get("left") else "arrived nowhere"
-        report.say(f"  {name:<18} {one['how'][:44]:<44} {one.get('stopped_by', '')[:70]}")
-    total = sum(e["bytes"] for e in ears.values())
-    contacts = sum(e["contacts"] for e in ears.values())
-    report.claim(total == 0 and contacts == 0, "listeners outside, on the other node and beside the job heard nothing",
-                 f"{total} bytes, {contacts} contacts")
+            one["stopped_by"] = "private to the step: gone with it" if one.get("left") else "arrived nowhere"
+    show(report, attempts)
+    total, contacts = (sum(ear[what] for ear in ears.values()) for what in ("bytes", "contacts"))
+    report.claim(total == 0 and contacts == 0, "the listeners heard nothing", f"{total} bytes, {contacts} contacts")
     report.claim(not found, f"nothing that {len(attempts)} attempts left is to be found outside the fence", ", ".join(found))
     missing = [what for what, names in NAMED.items() if not any(n in attempts for n in names)]
     report.claim(not missing, "TCP, UDP, DNS, IPv6, another node, sbatch, sbcast, home, /tmp and /dev/shm were tried", ", ".join(missing))
     unproven = [name for name, one in attempts.items() if one["result"] == "unreached"]
     report.claim(not unproven, "no attempt failed only because nobody was there", ", ".join(unproven))
-    report.figure("inside", {"job": job, "attempts": list(attempts.values()), "heard": ears, "found_outside": found})
-    return attempts
+    told = [line for line in job_output(cluster, job).splitlines() if line.startswith("aloft: blocked:")]
+    report.claim(bool(told), "the job's output tells its author what was blocked", f"{len(told)} lines, the first: {told[0]}" if told else "")
+    report.figure("inside", {"job": job, "attempts": list(attempts.values()), "heard": ears, "found_outside": found, "told": told})
+    return len(attempts)
 
 
 def control(report: Report, cluster: Cluster, prefix: Path) -> None:
-    """The same program, the same cluster, no fence: what each attempt of the list is worth."""
+    """The same program on a cluster without the fence: what each attempt of the list is worth."""
+    report.say("Now the control: the same program on the same kind of cluster, started without Aloft's plugins.")
     cluster.up(prefix, ENCLAVE, fence="off")
     listen(cluster)
     cluster.as_user("e-alice", "sh", "-c", "cat > attempts.py", stdin=(TOOLS / "attempts.py").read_text())
@@ -126,6 +139,6 @@ def control(report: Report, cluster: Cluster, prefix: Path) -> None:
                "home": "file-home" in found, "/tmp": "file-tmp" in found, "/dev/shm": "file-dev-shm" in found}
     report.claim(all(arrived.values()), "control: without the fence each of them gets out",
                  "; ".join(f"{what} {'out' if yes else 'NOT'}" for what, yes in arrived.items()))
-    report.say(f"  without the fence the listener outside heard {ears['outside']['bytes']} bytes in {ears['outside']['contacts']} contacts; "
-               f"{len(out)} of {len(tried)} attempts went through")
+    report.say(f"Without the fence the listener outside heard {ears['outside']['bytes']} bytes in {ears['outside']['contacts']} contacts; "
+               f"{len(out)} of {len(tried)} attempts went through (others need root or what this kernel lacks).")
     report.figure("control", {"job": job, "attempts": list(tried.values()), "heard": ears, "found_outside": found, "arrived": arrived})

@@ -1,33 +1,27 @@
 """Step 2 and the admin's part of step 3: hosts, the site's keys and roles, the service, the enclave."""
+import time
+
 from cluster import Cluster
 from report import Failed, Report
 
 ENCLAVE = "hel"
-SERVICE = ("setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloftd")
+ACCOUNTS = ("e-alice", "e-bob")
+NODES = ("node1", "node2")
 CONFIGS = "/opt/aloft/share/aloft/configs"
-ROLES = """# Who may do what at this site. Edited by root.
-[accounts]
-admin = ["admin"]
-intake = ["intake"]
-steward = ["steward"]
-reviewer1 = ["reviewer-technical", "release-reviewer"]
-reviewer2 = ["reviewer-legal", "release-reviewer"]
-reviewer3 = ["reviewer-platform"]
-reviewer4 = ["reviewer-research"]
-"""
+WORKSPACES = f"/srv/aloft/workspaces/{ENCLAVE}"
 
 
 def start_cluster(report: Report, cluster: Cluster, prefix) -> None:
     report.say("Hosts ctld, login, outside, node1 and node2: each with a network, mounts and processes of its own.")
     cluster.up(prefix, ENCLAVE)
     idle = cluster.host("ctld", "sinfo", "-h", "-N", "-p", ENCLAVE, "-t", "idle", "-o", "%N").split()
-    report.claim(idle == ["node1", "node2"], "two compute nodes are idle in the enclave's partition", " ".join(idle))
+    report.claim(idle == list(NODES), "two compute nodes are idle in the enclave's partition", " ".join(idle))
     views = {host: cluster.host(host, "readlink", "/proc/self/ns/net", "/proc/self/ns/mnt", "/proc/1/ns/pid").split()
-             for host in ("ctld", "login", "outside", "node1", "node2")}
+             for host in ("ctld", "login", "outside", *NODES)}
     distinct = all(len({view[kind] for view in views.values()}) == len(views) for kind in range(3))
     report.claim(distinct, "no two hosts share a network, mount or process view")
-    plugins = cluster.host("ctld", "scontrol", "show", "config")
-    loaded = [line.split("=")[1].strip() for line in plugins.splitlines() if line.startswith("JobSubmitPlugins")]
+    config = cluster.host("ctld", "scontrol", "show", "config")
+    loaded = [line.split("=")[1].strip() for line in config.splitlines() if line.startswith("JobSubmitPlugins")]
     report.claim(loaded == ["aloft"], "slurmctld runs Aloft's job_submit plugin", " ".join(loaded))
 
 
@@ -36,28 +30,57 @@ def open_site(report: Report, cluster: Cluster) -> None:
     def root(*command):
         return cluster.host("login", *command)
 
-    nodes = ("node1", "node2")
     root("install", "-d", "-o", "aloft", "-g", "aloft", "-m", "0700", "/var/lib/aloft")
     root("install", "-d", "-o", "aloft", "-g", "aloft", "-m", "0755", "/run/aloft")
-    cluster.host("login", "sh", "-c", "cat > /etc/aloft/roles.toml && chmod 644 /etc/aloft/roles.toml", stdin=ROLES)
+    root("install", "-m", "0644", f"{CONFIGS}/clusters/roles.toml", "/etc/aloft/roles.toml")
     root("aloft", "admin", "keys", "service")
-    for node in nodes:
+    for node in NODES:
         root("aloft", "admin", "keys", "node", node, "--out", f"/root/{node}.key")
     root("aloft", "admin", "keys", "steward", "--out", "/home/steward/steward.key")
     root("chown", "steward:steward", "/home/steward/steward.key")
-    root("aloft", "admin", "enclave", "create", ENCLAVE, "--partition", ENCLAVE, "--account", "e-alice", "--account",
-         "e-bob", "--node", "node1", "--node", "node2", "--software", "/opt/aloft", "--max-minutes", "60")
-    cluster.push("/etc/aloft", "ctld", *nodes)
-    # Private halves live on the nodes only, each node's own key on that node.
-    for node in nodes:
-        cluster.push(f"/root/{node}.key", node)
-        cluster.host(node, "mv", f"/root/{node}.key", "/etc/aloft/keys/node.key")
-        root("rm", f"/root/{node}.key")
-    for host in ("login", "ctld"):
-        cluster.host(host, "rm", f"/etc/aloft/keys/{ENCLAVE}.enclave.key")
-    cluster.daemon("login", *SERVICE)
+    start_service(cluster)
+    root("aloft", "admin", "enclave", "create", ENCLAVE, "--partition", ENCLAVE, *named("--account", ACCOUNTS), *named("--node", NODES),
+         "--software", "/opt/aloft", "--max-minutes", "60")
+    root("install", "-d", "-m", "0700", WORKSPACES)
+    for account in ACCOUNTS:
+        root("install", "-d", "-m", "0700", "-o", account, "-g", account, f"{WORKSPACES}/{account}")
+    hand_out_keys(cluster)
+    found = cluster.try_host("login", "sh", "-c", "ls /etc/aloft/keys/*.enclave.key; ls /root/*.key").out.strip()
+    report.claim(not found, f"enclave {ENCLAVE} is there; its private key and the nodes' lie on the nodes only", found)
+    open_enclave(report, cluster)
+
+
+def named(option: str, values) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def start_service(cluster: Cluster) -> None:
+    cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloftd")
     up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloft/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
     if up.code:
         raise Failed(f"aloftd did not open its socket. Its log: {cluster.folder.parent}/daemons.log")
-    found = cluster.try_host("login", "sh", "-c", "ls /etc/aloft/keys/*.enclave.key; ls /root/*.key").out.strip()
-    report.claim(not found, f"enclave {ENCLAVE} is there; its private key and the nodes' lie on the nodes only", found)
+
+
+def hand_out_keys(cluster: Cluster) -> None:
+    """/etc/aloft is the same on every host, but for the private halves: they lie on the nodes only, each node's own on that node."""
+    cluster.push("/etc/aloft", "ctld", *NODES)
+    for node in NODES:
+        cluster.push(f"/root/{node}.key", node)
+        cluster.host(node, "mv", f"/root/{node}.key", "/etc/aloft/keys/node.key")
+        cluster.host("login", "rm", f"/root/{node}.key")
+    for host in ("login", "ctld"):
+        cluster.host(host, "rm", f"/etc/aloft/keys/{ENCLAVE}.enclave.key")
+
+
+def open_enclave(report: Report, cluster: Cluster) -> None:
+    """Nothing runs in an enclave before each of its nodes has shown that it can hold it."""
+    early = cluster.try_host("login", "aloft", "admin", "enclave", "open", ENCLAVE)
+    report.claim(early.code == 5, "before its nodes have been looked at, the enclave cannot be opened", early.last_words)
+    for node in NODES:
+        cluster.host(node, "/opt/aloft/libexec/aloft/aloft-node", "preflight", "--report")
+    for _ in range(40):  # aloftd collects the signed reports within seconds
+        opened = cluster.try_host("login", "aloft", "admin", "enclave", "open", ENCLAVE, "--json")
+        if opened.code != 5:
+            break
+        time.sleep(0.5)
+    report.claim(opened.code == 0, f"both nodes passed their preflight, and enclave {ENCLAVE} is open", opened.last_words if opened.code else "")

@@ -1,12 +1,14 @@
 """Step 3: deliveries become dataset versions. The intake account builds, verify reads back, a steward seals."""
+import base64
 import contextlib
+import hashlib
 import json
 import subprocess
 import threading
 from collections import Counter
 from pathlib import Path
 
-from cluster import Cluster, run
+from cluster import Cluster, last_json, run
 from enclave import CONFIGS, ENCLAVE
 from report import Report
 
@@ -14,6 +16,7 @@ HOSPITALS = ("north", "central", "south", "east")
 DATASETS = ("digits", "wdbc", "mixed")
 INTAKE_UID = 69991
 KEYS = "/home/intake/keys"
+MPIRUN = ["mpirun", "--oversubscribe", "--mca", "btl", "self,vader,tcp", "--mca", "mpi_yield_when_idle", "1"]
 
 
 def deliver(cluster: Cluster, deliveries: Path) -> None:
@@ -25,23 +28,27 @@ def deliver(cluster: Cluster, deliveries: Path) -> None:
     target.chmod(0o700)
 
 
-def build_command(dataset: str, configs: str, deliveries: str, keys: str, out: str, mpirun: tuple = ()) -> list[str]:
-    command = ["mpirun", *mpirun, "--oversubscribe", "--mca", "btl", "self,vader,tcp", "--mca", "mpi_yield_when_idle", "1",
-               "-n", "2", "aloft-stage", "build", "--dataset", f"{configs}/datasets/{dataset}.toml"]
-    for hospital in HOSPITALS:
-        command += ["--delivery", f"{hospital}={deliveries}/{dataset}/{hospital}"]
-    return command + ["--keys", keys, "--out", out, "--json"]
+def build(dataset: str, configs, deliveries, keys, out) -> list:
+    named = [word for hospital in HOSPITALS for word in ("--delivery", f"{hospital}={deliveries}/{dataset}/{hospital}")]
+    return ["aloft-stage", "build", "--dataset", f"{configs}/datasets/{dataset}.toml", *named, "--keys", keys, "--out", out, "--json"]
+
+
+def project_key() -> str:
+    """The key file of the demo's project. A real one is random and escrowed (`aloft-stage keys new` makes it); this one is the same in
+    every run, so that the same patients are held out and figures can be compared. Nobody's identity hangs on it."""
+    return f"aloft-key-1 secret {base64.b64encode(hashlib.sha256(b'aloft demo').digest()).decode()}\n"
 
 
 def take_in(report: Report, cluster: Cluster, made: dict, args) -> str:
     figures = {}
+    cluster.as_user("intake", "sh", "-c", f"umask 277; mkdir -m 700 {KEYS} && cat > {KEYS}/pseudonym.key", stdin=project_key())
     for dataset in DATASETS:
         version = f"/srv/aloft/datasets/{dataset}/1"
         name = f"{dataset}@1"
         cluster.as_user("intake", "aloft-stage", "keys", "new", KEYS, "--dataset", name)
         cluster.as_user("intake", "mkdir", "-p", f"/srv/aloft/datasets/{dataset}")
         with watched_titles(cluster, args.out / "process-titles.txt"):
-            built = cluster.try_as("intake", *build_command(dataset, CONFIGS, "/srv/aloft/deliveries", KEYS, version))
+            built = cluster.try_as("intake", *MPIRUN, "-n", "2", *build(dataset, CONFIGS, "/srv/aloft/deliveries", KEYS, version))
         if not report.claim(built.code == 0, f"{name} is built by 2 ranks of aloft-stage as the intake account",
                             built.last_words if built.code else ""):
             continue
@@ -61,6 +68,8 @@ def take_in(report: Report, cluster: Cluster, made: dict, args) -> str:
                    ", ".join(f"{count} {reason}" for reason, count in refused.items()))
     report.figure("datasets", figures)
     search_identifiers(report, cluster, args, list(figures))
+    if "digits" in figures:
+        follow_patient(report, args, cluster.shared("/srv/aloft/datasets/digits/1"), cluster.shared(KEYS))
     for dataset in figures:
         expect_refusals(report, dataset, figures[dataset]["quarantine"], made["hostile"])
     return ", ".join(f"{d}@1" for d in figures) + " built, verified, sealed; hostile files in quarantine"
@@ -70,7 +79,7 @@ def search_identifiers(report: Report, cluster: Cluster, args, datasets: list[st
     """Looks for every planted identifier in all that was written since the deliveries arrived: shards decrypted and as they
     lie, manifests, reports, quarantine records, logs, what `ps` showed meanwhile; and, to know that the search sees, in a
     plain copy of a delivery."""
-    command = [args.find_identifiers, "--planted", args.out / "planted.json"]
+    command = [args.tests / "identifiers/find_identifiers", "--planted", args.out / "planted.json"]
     for dataset in datasets:
         command += ["--dataset", cluster.shared(f"/srv/aloft/datasets/{dataset}/1"),
                     "--key", cluster.shared(f"{KEYS}/{dataset}@1.key")]
@@ -79,7 +88,7 @@ def search_identifiers(report: Report, cluster: Cluster, args, datasets: list[st
         command += ["--tree", tree]
     searched = run(command, args.out / "search.log", timeout=240)
     seen = last_json(searched.out)
-    naive = last_json(run([args.find_identifiers, "--planted", args.out / "planted.json", "--tree",
+    naive = last_json(run([args.tests / "identifiers/find_identifiers", "--planted", args.out / "planted.json", "--tree",
                            args.out / "deliveries/digits/central"], args.out / "search.log").out)
     found, known = seen.get("found"), naive.get("found", 0)
     report.claim(found == 0 and seen.get("searched_bytes", 0) > 0, "no planted identifier in anything that staging wrote, shards decrypted",
@@ -88,6 +97,29 @@ def search_identifiers(report: Report, cluster: Cluster, args, datasets: list[st
     report.claim(known > 0, "the same search finds them in a plain copy of one hospital's folder", f"{known} places")
     report.figure("identifiers", {"searched_bytes": seen.get("searched_bytes", 0), "searched_files": seen.get("searched_files", 0),
                                   "found": found, "found_in_naive_copy": known})
+
+
+def introduce(followed: dict) -> str:
+    charts = ", ".join(f"record {chart} at {hospital}" for hospital, chart in followed["charts"].items())
+    return (f"One of the made patients, to be followed from here on: {followed['name']}, national ID {followed['national_id']}, born "
+            f"{followed['birth_date']}; {charts}; {len(followed['images'])} images.")
+
+
+def follow_patient(report: Report, args, version: Path, keys: Path) -> None:
+    """What became of the patient whom step 1 showed. Only the two keys together can tell, so this runs as root here."""
+    followed = json.loads((args.out / "followed.json").read_text())
+    found = run([args.tests / "demo/follow_patient", "--dataset", version, "--key", keys / "digits@1.key", "--pseudonym-key",
+                 keys / "pseudonym.key"], stdin=followed["national_id"])
+    samples = last_json(found.out).get("samples", [])
+    pixels = sorted(s["sha256"]["image"] for s in samples) == sorted(i["pixels_sha256"] for i in followed["images"])
+    columns = samples[0]["columns"] if samples else {}
+    report.claim(pixels and len({s["columns"]["patient"] for s in samples}) == 1,
+                 "the patient of step 1 is one pseudonym for both hospitals, with the pixels that were delivered, bit for bit",
+                 f"{len(samples)} samples" if samples else found.last_words)
+    if samples:
+        report.say(f"All that is left of one of them ({samples[0]['shard']}, sample {samples[0]['sample']}): "
+                   + ", ".join(f"{name} {value}" for name, value in columns.items()))
+        report.figure("followed", {"samples": samples})
 
 
 def reasons(listing: str) -> dict[str, int]:
@@ -115,15 +147,6 @@ def watched_titles(cluster: Cluster, file: Path):
         watcher.join()
 
 
-def last_json(text: str) -> dict:
-    for line in reversed(text.strip().splitlines()):
-        try:
-            return json.loads(line)
-        except ValueError:
-            continue
-    return {}
-
-
 def expect_refusals(report: Report, dataset: str, quarantine: dict[str, int], hostile: list[dict]) -> None:
     """Every broken or hostile file is in quarantine, under a reason that fits: quarantine records name no file, so
     the counts must be able to hold what was planted."""
@@ -138,5 +161,3 @@ def expect_refusals(report: Report, dataset: str, quarantine: dict[str, int], ho
     if planted:
         report.claim(not missing, f"{dataset}: each of {len(planted)} hostile files planted is in quarantine for its reason",
                      "not found: " + ", ".join(missing) if missing else "")
-
-

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -16,87 +15,109 @@ import intake  # noqa: E402
 import plain  # noqa: E402
 import release  # noqa: E402
 import training  # noqa: E402
-from cluster import HERE, Cluster, run  # noqa: E402
+from cluster import HARNESS, HERE, Cluster, run  # noqa: E402
 from report import Failed, Report  # noqa: E402
 
+
+class Demo:
+    """One run: what was asked for, and what the steps hand on to each other."""
+
+    def __init__(self, args: argparse.Namespace, report: Report):
+        self.args, self.report = args, report
+        self.cluster = Cluster(args.out / "cluster", args.num, args.out / "cluster.log")
+        self.control = Cluster(args.out / "control", args.num + 1, args.out / "control.log")
+        self.made: dict = {}            # step 1: what was planted, and where
+        self.short_grant: dict = {}     # step 4: the grant of a minute
+        self.results: dict = {}         # step 5: by dataset
+
+    def deliver(self) -> str:
+        report, args = self.report, self.args
+        report.say("Real: the pixels of scikit-learn's digits, the measurements and diagnoses of WDBC, and the DICOM files under mixed/ "
+                   "(test files of pydicom and pydicom-data, from real scanners). Made: patients, hospitals, vendors of digits and "
+                   "biopsies, each hospital's intensity and noise, every identifier, and the broken and hostile files.")
+        done = run([args.data_python, HERE / "deliveries.py", args.out, "--json", *(["--quick"] if args.quick else [])],
+                   args.out / "deliveries.log")
+        if done.code:
+            raise Failed(f"the deliveries could not be made: {done.last_words}. Try: configs/install-deps --only data")
+        made = self.made = json.loads(done.out)
+        identifiers = sum(made["planted"].values())
+        report.claim(made["tree"]["files"] > 0, "deliveries of four hospitals" + (" (as the last run made them: digests compared)" if made["reused"] else ""),
+                     f"{made['digits']['real_images']} digits as DICOM, {made['wdbc']['real_rows']} biopsies as CSV, {made['mixed']['real_files']} real "
+                     f"DICOM files, {len(made['hostile'])} broken or hostile; {identifiers} identifiers planted")
+        report.say(intake.introduce(json.loads((args.out / "followed.json").read_text())))
+        report.figure("deliveries", made)
+        report.output("deliveries", args.out / "deliveries")
+        return f"{made['tree']['files']} files of four hospitals, {identifiers} identifiers planted"
+
+    def start_cluster(self) -> str:
+        enclave.start_cluster(self.report, self.cluster, self.args.prefix)
+        return "slurmctld, a login host, two compute nodes, a world outside"
+
+    def take_in(self) -> str:
+        enclave.open_site(self.report, self.cluster)
+        intake.deliver(self.cluster, self.args.out / "deliveries")
+        return intake.take_in(self.report, self.cluster, self.made, self.args)
+
+    def give_access(self) -> str:
+        self.short_grant = access.give_access(self.report, self.cluster)
+        return "an application, four decisions, a signed grant of a year and one of a minute"
+
+    def train(self) -> str:
+        self.results = training.train(self.report, self.cluster)
+        return training.in_a_line(self.results)
+
+    def lose_a_node(self) -> str:
+        return training.lose_a_node(self.report, self.cluster, self.results["digits"])
+
+    def try_to_get_out(self) -> str:
+        attempts = egress.inside(self.report, self.cluster)
+        egress.control(self.report, self.control, self.args.prefix)
+        return f"{attempts} attempts, 0 bytes outside; without the fence they get out"
+
+    def let_out(self) -> str:
+        release.release(self.report, self.cluster, self.args.out)
+        release.ended_grant(self.report, self.cluster, self.short_grant)
+        release.audit(self.report, self.cluster, self.args.out, self.results["digits"]["job"])
+        return "model and metrics released by hash; the late refused; the ledger verified"
+
+    def take_in_unfenced(self) -> str:
+        return plain.take_in(self.report, self.args, self.made)
+
+    def train_unfenced(self) -> str:
+        return plain.train(self.report, self.args)
+
+    def down(self) -> None:
+        self.control.down()
+        if self.args.keep and self.cluster.is_up:
+            cluster = f"{HARNESS} --num {self.cluster.number} --dir {self.cluster.folder}"
+            print(f"\n   The cluster stays: {cluster} as e-alice bash\n   and goes with:     {cluster} down")
+        else:
+            self.cluster.down()
+
+
 TITLES = {1: "Four hospitals deliver", 2: "A Slurm cluster on this machine", 3: "Deliveries become datasets",
-          4: "A researcher is given access", 5: "Two models are trained inside the enclave",
+          4: "A researcher is given access", 5: "Two models are trained",
           6: "The same job, with a node lost in the middle", 7: "The researcher's own program tries to get data out",
           8: "Release, the grant's end, the ledger"}
 
-
-def make_deliveries(report: Report, args) -> dict:
-    with report.step(1, TITLES[1]) as step:
-        report.say("Real: the pixels of scikit-learn's digits, the measurements and diagnoses of WDBC, and the DICOM files under\n"
-                   "mixed/ (test files of pydicom and pydicom-data, from real scanners). Made: patients, hospitals, vendors of digits\n"
-                   "and biopsies, each hospital's intensity and noise, every identifier, and the broken and hostile files.")
-        command = [args.data_python, HERE / "deliveries.py", args.out, "--json", *(["--quick"] if args.quick else [])]
-        done = run(command, args.out / "deliveries.log")
-        if done.code:
-            raise Failed(f"the deliveries could not be made: {done.last_words}. Try: configs/install-deps --only data")
-        made = json.loads(done.out)
-        identifiers = sum(made["planted"].values())
-        report.claim(made["tree"]["files"] > 0, "deliveries of four hospitals" + (" (unchanged since the last run: digests compared)" if made["reused"] else ""),
-                     f"{made['digits']['real_images']} digits as DICOM, {made['wdbc']['real_rows']} biopsies as CSV, {made['mixed']['real_files']} real "
-                     f"DICOM files, {len(made['hostile'])} broken or hostile; {identifiers} identifiers planted")
-        report.figure("deliveries", made)
-        report.output("deliveries", args.out / "deliveries")
-        step["happened"] = f"{made['tree']['files']} files of four hospitals, {identifiers} identifiers planted"
-        return made
-    return {}
+# What each step does, and the steps that must have held before it.
+FENCED = {1: (Demo.deliver, ()), 2: (Demo.start_cluster, ()), 3: (Demo.take_in, (1, 2)), 4: (Demo.give_access, (3,)),
+          5: (Demo.train, (4,)), 6: (Demo.lose_a_node, (5,)), 7: (Demo.try_to_get_out, (4,)), 8: (Demo.let_out, (5,))}
+WITHOUT_ROOT = {1: (Demo.deliver, ()), 3: (Demo.take_in_unfenced, (1,)), 5: (Demo.train_unfenced, (3,))}
 
 
-def settings(quick: bool) -> dict[str, tuple[str, ...]]:
-    """What --quick changes in the recipes."""
-    return {"digits": (), "wdbc": ()} if not quick else {"digits": (), "wdbc": ()}
-
-
-def fenced(report: Report, args, cluster: Cluster, beside: Cluster) -> None:
-    made = make_deliveries(report, args)
-    with report.step(2, TITLES[2]) as step:
-        enclave.start_cluster(report, cluster, args.prefix)
-        step["happened"] = "slurmctld, a login host, two compute nodes and a world outside, as hosts of their own"
-
-    def step_after(number: int, *needed: int):
-        """The step, or None (and a line that says why) if what it needs did not hold."""
-        if report.held(*needed):
-            return report.step(number, TITLES[number])
-        report.skip(number, TITLES[number], f"needs step {' and '.join(str(n) for n in needed if not report.held(n))}")
-        return None
-
-    if run_step := step_after(3, 1, 2):
-        with run_step as step:
-            enclave.open_site(report, cluster)
-            intake.deliver(cluster, args.out / "deliveries")
-            step["happened"] = intake.take_in(report, cluster, made, args)
-    short = {}
-    if run_step := step_after(4, 3):
-        with run_step as step:
-            short = access.give_access(report, cluster)
-            step["happened"] = "an application, four decisions, a signed grant of a year and one of a minute"
-    results = {}
-    if run_step := step_after(5, 4):
-        with run_step as step:
-            results = training.train(report, cluster, settings(args.quick))
-            step["happened"] = training.in_a_line(results)
-    if run_step := step_after(6, 5):
-        with run_step as step:
-            step["happened"] = training.lose_a_node(report, cluster, settings(args.quick)["digits"], results["digits"])
-    if run_step := step_after(7, 4):
-        with run_step as step:
-            attempts = egress.inside(report, cluster)
-            egress.control(report, beside, args.prefix)
-            step["happened"] = f"{len(attempts)} attempts, 0 bytes outside; without the fence they get out"
-    if run_step := step_after(8, 5):
-        with run_step as step:
-            package = release.release(report, cluster)
-            release.ended_grant(report, cluster, short)
-            release.audit(report, cluster, args.out)
-            if package:
-                shutil.rmtree(args.out / "released", ignore_errors=True)
-                shutil.copytree(package, args.out / "released")
-                report.output("released", args.out / "released")
-            step["happened"] = "model and metrics released by hash; a late submission refused; the ledger verified"
+def run_steps(demo: Demo, plan: dict) -> None:
+    report = demo.report
+    for number, title in TITLES.items():
+        if number not in plan:
+            report.skip(number, title, "left out", "needs root (namespaces, cgroups, BPF)")
+            continue
+        work, needed = plan[number]
+        missing = [str(n) for n in needed if not report.held(n)]
+        if missing:
+            report.skip(number, title, "not run", f"needs step {' and '.join(missing)}")
+        else:
+            report.step(number, title, lambda: work(demo))
 
 
 def main() -> int:
@@ -104,7 +125,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--data-python", required=True)
-    parser.add_argument("--find-identifiers", type=Path, required=True, help="tests/identifiers/find_identifiers, built")
+    parser.add_argument("--tests", type=Path, required=True, help="the build's tests/: what looks into datasets from outside")
     parser.add_argument("--torch", type=Path, required=True)
     parser.add_argument("--num", type=int, default=40)
     parser.add_argument("--quick", action="store_true")
@@ -112,29 +133,21 @@ def main() -> int:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the clusters are taken down
 
-    root = os.geteuid() == 0
-    report = Report(args.out, args.quick, root)
+    (args.out / "summary.json").unlink(missing_ok=True)
     for log in args.out.glob("*.log"):
         if log.name not in ("build.log", "install.log"):
             log.unlink()
-    cluster = Cluster(args.out / "cluster", args.num, args.out / "cluster.log")
-    beside = Cluster(args.out / "control", args.num + 1, args.out / "control.log")
-    report.output("log", cluster.log)
+    root = os.geteuid() == 0
+    report = Report(args.out, args.quick, root)
+    demo = Demo(args, report)
+    if root:
+        report.output("log", demo.cluster.log)
+    else:
+        print("\n   You are not root: there is no cluster, and NOTHING IS FENCED. Steps 1, 3 and 5 run with mpirun.")
     try:
-        if root:
-            fenced(report, args, cluster, beside)
-        else:
-            made = make_deliveries(report, args)
-            plain.run_plain(report, args, made, TITLES, settings(args.quick))
+        run_steps(demo, FENCED if root else WITHOUT_ROOT)
     finally:
-        if args.keep and cluster.is_up:
-            harness = HERE.parent.parent / "tests/cluster/cluster"
-            print(f"\n   The cluster stays: {harness} --num {args.num} --dir {cluster.folder} as e-alice bash\n"
-                  f"   and goes with:     {harness} --num {args.num} --dir {cluster.folder} down")
-            beside.down()
-        else:
-            cluster.down()
-            beside.down()
+        demo.down()
     return 0 if report.finish() else 1
 
 

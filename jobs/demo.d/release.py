@@ -1,5 +1,6 @@
 """Step 8: the one way out, the end of a grant, and the ledger."""
 import json
+import shutil
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ LEDGER = "/var/lib/aloft/ledger.jsonl"
 PUBLIC_KEY = "/etc/aloft/keys/ledger.pub"
 
 
-def release(report: Report, cluster: Cluster) -> Path | None:
+def release(report: Report, cluster: Cluster, out: Path) -> None:
     folder = "/aloft/workspace/digits"
     asked = cluster.json_as("e-alice", "aloft", "release", "request", f"{folder}/model.safetensors", f"{folder}/metrics.json",
                             "--title", "Digits, first model", "--json")
@@ -33,7 +34,10 @@ def release(report: Report, cluster: Cluster) -> Path | None:
     report.claim(any(n.endswith("model.safetensors") for n in names) and any(n.endswith("metrics.json") for n in names),
                  "two reviewers approved the hashes, and the package is there", ", ".join(names))
     report.figure("release", {"request": asked, "exported": exported, "package": names})
-    return package if names else None
+    if names:
+        shutil.rmtree(out / "released", ignore_errors=True)
+        shutil.copytree(package, out / "released")
+        report.output("released", out / "released")
 
 
 def ended_grant(report: Report, cluster: Cluster, short: dict) -> None:
@@ -50,11 +54,12 @@ def ended_grant(report: Report, cluster: Cluster, short: dict) -> None:
     report.claim(around.code != 0, "so is sbatch itself", around.last_words)
 
 
-def audit(report: Report, cluster: Cluster, out: Path) -> None:
+def audit(report: Report, cluster: Cluster, out: Path, job: int) -> None:
     sound = cluster.try_host("login", "aloft", "audit", "verify", LEDGER, "--key", PUBLIC_KEY)
     report.claim(sound.code == 0, "`aloft audit verify` finds the ledger whole", (sound.out.strip() or sound.last_words).splitlines()[-1])
     lines = cluster.host("login", "cat", LEDGER).splitlines(keepends=True)
     report.figure("ledger_records", len(lines))
+    tell_story(report, [json.loads(line) for line in lines], job)
     (out / "ledger.jsonl").write_text("".join(lines))
     (out / "ledger.pub").write_text(cluster.host("login", "cat", PUBLIC_KEY))
     report.output("ledger", out / "ledger.jsonl")
@@ -69,6 +74,23 @@ def audit(report: Report, cluster: Cluster, out: Path) -> None:
     named = str(at + 1) in found.err + found.out
     report.claim(found.code == 3 and named, f"a flipped bit in record {at + 1} of a copy is found and named", found.last_words)
     report.figure("ledger_kinds", kinds(lines))
+
+
+def tell_story(report: Report, records: list[dict], job: int) -> None:
+    """What stands in the ledger about the image job: from the data and the grant to the export."""
+    submitted = next(r for r in records if r["kind"] == "job.submitted" and r["details"]["job"] == job)
+    grant = next(r for r in records if r["kind"] == "grant.issued" and r["subject"] == submitted["details"]["grant"])
+    release = next(r for r in records if r["kind"] == "release.requested")
+    about = {"digits@1", grant["details"]["application"], grant["subject"], submitted["details"]["request"], submitted["subject"],
+             release["subject"]}
+    report.say(f"What the ledger has about job {job}, from the sealed data to the package:")
+    told = [r for r in records if r["subject"] in about and r["kind"] != "refused"]
+    for r in told:
+        report.row(f"{r['seq']:>4}  {r['time'][11:19]}  {r['actor']:<11} {r['kind']:<28} {r['subject']}")
+    kinds_told = {r["kind"] for r in told}
+    needed = {"key.sealed", "dataset.registered", "application.approved", "grant.issued", "job.submitted", "node.job-started",
+              "node.job-ended", "release.approved", "release.exported"}
+    report.claim(needed <= kinds_told, "no stage of the way is missing in the ledger", ", ".join(sorted(needed - kinds_told)))
 
 
 def kinds(lines: list[str]) -> dict[str, int]:

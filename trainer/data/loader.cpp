@@ -295,26 +295,30 @@ private:
                 unit = std::move(units_.front());
                 units_.pop_front();
             }
+            std::size_t filled = 0;
             try {
-                fill(unit);
+                fill(unit, filled);
             } catch (...) {
                 const std::lock_guard lock(mutex_);
-                for (const auto& item : unit.items)
-                    if (!item.slot->failure) item.slot->failure = std::current_exception();
+                // Only of these it is certain that their slots are not complete, handed out and gone.
+                for (std::size_t i = filled; i < unit.items.size(); ++i)
+                    if (!unit.items[i].slot->failure) unit.items[i].slot->failure = std::current_exception();
                 ready_.notify_all();
                 // The slots stay until begin_epoch: other units may still write into them.
             }
         }
     }
 
-    void fill(const Unit& unit) {
+    // `filled` counts the items that are in their slots.
+    void fill(const Unit& unit, std::size_t& filled) {
         const Rows& rows = this->rows(unit.shard);
         const std::int64_t first_sample = dataset_.first_sample(unit.shard);
-        for (std::size_t i = 0; i < unit.items.size(); ++i) {
-            const Unit::Item& item = unit.items[i];
+        for (; filled < unit.items.size(); ++filled) {
+            const Unit::Item& item = unit.items[filled];
             const std::uint32_t at = rows.rows[item.in_split];
-            const std::int64_t next =
-                i + 1 < unit.items.size() ? std::int64_t{rows.rows[unit.items[i + 1].in_split]} : -1;
+            const std::int64_t next = filled + 1 < unit.items.size()
+                                          ? std::int64_t{rows.rows[unit.items[filled + 1].in_split]}
+                                          : -1;
             Slot& slot = *item.slot;
             read_inputs(rows.shard->reader, at, next, item);
             slot.site[item.row] = rows.shard->site[at];

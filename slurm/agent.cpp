@@ -19,6 +19,7 @@
 #include "slurm/cgroup.h"
 #include "slurm/command.h"
 #include "slurm/finish.h"
+#include "slurm/leftovers.h"
 #include "slurm/node.h"
 #include "slurm/preflight.h"
 
@@ -220,6 +221,9 @@ void Agent::clear_lost_jobs(const std::string& known_to_slurm) {
             } catch (const std::exception& e) {
                 core::Event("error", "job_not_cleared").with("job", job).with("text", e.what());
             }
+    const fs::path spool = spool_on(load_slurm_conf(slurm_conf_), host_);
+    for (const std::uint32_t job : jobs_with_leftovers(spool))
+        if (!known.contains(job)) remove_leftovers(spool, job);
     std::erase_if(slurm_knows_, [&](const auto& one) { return !known.contains(one.first); });
 }
 

@@ -5,15 +5,18 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
 #include "slurm/cgroup.h"
 #include "slurm/fence_check.h"
+#include "slurm/leftovers.h"
 #include "slurm/node.h"
 #include "slurm/scrub.h"
 
@@ -24,6 +27,7 @@ namespace fs = std::filesystem;
 using core::Error;
 
 constexpr std::int64_t kYoungSeconds = 30;
+constexpr std::chrono::seconds kPatience{5};
 constexpr std::size_t kAttempts = 50;  // a node's record has 16 KiB
 
 // Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
@@ -45,11 +49,24 @@ bool has_another_job(const core::Site& site, const Policy& ended) {
     return false;
 }
 
+// It is in the job's cgroup, and Slurm calls Epilog while it is still putting its sockets, its PMIx folder and
+// Slurm's cgroups away. The user's processes go at once; who kills slurmstepd with them inherits all that.
+void let_slurmstepd_leave(std::uint32_t job) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (is_populated(job_cgroup(job)) && std::chrono::steady_clock::now() < end) {
+        for (const Part part : {Part::batch, Part::step}) kill_users(part_cgroup(job, part));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+}
+
 void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
     const core::Fd lock = lock_jobs(site);
     const auto policy = read_policy(JobFiles(site, job));
     nlohmann::json details = blocked_so_far(job);  // it dies with the cgroup
+    if (std::string_view(state) == "ended") let_slurmstepd_leave(job);
     remove_job(site, job);
+    // A lost job may run on other nodes, and its wrapper may be counting.
+    if (policy && std::string_view(state) == "ended") remove_marks(*policy);
     if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
     const bool refused = policy->ruling == Ruling::deny;
     details.update({{"state", refused                           ? "refused"

@@ -10,9 +10,11 @@
 #include "core/base/keys.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
+#include "core/ledger/spool.h"
 #include "slurm/agent.h"
 #include "slurm/fence.h"
 #include "slurm/finish.h"
+#include "slurm/leftovers.h"
 #include "slurm/node.h"
 #include "slurm/preflight.h"
 
@@ -103,7 +105,9 @@ int main(int argc, char** argv) {
             slurm::begin_job(site, slurm::job_from_environment(), slurm::load_slurm_conf(conf),
                              core::now_seconds());
         } else if (*epilog) {
-            slurm::end_job(site, slurm::job_from_environment().id, core::now_seconds());
+            const std::uint32_t over = slurm::job_from_environment().id;
+            slurm::end_job(site, over, core::now_seconds());
+            slurm::remove_leftovers(slurm::spool_on(slurm::load_slurm_conf(conf), core::short_host_name()), over);
         } else if (*serve) {
             run_agent(site, conf, every_seconds);
         } else if (*state) {

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Many jobs at once on a cluster that suffers. Called by soak_test, which has made the cluster and looks for what is left.
+
+usage: soak.py --cluster PROGRAM --workspaces DIR --nodes N --jobs N --seed S --out FILE
+Two accounts submit short jobs of one or two nodes; some fail, are cancelled, ask to be run again, or lose a process to kill -9: a task,
+srun, the wrapper, slurmstepd. One account's grant is revoked in the middle and given back, and nodes lose power twice. What happens to
+which job comes from the seed. Prints a line per job that did not end as it must; FILE gets all of them. Exit code 1 if there was one.
+"""
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ACCOUNTS = {"e-alice": 70001, "e-bob": 70002}
+IN_QUEUE = 8      # jobs at a time: more than the nodes hold
+PATIENCE = 600.0  # seconds for all of it: a job that hangs must end the test, not stay in it
+ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"}
+
+# What jobs leave lying about for the fence to clear.
+LITTER = """
+echo x >/tmp/left-$SLURM_JOB_ID; echo x >/var/tmp/left-$SLURM_JOB_ID; echo x >/dev/shm/left-$SLURM_JOB_ID; ipcmk -M 4096 >/dev/null
+(setsid sleep 300 </dev/null >/dev/null 2>&1 &)
+"""
+# The first task says that the job runs; in its second life a job that was hit in the first just ends.
+MARK = """
+[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || again=yes
+[ "$SLURM_PROCID" != 0 ] || touch ran-$SLURM_JOB_ID
+"""
+BODY = {"clean": "sleep 0.$((RANDOM % 5))", "ring": "./ring", "fails": "exit 3", "again": '[ "$again" = yes ] || exit 75'}
+WAITS = '[ "$again" = yes ] || sleep 20'
+
+# kind: weight; how it ends if nothing else befalls it (None: any way, as long as it ends)
+KINDS = {"clean": (36, "COMPLETED"), "ring": (8, "COMPLETED"), "fails": (10, "FAILED"), "again": (5, "COMPLETED"),
+         "cancel": (9, "CANCELLED"), "cancel early": (5, None), "kill task": (9, None), "kill srun": (7, None), "kill wrapper": (5, None),
+         "kill stepd": (4, None), "kill batch stepd": (2, None)}
+
+
+class Shell:
+    """A session on one host that takes one command after the other: entering a host costs more than most commands."""
+
+    def __init__(self, *command):
+        self.command, self.process = command, None
+
+    def run(self, line):
+        """(exit code, output); (None, "") if the host is gone."""
+        try:
+            if self.process is None or self.process.poll() is not None:
+                self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                                stderr=subprocess.STDOUT, text=True)
+            self.process.stdin.write(f"{{ {line}\n}} </dev/null; code=$?; echo; echo end-of-answer $code\n")
+            self.process.stdin.flush()
+            answer = []
+            for text in self.process.stdout:
+                if text.startswith("end-of-answer "):
+                    return int(text.split()[1]), "".join(answer).rstrip("\n")
+                answer.append(text)
+        except BrokenPipeError:
+            pass
+        self.close()
+        return None, ""
+
+    def close(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@dataclass
+class Job:
+    kind: str
+    account: str
+    nodes: int
+    delay: float      # seconds from its first mark to what befalls it
+    choice: int       # which of several processes
+    number: int = 0   # Slurm's
+    said: str = ""    # by sbatch, if it refused
+    state: str = ""
+    exit_code: str = ""
+    node: str = ""    # its first
+    marked_at: float | None = None
+    is_hit: bool = False
+    helped_at: float | None = None  # when the user cancels what Slurm does not notice
+    excuses: list = field(default_factory=list)  # what else befell it
+
+    @property
+    def over(self):
+        return bool(self.said) or self.state in ENDS
+
+
+def make_plan(count, seed):
+    dice = random.Random(seed)
+    names = list(KINDS)
+    weights = [weight for weight, _ in KINDS.values()]
+    plan = []
+    for _ in range(count):
+        kind = dice.choices(names, weights)[0]
+        nodes = 2 if kind == "ring" or dice.random() < 0.15 else 1
+        plan.append(Job(kind, dice.choice(list(ACCOUNTS)), nodes, dice.random() * 0.6, dice.randrange(1000)))
+    return plan
+
+
+class Soak:
+    def __init__(self, options):
+        self.options = options
+        self.workspaces = Path(options.workspaces)
+        self.plan = make_plan(options.jobs, options.seed)
+        self.controller = Shell(options.cluster, "host", "ctld", "bash")
+        self.login = Shell(options.cluster, "host", "login", "bash")
+        self.users = {account: Shell(options.cluster, "as", account, "bash") for account in ACCOUNTS}
+        self.nodes = {f"node{k}": Shell(options.cluster, "node", str(k), "bash") for k in range(1, options.nodes + 1)}
+        self.revoked = False
+        self.end = time.monotonic() + PATIENCE
+        dice = random.Random(options.seed + 1)
+        third = options.jobs // 3
+        # After so many jobs are over: what happens to the whole cluster.
+        self.events = [(third // 2, self.revoke), (third, lambda: self.lose(dice.choice(list(self.nodes)), 8)),
+                       (2 * third, lambda: self.lose(dice.choice(list(self.nodes)), 0))]
+
+    def run(self):
+        waiting, running = list(self.plan), []
+        self.publish_revocations()
+        while waiting or running:
+            if time.monotonic() > self.end:
+                sys.exit(f"soak: not over after {PATIENCE:.0f} s: {[(j.number, j.kind, j.state) for j in running]}, {len(waiting)} not begun")
+            while waiting and len(running) < IN_QUEUE:
+                job = waiting.pop(0)
+                self.submit(job)
+                running.append(job)
+            self.look(running)
+            for job in running:
+                self.hit(job)
+            running = [job for job in running if not job.over]
+            done = len(self.plan) - len(waiting) - len(running)
+            while self.events and done >= self.events[0][0]:
+                self.events.pop(0)[1]()
+            time.sleep(0.05)
+        for shell in [self.controller, self.login, *self.users.values(), *self.nodes.values()]:
+            shell.close()
+
+    def submit(self, job):
+        body = BODY.get(job.kind, WAITS)
+        if self.revoked and job.account == "e-bob":
+            job.excuses.append("revoked")
+        script = f"sbatch --parsable -N{job.nodes} --ntasks-per-node={1 + job.choice % 2} --wrap '{(MARK + LITTER + body)}'"
+        code, said = self.users[job.account].run(script)
+        if code:
+            job.said = said or "sbatch could not be started"
+        else:
+            job.number = int(said.splitlines()[-1])
+
+    def look(self, running):
+        """Asks the controller about all of them at once."""
+        code, told = self.controller.run("scontrol -o show jobs")
+        if code is None:
+            sys.exit("soak: the controller's host is gone")
+        states = {}
+        for line in told.splitlines():
+            pairs = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            if "JobId" in pairs:
+                states[int(pairs["JobId"])] = pairs
+        for job in running:
+            if job.number in states:
+                pairs = states[job.number]
+                job.state, job.exit_code = pairs["JobState"], pairs["ExitCode"]
+                job.node = pairs.get("BatchHost", job.node)
+
+    def hit(self, job):
+        if job.helped_at and time.monotonic() > job.helped_at and not job.over:
+            job.helped_at = None
+            self.users[job.account].run(f"scancel {job.number}")
+        if job.is_hit or job.over or not (job.kind.startswith("kill") or job.kind.startswith("cancel")):
+            return
+        if job.kind == "cancel early":
+            job.is_hit = True
+            self.users[job.account].run(f"scancel {job.number}")
+            return
+        if job.marked_at is None and (self.workspaces / job.account / f"ran-{job.number}").exists():
+            job.marked_at = time.monotonic()
+        if job.marked_at is None or time.monotonic() < job.marked_at + job.delay or job.state != "RUNNING":
+            return
+        job.is_hit = True
+        if job.kind == "cancel":
+            self.users[job.account].run(f"scancel {job.number}")
+        else:
+            if job.kind == "kill stepd":  # srun waits for it until the job's time is up, in the fence as without one
+                job.helped_at = time.monotonic() + 5
+            self.nodes[job.node].run(f"{self.find(job)}; set -- $found; [ $# = 0 ] || {{ shift $(({job.choice} % $#)); kill -KILL $1; }}")
+
+    @staticmethod
+    def find(job):
+        uid, step = ACCOUNTS[job.account], f"/sys/fs/cgroup/unified/aloft/job_{job.number}/step/cgroup.procs"
+        return {"kill task": f"found=$(for p in $(cat {step}); do [ \"$(stat -c %u /proc/$p)\" = {uid} ] && echo $p; done)",
+                "kill srun": f"found=$(pgrep -x -u {uid} srun)",
+                "kill wrapper": f"found=$(pgrep -x -u {uid} aloft-run)",
+                "kill stepd": rf"found=$(pgrep -f '^slurmstepd: \[{job.number}\.0\]')",
+                "kill batch stepd": rf"found=$(pgrep -f '^slurmstepd: \[{job.number}\.batch\]')"}[job.kind]
+
+    def publish_revocations(self, *grants):
+        self.login.run(f"/srv/aloft/authority revocations {' '.join(grants)}")
+
+    def revoke(self):
+        """e-bob's grant, while he has jobs running; he gets it back after a while."""
+        self.revoked = True
+        self.excuse("revoked", lambda job: job.account == "e-bob")
+        self.publish_revocations("G-BOB")
+        self.events.insert(0, (self.events[0][0] - 1, self.give_back))
+
+    def give_back(self):
+        self.excuse("revoked", lambda job: job.account == "e-bob")
+        self.publish_revocations()
+        self.revoked = False
+
+    def lose(self, node, seconds):
+        """Power goes, and comes back after the controller has noticed (8 s) or before (0 s)."""
+        self.excuse("lost " + node, lambda job: True)
+        self.nodes[node].close()
+        number = node.removeprefix("node")
+        subprocess.run([self.options.cluster, "kill-node", number], check=True)
+        time.sleep(seconds)
+        subprocess.run([self.options.cluster, "start-node", number], check=True)
+
+    def excuse(self, why, applies):
+        for job in self.plan:
+            if (job.number or job.said) and not job.over and applies(job):
+                job.excuses.append(why)
+
+    def judge(self):
+        """Lines about jobs that did not end as they must."""
+        faults = []
+        for job in self.plan:
+            expected = KINDS[job.kind][1]
+            what = f"job {job.number} ({job.kind}, {job.account}, {job.nodes} nodes, {job.excuses}): "
+            if job.said:
+                if "revoked" not in job.excuses:
+                    faults.append(what + f"sbatch refused: {job.said}")
+            elif "revoked" in job.excuses:
+                continue  # cancelled, refused on the node, or through before anybody noticed
+            elif expected and job.state != expected and not (job.kind == "cancel" and job.excuses):
+                faults.append(what + f"{job.state}, not {expected}")
+            elif job.kind == "fails" and job.exit_code != "3:0":
+                faults.append(what + f"exit code {job.exit_code}, not 3:0")
+        return faults
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("cluster", "workspaces", "out"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("nodes", "jobs", "seed"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    soak = Soak(parser.parse_args())
+    begin = time.monotonic()
+    soak.run()
+    ends = {}
+    for job in soak.plan:
+        end = "refused by sbatch" if job.said else job.state
+        ends[end] = ends.get(end, 0) + 1
+    Path(soak.options.out).write_text(json.dumps([vars(job) for job in soak.plan], indent=1) + "\n")
+    print(f"      {len(soak.plan)} jobs in {time.monotonic() - begin:.0f} s, seed {soak.options.seed}: " +
+          ", ".join(f"{count} {end}" for end, count in sorted(ends.items())))
+    faults = soak.judge()
+    print("\n".join(faults), end="\n" if faults else "")
+    sys.exit(1 if faults else 0)
+
+
+main()

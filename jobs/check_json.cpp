@@ -1,4 +1,5 @@
 // Metrics as JSON: numbers under plain keys, a few short words, no free text, no small counts.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "jobs/checks.h"
@@ -27,9 +28,11 @@ class Walk {
 public:
     explicit Walk(const ReleaseRules& rules) : rules_(rules) {}
 
-    // `where` is a path of keys; array positions are not part of it. `counted`: under a key that counts
-    // something.
-    void visit(const json& value, const std::string& where, bool counted, int depth) {
+    // `where` is a path of keys; array positions are not part of it. `counted`: whether the number stands
+    // under a key that counts something, itself or further up: {"counts": {"north": 3}}, {"north":
+    // {"samples": 3}}.
+    enum class Counted { no, by_ancestor, by_own_key };
+    void visit(const json& value, const std::string& where, Counted counted, int depth) {
         if (depth > kDepthLimit) return refuse("depth", where, "nested too deeply");
         if (value.is_object()) {
             for (const auto& [key, inner] : value.items()) {
@@ -39,7 +42,10 @@ public:
                     continue;
                 }
                 visit(inner, where.empty() ? key : where + "." + key,
-                      counts_something(key) || (counted && inner.is_structured()), depth + 1);
+                      counts_something(key)    ? Counted::by_own_key
+                      : counted == Counted::no ? Counted::no
+                                               : Counted::by_ancestor,
+                      depth + 1);
             }
         } else if (value.is_array()) {
             for (const json& inner : value) visit(inner, where, counted, depth + 1);
@@ -51,7 +57,9 @@ public:
         } else if (value.is_number()) {
             if (++numbers_ > kNumberLimit)
                 return refuse("size", where, "more than 50,000 numbers are data, not metrics");
-            if (counted)
+            // Beside counts stand rates (0.91): under an ancestor only whole numbers count something.
+            const bool whole = std::floor(value.get<double>()) == value.get<double>();
+            if (counted == Counted::by_own_key || (counted == Counted::by_ancestor && whole))
                 count(value, where);
             else if (where.ends_with("confusion"))
                 cell(value, where);
@@ -109,7 +117,7 @@ std::vector<Finding> check_json(const std::string& text, const ReleaseRules& rul
         return {{"", Finding::Weight::refuse, "hidden-payload",
                  "much longer than what it says; write it without padding"}};
     Walk walk(rules);
-    walk.visit(parsed, "", false, 0);
+    walk.visit(parsed, "", Walk::Counted::no, 0);
     walk.finish();
     return walk.findings;
 }

@@ -1,14 +1,13 @@
-// aloft admin: enclaves and keys. These write the site's configuration, so they run as root (or who owns it).
+// aloft admin: keys (command_enclave.cpp and command_preflight.cpp have the rest). These write the site's
+// configuration, so they run as root (or who owns it).
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <iostream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/keys.h"
-#include "core/ledger/enclave.h"
 #include "core/ledger/names.h"
 #include "jobs/channel.h"
 #include "jobs/commands.h"
@@ -21,42 +20,6 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-void create_enclave(const Common& common, core::Enclave enclave, fs::path private_key) {
-    const core::Site site = common.site();
-    core::check_plain_name(enclave.name, "enclave");
-    if (enclave.partition.empty()) enclave.partition = enclave.name;
-    const fs::path policy = site.config / "enclaves" / (enclave.name + ".toml"), keys = site.config / "keys";
-    const fs::path public_key = keys / (enclave.name + ".enclave.pub");
-    if (private_key.empty()) private_key = keys / (enclave.name + ".enclave.key");
-    if (common.dry_run) {
-        std::cout << "# " << policy.string() << '\n' << core::to_toml(enclave);
-        return;
-    }
-    for (const fs::path& file : {policy, public_key, private_key})
-        if (fs::exists(file))
-            throw Error(Fault::usage, file.string() + ": exists already; an enclave is created once");
-    const core::OpeningKey key = core::OpeningKey::generate();
-    try {
-        core::make_directories(policy.parent_path(), 0755);
-        core::make_directories(keys, 0755);
-        core::write_atomically(policy, core::to_toml(enclave), 0644);
-        core::load_enclaves(site);  // sound, and beside the others
-        key.save(private_key);
-        key.sealing_key().save(public_key);
-    } catch (...) {  // all of it or nothing; aloftd records what it finds here
-        std::error_code ignored;
-        for (const fs::path& file : {policy, public_key, private_key}) fs::remove(file, ignored);
-        throw;
-    }
-    print(common,
-          {{"enclave", enclave.name},
-           {"policy", policy.string()},
-           {"public_key", public_key.string()},
-           {"private_key", private_key.string()}},
-          "enclave " + enclave.name + ": " + policy.string() + ", " + public_key.string() +
-              " (for all hosts), " + private_key.string() + " (for its nodes only)");
-}
 
 // A key pair: the private half to `secret`, owned as the folder it lies in, the public half to `open`.
 void save_pair(const core::SigningKey& key, const fs::path& secret, const fs::path& open) {
@@ -136,42 +99,8 @@ void add_admin(CLI::App& app, Common& common) {
         app.add_subcommand("admin", "Enclaves and keys (the site's admin; the intake account seals keys)");
     admin->require_subcommand(1);
 
-    CLI::App* enclave = admin->add_subcommand("enclave", "Enclaves of this site");
-    enclave->require_subcommand(1);
-    static core::Enclave made;
-    static fs::path private_key;
-    CLI::App* create =
-        add_verb(*enclave, common, "create", "Write an enclave's policy and make its key pair",
-                 "aloft admin enclave create hel --account e-alice --node n1 --node n2 --software /opt/aloft",
-                 Changes::something, [&common] { create_enclave(common, made, private_key); });
-    create->add_option("name", made.name, "Its name")->required();
-    create->add_option("--partition", made.partition,
-                       "Slurm partition that is this enclave (default: its name)");
-    create
-        ->add_option("--account", made.accounts,
-                     "POSIX account of a researcher, for this enclave only (repeat)")
-        ->required();
-    create->add_option("--node", made.nodes, "Compute node (repeat)")->required();
-    create->add_option("--software", made.software,
-                       "Read-only tree that jobs see beside the system's (repeat)");
-    made.max_minutes = 24 * 60;
-    create->add_option("--max-minutes", made.max_minutes, "Longest job")->capture_default_str();
-    create
-        ->add_option("--private-key", private_key,
-                     "Where the private half goes (default: beside the public one)")
-        ->type_name("FILE");
-    add_verb(*enclave, common, "list", "Enclaves and who is in them", "aloft admin enclave list",
-             Changes::nothing, [&common] {
-                 json rows = json::array();
-                 for (const core::Enclave& one : core::load_enclaves(common.site()))
-                     rows.push_back({{"enclave", one.name},
-                                     {"partition", one.partition},
-                                     {"accounts", one.accounts},
-                                     {"nodes", one.nodes},
-                                     {"max_minutes", one.max_minutes}});
-                 print_rows(common, "enclaves", rows,
-                            {"enclave", "partition", "accounts", "nodes", "max_minutes"});
-             });
+    add_enclave(*admin, common);
+    add_preflight(*admin, common);
 
     CLI::App* keys = admin->add_subcommand(
         "keys", "Make key pairs; private halves never leave the file they are written to");

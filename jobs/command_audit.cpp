@@ -1,6 +1,7 @@
 // aloft audit: the ledger, checked with nothing but the file and the public key.
 #include <chrono>
 #include <iostream>
+#include <sstream>
 
 #include <unistd.h>
 
@@ -62,6 +63,17 @@ void copy(const Common& common, const fs::path& out) {
           std::to_string(records) + " records in " + out.string());
 }
 
+// One record for people: who did what to what; of a job's end, what the fence stopped too.
+void print_record(const core::Record& record) {
+    std::cout << record.seq << "  " << core::rfc3339(record.time) << "  " << json(record.actor).dump() << "  "
+              << json(record.kind).dump() << "  " << json(record.subject).dump() << '\n';
+    if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
+    const json inner = record.details.value("details", json::object());
+    std::istringstream lines(
+        describe_blocked(inner.value("blocked", json::object()), inner.value("attempts", json::array())));
+    for (std::string line; std::getline(lines, line);) std::cout << "      " << line << '\n';
+}
+
 void show(const Common& common, fs::path ledger, const std::string& kind, const std::string& subject) {
     if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
     core::read_lines(ledger, 0, [&](std::string_view line, std::uint64_t) {
@@ -71,8 +83,7 @@ void show(const Common& common, fs::path ledger, const std::string& kind, const 
         if (common.json)
             std::cout << line << '\n';
         else
-            std::cout << record.seq << "  " << core::rfc3339(record.time) << "  " << json(record.actor).dump()
-                      << "  " << json(record.kind).dump() << "  " << json(record.subject).dump() << '\n';
+            print_record(record);
         return true;
     });
 }

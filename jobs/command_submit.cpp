@@ -11,6 +11,8 @@
 #include "core/ledger/grant.h"
 #include "jobs/channel.h"
 #include "jobs/commands.h"
+#include "jobs/job_policy.h"
+#include "jobs/slurm_checks.h"
 #include "jobs/slurm_client.h"
 
 namespace jobs {
@@ -21,9 +23,8 @@ using nlohmann::json;
 
 namespace {
 
-struct Wish {
+struct Wish : JobWish {
     std::string name;
-    std::int64_t nodes = 1, tasks_per_node = 1, minutes = 0;
     std::vector<std::string> program;
 };
 
@@ -48,17 +49,34 @@ std::string account_name() {
     return entry->pw_name;
 }
 
+// Slurm adds KillWait to a time limit, so the limit depends on it; where Slurm cannot be asked, on its
+// default.
+std::int64_t kill_wait_seconds() {
+    try {
+        return ask_slurm().value_or(SlurmSettings()).kill_wait_seconds();
+    } catch (const Error&) {
+        return SlurmSettings().kill_wait_seconds();
+    }
+}
+
 void tell(const Common& common, const Wish& wish) {
     const core::Site site = common.site();
-    const core::Grant grant = core::open_grant(site, ::getuid(), core::now_seconds());
+    const std::int64_t now = core::now_seconds();
+    const core::Grant grant = core::open_grant(site, ::getuid(), now);
     const auto enclave = core::enclave_of_account(site, account_name());
-    if (!enclave) throw Error(Fault::refused, "this account is in no enclave");
+    if (!enclave || enclave->name != grant.enclave)
+        throw Error(Fault::refused, "this account is not in the enclave of grant " + grant.id);
+    const json policy = job_policy(site, *enclave, grant, wish, kill_wait_seconds(), now);
     const auto line = sbatch_line(wish, enclave->partition);
     std::string shown;
     for (const std::string& word : line) shown += (shown.empty() ? "" : " ") + word;
     print(common,
-          {{"grant", grant.id}, {"enclave", enclave->name}, {"sbatch", line}, {"script", script_of(wish)}},
-          script_of(wish) + shown);
+          {{"grant", grant.id},
+           {"enclave", enclave->name},
+           {"policy", policy},
+           {"sbatch", line},
+           {"script", script_of(wish)}},
+          in_words(policy) + "\nNothing was submitted. This would be, by " + shown + ":\n" + script_of(wish));
 }
 
 void submit(const Common& common, const Wish& wish) {

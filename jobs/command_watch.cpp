@@ -58,6 +58,38 @@ bool is_over(const std::string& state) {
     return over.contains(state);
 }
 
+// What the fence stopped, once every node has said so: their records arrive a few seconds after the end.
+// Nothing for a job that aloftd does not know.
+json blocked_of(const core::Site& site, std::int64_t number) {
+    constexpr int kTries = 20;  // half a second each
+    json known = json::object();
+    try {
+        for (int i = 0; i < kTries; ++i) {
+            known = ask(site.socket, {{"op", "job.show"}, {"job", number}}).body;
+            if (known.at("complete") == true) break;
+            ::usleep(500'000);
+        }
+    } catch (const Error& e) {
+        if (e.fault() != Fault::usage) std::cerr << "what was blocked is not known: " << e.what() << '\n';
+    }
+    return {{"blocked", known.value("blocked", json::object())},
+            {"attempts", known.value("attempts", json::array())}};
+}
+
+// The last words: what became of the job. Throws Error(data) unless it completed.
+void tell_end(const Common& common, std::int64_t number, const std::string& state, const fs::path& output) {
+    json end = blocked_of(common.site(), number);
+    const std::string blocked = describe_blocked(end.at("blocked"), end.at("attempts"));
+    end.update({{"job", number}, {"state", state}, {"output", output.string()}});
+    if (!blocked.empty())
+        std::cerr << blocked
+                  << "an enclave has no network but the job's own nodes; the attempts are in the ledger\n";
+    if (common.json) print(common, end, "");
+    if (state != "COMPLETED")
+        throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + state +
+                                     "; its output: " + output.string());
+}
+
 void watch(const Common& common, std::int64_t number) {
     const core::Site site = common.site();
     std::string last;
@@ -83,11 +115,7 @@ void watch(const Common& common, std::int64_t number) {
         }
         if (is_over(state)) {
             if (!common.json) follow(output, at);
-            print(common, {{"job", number}, {"state", state}, {"output", output.string()}}, "");
-            if (state != "COMPLETED")
-                throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + state +
-                                             "; its output: " + output.string());
-            return;
+            return tell_end(common, number, state, output);
         }
         ::usleep(500'000);
     }
@@ -115,7 +143,7 @@ void add_watch(CLI::App& app, Common& common) {
                  }
                  print_rows(common, "jobs", rows,
                             {"job", "account", "enclave", "state", "nodes", "submitted", "started", "ended",
-                             "node_seconds", "grant"});
+                             "node_seconds", "blocked", "grant"});
              });
 }
 

@@ -11,14 +11,11 @@ using core::Error;
 using core::Fault;
 using nlohmann::json;
 
-namespace {
-
-// Texts of other people reach a terminal: control characters are shown, not obeyed.
-std::string shown(const json& value) {
+std::string printable(const json& value) {
     if (value.is_null()) return "-";
     if (value.is_array()) {
         std::string out;
-        for (const json& entry : value) out += (out.empty() ? "" : ",") + shown(entry);
+        for (const json& entry : value) out += (out.empty() ? "" : ",") + printable(entry);
         return out.empty() ? "-" : out;
     }
     std::string text = value.is_string() ? value.get<std::string>() : value.dump();
@@ -26,8 +23,6 @@ std::string shown(const json& value) {
         if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
     return text;
 }
-
-}  // namespace
 
 CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, const std::string& description,
                    const std::string& example, Changes changes, std::function<void()> run) {
@@ -57,7 +52,7 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
     std::vector<std::vector<std::string>> table{columns};
     for (const json& row : rows) {
         std::vector<std::string>& cells = table.emplace_back();
-        for (const std::string& column : columns) cells.push_back(shown(row.value(column, json())));
+        for (const std::string& column : columns) cells.push_back(printable(row.value(column, json())));
     }
     std::vector<std::size_t> widths(columns.size());
     for (const auto& cells : table)
@@ -69,6 +64,22 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
                 cells[i] + (i + 1 < cells.size() ? std::string(widths[i] - cells[i].size() + 2, ' ') : "");
         std::cout << line << '\n';
     }
+}
+
+std::string describe_blocked(const json& blocked, const json& attempts) {
+    const auto times = [](const json& count) {
+        return count == 1 ? ", once" : ", " + printable(count) + " times";
+    };
+    std::string out;
+    for (const json& attempt : attempts) {
+        const std::string to = printable(attempt.at("to"));
+        out += "blocked: " + printable(attempt.at("what")) + (to.empty() ? "" : " to " + to) +
+               times(attempt.at("count")) + "\n";
+    }
+    if (out.empty())
+        for (const auto& [kind, count] : blocked.items())
+            if (count != 0) out += "blocked: " + printable(kind) + times(count) + "\n";
+    return out;
 }
 
 bool only_tells(const Common& common, const json& request) {

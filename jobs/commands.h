@@ -2,10 +2,12 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/site.h"
+#include "jobs/preflight.h"
 
 namespace jobs {
 
@@ -20,6 +22,8 @@ struct Common {
 
 // Each adds one noun with its verbs.
 void add_admin(CLI::App& app, Common& common);
+void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
+void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
 void add_catalogue(CLI::App& app, Common& common);
 void add_apply(CLI::App& app, Common& common);
 void add_review(CLI::App& app, Common& common);
@@ -41,6 +45,16 @@ void print(const Common& common, nlohmann::json answer, const std::string& sente
 // Rows as one line each, columns in the order given; or with --json {NAME: rows}.
 void print_rows(const Common& common, const std::string& name, const nlohmann::json& rows,
                 const std::vector<std::string>& columns);
+// Texts of other people reach a terminal: control characters are shown, not obeyed. A list is joined by
+// commas.
+std::string printable(const nlohmann::json& value);
+// What the fence stopped of a job, a line per attempt ("blocked: TCP to 203.0.113.5:443, 3 times") or, where
+// only counts are known, per kind; "" if nothing was. `blocked` and `attempts` as a node's record has them.
+std::string describe_blocked(const nlohmann::json& blocked, const nlohmann::json& attempts);
+// Checks (to_json, with "enclave") as a table, each with its remedy below.
+void print_checks(const Common& common, nlohmann::json rows);
+// Slurm's settings as this host sees them; nothing where there is no scontrol.
+std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave);
 // With --dry-run: prints what would be asked of aloftd and returns true.
 bool only_tells(const Common& common, const nlohmann::json& request);
 

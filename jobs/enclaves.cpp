@@ -99,14 +99,18 @@ std::optional<json> Service::enclave_open(Call& call) {
     const bool asked_slurm = call.body.contains("slurm") && call.body.at("slurm").is_array();
     if (asked_slurm)
         for (const json& entry : call.body.at("slurm")) judge(check_of(entry));
+    const bool dry_run = call.body.value("dry_run", false);
     if (!misses.empty()) {
-        refuse(call, "enclave.open", subject_of(name),
-               std::to_string(misses.size()) + " required checks fail, the first: " +
-                   misses[0].at("host").get<std::string>() + ": " + misses[0].at("check").get<std::string>());
+        if (!dry_run)
+            refuse(call, "enclave.open", subject_of(name),
+                   std::to_string(misses.size()) +
+                       " required checks fail, the first: " + misses[0].at("host").get<std::string>() + ": " +
+                       misses[0].at("check").get<std::string>());
         json body = answer_of(name, enclave_state(name), false);
         body["misses"] = std::move(misses);
         return body;
     }
+    if (dry_run) return answer_of(name, enclave_state(name), false);
     json seen = json::object();
     for (const Report& report : reports())
         if (enclave.has_node(report.node)) seen[report.node] = core::rfc3339(report.time);

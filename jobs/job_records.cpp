@@ -58,11 +58,35 @@ std::optional<json> Service::job_submitted(Call& call) {
 std::optional<json> Service::job_list(Call& call) {
     const std::string columns =
         "SELECT id AS job, account, grant_id AS \"grant\", enclave, state, nodes, submitted, started, ended, "
-        "node_seconds FROM jobs ";
+        "node_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS blocked FROM "
+        "jobs ";
     const bool all = may(call, "admin") || may(call, "auditor");
     return json{{"jobs", all ? state_.rows(columns + "ORDER BY id DESC LIMIT 1000")
                              : state_.rows(columns + "WHERE account = ? ORDER BY id DESC LIMIT 1000",
                                            {call.peer.account})}};
+}
+
+// One job with what the fence stopped of it. `complete`: every node has reported its end.
+std::optional<json> Service::job_show(Call& call) {
+    const std::int64_t job = integer_field(call.body, "job", 1, 1ll << 40);
+    const auto rows = state_.rows(
+        "SELECT account, grant_id AS \"grant\", enclave, state, nodes, submitted, "
+        "started, ended, node_seconds, records_ended FROM jobs WHERE id = ?",
+        {job});
+    const bool all = may(call, "admin") || may(call, "auditor");
+    if (rows.empty() || (!all && rows[0].at("account") != call.peer.account))
+        throw Error(Fault::usage, "no such job that you may see; see: aloft jobs");
+    json body = rows[0];
+    const std::int64_t nodes = body.at("nodes").is_null() ? 1 : body.at("nodes").get<std::int64_t>();
+    body["job"] = job;
+    body["complete"] = body.at("records_ended").get<std::int64_t>() >= nodes;
+    body.erase("records_ended");
+    body["blocked"] = json::object();
+    for (const json& row : state_.rows("SELECT kind, count FROM blocked WHERE job = ?", {job}))
+        body["blocked"][row.at("kind").get<std::string>()] = row.at("count");
+    body["attempts"] = state_.rows(
+        "SELECT what, target AS \"to\", count FROM attempts WHERE job = ? ORDER BY count DESC", {job});
+    return body;
 }
 
 std::optional<json> Service::usage(Call& call) {

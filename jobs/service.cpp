@@ -100,6 +100,7 @@ const std::map<std::string, Service::Operation, std::less<>>& Service::operation
         {"job.request", &Service::job_request},
         {"job.submitted", &Service::job_submitted},
         {"job.list", &Service::job_list},
+        {"job.show", &Service::job_show},
         {"usage", &Service::usage},
         {"release.request", &Service::release_request},
         {"release.list", &Service::release_list},
@@ -171,6 +172,7 @@ void Service::on_request(CallerId caller, const Peer& peer, const std::string& l
     std::string name;
     wrote_ = false;
     try {
+        catch_up();
         call.body = parse_request(line);
         name = text_field(call.body, "op", 1, 64);
         const auto operation = operations().find(name);
@@ -234,9 +236,23 @@ void Service::commit() {
         if (e.fault() == Fault::system) take_back(e);
         throw;
     }
-    if (in_batch_) state_.commit(ledger_.head(), ledger_.last_line_offset());
-    in_batch_ = false;
     for (Pending& one : pending_) one.wrote = false;
+    if (!in_batch_) return;
+    in_batch_ = false;
+    try {
+        state_.commit(ledger_.head(), ledger_.last_line_offset());
+    } catch (const Error& e) {  // on a full disk: the ledger has the records, so they count
+        state_.abandon();
+        state_is_behind_ = true;
+        Event("error", "state_not_written").with("text", e.what());
+    }
+}
+
+// Nothing is decided on a state that lacks records. Throws Error(system) while it cannot be written.
+void Service::catch_up() {
+    if (!state_is_behind_) return;
+    state_.catch_up(site_.state / "ledger.jsonl", false);
+    state_is_behind_ = false;
 }
 
 // The ledger took nothing of the batch: nor does the state, and everybody who was waiting for it is told so.
@@ -255,6 +271,7 @@ void Service::take_back(const Error& why) {
 
 // What cannot be published now is kept and tried again each second.
 void Service::try_publish() noexcept {
+    if (state_is_behind_) return;
     try {
         publish();
         publish_witness();
@@ -280,12 +297,17 @@ void Service::on_batch_end() {
 void Service::on_second() {
     const std::int64_t now = core::now_seconds();
     wrote_ = false;
+    try {
+        catch_up();
+    } catch (const Error&) {  // later: callers are told why
+        return;
+    }
     if (now - spool_at_ >= 2) {
         spool_at_ = now;
         collect_spool();
     }
     if (now - revocations_at_ >= std::max<std::int64_t>(site_.revocation_stale_seconds / 4, 1))
-        publish_revocations();
+        list_changed_ = true;  // its times have
     if (now - configuration_at_ >= 5) {
         configuration_at_ = now;
         watch_configuration();

@@ -85,6 +85,7 @@ private:
     std::optional<Body> job_request(Call&);
     std::optional<Body> job_submitted(Call&);
     std::optional<Body> job_list(Call&);
+    std::optional<Body> job_show(Call&);
     std::optional<Body> usage(Call&);
     void collect_spool();
     // releases.cpp
@@ -108,6 +109,7 @@ private:
     void answer(CallerId caller, Body body, std::vector<core::Fd> descriptors = {});
     void answer_error(CallerId caller, core::Fault fault, const std::string& text);
     void commit();
+    void catch_up();
     void take_back(const core::Error& why);
     void publish();
     void try_publish() noexcept;
@@ -143,7 +145,7 @@ private:
     std::vector<std::string> new_grants_, collected_;  // to publish, to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::map<CallerId, std::string> working_;
-    bool in_batch_ = false, wrote_ = false;
+    bool in_batch_ = false, wrote_ = false, state_is_behind_ = false;
     bool list_changed_ = false, keys_changed_ = false;  // to publish again after the commit
     std::int64_t revocations_at_ = 0, spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0;
 };

@@ -25,7 +25,10 @@ CREATE TABLE IF NOT EXISTS datasets(id TEXT PRIMARY KEY, manifest_sha256 TEXT, s
     summary_json TEXT);
 CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, PRIMARY KEY(enclave, dataset));
 CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
-    script_sha256 TEXT, submitted TEXT, started TEXT, ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0);
+    script_sha256 TEXT, submitted TEXT, started TEXT, ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0,
+    records_ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS blocked(job INTEGER, kind TEXT, count INTEGER, PRIMARY KEY(job, kind));
+CREATE TABLE IF NOT EXISTS attempts(job INTEGER, what TEXT, target TEXT, count INTEGER, PRIMARY KEY(job, what, target));
 CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, title TEXT,
     folder TEXT, files_json TEXT, findings_json TEXT, requested TEXT, package_sha256 TEXT);
 CREATE TABLE IF NOT EXISTS release_reviews(release TEXT, account TEXT, decision TEXT, reason TEXT, time TEXT,
@@ -40,7 +43,7 @@ constexpr const char* kDrop = R"(
 DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF EXISTS reviews; DROP TABLE IF EXISTS grants;
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
-DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight;
+DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
@@ -91,11 +94,20 @@ std::uint64_t State::catch_up(const std::filesystem::path& ledger, bool rebuild)
         from = 0;
         expected.clear();
     }
+    begin();
+    try {
+        return fold_from(ledger, from, !expected.empty());
+    } catch (...) {
+        abandon();
+        throw;
+    }
+}
+
+// Within a transaction, which it ends. `skip`: the line at `from` is folded already.
+std::uint64_t State::fold_from(const std::filesystem::path& ledger, std::uint64_t from, bool skip) {
     std::uint64_t folded = 0, line_at = from;
     core::Head head;
-    bool skip = !expected.empty();  // the line at `from` is folded already
     std::string last;
-    begin();
     core::read_lines(ledger, from, [&](std::string_view line, std::uint64_t next) {
         if (!skip) {
             const Record record = core::parse_record(line);
@@ -121,6 +133,13 @@ void State::commit(const core::Head& head, std::uint64_t last_line_offset) {
     database_.run("INSERT OR REPLACE INTO position VALUES(1, ?, ?, ?)",
                   {head.seq, core::to_hex(head.sha256), last_line_offset});
     database_.run("COMMIT");
+}
+
+void State::abandon() noexcept {
+    try {
+        roll_back();
+    } catch (const std::exception&) {
+    }
 }
 
 void State::fold(const Record& record) {
@@ -247,8 +266,39 @@ void State::fold_node(const Record& record) {
     } else if (record.kind == "node.job-ended") {
         const json seconds = text("seconds");
         database_.run(
-            "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ? WHERE id = ?",
+            "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ?, records_ended = "
+            "records_ended + 1 WHERE id = ?",
             {field(record, "time"), seconds.is_number() ? seconds : json(0), *job});
+        fold_blocked(*job, inner);
+    }
+}
+
+// What the fence stopped, added up over a job's nodes and requeues. Parts of another form are left out: no
+// node's record may keep the state from being made.
+void State::fold_blocked(const json& job, const json& details) {
+    constexpr std::int64_t kSane = 1'000'000'000'000;
+    const auto is_count = [](const json& value) {
+        return value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
+               value.get<std::int64_t>() <= kSane;
+    };
+    if (const json counts = details.value("blocked", json()); counts.is_object())
+        for (const auto& [kind, count] : counts.items())
+            if (is_count(count))
+                database_.run(
+                    "INSERT INTO blocked VALUES(?, ?, ?) ON CONFLICT(job, kind) DO UPDATE SET count = count "
+                    "+ excluded.count",
+                    {job, kind, count});
+    const json attempts = details.value("attempts", json());
+    if (!attempts.is_array()) return;
+    for (const json& attempt : attempts) {
+        if (!attempt.is_object()) continue;
+        const json what = attempt.value("what", json()), to = attempt.value("to", json()),
+                   count = attempt.value("count", json());
+        if (what.is_string() && to.is_string() && is_count(count))
+            database_.run(
+                "INSERT INTO attempts VALUES(?, ?, ?, ?) ON CONFLICT(job, what, target) DO UPDATE SET count "
+                "= count + excluded.count",
+                {job, what, to, count});
     }
 }
 

@@ -7,8 +7,8 @@
 
 namespace jobs {
 
-// Applications, grants, enclaves, jobs, releases as they stand: a fold over the ledger, kept in SQLite. Nothing is in
-// it that the ledger does not say, so it can be thrown away and made again at any time.
+// Applications, grants, enclaves, jobs, releases as they stand: a fold over the ledger, kept in SQLite.
+// Nothing is in it that the ledger does not say, so it can be thrown away and made again at any time.
 class State {
 public:
     explicit State(const std::filesystem::path& file);
@@ -22,6 +22,7 @@ public:
     void fold(const core::Record& record);
     void commit(const core::Head& head, std::uint64_t last_line_offset);
     void roll_back() { database_.run("ROLLBACK"); }
+    void abandon() noexcept;  // rolls back, unless SQLite has done so itself after a failed write
 
     // The one row with this id, or nothing.
     std::optional<nlohmann::json> application(const std::string& id);
@@ -35,6 +36,7 @@ public:
 
 private:
     void clear();
+    std::uint64_t fold_from(const std::filesystem::path& ledger, std::uint64_t from, bool skip);
     void fold_application(const core::Record& record);
     void fold_grant(const core::Record& record);
     void fold_enclave(const core::Record& record);
@@ -42,6 +44,7 @@ private:
     void fold_release(const core::Record& record);
     void fold_job(const core::Record& record);
     void fold_node(const core::Record& record);
+    void fold_blocked(const nlohmann::json& job, const nlohmann::json& details);
     void fold_preflight(const core::Record& record);
     std::optional<nlohmann::json> one(const std::string& sql, const std::string& id);
 

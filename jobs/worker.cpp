@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "core/base/error.h"
 
@@ -12,7 +13,13 @@ namespace jobs {
 Worker::Worker() : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!wake_.is_open())
         throw core::Error(core::Fault::system, core::with_errno("cannot make an eventfd", errno));
+    // Signals are the server's (a signalfd): a thread that does not block them would take SIGTERM and die of
+    // it.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     thread_ = std::thread([this] { work(); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Worker::~Worker() {

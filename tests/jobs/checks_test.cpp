@@ -138,6 +138,8 @@ TEST_CASE("metrics pass; free text, small counts and padding do not") {
     CHECK(json(R"({"patients":9})") == "small-count");
     CHECK(json(R"({"patients":10,"n":0})") == "");
     CHECK(json(R"({"counts":{"north":3}})") == "small-count");
+    CHECK(json(R"({"counts":{"north":{"vendor a":3}}})") == "small-count");
+    CHECK(json(R"({"counts":{"north":30,"share":0.91}})") == "");  // a rate beside counts is none
     CHECK(json(R"({"samples":[100,4]})") == "small-count");
     CHECK(json(R"({"x":{"test_patients":1}})") == "small-count");
     CHECK(json(R"({"note":"seen on Monday; improved"})") == "free-text");

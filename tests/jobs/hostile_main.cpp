@@ -37,8 +37,8 @@ std::string answer_to(const char* path, const std::string& bytes) {
     };
     for (;;) {
         if (::poll(&entry, 1, 5000) <= 0) {
-            out = "?";
-            break;
+            ::close(fd);
+            return "?";
         }
         char buffer[4096];
         const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
         "{\"op\":\"release.show\",\"id\":\"R-99999999999999999999\"}\n",
         "{\"op\":\"application.submit\",\"title\":[[[]]]}\n",
         std::string(3000, '[') + "\n",
-        "{\"op\":\"\xff\xfe\x00\"}\n",
+        std::string("{\"op\":\"\xff\xfe\0\"}\n", 13),  // no UTF-8, and a zero byte
         std::string("\0\0\0\n", 4),
     };
     for (const std::string& line : nonsense) {

@@ -1,10 +1,10 @@
-// spool SITE HOST KIND JOB: leaves a node's record, as Prolog and Epilog do.
+// spool SITE HOST KIND SUBJECT DETAILS: leaves a node's record, as Prolog, Epilog and preflight do. DETAILS
+// is JSON.
 #include <nlohmann/json.hpp>
 
 #include "core/ledger/spool.h"
 
 int main(int argc, char** argv) {
-    if (argc != 5) return 2;
-    core::spool_record(core::Site::load(argv[1]), argv[3], std::string("job:").append(argv[4]),
-                       {{"job", std::stoll(argv[4])}, {"account", "e-alice"}}, argv[2]);
+    if (argc != 6) return 2;
+    core::spool_record(core::Site::load(argv[1]), argv[3], argv[4], nlohmann::json::parse(argv[5]), argv[2]);
 }

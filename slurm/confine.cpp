@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -46,6 +48,25 @@ void allow_families(scmp_filter_ctx filter, int call) {
                           SCMP_A2(SCMP_CMP_NE, 0)));
 }
 
+// Options that make the kernel send by itself, past the packet rules: a group's address is reported to the
+// network, 28 or 112 bits of the user's choice. And those that write into the headers of packets.
+void forbid_options(scmp_filter_ctx filter) {
+    constexpr std::pair<int, int> kOptions[] = {
+        {IPPROTO_IP, IP_OPTIONS},          {IPPROTO_IP, IP_ADD_MEMBERSHIP},
+        {IPPROTO_IP, IP_MSFILTER},         {IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP},
+        {IPPROTO_IP, MCAST_JOIN_GROUP},    {IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP},
+        {IPPROTO_IP, MCAST_MSFILTER},      {IPPROTO_IPV6, IPV6_JOIN_GROUP},
+        {IPPROTO_IPV6, IPV6_JOIN_ANYCAST}, {IPPROTO_IPV6, MCAST_JOIN_GROUP},
+        {IPPROTO_IPV6, MCAST_MSFILTER},    {IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP},
+        {IPPROTO_IPV6, IPV6_HOPOPTS},      {IPPROTO_IPV6, IPV6_RTHDR},
+        {IPPROTO_IPV6, IPV6_RTHDRDSTOPTS}, {IPPROTO_IPV6, IPV6_DSTOPTS}};
+    constexpr scmp_datum_t kInt = 0xffffffff;  // the kernel looks at no more of the register
+    for (const auto& [level, name] : kOptions)
+        rule(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 2,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, kInt, static_cast<scmp_datum_t>(level)),
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, kInt, static_cast<scmp_datum_t>(name))));
+}
+
 void enter_seccomp() {
     const std::unique_ptr<void, decltype(&seccomp_release)> owner(seccomp_init(SCMP_ACT_ALLOW),
                                                                   seccomp_release);
@@ -53,6 +74,7 @@ void enter_seccomp() {
     if (!filter) throw Error(Fault::system, "fence: cannot make a seccomp filter");
     allow_families(filter, SCMP_SYS(socket));
     allow_families(filter, SCMP_SYS(socketpair));
+    forbid_options(filter);
     for (const int call :
          {// sockets and files by another door than the ones that are watched
           SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
@@ -105,6 +127,16 @@ void enter_landlock_scope() {
     const core::Fd fd(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0)));
     must(fd.get(), "make a Landlock scope (Linux 6.12 or later?)");
     must(static_cast<int>(::syscall(SYS_landlock_restrict_self, fd.get(), 0)), "enter a Landlock scope");
+}
+
+void forbid_programs() {
+    const std::unique_ptr<void, decltype(&seccomp_release)> owner(seccomp_init(SCMP_ACT_ALLOW),
+                                                                  seccomp_release);
+    if (!owner) throw Error(Fault::system, "fence: cannot make a seccomp filter");
+    rule(seccomp_attr_set(owner.get(), SCMP_FLTATR_CTL_TSYNC, 1));  // slurmstepd has threads
+    for (const int call : {SCMP_SYS(execve), SCMP_SYS(execveat)})
+        rule(seccomp_rule_add(owner.get(), SCMP_ACT_ERRNO(EPERM), call, 0));
+    rule(seccomp_load(owner.get()));
 }
 
 void restrict_task() {

@@ -17,6 +17,10 @@ void enter_landlock_scope();
 int landlock_abi() noexcept;  // 0: none
 inline constexpr int kLandlockFloor = 6;
 
+// In a slurmstepd whose step is refused: neither it nor a child of it starts a program from now on. Its tasks
+// end before they would, but srun --task-epilog names a program that slurmstepd starts by itself.
+void forbid_programs();
+
 // As the user, last thing before exec: no new privileges, no core dumps (a handler of them is outside),
 // inherited descriptors closed, seccomp. Throws Error(system).
 void restrict_task();

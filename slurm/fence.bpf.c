@@ -148,7 +148,8 @@ static __always_inline int read_packet(struct __sk_buff* skb, struct packet* p) 
     __u16 ports[2];
     if (skb->protocol != bpf_htons(0x0800)) return 0;  // ETH_P_IP
     if (bpf_skb_load_bytes(skb, 0, &ip, sizeof ip)) return 0;
-    if (ip.ihl < 5 || (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP)) return 0;
+    // A header with options can name another destination (a source route), or carry data itself.
+    if (ip.ihl != 5 || (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP)) return 0;
     p->source = ip.saddr;
     p->destination = ip.daddr;
     p->protocol = ip.protocol;

@@ -204,6 +204,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
         else
             enter_part(slurm::part_cgroup(policy.job, g_step.part));
     }
+    if (policy.ruling == Ruling::deny) slurm::forbid_programs();
     if (policy.ruling == Ruling::open || policy.enclave.empty()) return;
     slurm::enter_daemon_view(site, policy, g_step.part, g_step.places);
     slurm::enter_landlock_scope();

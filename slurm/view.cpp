@@ -72,6 +72,31 @@ public:
              "mount " + to.string());
     }
 
+    // A folder of a shared file system, read-only and as an overlay of its own: a lock on a file is this
+    // job's own then. On the file itself others who read it, of another enclave even, would see the lock, and
+    // ranges of locks can spell anything.
+    void show(const fs::path& from, const fs::path& to) const {
+        const fs::path empty =
+            inside("/aloft/.empty");  // an overlay without a writable layer has two at least
+        core::make_directories(empty, 0755);
+        const core::Fd kind(static_cast<int>(::syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC)));
+        must(kind.get(), "open overlayfs (is it in the kernel?)");
+        const auto set = [&](unsigned command, const char* key, const char* value) {
+            must(::syscall(SYS_fsconfig, kind.get(), command, key, value, 0),
+                 "lay an overlay over " + from.string());
+        };
+        set(FSCONFIG_SET_STRING, "lowerdir+", from.c_str());
+        set(FSCONFIG_SET_STRING, "lowerdir+", empty.c_str());
+        set(FSCONFIG_CMD_CREATE, nullptr, nullptr);
+        const core::Fd tree(
+            static_cast<int>(::syscall(SYS_fsmount, kind.get(), FSMOUNT_CLOEXEC,
+                                       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
+        must(tree.get(), "mount an overlay of " + from.string());
+        folder(to);
+        must(::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, inside(to).c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+             "mount " + to.string());
+    }
+
     void enter() const {
         must(::chdir(root_.c_str()), "enter the job's root");
         must(::syscall(SYS_pivot_root, ".", "."), "make the job's root the root");
@@ -136,8 +161,7 @@ void show_enclave(const Root& root, const core::Site& site, const Policy& policy
     root.bind(files.keys, "/aloft/keys", kReadOnly);
     for (const std::string& name : policy.datasets) {
         const core::DatasetName dataset = core::parse_dataset_name(name);
-        root.bind(site.datasets / dataset.dataset / dataset.version, fs::path("/aloft/data") / name,
-                  kReadOnly, true);
+        root.show(site.datasets / dataset.dataset / dataset.version, fs::path("/aloft/data") / name);
     }
 }
 

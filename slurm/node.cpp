@@ -29,6 +29,7 @@
 #include "slurm/fence.h"
 #include "slurm/fence_bpf.h"
 #include "slurm/finish.h"
+#include "slurm/preflight.h"
 
 namespace slurm {
 namespace {
@@ -120,6 +121,9 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
         throw Error(Fault::system,
                     conf.plugstack.string() +
                         " does not load aloft_fence.so as `required`: no job would be fenced here");
+    // Slurm 22.05 calls a job completed whose slurmstepd could not load its plugins: nothing ran, nobody is told.
+    if (installed_plugin_version().empty())
+        throw Error(Fault::system, "aloft_fence.so is not installed here: no job would be fenced");
     try {
         unseal_keys(site, policy, files);
         policy.token = step_token(site, policy);

@@ -42,6 +42,9 @@ nlohmann::json to_json(const std::vector<Check>& checks);
 // as core::spool_record.
 void report(const core::Site& site, const std::vector<Check>& checks);
 
+// The version of the fence plugin that is installed here; empty if there is none.
+std::string installed_plugin_version();
+
 // Parts of the checks that tests call.
 // The version of a fence plugin, from its bytes; empty if they are none's.
 std::string plugin_version(std::string_view bytes);

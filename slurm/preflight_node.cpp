@@ -143,7 +143,7 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
 }
 
 void check_plugin(std::vector<Check>& checks) {
-    const std::string version = plugin_version(text_of(kPlugin));
+    const std::string version = installed_plugin_version();
     checks.push_back(required("fence plugin", version == ALOFT_VERSION,
                               version.empty() ? "absent" : "version " + version,
                               "cmake --install to " ALOFT_PREFIX ": this is version " ALOFT_VERSION));
@@ -208,6 +208,10 @@ std::vector<Check> check_node(const core::Site& site, const std::string& slurm_c
     check_swap(checks);
     check_sysctls(checks);
     return checks;
+}
+
+std::string installed_plugin_version() {
+    return plugin_version(text_of(kPlugin));
 }
 
 std::string plugin_version(std::string_view bytes) {

@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     core::Grant grant;
     grant.id = "G-TEST";
-    std::int64_t seconds = 3600;
+    std::int64_t seconds = 86400, ahead = 0;
     core::Revocations list;
     bool suspended = false;
     std::string dataset, key_file;
@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     revoke->add_option("grant", list.grants, "Revoked grants");
     revoke->add_flag("--suspended", suspended, "Name no enclave open");
     revoke->add_option("--seconds", seconds);
+    revoke->add_option("--ahead", ahead, "Seconds that the list is from the future: to who reads it, its own clock was set back");
     grant.application = "A-TEST";
     return core::run_tool(app, argc, argv, [&] {
         const core::Site site = core::Site::load();
@@ -76,8 +77,8 @@ int main(int argc, char** argv) {
                 core::write_atomically(site.published / "grants" / (std::to_string(grant.uid) + ".json"),
                                        core::sign_grant(grant, signing), 0644);
             } else {
-                list.issued = now;
-                list.expires = now + seconds;
+                list.issued = now + ahead;
+                list.expires = list.issued + seconds;
                 if (!suspended) list.open_enclaves = enclaves;
                 core::write_atomically(site.published / "revocations.json",
                                        core::sign_revocations(list, signing), 0644);

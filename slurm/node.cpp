@@ -29,6 +29,7 @@
 #include "slurm/fence.h"
 #include "slurm/fence_bpf.h"
 #include "slurm/finish.h"
+#include "slurm/leftovers.h"
 #include "slurm/preflight.h"
 
 namespace slurm {
@@ -98,20 +99,6 @@ std::set<std::string> own_addresses() {
 void hand_over(const fs::path& path, std::uint32_t uid) {
     if (::lchown(path.c_str(), uid, static_cast<gid_t>(-1)))
         throw Error(Fault::system, core::with_errno("cannot hand over a job's file", errno));
-}
-
-// A node that lost power keeps the PMIx sockets of its steps, and Slurm does not start a step of the same
-// number over them.
-void remove_pmix(const fs::path& spool, std::uint32_t job) {
-    const std::string number = std::to_string(job) + ".";
-    std::error_code none;
-    std::vector<fs::path> left;
-    for (const auto& entry : fs::directory_iterator(spool, none)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with("stepd.slurm.pmix." + number) || name.starts_with("pmix." + number))
-            left.push_back(entry.path());
-    }
-    for (const fs::path& path : left) fs::remove_all(path, none);
 }
 
 // May still refuse: a key that is not there, or not for this enclave.
@@ -205,7 +192,7 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
     make_run_folder(site);
     const core::Fd lock = lock_jobs(site);
     remove_job(site, job.id);  // requeued to a node that lost power, or Prolog run again
-    remove_pmix(spool_on(conf, core::short_host_name()), job.id);
+    remove_leftovers(spool_on(conf, core::short_host_name()), job.id);
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
     Policy policy = decide(site, job, core::short_host_name(), now);

@@ -1,67 +1,84 @@
-#!/usr/bin/env python3
-"""Compares the attempts of a fenced job with those of a control run without the fence.
+"""Compares the attempts on the cluster with the fence with those on the cluster without: what arrived, what was opened, what is proven."""
+from collections import Counter
 
-    judge.py --fenced FILE --control FILE --arrived FILE... --control-arrived FILE... [--left-outside FILE] [--json]
+from common import ATTEMPTS
 
-FILE: attempts.py's lines; "arrived": listener.py's counts, of all listeners; --left-outside: paths that were looked for outside the
-fence and found (one per line). Prints one line per attempt with what stopped it. Exit code 0 only if the listeners of the fenced run
-have no contact at all, nothing was found outside, every attempt that the control run can make was stopped or stayed private, and the
-control run shows that the same attempts do get out (so that "stopped" is the fence's doing).
-"""
-import argparse
-import json
-import sys
-
-# Ways that an ordinary account does not have without the fence either: the fence closes them again, but no control can show it.
-NEEDS_PRIVILEGE = {"raw", "ping", "netlink-audit", "wrapper-memory", "signal-outside", "slurm-spool", "all-workspaces"}
-
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--fenced", required=True)
-parser.add_argument("--control", required=True)
-parser.add_argument("--arrived", nargs="+", required=True)
-parser.add_argument("--control-arrived", nargs="+", required=True)
-parser.add_argument("--left-outside", default="")
-parser.add_argument("--json", action="store_true")
-options = parser.parse_args()
+WORST = ("out", "broken", "unreached", "stopped")  # of several ranks, the one that got farthest counts
+BLOCKED = ("connect", "sendmsg", "socket")
 
 
-def attempts(path):
-    lines = (line for line in open(path) if line.startswith("{"))
-    return {one["name"]: one for one in map(json.loads, lines)}
+def worst(lines: list[dict]) -> dict:
+    return min(lines, key=lambda line: WORST.index(line["result"]), default={"result": "not tried"})
 
 
-def total(paths):
-    return [sum(json.load(open(path))[key] for path in paths) for key in ("contacts", "bytes")]
+def judge(fenced: dict, control: dict) -> dict:
+    rows, faults = [], []
+    for one in ATTEMPTS.values():
+        row = judge_one(one, fenced, control)
+        rows.append(row)
+        faults += [f"{one.name}: {text}" for text in row.pop("faults")]
+    claims = check_wire(fenced, control) + check_records(fenced)
+    faults += [claim["what"] + ": " + claim["found"] for claim in claims if not claim["held"]]
+    return {"attempts": rows, "wire": {"fenced": fenced["wire"], "control": control["wire"]}, "claims": claims,
+            "bytes_outside": sum(row["bytes_outside"] for row in rows if not row["remark"].startswith("not promised")), "faults": faults}
 
 
-fenced, control = attempts(options.fenced), attempts(options.control)
-found = set(open(options.left_outside).read().split()) if options.left_outside else set()
-faults, rows = [], []
-for name, one in fenced.items():
-    free = control.get(name, {}).get("result", "not tried")
-    private = one["result"] == "out" and "left" in one and one["left"] not in found
-    result = "stayed inside" if private else one["result"]
-    rows.append({"name": name, "how": one["how"], "fenced": result, "control": free, "stopped_by": one.get("stopped_by", "a private place")})
-    if result not in ("stopped", "stayed inside"):
-        faults.append(f"{name}: {result} inside the fence")
-    if free != "out" and name not in NEEDS_PRIVILEGE and not name.startswith("family-"):
-        faults.append(f"{name}: {free} in the control run, so it proves nothing")
-contacts, size = total(options.arrived)
-free_contacts, free_size = total(options.control_arrived)
-if not fenced:
-    faults.append("no attempts in the fenced run")
-if contacts or size:
-    faults.append(f"listeners of the fenced run saw {contacts} contacts, {size} bytes")
-if not free_size:
-    faults.append("listeners of the control run saw nothing")
-summary = {"attempts": rows, "contacts": contacts, "bytes": size, "control_contacts": free_contacts, "control_bytes": free_size,
-           "left_outside": sorted(found), "faults": faults}
-if options.json:
-    print(json.dumps(summary, indent=1))
-else:
-    for row in rows:
-        print(f"{row['name']:<18} {row['fenced']:<14} {row['stopped_by']:<60} without the fence: {row['control']}")
-    print(f"arrived: {size} bytes with the fence, {free_size} without")
-    for fault in faults:
+def judge_one(one, fenced: dict, control: dict) -> dict:
+    inside, free = worst(fenced["lines"].get(one.name, [])), worst(control["lines"].get(one.name, []))
+    if one.privilege and one.where == "step":
+        free = control["root"].get(one.name, free)
+    seen, free_seen = fenced["seen"].get(one.name, {}), control["seen"].get(one.name, {})
+    faults = []
+    if seen and not one.allowed:
+        faults.append(f"{seen['bytes']} bytes outside: {seen['at']}")
+    if one.opens and inside["result"] == "out" and not one.allowed:
+        faults.append("it is open inside the fence")
+    if inside["result"] in ("unreached", "broken", "not tried"):
+        faults.append(f"{inside['result']} inside the fence ({inside.get('stopped_by', '')}), so it proves nothing")
+    works = free["result"] == "out" if one.opens else bool(free_seen)
+    if not works and not one.absent:
+        faults.append(f"without the fence: {free['result']} ({free.get('stopped_by', 'nothing arrived')}), so it proves nothing")
+    remark = ("not promised: " + one.allowed if one.allowed else "no control: " + one.absent if one.absent
+              else "control as root: " + one.privilege if one.privilege else "")
+    result = inside["result"]
+    if result == "out" and not one.opens:
+        result = "arrived" if seen else "stayed inside"
+    return {"name": one.name, "where": one.where, "how": one.how, "layer": one.layer, "fenced": result,
+            "stopped_by": inside.get("stopped_by", one.layer), "bytes_outside": seen.get("bytes", 0), "seen_at": seen.get("at", ""),
+            "control": "out" if works else free["result"], "control_bytes": free_seen.get("bytes", 0), "remark": remark,
+            "seconds": inside.get("seconds", 0), "faults": faults}
+
+
+def check_wire(fenced: dict, control: dict) -> list[dict]:
+    wire, free = fenced["wire"], control["wire"]
+    tokens = {name: size for name, size in wire["tokens"].items() if not ATTEMPTS[name].allowed} if set(wire["tokens"]) <= set(ATTEMPTS) else wire["tokens"]
+    return [claim("no frame of the job's nodes carries a mark to anybody else", not tokens, ", ".join(tokens)),
+            claim("no frame of the job's nodes goes to an address that is not the job's, the controller's or the login host's", not wire["strangers"],
+                  ", ".join(f"{count} × {what}" for what, count in wire["strangers"].items())),
+            claim("the capture lost no frame", wire["dropped"] == 0 and wire["frames"] > 100, f"{wire['dropped']} of {wire['frames']}"),
+            claim("without the fence the capture holds marks and strangers", len(free["tokens"]) > 20 and bool(free["strangers"]), str(len(free["tokens"])))]
+
+
+def check_records(fenced: dict) -> list[dict]:
+    total: Counter = Counter()
+    for record in fenced["records"]:
+        total.update(record.get("details", record).get("blocked", {}))
+    return [claim("the node's records of the jobs count what was blocked", all(total[kind] for kind in BLOCKED), str(dict(total)))]
+
+
+def claim(what: str, held: bool, found: str) -> dict:
+    return {"what": what, "held": held, "found": found}
+
+
+def print_table(summary: dict) -> None:
+    for row in summary["attempts"]:
+        print(f"{row['where']:<9} {row['name']:<26} {row['fenced']:<13} {row['bytes_outside']:>3} B  {row['stopped_by'][:70]:<70} "
+              f"control: {row['control']:<9} {row['control_bytes']:>5} B{'  (' + row['remark'][:70] + ')' if row['remark'] else ''}")
+    for one in summary["claims"]:
+        print(f"{'held ' if one['held'] else 'FAULT'}  {one['what']}" + ("" if one["held"] else f": {one['found']}"))
+    shown = Counter(row["where"] for row in summary["attempts"])
+    proven = sum(row["control"] == "out" for row in summary["attempts"])
+    print(f"{len(summary['attempts'])} attempts ({', '.join(f'{count} {where}' for where, count in shown.items())}); {proven} get out without the fence; "
+          f"{summary['bytes_outside']} bytes outside with it; {summary['seconds']:.0f} s")
+    for fault in summary["faults"]:
         print("FAULT " + fault)
-sys.exit(1 if faults else 0)

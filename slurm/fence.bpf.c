@@ -9,6 +9,10 @@
 //          report to it.
 //   batch  the root-owned wrapper and its srun, which run no code of the user: the job's nodes and the
 //   controller.
+
+// All structures used here are the kernel's promise to user space; without this, each load would search the
+// types of the running kernel for them (half of a Prolog: 74 against 38 ms).
+#define BPF_NO_PRESERVE_ACCESS_INDEX
 #include "vmlinux.h"
 // These need the types above.
 #include <bpf/bpf_endian.h>

@@ -25,8 +25,10 @@ Database::~Database() {
 }
 
 void Database::fail(const std::string& doing) {
-    throw core::Error(core::Fault::system, "the database cannot " + doing + ": " + sqlite3_errmsg(db_) +
-                                               ". Rebuild it: aloftd --rebuild");
+    const bool full = sqlite3_errcode(db_) == SQLITE_FULL;
+    throw core::Error(core::Fault::system,
+                      "the database cannot " + doing + ": " + sqlite3_errmsg(db_) +
+                          (full ? ". Make room where site.state is" : ". Rebuild it: aloftd --rebuild"));
 }
 
 void Database::script(const char* sql) {

@@ -57,6 +57,23 @@ TEST_CASE("an account or a partition belongs to one enclave only") {
     CHECK_THROWS_WITH(load_enclaves(policies.site), Contains("another enclave has it"));
 }
 
+TEST_CASE("a policy is judged as a text as it is as a file, and beside others before it is written") {
+    Enclave enclave;
+    enclave.name = enclave.partition = "hel";
+    enclave.accounts = {"e-alice"};
+    enclave.max_minutes = 60;
+    CHECK(parse_enclave(to_toml(enclave), "/etc/aloft/enclaves/hel.toml").accounts == enclave.accounts);
+    CHECK_THROWS_WITH(parse_enclave(to_toml(enclave), "/etc/aloft/enclaves/other.toml"),
+                      Contains("other.toml") && Contains("the name of its file"));
+    Enclave other = enclave;
+    other.name = other.partition = "other";
+    CHECK_THROWS_WITH(check_apart({enclave, other}), Contains("enclave other") && Contains("two enclaves"));
+    other.accounts = {"e-bob", "e-bob"};
+    CHECK_THROWS_WITH(check_apart({enclave, other}), Contains("twice here"));
+    other.accounts = {"e-bob"};
+    CHECK_NOTHROW(check_apart({enclave, other}));
+}
+
 TEST_CASE("an unsound policy is refused with its key") {
     const Policies policies;
     const auto [toml, key] = GENERATE(table<std::string, std::string>({

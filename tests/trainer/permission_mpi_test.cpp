@@ -42,18 +42,19 @@ struct Office {
             made::dataset(root / "data", made::images(), {20});
             seal_manifest(root / "data", steward, now_seconds());
             made::key().save(root / "dataset.key");
-            give(grant, grants);
             const ByteView text = view(root.native());
             name.assign(text.begin(), text.end());
         }
         comm.broadcast(name);
         root = std::string(text(name));
+        give(grant, grants);
         setenv("ALOFT_SITE", (root / "etc/site.toml").c_str(), 1);
         setenv("ALOFT_GRANT", (root / "grant.json").c_str(), 1);
     }
     ~Office() {
         comm.barrier();
         scratch.reset();
+        if (getuid() == 0) CHECK(seteuid(0) == 0);  // MPI's shared memory is root's
         unsetenv("ALOFT_SITE");
         unsetenv("ALOFT_GRANT");
     }

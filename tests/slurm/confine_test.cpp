@@ -1,6 +1,7 @@
 #include "slurm/confine.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -85,6 +86,51 @@ TEST_CASE("a task makes no namespaces, mounts, keyrings, rings or programs") {
               EPERM);
     }
     CHECK(call(SYS_clone3) == ENOSYS);
+}
+
+TEST_CASE("a task sets no option by which the kernel sends for it") {
+    const auto set = [](int family, int level, int name) {
+        return inside([=] {
+            const int fd = ::socket(family, SOCK_DGRAM, 0);
+            const char value[136] = {};
+            return static_cast<int>(::syscall(SYS_setsockopt, fd, level, name, value, sizeof value));
+        });
+    };
+    for (const int name : {IP_OPTIONS, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, MCAST_JOIN_GROUP})
+        CHECK(set(AF_INET, IPPROTO_IP, name) == EPERM);
+    for (const int name : {IPV6_JOIN_GROUP, IPV6_JOIN_ANYCAST, MCAST_JOIN_GROUP, IPV6_RTHDR})
+        CHECK(set(AF_INET6, IPPROTO_IPV6, name) == EPERM);
+    CHECK(inside([] {  // the kernel looks at the lower half of the register only, and so must the filter
+              const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+              const char value[8] = {};
+              return static_cast<int>(::syscall(SYS_setsockopt, fd, 1L << 32 | IPPROTO_IP,
+                                                1L << 32 | IP_ADD_MEMBERSHIP, value, sizeof value));
+          }) == EPERM);
+    CHECK(inside([] {
+              const int fd = ::socket(AF_INET, SOCK_STREAM, 0), on = 1;
+              return ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+          }) == 0);
+}
+
+TEST_CASE("a refused step's daemon starts no program, and neither do its children") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        try {
+            slurm::forbid_programs();
+        } catch (...) {
+            ::_exit(255);
+        }
+        const pid_t grandchild = ::fork();
+        char name[] = "/bin/true", *argv[] = {name, nullptr}, *none[] = {nullptr};
+        ::execve(name, argv, none);
+        if (grandchild == 0) ::_exit(errno == EPERM ? 7 : 8);
+        int status = 0;
+        const bool is_alike = ::waitpid(grandchild, &status, 0) == grandchild && WEXITSTATUS(status) == 7;
+        ::_exit(is_alike && errno == EPERM ? 7 : 8);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WEXITSTATUS(status) == 7);
 }
 
 TEST_CASE("a task keeps what programs need: threads, children, shared memory") {

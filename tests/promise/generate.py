@@ -29,18 +29,18 @@ STANDARDS = {  # table of controls.toml: title in PROMISE.md, form of a control'
 TEXTS, LISTS = ("what", "how", "not_covered"), ("files", "tests", "attempts")
 
 
-def load_entries(path, faults):
-    """Every table of controls.toml as a dict with all keys, `group` and `number` among them; what is malformed goes into `faults`."""
-    entries = []
-    for group, members in tomllib.loads(path.read_text()).items():
+def load_entries(text):
+    """Every table of controls.toml as a dict with all keys, `group` and `number` among them; and what is malformed."""
+    entries, faults = [], []
+    for group, members in tomllib.loads(text).items():
         if group != WAY and group not in STANDARDS:
-            faults.append(f"{path.name}: {group} is neither a standard nor {WAY}")
+            faults.append(f"{group} is neither a standard nor {WAY}")
             continue
         for number, given in members.items():
             entry = {"group": group, "number": number, **dict.fromkeys(TEXTS, ""), **dict.fromkeys(LISTS, []), **given}
             entries.append(entry)
             faults += [f"{label(entry)}: {what}" for what in malformed(entry)]
-    return entries
+    return entries, faults
 
 
 def malformed(entry):
@@ -159,17 +159,28 @@ def tables(entries, attempts):
     yield from ("", "")
 
 
-def split(path):
-    """The text before the generated part, that part, and the text after it."""
-    text = path.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        sys.exit(f"{path}: the two marks of the generated part do not stand there once each, in order:\n{BEGIN}\n{END}")
-    head, rest = text.split(BEGIN)
-    return head, *rest.split(END)
+def split(text):
+    """The text before the generated part, that part, and the text after it; nothing if the marks do not stand there once each, in order."""
+    match = re.fullmatch(f"(.*?){re.escape(BEGIN)}(.*?){re.escape(END)}(.*)", text, re.DOTALL)
+    return match.groups() if match and text.count(BEGIN) == text.count(END) == 1 else None
+
+
+def judge(controls, promise, tests, attempts):
+    """What is wrong with the text of controls.toml, and with the names in it; PROMISE.md as it should be, if nothing is."""
+    entries, faults = load_entries(controls)
+    faults += [f"{label(entry)}: {what}" for entry in entries for what in missing_names(entry, tests, attempts)]
+    faults += unnamed([entry for entry in entries if entry["group"] != WAY], tests, attempts)
+    parts = split(promise)
+    if not parts:
+        faults.append(f"PROMISE.md: the two marks of the generated part do not stand there once each, in order: {BEGIN} {END}")
+    if faults:
+        return faults, None
+    return [], parts[0] + BEGIN + "\n".join(tables(entries, attempts)) + END + parts[2]
 
 
 def differences(old, new):
-    return [line[:200] for line in difflib.unified_diff(old.splitlines(), new.splitlines(), "PROMISE.md", "what would be written", lineterm="", n=0)]
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "PROMISE.md", "what would be written", lineterm="", n=0)
+    return [line[:200] for line in lines] + ["write it again: tests/promise/generate.py --build BUILD"]
 
 
 def main():
@@ -179,18 +190,13 @@ def main():
     parser.add_argument("--controls", type=pathlib.Path, default=ROOT / "slurm/controls.toml")
     parser.add_argument("--promise", type=pathlib.Path, default=ROOT / "slurm/PROMISE.md")
     options = parser.parse_args()
-    faults = []
-    entries, tests, attempts = load_entries(options.controls, faults), load_tests(options.build), load_attempts()
-    faults += [f"{label(entry)}: {what}" for entry in entries for what in missing_names(entry, tests, attempts)]
-    faults += unnamed([entry for entry in entries if entry["group"] != WAY], tests, attempts)
-    if not faults:
-        head, old, tail = split(options.promise)
-        new = "\n".join(tables(entries, attempts))
-        if not options.check:
-            options.promise.write_text(head + BEGIN + new + END + tail)
-        elif new != old:
-            faults = differences(old, new) + ["write it again: tests/promise/generate.py --build BUILD"]
-    print("\n".join(faults) or f"{len(entries)} entries, {len(tests)} tests, {len(attempts)} attempts: what is named is there, and the tables are theirs")
+    tests, attempts, old = load_tests(options.build), load_attempts(), options.promise.read_text()
+    faults, new = judge(options.controls.read_text(), old, tests, attempts)
+    if not faults and not options.check:
+        options.promise.write_text(new)
+    elif not faults and new != old:
+        faults = differences(old, new)
+    print("\n".join(faults) or f"{len(tests)} tests, {len(attempts)} attempts: what is named is there, and the tables are theirs")
     sys.exit(1 if faults else 0)
 
 

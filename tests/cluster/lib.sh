@@ -64,3 +64,24 @@ for path in sys.argv[1:]: print(base64.b64decode(json.load(open(path))["payload"
 # True if there is a record of kind $1 about job $2 that matches $3.
 recorded() { records | grep "\"kind\":\"$1\"" | grep "\"subject\":\"job:$2\"" | grep -q -- "$3" || { records | grep "\"job:$2\""; false; }; }
 agent_pid() { cluster node "$1" pgrep -x aloft-node; }
+
+# Programs and maps of the fence whose job is gone. Each program carries its job: the id of a cgroup, which is its folder's inode number.
+orphans() {
+  python3 - <<'PYTHON'
+import json, os, subprocess, sys
+def bpftool(*words): return json.loads(subprocess.run(["bpftool", "-j", *words], capture_output=True, text=True).stdout or "[]")
+alive = {os.stat(folder).st_ino for folder, _, _ in os.walk("/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")}
+used = set()
+for program in bpftool("prog", "show"):
+    if not program.get("name", "").startswith("fence_"): continue
+    used.update(program.get("map_ids", []))
+    for number in program.get("map_ids", []):
+        shown = bpftool("map", "show", "id", str(number))
+        if not isinstance(shown, dict) or not shown.get("name", "").endswith(".rodata"): continue
+        entry = bpftool("map", "dump", "id", str(number))
+        value = bytes(int(byte, 16) for byte in entry[0]["value"]) if entry and "value" in entry[0] else b""
+        if int.from_bytes(value[:8], "little") not in alive: print("program", program["id"], program["name"])
+for one in bpftool("map", "show"):
+    if one.get("name") in ("peers", "blocked", "attempts") and one["id"] not in used: print("map", one["id"], one["name"])
+PYTHON
+}

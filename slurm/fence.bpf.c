@@ -73,6 +73,11 @@ static __always_inline int is_loopback(__u32 address) {
     return bpf_ntohl(address) >> 24 == 127;
 }
 
+// What users' processes reach on another node: not Slurm, not the system's services.
+static __always_inline int is_open_port(__u16 port) {
+    return port >= 1024 && port != SLURMD_PORT;
+}
+
 static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
     if (is_loopback(address)) return 1;  // who receives there is looked at packet by packet
     __u32* peer = bpf_map_lookup_elem(&peers, &address);
@@ -80,7 +85,7 @@ static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
     if (IS_BATCH || uid == 0) return 1;
     if (*peer == PEER_CONTROLLER) return 0;
     if (*peer == PEER_SELF) return 1;
-    return port >= 1024 && port != SLURMD_PORT;
+    return is_open_port(port);
 }
 
 static __always_inline __u32 my_uid(void) {
@@ -147,23 +152,36 @@ struct packet {
     __u8 protocol;
 };
 
-static __always_inline int read_packet(struct __sk_buff* skb, struct packet* p) {
+struct headers {
     struct iphdr ip;
     __u16 ports[2];
+};
+
+// Straight from where the kernel keeps them for itself: a packet feels each call of a helper.
+static __always_inline long read_headers(struct __sk_buff* skb, struct headers* h) {
+    void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
+    if (data + sizeof *h > end) return bpf_skb_load_bytes(skb, 0, h, sizeof *h);
+    __builtin_memcpy(h, data, sizeof *h);
+    return 0;
+}
+
+static __always_inline int read_packet(struct __sk_buff* skb, struct packet* p) {
+    struct headers h = {};
     if (skb->protocol != bpf_htons(0x0800)) return 0;  // ETH_P_IP
-    if (bpf_skb_load_bytes(skb, 0, &ip, sizeof ip)) return 0;
+    long is_short = read_headers(skb, &h);
+    if (is_short && bpf_skb_load_bytes(skb, 0, &h.ip, sizeof h.ip)) return 0;
     // A header with options can name another destination (a source route), or carry data itself.
-    if (ip.ihl != 5 || (ip.protocol != IPPROTO_TCP && ip.protocol != IPPROTO_UDP)) return 0;
-    p->source = ip.saddr;
-    p->destination = ip.daddr;
-    p->protocol = ip.protocol;
-    if (ip.frag_off & bpf_htons(0x1fff)) {  // a later fragment has no ports; the first one was judged
+    if (h.ip.ihl != 5 || (h.ip.protocol != IPPROTO_TCP && h.ip.protocol != IPPROTO_UDP)) return 0;
+    p->source = h.ip.saddr;
+    p->destination = h.ip.daddr;
+    p->protocol = h.ip.protocol;
+    if (h.ip.frag_off & bpf_htons(0x1fff)) {  // a later fragment has no ports; the first one was judged
         p->source_port = p->destination_port = 0xffff;
         return 1;
     }
-    if (bpf_skb_load_bytes(skb, ip.ihl * 4, ports, sizeof ports)) return 0;
-    p->source_port = bpf_ntohs(ports[0]);
-    p->destination_port = bpf_ntohs(ports[1]);
+    if (is_short) return 0;
+    p->source_port = bpf_ntohs(h.ports[0]);
+    p->destination_port = bpf_ntohs(h.ports[1]);
     return 1;
 }
 
@@ -173,11 +191,12 @@ SEC("cgroup_skb/egress")
 int fence_egress(struct __sk_buff* skb) {
     struct packet p;
     if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
+    __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
+    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port)) return 1;  // nearly all: whoever asks
     __u32 uid = bpf_get_socket_uid(skb);
     if (!may_reach(p.destination, p.destination_port, uid))
         return block4(BLOCKED_PACKET_OUT, p.protocol, p.destination, p.destination_port);
     if (IS_BATCH || uid == 0) return 1;
-    __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
     if (!is_loopback(p.destination) && !(peer && *peer == PEER_SELF)) return 1;
     struct bpf_sock_tuple tuple = {};
     tuple.ipv4.saddr = p.source;
@@ -196,10 +215,11 @@ int fence_egress(struct __sk_buff* skb) {
 // Nobody outside the job talks to a socket inside.
 SEC("cgroup_skb/ingress")
 int fence_ingress(struct __sk_buff* skb) {
-    struct iphdr ip;
-    if (skb->protocol != bpf_htons(0x0800) || bpf_skb_load_bytes(skb, 0, &ip, sizeof ip))
+    struct headers h;
+    if (skb->protocol != bpf_htons(0x0800) ||
+        (read_headers(skb, &h) && bpf_skb_load_bytes(skb, 0, &h.ip, sizeof h.ip)))
         return block(BLOCKED_PACKET_IN);
-    __u32 source = ip.saddr;
+    __u32 source = h.ip.saddr;
     if (is_loopback(source) || bpf_map_lookup_elem(&peers, &source)) return 1;
     return block(BLOCKED_PACKET_IN);
 }

@@ -243,9 +243,13 @@ void end(const Common& common, const std::string& operation, const std::string& 
 json policy_json(const core::Enclave& enclave) {
     json software = json::array();
     for (const fs::path& tree : enclave.software) software.push_back(tree.string());
-    return {{"enclave", enclave.name},      {"partition", enclave.partition},
-            {"accounts", enclave.accounts}, {"nodes", enclave.nodes},
-            {"software", software},         {"max_minutes", enclave.max_minutes}};
+    return {{"enclave", enclave.name},
+            {"partition", enclave.partition},
+            {"accounts", enclave.accounts},
+            {"nodes", enclave.nodes},
+            {"software", software},
+            {"max_minutes", enclave.max_minutes},
+            {"infiniband_pkey", enclave.infiniband_pkey ? json(enclave.infiniband_pkey) : json()}};
 }
 
 void list(const Common& common) {

@@ -88,7 +88,7 @@ void print_checks(const Common& common, json rows) {
     }
     print_rows(common, "checks", rows, {"enclave", "host", "layer", "verdict", "check", "found"});
     for (const json& row : rows)
-        if (const std::string remedy = row.at("remedy").get<std::string>(); !remedy.empty())
+        if (row.at("verdict") != "good" && row.at("remedy") != "")
             std::cout << printable(row.at("verdict")) << "  " << printable(row.at("host")) << ": "
                       << printable(row.at("check")) << "\n     -> " << printable(row.at("remedy")) << '\n';
 }

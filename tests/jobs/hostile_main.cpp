@@ -1,5 +1,6 @@
 // hostile SOCKET: everything a bad caller may try, most of it left hanging; exit 0 if a connection that
-// breaks the rules is closed and no answer to nonsense says ok.
+// breaks the rules is closed and no answer to nonsense says ok. Prints "holding" when all is tried, and holds
+// what it left hanging until its standard input ends.
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -85,6 +86,11 @@ int main(int argc, char** argv) {
     if (!answer_to(argv[1], std::string(1 << 20, 'x')).empty()) {
         std::fprintf(stderr, "a megabyte without a line was not cut off\n");
         ++bad;
+    }
+    std::puts("holding");
+    std::fflush(stdout);
+    char end;
+    while (::read(STDIN_FILENO, &end, 1) > 0) {
     }
     for (const int fd : silent) ::close(fd);
     return bad ? 1 : 0;

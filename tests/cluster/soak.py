@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ACCOUNTS = {"e-alice": 70001, "e-bob": 70002}
-IN_QUEUE = 8      # jobs at a time: more than the nodes hold
-PATIENCE = 600.0  # seconds for all of it: a job that hangs must end the test, not stay in it
+IN_QUEUE = 8  # jobs at a time: more than the nodes hold
+PATIENCE = 1200.0  # seconds for all of it: a job that hangs must end the test, not stay in it
+SIGN_AGAIN = 60.0  # seconds: the revocation list counts for five minutes
 ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"}
 
 # What jobs leave lying about for the fence to clear.
@@ -114,6 +115,7 @@ class Soak:
         self.users = {account: Shell(options.cluster, "as", account, "bash") for account in ACCOUNTS}
         self.nodes = {f"node{k}": Shell(options.cluster, "node", str(k), "bash") for k in range(1, options.nodes + 1)}
         self.revoked = False
+        self.signed = float("-inf")
         self.end = time.monotonic() + PATIENCE
         dice = random.Random(options.seed + 1)
         third = options.jobs // 3
@@ -123,8 +125,9 @@ class Soak:
 
     def run(self):
         waiting, running = list(self.plan), []
-        self.publish_revocations()
         while waiting or running:
+            if time.monotonic() > self.signed + SIGN_AGAIN:
+                self.publish_revocations()
             if time.monotonic() > self.end:
                 sys.exit(f"soak: not over after {PATIENCE:.0f} s: {[(j.number, j.kind, j.state) for j in running]}, {len(waiting)} not begun")
             while waiting and len(running) < IN_QUEUE:
@@ -200,20 +203,21 @@ class Soak:
                 "kill stepd": rf"found=$(pgrep -f '^slurmstepd: \[{job.number}\.0\]')",
                 "kill batch stepd": rf"found=$(pgrep -f '^slurmstepd: \[{job.number}\.batch\]')"}[job.kind]
 
-    def publish_revocations(self, *grants):
-        self.login.run(f"/srv/aloft/authority revocations {' '.join(grants)}")
+    def publish_revocations(self):
+        self.login.run(f"/srv/aloft/authority revocations {'G-BOB' if self.revoked else ''}")
+        self.signed = time.monotonic()
 
     def revoke(self):
         """e-bob's grant, while he has jobs running; he gets it back after a while."""
         self.revoked = True
         self.excuse("revoked", lambda job: job.account == "e-bob")
-        self.publish_revocations("G-BOB")
+        self.publish_revocations()
         self.events.insert(0, (self.events[0][0] - 1, self.give_back))
 
     def give_back(self):
         self.excuse("revoked", lambda job: job.account == "e-bob")
-        self.publish_revocations()
         self.revoked = False
+        self.publish_revocations()
 
     def lose(self, node, seconds):
         """Power goes, and comes back after the controller has noticed (8 s) or before (0 s)."""

@@ -15,6 +15,7 @@ from report import Report
 HOSPITALS = ("north", "central", "south", "east")
 DATASETS = ("digits", "wdbc", "mixed")
 INTAKE_UID = 69991
+FATE = {"train": "So the model will learn from it.", "validation": "So it will help to choose the model.", "test": "So the model will be measured on it."}
 KEYS = "/home/intake/keys"
 MPIRUN = ["mpirun", "--oversubscribe", "--mca", "btl", "self,vader,tcp", "--mca", "mpi_yield_when_idle", "1"]
 
@@ -40,6 +41,8 @@ def project_key() -> str:
 
 
 def take_in(report: Report, cluster: Cluster, made: dict, args) -> str:
+    report.say("aloft-stage reads each file in a sandboxed worker, keeps what the profile names and nothing else, and packs encrypted shards; "
+               "what cannot be proven clean goes to quarantine. A steward seals the version, and its key is sealed for the enclave's nodes.")
     figures = {}
     cluster.as_user("intake", "sh", "-c", f"umask 277; mkdir -m 700 {KEYS} && cat > {KEYS}/pseudonym.key", stdin=project_key())
     for dataset in DATASETS:
@@ -118,7 +121,7 @@ def follow_patient(report: Report, args, version: Path, keys: Path) -> None:
                  f"{len(samples)} samples" if samples else found.last_words)
     if samples:
         report.say(f"All that is left of one of them ({samples[0]['shard']}, sample {samples[0]['sample']}): "
-                   + ", ".join(f"{name} {value}" for name, value in columns.items()))
+                   + ", ".join(f"{name} {value}" for name, value in columns.items()) + ". " + FATE[columns["split"]])
         report.figure("followed", {"samples": samples})
 
 

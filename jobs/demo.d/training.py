@@ -67,7 +67,8 @@ def claim_result(report: Report, dataset: str, seen: dict) -> None:
 def train(report: Report, cluster: Cluster) -> dict[str, dict]:
     report.say("What e-alice types (the paths are those that her job will see):")
     report.row("aloft submit --name digits --nodes 2 --ntasks-per-node 2 --time 10 -- aloft-train fit \\")
-    report.row("  --recipe …/digits-resnet.toml --dataset /aloft/data/digits@1 --key /aloft/keys/digits@1.key --out /aloft/workspace/digits")
+    report.row("    --recipe …/digits-resnet.toml --dataset /aloft/data/digits@1 \\")
+    report.row("    --key /aloft/keys/digits@1.key --out /aloft/workspace/digits")
     report.say("aloft asks aloftd, which checks her grant and writes the request into the ledger, and hands the job to sbatch as her. slurmctld's "
                "plugin checks the grant again. On both nodes Prolog checks it a third time, unseals the dataset's key into memory and builds "
                "the fence; then four ranks train over MPI. Both jobs are submitted at once; each gets both nodes whole.")

@@ -23,8 +23,7 @@ TEXTS = {"job-name": "--job-name={}", "comment": "--comment={}", "account-field"
          "input-text": "--input={work}/{}", "work-dir-text": "--chdir={work}/{}"}
 
 for label, option in TEXTS.items():
-    @helper("text-" + label, f"the mark as {option.split('=')[0]}, which anybody may read with scontrol", RECORDS,
-            absent="without accounting Slurm does not keep work keys" if label == "wckey" else "")
+    @helper("text-" + label, f"the mark as {option.split('=')[0]}, which anybody may read with scontrol", RECORDS)
     def _(stage, label=label, option=option):
         words = [word.format(stage.token("text-" + label), work=stage.work) for word in option.split()]
         stage.held.append(stage.sbatch(*words, held=True))
@@ -33,7 +32,7 @@ for label, option in TEXTS.items():
 for label, option in (("constraint", "--constraint"), ("licences", "--licenses"), ("gres", "--gres"), ("reservation", "--reservation"),
                       ("burst-buffer", "--bb"), ("mcs-label", "--mcs-label"), ("qos", "--qos"), ("clusters", "--clusters")):
     @helper("text-" + label, f"the mark as {option}", SUBMIT,
-            absent="Slurm here knows no such names, or shows none, without the fence too")
+            absent="" if label in ("burst-buffer", "mcs-label") else "Slurm here knows no such names, or shows none, without the fence too")
     def _(stage, label=label, option=option):
         stage.held.append(stage.sbatch(f"{option}={stage.token('text-' + label)}", held=True))
 
@@ -185,7 +184,7 @@ def _(stage):
     return stage.sbatch(script=f"#!/bin/sh\n#SBATCH --comment={token}\n#SBATCH --output={HOME}/{token}\n{say(stage, 'directives')}\n")
 
 
-@helper("container", "--container", SUBMIT, opens=True, absent="no OCI runtime is configured here: Slurm refuses it without the fence too")
+@helper("container", "--container", SUBMIT, opens=True)
 def _(stage):
     def end():
         if stage.state(job) != "COMPLETED":
@@ -199,13 +198,13 @@ def _(stage): stage.run("e-alice", "srun", *stage.partition, "--x11", "true")
 
 
 @helper("login-salloc", "an allocation, with the login host's shell in it", SUBMIT, opens=True)
-def _(stage): stage.run("e-alice", "salloc", *stage.partition, "--no-shell", "--immediate=3", "--time=1", "--job-name=free")
+def _(stage): stage.run("e-alice", "salloc", *stage.partition, "--no-shell", f"--immediate={stage.patience}", "--time=1", "--job-name=free")
 
 
 for label, options in (("srun", []), ("srun-pty", ["--pty"]), ("srun-overcommit", ["--overcommit"])):
     @helper("interactive-" + label, f"srun {' '.join(options)} from the login host: what it prints is outside", SUBMIT)
     def _(stage, label=label, options=options):
-        stage.note_in(stage.run("e-alice", "srun", *stage.partition, *options, "--immediate=3", "--time=1", "echo", stage.token("interactive-" + label)),
+        stage.note_in(stage.run("e-alice", "srun", *stage.partition, *options, f"--immediate={stage.patience}", "--time=1", "echo", stage.token("interactive-" + label)),
                       "the login host's terminal")
 
 

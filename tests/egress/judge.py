@@ -45,7 +45,7 @@ def judge_one(one, fenced: dict, control: dict) -> dict:
         result = "arrived" if seen else "stayed inside"
     return {"name": one.name, "where": one.where, "how": one.how, "layer": one.layer, "fenced": result,
             "stopped_by": inside.get("stopped_by", one.layer), "bytes_outside": seen.get("bytes", 0), "seen_at": seen.get("at", ""),
-            "control": "out" if works else free["result"], "control_bytes": free_seen.get("bytes", 0), "remark": remark,
+            "control": "out" if works else "not seen" if free["result"] == "out" else free["result"], "control_bytes": free_seen.get("bytes", 0), "remark": remark,
             "seconds": inside.get("seconds", 0), "faults": faults}
 
 

@@ -60,8 +60,12 @@ def _(stage):
     stage.note_in(stage.run("carol", "srun", f"--jobid={stage.job}", "--overlap", "--nodes=1", "echo", stage.token("neighbour-step")), "carol's terminal")
 
 
-@neighbour("neighbour-attach", "another account's sattach", OWNER, absent="jobs are their owner's, without the fence too", opens=True)
-def _(stage): stage.run("carol", "timeout", "2", "sattach", f"{stage.job}.{stage.step}")
+@neighbour("neighbour-attach", "another account's sattach", OWNER, absent="jobs are their owner's, without the fence too")
+def _(stage):
+    done = stage.cluster.try_as("carol", "timeout", "2", "sattach", f"{stage.job}.{stage.step}")
+    if stage.mark in done.out:
+        stage.note("neighbour-attach", len(done.out), "carol's terminal")
+    raise Stopped(done.last_words[:120])
 
 
 @neighbour("neighbour-script", "another account reads the job's script", OWNER, absent="jobs are their owner's, without the fence too", opens=True)

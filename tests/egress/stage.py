@@ -39,7 +39,7 @@ class Stage:
         self.held: list[int] = []
         self.waiting: list[tuple[str, int]] = []
         self.one_note = threading.Lock()
-        self.patience = 4 if fenced else 10
+        self.patience = 2 if fenced else 10  # without the fence an answer is expected
         self.sniffer = None
 
     # --- up
@@ -176,9 +176,9 @@ class Stage:
 
     def run(self, user: str, *command, stdin: str | None = None) -> str:
         """As `user` on the login host; Stopped with its last words if it fails."""
-        done = self.cluster.try_as(user, "timeout", self.patience, *command, timeout=self.patience + 5, stdin=stdin)
+        done = self.cluster.try_as(user, "timeout", self.patience + 1, *command, timeout=self.patience + 6, stdin=stdin)
         if done.code:
-            raise Stopped(done.last_words[:160] if done.code != 124 else f"no answer in {self.patience} s")
+            raise Stopped(done.last_words[:160] if done.code != 124 else f"no answer in {self.patience + 1} s")
         return done.out
 
     def sbatch(self, *options, wrap: str = "true", script: str = "", user: str = "e-alice", held: bool = False) -> int:

@@ -1,7 +1,7 @@
 """Slurm's commands, and mail, from inside a step."""
 import os
 
-from common import Stopped, attempt, program
+from common import attempt, program
 
 NO_WAY = "no munge, no way to slurmctld"
 

@@ -46,6 +46,7 @@ def load_entries(text):
 def malformed(entry):
     group, number = entry["group"], entry["number"]
     yield from (f"unknown key {key}" for key in entry.keys() - {"group", "number", *TEXTS, *LISTS})
+    yield from (f"{key} name one thing twice" for key in LISTS if len(set(entry[key])) < len(entry[key]))
     if group in STANDARDS and not re.fullmatch(STANDARDS[group][1], number):
         yield "not a number of this standard"
     if not entry["what"]:

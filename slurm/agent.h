@@ -44,7 +44,7 @@ private:
     core::Fd lock_;
     std::chrono::steady_clock::time_point asked_{};
     std::chrono::steady_clock::time_point checked_{}, reported_{};
-    std::string outcome_;  // of the checks that were reported
+    std::string outcome_;                                // of the checks that were reported
     std::future<std::optional<std::string>> jobs_here_;  // what the controller says, while it is asked
     std::map<std::uint32_t, bool> slurm_knows_;  // by job that was ended: has scancel reached the controller?
 };

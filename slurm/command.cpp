@@ -24,8 +24,7 @@ pid_t start(const std::vector<std::string>& words, int stdout_fd) {
     argv.push_back(nullptr);
     std::string path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", language = "LANG=C.UTF-8", conf = "SLURM_CONF=";
     if (const char* given = ::getenv("SLURM_CONF")) conf += given;
-    char* environment[] = {path.data(), language.data(),
-                           conf.size() > 11 ? conf.data() : nullptr, nullptr};
+    char* environment[] = {path.data(), language.data(), conf.size() > 11 ? conf.data() : nullptr, nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);

@@ -138,7 +138,8 @@ std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(int cgroup_fd)
 }
 
 std::string BlockedAttempt::text() const {
-    return what + (to.empty() ? "" : " to " + to) + (count > 1 ? " (" + std::to_string(count) + " times)" : "");
+    return what + (to.empty() ? "" : " to " + to) +
+           (count > 1 ? " (" + std::to_string(count) + " times)" : "");
 }
 
 std::vector<BlockedAttempt> blocked_attempts(int cgroup_fd) {

@@ -11,9 +11,9 @@
 
 namespace slurm {
 
-// Ends what begin_job began, and what the job left: processes, cgroups, keys, whatever its account has on this
-// node (scrub.h). Spools the job's record. Throws Error(system) if something cannot be removed: Slurm drains a
-// node whose Epilog fails.
+// Ends what begin_job began, and what the job left: processes, cgroups, keys, whatever its account has on
+// this node (scrub.h). Spools the job's record. Throws Error(system) if something cannot be removed: Slurm
+// drains a node whose Epilog fails.
 void end_job(const core::Site& site, std::uint32_t job, std::int64_t now);
 
 // The same for a job whose Epilog never came.

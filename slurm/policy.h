@@ -26,17 +26,17 @@ struct Peer {
 
 struct Policy {
     Ruling ruling = Ruling::deny;
-    std::string reason;  // of a denial or an end: one line for the user
+    std::string reason;                   // of a denial or an end: one line for the user
     std::string version = ALOFT_VERSION;  // who wrote it: the plugin obeys its own version only
     std::uint32_t job = 0, uid = 0;
     std::string account, partition;
     std::vector<std::string> nodes;
-    std::string enclave, grant;           // empty for an open job
-    std::int64_t not_after = 0;           // of the grant
-    std::int64_t began = 0;               // when this node decided
-    std::string token;                    // what a step must show: only aloft-run can (see step_token)
-    std::filesystem::path workspace;      // empty: there is none to show
-    std::vector<std::string> datasets;    // "digits@1"
+    std::string enclave, grant;         // empty for an open job
+    std::int64_t not_after = 0;         // of the grant
+    std::int64_t began = 0;             // when this node decided
+    std::string token;                  // what a step must show: only aloft-run can (see step_token)
+    std::filesystem::path workspace;    // empty: there is none to show
+    std::vector<std::string> datasets;  // "digits@1"
     std::vector<std::filesystem::path> software;
     std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
     std::vector<Peer> peers;
@@ -57,7 +57,8 @@ std::filesystem::path cgroup_root();
 bool is_pure_cgroup2();
 std::filesystem::path job_cgroup(std::uint32_t job);
 std::filesystem::path part_cgroup(std::uint32_t job, Part part);
-// In a part's cgroup: the tasks without their slurmstepd, so that they can be frozen while it goes on working.
+// In a part's cgroup: the tasks without their slurmstepd, so that they can be frozen while it goes on
+// working.
 std::filesystem::path task_cgroup(std::uint32_t job, Part part);
 
 // A job as Prolog is told of it.

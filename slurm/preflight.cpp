@@ -90,9 +90,8 @@ void report(const core::Site& site, const std::vector<Check>& checks) {
             if (enclave.has_node(host)) enclaves.push_back(enclave.name);
     } catch (const core::Error&) {  // the checks say so
     }
-    core::spool_record(
-        site, "preflight", "node:" + host,
-        {{"version", ALOFT_VERSION}, {"enclaves", enclaves}, {"checks", to_json(checks)}});
+    core::spool_record(site, "preflight", "node:" + host,
+                       {{"version", ALOFT_VERSION}, {"enclaves", enclaves}, {"checks", to_json(checks)}});
 }
 
 }  // namespace slurm

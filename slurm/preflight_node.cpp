@@ -48,7 +48,8 @@ void check_kernel(std::vector<Check>& checks) {
     ::uname(&kernel);
     const int abi = landlock_abi();
     checks.push_back(required(
-        "kernel", abi >= kLandlockFloor, std::string(kernel.release) + ", Landlock ABI " + std::to_string(abi),
+        "kernel", abi >= kLandlockFloor,
+        std::string(kernel.release) + ", Landlock ABI " + std::to_string(abi),
         "Linux 6.12 or later with Landlock enabled (Debian 12: linux-image-amd64 from bookworm-backports)"));
     const bool has_types = fs::exists("/sys/kernel/btf/vmlinux");
     checks.push_back(required("kernel types (BTF)", has_types, has_types ? "present" : "absent",
@@ -72,19 +73,22 @@ void check_sysctls(std::vector<Check>& checks) {
         {"kernel/unprivileged_bpf_disabled", 1, "sysctl -w kernel.unprivileged_bpf_disabled=1"},
         {"kernel/yama/ptrace_scope", 1, "sysctl -w kernel.yama.ptrace_scope=1, with a kernel that has Yama"},
         {"kernel/dmesg_restrict", 1, "sysctl -w kernel.dmesg_restrict=1"},
-        {"user/max_user_namespaces", -1, "sysctl -w user.max_user_namespaces=0, unless other jobs need them"}};
+        {"user/max_user_namespaces", -1,
+         "sysctl -w user.max_user_namespaces=0, unless other jobs need them"}};
     for (const Sysctl& one : kWanted) {
         const std::string value = first_line(fs::path("/proc/sys") / one.name);
-        const bool good = !value.empty() && (one.least < 0 ? value == "0" : std::atoi(value.c_str()) >= one.least);
+        const bool good =
+            !value.empty() && (one.least < 0 ? value == "0" : std::atoi(value.c_str()) >= one.least);
         std::string name = one.name;
         for (char& c : name)
             if (c == '/') c = '.';
         checks.push_back(advised(name, good, value.empty() ? "absent" : value, one.remedy));
     }
     const std::string pattern = first_line("/proc/sys/kernel/core_pattern");
-    checks.push_back(advised("kernel.core_pattern", !pattern.starts_with('|'), pattern,
-                             "a handler of core dumps sees memory of jobs: sysctl -w kernel.core_pattern=core "
-                             "(inside the fence, core dumps are off)"));
+    checks.push_back(
+        advised("kernel.core_pattern", !pattern.starts_with('|'), pattern,
+                "a handler of core dumps sees memory of jobs: sysctl -w kernel.core_pattern=core "
+                "(inside the fence, core dumps are off)"));
 }
 
 // Keys are on a tmpfs, which may be swapped out.
@@ -124,9 +128,9 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
                                   std::string("slurm.conf: ") + (*name == 'p' ? "Prolog=" : "Epilog=") +
                                       ALOFT_PREFIX "/libexec/aloft/" + name));
     }
-    checks.push_back(
-        required("PrologFlags", conf.lists("prologflags", "alloc") || conf.lists("prologflags", "contain"),
-                 conf.value("prologflags", "none"), "slurm.conf: PrologFlags=Alloc"));
+    checks.push_back(required("PrologFlags",
+                              conf.lists("prologflags", "alloc") || conf.lists("prologflags", "contain"),
+                              conf.value("prologflags", "none"), "slurm.conf: PrologFlags=Alloc"));
     checks.push_back(required("ProctrackType", conf.value("proctracktype") == "proctrack/cgroup",
                               conf.value("proctracktype", "default"),
                               "slurm.conf: ProctrackType=proctrack/cgroup"));
@@ -187,13 +191,14 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
 
 void check_running(std::vector<Check>& checks, const core::Site& site) {
     struct statfs kind {};
-    const bool is_memory = ::statfs(site.run.c_str(), &kind) == 0 &&
-                           (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC);
+    const bool is_memory =
+        ::statfs(site.run.c_str(), &kind) == 0 && (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC);
     checks.push_back(required("run folder", is_memory, site.run.string() + (is_memory ? "" : ", not a tmpfs"),
                               "mount a tmpfs there: unsealed keys must not reach a disk"));
     const bool has = has_agent(site, std::chrono::milliseconds(0));
     checks.push_back(required("agent", has, has ? "running" : "not running",
-                              "systemctl enable --now " ALOFT_PREFIX "/lib/systemd/system/aloft-node.service"));
+                              "systemctl enable --now " ALOFT_PREFIX
+                              "/lib/systemd/system/aloft-node.service"));
 }
 
 }  // namespace

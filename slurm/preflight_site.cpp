@@ -85,9 +85,10 @@ Check check_firewall() {
             drops = rules->find("-P OUTPUT DROP") != std::string::npos;
             found = drops ? "iptables: output is dropped unless allowed" : "iptables: output is not filtered";
         }
-    return advised("host firewall", drops, found,
-                   "let this host's own firewall, or the site's, allow what the node needs and drop the rest: "
-                   "the second layer, should the fence fail");
+    return advised(
+        "host firewall", drops, found,
+        "let this host's own firewall, or the site's, allow what the node needs and drop the rest: "
+        "the second layer, should the fence fail");
 }
 
 Check check_infiniband() {
@@ -132,7 +133,8 @@ Mount mount_of(const fs::path& path) {
 Check check_mount(const std::string& what, const fs::path& path) {
     if (!fs::is_directory(path)) return required(what, false, path.string() + " is absent", "mount it here");
     const Mount mount = mount_of(path);
-    const bool trusts_hosts = mount.type.starts_with("nfs") && mount.options.find("sec=krb5p") == std::string::npos;
+    const bool trusts_hosts =
+        mount.type.starts_with("nfs") && mount.options.find("sec=krb5p") == std::string::npos;
     return advised(what, !trusts_hosts, mount.type + (trusts_hosts ? " without sec=krb5p" : ""),
                    "whoever has an address on that network reads and forges what is on it: sec=krb5p, or a "
                    "network for these hosts alone");

@@ -94,7 +94,9 @@ std::vector<int> ipc_of(const char* table, const char* id_column, std::uint32_t 
 
 std::uint64_t scrub_ipc(std::uint32_t uid, std::string& left) {
     std::uint64_t count = 0;
-    const auto removed = [&](int result) { result ? leave(left, "System V IPC of the account") : void(++count); };
+    const auto removed = [&](int result) {
+        result ? leave(left, "System V IPC of the account") : void(++count);
+    };
     for (const int id : ipc_of("shm", "shmid", uid)) removed(::shmctl(id, IPC_RMID, nullptr));
     for (const int id : ipc_of("sem", "semid", uid)) removed(::semctl(id, 0, IPC_RMID));
     for (const int id : ipc_of("msg", "msqid", uid)) removed(::msgctl(id, IPC_RMID, nullptr));
@@ -118,7 +120,8 @@ struct Walk {
         while (const dirent* entry = ::readdir(folder.get())) {
             if (!std::strcmp(entry->d_name, ".") || !std::strcmp(entry->d_name, "..")) continue;
             struct stat status {};
-            if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) || status.st_dev != device) continue;
+            if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) || status.st_dev != device)
+                continue;
             const bool is_folder = S_ISDIR(status.st_mode);
             if (is_folder) clean(at, entry->d_name, depth + 1);
             if (status.st_uid == uid) remove(at, entry->d_name, is_folder);
@@ -153,8 +156,8 @@ std::uint64_t scrub_mounts(const fs::path& run, std::string& left) {
 // The driver zeroes memory when its last user goes; a process that still computes there has it.
 void look_at_gpus(std::string& left) {
     if (!fs::exists("/usr/bin/nvidia-smi")) return;
-    const auto users = output_of(
-        {"/usr/bin/nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"}, std::chrono::seconds(5));
+    const auto users = output_of({"/usr/bin/nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"},
+                                 std::chrono::seconds(5));
     if (!users) leave(left, "GPUs that nvidia-smi cannot look at");
     if (users && users->find_first_of("0123456789") != std::string::npos)
         leave(left, "a process that still has memory of a GPU");
@@ -170,7 +173,8 @@ std::uint64_t scrub_files(std::uint32_t uid, const fs::path& folder, std::string
     struct stat status {};
     if (::stat(folder.c_str(), &status)) return 0;
     Walk walk{uid, status.st_dev, steady_clock::now() + std::chrono::seconds(20), 0, left};
-    const std::string resolved = fs::canonical(folder).string();  // /var/tmp may be a link; below, none is followed
+    const std::string resolved =
+        fs::canonical(folder).string();  // /var/tmp may be a link; below, none is followed
     walk.clean(AT_FDCWD, resolved.c_str(), 0);
     return walk.count;
 }

@@ -11,11 +11,11 @@
 namespace slurm {
 
 struct Scrubbed {
-    std::uint64_t processes = 0;    // of the account, outside any job
-    std::uint64_t ipc = 0;          // System V segments, semaphores, queues; POSIX queues
-    std::uint64_t files = 0;        // and folders, links, sockets
-    std::uint64_t mounts = 0;       // of the fence, in the node's own mount namespace
-    std::string left;               // what could not be removed; empty if nothing is left
+    std::uint64_t processes = 0;  // of the account, outside any job
+    std::uint64_t ipc = 0;        // System V segments, semaphores, queues; POSIX queues
+    std::uint64_t files = 0;      // and folders, links, sockets
+    std::uint64_t mounts = 0;     // of the fence, in the node's own mount namespace
+    std::string left;             // what could not be removed; empty if nothing is left
 
     nlohmann::json to_json() const;  // {"processes": 0, ..., "left": ""}
 };

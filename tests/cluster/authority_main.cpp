@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
     bool suspended = false;
     std::string dataset, key_file;
     std::vector<std::string> enclaves{"hel"};
-    app.add_option("--enclave", enclaves, "Before the command: the enclaves it is for; a grant is for the first")
+    app.add_option("--enclave", enclaves,
+                   "Before the command: the enclaves it is for; a grant is for the first")
         ->take_all()
         ->capture_default_str();
     auto* keys = app.add_subcommand("keys", "The grant key and the enclave's key pair");
@@ -39,7 +40,9 @@ int main(int argc, char** argv) {
     revoke->add_option("grant", list.grants, "Revoked grants");
     revoke->add_flag("--suspended", suspended, "Name no enclave open");
     revoke->add_option("--seconds", seconds);
-    revoke->add_option("--ahead", ahead, "Seconds that the list is from the future: to who reads it, its own clock was set back");
+    revoke->add_option(
+        "--ahead", ahead,
+        "Seconds that the list is from the future: to who reads it, its own clock was set back");
     grant.application = "A-TEST";
     return core::run_tool(app, argc, argv, [&] {
         const core::Site site = core::Site::load();

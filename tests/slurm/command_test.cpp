@@ -20,7 +20,8 @@ TEST_CASE("a command that fails, is not there or says too much has no output") {
 
 TEST_CASE("a command that does not end is killed") {
     CHECK_FALSE(slurm::output_of({"/bin/sleep", "1000"}, milliseconds(50)));
-    CHECK_FALSE(slurm::output_of({"/bin/sh", "-c", "trap '' TERM; echo one; exec sleep 1000"}, milliseconds(50)));
+    CHECK_FALSE(
+        slurm::output_of({"/bin/sh", "-c", "trap '' TERM; echo one; exec sleep 1000"}, milliseconds(50)));
     CHECK_FALSE(slurm::output_of({"/bin/true"}, milliseconds(0)));
 }
 

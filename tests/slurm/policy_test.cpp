@@ -169,7 +169,9 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
         world.publish("e-alice", "hel", kNow);
         CHECK_THAT(reason(), Catch::Contains("ended at"));
     }
-    SECTION("a stale list") { CHECK_THAT(reason(kNow + 100), Catch::Contains("stale")); }
+    SECTION("a stale list") {
+        CHECK_THAT(reason(kNow + 100), Catch::Contains("stale"));
+    }
     SECTION("no list") {
         std::filesystem::remove(world.site.published / "revocations.json");
         CHECK_THAT(reason(), Catch::Contains("missing"));

@@ -29,7 +29,8 @@ TEST_CASE("an account's files go wherever they are; others' stay, and what links
     const fs::path tmp = scratch / "tmp";
     core::make_directories(tmp / "theirs" / "deep");
     core::make_directories(tmp / "mine" / "deep" / "er");
-    for (const auto& path : {tmp / "a", tmp / "theirs" / "deep" / "b", tmp / "mine" / "c", tmp / "mine/deep/er/d"}) {
+    for (const auto& path :
+         {tmp / "a", tmp / "theirs" / "deep" / "b", tmp / "mine" / "c", tmp / "mine/deep/er/d"}) {
         core::write_atomically(path, "x");
         give(path);
     }

@@ -32,7 +32,7 @@ MARK = """
 [ "$SLURM_PROCID" != 0 ] || touch ran-$SLURM_JOB_ID
 """
 BODY = {"clean": "sleep 0.$((RANDOM % 5))", "ring": "./ring", "fails": "exit 3", "again": '[ "$again" = yes ] || exit 75'}
-WAITS = '[ "$again" = yes ] || sleep 20'
+WAITS = '[ "$again" = yes ] || sleep 8'
 
 # kind: weight; how it ends if nothing else befalls it (None: any way, as long as it ends)
 KINDS = {"clean": (36, "COMPLETED"), "ring": (8, "COMPLETED"), "fails": (10, "FAILED"), "again": (5, "COMPLETED"),
@@ -191,7 +191,7 @@ class Soak:
             self.users[job.account].run(f"scancel {job.number}")
         else:
             if job.kind == "kill stepd":  # srun waits for it until the job's time is up, in the fence as without one
-                job.helped_at = time.monotonic() + 5
+                job.helped_at = time.monotonic() + 3
             self.nodes[job.node].run(f"{self.find(job)}; set -- $found; [ $# = 0 ] || {{ shift $(({job.choice} % $#)); kill -KILL $1; }}")
 
     @staticmethod
@@ -244,6 +244,8 @@ class Soak:
                     faults.append(what + f"sbatch refused: {job.said}")
             elif "revoked" in job.excuses:
                 continue  # cancelled, refused on the node, or through before anybody noticed
+            elif job.nodes > 1 and any(why.startswith("lost") for why in job.excuses):
+                continue  # requeued; or its program failed for want of the other node before Slurm noticed
             elif expected and job.state != expected and not (job.kind == "cancel" and job.excuses):
                 faults.append(what + f"{job.state}, not {expected}")
             elif job.kind == "fails" and job.exit_code != "3:0":

@@ -19,6 +19,7 @@
 #include "slurm/cgroup.h"
 #include "slurm/command.h"
 #include "slurm/finish.h"
+#include "slurm/gate.h"
 #include "slurm/leftovers.h"
 #include "slurm/node.h"
 #include "slurm/preflight.h"
@@ -98,6 +99,7 @@ Agent::Agent(core::Site site, std::string slurm_conf)
         if (steady_clock::now() > end) throw Error(Fault::usage, "an agent runs on this node already");
         std::this_thread::sleep_for(milliseconds(20));
     }
+    open_stray_gate(site_);
     beat();
 }
 

@@ -130,6 +130,7 @@ int fence_sendmsg6(struct bpf_sock_addr* to) {
 
 SEC("cgroup/sock_create")
 int fence_socket(struct bpf_sock* sk) {
+    sk->mark = JOB_MARK;
     if (sk->type == SOCK_STREAM && sk->protocol == IPPROTO_TCP) return 1;
     if (sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_UDP) return 1;
     struct attempt what = {

@@ -1,6 +1,9 @@
 /* What fence.bpf.c (C, in the kernel) and fence.cpp (C++) both know. */
 #pragma once
 
+/* On the job's sockets, so that gate.bpf.c knows them. A process without CAP_NET_ADMIN cannot set it. */
+#define JOB_MARK 0xA10F7E57u
+
 enum peer { PEER_FELLOW = 1, PEER_SELF = 2, PEER_CONTROLLER = 3 };
 
 enum blocked_kind {

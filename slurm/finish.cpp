@@ -16,6 +16,7 @@
 #include "core/base/time.h"
 #include "slurm/cgroup.h"
 #include "slurm/fence_check.h"
+#include "slurm/gate.h"
 #include "slurm/leftovers.h"
 #include "slurm/node.h"
 #include "slurm/scrub.h"
@@ -49,8 +50,9 @@ bool has_another_job(const core::Site& site, const Policy& ended) {
     return false;
 }
 
-// It is in the job's cgroup, and Slurm calls Epilog while it is still putting its sockets, its PMIx folder and
-// Slurm's cgroups away. The user's processes go at once; who kills slurmstepd with them inherits all that.
+// It is in the job's cgroup, and Slurm calls Epilog while it is still putting its sockets, its PMIx folder
+// and Slurm's cgroups away. The user's processes go at once; who kills slurmstepd with them inherits all
+// that.
 void let_slurmstepd_leave(std::uint32_t job) {
     const auto end = std::chrono::steady_clock::now() + kPatience;
     while (is_populated(job_cgroup(job)) && std::chrono::steady_clock::now() < end) {
@@ -120,14 +122,14 @@ void destroy_keys(const JobFiles& files) {
 
 void remove_job(const core::Site& site, std::uint32_t job) {
     remove_cgroup(job_cgroup(job));
+    open_gate(site, job);
     const JobFiles files(site, job);
     destroy_keys(files);
     fs::remove_all(files.folder);
 }
 
 nlohmann::json blocked_so_far(std::uint32_t job) {
-    const core::Fd cgroup(
-        ::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const core::Fd cgroup(::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     nlohmann::json counts = nlohmann::json::object(), attempts = nlohmann::json::array();
     for (const auto& [kind, count] : blocked_counts(cgroup.get())) counts[kind] = count;
     for (const BlockedAttempt& one : blocked_attempts(cgroup.get())) {

@@ -29,6 +29,7 @@
 #include "slurm/fence.h"
 #include "slurm/fence_bpf.h"
 #include "slurm/finish.h"
+#include "slurm/gate.h"
 #include "slurm/leftovers.h"
 #include "slurm/preflight.h"
 
@@ -108,7 +109,8 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
         throw Error(Fault::system,
                     conf.plugstack.string() +
                         " does not load aloft_fence.so as `required`: no job would be fenced here");
-    // Slurm 22.05 calls a job completed whose slurmstepd could not load its plugins: nothing ran, nobody is told.
+    // Slurm 22.05 calls a job completed whose slurmstepd could not load its plugins: nothing ran, nobody is
+    // told.
     if (installed_plugin_version().empty())
         throw Error(Fault::system, "aloft_fence.so is not installed here: no job would be fenced");
     try {
@@ -126,6 +128,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, core::short_host_name());
     policy.slurmd_port = conf.slurmd_port;
+    close_gate(site, job.id, policy.peers, policy.slurmd_port);
     if (is_pure_cgroup2()) return;  // the plugin has Slurm's own cgroup fenced instead
     for (const Part part : {Part::batch, Part::step})
         attach_fence(part_cgroup(job.id, part), part, policy.peers, policy.slurmd_port);
@@ -173,8 +176,7 @@ void make_run_folder(const core::Site& site) {
 }
 
 core::Fd lock_jobs(const core::Site& site) {
-    core::Fd lock(
-        ::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.is_open() || ::flock(lock.get(), LOCK_EX))
         throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
     return lock;

@@ -406,9 +406,7 @@ def _(t):
         time.sleep(0.3)
 
 
-@attempt("port-pattern", "listening on chosen ports: a scan from outside reads the pattern", "none on the node: the site's firewall keeps outsiders from the nodes' ports",
-         allowed="whoever may send packets to a node from outside can tell a port on which the job listens (silent) from a closed one (refused); the "
-                 "site's firewall is to keep outsiders from the nodes")
+@attempt("port-pattern", "listening on chosen ports: a scan from outside reads the pattern", "the node's gate: strangers hear nothing from any port from 1024 up")
 def _(t):
     for bit in range(16):
         if t.number >> bit & 1:

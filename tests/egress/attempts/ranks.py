@@ -11,8 +11,7 @@ from common import LONGEST, Stopped, Unreached, attempt, datagram, stream
 
 RELAY = "the fellow rank is behind the same fence"
 FELLOW = "cgroup BPF, connect: ports from 1024 up of the job's nodes only"
-GUARD = "none: whole nodes, without services of other accounts"
-SERVICES = "services on the job's other nodes, ports from 1024 up: preflight lists them, none may relay, and no ordinary account may leave one"
+GUARD = "the gate of the fellow node: the receiver is not in this job"
 EVERYBODY = {"ranks-tcp", "ranks-udp", "left-process"}
 ON_SECOND = {"ranks-inbound"}
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -155,20 +154,19 @@ def _(t):
     datagram(V4, (t.outside, t.port), t.mark)
 
 
-@attempt("fellow-service-tcp", "to a service of an ordinary account, not of the job, on the fellow node", GUARD, "ranks", allowed=SERVICES)
+@attempt("fellow-service-tcp", "to a service of an ordinary account, not of the job, on the fellow node", GUARD, "ranks")
 def _(t): stream(V4, (t.fellow, 9002), t.mark)
 
 
-@attempt("fellow-service-udp", "one datagram to the same", GUARD, "ranks", allowed=SERVICES)
+@attempt("fellow-service-udp", "one datagram to the same", GUARD, "ranks")
 def _(t): datagram(V4, (t.fellow, 9002), t.mark)
 
 
-@attempt("fellow-service-fragments", "a datagram of 4 KB to the same", GUARD, "ranks", allowed=SERVICES)
+@attempt("fellow-service-fragments", "a datagram of 4 KB to the same", GUARD, "ranks")
 def _(t): datagram(V4, (t.fellow, 9002), t.mark + b"." * 4000)
 
 
-@attempt("fellow-root-service", "to a service of root's on the fellow node, port 9001", GUARD, "ranks",
-         allowed=SERVICES)
+@attempt("fellow-root-service", "to a service of root's on the fellow node, port 9001", GUARD, "ranks")
 def _(t): stream(V4, (t.fellow, t.port), t.mark)
 
 

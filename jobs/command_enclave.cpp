@@ -151,8 +151,8 @@ std::string sentence(const core::Enclave& enclave, const Members& members, Way w
     line("node", moved.at("nodes"));
     line("software", moved.at("software"));
     for (const json& dataset : answer.at("withdrawn_keys"))
-        out += "the key of " + printable(dataset) + " is withdrawn: no new job can open it; one that runs " +
-               "keeps it until it ends (stop all: aloft admin enclave suspend " + enclave.name + ")\n";
+        out += "the key of " + printable(dataset) +
+               " is withdrawn: no new job can open it, and those that hold it are ended\n";
     for (const json& grant : answer.at("revoked_grants"))
         out += "grant " + printable(grant) + " is revoked; its jobs are stopped\n";
     if (policy_changes)

@@ -96,7 +96,10 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
         request.work_dir.starts_with(std::string(kWorkspace) + "/") ? request.work_dir : kWorkspace;
     const std::int64_t wanted = request.minutes.value_or(static_cast<std::uint32_t>(enclave.max_minutes));
     admitted.minutes = static_cast<std::uint32_t>(std::min({wanted, enclave.max_minutes, left}));
-    admitted.deadline = last;
+    // Slurm cancels a waiting job as soon as its limit no longer fits before the deadline. One that the grant
+    // itself caps could not wait at all: it has none, and is cut anew when it starts (aloft-run) and ended by
+    // the agent.
+    admitted.deadline = admitted.minutes < left ? last : 0;
 
     const std::string packed = pack_environment(request.environment);
     if (packed.size() > kLimitBytes * 4 / 3)

@@ -27,7 +27,7 @@ struct Admitted {
     std::string partition, script, std_in, std_out, std_err, work_dir;
     std::vector<std::string> environment;
     std::uint32_t minutes = 0;
-    std::int64_t deadline = 0;
+    std::int64_t deadline = 0;  // seconds since 1970; 0: none
 };
 
 // Where a job's files are inside the fence, and on the login host in an enclave account's session.

@@ -107,7 +107,8 @@ void write(job_desc_msg_t& job, const slurm::Admitted& admitted) {
     put_list(job.spank_job_env, job.spank_job_env_size, {});
     job.time_limit = admitted.minutes;
     if (job.time_min != NO_VAL && job.time_min > admitted.minutes) job.time_min = admitted.minutes;
-    if (!job.deadline || job.deadline > admitted.deadline) job.deadline = admitted.deadline;
+    if (admitted.deadline && (!job.deadline || job.deadline > admitted.deadline))
+        job.deadline = admitted.deadline;
     job.shared = 0;  // nodes whole: no neighbour who could relay
     job.requeue = 1;
     job.kill_on_node_fail = 1;

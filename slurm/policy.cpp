@@ -40,6 +40,11 @@ std::filesystem::path dataset_path(const core::Site& site, const std::string& na
     return site.datasets / parsed.dataset / parsed.version;
 }
 
+std::filesystem::path sealed_key(const core::Site& site, const std::string& enclave,
+                                 const std::string& dataset) {
+    return site.published / "keys" / enclave / (dataset + ".sealed");
+}
+
 std::filesystem::path enclave_key(const core::Site& site, const std::string& enclave) {
     return site.config / "keys" / (enclave + ".enclave.key");
 }
@@ -215,6 +220,9 @@ std::optional<std::string> reason_to_end(const core::Site& site, const Policy& r
         for (const std::string& name : running.datasets)
             if (std::find(decided.datasets.begin(), decided.datasets.end(), name) == decided.datasets.end())
                 return "grant " + decided.grant + " does not cover dataset " + name;
+        for (const std::string& name : running.datasets)
+            if (!std::filesystem::exists(sealed_key(site, running.enclave, name)))
+                return "dataset " + name + " was taken from enclave " + running.enclave;
         return std::nullopt;
     } catch (const Error& e) {
         return std::string("the node cannot check the grant any more: ") + e.what();
@@ -232,7 +240,7 @@ void unseal_keys(const core::Site& site, const Policy& policy, const JobFiles& f
     const auto opening = core::OpeningKey::load(enclave_key(site, policy.enclave));
     core::make_directories(files.keys, 0755);  // its parent is root's alone
     for (const std::string& name : policy.datasets) {
-        const auto sealed = site.published / "keys" / policy.enclave / (name + ".sealed");
+        const auto sealed = sealed_key(site, policy.enclave, name);
         std::string line;
         try {
             line = core::read_text(sealed, 4096);

@@ -165,7 +165,16 @@ TEST_CASE("no job outlives its grant") {
     CHECK(admitted.minutes <= 600);
     CHECK(admitted.minutes * 60 + 30 + 5 <= seconds);  // Slurm looks once a minute, then waits KillWait
     CHECK(admitted.deadline < kNow + seconds);
+    if (admitted.deadline)
+        CHECK(admitted.deadline >= kNow + 60 * (admitted.minutes + 1));  // it may wait a minute
     if (what.minutes) CHECK(admitted.minutes <= *what.minutes);
+}
+
+TEST_CASE("a job that its grant caps may wait: Slurm's deadline would cancel it in the queue") {
+    CHECK(admit(request(), 3600).deadline == 0);
+    auto what = request();
+    what.minutes = 10;
+    CHECK(admit(what, 3600).deadline > kNow + 2400);
 }
 
 TEST_CASE("a grant that ends at once admits nothing") {

@@ -172,6 +172,10 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
     SECTION("a stale list") {
         CHECK_THAT(reason(kNow + 100), Catch::Contains("stale"));
     }
+    SECTION("the dataset's key was withdrawn from the enclave") {
+        std::filesystem::remove(world.site.published / "keys" / "hel" / "digits@1.sealed");
+        CHECK_THAT(reason(), Catch::Contains("digits@1 was taken from enclave hel"));
+    }
     SECTION("no list") {
         std::filesystem::remove(world.site.published / "revocations.json");
         CHECK_THAT(reason(), Catch::Contains("missing"));

@@ -33,9 +33,9 @@ using core::Fault;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::int64_t kBeatSeconds = 60;       // without a round for so long an agent hangs
-constexpr milliseconds kSecondLook{1000};       // a file system's hiccup is not a reason to end a job
-constexpr milliseconds kTelling{5000};          // for all of Slurm's commands, while the job is frozen
+constexpr std::int64_t kBeatSeconds = 60;  // without a round for so long an agent hangs
+constexpr milliseconds kSecondLook{1000};  // a file system's hiccup is not a reason to end a job
+constexpr milliseconds kTelling{5000};     // for all of Slurm's commands, while the job is frozen
 constexpr auto kReconcile = std::chrono::seconds(60);
 constexpr auto kCheck = std::chrono::seconds(60);
 constexpr auto kReport = std::chrono::hours(6);
@@ -113,11 +113,14 @@ void Agent::make_round() {
     beat();
     std::vector<fs::path> folders;
     std::error_code none;
-    for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) folders.push_back(entry.path());
+    for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none))
+        folders.push_back(entry.path());
     for (const fs::path& folder : folders) try {
             look_at(folder);
         } catch (const std::exception& e) {
-            core::Event("error", "job_not_checked").with("job", job_number(folder.filename().string())).with("text", e.what());
+            core::Event("error", "job_not_checked")
+                .with("job", job_number(folder.filename().string()))
+                .with("text", e.what());
         }
     reconcile();
     report_preflight(folders.empty());
@@ -159,9 +162,9 @@ void Agent::end(const Policy& running, const std::string& reason) {
     record_job(site_, "job-stopped", ended, {{"reason", reason}});
 }
 
-// Until the controller has taken it: it may be down, and the job's nodes are not free before. The batch step's
-// slurmstepd tells the reason in the job's output (spank_aloft.cpp); where it runs on a node that sees no
-// reason itself, Slurm carries it there.
+// Until the controller has taken it: it may be down, and the job's nodes are not free before. The batch
+// step's slurmstepd tells the reason in the job's output (spank_aloft.cpp); where it runs on a node that sees
+// no reason itself, Slurm carries it there.
 void Agent::ask_slurm_to_end(const Policy& policy) {
     if (slurm_knows_[policy.job]) return;
     const auto end = steady_clock::now() + kTelling;

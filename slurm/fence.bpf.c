@@ -65,7 +65,8 @@ static __always_inline int block_and_note(struct attempt* what) {
 }
 
 static __always_inline int block4(__u32 kind, __u16 protocol, __u32 address, __u16 port) {
-    struct attempt what = {.kind = kind, .address = {address}, .port = port, .protocol = protocol, .family = 4};
+    struct attempt what = {
+        .kind = kind, .address = {address}, .port = port, .protocol = protocol, .family = 4};
     return block_and_note(&what);
 }
 
@@ -107,8 +108,7 @@ static __always_inline int judge6(struct bpf_sock_addr* to, __u32 kind) {
     what.address[3] = to->user_ip6[3];
     if (what.address[0] || what.address[1] || what.address[2] != bpf_htonl(0xffff))
         return block_and_note(&what);
-    return may_reach(what.address[3], port, my_uid()) ? 1
-                                                      : block4(kind, to->protocol, what.address[3], port);
+    return may_reach(what.address[3], port, my_uid()) ? 1 : block4(kind, to->protocol, what.address[3], port);
 }
 
 SEC("cgroup/connect4")
@@ -193,7 +193,8 @@ int fence_egress(struct __sk_buff* skb) {
     struct packet p;
     if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
     __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
-    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port)) return 1;  // nearly all: whoever asks
+    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port))
+        return 1;  // nearly all: whoever asks
     __u32 uid = bpf_get_socket_uid(skb);
     if (!may_reach(p.destination, p.destination_port, uid))
         return block4(BLOCKED_PACKET_OUT, p.protocol, p.destination, p.destination_port);

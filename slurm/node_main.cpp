@@ -107,7 +107,8 @@ int main(int argc, char** argv) {
         } else if (*epilog) {
             const std::uint32_t over = slurm::job_from_environment().id;
             slurm::end_job(site, over, core::now_seconds());
-            slurm::remove_leftovers(slurm::spool_on(slurm::load_slurm_conf(conf), core::short_host_name()), over);
+            slurm::remove_leftovers(slurm::spool_on(slurm::load_slurm_conf(conf), core::short_host_name()),
+                                    over);
         } else if (*serve) {
             run_agent(site, conf, every_seconds);
         } else if (*state) {

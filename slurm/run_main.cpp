@@ -143,8 +143,8 @@ void set_default(const char* name, const std::string& value) {
     ::setenv(name, value.c_str(), 0);
 }
 
-// RDMA passes no filter of the node, so its devices are here only where the enclave has a partition of its own
-// (infiniband.h). Without them MPI and NCCL would look for them first and complain.
+// RDMA passes no filter of the node, so its devices are here only where the enclave has a partition of its
+// own (infiniband.h). Without them MPI and NCCL would look for them first and complain.
 void choose_network() {
     std::error_code none;
     if (fs::exists("/dev/infiniband", none)) return;
@@ -152,7 +152,8 @@ void choose_network() {
     set_default("OMPI_MCA_btl", "self,vader,tcp");
     set_default("NCCL_IB_DISABLE", "1");
     if (fs::is_empty("/sys/class/infiniband", none) || none || variable("SLURM_PROCID") != "0") return;
-    std::cerr << "aloft: InfiniBand is withheld from this job, since it passes no filter of the node; MPI and NCCL use "
+    std::cerr << "aloft: InfiniBand is withheld from this job, since it passes no filter of the node; MPI "
+                 "and NCCL use "
                  "TCP. For the admin: aloft-node preflight says why\n";
 }
 

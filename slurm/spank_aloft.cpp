@@ -80,7 +80,8 @@ int at_boundary(const char* hook, Work work) noexcept {
     return ESPANK_ERROR;
 }
 
-// In a task, a hook's error code is not enough: Slurm 22.05 logs it and starts the user's program all the same.
+// In a task, a hook's error code is not enough: Slurm 22.05 logs it and starts the user's program all the
+// same.
 template <class Work>
 int in_task(const char* hook, Work work) noexcept {
     if (spank_context() != S_CTX_REMOTE || at_boundary(hook, work) == ESPANK_SUCCESS) return ESPANK_SUCCESS;
@@ -192,8 +193,8 @@ void begin_step(spank_t spank, int count, char** arguments) {
     g_step.policy = read_policy(site, item<std::uint32_t>(spank, S_JOB_ID), item<uid_t>(spank, S_JOB_UID));
     Policy& policy = g_step.policy;
     if (policy.ruling == Ruling::ended) refuse(policy.reason);
-    g_step.folder = core::Fd(
-        ::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    g_step.folder =
+        core::Fd(::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy.token))
         refuse(
             "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
@@ -277,7 +278,8 @@ void end_task(spank_t spank) {
         if (!g_step.tasks_left) g_step.tasks_left = item<std::uint32_t>(spank, S_JOB_LOCAL_TASK_COUNT);
         return tell_blocked(--g_step.tasks_left == 0);
     }
-    if (const Policy now = policy_now(); now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))
+    if (const Policy now = policy_now();
+        now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))
         slurm_spank_log("aloft: ended: %s", now.reason.c_str());
 }
 

@@ -41,7 +41,8 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
         if (!tree.is_absolute() || tree != tree.lexically_normal() || tree == "/" ||
             tree.string().find_first_of("\"\\\n") != std::string::npos)
             config.refuse("software", "an entry is not an absolute, plain path");
-    // 0x7fff is the default partition, which everybody is in; the highest bit is the membership, a port's matter.
+    // 0x7fff is the default partition, which everybody is in; the highest bit is the membership, a port's
+    // matter.
     if (pkey < 0 || pkey > 0x7ffe)
         config.refuse("infiniband_pkey", "must be from 0x0001 to 0x7ffe: a partition of this enclave alone");
     enclave.infiniband_pkey = static_cast<std::uint16_t>(pkey);

@@ -19,7 +19,7 @@ struct Enclave {
     std::vector<std::string> nodes;               // host names, as `hostname -s` prints them
     std::vector<std::filesystem::path> software;  // read-only trees beside the system's, absolute
     std::int64_t max_minutes = 0;                 // longest job
-    std::uint16_t infiniband_pkey = 0;            // 15 bits, without the membership bit; 0: devices are withheld
+    std::uint16_t infiniband_pkey = 0;  // 15 bits, without the membership bit; 0: devices are withheld
 
     bool has_account(std::string_view account) const;
     bool has_node(std::string_view node) const;

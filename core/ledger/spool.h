@@ -11,13 +11,16 @@
 // Compute nodes have no connection to aloftd: they leave signed records in SITE.spool/HOST/, and aloftd
 // collects them into the ledger as kind "node.KIND", actor "node:HOST". Kinds whose details aloftd reads
 // (others are recorded as they come):
-//   job-started, job-ended   {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...};
-//                            job-ended adds "state" and "seconds" (wall clock on that node); "blocked": counts
-//                            by kind; "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
-//   preflight                subject "node:HOST"; {"version": "...", "enclaves": ["hel"], "checks": [{"layer":
-//                            "node" or "site", "check": "...", "verdict": "good", "warning" or "bad",
-//                            "required": true, "found": "...", "remedy": "..."}, ...]}; the check "policy of
-//                            enclave NAME" has the file's SHA-256 in hex as "found". The newest one counts.
+//   job-started, job-ended
+//       {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...}
+//       job-ended adds "state", "seconds" (wall clock on that node),
+//       "blocked": counts by kind,
+//       "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
+//   preflight, subject "node:HOST", the newest of a node counts
+//       {"version": "...", "enclaves": ["hel"], "checks": [CHECK, ...]}
+//       CHECK: {"layer": "node" or "site", "check": "...", "verdict": "good", "warning" or "bad",
+//               "required": true, "found": "...", "remedy": "..."}
+//       the check "policy of enclave NAME" has the file's SHA-256 in hex as "found"
 
 namespace core {
 

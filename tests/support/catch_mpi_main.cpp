@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-// Our leaks are looked for while MPI still runs, and what it took when it started does not count: Open MPI 4.1
-// gives little of that back, and unloads the components by which its leaks could be told from ours.
+// Our leaks are looked for while MPI still runs, and what it took when it started does not count: Open
+// MPI 4.1 gives little of that back, and unloads the components by which its leaks could be told from ours.
 // What it leaks in between is listed in open_mpi.supp.
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>

@@ -43,7 +43,8 @@ struct Book {
         return all;
     }
     void put(const std::string& bytes) const {
-        std::filesystem::remove(path);  // ext4 writes a file to disk at once that is cut to nothing and filled again
+        // ext4 writes a file to disk at once that is cut to nothing and filled again.
+        std::filesystem::remove(path);
         std::ofstream(path, std::ios::binary) << bytes;
     }
     VerifiedLedger check() const { return verify_ledger(path, key.verify_key()); }

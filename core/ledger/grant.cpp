@@ -67,7 +67,7 @@ Revocations open_revocations(const Site& site, const VerifyKey& key, std::int64_
         refuse("the revocation list was issued in the future (" + rfc3339(list.issued) +
                "). Tell the admin: the clocks of this host and the login host differ");
     if (now >= list.expires || now - list.issued > site.revocation_stale_seconds + kClockSkewSeconds)
-        refuse("the revocation list is stale: it expired at " + rfc3339(list.expires) +
+        refuse("the revocation list is stale: it was signed at " + rfc3339(list.issued) +
                ", so no grant can be trusted. Tell the admin: is aloftd running?");
     return list;
 }

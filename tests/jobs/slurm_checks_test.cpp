@@ -9,7 +9,8 @@ using Catch::Contains;
 
 namespace {
 
-const std::filesystem::path kFolder = std::filesystem::path(__FILE__).parent_path() / "scontrol";
+const std::filesystem::path kFolder =
+    std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "tests/jobs/scontrol";
 
 // What a real controller printed (scontrol/make), with an Aloft site's own lines.
 SlurmSettings settings() {

@@ -1,6 +1,7 @@
 #include "jobs/slurm_checks.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "core/base/files.h"
 

@@ -35,6 +35,17 @@ core::Fd open_cgroup(const std::filesystem::path& cgroup) {
 
 }  // namespace
 
+void write_peers(int map_fd, const std::vector<Peer>& peers) {
+    for (const Peer& peer : peers) {
+        in_addr address{};
+        if (inet_pton(AF_INET, peer.address.c_str(), &address) != 1)
+            throw Error(Fault::system, "a node's address is not IPv4");
+        const std::uint32_t kind = peer.kind;
+        if (bpf_map_update_elem(map_fd, &address.s_addr, &kind, BPF_ANY))
+            throw Error(Fault::system, with_errno("cannot write a map of peers", errno));
+    }
+}
+
 void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
                   std::uint16_t slurmd_port) {
     core::make_directories(cgroup, 0755);
@@ -53,14 +64,7 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vec
     if (fence__load(programs.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the fence's BPF programs", errno));
 
-    for (const Peer& peer : peers) {
-        in_addr address{};
-        if (inet_pton(AF_INET, peer.address.c_str(), &address) != 1)
-            throw Error(Fault::system, "a node's address is not IPv4");
-        const std::uint32_t kind = peer.kind;
-        if (bpf_map_update_elem(bpf_map__fd(programs->maps.peers), &address.s_addr, &kind, BPF_ANY))
-            throw Error(Fault::system, with_errno("cannot write the fence's map", errno));
-    }
+    write_peers(bpf_map__fd(programs->maps.peers), peers);
 
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, programs->obj) {

@@ -12,4 +12,7 @@ namespace slurm {
 void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
                   std::uint16_t slurmd_port);
 
+// Fills a map of peers, IPv4 address to kind, of a BPF program that is loaded. Throws Error(system).
+void write_peers(int map_fd, const std::vector<Peer>& peers);
+
 }  // namespace slurm

@@ -1,7 +1,5 @@
 #include "slurm/gate.h"
 
-#include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
 
@@ -13,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "gate.skel.h"
+#include "slurm/fence.h"
 
 namespace slurm {
 namespace {
@@ -89,14 +88,7 @@ void close_gate(const core::Site& site, std::uint32_t job, const std::vector<Pee
     program->rodata->SLURMD_PORT = slurmd_port;
     if (gate__load(program.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the gate's BPF program", errno));
-    for (const Peer& peer : peers) {
-        in_addr address{};
-        if (inet_pton(AF_INET, peer.address.c_str(), &address) != 1)
-            throw Error(Fault::system, "a node's address is not IPv4");
-        const std::uint32_t kind = peer.kind;
-        if (bpf_map_update_elem(bpf_map__fd(program->maps.peers), &address.s_addr, &kind, BPF_ANY))
-            throw Error(Fault::system, with_errno("cannot write the gate's map", errno));
-    }
+    write_peers(bpf_map__fd(program->maps.peers), peers);
     core::write_atomically(owner_file(site), std::to_string(job),
                            0600);  // first: what is begun must be found
     for (const int interface : interfaces()) {

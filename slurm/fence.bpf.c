@@ -74,11 +74,6 @@ static __always_inline int is_loopback(__u32 address) {
     return bpf_ntohl(address) >> 24 == 127;
 }
 
-// What users' processes reach on another node: not Slurm, not the system's services.
-static __always_inline int is_open_port(__u16 port) {
-    return port >= 1024 && port != SLURMD_PORT;
-}
-
 static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
     if (is_loopback(address)) return 1;  // who receives there is looked at packet by packet
     __u32* peer = bpf_map_lookup_elem(&peers, &address);
@@ -86,7 +81,7 @@ static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
     if (IS_BATCH || uid == 0) return 1;
     if (*peer == PEER_CONTROLLER) return 0;
     if (*peer == PEER_SELF) return 1;
-    return is_open_port(port);
+    return is_open_port(port, SLURMD_PORT);
 }
 
 static __always_inline __u32 my_uid(void) {
@@ -193,7 +188,7 @@ int fence_egress(struct __sk_buff* skb) {
     struct packet p;
     if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
     __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
-    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port))
+    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port, SLURMD_PORT))
         return 1;  // nearly all: whoever asks
     __u32 uid = bpf_get_socket_uid(skb);
     if (!may_reach(p.destination, p.destination_port, uid))

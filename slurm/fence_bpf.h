@@ -6,6 +6,11 @@
 
 enum peer { PEER_FELLOW = 1, PEER_SELF = 2, PEER_CONTROLLER = 3 };
 
+/* What users' processes reach on another node: not Slurm, not the system's services. */
+static inline int is_open_port(unsigned short port, unsigned int slurmd_port) {
+    return port >= 1024 && port != slurmd_port;
+}
+
 enum blocked_kind {
     BLOCKED_CONNECT,
     BLOCKED_SENDMSG,

@@ -40,10 +40,6 @@ struct segment {
     __u8 offset, flags;
 };
 
-static __always_inline int is_ports_business(__u16 port) {
-    return port >= 1024 && port != SLURMD_PORT;
-}
-
 // `settled`: the node's own talk with that very address and port; `ours`: a socket of the job.
 static __always_inline int judge_tcp(struct __sk_buff* skb, struct bpf_sock_tuple* tuple, __u32 size,
                                      int is_peer) {
@@ -74,7 +70,7 @@ static __always_inline int judge4(struct __sk_buff* skb) {
     if (ip.frag_off & bpf_htons(0x1fff)) return PASS;        // worth nothing without the first one
     if (bpf_skb_load_bytes_relative(skb, ip.ihl * 4, &segment, is_tcp ? 14 : 4, BPF_HDR_START_NET))
         return DROP;
-    if (!is_ports_business(bpf_ntohs(segment.destination_port))) return PASS;
+    if (!is_open_port(bpf_ntohs(segment.destination_port), SLURMD_PORT)) return PASS;
     int is_peer = bpf_map_lookup_elem(&peers, &ip.saddr) != 0;
     if (is_peer && is_tcp && (segment.flags & 0x12) != 0x02) return PASS;  // only a SYN opens anything
     struct bpf_sock_tuple tuple = {};
@@ -99,7 +95,7 @@ static __always_inline int judge6(struct __sk_buff* skb) {
     if (!is_tcp && ip.nexthdr != IPPROTO_UDP) return DROP;
     if (bpf_skb_load_bytes_relative(skb, sizeof ip, &segment, is_tcp ? 14 : 4, BPF_HDR_START_NET))
         return DROP;
-    if (!is_ports_business(bpf_ntohs(segment.destination_port))) return PASS;
+    if (!is_open_port(bpf_ntohs(segment.destination_port), SLURMD_PORT)) return PASS;
     struct bpf_sock_tuple tuple = {};
     __builtin_memcpy(tuple.ipv6.saddr, &ip.saddr, sizeof ip.saddr);
     __builtin_memcpy(tuple.ipv6.daddr, &ip.daddr, sizeof ip.daddr);

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/base/config.h"
+#include "core/base/error.h"
 
 namespace core {
 
@@ -27,8 +29,14 @@ Site Site::load(const std::filesystem::path& path) {
     site.state = host.text_or("state", "/var/lib/aloft");
     site.socket = host.text_or("socket", "/run/aloft/aloftd.sock");
     site.run = host.text_or("run", "/run/aloft");
+    site.mirror = host.text_or("mirror", "/run/aloft-mirror");
     const Config revocation = config.table("revocation");
     site.revocation_stale_seconds = revocation.integer_or("stale_seconds", 300);
+    site.revocation_end_seconds =
+        revocation.integer_or("end_seconds", std::max<std::int64_t>(7200, 2 * site.revocation_stale_seconds));
+    if (site.revocation_end_seconds < site.revocation_stale_seconds)
+        throw Error(Fault::usage,
+                    file.string() + ": [revocation] end_seconds must not be less than stale_seconds");
     config.finish();
     return site;
 }

@@ -21,7 +21,9 @@ struct Site {
     std::filesystem::path state;   // aloftd's own: ledger, database, quarantined copies of requests (0700)
     std::filesystem::path socket;  // aloftd's Unix socket
     std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs): /run/aloft
-    std::int64_t revocation_stale_seconds = 300;  // an older revocation list means: refuse
+    std::filesystem::path mirror;  // this host's copy of `published`, on a tmpfs: what slurmctld, Prolog and the agent read
+    std::int64_t revocation_stale_seconds = 300;  // an older signed list means: refuse, and freeze what runs
+    std::int64_t revocation_end_seconds = 7200;   // a still older one means: end what runs
 
     // `path` empty: $ALOFT_SITE for unprivileged tools, else /etc/aloft/site.toml. A set-user-ID or root
     // process ignores the environment. Throws Error(usage).

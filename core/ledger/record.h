@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/base/bytes.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 
 // One line of the ledger (FORMAT.md).
 

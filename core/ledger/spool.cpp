@@ -10,7 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
-#include "core/ledger/names.h"
+#include "core/policy/names.h"
 
 namespace core {
 namespace {

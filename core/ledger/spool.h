@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/base/site.h"
 
 // Compute nodes have no connection to aloftd: they leave signed records in SITE.spool/HOST/, and aloftd

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/ledger/record.h"
 
 namespace core {

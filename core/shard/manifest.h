@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/bytes.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/codec.h"
 #include "core/shard/schema.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/codec.h"
 #include "core/shard/manifest.h"
 #include "core/shard/schema.h"

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/base/bytes.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/schema.h"
 
 namespace staging {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "staging/deid/identity.h"
 #include "staging/pack/sealed_file.h"
 

@@ -6,7 +6,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/files.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 
 namespace staging {
 

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/mpi/comm.h"
 
 namespace staging {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
 #include "staging/pack/sealed_file.h"

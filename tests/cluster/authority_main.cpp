@@ -4,10 +4,10 @@
 #include <iostream>
 
 #include "core/base/files.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
-#include "core/ledger/grant.h"
+#include "core/policy/grant.h"
 
 int main(int argc, char** argv) {
     CLI::App app{

@@ -10,7 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/manifest.h"
 #include "core/shard/reader.h"
 

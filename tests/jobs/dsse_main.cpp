@@ -1,7 +1,7 @@
 // dsse KEY TYPE PAYLOAD: prints a signed envelope. For tests that need one without staging.
 #include <iostream>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 
 int main(int argc, char** argv) {
     if (argc != 4) return 2;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of slurm/PROMISE.md from slurm/controls.toml, the tests and the attempts of tests/egress.
+"""Writes the tables of slurm/promise/PROMISE.md from slurm/promise/controls.toml, the tests and the attempts of tests/egress.
 
     generate.py --build build/release            writes the tables
     generate.py --build build/release --check    writes nothing; says what is wrong, one line each, and ends with 1
@@ -193,8 +193,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="a configured build folder: CTest lists its tests")
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if something is wrong")
-    parser.add_argument("--controls", type=pathlib.Path, default=ROOT / "slurm/controls.toml")
-    parser.add_argument("--promise", type=pathlib.Path, default=ROOT / "slurm/PROMISE.md")
+    parser.add_argument("--controls", type=pathlib.Path, default=ROOT / "slurm/promise/controls.toml")
+    parser.add_argument("--promise", type=pathlib.Path, default=ROOT / "slurm/promise/PROMISE.md")
     options = parser.parse_args()
     tests, attempts, old = load_tests(options.build), load_attempts(), options.promise.read_text()
     faults, new = judge(options.controls.read_text(), old, tests, attempts)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The check of slurm/PROMISE.md fails when it should, and says where: generate_test.py BUILD
+"""The check of slurm/promise/PROMISE.md fails when it should, and says where: generate_test.py BUILD
 
 Each fault is put into copies of controls.toml and PROMISE.md; the copies without a fault pass.
 """
@@ -44,7 +44,7 @@ def main():
     cases = [  # what is wrong, the two files, what must be said
         ("an unknown test", unknown, promise, "no test slurm_promises"),
         ("a sentence that the test does not say", controls.replace(first, first + " or so"), promise, "test cluster_faults does not say"),
-        ("a test that no control names", replaced(controls, r'"cluster_harness"', '"core_keys_test"'), promise, "test cluster_harness is named by no control"),
+        ("a test that no control names", replaced(controls, r'"cluster_harness"', '"core_keys_keys_test"'), promise, "test cluster_harness is named by no control"),
         ("an unknown attempt", replaced(controls, r'attempts = \["', 'attempts = ["all-workshops", "'), promise, "no attempt all-workshops"),
         ("attempts that no control names", replaced(controls, r'attempts = .*', 'attempts = ["tcp"]'), promise, "attempt udp is named by no control"),
         ("a file that is not there", replaced(controls, r'"slurm/fence\.bpf\.c"', '"slurm/hedge.bpf.c"'), promise, "no file slurm/hedge.bpf.c"),

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "core/base/time.h"
-#include "core/ledger/grant.h"
+#include "core/policy/grant.h"
 #include "core/shard/made.h"
 #include "support/scratch.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/keys.h"
+#include "core/keys/keys.h"
 #include "core/shard/manifest.h"
 #include "core/shard/reader.h"
 

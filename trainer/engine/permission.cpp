@@ -9,7 +9,7 @@
 #include "core/base/files.h"
 #include "core/base/site.h"
 #include "core/base/time.h"
-#include "core/ledger/grant.h"
+#include "core/policy/grant.h"
 
 namespace trainer {
 namespace {

@@ -24,9 +24,9 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/tool.h"
-#include "slurm/cgroup.h"
-#include "slurm/fence.h"
-#include "slurm/fence_bpf.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/fence/fence.h"
+#include "slurm/fence/fence_bpf.h"
 
 namespace {
 

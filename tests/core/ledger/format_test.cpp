@@ -9,7 +9,7 @@
 
 #include "core/base/files.h"
 #include "core/base/time.h"
-#include "core/ledger/grant.h"
+#include "core/policy/grant.h"
 #include "core/ledger/record.h"
 #include "core/ledger/spool.h"
 #include "support/document.h"

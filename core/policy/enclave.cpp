@@ -1,0 +1,124 @@
+#include "core/policy/enclave.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "core/policy/names.h"
+
+namespace core {
+namespace {
+
+bool contains(const std::vector<std::string>& list, std::string_view word) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+std::string toml_list(const std::vector<std::string>& words) {
+    std::string out = "[";
+    for (const std::string& word : words) out += (out.size() > 1 ? ", \"" : "\"") + word + "\"";
+    return out + "]";
+}
+
+Enclave read(const Config& config, const std::filesystem::path& file) {
+    Enclave enclave;
+    enclave.name = config.text("name");
+    enclave.partition = config.text_or("partition", enclave.name);
+    enclave.accounts = config.texts("accounts");
+    enclave.nodes = config.texts("nodes");
+    for (const std::string& tree : config.texts("software")) enclave.software.emplace_back(tree);
+    enclave.max_minutes = config.integer_or("max_minutes", 24 * 60);
+    const std::int64_t pkey = config.integer_or("infiniband_pkey", 0);
+    config.finish();
+    if (!is_plain_name(enclave.name) || enclave.name != file.stem().string())
+        config.refuse("name", "must be a plain name and the name of its file");
+    if (!is_plain_name(enclave.partition)) config.refuse("partition", "must be a plain name");
+    for (const std::string& account : enclave.accounts)
+        if (!is_plain_name(account)) config.refuse("accounts", "an entry is not a plain name");
+    for (const std::string& node : enclave.nodes)
+        if (!is_plain_name(node)) config.refuse("nodes", "an entry is not a host name; list them one by one");
+    for (const auto& tree : enclave.software)
+        if (!tree.is_absolute() || tree != tree.lexically_normal() || tree == "/" ||
+            tree.string().find_first_of("\"\\\n") != std::string::npos)
+            config.refuse("software", "an entry is not an absolute, plain path");
+    // 0x7fff is the default partition, which everybody is in; the highest bit is the membership, a port's
+    // matter.
+    if (pkey < 0 || pkey > 0x7ffe)
+        config.refuse("infiniband_pkey", "must be from 0x0001 to 0x7ffe: a partition of this enclave alone");
+    enclave.infiniband_pkey = static_cast<std::uint16_t>(pkey);
+    if (enclave.max_minutes < 1) config.refuse("max_minutes", "must be at least 1");
+    return enclave;
+}
+
+}  // namespace
+
+bool Enclave::has_account(std::string_view account) const {
+    return contains(accounts, account);
+}
+bool Enclave::has_node(std::string_view node) const {
+    return contains(nodes, node);
+}
+
+Enclave load_enclave(const std::filesystem::path& file) {
+    return read(Config::load(file), file);
+}
+
+Enclave parse_enclave(std::string_view toml, const std::filesystem::path& file) {
+    return read(Config::parse(toml, file.string()), file);
+}
+
+Enclave load_enclave(const Site& site, std::string_view name) {
+    check_plain_name(name, "enclave");
+    return load_enclave(site.config / "enclaves" / (std::string(name) + ".toml"));
+}
+
+std::vector<Enclave> load_enclaves(const Site& site) {
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(site.config / "enclaves", error))
+        if (entry.path().extension() == ".toml" && entry.path().filename().string().front() != '.')
+            files.push_back(entry.path());
+    if (error && error != std::errc::no_such_file_or_directory)
+        throw Error(Fault::usage, (site.config / "enclaves").string() + ": " + error.message());
+    std::sort(files.begin(), files.end());
+    std::vector<Enclave> enclaves;
+    for (const auto& file : files) enclaves.push_back(load_enclave(file));
+    check_apart(enclaves);
+    return enclaves;
+}
+
+void check_apart(const std::vector<Enclave>& enclaves) {
+    std::set<std::string> accounts, partitions;
+    for (const Enclave& enclave : enclaves) {
+        if (!partitions.insert(enclave.partition).second)
+            throw Error(Fault::usage, "enclave " + enclave.name + ": partition: another enclave has it too");
+        for (const std::string& account : enclave.accounts)
+            if (!accounts.insert(account).second)
+                throw Error(Fault::usage, "enclave " + enclave.name +
+                                              ": accounts: an account stands in two enclaves, or twice here");
+    }
+}
+
+std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account) {
+    for (Enclave& enclave : load_enclaves(site))
+        if (enclave.has_account(account)) return std::move(enclave);
+    return std::nullopt;
+}
+
+std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition) {
+    for (Enclave& enclave : load_enclaves(site))
+        if (enclave.partition == partition) return std::move(enclave);
+    return std::nullopt;
+}
+
+std::string to_toml(const Enclave& enclave) {
+    std::vector<std::string> software;
+    for (const auto& tree : enclave.software) software.push_back(tree.string());
+    return "name = \"" + enclave.name + "\"\npartition = \"" + enclave.partition +
+           "\"\naccounts = " + toml_list(enclave.accounts) + "\nnodes = " + toml_list(enclave.nodes) +
+           "\nsoftware = " + toml_list(software) + "\nmax_minutes = " + std::to_string(enclave.max_minutes) +
+           (enclave.infiniband_pkey ? "\ninfiniband_pkey = " + std::to_string(enclave.infiniband_pkey) : "") +
+           "\n";
+}
+
+}  // namespace core

@@ -1,0 +1,57 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/tool.h"
+#include "jobs/cli/commands.h"
+
+namespace {
+
+// `aloft stage ...` is aloft-stage, the way git does it: beside this program, else in PATH. Returns only on
+// failure.
+int become(const char* verb, char** arguments) {
+    const std::string name = std::string("aloft-") + verb;
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    const std::string beside = (self.parent_path() / name).string();
+    std::string first = name;
+    arguments[0] = first.data();
+    if (!error) ::execv(beside.c_str(), arguments);
+    ::execvp(name.c_str(), arguments);
+    core::Event("error", "system")
+        .with("text", core::with_errno("cannot start " + name + "; is it installed on this host?", errno));
+    return static_cast<int>(core::Fault::system);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    for (const char* verb : {"stage", "train"})
+        if (argc > 1 && std::strcmp(argv[1], verb) == 0) return become(verb, argv + 1);
+    CLI::App app{
+        "Apply for data, train on it inside an enclave, and take results out with two approvals. Every step "
+        "is in the ledger."};
+    app.footer(
+        "Also:  aloft stage ... (aloft-stage: deliveries to shards)   aloft train ... (aloft-train: "
+        "training)\n"
+        "Begin: aloft catalogue list;  aloft apply create --out question.toml;  aloft submit -- PROGRAM ...");
+    app.require_subcommand(1);
+    jobs::Common common;
+    app.add_option("--site", common.site_file, "The site's configuration")
+        ->type_name("FILE")
+        ->default_str("/etc/aloft/site.toml");
+    jobs::add_catalogue(app, common);
+    jobs::add_apply(app, common);
+    jobs::add_review(app, common);
+    jobs::add_grant(app, common);
+    jobs::add_submit(app, common);
+    jobs::add_watch(app, common);
+    jobs::add_release(app, common);
+    jobs::add_usage(app, common);
+    jobs::add_audit(app, common);
+    jobs::add_admin(app, common);
+    return core::run_tool(app, argc, argv, [&] { common.run(); });
+}

@@ -1,0 +1,126 @@
+// aloft audit: the ledger, checked with nothing but the file and the public key.
+#include <chrono>
+#include <iostream>
+#include <sstream>
+
+#include <unistd.h>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/ledger/ledger.h"
+#include "core/ledger/verify.h"
+#include "jobs/wire/channel.h"
+#include "jobs/cli/commands.h"
+
+namespace jobs {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+void check(const Common& common, fs::path ledger, fs::path key, const fs::path& witness_file) {
+    if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
+    if (key.empty()) key = common.site().config / "keys" / "ledger.pub";
+    std::optional<core::Witness> witness;
+    if (!witness_file.empty()) witness = core::Witness::parse(core::read_text(witness_file, 4096));
+    const auto begin = std::chrono::steady_clock::now();
+    const core::VerifiedLedger result = core::verify_ledger(ledger, core::VerifyKey::load(key), witness);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    print(common,
+          {{"records", result.head.seq},
+           {"sha256", core::to_hex(result.head.sha256)},
+           {"checkpoints", result.checkpoints},
+           {"unsigned_records", result.unsigned_records},
+           {"witness", witness ? json(witness->head.seq) : json()},
+           {"seconds", seconds}},
+          std::to_string(result.head.seq) + " records, each as it was written; " +
+              std::to_string(result.checkpoints) + " signed checkpoints, " +
+              std::to_string(result.unsigned_records) + " records after the last" +
+              (witness ? "; nothing is missing that the witness saw" : ""));
+}
+
+void copy(const Common& common, const fs::path& out) {
+    const Answer answer = ask(common.site().socket, {{"op", "audit.copy"}});
+    if (answer.descriptors.size() != 1)
+        throw core::Error(core::Fault::system, "aloftd did not hand over the ledger");
+    const std::uint64_t records = answer.body.at("records").get<std::uint64_t>();
+    core::AtomicFile file(out, 0600);
+    core::Bytes chunk(1 << 20);
+    std::uint64_t lines = 0;
+    off_t at = 0;
+    // Up to the record that was signed for this copy: aloftd goes on writing.
+    for (ssize_t got;
+         lines < records && (got = ::pread(answer.descriptors[0].get(), chunk.data(), chunk.size(), at)) > 0;
+         at += got) {
+        std::size_t size = 0;
+        while (size < static_cast<std::size_t>(got) && lines < records) lines += chunk[size++] == '\n';
+        file.write({chunk.data(), size});
+    }
+    file.commit();
+    print(common, {{"records", records}, {"out", out.string()}, {"witness", answer.body.at("witness")}},
+          std::to_string(records) + " records in " + out.string());
+}
+
+// One record for people: who did what to what; of a job's end, what the fence stopped too.
+void print_record(const core::Record& record) {
+    std::cout << record.seq << "  " << core::rfc3339(record.time) << "  " << json(record.actor).dump() << "  "
+              << json(record.kind).dump() << "  " << json(record.subject).dump() << '\n';
+    if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
+    const json inner = record.details.value("details", json::object());
+    std::istringstream lines(
+        describe_blocked(inner.value("blocked", json::object()), inner.value("attempts", json::array())));
+    for (std::string line; std::getline(lines, line);) std::cout << "      " << line << '\n';
+}
+
+void show(const Common& common, fs::path ledger, const std::string& kind, const std::string& subject) {
+    if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
+    core::read_lines(ledger, 0, [&](std::string_view line, std::uint64_t) {
+        const core::Record record = core::parse_record(line);
+        if ((!kind.empty() && record.kind != kind) || (!subject.empty() && record.subject != subject))
+            return true;
+        if (common.json)
+            std::cout << line << '\n';
+        else
+            print_record(record);
+        return true;
+    });
+}
+
+}  // namespace
+
+void add_audit(CLI::App& app, Common& common) {
+    CLI::App* audit = app.add_subcommand("audit", "Check and read the ledger");
+    audit->require_subcommand(1);
+    static fs::path ledger, key, witness, out;
+    static std::string kind, subject;
+    CLI::App* verify =
+        add_verb(*audit, common, "verify",
+                 "Name the first record that was changed, dropped, repeated or moved (exit 3), or find none",
+                 "aloft audit verify ledger.jsonl --key ledger.pub --witness witness.json", Changes::nothing,
+                 [&common] { check(common, ledger, key, witness); });
+    verify->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
+        ->type_name("FILE");
+    verify->add_option("--key", key, "Its public key (default: this site's)")->type_name("FILE");
+    verify->add_option("--witness", witness, "A head that was carried away: shows records cut off at the end")
+        ->type_name("FILE");
+    CLI::App* records = add_verb(*audit, common, "show", "Print records (auditors: of a copy)",
+                                 "aloft audit show copy.jsonl --kind grant.issued", Changes::nothing,
+                                 [&common] { show(common, ledger, kind, subject); });
+    records->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
+        ->type_name("FILE");
+    records->add_option("--kind", kind, "Only this kind");
+    records->add_option("--subject", subject, "Only what is about this");
+    add_verb(
+        *audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
+        "aloft audit head > witness.json", Changes::nothing, [&common] {
+            std::cout << ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness").dump() << '\n';
+        });
+    CLI::App* take =
+        add_verb(*audit, common, "copy", "A copy of the whole ledger (auditors, admin)",
+                 "aloft audit copy --out ledger.jsonl", Changes::nothing, [&common] { copy(common, out); });
+    take->add_option("--out", out, "The copy")->required()->type_name("FILE");
+}
+
+}  // namespace jobs

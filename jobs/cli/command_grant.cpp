@@ -1,0 +1,66 @@
+// aloft grant, aloft usage.
+#include "core/base/error.h"
+#include "jobs/wire/channel.h"
+#include "jobs/cli/commands.h"
+
+namespace jobs {
+
+using nlohmann::json;
+
+void add_grant(CLI::App& app, Common& common) {
+    CLI::App* grant = app.add_subcommand("grant", "Signed permissions with an end");
+    grant->require_subcommand(1);
+    static std::string id, contract, duration = "1y", reason;
+    CLI::App* issue = add_verb(*grant, common, "issue", "Sign the grant of an approved application (admin)",
+                               "aloft grant issue A-7 --contract C-2026-017", Changes::something, [&common] {
+                                   const json request = {{"op", "grant.issue"},
+                                                         {"id", id},
+                                                         {"contract", contract},
+                                                         {"seconds", parse_duration(duration)}};
+                                   if (only_tells(common, request)) return;
+                                   const json answer = ask(common.site().socket, request).body;
+                                   print(common, answer,
+                                         answer.at("grant").get<std::string>() + " for " +
+                                             answer.at("account").get<std::string>() + " in " +
+                                             answer.at("enclave").get<std::string>() + " until " +
+                                             answer.at("not_after").get<std::string>());
+                               });
+    issue->add_option("application", id)->required();
+    issue->add_option("--contract", contract, "The signed contract's number")->required();
+    issue->add_option("--for", duration, "How long: 60s, 15m, 12h, 90d, 1y")->capture_default_str();
+    add_verb(*grant, common, "list", "Your grants (reviewers and admin: all)", "aloft grant list",
+             Changes::nothing, [&common] {
+                 print_rows(common, "grants",
+                            ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants"),
+                            {"grant", "account", "enclave", "state", "datasets", "not_before", "not_after",
+                             "application"});
+             });
+    CLI::App* show =
+        add_verb(*grant, common, "show", "One grant", "aloft grant show G-12", Changes::nothing, [&common] {
+            const json rows = ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants");
+            for (const json& row : rows)
+                if (row.at("grant") == id) return print(common, row, row.dump(2));
+            throw core::Error(core::Fault::usage, "no such grant that you may see; see: aloft grant list");
+        });
+    show->add_option("grant", id)->required();
+    CLI::App* revoke =
+        add_verb(*grant, common, "revoke", "End a grant now (admin)",
+                 "aloft grant revoke G-12 --reason \"contract ended\"", Changes::something, [&common] {
+                     const json request = {{"op", "grant.revoke"}, {"id", id}, {"reason", reason}};
+                     if (!only_tells(common, request))
+                         print(common, ask(common.site().socket, request).body, id + " is revoked");
+                 });
+    revoke->add_option("grant", id)->required();
+    revoke->add_option("--reason", reason, "Why; the researcher reads it")->required();
+}
+
+void add_usage(CLI::App& app, Common& common) {
+    add_verb(app, common, "usage", "What each grant was used for", "aloft usage --json", Changes::nothing,
+             [&common] {
+                 print_rows(common, "usage", ask(common.site().socket, {{"op", "usage"}}).body.at("usage"),
+                            {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
+                             "releases", "not_after"});
+             });
+}
+
+}  // namespace jobs

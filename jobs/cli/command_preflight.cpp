@@ -1,0 +1,106 @@
+// aloft admin preflight, and the checks that aloft admin enclave open makes before it asks aloftd.
+#include <iostream>
+
+#include "core/base/error.h"
+#include "core/base/time.h"
+#include "core/ledger/spool.h"
+#include "jobs/wire/channel.h"
+#include "jobs/cli/commands.h"
+#include "jobs/slurm/cluster_checks.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+
+namespace {
+
+std::vector<Report> reports_of(const json& answer) {
+    std::vector<Report> reports;
+    for (const json& one : answer.at("reports"))
+        reports.push_back({one.at("node").get<std::string>(), one.at("time").get<std::int64_t>(),
+                           one.at("received").get<std::int64_t>(), one.at("report")});
+    return reports;
+}
+
+void preflight(const Common& common, const std::string& name) {
+    const core::Site site = common.site();
+    std::vector<core::Enclave> enclaves;
+    if (name.empty())
+        enclaves = core::load_enclaves(site);
+    else
+        enclaves.push_back(core::load_enclave(site, name));
+    if (enclaves.empty())
+        throw Error(Fault::usage, "this site has no enclave yet; see: aloft admin enclave create --help");
+    const json answer = ask(site.socket, {{"op", "preflight.reports"}}).body;
+    const auto reports = reports_of(answer);
+    json rows = json::array();
+    std::size_t misses = 0;
+    bool asked_slurm = false;
+    for (const core::Enclave& enclave : enclaves) {
+        auto checks = checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports,
+                                      answer.at("version").get<std::string>(), core::now_seconds());
+        const auto slurm = slurm_checks_here(enclave);
+        asked_slurm = slurm.has_value();
+        if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());
+        for (const Check& check : checks) {
+            json row = to_json(check);
+            row["enclave"] = enclave.name;
+            rows.push_back(std::move(row));
+            misses += check.is_miss();
+        }
+    }
+    if (common.json)
+        std::cout << json{{"checks", rows},
+                          {"misses", misses},
+                          {"slurm", asked_slurm ? "checked" : "not asked"}}
+                         .dump()
+                  << '\n';
+    else
+        print_checks(common, rows);
+    if (!asked_slurm && !common.json)
+        std::cout << "Slurm's settings were not looked at: there is no scontrol on this host\n";
+    if (misses > 0)
+        throw Error(Fault::refused, std::to_string(misses) +
+                                        " required checks fail; the table says what to do about each. No "
+                                        "enclave opens with one");
+}
+
+}  // namespace
+
+std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave) {
+    const std::string host = core::short_host_name();
+    try {
+        const auto settings = ask_slurm();
+        if (!settings) return std::nullopt;
+        return checks_of_slurm(enclave, *settings, host);
+    } catch (const Error& e) {  // scontrol is there and fails: unknown is not good
+        return std::vector<Check>{{host, "slurm", "scontrol", Verdict::bad, true, e.what(),
+                                   "make scontrol work here, then ask again"}};
+    }
+}
+
+void print_checks(const Common& common, json rows) {
+    for (json& row : rows) {
+        const bool miss = row.at("required") == true && row.at("verdict") == "bad";
+        if (miss) row["verdict"] = "BAD";
+    }
+    print_rows(common, "checks", rows, {"enclave", "host", "layer", "verdict", "check", "found"});
+    for (const json& row : rows)
+        if (row.at("verdict") != "good" && row.at("remedy") != "")
+            std::cout << printable(row.at("verdict")) << "  " << printable(row.at("host")) << ": "
+                      << printable(row.at("check")) << "\n     -> " << printable(row.at("remedy")) << '\n';
+}
+
+void add_preflight(CLI::App& admin, Common& common) {
+    static std::string name;
+    CLI::App* verb = add_verb(
+        admin, common, "preflight",
+        "Whether enclaves can be open: what their nodes reported about themselves (node layer) and the site "
+        "around them (site layer), and Slurm's settings; exit 5 if a required check fails",
+        "aloft admin preflight hel", Changes::nothing, [&common] { preflight(common, name); });
+    verb->add_option("enclave", name, "Only this enclave (default: all)");
+}
+
+}  // namespace jobs

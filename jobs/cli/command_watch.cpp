@@ -1,0 +1,150 @@
+// aloft watch, aloft jobs.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "jobs/wire/channel.h"
+#include "jobs/cli/commands.h"
+#include "jobs/slurm/client.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Where the job's output can be read from here. Slurm names it as nodes see it: in the shared workspaces, of
+// which this session sees its own part at /aloft/workspace.
+fs::path output_of(const core::Site& site, const json& job) {
+    std::string name = job.value("standard_output", std::string());
+    const std::string id = std::to_string(job.at("job_id").get<std::int64_t>());
+    for (const char* pattern : {"%j", "%A"})
+        for (std::size_t at; (at = name.find(pattern)) != std::string::npos;) name.replace(at, 2, id);
+    const std::string shared = site.workspaces.string() + "/";
+    if (name.starts_with(shared)) {  // ENCLAVE/ACCOUNT/rest
+        std::size_t rest = name.find('/', shared.size());
+        if (rest != std::string::npos) rest = name.find('/', rest + 1);
+        if (rest != std::string::npos && fs::exists("/aloft/workspace"))
+            return "/aloft/workspace" + name.substr(rest);
+    }
+    return name;
+}
+
+// Prints what has been added since `at`. A file that shrank (a requeued job that begins anew) is read from
+// its start.
+void follow(const fs::path& file, std::uint64_t& at) {
+    const core::Fd fd(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) return;
+    if (static_cast<std::uint64_t>(status.st_size) < at) at = 0;
+    char buffer[16 << 10];
+    for (ssize_t got; (got = ::pread(fd.get(), buffer, sizeof buffer, static_cast<off_t>(at))) > 0;
+         at += static_cast<std::uint64_t>(got))
+        std::cout.write(buffer, got);
+    std::cout.flush();
+}
+
+bool is_over(const std::string& state) {
+    static const std::set<std::string> over{"COMPLETED", "CANCELLED", "FAILED",   "TIMEOUT",      "NODE_FAIL",
+                                            "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY"};
+    return over.contains(state);
+}
+
+// What the fence stopped, once every node has said so: their records arrive a few seconds after the end.
+// Nothing for a job that aloftd does not know.
+json blocked_of(const core::Site& site, std::int64_t number) {
+    constexpr int kTries = 20;  // half a second each
+    json known = json::object();
+    try {
+        for (int i = 0; i < kTries; ++i) {
+            known = ask(site.socket, {{"op", "job.show"}, {"job", number}}).body;
+            if (known.at("complete") == true) break;
+            ::usleep(500'000);
+        }
+    } catch (const Error& e) {
+        if (e.fault() != Fault::usage) std::cerr << "what was blocked is not known: " << e.what() << '\n';
+    }
+    return {{"blocked", known.value("blocked", json::object())},
+            {"attempts", known.value("attempts", json::array())}};
+}
+
+// The last words: what became of the job. Throws Error(data) unless it completed.
+void tell_end(const Common& common, std::int64_t number, const std::string& state, const fs::path& output) {
+    json end = blocked_of(common.site(), number);
+    const std::string blocked = describe_blocked(end.at("blocked"), end.at("attempts"));
+    end.update({{"job", number}, {"state", state}, {"output", output.string()}});
+    if (!blocked.empty())
+        std::cerr << blocked
+                  << "an enclave has no network but the job's own nodes; the attempts are in the ledger\n";
+    if (common.json) print(common, end, "");
+    if (state != "COMPLETED")
+        throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + state +
+                                     "; its output: " + output.string());
+}
+
+void watch(const Common& common, std::int64_t number) {
+    const core::Site site = common.site();
+    std::string last;
+    std::uint64_t at = 0;
+    fs::path output;
+    for (;;) {
+        const auto job = find_job(number);
+        if (!job) {
+            if (last.empty())
+                throw Error(Fault::usage,
+                            "Slurm knows no job " + std::to_string(number) + "; see: aloft jobs");
+            throw Error(Fault::system, "Slurm has forgotten job " + std::to_string(number) +
+                                           " while it was watched; its output is in the workspace");
+        }
+        const std::string state = job->at("job_state").get<std::string>();
+        if (output.empty() || state != last) output = output_of(site, *job);
+        if (!common.json) follow(output, at);
+        if (state != last) {
+            const std::string reason = job->value("state_reason", std::string());
+            std::cerr << "job " << number << ": " << state
+                      << (reason.empty() || reason == "None" ? "" : " (" + reason + ")") << '\n';
+            last = state;
+        }
+        if (is_over(state)) {
+            if (!common.json) follow(output, at);
+            return tell_end(common, number, state, output);
+        }
+        ::usleep(500'000);
+    }
+}
+
+}  // namespace
+
+void add_watch(CLI::App& app, Common& common) {
+    static std::int64_t job = 0;
+    CLI::App* follow_one = add_verb(app, common, "watch",
+                                    "Follow a job's state and output until it ends; exit 0 if it completed",
+                                    "aloft watch 17", Changes::nothing, [&common] { watch(common, job); });
+    follow_one->add_option("job", job, "Its number")->required();
+    add_verb(app, common, "jobs", "Your jobs, as the ledger knows them, and their state in Slurm",
+             "aloft jobs", Changes::nothing, [&common] {
+                 json rows = ask(common.site().socket, {{"op", "job.list"}}).body.at("jobs");
+                 for (json& row : rows) {
+                     if (row.at("state") == "ended") continue;
+                     try {
+                         if (const auto known = find_job(row.at("job").get<std::int64_t>()))
+                             row["state"] = known->at("job_state");
+                     } catch (const Error&) {  // no Slurm here: the ledger's view stands
+                         break;
+                     }
+                 }
+                 print_rows(common, "jobs", rows,
+                            {"job", "account", "enclave", "state", "nodes", "submitted", "started", "ended",
+                             "node_seconds", "blocked", "grant"});
+             });
+}
+
+}  // namespace jobs

@@ -1,0 +1,116 @@
+#include "jobs/cli/commands.h"
+
+#include <charconv>
+#include <iostream>
+
+#include "core/base/error.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+
+std::string printable(const json& value) {
+    if (value.is_null()) return "-";
+    if (value.is_array()) {
+        std::string out;
+        for (const json& entry : value) out += (out.empty() ? "" : ",") + printable(entry);
+        return out.empty() ? "-" : out;
+    }
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
+    return text;
+}
+
+CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, const std::string& description,
+                   const std::string& example, Changes changes, std::function<void()> run) {
+    CLI::App* verb = noun.add_subcommand(name, description);
+    verb->footer("Example:  " + example);
+    verb->add_flag("--json", common.json, "Print one JSON object");
+    if (changes == Changes::something)
+        verb->add_flag("--dry-run", common.dry_run, "Say what would be done, and do nothing");
+    verb->callback([&common, run = std::move(run)] { common.run = run; });
+    return verb;
+}
+
+void print(const Common& common, json answer, const std::string& sentence) {
+    answer.erase("ok");
+    if (common.json)
+        std::cout << answer.dump() << '\n';
+    else
+        std::cout << sentence << '\n';
+}
+
+void print_rows(const Common& common, const std::string& name, const json& rows,
+                const std::vector<std::string>& columns) {
+    if (common.json) {
+        std::cout << json{{name, rows}}.dump() << '\n';
+        return;
+    }
+    std::vector<std::vector<std::string>> table{columns};
+    for (const json& row : rows) {
+        std::vector<std::string>& cells = table.emplace_back();
+        for (const std::string& column : columns) cells.push_back(printable(row.value(column, json())));
+    }
+    std::vector<std::size_t> widths(columns.size());
+    for (const auto& cells : table)
+        for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
+    for (const auto& cells : table) {
+        std::string line;
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            line +=
+                cells[i] + (i + 1 < cells.size() ? std::string(widths[i] - cells[i].size() + 2, ' ') : "");
+        std::cout << line << '\n';
+    }
+}
+
+std::string describe_blocked(const json& blocked, const json& attempts) {
+    const auto times = [](const json& count) {
+        return count == 1 ? ", once" : ", " + printable(count) + " times";
+    };
+    std::string out;
+    for (const json& attempt : attempts) {
+        const std::string to = printable(attempt.at("to"));
+        out += "blocked: " + printable(attempt.at("what")) + (to.empty() ? "" : " to " + to) +
+               times(attempt.at("count")) + "\n";
+    }
+    if (out.empty())
+        for (const auto& [kind, count] : blocked.items())
+            if (count != 0) out += "blocked: " + printable(kind) + times(count) + "\n";
+    return out;
+}
+
+bool only_tells(const Common& common, const json& request) {
+    if (common.dry_run) std::cout << request.dump(common.json ? -1 : 2) << '\n';
+    return common.dry_run;
+}
+
+std::int64_t parse_duration(const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string unit(end, text.data() + text.size());
+    const std::int64_t seconds = unit == "s"   ? 1
+                                 : unit == "m" ? 60
+                                 : unit == "h" ? 3600
+                                 : unit == "d" ? 86400
+                                 : unit == "y" ? 365 * 86400
+                                               : 0;
+    if (error != std::errc() || seconds == 0 || number < 1 || number > 1'000'000'000)
+        throw Error(Fault::usage, "not a duration; write a number and s, m, h, d or y, for example 90d");
+    return number * seconds;
+}
+
+std::string shell_quoted(const std::string& word) {
+    std::string out = "'";
+    for (const char c : word) {
+        if (c == '\'')
+            out += "'\\''";
+        else
+            out += c;
+    }
+    return out + "'";
+}
+
+}  // namespace jobs

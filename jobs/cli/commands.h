@@ -1,0 +1,67 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/site.h"
+#include "jobs/wire/preflight.h"
+
+namespace jobs {
+
+// What every command of `aloft` shares. The command that was typed sets `run`; main runs it after parsing.
+struct Common {
+    bool json = false, dry_run = false;
+    std::filesystem::path site_file;
+    std::function<void()> run;
+
+    core::Site site() const { return core::Site::load(site_file); }
+};
+
+// Each adds one noun with its verbs.
+void add_admin(CLI::App& app, Common& common);
+void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
+void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
+void add_catalogue(CLI::App& app, Common& common);
+void add_apply(CLI::App& app, Common& common);
+void add_review(CLI::App& app, Common& common);
+void add_grant(CLI::App& app, Common& common);
+void add_submit(CLI::App& app, Common& common);
+void add_watch(CLI::App& app, Common& common);  // watch and jobs
+void add_release(CLI::App& app, Common& common);
+void add_usage(CLI::App& app, Common& common);
+void add_audit(CLI::App& app, Common& common);
+
+enum class Changes { nothing, something };
+
+// A verb: --json on all, --dry-run where it changes something; `example` is shown by --help.
+CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, const std::string& description,
+                   const std::string& example, Changes changes, std::function<void()> run);
+
+// The answer as one JSON object on stdout with --json, else `sentence`. The protocol's "ok" is left out.
+void print(const Common& common, nlohmann::json answer, const std::string& sentence);
+// Rows as one line each, columns in the order given; or with --json {NAME: rows}.
+void print_rows(const Common& common, const std::string& name, const nlohmann::json& rows,
+                const std::vector<std::string>& columns);
+// Texts of other people reach a terminal: control characters are shown, not obeyed. A list is joined by
+// commas.
+std::string printable(const nlohmann::json& value);
+// What the fence stopped of a job, a line per attempt ("blocked: TCP to 203.0.113.5:443, 3 times") or, where
+// only counts are known, per kind; "" if nothing was. `blocked` and `attempts` as a node's record has them.
+std::string describe_blocked(const nlohmann::json& blocked, const nlohmann::json& attempts);
+// Checks (to_json, with "enclave") as a table, each with its remedy below.
+void print_checks(const Common& common, nlohmann::json rows);
+// Slurm's settings as this host sees them; nothing where there is no scontrol.
+std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave);
+// With --dry-run: prints what would be asked of aloftd and returns true.
+bool only_tells(const Common& common, const nlohmann::json& request);
+
+// "90s", "15m", "12h", "30d", "1y" (365 days) in seconds. Throws Error(usage).
+std::int64_t parse_duration(const std::string& text);
+
+// One word that a POSIX shell reads as exactly `word`.
+std::string shell_quoted(const std::string& word);
+
+}  // namespace jobs

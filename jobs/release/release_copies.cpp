@@ -1,0 +1,98 @@
+#include "jobs/release/release_copies.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+
+namespace {
+
+constexpr std::size_t kChunkBytes = 1 << 20;
+
+struct stat examine(int fd) {
+    struct stat status {};
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) || ::fstat(fd, &status) ||
+        !S_ISREG(status.st_mode))
+        throw Error(Fault::usage, "a file that was handed over is not a regular file open for reading");
+    return status;
+}
+
+// Reads at offsets of its own: the caller shares the descriptor's position.
+std::size_t read_chunk(int fd, std::uint64_t at, std::uint8_t* buffer, std::size_t size) {
+    for (;;) {
+        const ssize_t got = ::pread(fd, buffer, size, static_cast<off_t>(at));
+        if (got >= 0) return static_cast<std::size_t>(got);
+        if (errno != EINTR)
+            throw Error(Fault::system, core::with_errno("cannot read a file that was handed over", errno));
+    }
+}
+
+}  // namespace
+
+std::string read_descriptor(int fd, std::uint64_t limit_bytes) {
+    examine(fd);
+    std::string out;
+    core::Bytes chunk(kChunkBytes);
+    while (const std::size_t got = read_chunk(fd, out.size(), chunk.data(), chunk.size())) {
+        out.append(reinterpret_cast<const char*>(chunk.data()), got);
+        if (out.size() > limit_bytes) throw Error(Fault::usage, "a file that was handed over is too large");
+    }
+    return out;
+}
+
+std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
+                                     const std::vector<std::string>& names,
+                                     const std::filesystem::path& folder, std::uint64_t workspace_device,
+                                     const ReleaseRules& rules) {
+    core::make_directories(folder, 0700);
+    std::vector<QuarantinedFile> files;
+    core::Bytes chunk(kChunkBytes);
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        if (examine(descriptors[i].get()).st_dev != workspace_device)
+            throw Error(Fault::refused,
+                        names[i] + ": does not lie in the workspace; only its files can be released");
+        QuarantinedFile file;
+        file.name = names[i];
+        core::Sha256 hash;
+        core::AtomicFile copy(folder / names[i], 0600);
+        while (const std::size_t got =
+                   read_chunk(descriptors[i].get(), file.bytes, chunk.data(), chunk.size())) {
+            const core::ByteView bytes(chunk.data(), got);
+            hash.update(bytes);
+            copy.write(bytes);
+            file.bytes += got;
+            total += got;
+            if (file.bytes > rules.file_bytes || total > rules.request_bytes)
+                throw Error(Fault::refused, names[i] + ": larger than a release may be at this site");
+        }
+        copy.commit();
+        file.sha256 = core::to_hex(hash.finish());
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
+std::string file_sha256(const std::filesystem::path& path) {
+    const core::Fd fd = core::open_regular(path);
+    core::Sha256 hash;
+    core::Bytes chunk(kChunkBytes);
+    std::uint64_t at = 0;
+    while (const std::size_t got = read_chunk(fd.get(), at, chunk.data(), chunk.size())) {
+        hash.update({chunk.data(), got});
+        at += got;
+    }
+    return core::to_hex(hash.finish());
+}
+
+}  // namespace jobs

@@ -1,0 +1,35 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/keys/keys.h"
+#include "core/base/tool.h"
+#include "jobs/service/service.h"
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "The service behind `aloft`: the only writer of the ledger. Runs on the login host, as an account of "
+        "its own that owns "
+        "site.state and can write site.published, site.released and site.spool. Ends on SIGTERM.\n"
+        "Example:  setpriv --reuid aloft --regid aloft --clear-groups aloftd"};
+    std::filesystem::path site_file;
+    bool rebuild = false;
+    app.add_option("--site", site_file, "The site's configuration")
+        ->type_name("FILE")
+        ->default_str("/etc/aloft/site.toml");
+    app.add_flag("--rebuild", rebuild, "Make the state again from the ledger's first record, then serve");
+    return core::run_tool(app, argc, argv, [&] {
+        if (::geteuid() == 0)
+            throw core::Error(core::Fault::refused,
+                              "aloftd does not run as root; start it as its own account (see --help)");
+        core::forbid_core_dumps();
+        ::umask(022);
+        const core::Site site = core::Site::load(site_file);
+        jobs::Service service(site, rebuild);  // first: its lock tells whether the socket is another aloftd's
+        jobs::Server server(site.socket);
+        core::Event("info", "aloftd_ready").with("socket", site.socket.string());
+        service.serve(server);
+        core::Event("info", "aloftd_ended");
+    });
+}

@@ -1,0 +1,137 @@
+// The site's things: dataset versions, keys sealed for enclaves, enclaves, nodes' keys, the ledger itself.
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/policy/names.h"
+#include "jobs/release/release_copies.h"
+#include "jobs/service/service.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kSealType = "application/vnd.aloft.seal+json";
+constexpr std::uint64_t kManifestLimitBytes = 64 << 20;
+
+// What the catalogue shows of a manifest; the rest stays in the manifest.
+json summary_of(const json& manifest) {
+    json summary = {{"shards", 0}, {"samples", 0}};
+    const json shards = manifest.value("shards", json::array());
+    for (const json& shard : shards)
+        summary["samples"] = summary["samples"].get<std::int64_t>() + shard.value("samples", std::int64_t{0});
+    summary["shards"] = shards.size();
+    if (manifest.contains("splits")) summary["splits"] = manifest.at("splits");
+    return summary;
+}
+
+}  // namespace
+
+std::optional<json> Service::dataset_register(Call& call) {
+    need_role(call, {"steward", "admin"});
+    const core::DatasetName name = core::parse_dataset_name(text_field(call.body, "id", 3, 130));
+    if (call.descriptors.size() != 2)
+        throw Error(Fault::usage, "a dataset is registered with its manifest and its seal");
+    const std::string manifest = read_descriptor(call.descriptors[0].get(), kManifestLimitBytes);
+    const std::string envelope = read_descriptor(call.descriptors[1].get(), 1 << 20);
+    const core::VerifyKey steward = core::VerifyKey::load(site_.config / "keys" / "steward.pub");
+    const json seal =
+        json::parse(core::dsse_open(envelope, kSealType, {steward}, "the seal of " + name.text()));
+    const std::string hash = core::to_hex(core::sha256(core::view(manifest)));
+    if (seal.at("dataset") != name.dataset || seal.at("version") != name.version)
+        throw Error(Fault::refused, "the seal belongs to another dataset version than " + name.text());
+    if (seal.at("manifest_sha256") != hash)
+        throw Error(Fault::refused, "the manifest of " + name.text() +
+                                        " is not the one that was sealed; build and seal it again");
+    const auto known = state_.rows("SELECT manifest_sha256 FROM datasets WHERE id = ?", {name.text()});
+    if (!known.empty() && known[0].at("manifest_sha256") != hash)
+        throw Error(
+            Fault::refused,
+            name.text() + " is registered with another manifest; a version never changes: give it a new one");
+    record(call.peer.account, "dataset.registered", name.text(),
+           {{"manifest_sha256", hash},
+            {"sealed_at", seal.at("sealed_at")},
+            {"summary", summary_of(json::parse(manifest))}});
+    return json{{"dataset", name.text()}, {"manifest_sha256", hash}};
+}
+
+std::optional<json> Service::dataset_list(Call&) {
+    return json{{"datasets", state_.rows("SELECT id AS dataset, manifest_sha256, sealed_at, registered, "
+                                         "summary_json FROM datasets ORDER BY id")}};
+}
+
+std::optional<json> Service::key_seal(Call& call) {
+    need_role(call, {"intake"});
+    const core::DatasetName name = core::parse_dataset_name(text_field(call.body, "id", 3, 130));
+    const std::string enclave = text_field(call.body, "enclave", 1, 64);
+    core::check_plain_name(enclave, "enclave");
+    const std::string sealed =
+        text_field(call.body, "sealed", 108, 108);  // base64 of a sealed box with 32 bytes in it
+    if (core::to_base64(core::from_base64(sealed)) != sealed)
+        throw Error(Fault::usage, "sealed: expected base64");
+    record(call.peer.account, "key.sealed", name.text(),
+           {{"enclave", enclave}, {"key_id", text_field(call.body, "key_id", 16, 16)}, {"sealed", sealed}});
+    keys_changed_ = true;
+    return json{{"dataset", name.text()}, {"enclave", enclave}};
+}
+
+// Enclaves, keys and roles are files that root writes, with or without `aloft admin`: what they say, and when
+// that changed, belongs in the ledger however it came about.
+void Service::watch_configuration() {
+    namespace fs = std::filesystem;
+    std::map<std::string, fs::path> files;
+    std::error_code error;
+    for (const char* name : {"site.toml", "roles.toml", "release.toml"})
+        if (fs::exists(site_.config / name, error)) files[name] = site_.config / name;
+    for (const std::string folder : {"enclaves", "keys", "keys/nodes"})
+        for (const auto& entry : fs::directory_iterator(site_.config / folder, error)) {
+            const std::string extension = entry.path().extension().string();
+            if ((extension == ".toml" || extension == ".pub") &&
+                entry.path().filename().string().front() != '.')
+                files[folder + "/" + entry.path().filename().string()] = entry.path();
+        }
+    std::map<std::string, std::string> known;
+    for (const json& row : state_.rows("SELECT file, sha256 FROM configuration"))
+        known[row.at("file").get<std::string>()] = row.at("sha256").get<std::string>();
+    for (const auto& [name, path] : files) {
+        std::string text;
+        try {
+            text = core::read_text(path, 64 << 10);
+        } catch (const Error&) {  // being replaced, or not for aloftd's eyes
+            known.erase(name);
+            continue;
+        }
+        const std::string hash = core::to_hex(core::sha256(core::view(text)));
+        const auto before = known.find(name);
+        if (before == known.end() || before->second != hash)
+            record("aloftd", "configuration.changed", name, {{"sha256", hash}, {"text", text}});
+        known.erase(name);
+        if (name.starts_with("enclaves/")) adopt_enclave(path.stem().string());
+    }
+    for (const auto& [name, hash] : known) record("aloftd", "configuration.removed", name, json::object());
+}
+
+std::optional<json> Service::audit_head(Call&) {
+    ledger_.checkpoint();
+    commit();  // the witness is of what is on disk
+    return json{{"witness", json::parse(ledger_.witness().to_json())}};
+}
+
+std::optional<json> Service::audit_copy(Call& call) {
+    need_role(call, {"auditor", "admin"});
+    ledger_.checkpoint();
+    commit();
+    std::vector<core::Fd> descriptors;
+    descriptors.push_back(core::open_regular(site_.state / "ledger.jsonl"));
+    answer(call.caller,
+           {{"ok", true},
+            {"records", ledger_.committed().seq},
+            {"witness", json::parse(ledger_.witness().to_json())}},
+           std::move(descriptors));
+    return std::nullopt;
+}
+
+}  // namespace jobs

@@ -1,0 +1,221 @@
+// Enclaves: opened when their nodes pass, suspended and closed with a reason, changed on the record. The
+// policies themselves are root's files; what is open stands in the signed list that every host reads.
+#include "core/policy/enclave.h"
+
+#include "core/base/error.h"
+#include "core/base/time.h"
+#include "core/policy/names.h"
+#include "jobs/wire/preflight.h"
+#include "jobs/service/service.h"
+#include "jobs/state/states.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+
+namespace {
+
+std::string enclave_field(const json& body) {
+    std::string name = text_field(body, "id", 1, 64);
+    core::check_plain_name(name, "enclave");
+    return name;
+}
+
+std::string subject_of(const std::string& name) {
+    return "enclave:" + name;
+}
+
+json answer_of(const std::string& name, const std::string& state, bool changed) {
+    return {{"enclave", name}, {"state", state}, {"changed", changed}};
+}
+
+// Lists of plain names or paths under `key` of a change; absent: none.
+std::vector<std::string> optional_list(const json& change, const char* key) {
+    return change.contains(key) ? list_field(change, key, 0, 1000) : std::vector<std::string>{};
+}
+
+}  // namespace
+
+std::string Service::enclave_state(const std::string& name) {
+    const auto row = state_.enclave(name);
+    return row ? row->at("state").get<std::string>() : "";
+}
+
+std::string Service::move_enclave(const std::string& name, const std::string& kind,
+                                  const std::string& doing) {
+    const std::string from = enclave_state(name);
+    const auto to = next_state(Thing::enclave, from, kind);
+    if (to) return std::string(*to);
+    if (from.empty())
+        throw Error(Fault::usage, "there is no enclave " + name + "; see: aloft admin enclave list");
+    const std::string first = from == "open" ? ". Suspend it first: aloft admin enclave suspend " + name : "";
+    throw Error(Fault::refused, "enclave " + name + " is " + from + ": it cannot be " + doing + first);
+}
+
+// Whoever types as root is named by the kernel's login record too, if there is one.
+json Service::with_login(const Call& call, json details) {
+    if (!call.peer.login.empty()) details["login"] = call.peer.login;
+    return details;
+}
+
+std::vector<Report> Service::reports() {
+    std::vector<Report> reports;
+    for (const json& row : state_.rows("SELECT node, time, received, report_json FROM preflight"))
+        reports.push_back({row.at("node").get<std::string>(),
+                           core::parse_rfc3339(row.at("time").get<std::string>()),
+                           core::parse_rfc3339(row.at("received").get<std::string>()), row.at("report")});
+    return reports;
+}
+
+std::optional<json> Service::enclave_create(Call& call) {
+    need_role(call, {"admin"});
+    const std::string name = enclave_field(call.body), state = enclave_state(name);
+    if (state == "closed")
+        throw Error(Fault::refused, "enclave " + name +
+                                        " was closed for good; give a new one another name, so that the "
+                                        "ledger speaks of one thing under one name");
+    if (!state.empty()) return answer_of(name, state, false);
+    record(call.peer.account, "enclave.created", subject_of(name),
+           with_login(call, {{"policy_sha256", text_field(call.body, "policy_sha256", 64, 64)}}));
+    return answer_of(name, "created", true);
+}
+
+std::optional<json> Service::enclave_open(Call& call) {
+    need_role(call, {"admin"});
+    const std::string name = enclave_field(call.body);
+    const core::Enclave enclave = core::load_enclave(site_, name);
+    if (enclave_state(name) == "open") return answer_of(name, "open", false);
+    move_enclave(name, "enclave.opened", "opened");
+    json misses = json::array();
+    const auto judge = [&](const Check& check) {
+        if (check.is_miss()) misses.push_back(to_json(check));
+    };
+    for (const Check& check :
+         checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds()))
+        judge(check);
+    // Slurm's settings are seen by the admin's command, not by aloftd.
+    const bool asked_slurm = call.body.contains("slurm") && call.body.at("slurm").is_array();
+    if (asked_slurm)
+        for (const json& entry : call.body.at("slurm")) judge(check_of(entry));
+    const bool dry_run = call.body.value("dry_run", false);
+    if (!misses.empty()) {
+        if (!dry_run)
+            refuse(call, "enclave.open", subject_of(name),
+                   std::to_string(misses.size()) +
+                       " required checks fail, the first: " + misses[0].at("host").get<std::string>() + ": " +
+                       misses[0].at("check").get<std::string>());
+        json body = answer_of(name, enclave_state(name), false);
+        body["misses"] = std::move(misses);
+        return body;
+    }
+    if (dry_run) return answer_of(name, enclave_state(name), false);
+    json seen = json::object();
+    for (const Report& report : reports())
+        if (enclave.has_node(report.node)) seen[report.node] = core::rfc3339(report.time);
+    record(call.peer.account, "enclave.opened", subject_of(name),
+           with_login(call, {{"reason", text_field(call.body, "reason", 3, 4000)},
+                             {"policy_sha256", policy_sha256(site_, name)},
+                             {"reports", seen},
+                             {"slurm", asked_slurm ? "checked" : "not asked"}}));
+    return answer_of(name, "open", true);
+}
+
+std::optional<json> Service::end_enclave(Call& call, const std::string& kind, const std::string& end) {
+    need_role(call, {"admin"});
+    const std::string name = enclave_field(call.body);
+    const std::string reason = text_field(call.body, "reason", 3, 4000);
+    if (enclave_state(name) == end) return answer_of(name, end, false);
+    move_enclave(name, kind, end);
+    record(call.peer.account, kind, subject_of(name), with_login(call, {{"reason", reason}}));
+    if (end == "closed") keys_changed_ = true;
+    json body = answer_of(name, end, true);
+    body["effective_within_seconds"] = site_.revocation_stale_seconds;
+    return body;
+}
+std::optional<json> Service::enclave_suspend(Call& call) {
+    return end_enclave(call, "enclave.suspended", "suspended");
+}
+std::optional<json> Service::enclave_close(Call& call) {
+    return end_enclave(call, "enclave.closed", "closed");
+}
+
+// Who and what is in an enclave. The policy file is written by the command after this is on record; keys and
+// grants are taken back here, so that they are gone on every host before any policy is copied.
+std::optional<json> Service::enclave_change(Call& call) {
+    need_role(call, {"admin"});
+    const std::string name = enclave_field(call.body);
+    const std::string state = move_enclave(name, "enclave.changed", "changed");
+    const json added = call.body.value("add", json::object()),
+               removed = call.body.value("remove", json::object());
+    const auto datasets = optional_list(removed, "datasets"), accounts = optional_list(removed, "accounts");
+    json details = {{"policy_sha256", text_field(call.body, "policy_sha256", 64, 64)}};
+    for (const char* key : {"accounts", "nodes", "software"}) {
+        if (const auto list = optional_list(added, key); !list.empty()) details["add"][key] = list;
+        if (const auto list = optional_list(removed, key); !list.empty()) details["remove"][key] = list;
+    }
+    json withdrawn = json::array(), revoked = json::array();
+    if (details.size() > 1)
+        record(call.peer.account, "enclave.changed", subject_of(name), with_login(call, details));
+    for (const std::string& text : datasets) {
+        const std::string dataset = core::parse_dataset_name(text).text();
+        if (state_.rows("SELECT 1 FROM sealed_keys WHERE enclave = ? AND dataset = ?", {name, dataset})
+                .empty())
+            continue;
+        record(call.peer.account, "key.withdrawn", dataset, with_login(call, {{"enclave", name}}));
+        keys_changed_ = true;
+        withdrawn.push_back(dataset);
+    }
+    for (const std::string& account : accounts)
+        for (const json& row : state_.rows("SELECT id FROM grants WHERE account = ? AND enclave = ? AND "
+                                           "revoked IS NULL AND not_after > ?",
+                                           {account, name, core::rfc3339(core::now_seconds())})) {
+            const auto grant = row.at("id").get<std::string>();
+            record(call.peer.account, "grant.revoked", grant,
+                   {{"reason", "account " + account + " was removed from enclave " + name}});
+            revoked.push_back(grant);
+        }
+    json body = answer_of(name, state, details.size() > 1 || !withdrawn.empty());
+    body["withdrawn_keys"] = withdrawn;
+    body["revoked_grants"] = revoked;
+    return body;
+}
+
+std::optional<json> Service::enclave_list(Call&) {
+    return json{
+        {"enclaves", state_.rows("SELECT name AS enclave, state, since, account AS \"by\", reason FROM "
+                                 "enclaves ORDER BY name")}};
+}
+
+std::optional<json> Service::enclave_show(Call& call) {
+    const std::string name = enclave_field(call.body);
+    auto row = state_.enclave(name);
+    if (!row) throw Error(Fault::usage, "there is no enclave " + name + "; see: aloft admin enclave list");
+    json datasets = json::array();
+    for (const json& sealed :
+         state_.rows("SELECT dataset FROM sealed_keys WHERE enclave = ? ORDER BY dataset", {name}))
+        datasets.push_back(sealed.at("dataset"));
+    return json{{"enclave", name},          {"state", row->at("state")},   {"since", row->at("since")},
+                {"by", row->at("account")}, {"reason", row->at("reason")}, {"datasets", datasets}};
+}
+
+std::optional<json> Service::preflight_reports(Call& call) {
+    need_role(call, {"admin", "auditor"});
+    json list = json::array();
+    for (const Report& report : reports())
+        list.push_back({{"node", report.node},
+                        {"time", report.time},
+                        {"received", report.received},
+                        {"report", report.body}});
+    return json{{"reports", list}, {"version", ALOFT_VERSION}};
+}
+
+// Policies may also arrive by other means than `aloft admin enclave create`: such an enclave exists, and is
+// not open.
+void Service::adopt_enclave(const std::string& name) {
+    if (core::is_plain_name(name) && enclave_state(name).empty())
+        record("aloftd", "enclave.created", subject_of(name), {{"reason", "its policy was found"}});
+}
+
+}  // namespace jobs

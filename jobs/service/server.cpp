@@ -1,0 +1,231 @@
+#include "jobs/service/server.h"
+
+#include <pwd.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/time.h"
+#include "jobs/wire/channel.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using core::Fd;
+
+namespace {
+
+constexpr std::size_t kCallerLimit = 1024;
+constexpr int kPerAccountLimit = 64;
+constexpr std::int64_t kIdleSeconds = 30;  // to send a request, or to take the answer
+
+// Ids of epoll entries that are no caller; callers count from 1 and stay below.
+constexpr std::uint64_t kListener = ~0ull, kSignals = ~0ull - 1, kTimer = ~0ull - 2, kWatched = 1ull << 62;
+
+Fd owned(int fd, const char* doing) {
+    if (fd < 0) throw Error(Fault::system, core::with_errno(doing, errno));
+    return Fd(fd);
+}
+
+std::string account_of(uid_t uid) {
+    std::array<char, 16 << 10> buffer;
+    struct passwd entry {
+    }, *found = nullptr;
+    if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) || !found)
+        return "uid:" + std::to_string(uid);
+    return found->pw_name;
+}
+
+// Whoever becomes root keeps the login uid of the kernel's audit (pam_loginuid): the person behind "root".
+std::string login_of(const struct ucred& who) {
+    std::ifstream file("/proc/" + std::to_string(who.pid) + "/loginuid");
+    uid_t login = 0;
+    if (!(file >> login) || login == static_cast<uid_t>(-1) || login == who.uid) return "";
+    return account_of(login);
+}
+
+void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
+    struct epoll_event event {};
+    event.events = events;
+    event.data.u64 = id;
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+        throw Error(Fault::system, core::with_errno("cannot watch a descriptor", errno));
+}
+
+}  // namespace
+
+Server::Server(const std::filesystem::path& path) : path_(path) {
+    struct sockaddr_un address {};
+    address.sun_family = AF_UNIX;
+    if (path.string().size() >= sizeof address.sun_path)
+        throw Error(Fault::usage, "site.toml: socket: the path is too long");
+    std::strcpy(address.sun_path, path.c_str());
+    const auto* where = reinterpret_cast<const struct sockaddr*>(&address);
+    // The ledger's lock has shown that no other aloftd of this site runs: what is there is left over.
+    ::unlink(path.c_str());
+    listener_ =
+        owned(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "cannot make a socket");
+    if (::bind(listener_.get(), where, sizeof address) || ::chmod(path.c_str(), 0666) ||
+        ::listen(listener_.get(), 512))
+        throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
+    epoll_ = owned(::epoll_create1(EPOLL_CLOEXEC), "cannot make an epoll");
+    sigset_t mask;
+    ::sigemptyset(&mask);
+    ::sigaddset(&mask, SIGTERM);
+    ::sigaddset(&mask, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &mask, nullptr);
+    signals_ = owned(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC), "cannot watch signals");
+    timer_ = owned(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), "cannot make a timer");
+    const struct itimerspec second {
+        {1, 0}, { 1, 0 }
+    };
+    ::timerfd_settime(timer_.get(), 0, &second, nullptr);
+    add(epoll_.get(), listener_.get(), kListener, EPOLLIN);
+    add(epoll_.get(), signals_.get(), kSignals, EPOLLIN);
+    add(epoll_.get(), timer_.get(), kTimer, EPOLLIN);
+}
+
+Server::~Server() {
+    ::unlink(path_.c_str());
+}
+
+void Server::watch(int fd, std::function<void()> ready) {
+    watched_[fd] = std::move(ready);
+    add(epoll_.get(), fd, kWatched + static_cast<std::uint64_t>(fd), EPOLLIN);
+}
+
+void Server::run(Handler& handler) {
+    std::array<struct epoll_event, 256> events;
+    for (;;) {
+        const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), -1);
+        if (count < 0 && errno != EINTR)
+            throw Error(Fault::system, core::with_errno("cannot wait for callers", errno));
+        bool stop = false;
+        for (int i = 0; i < count; ++i) {
+            const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+            const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
+            if (id == kListener) {
+                accept_callers();
+            } else if (id == kSignals) {
+                stop = true;
+            } else if (id == kTimer) {
+                std::uint64_t ticks;
+                if (::read(timer_.get(), &ticks, sizeof ticks) > 0) {
+                    drop_idle();
+                    handler.on_second();
+                }
+            } else if (id >= kWatched) {
+                watched_.at(static_cast<int>(id - kWatched))();
+            } else if (callers_.contains(id)) {
+                if (what & (EPOLLERR | EPOLLHUP)) {
+                    // Both directions are closed: nobody can take an answer.
+                    drop(id);
+                } else {
+                    if (what & EPOLLIN) read_from(id, handler);
+                    if ((what & EPOLLOUT) && callers_.contains(id)) write_to(id);
+                }
+            }
+        }
+        handler.on_batch_end();
+        if (stop) return;
+    }
+}
+
+void Server::accept_callers() {
+    for (;;) {
+        Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!socket.is_open()) {
+            if (errno == EMFILE || errno == ENFILE) drop_idle();
+            return;
+        }
+        struct ucred who {};
+        socklen_t size = sizeof who;
+        if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &who, &size)) continue;
+        if (callers_.size() >= kCallerLimit || per_uid_[who.uid] >= kPerAccountLimit)
+            continue;  // closed: try again
+        const CallerId id = next_id_++;
+        add(epoll_.get(), socket.get(), id, EPOLLIN);
+        ++per_uid_[who.uid];
+        Caller& caller = callers_[id];
+        caller.socket = std::move(socket);
+        caller.peer = {who.uid, who.pid, account_of(who.uid), login_of(who)};
+        caller.since = core::now_seconds();
+    }
+}
+
+void Server::read_from(CallerId id, Handler& handler) {
+    Caller& caller = callers_.at(id);
+    char buffer[16 << 10];
+    const ssize_t got = receive_some(caller.socket.get(), buffer, sizeof buffer, caller.received);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0 || caller.asked) return drop(id);  // one request per connection; more is not spoken here
+    caller.input.append(buffer, static_cast<std::size_t>(got));
+    const std::size_t newline = caller.input.find('\n');
+    if (newline == std::string::npos) {
+        if (caller.input.size() > kRequestLimitBytes) drop(id);
+        return;
+    }
+    caller.asked = true;
+    const std::string line = caller.input.substr(0, newline);
+    caller.input.clear();
+    std::vector<Fd> received = std::move(caller.received);
+    handler.on_request(id, caller.peer, line, std::move(received));
+}
+
+void Server::answer(CallerId id, const nlohmann::json& body, std::vector<Fd> descriptors) {
+    const auto found = callers_.find(id);
+    if (found == callers_.end() || found->second.answered) return;
+    Caller& caller = found->second;
+    caller.answered = true;
+    caller.output = body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+    caller.to_send = std::move(descriptors);
+    caller.since = core::now_seconds();
+    struct epoll_event event {};
+    event.events = EPOLLIN | EPOLLOUT;
+    event.data.u64 = id;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, caller.socket.get(), &event);
+}
+
+void Server::write_to(CallerId id) {
+    Caller& caller = callers_.at(id);
+    std::vector<int> descriptors;
+    if (caller.sent == 0)
+        for (const Fd& fd : caller.to_send) descriptors.push_back(fd.get());
+    const ssize_t count =
+        send_some(caller.socket.get(), std::string_view(caller.output).substr(caller.sent), descriptors);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (count < 0) return drop(id);
+    caller.sent += static_cast<std::size_t>(count);
+    if (caller.sent == caller.output.size()) drop(id);
+}
+
+void Server::drop(CallerId id) {
+    const auto found = callers_.find(id);
+    if (found == callers_.end()) return;
+    if (--per_uid_[found->second.peer.uid] == 0) per_uid_.erase(found->second.peer.uid);
+    callers_.erase(found);  // closing the socket takes it out of the epoll
+}
+
+// Callers whose request is with us (asked, not answered) are waiting for us, not idle.
+void Server::drop_idle() {
+    const std::int64_t now = core::now_seconds();
+    std::vector<CallerId> idle;
+    for (const auto& [id, caller] : callers_)
+        if ((!caller.asked || caller.answered) && now - caller.since > kIdleSeconds) idle.push_back(id);
+    for (const CallerId id : idle) drop(id);
+}
+
+}  // namespace jobs

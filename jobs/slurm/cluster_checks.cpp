@@ -1,0 +1,279 @@
+#include "jobs/slurm/cluster_checks.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "core/base/child.h"
+#include "core/base/error.h"
+#include "jobs/slurm/client.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+
+namespace {
+
+constexpr std::int64_t kSlurmKillWaitSeconds = 30;  // slurm.conf(5)
+constexpr std::int64_t kLongKillWaitSeconds = 60;
+
+std::string trimmed(std::string_view text) {
+    const auto begin = text.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) return {};
+    return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
+}
+
+bool lists(const std::string& list, const std::string& word) {
+    std::istringstream words(list);
+    for (std::string one; std::getline(words, one, ',');)
+        if (trimmed(one) == word) return true;
+    return false;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
+    return out;
+}
+
+// Where a list is cut into its items: commas outside brackets.
+std::vector<std::string> items_of(std::string_view list) {
+    std::vector<std::string> items;
+    int depth = 0;
+    std::string item;
+    for (const char c : list) {
+        depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+        if (c == ',' && depth == 0) {
+            items.push_back(std::move(item));
+            item.clear();
+        } else {
+            item += c;
+        }
+    }
+    if (!item.empty()) items.push_back(item);
+    return items;
+}
+
+bool is_number(const std::string& text) {
+    return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// "1-3" as 1, 2, 3, as wide as its first number is written; a single number as it is; else nothing.
+std::vector<std::string> numbers_of(const std::string& range) {
+    const auto dash = range.find('-');
+    const std::string first = range.substr(0, dash),
+                      last = dash == std::string::npos ? first : range.substr(dash + 1);
+    if (!is_number(first) || !is_number(last)) return {};
+    std::vector<std::string> numbers;
+    for (long n = std::stol(first); n <= std::stol(last) && numbers.size() < 100'000; ++n) {
+        std::string text = std::to_string(n);
+        if (text.size() < first.size()) text.insert(0, first.size() - text.size(), '0');
+        numbers.push_back(std::move(text));
+    }
+    return numbers;
+}
+
+void expand_item(const std::string& item, std::vector<std::string>& names) {
+    const auto open = item.find('['), close = item.find(']');
+    std::vector<std::string> numbers;
+    if (open != std::string::npos && close != std::string::npos && open < close)
+        for (const std::string& range : items_of(std::string_view(item).substr(open + 1, close - open - 1)))
+            for (std::string& number : numbers_of(range)) numbers.push_back(std::move(number));
+    if (numbers.empty()) return names.push_back(item);
+    for (const std::string& number : numbers)
+        expand_item(item.substr(0, open) + number + item.substr(close + 1), names);
+}
+
+Partition parse_partition(const std::string& line) {
+    Partition partition;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+        const auto equals = word.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
+        if (key == "PartitionName") partition.name = value;
+        if (key == "OverSubscribe") partition.oversubscribe = value;
+        if (key == "OverTimeLimit") partition.over_time_limit = value;
+        if (key == "State") partition.state = value;
+        if (key == "Default") partition.is_default = value == "YES";
+        if (key == "Nodes") partition.nodes = expand_hosts(value);
+    }
+    return partition;
+}
+
+// The checks of one enclave, one after the other.
+class Look {
+public:
+    Look(const core::Enclave& enclave, const SlurmSettings& settings, const std::string& host)
+        : enclave_(enclave), settings_(settings), host_(host) {}
+
+    void at_config() {
+        const auto value = [this](const char* key) { return settings_.value(key); };
+        need("JobSubmitPlugins", lists(value("JobSubmitPlugins"), "aloft"), value("JobSubmitPlugins"),
+             conf("JobSubmitPlugins=aloft") + ": else nothing checks grants at submission");
+        for (const char* which : {"Prolog", "Epilog"}) {
+            const std::string ours = std::string("/libexec/aloft/") + (*which == 'P' ? "prolog" : "epilog");
+            need(which, value(which).ends_with(ours), value(which),
+                 conf(std::string(which) + "=PREFIX" + ours));
+        }
+        need("PrologFlags", lists(value("PrologFlags"), "Alloc"), value("PrologFlags"),
+             conf("PrologFlags=Alloc") + ": else Prolog runs when a job's first step does, not before");
+        need("PlugStackConfig", !value("PlugStackConfig").empty(), value("PlugStackConfig"),
+             conf("PlugStackConfig=/etc/slurm/plugstack.conf"));
+        need("OverTimeLimit", value("OverTimeLimit").starts_with("0 "), value("OverTimeLimit"),
+             conf("OverTimeLimit=0") + ": else jobs outlive their grants");
+        need("PreemptMode",
+             value("PreemptMode").find("SUSPEND") == std::string::npos &&
+                 value("PreemptMode").find("GANG") == std::string::npos,
+             value("PreemptMode"),
+             conf("PreemptMode=OFF, CANCEL or REQUEUE") + ": a suspended job shares its nodes with another");
+        want("KillWait", settings_.kill_wait_seconds() <= kLongKillWaitSeconds, value("KillWait"),
+             conf("KillWait=5") + ": jobs must end so much earlier than their grants");
+        want("JobRequeue", value("JobRequeue") == "1", value("JobRequeue"),
+             conf("JobRequeue=1") + ": else a lost node ends its jobs");
+        want("RequeueExit", lists(value("RequeueExit"), "75"), value("RequeueExit"),
+             conf("RequeueExit=75") + ": programs that saved their state end with it");
+    }
+
+    void at_partitions() {
+        const auto found =
+            std::find_if(settings_.partitions.begin(), settings_.partitions.end(),
+                         [this](const Partition& partition) { return partition.name == enclave_.partition; });
+        const bool is_there = found != settings_.partitions.end();
+        need("partition " + enclave_.partition, is_there, is_there ? "there" : "absent",
+             conf("PartitionName=" + enclave_.partition + " Nodes=" + joined(enclave_.nodes) +
+                  " OverSubscribe=EXCLUSIVE"));
+        if (is_there) at_own(*found);
+        for (const Partition& other : settings_.partitions)
+            if (other.name != enclave_.partition) at_other(other);
+    }
+
+    std::vector<Check> checks;
+
+private:
+    static std::string conf(const std::string& line) { return "slurm.conf: " + line; }
+
+    void add(const std::string& what, bool good, Verdict otherwise, bool required, const std::string& found,
+             const std::string& remedy) {
+        checks.push_back({host_, "slurm", what, good ? Verdict::good : otherwise, required,
+                          found.empty() ? "not set" : found, good ? "" : remedy});
+    }
+    void need(const std::string& what, bool good, const std::string& found, const std::string& remedy) {
+        add(what, good, Verdict::bad, true, found, remedy);
+    }
+    void want(const std::string& what, bool good, const std::string& found, const std::string& remedy) {
+        add(what, good, Verdict::warning, false, found, remedy);
+    }
+
+    void at_own(const Partition& own) {
+        const std::string line = "PartitionName=" + own.name + " ";
+        need("whole nodes", own.oversubscribe == "EXCLUSIVE", "OverSubscribe=" + own.oversubscribe,
+             conf(line + "OverSubscribe=EXCLUSIVE") + ": else a neighbour on the node could relay");
+        need("not the default", !own.is_default, own.is_default ? "Default=YES" : "Default=NO",
+             conf(line + "Default=NO"));
+        need("the partition's OverTimeLimit", own.over_time_limit == "NONE" || own.over_time_limit == "0",
+             own.over_time_limit, conf(line + "without OverTimeLimit"));
+        std::vector<std::string> foreign, missing;
+        for (const std::string& node : own.nodes)
+            if (!enclave_.has_node(node)) foreign.push_back(node);
+        for (const std::string& node : enclave_.nodes)
+            if (std::find(own.nodes.begin(), own.nodes.end(), node) == own.nodes.end())
+                missing.push_back(node);
+        need("only its nodes", foreign.empty() && !own.nodes.empty(),
+             own.nodes.empty() ? "no nodes"
+             : foreign.empty() ? joined(own.nodes)
+                               : "also " + joined(foreign),
+             conf(line + "Nodes=" + joined(enclave_.nodes)) + ", or aloft admin enclave add " +
+                 enclave_.name + " --node");
+        want("all its nodes", missing.empty(), missing.empty() ? "all" : "without " + joined(missing),
+             conf(line + "Nodes=" + joined(enclave_.nodes)) + ", or aloft admin enclave remove " +
+                 enclave_.name + " --node");
+        want("partition is up", own.state == "UP", own.state,
+             "scontrol update PartitionName=" + own.name + " State=UP");
+    }
+
+    // Slurm puts nothing beside a job that has its nodes whole; partitions that share their nodes on purpose
+    // are what could break that.
+    void at_other(const Partition& other) {
+        std::vector<std::string> common;
+        for (const std::string& node : other.nodes)
+            if (enclave_.has_node(node)) common.push_back(node);
+        if (common.empty()) return;
+        const bool shares =
+            other.oversubscribe.starts_with("FORCE") || other.oversubscribe.starts_with("YES");
+        add("partition " + other.name + " on the same nodes", other.oversubscribe == "EXCLUSIVE",
+            shares ? Verdict::bad : Verdict::warning, shares,
+            "offers " + joined(common) + " with OverSubscribe=" + other.oversubscribe,
+            conf("PartitionName=" + other.name + " OverSubscribe=EXCLUSIVE, or other nodes"));
+    }
+
+    const core::Enclave& enclave_;
+    const SlurmSettings& settings_;
+    const std::string host_;
+};
+
+bool is_installed(const std::string& program) {
+    const char* path = std::getenv("PATH");
+    std::istringstream folders(path ? path : "");
+    for (std::string folder; std::getline(folders, folder, ':');)
+        if (!folder.empty() && ::access((folder + "/" + program).c_str(), X_OK) == 0) return true;
+    return false;
+}
+
+std::string scontrol(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "scontrol");
+    const core::Finished done = core::run_program(arguments, "");
+    if (done.code != 0)
+        throw Error(Fault::system, "scontrol failed: " + done.errors.substr(0, 500) +
+                                       " Is slurmctld running, and slurm.conf on this host?");
+    return done.output;
+}
+
+}  // namespace
+
+std::string SlurmSettings::value(const std::string& key) const {
+    const auto found = config.find(key);
+    return found == config.end() || found->second == "(null)" ? "" : found->second;
+}
+
+std::int64_t SlurmSettings::kill_wait_seconds() const {
+    const std::string text = value("KillWait"), number = text.substr(0, text.find(' '));  // "5 sec"
+    return is_number(number) ? std::stol(number) : kSlurmKillWaitSeconds;
+}
+
+std::vector<std::string> expand_hosts(std::string_view list) {
+    std::vector<std::string> names;
+    if (list == "(null)") return names;
+    for (const std::string& item : items_of(list)) expand_item(item, names);
+    return names;
+}
+
+SlurmSettings parse_settings(std::string_view config, std::string_view partitions) {
+    SlurmSettings settings;
+    std::istringstream lines{std::string(config)};
+    for (std::string line; std::getline(lines, line);)
+        if (const auto equals = line.find('='); equals != std::string::npos)
+            settings.config[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+    std::istringstream rows{std::string(partitions)};
+    for (std::string line; std::getline(rows, line);)
+        if (line.starts_with("PartitionName=")) settings.partitions.push_back(parse_partition(line));
+    return settings;
+}
+
+std::optional<SlurmSettings> ask_slurm() {
+    if (!is_installed("scontrol")) return std::nullopt;
+    return parse_settings(scontrol({"show", "config"}), scontrol({"--oneliner", "show", "partition"}));
+}
+
+std::vector<Check> checks_of_slurm(const core::Enclave& enclave, const SlurmSettings& settings,
+                                   const std::string& host) {
+    Look look(enclave, settings, host);
+    look.at_config();
+    look.at_partitions();
+    return std::move(look.checks);
+}
+
+}  // namespace jobs

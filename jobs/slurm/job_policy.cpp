@@ -1,0 +1,115 @@
+#include "jobs/slurm/job_policy.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/base/time.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kWorkspace = "/aloft/workspace";
+
+std::string joined(const json& words) {
+    std::string out;
+    for (const json& word : words) out += (out.empty() ? "" : ", ") + word.get<std::string>();
+    return out;
+}
+
+std::string count(const json& number, const std::string& thing) {
+    return number.dump() + " " + thing + (number == 1 ? "" : "s");
+}
+
+json data_of(const core::Site& site, const core::Grant& grant) {
+    json data = json::array();
+    for (const std::string& name : grant.datasets)
+        data.push_back(
+            {{"dataset", name},
+             {"path", "/aloft/data/" + name},
+             {"key", "/aloft/keys/" + name + ".key"},
+             {"sealed", fs::exists(site.published / "keys" / grant.enclave / (name + ".sealed"))}});
+    return data;
+}
+
+std::string data_in_words(const json& data) {
+    std::string out;
+    for (const json& one : data)
+        out +=
+            "data      " + one.at("dataset").get<std::string>() + ", read-only at " +
+            one.at("path").get<std::string>() + ", its key at " + one.at("key").get<std::string>() +
+            (one.at("sealed") == true
+                 ? "\n"
+                 : "\n          but its key is not sealed for this enclave: the job would be refused. Tell "
+                   "the admin\n");
+    return out.empty() ? "data      none: the grant names no dataset\n" : out;
+}
+
+}  // namespace
+
+json job_policy(const core::Site& site, const core::Enclave& enclave, const core::Grant& grant,
+                const JobWish& wish, std::int64_t kill_wait_seconds, std::int64_t now) {
+    if (wish.nodes > static_cast<std::int64_t>(enclave.nodes.size()))
+        throw Error(Fault::usage, "enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
+                                      " nodes; ask for no more with --nodes");
+    const std::int64_t left = (core::last_limit(grant, kill_wait_seconds) - now) / 60;
+    if (left < 1)
+        throw Error(Fault::refused, "grant " + grant.id + " ends at " + core::rfc3339(grant.not_after) +
+                                        ": no job can end in time. Apply for a new one (aloft apply create)");
+    const std::int64_t most = std::min(enclave.max_minutes, left);
+    const bool as_wished = wish.minutes > 0 && wish.minutes <= most;
+    const char* why = as_wished                    ? "as asked for"
+                      : left < enclave.max_minutes ? "what is left of the grant, less a margin to end in time"
+                                                   : "the enclave's longest";
+    json software = json::array({"/usr", "/etc"});
+    for (const fs::path& tree : enclave.software) software.push_back(tree.string());
+    return {{"enclave", enclave.name},
+            {"grant", grant.id},
+            {"grant_ends", core::rfc3339(grant.not_after)},
+            {"purpose", grant.purpose},
+            {"partition", enclave.partition},
+            {"nodes", wish.nodes},
+            {"tasks_per_node", wish.tasks_per_node},
+            {"whole_nodes", true},
+            {"node_names", enclave.nodes},
+            {"minutes", as_wished ? wish.minutes : most},
+            {"minutes_asked", wish.minutes},
+            {"minutes_why", why},
+            {"data", data_of(site, grant)},
+            {"software", software},
+            {"network", "this job's own nodes"},
+            {"blocked",
+             {"every other address and name", "other kinds of sockets", "Slurm's commands", "ssh",
+              "home folders", "other workspaces", "the host's /tmp and /dev/shm"}},
+            {"kept", kWorkspace},
+            {"gone_afterwards", {"/tmp", "/var/tmp", "/dev/shm"}},
+            {"output", std::string(kWorkspace) + "/slurm-JOB.out"}};
+}
+
+std::string in_words(const json& policy) {
+    const auto text = [&](const char* key) { return policy.at(key).get<std::string>(); };
+    const std::int64_t asked = policy.at("minutes_asked").get<std::int64_t>();
+    const bool cut = asked > policy.at("minutes").get<std::int64_t>();
+    return "enclave   " + text("enclave") + ", under grant " + text("grant") + ", which ends at " +
+           text("grant_ends") + "\n" + "nodes     " + count(policy.at("nodes"), "node") + " of " +
+           joined(policy.at("node_names")) + ", whole: no other job runs beside yours; " +
+           (policy.at("tasks_per_node") == 1 ? "1 process"
+                                             : policy.at("tasks_per_node").dump() + " processes") +
+           " on each\n" + "time      " + count(policy.at("minutes"), "minute") +
+           " at most: " + text("minutes_why") +
+           (cut ? " (you asked for " + std::to_string(asked) + ")" : "") + "\n" +
+           data_in_words(policy.at("data")) + "software  read-only: " + joined(policy.at("software")) + "\n" +
+           "network   " + text("network") + " only (MPI and NCCL between them run as outside)\n" +
+           "blocked   " + joined(policy.at("blocked")) +
+           ". What is tried is told in the job's output, counted and recorded\n" + "writes    " +
+           text("kept") + " is your workspace and stays; " + joined(policy.at("gone_afterwards")) +
+           " are the job's own and gone afterwards\n" + "output    " + text("output") +
+           "; the one way out of the enclave is aloft release request\n";
+}
+
+}  // namespace jobs

@@ -1,0 +1,336 @@
+#include "jobs/state/state.h"
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/time.h"
+#include "core/ledger/ledger.h"
+#include "jobs/state/states.h"
+
+namespace jobs {
+
+using core::Record;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kSchema = R"(
+CREATE TABLE IF NOT EXISTS position(only INTEGER PRIMARY KEY CHECK(only = 1), seq INTEGER, sha256 TEXT, line_at INTEGER);
+CREATE TABLE IF NOT EXISTS applications(id TEXT PRIMARY KEY, account TEXT, enclave TEXT, state TEXT, title TEXT,
+    datasets_json TEXT, purpose_json TEXT, statement_json TEXT, submitted TEXT);
+CREATE TABLE IF NOT EXISTS reviews(application TEXT, team TEXT, account TEXT, decision TEXT, reason TEXT, time TEXT,
+    PRIMARY KEY(application, team));
+CREATE TABLE IF NOT EXISTS grants(id TEXT PRIMARY KEY, application TEXT, account TEXT, uid INTEGER, enclave TEXT,
+    datasets_json TEXT, purpose_json TEXT, contract TEXT, not_before TEXT, not_after TEXT, revoked TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS datasets(id TEXT PRIMARY KEY, manifest_sha256 TEXT, sealed_at TEXT, registered TEXT,
+    summary_json TEXT);
+CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, PRIMARY KEY(enclave, dataset));
+CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
+    script_sha256 TEXT, submitted TEXT, started TEXT, ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0,
+    records_ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS blocked(job INTEGER, kind TEXT, count INTEGER, PRIMARY KEY(job, kind));
+CREATE TABLE IF NOT EXISTS attempts(job INTEGER, what TEXT, target TEXT, count INTEGER, PRIMARY KEY(job, what, target));
+CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, title TEXT,
+    folder TEXT, files_json TEXT, findings_json TEXT, requested TEXT, package_sha256 TEXT);
+CREATE TABLE IF NOT EXISTS release_reviews(release TEXT, account TEXT, decision TEXT, reason TEXT, time TEXT,
+    PRIMARY KEY(release, account));
+CREATE TABLE IF NOT EXISTS enclaves(name TEXT PRIMARY KEY, state TEXT, since TEXT, account TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS preflight(node TEXT PRIMARY KEY, time TEXT, received TEXT, report_json TEXT);
+CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
+CREATE TABLE IF NOT EXISTS node_records(id TEXT PRIMARY KEY) WITHOUT ROWID;
+)";
+
+constexpr const char* kDrop = R"(
+DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF EXISTS reviews; DROP TABLE IF EXISTS grants;
+DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
+DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
+DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
+)";
+
+// Counted up with each change of a table above: a database of another number is made again from the ledger.
+constexpr std::int64_t kSchemaVersion = 2;
+
+json field(const Record& record, const char* key) {
+    const auto found = record.details.find(key);
+    return found == record.details.end() ? json() : *found;
+}
+
+}  // namespace
+
+State::State(const std::filesystem::path& file) : database_(file) {
+    if (database_.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion)
+        clear();
+    else
+        database_.script(kSchema);
+}
+
+void State::clear() {
+    database_.script(kDrop);
+    database_.script(kSchema);
+    database_.script(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
+}
+
+std::uint64_t State::catch_up(const std::filesystem::path& ledger, bool rebuild) {
+    std::uint64_t from = 0;
+    std::string expected;
+    if (const auto position = database_.rows("SELECT seq, sha256, line_at FROM position");
+        !position.empty()) {
+        from = position[0].at("line_at").get<std::uint64_t>();
+        expected = position[0].at("sha256").get<std::string>();
+    }
+    if (!rebuild && !expected.empty()) {  // the last folded line must stand where it stood
+        bool same = false;
+        core::read_lines(ledger, from, [&](std::string_view line, std::uint64_t) {
+            same = core::to_hex(core::sha256(core::view(std::string(line) + "\n"))) == expected;
+            return false;
+        });
+        if (!same) {
+            core::Event("warning", "state_rebuilt")
+                .with("why", "the database does not belong to this ledger");
+            rebuild = true;
+        }
+    }
+    if (rebuild) {
+        clear();
+        from = 0;
+        expected.clear();
+    }
+    begin();
+    try {
+        return fold_from(ledger, from, !expected.empty());
+    } catch (...) {
+        abandon();
+        throw;
+    }
+}
+
+// Within a transaction, which it ends. `skip`: the line at `from` is folded already.
+std::uint64_t State::fold_from(const std::filesystem::path& ledger, std::uint64_t from, bool skip) {
+    std::uint64_t folded = 0, line_at = from;
+    core::Head head;
+    std::string last;
+    core::read_lines(ledger, from, [&](std::string_view line, std::uint64_t next) {
+        if (!skip) {
+            const Record record = core::parse_record(line);
+            fold(record);
+            head.seq = record.seq;
+            line_at = next - line.size() - 1;
+            last = line;
+            ++folded;
+        }
+        skip = false;
+        return true;
+    });
+    if (folded == 0) {
+        roll_back();
+        return 0;
+    }
+    head.sha256 = core::sha256(core::view(last + "\n"));
+    commit(head, line_at);
+    return folded;
+}
+
+void State::commit(const core::Head& head, std::uint64_t last_line_offset) {
+    database_.run("INSERT OR REPLACE INTO position VALUES(1, ?, ?, ?)",
+                  {head.seq, core::to_hex(head.sha256), last_line_offset});
+    database_.run("COMMIT");
+}
+
+void State::abandon() noexcept {
+    try {
+        roll_back();
+    } catch (const std::exception&) {
+    }
+}
+
+void State::fold(const Record& record) {
+    if (record.kind.starts_with("application.")) return fold_application(record);
+    if (record.kind.starts_with("grant.")) return fold_grant(record);
+    if (record.kind.starts_with("release.")) return fold_release(record);
+    if (record.kind.starts_with("enclave.")) return fold_enclave(record);
+    if (record.kind.starts_with("key.")) return fold_key(record);
+    if (record.kind.starts_with("job.")) return fold_job(record);
+    if (record.kind.starts_with("node.")) return fold_node(record);
+    if (record.kind == "dataset.registered")
+        database_.run("INSERT OR REPLACE INTO datasets VALUES(?, ?, ?, ?, ?)",
+                      {record.subject, field(record, "manifest_sha256"), field(record, "sealed_at"),
+                       core::rfc3339(record.time), field(record, "summary")});
+    if (record.kind == "configuration.changed")
+        database_.run("INSERT OR REPLACE INTO configuration VALUES(?, ?)",
+                      {record.subject, field(record, "sha256")});
+    if (record.kind == "configuration.removed")
+        database_.run("DELETE FROM configuration WHERE file = ?", {record.subject});
+}
+
+void State::fold_key(const Record& record) {
+    if (record.kind == "key.sealed")
+        database_.run("INSERT OR REPLACE INTO sealed_keys VALUES(?, ?, ?)",
+                      {field(record, "enclave"), record.subject, field(record, "sealed")});
+    else if (record.kind == "key.withdrawn")
+        database_.run("DELETE FROM sealed_keys WHERE enclave = ? AND dataset = ?",
+                      {field(record, "enclave"), record.subject});
+}
+
+void State::fold_application(const Record& record) {
+    if (record.kind == "application.submitted") {
+        database_.run("INSERT INTO applications VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      {record.subject, record.actor, field(record, "enclave"),
+                       *next_state(Thing::application, "", record.kind), field(record, "title"),
+                       field(record, "datasets"), field(record, "purpose"), field(record, "statement"),
+                       core::rfc3339(record.time)});
+        return;
+    }
+    if (const json team = field(record, "group"); team.is_string())
+        database_.run("INSERT OR REPLACE INTO reviews VALUES(?, ?, ?, ?, ?, ?)",
+                      {record.subject, team, record.actor, field(record, "decision"), field(record, "reason"),
+                       core::rfc3339(record.time)});
+    if (const auto row = application(record.subject))
+        if (const auto to = next_state(Thing::application, row->at("state").get<std::string>(), record.kind))
+            database_.run("UPDATE applications SET state = ? WHERE id = ?", {*to, record.subject});
+}
+
+void State::fold_grant(const Record& record) {
+    if (record.kind == "grant.revoked") {
+        database_.run("UPDATE grants SET revoked = ?, reason = ? WHERE id = ?",
+                      {core::rfc3339(record.time), field(record, "reason"), record.subject});
+        return;
+    }
+    if (record.kind != "grant.issued") return;
+    database_.run(
+        "INSERT INTO grants VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        {record.subject, field(record, "application"), field(record, "account"), field(record, "uid"),
+         field(record, "enclave"), field(record, "datasets"), field(record, "purpose"),
+         field(record, "contract"), field(record, "not_before"), field(record, "not_after")});
+    const std::string id = field(record, "application").get<std::string>();
+    if (const auto row = application(id))
+        if (const auto to = next_state(Thing::application, row->at("state").get<std::string>(), record.kind))
+            database_.run("UPDATE applications SET state = ? WHERE id = ?", {*to, id});
+}
+
+void State::fold_enclave(const Record& record) {
+    const std::string name = record.subject.substr(record.subject.find(':') + 1);  // "enclave:hel"
+    const auto row = enclave(name);
+    const std::string from = row ? row->at("state").get<std::string>() : "";
+    const auto to = next_state(Thing::enclave, from, record.kind);
+    if (!to || record.kind == "enclave.changed") return;
+    database_.run("INSERT OR REPLACE INTO enclaves VALUES(?, ?, ?, ?, ?)",
+                  {name, *to, core::rfc3339(record.time), record.actor, field(record, "reason")});
+    if (*to == "closed") database_.run("DELETE FROM sealed_keys WHERE enclave = ?", {name});
+}
+
+void State::fold_release(const Record& record) {
+    if (const auto to = next_state(Thing::release, "", record.kind)) {
+        database_.run("INSERT INTO releases VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                      {record.subject, record.actor, field(record, "grant"), field(record, "enclave"), *to,
+                       field(record, "title"), field(record, "folder"), field(record, "files"),
+                       field(record, "findings"), core::rfc3339(record.time)});
+        return;
+    }
+    if (const json decision = field(record, "decision"); decision.is_string())
+        database_.run(
+            "INSERT OR REPLACE INTO release_reviews VALUES(?, ?, ?, ?, ?)",
+            {record.subject, record.actor, decision, field(record, "reason"), core::rfc3339(record.time)});
+    if (record.kind == "release.exported")
+        database_.run("UPDATE releases SET package_sha256 = ? WHERE id = ?",
+                      {field(record, "package_sha256"), record.subject});
+    if (const auto row = release(record.subject))
+        if (const auto to = next_state(Thing::release, row->at("state").get<std::string>(), record.kind))
+            database_.run("UPDATE releases SET state = ? WHERE id = ?", {*to, record.subject});
+}
+
+void State::fold_job(const Record& record) {
+    if (record.kind != "job.submitted") return;
+    database_.run(
+        "INSERT INTO jobs(id, account, grant_id, enclave, state, nodes, script_sha256, submitted) VALUES(?, "
+        "?, ?, ?, 'submitted', "
+        "?, ?, ?) ON CONFLICT(id) DO UPDATE SET account = excluded.account, grant_id = excluded.grant_id, "
+        "enclave = "
+        "excluded.enclave, nodes = excluded.nodes, script_sha256 = excluded.script_sha256, submitted = "
+        "excluded.submitted",
+        {field(record, "job"), record.actor, field(record, "grant"), field(record, "enclave"),
+         field(record, "nodes"), field(record, "script_sha256"), core::rfc3339(record.time)});
+}
+
+void State::fold_node(const Record& record) {
+    database_.run("INSERT OR IGNORE INTO node_records VALUES(?)", {field(record, "id")});
+    if (record.kind == "node.preflight") return fold_preflight(record);
+    const json inner = field(record, "details");
+    const auto job = inner.find("job");
+    if (job == inner.end() || !job->is_number_integer()) return;
+    const auto text = [&](const char* key) { return inner.value(key, json()); };
+    if (record.kind == "node.job-started") {
+        database_.run(
+            "INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
+            {*job, text("account"), text("grant"), text("enclave")});  // submitted around `aloft submit`
+        database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
+                      {field(record, "time"), *job});
+    } else if (record.kind == "node.job-ended") {
+        const json seconds = text("seconds");
+        database_.run(
+            "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ?, records_ended = "
+            "records_ended + 1 WHERE id = ?",
+            {field(record, "time"), seconds.is_number() ? seconds : json(0), *job});
+        fold_blocked(*job, inner);
+    }
+}
+
+// What the fence stopped, added up over a job's nodes and requeues. Parts of another form are left out: no
+// node's record may keep the state from being made.
+void State::fold_blocked(const json& job, const json& details) {
+    constexpr std::int64_t kSane = 1'000'000'000'000;
+    const auto is_count = [](const json& value) {
+        return value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
+               value.get<std::int64_t>() <= kSane;
+    };
+    if (const json counts = details.value("blocked", json()); counts.is_object())
+        for (const auto& [kind, count] : counts.items())
+            if (is_count(count))
+                database_.run(
+                    "INSERT INTO blocked VALUES(?, ?, ?) ON CONFLICT(job, kind) DO UPDATE SET count = count "
+                    "+ excluded.count",
+                    {job, kind, count});
+    const json attempts = details.value("attempts", json());
+    if (!attempts.is_array()) return;
+    for (const json& attempt : attempts) {
+        if (!attempt.is_object()) continue;
+        const json what = attempt.value("what", json()), to = attempt.value("to", json()),
+                   count = attempt.value("count", json());
+        if (what.is_string() && to.is_string() && is_count(count))
+            database_.run(
+                "INSERT INTO attempts VALUES(?, ?, ?, ?) ON CONFLICT(job, what, target) DO UPDATE SET count "
+                "= count + excluded.count",
+                {job, what, to, count});
+    }
+}
+
+// The newest of each node counts, whenever it arrives. A node speaks for itself only.
+void State::fold_preflight(const Record& record) {
+    if (record.subject != record.actor) return;  // "node:n1"
+    database_.run(
+        "INSERT INTO preflight VALUES(?, ?, ?, ?) ON CONFLICT(node) DO UPDATE SET time = excluded.time, "
+        "received = excluded.received, report_json = excluded.report_json WHERE excluded.time >= time",
+        {record.actor.substr(record.actor.find(':') + 1), field(record, "time"), core::rfc3339(record.time),
+         field(record, "details")});
+}
+
+std::optional<json> State::one(const std::string& sql, const std::string& id) {
+    auto rows = database_.rows(sql, {id});
+    if (rows.empty()) return std::nullopt;
+    return std::move(rows.front());
+}
+std::optional<json> State::application(const std::string& id) {
+    return one("SELECT * FROM applications WHERE id = ?", id);
+}
+std::optional<json> State::grant(const std::string& id) {
+    return one("SELECT * FROM grants WHERE id = ?", id);
+}
+std::optional<json> State::release(const std::string& id) {
+    return one("SELECT * FROM releases WHERE id = ?", id);
+}
+std::optional<json> State::enclave(const std::string& name) {
+    return one("SELECT * FROM enclaves WHERE name = ?", name);
+}
+bool State::has_node_record(const std::string& id) {
+    return !database_.rows("SELECT 1 FROM node_records WHERE id = ?", {id}).empty();
+}
+
+}  // namespace jobs

@@ -1,0 +1,54 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+
+#include "core/ledger/record.h"
+#include "jobs/state/database.h"
+
+namespace jobs {
+
+// Applications, grants, enclaves, jobs, releases as they stand: a fold over the ledger, kept in SQLite.
+// Nothing is in it that the ledger does not say, so it can be thrown away and made again at any time.
+class State {
+public:
+    explicit State(const std::filesystem::path& file);
+
+    // Brings the state up to the ledger's end: folds what is new, or, if the database does not belong to this
+    // ledger (or `rebuild`), everything from the first record. Returns how many records were folded.
+    std::uint64_t catch_up(const std::filesystem::path& ledger, bool rebuild);
+
+    // One batch of the ledger is one transaction here.
+    void begin() { database_.run("BEGIN"); }
+    void fold(const core::Record& record);
+    void commit(const core::Head& head, std::uint64_t last_line_offset);
+    void roll_back() { database_.run("ROLLBACK"); }
+    void abandon() noexcept;  // rolls back, unless SQLite has done so itself after a failed write
+
+    // The one row with this id, or nothing.
+    std::optional<nlohmann::json> application(const std::string& id);
+    std::optional<nlohmann::json> grant(const std::string& id);
+    std::optional<nlohmann::json> release(const std::string& id);
+    std::optional<nlohmann::json> enclave(const std::string& name);
+    bool has_node_record(const std::string& id);
+    std::vector<nlohmann::json> rows(const std::string& sql, const std::vector<nlohmann::json>& values = {}) {
+        return database_.rows(sql, values);
+    }
+
+private:
+    void clear();
+    std::uint64_t fold_from(const std::filesystem::path& ledger, std::uint64_t from, bool skip);
+    void fold_application(const core::Record& record);
+    void fold_grant(const core::Record& record);
+    void fold_enclave(const core::Record& record);
+    void fold_key(const core::Record& record);
+    void fold_release(const core::Record& record);
+    void fold_job(const core::Record& record);
+    void fold_node(const core::Record& record);
+    void fold_blocked(const nlohmann::json& job, const nlohmann::json& details);
+    void fold_preflight(const core::Record& record);
+    std::optional<nlohmann::json> one(const std::string& sql, const std::string& id);
+
+    Database database_;
+};
+
+}  // namespace jobs

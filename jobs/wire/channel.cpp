@@ -1,0 +1,139 @@
+#include "jobs/wire/channel.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+
+namespace {
+
+void wait_for(int socket, short events, int timeout_seconds) {
+    struct pollfd entry {
+        socket, events, 0
+    };
+    int ready;
+    do ready = ::poll(&entry, 1, timeout_seconds * 1000);
+    while (ready < 0 && errno == EINTR);
+    if (ready == 0)
+        throw Error(Fault::system,
+                    "aloftd does not answer; what was asked may still be done: look before asking again");
+}
+
+core::Fd connect_to(const std::filesystem::path& path) {
+    struct sockaddr_un address {};
+    address.sun_family = AF_UNIX;
+    const std::string name = path.string();
+    if (name.size() >= sizeof address.sun_path)
+        throw Error(Fault::usage, "site.toml: socket: the path is too long");
+    std::memcpy(address.sun_path, name.c_str(), name.size());
+    core::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket.is_open()) throw Error(Fault::system, core::with_errno("cannot make a socket", errno));
+    for (int attempt = 0;; ++attempt) {  // EAGAIN: its queue of callers is full for the moment
+        if (::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) == 0)
+            return socket;
+        if (errno != EAGAIN || attempt == 50)
+            throw Error(
+                Fault::system,
+                core::with_errno("cannot reach aloftd at " + name + "; is it running on this host?", errno));
+        ::poll(nullptr, 0, 100);
+    }
+}
+
+}  // namespace
+
+ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors) {
+    struct iovec part {
+        const_cast<char*>(bytes.data()), bytes.size()
+    };
+    struct msghdr message {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(struct cmsghdr) char control[CMSG_SPACE(kDescriptorLimit * sizeof(int))] = {};
+    if (!descriptors.empty() && descriptors.size() <= kDescriptorLimit) {
+        const std::size_t size = descriptors.size() * sizeof(int);
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(size);
+        struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(size);
+        std::memcpy(CMSG_DATA(header), descriptors.data(), size);
+    }
+    return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+ssize_t receive_some(int socket, char* buffer, std::size_t size, std::vector<core::Fd>& descriptors) {
+    struct iovec part {
+        buffer, size
+    };
+    struct msghdr message {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(struct cmsghdr) char control[CMSG_SPACE(kDescriptorLimit * sizeof(int))];
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0) return got;
+    for (struct cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+            descriptors.emplace_back(fd);
+        }
+    }
+    if ((message.msg_flags & MSG_CTRUNC) || descriptors.size() > kDescriptorLimit) {
+        errno = EPROTO;
+        return -1;
+    }
+    return got;
+}
+
+Answer ask(const std::filesystem::path& path, const nlohmann::json& request,
+           const std::vector<int>& descriptors, int timeout_seconds) {
+    if (descriptors.size() > kDescriptorLimit)
+        throw Error(Fault::usage, "at most " + std::to_string(kDescriptorLimit) + " files at a time");
+    const core::Fd socket = connect_to(path);
+    const std::string line = request.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+    if (line.size() > kRequestLimitBytes)
+        throw Error(Fault::usage, "the request is too large; shorten its texts");
+    std::size_t sent = 0;
+    while (sent < line.size()) {
+        const ssize_t count = send_some(socket.get(), std::string_view(line).substr(sent),
+                                        sent ? std::vector<int>{} : descriptors);
+        if (count < 0 && errno != EINTR) break;  // aloftd may have answered and closed: read what it said
+        if (count > 0) sent += static_cast<std::size_t>(count);
+    }
+    Answer answer;
+    std::string text;
+    char buffer[16 << 10];
+    while (text.find('\n') == std::string::npos) {
+        wait_for(socket.get(), POLLIN, timeout_seconds);
+        const ssize_t count = receive_some(socket.get(), buffer, sizeof buffer, answer.descriptors);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0)
+            throw Error(
+                Fault::system,
+                "aloftd went away before it answered; look whether the request was done, then ask again");
+        text.append(buffer, static_cast<std::size_t>(count));
+        if (text.size() > kAnswerLimitBytes) throw Error(Fault::system, "the answer of aloftd is too large");
+    }
+    try {
+        answer.body = nlohmann::json::parse(text);
+        if (answer.body.at("ok").get<bool>()) return answer;
+        throw Error(static_cast<Fault>(answer.body.at("fault").get<int>()),
+                    answer.body.at("error").get<std::string>());
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
+    }
+}
+
+}  // namespace jobs

@@ -1,0 +1,155 @@
+#include "jobs/wire/preflight.h"
+
+#include <algorithm>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+
+namespace jobs {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t kClockSkewSeconds = 60;
+constexpr const char* kReportCommand = "aloft-node preflight --report";
+
+const char* name_of(Verdict verdict) {
+    return verdict == Verdict::good ? "good" : verdict == Verdict::warning ? "warning" : "bad";
+}
+
+std::string age(std::int64_t seconds) {
+    return seconds < 7200 ? std::to_string(seconds / 60) + " min" : std::to_string(seconds / 3600) + " h";
+}
+
+// One node's report against what the enclave needs.
+class Judge {
+public:
+    Judge(const core::Enclave& enclave, const std::string& policy, const std::string& version,
+          std::int64_t now)
+        : enclave_(enclave),
+          policy_check_("policy of enclave " + enclave.name),
+          policy_(policy),
+          version_(version),
+          now_(now) {}
+
+    void judge(const std::string& node, const Report* report) {
+        node_ = node;
+        const std::string again = "as root on " + node + ": " + kReportCommand;
+        if (!report) return add("report", false, "none", again);
+        const std::int64_t old = now_ - report->time;
+        if (report->time > report->received + kClockSkewSeconds)
+            return add("report", false, "from the future", "set the clock of " + node + "; then " + again);
+        if (old > kReportSeconds)
+            return add("report", false, "from " + core::rfc3339(report->time) + ", " + age(old) + " old",
+                       again + " (daily)");
+        add("report", true, "from " + core::rfc3339(report->time), "");
+        try {
+            read(report->body, again);
+        } catch (const std::exception&) {
+            add("report's form", false, "not of this version",
+                "install the login host's version of Aloft on " + node + "; then " + again);
+        }
+    }
+    std::vector<Check> checks;
+
+private:
+    void add(const std::string& what, bool good, const std::string& found, const std::string& remedy) {
+        checks.push_back(
+            {node_, "node", what, good ? Verdict::good : Verdict::bad, true, found, good ? "" : remedy});
+    }
+
+    void read(const json& body, const std::string& again) {
+        const auto version = body.at("version").get<std::string>();
+        add("version", version == version_, version,
+            "install " + version_ + ", as the login host has, on " + node_ + "; then " + again);
+        const auto enclaves = body.at("enclaves").get<std::vector<std::string>>();
+        const bool knows = std::find(enclaves.begin(), enclaves.end(), enclave_.name) != enclaves.end();
+        add("node of the enclave", knows, knows ? "yes, by its own policy" : "not by its own policy",
+            copy_policy() + "; then " + again);
+        bool has_node = false, has_site = false, has_policy = false;
+        for (const json& entry : body.at("checks")) {
+            Check check = check_of(entry);
+            check.host = node_;
+            if (check.check.starts_with("policy of enclave ")) {
+                if (check.check != policy_check_) continue;  // that enclave's own affair
+                has_policy = true;
+                compare_policy(check, again);
+            }
+            has_node = has_node || check.layer == "node";
+            has_site = has_site || check.layer == "site";
+            checks.push_back(std::move(check));
+        }
+        if (!has_policy) add(policy_check_, false, "not reported", copy_policy() + "; then " + again);
+        if (!has_node) add("node layer", false, "not reported", again);
+        if (!has_site) add("site layer", false, "not reported", again);
+    }
+
+    // Policies are copied to the nodes by hand: one that differs would let in whom the login host's does not.
+    void compare_policy(Check& check, const std::string& again) const {
+        const bool same = check.found == policy_;
+        check.verdict = same ? Verdict::good : Verdict::bad;
+        check.required = true;
+        check.found = same ? "as on the login host" : "another than on the login host";
+        check.remedy = same ? "" : copy_policy() + "; then " + again;
+    }
+
+    std::string copy_policy() const {
+        return "copy enclaves/" + enclave_.name + ".toml from the login host to " + node_;
+    }
+
+    const core::Enclave& enclave_;
+    const std::string policy_check_, policy_, version_;
+    const std::int64_t now_;
+    std::string node_;
+};
+
+}  // namespace
+
+json to_json(const Check& check) {
+    return {{"host", check.host},         {"layer", check.layer},
+            {"check", check.check},       {"verdict", name_of(check.verdict)},
+            {"required", check.required}, {"found", check.found},
+            {"remedy", check.remedy}};
+}
+
+Check check_of(const json& entry) {
+    Check check;
+    check.host = entry.value("host", std::string());
+    check.layer = entry.at("layer").get<std::string>();
+    check.check = entry.at("check").get<std::string>();
+    check.required = entry.at("required").get<bool>();
+    check.found = entry.at("found").get<std::string>();
+    check.remedy = entry.at("remedy").get<std::string>();
+    const auto verdict = entry.at("verdict").get<std::string>();
+    if (verdict != "good" && verdict != "warning" && verdict != "bad")
+        throw core::Error(core::Fault::data, "a check's verdict is none of good, warning, bad");
+    check.verdict = verdict == "good"      ? Verdict::good
+                    : verdict == "warning" ? Verdict::warning
+                                           : Verdict::bad;
+    return check;
+}
+
+std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::string& policy,
+                                   const std::vector<Report>& reports, const std::string& version,
+                                   std::int64_t now) {
+    Judge judge(enclave, policy, version, now);
+    for (const std::string& node : enclave.nodes) {
+        const auto report =
+            std::find_if(reports.begin(), reports.end(), [&](const Report& one) { return one.node == node; });
+        judge.judge(node, report == reports.end() ? nullptr : &*report);
+    }
+    if (enclave.nodes.empty())
+        judge.checks.push_back({"-", "node", "nodes", Verdict::bad, true, "none",
+                                "aloft admin enclave add " + enclave.name + " --node NODE"});
+    return std::move(judge.checks);
+}
+
+std::string policy_sha256(const core::Site& site, const std::string& enclave) {
+    return core::to_hex(
+        core::sha256(core::read_file(site.config / "enclaves" / (enclave + ".toml"), 1 << 20)));
+}
+
+}  // namespace jobs

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/policy/enclave.h"
+
+// Whether an enclave may open: what its nodes have reported about themselves and their site, judged. Both
+// sides use it: aloftd decides by it, `aloft admin preflight` shows it.
+
+namespace jobs {
+
+enum class Verdict { good, warning, bad };
+
+struct Check {
+    std::string host, layer;  // layer: "node", "site", "slurm"
+    std::string check;        // what was looked at
+    Verdict verdict = Verdict::bad;
+    bool required = true;
+    std::string found, remedy;
+
+    bool is_miss() const { return required && verdict == Verdict::bad; }
+};
+
+nlohmann::json to_json(const Check& check);
+Check check_of(const nlohmann::json& json);  // throws nlohmann::json::exception, Error(data)
+
+// One host's newest report, as aloftd's state holds it.
+struct Report {
+    std::string node;
+    std::int64_t time = 0, received = 0;  // by the node's clock; by aloftd's
+    nlohmann::json body;  // {"version", "enclaves": [...], "checks": [...]}: core/ledger/spool.h
+};
+
+inline constexpr std::int64_t kReportSeconds = 24 * 3600;  // an older report proves nothing
+
+// What `now` is known of the enclave's nodes, node by node: whether there is a report, fresh, of `version`,
+// from a node that knows the enclave, with checks of both layers, of the policy with hash `policy_sha256`;
+// and the checks in it. A required check that is missing is a miss. An enclave without nodes has a miss too.
+std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::string& policy_sha256,
+                                   const std::vector<Report>& reports, const std::string& version,
+                                   std::int64_t now);
+
+// Hex SHA-256 of the enclave's policy file on this host.
+std::string policy_sha256(const core::Site& site, const std::string& enclave);
+
+}  // namespace jobs

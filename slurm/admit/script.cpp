@@ -1,0 +1,54 @@
+#include "slurm/admit/script.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+
+namespace slurm {
+namespace {
+
+bool is_ours(std::string_view variable) {
+    static constexpr std::array<std::string_view, 8> kPrefixes = {"SLURM", "SBATCH_", "SRUN_",  "SALLOC_",
+                                                                  "PMI",   "_SLURM",  "ALOFT_", "SPANK"};
+    static constexpr std::array<std::string_view, 9> kNames = {
+        "HOME=",          "PWD=",     "OLDPWD=", "TMPDIR=", "XDG_RUNTIME_DIR=", "DBUS_SESSION_BUS_ADDRESS=",
+        "SSH_AUTH_SOCK=", "DISPLAY=", "_="};
+    const auto starts = [&](std::string_view prefix) { return variable.starts_with(prefix); };
+    return std::any_of(kPrefixes.begin(), kPrefixes.end(), starts) ||
+           std::any_of(kNames.begin(), kNames.end(), starts);
+}
+
+}  // namespace
+
+std::string pack_environment(const std::vector<std::string>& variables) {
+    std::string joined;
+    for (const std::string& variable : variables)
+        if (variable.find('=') != std::string::npos && variable.front() != '=' && !is_ours(variable))
+            joined += variable + '\0';
+    return core::to_base64(core::view(joined));
+}
+
+std::vector<std::string> unpack_environment(std::string_view packed) {
+    const core::Bytes joined = core::from_base64(packed);
+    std::vector<std::string> variables;
+    for (auto begin = joined.begin(); begin != joined.end();) {
+        const auto end = std::find(begin, joined.end(), 0);
+        if (end == joined.end()) throw core::Error(core::Fault::data, "the packed environment is cut");
+        std::string variable(begin, end);
+        if (!is_ours(variable)) variables.push_back(std::move(variable));
+        begin = end + 1;
+    }
+    return variables;
+}
+
+std::string_view user_script(std::string_view script) {
+    if (!script.starts_with(kWrapperLine))
+        throw core::Error(
+            core::Fault::refused,
+            "this job did not pass job_submit. Tell the admin: JobSubmitPlugins=aloft on the controller");
+    return script.substr(kWrapperLine.size());
+}
+
+}  // namespace slurm

@@ -1,0 +1,260 @@
+#include "slurm/decide/policy.h"
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/policy/grant.h"
+#include "core/policy/names.h"
+#include "slurm/decide/infiniband.h"
+
+namespace slurm {
+namespace {
+
+using core::Error;
+using core::Fault;
+
+Policy deny(Policy policy, const std::string& reason) {
+    policy.ruling = Ruling::deny;
+    policy.reason = reason;
+    return policy;
+}
+
+bool is_folder_of(const std::filesystem::path& path, std::uint32_t uid) {
+    struct stat status {};
+    return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == uid;
+}
+
+std::filesystem::path dataset_path(const core::Site& site, const std::string& name) {
+    const core::DatasetName parsed = core::parse_dataset_name(name);
+    return site.datasets / parsed.dataset / parsed.version;
+}
+
+std::filesystem::path sealed_key(const core::Site& site, const std::string& enclave,
+                                 const std::string& dataset) {
+    return site.published / "keys" / enclave / (dataset + ".sealed");
+}
+
+std::filesystem::path enclave_key(const core::Site& site, const std::string& enclave) {
+    return site.config / "keys" / (enclave + ".enclave.key");
+}
+
+constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ruling::ended};
+
+Ruling ruling_of(std::string_view name) {
+    for (const Ruling one : kRulings)
+        if (name_of(one) == name) return one;
+    throw Error(Fault::data, "the job's policy has an unknown ruling");
+}
+
+}  // namespace
+
+std::string_view name_of(Ruling ruling) {
+    switch (ruling) {
+        case Ruling::open:
+            return "open";
+        case Ruling::enclave:
+            return "enclave";
+        case Ruling::ended:
+            return "ended";
+        case Ruling::deny:
+            break;
+    }
+    return "deny";
+}
+
+Job job_of(const Policy& policy) {
+    return {policy.job, policy.uid, policy.account, policy.partition, policy.nodes};
+}
+
+std::string to_json(const Policy& policy) {
+    nlohmann::json peers = nlohmann::json::array(), software = peers, devices = peers;
+    for (const Peer& peer : policy.peers) peers.push_back({{"address", peer.address}, {"kind", peer.kind}});
+    for (const auto& tree : policy.software) software.push_back(tree.string());
+    for (const auto& device : policy.devices) devices.push_back(device.string());
+    return nlohmann::json{{"ruling", name_of(policy.ruling)},
+                          {"reason", policy.reason},
+                          {"version", policy.version},
+                          {"job", policy.job},
+                          {"uid", policy.uid},
+                          {"account", policy.account},
+                          {"partition", policy.partition},
+                          {"nodes", policy.nodes},
+                          {"began", policy.began},
+                          {"enclave", policy.enclave},
+                          {"grant", policy.grant},
+                          {"not_after", policy.not_after},
+                          {"token", policy.token},
+                          {"workspace", policy.workspace.string()},
+                          {"datasets", policy.datasets},
+                          {"software", software},
+                          {"devices", devices},
+                          {"peers", peers},
+                          {"slurmd_port", policy.slurmd_port}}
+        .dump(1);
+}
+
+Policy parse_policy(std::string_view text) {
+    Policy policy;
+    try {
+        const auto json = nlohmann::json::parse(text);
+        policy.ruling = ruling_of(json.at("ruling").get<std::string>());
+        policy.reason = json.at("reason").get<std::string>();
+        policy.version = json.at("version").get<std::string>();
+        policy.partition = json.at("partition").get<std::string>();
+        policy.nodes = json.at("nodes").get<std::vector<std::string>>();
+        policy.began = json.at("began").get<std::int64_t>();
+        policy.job = json.at("job").get<std::uint32_t>();
+        policy.uid = json.at("uid").get<std::uint32_t>();
+        policy.account = json.at("account").get<std::string>();
+        policy.enclave = json.at("enclave").get<std::string>();
+        policy.grant = json.at("grant").get<std::string>();
+        policy.not_after = json.at("not_after").get<std::int64_t>();
+        policy.token = json.at("token").get<std::string>();
+        policy.workspace = json.at("workspace").get<std::string>();
+        policy.datasets = json.at("datasets").get<std::vector<std::string>>();
+        for (const auto& tree : json.at("software")) policy.software.emplace_back(tree.get<std::string>());
+        for (const auto& device : json.at("devices")) policy.devices.emplace_back(device.get<std::string>());
+        for (const auto& peer : json.at("peers"))
+            policy.peers.push_back({peer.at("address").get<std::string>(), peer.at("kind").get<int>()});
+        policy.slurmd_port = json.at("slurmd_port").get<std::uint16_t>();
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Fault::data, "the job's policy is damaged");
+    }
+    return policy;
+}
+
+JobFiles::JobFiles(const core::Site& site, std::uint32_t job)
+    : folder(site.run / "jobs" / std::to_string(job)),
+      policy(folder / "policy.json"),
+      token(folder / "token"),
+      grant(folder / "grant.json"),
+      keys(folder / "keys") {}
+
+bool is_pure_cgroup2() {
+    struct statfs status {};
+    return ::statfs("/sys/fs/cgroup", &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+std::filesystem::path cgroup_root() {
+    return is_pure_cgroup2() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+}
+
+std::filesystem::path job_cgroup(std::uint32_t job) {
+    return cgroup_root() / "aloft" / ("job_" + std::to_string(job));
+}
+
+std::filesystem::path part_cgroup(std::uint32_t job, Part part) {
+    return job_cgroup(job) / (part == Part::batch ? "batch" : "step");
+}
+
+std::filesystem::path task_cgroup(std::uint32_t job, Part part) {
+    return part_cgroup(job, part) / "tasks";
+}
+
+Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now) {
+    Policy policy;
+    policy.job = job.id;
+    policy.uid = job.uid;
+    policy.account = job.account;
+    policy.partition = job.partition;
+    policy.nodes = job.nodes;
+    policy.began = now;
+    const auto by_account = core::enclave_of_account(site, job.account);
+    const auto by_partition = core::enclave_of_partition(site, job.partition);
+    if (!by_account && !by_partition) {
+        policy.ruling = Ruling::open;
+        return policy;
+    }
+    if (!by_account)
+        return deny(policy, "this account belongs to no enclave; partition " + job.partition + " is one's");
+    policy.enclave = by_account->name;
+    policy.software = by_account->software;
+    policy.devices = infiniband_of(by_account->infiniband_pkey).devices;
+    const auto workspace = site.workspaces / policy.enclave / policy.account;
+    if (is_folder_of(workspace, job.uid)) policy.workspace = workspace;
+    if (!by_partition || by_partition->name != by_account->name)
+        return deny(policy, "this account works in partition " + by_account->partition + " only");
+    if (policy.workspace.empty())
+        return deny(policy, "this account has no workspace on " + std::string(host) + ". Tell the admin");
+    if (!by_account->has_node(host))
+        return deny(policy, std::string(host) + " is not a node of enclave " + policy.enclave);
+    for (const std::string& node : job.nodes)
+        if (!by_account->has_node(node))
+            return deny(policy, "a node of the job is not a node of enclave " + policy.enclave);
+    try {
+        const core::Grant grant = core::open_grant(site, job.uid, now);
+        if (grant.account != job.account || grant.enclave != policy.enclave)
+            return deny(policy, "grant " + grant.id + " is for another account or enclave");
+        policy.grant = grant.id;
+        policy.not_after = grant.not_after;
+        policy.datasets = grant.datasets;
+        for (const std::string& name : grant.datasets)
+            if (!std::filesystem::is_directory(dataset_path(site, name)))
+                return deny(policy, "dataset " + name + " of grant " + grant.id + " is not on " +
+                                        std::string(host) + ". Tell the admin");
+    } catch (const Error& e) {
+        return deny(policy, e.what());
+    }
+    policy.ruling = Ruling::enclave;
+    return policy;
+}
+
+std::optional<std::string> reason_to_end(const core::Site& site, const Policy& running, std::string_view host,
+                                         std::int64_t now) {
+    try {
+        const Policy decided = decide(site, job_of(running), host, now);
+        if (decided.ruling == Ruling::deny) return decided.reason;
+        if (decided.ruling != Ruling::enclave || decided.enclave != running.enclave)
+            return "account and partition are not enclave " + running.enclave + "'s any more";
+        for (const std::string& name : running.datasets)
+            if (std::find(decided.datasets.begin(), decided.datasets.end(), name) == decided.datasets.end())
+                return "grant " + decided.grant + " does not cover dataset " + name;
+        for (const std::string& name : running.datasets)
+            if (!std::filesystem::exists(sealed_key(site, running.enclave, name)))
+                return "dataset " + name + " was taken from enclave " + running.enclave;
+        return std::nullopt;
+    } catch (const Error& e) {
+        return std::string("the node cannot check the grant any more: ") + e.what();
+    }
+}
+
+std::string step_token(const core::Site& site, const Policy& policy) {
+    const auto key = core::SecretKey::from(
+        core::sha256(core::view(core::read_text(enclave_key(site, policy.enclave), 4096))));
+    const std::string job = std::to_string(policy.job) + " " + policy.grant;
+    return core::to_hex(key.derive(core::view(job), "aloft step token 1").bytes());
+}
+
+void unseal_keys(const core::Site& site, const Policy& policy, const JobFiles& files) {
+    const auto opening = core::OpeningKey::load(enclave_key(site, policy.enclave));
+    core::make_directories(files.keys, 0755);  // its parent is root's alone
+    for (const std::string& name : policy.datasets) {
+        const auto sealed = sealed_key(site, policy.enclave, name);
+        std::string line;
+        try {
+            line = core::read_text(sealed, 4096);
+        } catch (const Error&) {
+            throw Error(Fault::refused, "the key of dataset " + name + " is not sealed for enclave " +
+                                            policy.enclave +
+                                            ". Tell the admin: the intake account must seal it");
+        }
+        while (!line.empty() && line.back() == '\n') line.pop_back();
+        const auto path = files.keys / (name + ".key");
+        opening.open(core::from_base64(line)).save(path);
+        if (::lchown(path.c_str(), policy.uid, static_cast<gid_t>(-1)))
+            throw Error(Fault::system, core::with_errno("cannot hand over a dataset's key", errno));
+    }
+}
+
+}  // namespace slurm

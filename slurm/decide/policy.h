@@ -1,0 +1,90 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/site.h"
+#include "core/policy/enclave.h"
+
+// What a node decides about a job before any of its processes starts. Prolog (aloft-node prolog) decides and
+// writes it; the plugin in slurmstepd reads it and does what it says. No policy: no process.
+
+namespace slurm {
+
+// `ended`: was fenced and ran here, until the node's agent ended it (its grant does not hold any more).
+enum class Ruling { open, enclave, deny, ended };
+std::string_view name_of(Ruling ruling);
+enum class Part { batch, step };  // the batch script's wrapper, or the step with the user's code
+
+struct Peer {
+    std::string address;  // IPv4, dotted
+    int kind = 0;         // enum peer of fence_bpf.h
+};
+
+struct Policy {
+    Ruling ruling = Ruling::deny;
+    std::string reason;                   // of a denial or an end: one line for the user
+    std::string version = ALOFT_VERSION;  // who wrote it: the plugin obeys its own version only
+    std::uint32_t job = 0, uid = 0;
+    std::string account, partition;
+    std::vector<std::string> nodes;
+    std::string enclave, grant;         // empty for an open job
+    std::int64_t not_after = 0;         // of the grant
+    std::int64_t began = 0;             // when this node decided
+    std::string token;                  // what a step must show: only aloft-run can (see step_token)
+    std::filesystem::path workspace;    // empty: there is none to show
+    std::vector<std::string> datasets;  // "digits@1"
+    std::vector<std::filesystem::path> software;
+    std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
+    std::vector<Peer> peers;
+    std::uint16_t slurmd_port = 6818;
+};
+
+std::string to_json(const Policy& policy);
+Policy parse_policy(std::string_view json);  // throws Error(data)
+
+// Files of one job on this node, in a root-only folder on a tmpfs.
+struct JobFiles {
+    JobFiles(const core::Site& site, std::uint32_t job);
+    std::filesystem::path folder, policy, token, grant, keys;
+};
+
+// The job's cgroup for one part, where cgroup2 is mounted beside version 1; on a pure version 2 Slurm's own.
+std::filesystem::path cgroup_root();
+bool is_pure_cgroup2();
+std::filesystem::path job_cgroup(std::uint32_t job);
+std::filesystem::path part_cgroup(std::uint32_t job, Part part);
+// In a part's cgroup: the tasks without their slurmstepd, so that they can be frozen while it goes on
+// working.
+std::filesystem::path task_cgroup(std::uint32_t job, Part part);
+
+// A job as Prolog is told of it.
+struct Job {
+    std::uint32_t id = 0, uid = 0;
+    std::string account, partition;
+    std::vector<std::string> nodes;
+};
+
+Job job_of(const Policy& policy);
+
+// The ruling with its reason, its grant and its folders; peers and token are the caller's. Refusals are
+// rulings, not errors: throws only where the node itself is at fault (unreadable configuration).
+Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now);
+
+// Why a job that was admitted under `running` must not go on, decided anew; nothing if it may. Never throws
+// for what is wrong with the node's files: what cannot be checked is a reason too.
+std::optional<std::string> reason_to_end(const core::Site& site, const Policy& running, std::string_view host,
+                                         std::int64_t now);
+
+// Steps never pass job_submit, and anybody may say `srun --jobid`. So a step must show a token which only the
+// batch script's wrapper can read. Every node of the job derives the same one from the enclave's private key.
+std::string step_token(const core::Site& site, const Policy& policy);
+
+// Unseals the datasets' keys into `files.keys`, each 0400 and owned by the job's account. Throws
+// Error(refused) if one is missing or not sealed for this enclave.
+void unseal_keys(const core::Site& site, const Policy& policy, const JobFiles& files);
+
+}  // namespace slurm

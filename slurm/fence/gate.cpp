@@ -1,0 +1,117 @@
+#include "slurm/fence/gate.h"
+
+#include <bpf/libbpf.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "gate.skel.h"
+#include "slurm/fence/fence.h"
+
+namespace slurm {
+namespace {
+
+using core::Error;
+using core::Fault;
+using core::with_errno;
+
+constexpr std::uint32_t kHandle = 1, kPriority = 0xA10F;  // where our filter stands among an interface's
+
+struct Destroy {
+    void operator()(gate* skeleton) const noexcept { gate__destroy(skeleton); }
+    void operator()(struct if_nameindex* list) const noexcept { ::if_freenameindex(list); }
+};
+
+std::vector<int> interfaces() {
+    const std::unique_ptr<struct if_nameindex, Destroy> list(::if_nameindex());
+    if (!list) throw Error(Fault::system, with_errno("cannot list interfaces", errno));
+    std::vector<int> found;
+    for (const struct if_nameindex* one = list.get(); one->if_index; ++one)
+        if (std::string_view(one->if_name) != "lo") found.push_back(static_cast<int>(one->if_index));
+    return found;
+}
+
+bpf_tc_hook hook_of(int interface) {
+    bpf_tc_hook hook{};
+    hook.sz = sizeof hook;
+    hook.ifindex = interface;
+    hook.attach_point = BPF_TC_INGRESS;
+    return hook;
+}
+
+bpf_tc_opts place() {
+    bpf_tc_opts options{};
+    options.sz = sizeof options;
+    options.handle = kHandle;
+    options.priority = kPriority;
+    return options;
+}
+
+std::filesystem::path owner_file(const core::Site& site) {
+    return site.run / "gate";
+}
+
+// The job whose gate is up; 0 if there is none.
+std::uint32_t owner(const core::Site& site) {
+    std::uint32_t job = 0;
+    try {
+        const std::string text = core::read_text(owner_file(site), 32);
+        std::from_chars(text.data(), text.data() + text.size(), job);
+    } catch (const Error&) {
+    }
+    return job;
+}
+
+void take_down() {
+    for (const int interface : interfaces()) {
+        const bpf_tc_hook hook = hook_of(interface);
+        bpf_tc_opts options = place();
+        const int error = bpf_tc_detach(&hook, &options);
+        // Not there: no filter, no place for one, or the interface has gone meanwhile.
+        if (error && error != -ENOENT && error != -EINVAL && error != -ENODEV)
+            throw Error(Fault::system, with_errno("cannot take the gate down", -error));
+    }
+}
+
+}  // namespace
+
+void close_gate(const core::Site& site, std::uint32_t job, const std::vector<Peer>& peers,
+                std::uint16_t slurmd_port) {
+    libbpf_set_print(nullptr);  // its messages would land in Slurm's logs without context
+    const std::unique_ptr<gate, Destroy> program(gate__open());
+    if (!program) throw Error(Fault::system, with_errno("cannot open the gate's BPF program", errno));
+    program->rodata->SLURMD_PORT = slurmd_port;
+    if (gate__load(program.get()))
+        throw Error(Fault::system, with_errno("the kernel refuses the gate's BPF program", errno));
+    write_peers(bpf_map__fd(program->maps.peers), peers);
+    core::write_atomically(owner_file(site), std::to_string(job),
+                           0600);  // first: what is begun must be found
+    for (const int interface : interfaces()) {
+        bpf_tc_hook hook = hook_of(interface);
+        if (const int error = bpf_tc_hook_create(&hook); error && error != -EEXIST)
+            throw Error(Fault::system, with_errno("cannot make a place for the gate", -error));
+        bpf_tc_opts options = place();
+        options.prog_fd = bpf_program__fd(program->progs.fence_gate);
+        options.flags = BPF_TC_F_REPLACE;
+        if (const int error = bpf_tc_attach(&hook, &options))
+            throw Error(Fault::system, with_errno("cannot close the gate", -error));
+    }
+}
+
+void open_gate(const core::Site& site, std::uint32_t job) {
+    if (owner(site) != job) return;
+    take_down();
+    std::filesystem::remove(owner_file(site));
+}
+
+void open_stray_gate(const core::Site& site) {
+    libbpf_set_print(nullptr);
+    if (owner(site) == 0) take_down();
+}
+
+}  // namespace slurm

@@ -1,0 +1,234 @@
+#include "slurm/node/begin.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <slurm/slurm.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/ledger/spool.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/fence/fence.h"
+#include "slurm/fence/fence_bpf.h"
+#include "slurm/node/end.h"
+#include "slurm/fence/gate.h"
+#include "slurm/node/leftovers.h"
+#include "slurm/preflight/heartbeat.h"
+#include "slurm/preflight/preflight.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+using core::Fault;
+
+constexpr std::chrono::milliseconds kAgentPatience{5000};  // systemd starts it again within one
+
+std::string variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
+std::uint32_t number(const char* name) {
+    const std::string value = variable(name);
+    if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos || value.size() > 10)
+        throw Error(Fault::usage, std::string(name) + " is not set: Slurm starts this as Prolog or Epilog");
+    return static_cast<std::uint32_t>(std::stoul(value));
+}
+
+std::vector<std::string> expand(const std::string& nodes) {
+    const std::unique_ptr<hostlist, decltype(&slurm_hostlist_destroy)> list(
+        slurm_hostlist_create(nodes.c_str()), slurm_hostlist_destroy);
+    std::vector<std::string> names;
+    while (char* name = list ? slurm_hostlist_shift(list.get()) : nullptr) {
+        names.emplace_back(name);
+        std::free(name);  // documented so in slurm.h
+    }
+    return names;
+}
+
+std::set<std::string> addresses_of(const std::string& name) {
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    if (const int code = ::getaddrinfo(name.c_str(), nullptr, &hints, &found))
+        throw Error(Fault::system,
+                    "cannot resolve a host of the cluster: " + std::string(::gai_strerror(code)));
+    std::set<std::string> addresses;
+    for (const addrinfo* one = found; one; one = one->ai_next) {
+        char text[INET_ADDRSTRLEN];
+        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ai_addr)->sin_addr, text, sizeof text);
+        addresses.insert(text);
+    }
+    ::freeaddrinfo(found);
+    return addresses;
+}
+
+std::set<std::string> own_addresses() {
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list)) throw Error(Fault::system, core::with_errno("cannot list interfaces", errno));
+    std::set<std::string> addresses;
+    for (const ifaddrs* one = list; one; one = one->ifa_next)
+        if (one->ifa_addr && one->ifa_addr->sa_family == AF_INET) {
+            char text[INET_ADDRSTRLEN];
+            inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text,
+                      sizeof text);
+            if (!std::string_view(text).starts_with("127.")) addresses.insert(text);
+        }
+    ::freeifaddrs(list);
+    return addresses;
+}
+
+void hand_over(const fs::path& path, std::uint32_t uid) {
+    if (::lchown(path.c_str(), uid, static_cast<gid_t>(-1)))
+        throw Error(Fault::system, core::with_errno("cannot hand over a job's file", errno));
+}
+
+// May still refuse: a key that is not there, or not for this enclave.
+void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Policy& policy,
+              const JobFiles& files) {
+    if (!requires_fence(core::read_text(conf.plugstack)))
+        throw Error(Fault::system,
+                    conf.plugstack.string() +
+                        " does not load aloft_fence.so as `required`: no job would be fenced here");
+    // Slurm 22.05 calls a job completed whose slurmstepd could not load its plugins: nothing ran, nobody is
+    // told.
+    if (installed_plugin_version().empty())
+        throw Error(Fault::system, "aloft_fence.so is not installed here: no job would be fenced");
+    try {
+        unseal_keys(site, policy, files);
+        policy.token = step_token(site, policy);
+    } catch (const Error& e) {
+        if (e.fault() != Fault::refused) throw;
+        policy.ruling = Ruling::deny;
+        policy.reason = e.what();
+        return;
+    }
+    core::write_atomically(
+        files.grant, core::read_text(site.published / "grants" / (std::to_string(job.uid) + ".json")), 0444);
+    core::write_atomically(files.token, policy.token, 0400);
+    hand_over(files.token, job.uid);
+    policy.peers = peers_of(job, conf, core::short_host_name());
+    policy.slurmd_port = conf.slurmd_port;
+    close_gate(site, job.id, policy.peers, policy.slurmd_port);
+    if (is_pure_cgroup2()) return;  // the plugin has Slurm's own cgroup fenced instead
+    for (const Part part : {Part::batch, Part::step})
+        attach_fence(part_cgroup(job.id, part), part, policy.peers, policy.slurmd_port);
+}
+
+}  // namespace
+
+Job job_from_environment() {
+    Job job;
+    job.id = number("SLURM_JOB_ID");
+    job.uid = number("SLURM_JOB_UID");
+    job.partition = variable("SLURM_JOB_PARTITION");
+    job.nodes = expand(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
+                                                              : variable("SLURM_JOB_NODELIST"));
+    const passwd* entry = ::getpwuid(job.uid);
+    if (!entry) throw Error(Fault::system, "uid " + std::to_string(job.uid) + " has no account on this node");
+    job.account = entry->pw_name;
+    return job;
+}
+
+std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host) {
+    std::vector<Peer> peers;
+    for (const std::string& controller : conf.controllers)
+        for (const std::string& address : addresses_of(controller))
+            peers.push_back({address, PEER_CONTROLLER});
+    for (const std::string& node : job.nodes)
+        for (const std::string& address : addresses_of(node)) {
+            if (node == host) continue;
+            if (address.starts_with("127."))
+                throw Error(Fault::system, "a fellow node's name resolves to this host");
+            peers.push_back({address, PEER_FELLOW});
+        }
+    for (const std::string& address : own_addresses()) peers.push_back({address, PEER_SELF});
+    return peers;
+}
+
+core::Fd lock_jobs(const core::Site& site) {
+    core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock.is_open() || ::flock(lock.get(), LOCK_EX))
+        throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
+    return lock;
+}
+
+void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details) {
+    details.update({{"job", policy.job},
+                    {"account", policy.account},
+                    {"enclave", policy.enclave},
+                    {"grant", policy.grant}});
+    core::spool_record(site, kind, "job:" + std::to_string(policy.job), details);
+}
+
+Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now) {
+    make_run_folder(site);
+    const core::Fd lock = lock_jobs(site);
+    remove_job(site, job.id);  // requeued to a node that lost power, or Prolog run again
+    remove_leftovers(spool_on(conf, core::short_host_name()), job.id);
+    const JobFiles files(site, job.id);
+    core::make_directories(files.folder, 0700);
+    Policy policy = decide(site, job, core::short_host_name(), now);
+    if (policy.ruling == Ruling::enclave && !has_agent(site, kAgentPatience)) {
+        policy.ruling = Ruling::deny;
+        policy.reason =
+            "this node's agent (aloft-node serve) does not run, so the end of a grant could not be enforced "
+            "here. Tell the admin; the job can be submitted again";
+    }
+    if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, policy, files);
+    if (policy.ruling == Ruling::enclave)
+        record_job(site, "job-started", policy, {{"datasets", policy.datasets}});
+    if (policy.ruling == Ruling::deny)
+        core::Event("warning", "job_refused")
+            .with("job", job.id)
+            .with("account", job.account)
+            .with("reason", policy.reason);
+    core::write_atomically(files.policy, to_json(policy), 0400);  // last: without it nothing starts
+    return policy;
+}
+
+nlohmann::json status(const core::Site& site) {
+    nlohmann::json jobs = nlohmann::json::array();
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
+        if (!fs::exists(entry.path() / "policy.json")) continue;  // Prolog or Epilog is at work
+        const Policy policy = parse_policy(core::read_text(entry.path() / "policy.json"));
+        nlohmann::json one = blocked_so_far(policy.job);
+        one.update({{"job", policy.job},
+                    {"ruling", name_of(policy.ruling)},
+                    {"enclave", policy.enclave},
+                    {"account", policy.account},
+                    {"grant", policy.grant}});
+        jobs.push_back(std::move(one));
+    }
+    return jobs;
+}
+
+bool make_node_key(const core::Site& site) {
+    const auto key = site.config / "keys" / "node.key";
+    if (fs::exists(key)) return false;
+    core::make_directories(key.parent_path(), 0755);
+    const auto fresh = core::SigningKey::generate();
+    fresh.save(key);
+    fresh.verify_key().save(site.config / "keys" / "node.pub");
+    return true;
+}
+
+}  // namespace slurm

@@ -1,0 +1,41 @@
+#pragma once
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "core/base/files.h"
+#include "core/base/site.h"
+#include "slurm/decide/policy.h"
+#include "slurm/decide/slurm_conf.h"
+
+// What root does on a compute node: before a job (Prolog), after it (Epilog), and on request.
+
+namespace slurm {
+
+// The job as Slurm describes it to Prolog and Epilog in the environment. Throws Error(usage) without it.
+Job job_from_environment();
+
+// All IPv4 addresses of the job's nodes and the controllers. `host`: this node. Throws Error(system) if a
+// name does not resolve.
+std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host);
+
+// Held by who changes what lies there for a job: Prolog, Epilog, the agent.
+core::Fd lock_jobs(const core::Site& site);
+
+// Spools a signed record about the job: account, enclave and grant are added to `details`.
+void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details);
+
+// Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Tolerates
+// what an earlier run of the same job left. A refusal is a policy too (the job's output shows it); throws
+// only where the node is at fault, so that Slurm drains it.
+Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now);
+
+// Jobs that have a policy here: [{"job": 17, "enclave": "hel", "ruling": "enclave", "blocked": {...}}, ...].
+nlohmann::json status(const core::Site& site);
+
+// A signing key for this node's records, if it has none: SITE.config/keys/node.key, and node.pub beside it,
+// which belongs into keys/nodes/HOST.pub of the login host. True if it was made.
+bool make_node_key(const core::Site& site);
+
+}  // namespace slurm

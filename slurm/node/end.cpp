@@ -1,0 +1,153 @@
+#include "slurm/node/end.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/fence/fence_check.h"
+#include "slurm/fence/gate.h"
+#include "slurm/node/leftovers.h"
+#include "slurm/node/begin.h"
+#include "slurm/node/scrub.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+
+constexpr std::int64_t kYoungSeconds = 30;
+constexpr std::chrono::seconds kPatience{5};
+constexpr std::size_t kAttempts = 50;  // a node's record has 16 KiB
+
+// Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
+std::optional<Policy> read_policy(const JobFiles& files) {
+    try {
+        return parse_policy(core::read_text(files.policy));
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+// Of the same account on this node: what it has here is not left over.
+bool has_another_job(const core::Site& site, const Policy& ended) {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
+        const auto other = read_policy(JobFiles(site, job_number(entry.path().filename().string())));
+        if (other && other->job != ended.job && other->uid == ended.uid) return true;
+    }
+    return false;
+}
+
+// It is in the job's cgroup, and Slurm calls Epilog while it is still putting its sockets, its PMIx folder
+// and Slurm's cgroups away. The user's processes go at once; who kills slurmstepd with them inherits all
+// that.
+void let_slurmstepd_leave(std::uint32_t job) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (is_populated(job_cgroup(job)) && std::chrono::steady_clock::now() < end) {
+        for (const Part part : {Part::batch, Part::step}) kill_users(part_cgroup(job, part));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+}
+
+void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
+    const core::Fd lock = lock_jobs(site);
+    const auto policy = read_policy(JobFiles(site, job));
+    nlohmann::json details = blocked_so_far(job);  // it dies with the cgroup
+    if (std::string_view(state) == "ended") let_slurmstepd_leave(job);
+    remove_job(site, job);
+    // A lost job may run on other nodes, and its wrapper may be counting.
+    if (policy && std::string_view(state) == "ended") remove_marks(*policy);
+    if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
+    const bool refused = policy->ruling == Ruling::deny;
+    details.update({{"state", refused                           ? "refused"
+                              : policy->ruling == Ruling::ended ? "stopped"
+                                                                : state},
+                    {"seconds", now - policy->began},
+                    {"reason", policy->reason}});
+    Scrubbed scrubbed;
+    if (!refused && !has_another_job(site, *policy)) {
+        scrubbed = scrub(policy->uid, {"/tmp", "/var/tmp", "/dev/shm"}, site.run);
+        details["scrubbed"] = scrubbed.to_json();
+    }
+    record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
+    if (!scrubbed.left.empty())
+        throw Error(core::Fault::system, "job " + std::to_string(job) + " left what cannot be removed: " +
+                                             scrubbed.left + ". Clean this node by hand, then resume it");
+}
+
+}  // namespace
+
+void end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
+    finish(site, job, now, "ended");
+}
+
+void end_lost_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
+    finish(site, job, now, "lost");
+}
+
+std::vector<std::uint32_t> jobs_with_traces(const core::Site& site) {
+    std::set<std::uint32_t> jobs;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site.run / "jobs", none))
+        if (const auto job = job_number(entry.path().filename().string()); job && !is_young(entry.path()))
+            jobs.insert(job);
+    for (const auto& entry : fs::directory_iterator(job_cgroup(0).parent_path(), none)) {
+        const std::string name = entry.path().filename().string();
+        if (!name.starts_with("job_") || is_young(entry.path())) continue;
+        const auto job = job_number(name.substr(4));
+        if (job && !is_young(JobFiles(site, job).folder)) jobs.insert(job);
+    }
+    return {jobs.begin(), jobs.end()};
+}
+
+void destroy_keys(const JobFiles& files) {
+    std::error_code none;
+    for (const auto& key : fs::directory_iterator(files.keys, none))  // tmpfs pages: overwritten, then freed
+        if (const core::Fd fd(::open(key.path().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC)); fd.is_open())
+            core::write_all(fd.get(), core::Bytes(256, 0));
+    fs::remove_all(files.keys, none);
+}
+
+void remove_job(const core::Site& site, std::uint32_t job) {
+    remove_cgroup(job_cgroup(job));
+    open_gate(site, job);
+    const JobFiles files(site, job);
+    destroy_keys(files);
+    fs::remove_all(files.folder);
+}
+
+nlohmann::json blocked_so_far(std::uint32_t job) {
+    const core::Fd cgroup(::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    nlohmann::json counts = nlohmann::json::object(), attempts = nlohmann::json::array();
+    for (const auto& [kind, count] : blocked_counts(cgroup.get())) counts[kind] = count;
+    for (const BlockedAttempt& one : blocked_attempts(cgroup.get())) {
+        if (attempts.size() == kAttempts) break;
+        attempts.push_back({{"what", one.what}, {"to", one.to}, {"count", one.count}});
+    }
+    return {{"blocked", counts}, {"attempts", attempts}};
+}
+
+bool is_young(const fs::path& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && core::now_seconds() - status.st_mtime < kYoungSeconds;
+}
+
+std::uint32_t job_number(std::string_view name) {
+    std::uint32_t job = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), job);
+    return error == std::errc() && end == name.data() + name.size() ? job : 0;
+}
+
+}  // namespace slurm

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+#include <vector>
+
+#include "core/base/site.h"
+#include "slurm/decide/policy.h"
+
+// What root does on a node after a job: Epilog, and the agent for jobs that Slurm has lost.
+
+namespace slurm {
+
+// Ends what begin_job began, and what the job left: processes, cgroups, keys, whatever its account has on
+// this node (scrub.h). Spools the job's record. Throws Error(system) if something cannot be removed: Slurm
+// drains a node whose Epilog fails.
+void end_job(const core::Site& site, std::uint32_t job, std::int64_t now);
+
+// The same for a job whose Epilog never came.
+void end_lost_job(const core::Site& site, std::uint32_t job, std::int64_t now);
+
+// Jobs of which this node has a folder or a cgroup, but not those of the last half minute: Prolog may be at
+// work.
+std::vector<std::uint32_t> jobs_with_traces(const core::Site& site);
+
+// Overwrites and removes the unsealed keys.
+void destroy_keys(const JobFiles& files);
+
+// Processes, cgroups, keys and folder of the job.
+void remove_job(const core::Site& site, std::uint32_t job);
+
+// What the job's steps tried in vain so far: {"blocked": {"connect": 3}, "attempts": [{"what": "TCP",
+// "to": "203.0.113.5:443", "count": 3}, ...]}, the 50 most frequent.
+nlohmann::json blocked_so_far(std::uint32_t job);
+
+// True for what was changed within the last half minute, false for what is not there.
+bool is_young(const std::filesystem::path& path);
+
+// A folder's name as a job's number; 0 if it is none.
+std::uint32_t job_number(std::string_view name);
+
+}  // namespace slurm

@@ -1,0 +1,139 @@
+#include <signal.h>
+
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/base/time.h"
+#include "core/base/tool.h"
+#include "core/ledger/spool.h"
+#include "slurm/node/agent.h"
+#include "slurm/fence/fence.h"
+#include "slurm/node/end.h"
+#include "slurm/node/leftovers.h"
+#include "slurm/node/begin.h"
+#include "slurm/preflight/preflight.h"
+
+namespace {
+
+using core::Error;
+using core::Fault;
+
+std::string slurm_conf_path(const std::string& option) {
+    if (!option.empty()) return option;
+    const char* given = std::getenv("SLURM_CONF");
+    return given ? given : "/etc/slurm/slurm.conf";
+}
+
+void print_checks(const std::vector<slurm::Check>& checks, bool json) {
+    if (json) std::cout << slurm::to_json(checks).dump(1) << '\n';
+    for (const slurm::Check& one : checks) {
+        if (json) break;
+        const bool bad = one.verdict == slurm::Verdict::bad;
+        std::cout << std::left << std::setw(9) << (bad ? "BAD" : slurm::name_of(one.verdict)) << std::setw(6)
+                  << slurm::name_of(one.layer) << one.what << ": " << one.found << '\n';
+        if (!one.remedy.empty()) std::cout << "               -> " << one.remedy << '\n';
+    }
+    if (!slurm::is_ready(checks))
+        throw Error(Fault::refused,
+                    "this node cannot hold an enclave's jobs yet; the checks marked bad say why");
+}
+
+void run_agent(const core::Site& site, const std::string& conf, int every_seconds) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+    slurm::Agent agent(site, conf);
+    core::Event("info", "agent_started").with("every_seconds", every_seconds);
+    const timespec pause{every_seconds, 0};
+    do agent.make_round();
+    while (::sigtimedwait(&ends, nullptr, &pause) < 0);
+    core::Event("info", "agent_ended");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "Root's helper on a compute node: fences an enclave's jobs, and ends them.\n"
+        "Example: aloft-node serve            the node's agent, in the foreground\n"
+        "         aloft-node preflight        can this node hold an enclave's jobs?\n"
+        "         aloft-node status --json    the jobs that are fenced here now"};
+    app.require_subcommand(1);
+    std::string site_file, conf_file, part, cgroup;
+    bool json = false, dry_run = false, reports = false;
+    std::uint32_t job = 0;
+    int every_seconds = 5;
+    app.add_option("--site", site_file, "site.toml (default: /etc/aloft/site.toml)");
+    app.add_option("--slurm-conf", conf_file, "slurm.conf (default: $SLURM_CONF, /etc/slurm/slurm.conf)");
+    app.add_flag("--json", json, "Print JSON");
+    app.fallthrough();
+    auto* prolog = app.add_subcommand(
+        "prolog", "Slurm's Prolog: decide about the job in the environment, and prepare it");
+    auto* epilog = app.add_subcommand(
+        "epilog", "Slurm's Epilog: kill what is left of the job, destroy its keys, record it");
+    auto* serve = app.add_subcommand(
+        "serve",
+        "The node's agent (as a service): ends the jobs whose grant ended, was revoked or cannot be\n"
+        "checked, and clears what lost jobs left");
+    serve->add_option("--every", every_seconds, "Seconds between two looks at the jobs")
+        ->check(CLI::Range(1, 30))
+        ->capture_default_str();
+    auto* state = app.add_subcommand("status", "List the jobs that have a policy on this node");
+    auto* init = app.add_subcommand("init", "Make this node's signing key, if it has none");
+    init->add_flag("--dry-run", dry_run, "Say what would be made");
+    auto* look = app.add_subcommand(
+        "preflight", "Check kernel, cgroups, plugins and keys; exit 5 if jobs would be refused");
+    look->add_flag("--report", reports, "Also leave it as a signed record for aloftd");
+    auto* attach =
+        app.add_subcommand("attach", "Fence a cgroup of a job (called by the plugin on pure cgroup v2)");
+    attach->add_option("--job", job)->required();
+    attach->add_option("--part", part)->required()->check(CLI::IsMember({"batch", "step"}));
+    attach->add_option("--cgroup", cgroup)->required();
+
+    return core::run_tool(app, argc, argv, [&] {
+        core::forbid_core_dumps();
+        const core::Site site = core::Site::load(site_file);
+        const std::string conf = slurm_conf_path(conf_file);
+        if (*prolog) {
+            slurm::begin_job(site, slurm::job_from_environment(), slurm::load_slurm_conf(conf),
+                             core::now_seconds());
+        } else if (*epilog) {
+            const std::uint32_t over = slurm::job_from_environment().id;
+            slurm::end_job(site, over, core::now_seconds());
+            slurm::remove_leftovers(slurm::spool_on(slurm::load_slurm_conf(conf), core::short_host_name()),
+                                    over);
+        } else if (*serve) {
+            run_agent(site, conf, every_seconds);
+        } else if (*state) {
+            const auto jobs = slurm::status(site);
+            if (json)
+                std::cout << jobs.dump(1) << '\n';
+            else
+                for (const auto& one : jobs)
+                    std::cout << "job " << one.at("job") << "  " << one.at("ruling").get<std::string>()
+                              << "  " << one.at("enclave").get<std::string>() << "  blocked "
+                              << one.at("blocked").dump() << '\n';
+        } else if (*init) {
+            const auto path = (site.config / "keys" / "node.key").string();
+            if (dry_run)
+                std::cout << "would make " << path << " if it is not there\n";
+            else
+                std::cout << (slurm::make_node_key(site) ? "made " : "kept ") << path << '\n';
+        } else if (*look) {
+            const auto checks = slurm::preflight(site, conf);
+            if (reports) slurm::report(site, checks);
+            print_checks(checks, json);
+        } else if (*attach) {
+            const auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+            slurm::attach_fence(cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step,
+                                policy.peers, policy.slurmd_port);
+        }
+    });
+}

@@ -1,0 +1,239 @@
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/policy/enclave.h"
+#include "core/ledger/spool.h"
+#include "slurm/preflight/heartbeat.h"
+#include "slurm/step/confine.h"
+#include "slurm/decide/policy.h"
+#include "slurm/preflight/preflight.h"
+#include "slurm/decide/slurm_conf.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+
+constexpr const char* kPlugin = ALOFT_PREFIX "/lib/slurm/aloft_fence.so";
+constexpr int kKillWaitSeconds = 30;  // what admission takes off a grant's end
+
+// The file's text, or nothing if it cannot be read.
+std::string text_of(const fs::path& file) {
+    try {
+        return core::read_text(file);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+std::string first_line(const fs::path& file) {
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+void check_kernel(std::vector<Check>& checks) {
+    utsname kernel{};
+    ::uname(&kernel);
+    const int abi = landlock_abi();
+    checks.push_back(required(
+        "kernel", abi >= kLandlockFloor,
+        std::string(kernel.release) + ", Landlock ABI " + std::to_string(abi),
+        "Linux 6.12 or later with Landlock enabled (Debian 12: linux-image-amd64 from bookworm-backports)"));
+    const bool has_types = fs::exists("/sys/kernel/btf/vmlinux");
+    checks.push_back(required("kernel types (BTF)", has_types, has_types ? "present" : "absent",
+                              "a kernel with CONFIG_DEBUG_INFO_BTF"));
+    const bool has_cgroup2 = fs::exists(cgroup_root() / "cgroup.procs");
+    checks.push_back(required("cgroup v2", has_cgroup2, has_cgroup2 ? "mounted" : "absent", "mount cgroup2"));
+    checks.push_back(advised("cgroup layout", !is_pure_cgroup2(),
+                             is_pure_cgroup2() ? "pure v2" : "hybrid: v2 beside v1",
+                             "pure v2 is untested in this version: see PROMISE.md"));
+}
+
+struct Sysctl {
+    const char* name;
+    int least;  // -1: must be 0
+    const char* remedy;
+};
+
+void check_sysctls(std::vector<Check>& checks) {
+    // The fence's seccomp closes these doors inside; closed for everybody they are closed twice.
+    static constexpr Sysctl kWanted[] = {
+        {"kernel/unprivileged_bpf_disabled", 1, "sysctl -w kernel.unprivileged_bpf_disabled=1"},
+        {"kernel/yama/ptrace_scope", 1, "sysctl -w kernel.yama.ptrace_scope=1, with a kernel that has Yama"},
+        {"kernel/dmesg_restrict", 1, "sysctl -w kernel.dmesg_restrict=1"},
+        {"user/max_user_namespaces", -1,
+         "sysctl -w user.max_user_namespaces=0, unless other jobs need them"}};
+    for (const Sysctl& one : kWanted) {
+        const std::string value = first_line(fs::path("/proc/sys") / one.name);
+        const bool good =
+            !value.empty() && (one.least < 0 ? value == "0" : std::atoi(value.c_str()) >= one.least);
+        std::string name = one.name;
+        for (char& c : name)
+            if (c == '/') c = '.';
+        checks.push_back(advised(name, good, value.empty() ? "absent" : value, one.remedy));
+    }
+    const std::string pattern = first_line("/proc/sys/kernel/core_pattern");
+    checks.push_back(
+        advised("kernel.core_pattern", !pattern.starts_with('|'), pattern,
+                "a handler of core dumps sees memory of jobs: sysctl -w kernel.core_pattern=core "
+                "(inside the fence, core dumps are off)"));
+}
+
+// Keys are on a tmpfs, which may be swapped out.
+void check_swap(std::vector<Check>& checks) {
+    std::ifstream swaps("/proc/swaps");
+    std::string line, plain;
+    std::getline(swaps, line);
+    while (std::getline(swaps, line)) {
+        const std::string device = line.substr(0, line.find_first_of(" \t"));
+        std::error_code none;
+        const std::string name = fs::canonical(device, none).filename().string();
+        if (!first_line("/sys/block/" + name + "/dm/uuid").starts_with("CRYPT-")) plain += " " + device;
+    }
+    checks.push_back(advised("swap", plain.empty(), plain.empty() ? "none, or encrypted" : "plain:" + plain,
+                             "swapoff -a, or swap on dm-crypt: unsealed keys are in memory"));
+}
+
+void check_slurm(std::vector<Check>& checks, const std::string& file) {
+    SlurmConf conf;
+    try {
+        conf = load_slurm_conf(file);
+    } catch (const Error& e) {
+        checks.push_back(required("slurm.conf", false, e.what(), "name it with --slurm-conf"));
+        return;
+    }
+    const std::string kill_wait = conf.value("killwait", "30"), over = conf.value("overtimelimit", "0");
+    checks.push_back(required("KillWait", std::atoi(kill_wait.c_str()) <= kKillWaitSeconds, kill_wait,
+                              "slurm.conf: KillWait=30 or less, or jobs overrun the end of a grant"));
+    checks.push_back(required("OverTimeLimit", over == "0", over,
+                              "slurm.conf: OverTimeLimit=0, or jobs overrun the end of a grant"));
+    checks.push_back(required("JobSubmitPlugins", conf.lists("jobsubmitplugins", "aloft"),
+                              conf.value("jobsubmitplugins", "none"), "slurm.conf: JobSubmitPlugins=aloft"));
+    for (const char* name : {"prolog", "epilog"}) {  // ours, or a site's own that calls ours
+        const std::string path = conf.value(name);
+        const bool good = text_of(path).find(std::string("aloft-node ") + name) != std::string::npos;
+        checks.push_back(required(name, good, path.empty() ? "none" : path,
+                                  std::string("slurm.conf: ") + (*name == 'p' ? "Prolog=" : "Epilog=") +
+                                      ALOFT_PREFIX "/libexec/aloft/" + name));
+    }
+    checks.push_back(required("PrologFlags",
+                              conf.lists("prologflags", "alloc") || conf.lists("prologflags", "contain"),
+                              conf.value("prologflags", "none"), "slurm.conf: PrologFlags=Alloc"));
+    checks.push_back(required("ProctrackType", conf.value("proctracktype") == "proctrack/cgroup",
+                              conf.value("proctracktype", "default"),
+                              "slurm.conf: ProctrackType=proctrack/cgroup"));
+    const auto cgroup_conf = fs::path(file).parent_path() / "cgroup.conf";
+    SlurmConf cgroups;
+    try {
+        cgroups = parse_slurm_conf(text_of(cgroup_conf) + "\nSlurmctldHost=none\n");
+    } catch (const Error&) {
+    }
+    checks.push_back(required("ConstrainDevices", cgroups.lists("constraindevices", "yes"),
+                              cgroups.value("constraindevices", "no"), "cgroup.conf: ConstrainDevices=yes"));
+    checks.push_back(required("plugstack.conf", requires_fence(text_of(conf.plugstack)),
+                              conf.plugstack.string(), std::string("add: required ") + kPlugin));
+}
+
+void check_plugin(std::vector<Check>& checks) {
+    const std::string version = installed_plugin_version();
+    checks.push_back(required("fence plugin", version == ALOFT_VERSION,
+                              version.empty() ? "absent" : "version " + version,
+                              "cmake --install to " ALOFT_PREFIX ": this is version " ALOFT_VERSION));
+}
+
+// Root's, and for root alone if it is private.
+void check_file(std::vector<Check>& checks, const std::string& what, const fs::path& file, bool is_private,
+                const std::string& remedy) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status)) {
+        checks.push_back(required(what, false, "absent", remedy));
+        return;
+    }
+    const bool good = status.st_uid == 0 && !(status.st_mode & (is_private ? 077 : 022));
+    std::ostringstream found;
+    found << "owner " << status.st_uid << ", mode " << std::oct << (status.st_mode & 07777);
+    checks.push_back(required(what, good, good ? "present" : found.str(),
+                              "chown root " + file.string() + "; chmod " + (is_private ? "0400" : "go-w")));
+}
+
+void check_keys(std::vector<Check>& checks, const core::Site& site) {
+    const auto keys = site.config / "keys";
+    check_file(checks, "configuration folder", site.config, false, "copy it from the admin's host");
+    check_file(checks, "node key", keys / "node.key", true,
+               "aloft-node init; then keys/node.pub to the login host as keys/nodes/HOST.pub");
+    check_file(checks, "grants' public key", keys / "grant.pub", false, "copy aloftd's grant.pub here");
+    const std::string host = core::short_host_name();
+    try {
+        for (const core::Enclave& enclave : core::load_enclaves(site)) {
+            if (!enclave.has_node(host)) continue;
+            check_file(checks, "key of enclave " + enclave.name, keys / (enclave.name + ".enclave.key"), true,
+                       "copy the enclave's private key here (root, 0400)");
+            const std::string policy = text_of(site.config / "enclaves" / (enclave.name + ".toml"));
+            checks.push_back(required("policy of enclave " + enclave.name, !policy.empty(),
+                                      core::to_hex(core::sha256(core::view(policy))), "copy it here"));
+        }
+    } catch (const Error& e) {
+        checks.push_back(required("policies", false, e.what(), "copy /etc/aloft/enclaves here again"));
+    }
+}
+
+void check_running(std::vector<Check>& checks, const core::Site& site) {
+    struct statfs kind {};
+    const bool is_memory =
+        ::statfs(site.run.c_str(), &kind) == 0 && (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC);
+    checks.push_back(required("run folder", is_memory, site.run.string() + (is_memory ? "" : ", not a tmpfs"),
+                              "mount a tmpfs there: unsealed keys must not reach a disk"));
+    const bool has = has_agent(site, std::chrono::milliseconds(0));
+    checks.push_back(required("agent", has, has ? "running" : "not running",
+                              "systemctl enable --now " ALOFT_PREFIX
+                              "/lib/systemd/system/aloft-node.service"));
+}
+
+}  // namespace
+
+std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf) {
+    std::vector<Check> checks;
+    check_kernel(checks);
+    check_slurm(checks, slurm_conf);
+    check_plugin(checks);
+    check_keys(checks, site);
+    check_running(checks, site);
+    check_swap(checks);
+    check_sysctls(checks);
+    return checks;
+}
+
+// Up to the mark only: with debugging information the file is large, and Prolog waits for this.
+std::string installed_plugin_version() {
+    std::ifstream file(kPlugin, std::ios::binary);
+    std::string bytes(1 << 20, '\0'), kept;
+    while (file) {
+        file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+        kept.append(bytes, 0, static_cast<std::size_t>(file.gcount()));
+        if (std::string version = plugin_version(kept); !version.empty()) return version;
+        if (kept.size() > 64) kept.erase(0, kept.size() - 64);  // the mark may lie across two reads
+    }
+    return {};
+}
+
+std::string plugin_version(std::string_view bytes) {
+    constexpr std::string_view kMark = "aloft-fence-version=";  // in spank_aloft.cpp
+    const auto at = bytes.find(kMark);
+    if (at == std::string_view::npos) return {};
+    const std::string_view rest = bytes.substr(at + kMark.size(), 32);
+    return std::string(rest.substr(0, rest.find('\0')));
+}
+
+}  // namespace slurm

@@ -1,0 +1,302 @@
+// slurmstepd's door: the SPANK plugin that puts a job into its fence. It runs as root in every slurmstepd, so
+// no exception may leave, and a job that cannot be fenced must not start. Two kinds of "no":
+//   a refusal (no policy, no grant, a step that aloft-run did not start) ends each task with its reason and
+//   exit code 5; the node stays up a failure to build the fence fails the plugin, and Slurm drains the node:
+//   the node is at fault
+#include <fcntl.h>
+#include <pwd.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "slurm/step/confine.h"
+#include "slurm/fence/fence_check.h"
+#include "slurm/decide/policy.h"
+#include "slurm/admit/script.h"
+#include "slurm/step/view.h"
+
+extern "C" {  // spank.h has no guard of its own; without this no hook is found
+#include <slurm/slurm.h>
+#include <slurm/spank.h>
+#define ALOFT_HOOK __attribute__((visibility("default")))
+// const is local to a C++ file unless declared first; slurmd looks these up.
+extern ALOFT_HOOK const char plugin_name[], plugin_type[];
+extern ALOFT_HOOK const unsigned int plugin_version, spank_plugin_version;
+SPANK_PLUGIN(aloft_fence, 1)
+extern ALOFT_HOOK const char aloft_fence_version[];  // for preflight, which cannot load this file
+const char aloft_fence_version[] = "aloft-fence-version=" ALOFT_VERSION;
+ALOFT_HOOK int slurm_spank_init(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_init_privileged(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_init(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_task_exit(spank_t spank, int count, char** arguments);
+}
+
+namespace {
+
+using core::Error;
+using core::Fault;
+using slurm::Part;
+using slurm::Policy;
+using slurm::Ruling;
+
+constexpr const char* kTokenVariable = "ALOFT_STEP_TOKEN";
+constexpr std::size_t kLines = 20;
+
+// This slurmstepd's one step; SPANK hands us no place of our own.
+struct Step {
+    Policy policy;
+    Part part = Part::step;
+    slurm::SlurmPlaces places;
+    std::uint32_t id = 0;
+    core::Fd folder;  // of the job on the host, which the job's view does not show
+    core::Fd fence;   // the cgroup that the fence is on
+    bool in_view = false, has_told_end = false;
+    std::uint32_t tasks_left = 0;
+    std::set<std::string> told;  // of what was blocked
+};
+Step g_step;
+
+template <class Work>
+int at_boundary(const char* hook, Work work) noexcept {
+    if (spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;  // srun, sbatch, slurmd: nothing to fence
+    try {
+        work();
+        return ESPANK_SUCCESS;
+    } catch (const std::exception& e) {
+        slurm_error("aloft: %s: %s", hook, e.what());
+    } catch (...) {
+        slurm_error("aloft: %s: unknown failure", hook);
+    }
+    return ESPANK_ERROR;
+}
+
+// In a task, a hook's error code is not enough: Slurm 22.05 logs it and starts the user's program all the
+// same.
+template <class Work>
+int in_task(const char* hook, Work work) noexcept {
+    if (spank_context() != S_CTX_REMOTE || at_boundary(hook, work) == ESPANK_SUCCESS) return ESPANK_SUCCESS;
+    ::_exit(static_cast<int>(Fault::system));
+}
+
+template <class T>
+T item(spank_t spank, spank_item_t what) {
+    T value{};
+    if (spank_get_item(spank, what, &value) != ESPANK_SUCCESS)
+        throw Error(Fault::system, "Slurm does not say which job this is");
+    return value;
+}
+
+slurm::SlurmPlaces read_arguments(int count, char** arguments) {
+    slurm::SlurmPlaces places;
+    for (int i = 0; i < count; ++i) {
+        const std::string argument = arguments[i];
+        if (argument.starts_with("spool="))
+            places.spool = argument.substr(6);
+        else if (argument.starts_with("munge="))
+            places.munge = argument.substr(6);
+        else
+            throw Error(Fault::usage, "plugstack.conf: aloft_fence.so knows spool= and munge= only");
+    }
+    return places;
+}
+
+// What Prolog wrote. Without that: a refusal, with a workspace to write it into if the account has one.
+Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid) {
+    Policy policy;
+    try {
+        policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+        if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::open) {
+            policy.ruling = Ruling::deny;
+            policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
+                            policy.version + "). Tell the admin: install both together";
+        }
+        if (policy.job == job && policy.uid == uid) return policy;
+        policy = {};
+    } catch (const Error& e) {
+        slurm_error("aloft: job %u: %s", job, e.what());
+    }
+    policy.job = job;
+    policy.uid = uid;
+    policy.reason =
+        "this node has no policy for the job (did Slurm's Prolog run here?). Tell the admin; the job can be "
+        "submitted again";
+    if (const passwd* entry = ::getpwuid(uid)) policy.account = entry->pw_name;
+    if (const auto enclave = core::enclave_of_account(site, policy.account)) {
+        policy.enclave = enclave->name;
+        policy.software = enclave->software;
+        if (const auto workspace = site.workspaces / enclave->name / policy.account;
+            std::filesystem::is_directory(workspace))
+            policy.workspace = workspace;
+    }
+    return policy;
+}
+
+void refuse(const std::string& reason) {
+    g_step.policy.ruling = Ruling::deny;
+    g_step.policy.reason = reason;
+}
+
+bool shows_token(spank_t spank, const std::string& token) {
+    char shown[128] = {};
+    return !token.empty() && spank_getenv(spank, kTokenVariable, shown, sizeof shown) == ESPANK_SUCCESS &&
+           core::equal_secret(core::view(shown), core::view(token));
+}
+
+// On pure cgroup v2 slurmstepd must stay where Slurm put it, so the fence comes to it: .../job_N/step_M,
+// above slurmstepd's and the tasks' own. Untested (PROMISE.md).
+void fence_own_cgroup(const Step& step) {
+    std::ifstream file("/proc/self/cgroup");
+    std::string line;
+    while (std::getline(file, line) && !line.starts_with("0::")) {
+    }
+    if (!line.starts_with("0::")) throw Error(Fault::system, "no cgroup v2");
+    const std::string cgroup =
+        "/sys/fs/cgroup" + std::filesystem::path(line.substr(3)).parent_path().string();
+    const std::string program = ALOFT_PREFIX "/libexec/aloft/aloft-node";
+    const std::string job = std::to_string(step.policy.job),
+                      part = step.part == Part::batch ? "batch" : "step";
+    std::vector<std::string> words{program, "attach", "--job", job, "--part", part, "--cgroup", cgroup};
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    char* environment[] = {nullptr};
+    pid_t child = 0;
+    int status = -1;
+    if (::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environment) ||
+        ::waitpid(child, &status, 0) != child || status != 0)
+        throw Error(Fault::system, "aloft-node could not fence the step's cgroup");
+    slurm::join_cgroup("/sys/fs/cgroup" + line.substr(3));
+    g_step.fence = core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+void enter_part(const std::filesystem::path& cgroup) {
+    slurm::enter_cgroup(cgroup);
+    g_step.fence = core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+void begin_step(spank_t spank, int count, char** arguments) {
+    g_step.places = read_arguments(count, arguments);
+    g_step.id = item<std::uint32_t>(spank, S_JOB_STEPID);
+    if (g_step.id == SLURM_EXTERN_CONT) return;  // holds no process of the user
+    g_step.part = g_step.id == SLURM_BATCH_SCRIPT ? Part::batch : Part::step;
+    const core::Site site = core::Site::load("/etc/aloft/site.toml");
+    g_step.policy = read_policy(site, item<std::uint32_t>(spank, S_JOB_ID), item<uid_t>(spank, S_JOB_UID));
+    Policy& policy = g_step.policy;
+    if (policy.ruling == Ruling::ended) refuse(policy.reason);
+    g_step.folder =
+        core::Fd(::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy.token))
+        refuse(
+            "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
+            "--ntasks-per-node N");
+    if (policy.ruling == Ruling::enclave) {
+        if (slurm::is_pure_cgroup2())
+            fence_own_cgroup(g_step);
+        else
+            enter_part(slurm::part_cgroup(policy.job, g_step.part));
+    }
+    if (policy.ruling == Ruling::deny) slurm::forbid_programs();
+    if (policy.ruling == Ruling::open || policy.enclave.empty()) return;
+    slurm::enter_daemon_view(site, policy, g_step.part, g_step.places);
+    slurm::enter_landlock_scope();
+    g_step.in_view = true;
+}
+
+std::string script_path(spank_t spank) {
+    int count = 0;
+    char** words = nullptr;
+    if (spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS || count < 1)
+        throw Error(Fault::system, "Slurm does not say where the job's script is");
+    return words[0];
+}
+
+// Before the view hides the cgroups.
+void begin_task_as_root(spank_t spank) {
+    if (!g_step.in_view) return;
+    const Policy& policy = g_step.policy;
+    if (policy.ruling == Ruling::enclave && !slurm::is_pure_cgroup2())
+        slurm::join_cgroup(slurm::task_cgroup(policy.job, g_step.part));
+    slurm::enter_task_view(policy.job, g_step.id, g_step.part, g_step.places,
+                           g_step.part == Part::batch ? script_path(spank) : "");
+}
+
+void begin_task(spank_t spank) {
+    if (g_step.policy.ruling == Ruling::enclave && g_step.part == Part::batch) try {
+            slurm::user_script(core::read_text(script_path(spank)));
+        } catch (const Error& e) {
+            refuse(e.what());
+        }
+    if (g_step.policy.ruling == Ruling::deny) {
+        const std::string line = "aloft: refused: " + g_step.policy.reason + "\n";
+        (void)!::write(STDERR_FILENO, line.data(), line.size());
+        ::_exit(static_cast<int>(Fault::refused));
+    }
+    if (!g_step.in_view) return;
+    spank_unsetenv(spank, kTokenVariable);
+    slurm::restrict_task();
+}
+
+// What Prolog wrote, as it is now: the agent may have ended the job since.
+Policy policy_now() {
+    const core::Fd file(::openat(g_step.folder.get(), "policy.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    std::string text;
+    char buffer[4096];
+    for (ssize_t got; (got = ::read(file.get(), buffer, sizeof buffer)) > 0;)
+        text.append(buffer, static_cast<std::size_t>(got));
+    return slurm::parse_policy(text);
+}
+
+// New attempts once each, 20 lines at most: it is for the researcher who wonders, the record has them all.
+void tell_blocked(bool is_last_task) {
+    std::size_t more = 0;
+    for (const slurm::BlockedAttempt& one : slurm::blocked_attempts(g_step.fence.get())) {
+        if (g_step.told.contains(one.what + one.to)) continue;
+        if (g_step.told.size() == kLines) {
+            ++more;
+            continue;
+        }
+        g_step.told.insert(one.what + one.to);
+        slurm_spank_log("aloft: blocked: %s; this enclave has no network", one.text().c_str());
+    }
+    if (more && is_last_task) slurm_spank_log("aloft: blocked: and %zu more", more);
+}
+
+// Slurm's log of a step is the job's own output.
+void end_task(spank_t spank) {
+    if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave) return;
+    if (g_step.part == Part::step) {
+        if (!g_step.tasks_left) g_step.tasks_left = item<std::uint32_t>(spank, S_JOB_LOCAL_TASK_COUNT);
+        return tell_blocked(--g_step.tasks_left == 0);
+    }
+    if (const Policy now = policy_now();
+        now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))
+        slurm_spank_log("aloft: ended: %s", now.reason.c_str());
+}
+
+}  // namespace
+
+int slurm_spank_init(spank_t spank, int count, char** arguments) {
+    return at_boundary("init", [&] { begin_step(spank, count, arguments); });
+}
+
+int slurm_spank_task_init_privileged(spank_t spank, int, char**) {
+    return in_task("task_init_privileged", [&] { begin_task_as_root(spank); });
+}
+
+int slurm_spank_task_init(spank_t spank, int, char**) {
+    return in_task("task_init", [&] { begin_task(spank); });
+}
+
+int slurm_spank_task_exit(spank_t spank, int, char**) {
+    return at_boundary("task_exit", [&] { end_task(spank); });
+}

@@ -1,0 +1,155 @@
+#include "jobs/slurm/cluster_checks.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "core/base/files.h"
+
+using namespace jobs;
+using Catch::Contains;
+
+namespace {
+
+const std::filesystem::path kFolder =
+    std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "tests/jobs/scontrol";
+
+// What a real controller printed (scontrol/make), with an Aloft site's own lines.
+SlurmSettings settings() {
+    SlurmSettings made =
+        parse_settings(core::read_text(kFolder / "config.txt"), core::read_text(kFolder / "partitions.txt"));
+    made.config["JobSubmitPlugins"] = "aloft";
+    std::erase_if(made.partitions, [](const Partition& one) { return one.name == "forced"; });
+    return made;
+}
+
+core::Enclave hel() {
+    core::Enclave enclave;
+    enclave.name = enclave.partition = "hel";
+    enclave.nodes = {"n1", "n2"};
+    return enclave;
+}
+
+std::string misses(const SlurmSettings& made, const core::Enclave& enclave = hel()) {
+    std::string out;
+    for (const Check& one : checks_of_slurm(enclave, made, "login")) {
+        CHECK(one.remedy.empty() == (one.verdict == Verdict::good));
+        if (one.is_miss()) out += one.check + ": " + one.found + "; ";
+    }
+    return out;
+}
+
+Partition& partition(SlurmSettings& made, const std::string& name) {
+    return *std::find_if(made.partitions.begin(), made.partitions.end(),
+                         [&](const Partition& one) { return one.name == name; });
+}
+
+}  // namespace
+
+TEST_CASE("what scontrol prints is read") {
+    const SlurmSettings made = settings();
+    CHECK(made.value("Prolog") == "/opt/aloft/libexec/aloft/prolog");
+    CHECK(made.value("KillWait") == "5 sec");
+    CHECK(made.kill_wait_seconds() == 5);
+    CHECK(SlurmSettings().kill_wait_seconds() == 30);
+    REQUIRE(made.partitions.size() == 5);
+    CHECK(made.partitions[1].name == "hel");
+    CHECK(made.partitions[1].nodes == std::vector<std::string>{"n1", "n2"});
+    CHECK(made.partitions[1].oversubscribe == "EXCLUSIVE");
+    CHECK_FALSE(made.partitions[1].is_default);
+    CHECK(made.partitions[0].is_default);
+}
+
+TEST_CASE("host lists are expanded as Slurm does") {
+    const auto expand = [](const char* list) { return expand_hosts(list); };
+    using Names = std::vector<std::string>;
+    CHECK(expand("a") == Names{"a"});
+    CHECK(expand("a,b[1-2,4],c") == Names{"a", "b1", "b2", "b4", "c"});
+    CHECK(expand("n[08-11]") == Names{"n08", "n09", "n10", "n11"});
+    CHECK(expand("r[1-2]c[1-2]") == Names{"r1c1", "r1c2", "r2c1", "r2c2"});
+    CHECK(expand("n[1]-ib") == Names{"n1-ib"});
+    CHECK(expand("(null)").empty());
+    CHECK(expand("").empty());
+    CHECK(expand("n[x-y]") == Names{"n[x-y]"});  // no node's name: counts as foreign
+}
+
+TEST_CASE("a site as configs/clusters has it passes") {
+    CHECK(misses(settings()) == "");
+}
+
+TEST_CASE("each setting that the fence needs is a miss when it is not so") {
+    const auto [key, value, what] = GENERATE(table<std::string, std::string, std::string>({
+        {"JobSubmitPlugins", "(null)", "JobSubmitPlugins"},
+        {"JobSubmitPlugins", "lua,aloftx", "JobSubmitPlugins"},
+        {"Prolog", "(null)", "Prolog"},
+        {"Prolog", "/etc/slurm/prolog.sh", "Prolog"},
+        {"Epilog", "/opt/aloft/libexec/aloft/prolog", "Epilog"},
+        {"PrologFlags", "Contain", "PrologFlags"},
+        {"PlugStackConfig", "(null)", "PlugStackConfig"},
+        {"OverTimeLimit", "10 min", "OverTimeLimit"},
+        {"OverTimeLimit", "UNLIMITED", "OverTimeLimit"},
+        {"PreemptMode", "GANG,SUSPEND", "PreemptMode"},
+    }));
+    SlurmSettings made = settings();
+    made.config[key] = value;
+    CHECK_THAT(misses(made), Catch::StartsWith(what + ": "));
+    made.config.erase(key);
+    if (key != "PreemptMode") CHECK_THAT(misses(made), Contains("not set"));
+}
+
+TEST_CASE("a list that holds what is needed among others passes") {
+    SlurmSettings made = settings();
+    made.config["JobSubmitPlugins"] = "all_partitions,aloft";
+    made.config["PrologFlags"] = "Alloc,Contain,X11";
+    CHECK(misses(made) == "");
+}
+
+TEST_CASE("what costs comfort only is a warning") {
+    SlurmSettings made = settings();
+    made.config["JobRequeue"] = "0";
+    made.config["RequeueExit"] = "(null)";
+    made.config["KillWait"] = "300 sec";
+    CHECK(misses(made) == "");
+    int warnings = 0;
+    for (const Check& one : checks_of_slurm(hel(), made, "login"))
+        if (one.verdict == Verdict::warning && one.layer == "slurm" && one.check.find("partition") != 0)
+            ++warnings;
+    CHECK(warnings == 3);
+}
+
+TEST_CASE("the enclave's partition must be whole nodes, its own, and not the default") {
+    SlurmSettings made = settings();
+    SECTION("absent") {
+        partition(made, "hel").name = "helen";
+        CHECK_THAT(misses(made), Contains("partition hel: absent"));
+    }
+    SECTION("shared") {
+        partition(made, "hel").oversubscribe = "NO";
+        CHECK_THAT(misses(made), Contains("whole nodes: OverSubscribe=NO"));
+    }
+    SECTION("the default") {
+        partition(made, "hel").is_default = true;
+        CHECK_THAT(misses(made), Contains("not the default"));
+    }
+    SECTION("a limit of its own") {
+        partition(made, "hel").over_time_limit = "5";
+        CHECK_THAT(misses(made), Contains("the partition's OverTimeLimit: 5"));
+    }
+    SECTION("with a node of others") {
+        core::Enclave small = hel();
+        small.nodes = {"n1"};
+        CHECK_THAT(misses(made, small), Contains("only its nodes: also n2"));
+    }
+    SECTION("without nodes") {
+        partition(made, "hel").nodes.clear();
+        CHECK_THAT(misses(made), Contains("only its nodes: no nodes"));
+    }
+}
+
+TEST_CASE("another partition that shares the enclave's nodes on purpose is a miss") {
+    const SlurmSettings made =
+        parse_settings(core::read_text(kFolder / "config.txt"), core::read_text(kFolder / "partitions.txt"));
+    CHECK_THAT(misses(made),
+               Contains("partition forced on the same nodes: offers n2 with OverSubscribe=FORCE:4") &&
+                   !Contains("partition shared") && !Contains("partition all") &&
+                   !Contains("partition open"));
+}

@@ -1,0 +1,70 @@
+#include "jobs/slurm/job_policy.h"
+
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "support/scratch.h"
+
+using namespace jobs;
+using Catch::Contains;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'790'000'000, kKillWait = 5;
+
+struct World {
+    test::Scratch scratch;
+    core::Site site;
+    core::Enclave enclave;
+    core::Grant grant{"G-1", "A-1", "e-alice", 70001, "hel", {"digits@1"}, {}, kNow - 100, kNow + 7200};
+    World() {
+        site.published = scratch.path();
+        enclave.name = enclave.partition = "hel";
+        enclave.nodes = {"n1", "n2"};
+        enclave.software = {"/opt/aloft"};
+        enclave.max_minutes = 60;
+        core::make_directories(site.published / "keys" / "hel");
+        core::write_atomically(site.published / "keys" / "hel" / "digits@1.sealed", "x");
+    }
+    std::string words(const JobWish& wish = {}) const {
+        return in_words(job_policy(site, enclave, grant, wish, kKillWait, kNow));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the policy of a job names all that it may and may not do") {
+    const World world;
+    CHECK_THAT(
+        world.words({2, 4, 0}),
+        Contains("enclave   hel, under grant G-1, which ends at 2026-09-21T16:13:20Z") &&
+            Contains("2 nodes of n1, n2, whole") && Contains("4 processes on each") &&
+            Contains("60 minutes at most: the enclave's longest") &&
+            Contains("digits@1, read-only at /aloft/data/digits@1, its key at /aloft/keys/digits@1.key\n") &&
+            Contains("read-only: /usr, /etc, /opt/aloft") && Contains("this job's own nodes only") &&
+            Contains("Slurm's commands") && Contains("/aloft/workspace/slurm-JOB.out") &&
+            Contains("aloft release request"));
+}
+
+TEST_CASE("the time cap says why it is what it is") {
+    World world;
+    CHECK_THAT(world.words({1, 1, 10}),
+               Contains("10 minutes at most: as asked for") && !Contains("you asked"));
+    CHECK_THAT(world.words({1, 1, 600}),
+               Contains("60 minutes at most: the enclave's longest (you asked for 600)"));
+    world.grant.not_after = kNow + 45 + 20 * 60;  // 45 s: 30, KillWait and 10
+    CHECK_THAT(world.words({1, 1, 30}),
+               Contains("20 minutes at most: what is left of the grant") && Contains("you asked for 30"));
+    world.grant.not_after = kNow + 44 + 60;
+    CHECK_THROWS_WITH(world.words(), Contains("no job can end in time"));
+}
+
+TEST_CASE("what would be refused is said before it is submitted") {
+    World world;
+    CHECK_THROWS_WITH(world.words({3, 1, 0}), Contains("has 2 nodes"));
+    world.grant.datasets.push_back("wdbc@2");
+    CHECK_THAT(world.words(), Contains("wdbc@2") && Contains("not sealed for this enclave"));
+    world.grant.datasets.clear();
+    CHECK_THAT(world.words(), Contains("the grant names no dataset"));
+}

@@ -1,0 +1,116 @@
+#include "jobs/state/state.h"
+
+#include <catch2/catch.hpp>
+
+#include "support/scratch.h"
+
+using namespace jobs;
+using nlohmann::json;
+
+namespace {
+
+struct Fold {
+    test::Scratch scratch;
+    State state{scratch / "state.db"};
+    std::uint64_t seq = 0;
+
+    void fold(const std::string& actor, const std::string& kind, const std::string& subject, json details) {
+        core::Record record;
+        record.seq = ++seq;
+        record.time = 1'790'000'000 + static_cast<std::int64_t>(seq);
+        record.actor = actor;
+        record.kind = kind;
+        record.subject = subject;
+        record.details = std::move(details);
+        state.begin();
+        state.fold(record);
+        state.commit({record.seq, {}}, 0);
+    }
+    void node(const std::string& kind, const std::string& subject, json details,
+              const std::string& time = "2026-11-23T20:35:08Z", const std::string& host = "n1") {
+        fold("node:" + host, "node." + kind, subject,
+             {{"id", std::to_string(seq)}, {"time", time}, {"details", std::move(details)}});
+    }
+    json one(const std::string& sql) { return state.rows(sql).at(0); }
+};
+
+}  // namespace
+
+TEST_CASE("of a node's preflight reports the newest counts, in whatever order they arrive") {
+    Fold fold;
+    fold.node("preflight", "node:n1", {{"version", "2"}}, "2026-11-23T20:00:00Z");
+    fold.node("preflight", "node:n1", {{"version", "1"}}, "2026-11-23T19:00:00Z");
+    CHECK(fold.one("SELECT report_json FROM preflight").at("report").at("version") == "2");
+    fold.node("preflight", "node:n1", {{"version", "3"}}, "2026-11-23T21:00:00Z");
+    CHECK(fold.one("SELECT report_json FROM preflight").at("report").at("version") == "3");
+    fold.node("preflight", "node:n2", {{"version", "4"}}, "2026-11-23T22:00:00Z");  // n1 about n2
+    CHECK(fold.state.rows("SELECT node FROM preflight").size() == 1);
+    fold.node("preflight", "node:n2", {{"version", "4"}}, "2026-11-23T22:00:00Z", "n2");
+    CHECK(fold.state.rows("SELECT node FROM preflight").size() == 2);
+}
+
+TEST_CASE("what the fence stopped is added up over nodes") {
+    Fold fold;
+    const auto ended = [](int count) {
+        return json{{"job", 17},
+                    {"blocked", {{"connect", count}, {"socket", 0}}},
+                    {"attempts", {{{"what", "TCP"}, {"to", "203.0.113.5:443"}, {"count", count}}}}};
+    };
+    fold.node("job-started", "job:17", {{"job", 17}, {"account", "e-alice"}});
+    fold.node("job-ended", "job:17", ended(3));
+    fold.node("job-ended", "job:17", ended(4), "2026-11-23T20:35:09Z", "n2");
+    CHECK(fold.one("SELECT count FROM blocked WHERE kind = 'connect'").at("count") == 7);
+    CHECK(fold.one("SELECT what, target, count FROM attempts") ==
+          json{{"what", "TCP"}, {"target", "203.0.113.5:443"}, {"count", 7}});
+    CHECK(fold.one("SELECT records_ended FROM jobs").at("records_ended") == 2);
+}
+
+TEST_CASE("a node's record of another form leaves the rest of the state whole") {
+    Fold fold;
+    const json attempts = json::array({7,
+                                       json::object(),
+                                       {{"what", 1}, {"to", "x"}, {"count", 1}},
+                                       {{"what", "TCP"}, {"to", "x"}, {"count", -1}},
+                                       {{"what", "TCP"}, {"to", "x"}, {"count", 1e300}}});
+    fold.node("job-ended", "job:17", {{"job", 17}, {"blocked", "none"}, {"attempts", attempts}});
+    fold.node("job-ended", "job:17", {{"job", 17}, {"blocked", {{"x", "many"}}}, {"attempts", {{"a", 1}}}});
+    CHECK(fold.state.rows("SELECT * FROM attempts").empty());
+    CHECK(fold.state.rows("SELECT * FROM blocked").empty());
+}
+
+TEST_CASE("an enclave's state follows its records; closing withdraws its keys") {
+    Fold fold;
+    const auto is = [&](const char* state) { return fold.state.enclave("hel")->at("state") == state; };
+    CHECK_FALSE(fold.state.enclave("hel"));
+    fold.fold("root", "enclave.opened", "enclave:hel", {{"reason", "never created"}});
+    CHECK_FALSE(fold.state.enclave("hel"));
+    fold.fold("root", "enclave.created", "enclave:hel", json::object());
+    CHECK(is("created"));
+    fold.fold("root", "enclave.opened", "enclave:hel", {{"reason", "passed"}});
+    CHECK(is("open"));
+    fold.fold("root", "enclave.changed", "enclave:hel", {{"add", {{"nodes", {"n3"}}}}});
+    CHECK(is("open"));
+    fold.fold("intake", "key.sealed", "digits@1", {{"enclave", "hel"}, {"sealed", "s"}});
+    fold.fold("intake", "key.sealed", "wdbc@1", {{"enclave", "hel"}, {"sealed", "s"}});
+    fold.fold("intake", "key.sealed", "digits@1", {{"enclave", "other"}, {"sealed", "s"}});
+    fold.fold("root", "key.withdrawn", "wdbc@1", {{"enclave", "hel"}});
+    CHECK(fold.state.rows("SELECT * FROM sealed_keys").size() == 2);
+    fold.fold("root", "enclave.suspended", "enclave:hel", {{"reason", "doubt"}});
+    CHECK(is("suspended"));
+    CHECK(fold.state.enclave("hel")->at("reason") == "doubt");
+    fold.fold("root", "enclave.closed", "enclave:hel", {{"reason", "over"}});
+    CHECK(is("closed"));
+    CHECK(fold.one("SELECT enclave FROM sealed_keys").at("enclave") == "other");
+    fold.fold("root", "enclave.opened", "enclave:hel", {{"reason", "again"}});
+    CHECK(is("closed"));
+}
+
+TEST_CASE("a database of another version is thrown away, not read") {
+    const test::Scratch scratch;
+    {
+        Database old(scratch / "state.db");
+        old.script("CREATE TABLE jobs(id INTEGER); INSERT INTO jobs VALUES(1);");
+    }
+    State state(scratch / "state.db");
+    CHECK(state.rows("SELECT id, records_ended FROM jobs").empty());
+}

@@ -1,0 +1,183 @@
+#include "slurm/admit/admission.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "slurm/admit/script.h"
+
+namespace {
+
+constexpr std::int64_t kNow = 1'800'000'000;
+
+core::Enclave enclave() {
+    core::Enclave one;
+    one.name = one.partition = "hel";
+    one.accounts = {"e-alice"};
+    one.max_minutes = 600;
+    return one;
+}
+
+core::Grant grant(std::int64_t seconds) {
+    core::Grant one;
+    one.id = "G-1";
+    one.account = "e-alice";
+    one.enclave = "hel";
+    one.not_after = kNow + seconds;
+    return one;
+}
+
+slurm::Request request() {
+    slurm::Request one;
+    one.account = "e-alice";
+    one.script = "#!/bin/sh\ntrue\n";
+    return one;
+}
+
+slurm::Admitted admit(const slurm::Request& what, std::int64_t seconds = 86400) {
+    return slurm::admit(what, enclave(), grant(seconds), kNow, 5);
+}
+
+}  // namespace
+
+TEST_CASE("an enclave's account and its partition belong together") {
+    const std::vector<core::Enclave> enclaves{enclave()};
+    CHECK(slurm::enclave_of(enclaves, "e-alice", "hel")->name == "hel");
+    CHECK(slurm::enclave_of(enclaves, "e-alice", "")->name == "hel");
+    CHECK(slurm::enclave_of(enclaves, "carol", "open") == std::nullopt);
+    CHECK(slurm::enclave_of(enclaves, "carol", "") == std::nullopt);
+    CHECK(slurm::enclave_of(enclaves, "carol", "hello,hel2") == std::nullopt);
+    for (const char* partition : {"open", "open,hel", "hel,open", "hel,", "hel,hel"})
+        CHECK_THROWS_WITH(slurm::enclave_of(enclaves, "e-alice", partition),
+                          Catch::Contains("--partition=hel alone"));
+    for (const char* partition : {"hel", "open,hel", "hel,open"})
+        CHECK_THROWS_WITH(slurm::enclave_of(enclaves, "carol", partition),
+                          Catch::Contains("belongs to an enclave"));
+}
+
+TEST_CASE("what cannot be fenced is refused") {
+    auto what = request();
+    SECTION("no script") {
+        what.script.reset();
+    }
+    SECTION("empty script") {
+        what.script = "";
+    }
+    SECTION("heterogeneous") {
+        what.heterogeneous = true;
+    }
+    SECTION("cron") {
+        what.cron = true;
+    }
+    SECTION("container") {
+        what.container = true;
+    }
+    SECTION("burst buffer") {
+        what.burst_buffer = true;
+    }
+    SECTION("x11") {
+        what.x11 = true;
+    }
+    SECTION("another cluster") {
+        what.other_cluster = true;
+    }
+    SECTION("a script that is too long") {
+        what.script = std::string(slurm::kLimitBytes + 1, 'x');
+    }
+    SECTION("an environment that is too large") {
+        what.environment = {"A=" + std::string(slurm::kLimitBytes + 1, 'x')};
+    }
+    SECTION("output elsewhere") {
+        what.std_out = "/home/e-alice/out";
+    }
+    SECTION("output up and away") {
+        what.std_err = "a/../../out";
+    }
+    SECTION("input from elsewhere") {
+        what.std_in = "/etc/passwd";
+    }
+    SECTION("output beside the workspace") {
+        what.std_out = "/aloft/workspace-2/out";
+    }
+    SECTION("another account's grant") {
+        what.account = "e-bob";
+    }
+    try {
+        admit(what);
+        FAIL("was admitted");
+    } catch (const core::Error& e) {
+        CHECK(e.fault() == core::Fault::refused);
+    }
+}
+
+TEST_CASE("files lie in the workspace, wherever the user called from") {
+    auto what = request();
+    what.work_dir = "/home/e-alice";
+    what.std_out = "logs/%j.out";
+    const auto admitted = admit(what);
+    CHECK(admitted.work_dir == "/aloft/workspace");
+    CHECK(admitted.std_out == "/aloft/workspace/logs/%j.out");
+    CHECK(admitted.std_err.empty());
+    CHECK(admitted.std_in == "/dev/null");
+    CHECK(admit(request()).std_out == "/aloft/workspace/slurm-%j.out");
+}
+
+TEST_CASE("the wrapper is the interpreter, and the user's text is kept") {
+    const auto admitted = admit(request());
+    CHECK(admitted.script == "#!/opt/aloft/libexec/aloft/aloft-run\n#!/bin/sh\ntrue\n");
+    CHECK(slurm::user_script(admitted.script) == "#!/bin/sh\ntrue\n");
+}
+
+TEST_CASE("no variable of the user's reaches the wrapper by its own name") {
+    auto what = request();
+    what.environment = {"LD_PRELOAD=/aloft/workspace/evil.so",
+                        "SLURM_CONF=/aloft/workspace/slurm.conf",
+                        "SLURM_PROLOG=x",
+                        "BASH_ENV=x",
+                        "PATH=/aloft/workspace",
+                        "SLURM_GET_USER_ENV=1",
+                        "EPOCHS=3"};
+    what.tasks = 4;
+    const auto admitted = admit(what);
+    for (const std::string& variable : admitted.environment)
+        for (const char* name :
+             {"LD_PRELOAD=", "SLURM_CONF=", "SLURM_PROLOG=", "BASH_ENV=", "SLURM_GET_USER_ENV=", "EPOCHS="})
+            CHECK_FALSE(variable.starts_with(name));
+    const auto has = [&](const std::string& variable) {
+        return std::count(admitted.environment.begin(), admitted.environment.end(), variable) == 1;
+    };
+    CHECK(has("PATH=/usr/bin:/bin"));
+    CHECK(has("SLURM_NTASKS=4"));
+    const auto packed =
+        std::find_if(admitted.environment.begin(), admitted.environment.end(),
+                     [](const std::string& one) { return one.starts_with("ALOFT_USER_ENV="); });
+    const auto inside = slurm::unpack_environment(std::string_view(*packed).substr(15));
+    CHECK(inside == std::vector<std::string>{"LD_PRELOAD=/aloft/workspace/evil.so", "BASH_ENV=x",
+                                             "PATH=/aloft/workspace", "EPOCHS=3"});
+}
+
+TEST_CASE("no job outlives its grant") {
+    const std::int64_t seconds = GENERATE(165, 200, 3600, 86400, 400 * 86400);
+    auto what = request();
+    what.minutes = GENERATE(std::optional<std::uint32_t>(), 1u, 59u, 100'000u);
+    const auto admitted = admit(what, seconds);
+    CHECK(admitted.minutes >= 1);
+    CHECK(admitted.minutes <= 600);
+    CHECK(admitted.minutes * 60 + 30 + 5 <= seconds);  // Slurm looks once a minute, then waits KillWait
+    CHECK(admitted.deadline < kNow + seconds);
+    if (admitted.deadline)
+        CHECK(admitted.deadline >= kNow + 60 * (admitted.minutes + 1));  // it may wait a minute
+    if (what.minutes) CHECK(admitted.minutes <= *what.minutes);
+}
+
+TEST_CASE("a job that its grant caps may wait: Slurm's deadline would cancel it in the queue") {
+    CHECK(admit(request(), 3600).deadline == 0);
+    auto what = request();
+    what.minutes = 10;
+    CHECK(admit(what, 3600).deadline > kNow + 2400);
+}
+
+TEST_CASE("a grant that ends at once admits nothing") {
+    const std::int64_t seconds = GENERATE(-1, 0, 60, 104);
+    CHECK_THROWS_WITH(admit(request(), seconds), Catch::Contains("no job can end in time"));
+}

@@ -1,0 +1,253 @@
+#include "slurm/decide/policy.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/policy/grant.h"
+#include "support/scratch.h"
+
+namespace {
+
+constexpr std::int64_t kNow = 1'800'000'000;
+
+// A site with one enclave, one granted dataset and its key; the account is whoever runs the test.
+struct World {
+    test::Scratch scratch;
+    core::Site site;
+    core::SigningKey authority = core::SigningKey::generate();
+    core::OpeningKey enclave = core::OpeningKey::generate();
+    core::SecretKey dataset = core::SecretKey::generate();
+    slurm::Job job;
+
+    World() {
+        site.name = "test";
+        site.datasets = scratch / "datasets";
+        site.workspaces = scratch / "workspaces";
+        site.published = scratch / "published";
+        site.config = scratch / "etc";
+        site.run = scratch / "run";
+        for (const auto& path :
+             {site.datasets / "digits" / "1", site.workspaces / "hel" / "e-alice", site.published / "grants",
+              site.published / "keys" / "hel", site.config / "enclaves", site.config / "keys", site.run})
+            core::make_directories(path);
+        core::Enclave policy;
+        policy.name = policy.partition = "hel";
+        policy.accounts = {"e-alice"};
+        policy.nodes = {"node1", "node2"};
+        policy.software = {"/opt/aloft"};
+        policy.max_minutes = 60;
+        core::write_atomically(site.config / "enclaves" / "hel.toml", core::to_toml(policy));
+        authority.verify_key().save(site.config / "keys" / "grant.pub");
+        enclave.save(site.config / "keys" / "hel.enclave.key");
+        core::write_atomically(site.published / "keys" / "hel" / "digits@1.sealed",
+                               core::to_base64(enclave.sealing_key().seal(dataset)) + "\n");
+        job = {17, ::getuid(), "e-alice", "hel", {"node1", "node2"}};
+        publish("e-alice", "hel", kNow + 3600);
+        core::write_atomically(
+            site.published / "revocations.json",
+            core::sign_revocations({{}, {"hel", "other"}, kNow - 10, kNow + 100}, authority));
+    }
+    void publish(const std::string& account, const std::string& enclave_name, std::int64_t end) {
+        core::Grant grant;
+        grant.id = "G-1";
+        grant.application = "A-1";
+        grant.account = account;
+        grant.uid = job.uid;
+        grant.enclave = enclave_name;
+        grant.datasets = {"digits@1"};
+        grant.not_before = kNow - 100;
+        grant.not_after = end;
+        core::write_atomically(site.published / "grants" / (std::to_string(job.uid) + ".json"),
+                               core::sign_grant(grant, authority));
+    }
+    slurm::Policy decide() const { return slurm::decide(site, job, "node1", kNow); }
+};
+
+void check_denied(const World& world, const std::string& why) {
+    const auto policy = world.decide();
+    CHECK(policy.ruling == slurm::Ruling::deny);
+    CHECK_THAT(policy.reason, Catch::Contains(why));
+}
+
+}  // namespace
+
+TEST_CASE("a job with everything in order is fenced") {
+    const World world;
+    const auto policy = world.decide();
+    CHECK(policy.reason.empty());
+    REQUIRE(policy.ruling == slurm::Ruling::enclave);
+    CHECK(policy.grant == "G-1");
+    CHECK(policy.enclave == "hel");
+    CHECK(policy.workspace == world.site.workspaces / "hel" / "e-alice");
+    CHECK(policy.datasets == std::vector<std::string>{"digits@1"});
+}
+
+TEST_CASE("a job that has nothing to do with an enclave is left alone") {
+    World world;
+    world.job.account = "carol";
+    world.job.partition = "open";
+    CHECK(world.decide().ruling == slurm::Ruling::open);
+}
+
+TEST_CASE("what is wrong is said, and the job does not run") {
+    World world;
+    SECTION("another partition") {
+        world.job.partition = "open";
+        check_denied(world, "partition hel only");
+    }
+    SECTION("another account") {
+        world.job.account = "carol";
+        check_denied(world, "belongs to no enclave");
+    }
+    SECTION("a node that is not the enclave's") {
+        world.job.nodes.push_back("node9");
+        check_denied(world, "not a node of enclave hel");
+    }
+    SECTION("on such a node") {
+        CHECK(slurm::decide(world.site, world.job, "node9", kNow).ruling == slurm::Ruling::deny);
+    }
+    SECTION("no workspace") {
+        std::filesystem::remove_all(world.site.workspaces / "hel" / "e-alice");
+        check_denied(world, "has no workspace");
+    }
+    SECTION("a symbolic link for a workspace") {
+        std::filesystem::remove_all(world.site.workspaces / "hel" / "e-alice");
+        std::filesystem::create_symlink("/", world.site.workspaces / "hel" / "e-alice");
+        check_denied(world, "has no workspace");
+    }
+    SECTION("no grant") {
+        std::filesystem::remove_all(world.site.published / "grants");
+        check_denied(world, "has no grant");
+    }
+    SECTION("an ended grant") {
+        world.publish("e-alice", "hel", kNow);
+        check_denied(world, "ended at");
+    }
+    SECTION("a grant for another enclave") {
+        world.publish("e-alice", "other", kNow + 60);
+        check_denied(world, "another account or enclave");
+    }
+    SECTION("a stale revocation list") {
+        world.job.id = 18;
+        CHECK(slurm::decide(world.site, world.job, "node1", kNow + 1000).reason.find("stale") !=
+              std::string::npos);
+    }
+    SECTION("a clock that was set back") {
+        CHECK(slurm::decide(world.site, world.job, "node1", kNow - 80).reason.find("in the future") !=
+              std::string::npos);
+    }
+    SECTION("a dataset that is not here") {
+        std::filesystem::remove_all(world.site.datasets / "digits");
+        check_denied(world, "dataset digits@1");
+    }
+}
+
+TEST_CASE("a running job goes on while all holds, and ends for the reason that is new") {
+    World world;
+    const auto running = world.decide();
+    const auto reason = [&](std::int64_t now = kNow) {
+        return slurm::reason_to_end(world.site, running, "node1", now).value_or("");
+    };
+    CHECK(reason().empty());
+    SECTION("revoked") {
+        core::write_atomically(
+            world.site.published / "revocations.json",
+            core::sign_revocations({{"G-1"}, {"hel"}, kNow - 10, kNow + 100}, world.authority));
+        CHECK_THAT(reason(), Catch::Contains("was revoked"));
+    }
+    SECTION("the enclave was suspended") {
+        core::write_atomically(
+            world.site.published / "revocations.json",
+            core::sign_revocations({{}, {"other"}, kNow - 10, kNow + 100}, world.authority));
+        CHECK_THAT(reason(), Catch::Contains("hel"));
+    }
+    SECTION("ended at this very second") {
+        world.publish("e-alice", "hel", kNow);
+        CHECK_THAT(reason(), Catch::Contains("ended at"));
+    }
+    SECTION("a stale list") {
+        CHECK_THAT(reason(kNow + 100), Catch::Contains("stale"));
+    }
+    SECTION("the dataset's key was withdrawn from the enclave") {
+        std::filesystem::remove(world.site.published / "keys" / "hel" / "digits@1.sealed");
+        CHECK_THAT(reason(), Catch::Contains("digits@1 was taken from enclave hel"));
+    }
+    SECTION("no list") {
+        std::filesystem::remove(world.site.published / "revocations.json");
+        CHECK_THAT(reason(), Catch::Contains("missing"));
+    }
+    SECTION("a grant by somebody else") {
+        world.authority = core::SigningKey::generate();
+        world.publish("e-alice", "hel", kNow + 3600);
+        CHECK_FALSE(reason().empty());
+    }
+    SECTION("a new grant over the same data is no reason") {
+        world.publish("e-alice", "hel", kNow + 9999);
+        CHECK(reason().empty());
+    }
+    SECTION("the node left the enclave, or the account, or the enclave is gone") {
+        core::Enclave enclave = core::load_enclave(world.site, "hel");
+        enclave.nodes = {"node2"};
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        CHECK_THAT(reason(), Catch::Contains("not a node of enclave hel"));
+        enclave.nodes = {"node1", "node2"};
+        enclave.accounts = {"e-bob"};
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        CHECK_THAT(reason(), Catch::Contains("no enclave"));
+        std::filesystem::remove(world.site.config / "enclaves" / "hel.toml");
+        CHECK_THAT(reason(), Catch::Contains("not enclave hel's any more"));
+    }
+    SECTION("policies that cannot be read are a reason, not an exception") {
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", "damaged");
+        CHECK_THAT(reason(), Catch::Contains("cannot check"));
+    }
+    SECTION("no key to check with") {
+        std::filesystem::remove(world.site.config / "keys" / "grant.pub");
+        CHECK_FALSE(reason().empty());
+    }
+}
+
+TEST_CASE("a policy survives its file, and a damaged one is none") {
+    const World world;
+    auto policy = world.decide();
+    policy.peers = {{"10.0.0.1", 1}, {"10.0.0.2", 3}};
+    policy.token = "abc";
+    const auto text = slurm::to_json(policy);
+    CHECK(slurm::to_json(slurm::parse_policy(text)) == text);
+    for (const std::string& damaged : {std::string(), text.substr(0, text.size() / 2), std::string("{}"),
+                                       std::string("{\"ruling\":\"open\"}")})
+        CHECK_THROWS_AS(slurm::parse_policy(damaged), core::Error);
+}
+
+TEST_CASE("a dataset's key is unsealed for the job's user only") {
+    const World world;
+    const auto policy = world.decide();
+    const slurm::JobFiles files(world.site, 17);
+    slurm::unseal_keys(world.site, policy, files);
+    const auto path = files.keys / "digits@1.key";
+    CHECK(core::SecretKey::load(path).id() == world.dataset.id());
+    CHECK(std::filesystem::status(path).permissions() == std::filesystem::perms::owner_read);
+    std::filesystem::remove_all(files.folder);
+    core::write_atomically(
+        world.site.published / "keys" / "hel" / "digits@1.sealed",
+        core::to_base64(core::OpeningKey::generate().sealing_key().seal(world.dataset)) + "\n");
+    CHECK_THROWS_AS(slurm::unseal_keys(world.site, policy, files), core::Error);
+    std::filesystem::remove(world.site.published / "keys" / "hel" / "digits@1.sealed");
+    CHECK_THROWS_WITH(slurm::unseal_keys(world.site, policy, files),
+                      Catch::Contains("not sealed for enclave hel"));
+}
+
+TEST_CASE("a step's token is the same on all nodes, and another for every job") {
+    const World world, other;
+    auto policy = world.decide();
+    const auto token = slurm::step_token(world.site, policy);
+    CHECK(token.size() == 64);
+    CHECK(slurm::step_token(world.site, policy) == token);
+    CHECK(slurm::step_token(other.site, policy) != token);
+    policy.job = 18;
+    CHECK(slurm::step_token(world.site, policy) != token);
+}

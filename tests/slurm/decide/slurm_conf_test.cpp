@@ -1,0 +1,46 @@
+#include "slurm/decide/slurm_conf.h"
+
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "support/scratch.h"
+
+TEST_CASE("slurm.conf gives controllers, port, spool and plugstack") {
+    const auto conf = slurm::parse_slurm_conf(
+        "# SlurmctldHost=not\nslurmctldhost=ctld(10.0.0.2)\nSlurmctldHost=backup # second\n  "
+        "SLURMDPORT=7000\n"
+        "SlurmdSpoolDir=/var/spool/%n\nPlugStackConfig=/etc/x.conf\nNodeName=a CPUs=4\n");
+    CHECK(conf.controllers == std::vector<std::string>{"10.0.0.2", "backup"});
+    CHECK(conf.slurmd_port == 7000);
+    CHECK(conf.plugstack == "/etc/x.conf");
+    CHECK(slurm::spool_on(conf, "node7") == "/var/spool/node7");
+    CHECK_THROWS_AS(slurm::parse_slurm_conf("NodeName=a\n"), core::Error);
+    CHECK_THROWS_AS(slurm::parse_slurm_conf("SlurmctldHost=a\nSlurmdPort=x\n"), core::Error);
+}
+
+TEST_CASE("any other line of slurm.conf is found by its key, in any case") {
+    const auto conf = slurm::parse_slurm_conf(
+        "SlurmctldHost=a\nkillWAIT=45 # long\nJobSubmitPlugins=lua,Aloft\nPrologFlags=Alloc,Contain\n");
+    CHECK(conf.value("killwait") == "45");
+    CHECK(conf.value("overtimelimit", "0") == "0");
+    CHECK(conf.lists("jobsubmitplugins", "aloft"));
+    CHECK(conf.lists("prologflags", "alloc"));
+    CHECK_FALSE(conf.lists("jobsubmitplugins", "alof"));
+    CHECK_FALSE(conf.lists("launchparameters", "x"));
+}
+
+TEST_CASE("plugstack.conf lies beside slurm.conf unless it says otherwise") {
+    const test::Scratch scratch;
+    core::write_atomically(scratch / "slurm.conf", "SlurmctldHost=a\n");
+    CHECK(slurm::load_slurm_conf(scratch / "slurm.conf").plugstack == scratch / "plugstack.conf");
+}
+
+TEST_CASE("only `required` fences") {
+    CHECK(slurm::requires_fence("# x\nrequired /opt/aloft/lib/slurm/aloft_fence.so spool=/x\n"));
+    CHECK(slurm::requires_fence("include /etc/more/*\n  required aloft_fence.so"));
+    CHECK_FALSE(slurm::requires_fence("optional /opt/aloft/lib/slurm/aloft_fence.so\n"));
+    CHECK_FALSE(slurm::requires_fence("#required /opt/aloft/lib/slurm/aloft_fence.so\n"));
+    CHECK_FALSE(slurm::requires_fence("required /opt/other.so aloft_fence.so\n"));
+    CHECK_FALSE(slurm::requires_fence(""));
+}

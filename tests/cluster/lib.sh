@@ -14,7 +14,8 @@ bad() { echo "FAULT $1"; faults=$((faults + 1)); }
 check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
 finish() { [ "$faults" = 0 ] && echo "all held" || { echo "$faults faults"; tail -n 20 "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log "$scratch"/cluster/node*/daemon.log; }; [ "$faults" = 0 ]; exit; }
 has() { grep -q -- "$2" "$1" || { echo "--- $1:"; cat "$1"; false; }; }
-lacks() { ! grep -q -- "$2" "$1"; }
+# The file is there and does not say it: one that was never written proves nothing.
+lacks() { [ -e "$1" ] || { echo "--- $1 is not there"; return 1; }; ! grep -q -- "$2" "$1"; }
 
 authority() { cluster host login /srv/aloft/authority "$@"; }
 
@@ -67,9 +68,10 @@ agent_pid() { cluster node "$1" pgrep -x aloft-node; }
 
 # Programs and maps of the fence whose job is gone. Each program carries its job: the id of a cgroup, which is its folder's inode number.
 orphans() {
-  python3 - <<'PYTHON'
+  python3 - <<'PYTHON' || echo "cannot look for what is left of the fence"
 import json, os, subprocess, sys
-def bpftool(*words): return json.loads(subprocess.run(["bpftool", "-j", *words], capture_output=True, text=True).stdout or "[]")
+def bpftool(*words):  # what is asked for by its number may be gone by now; a list that cannot be had is an error
+    return json.loads(subprocess.run(["bpftool", "-j", *words], capture_output=True, text=True, check="id" not in words).stdout or "[]")
 alive = {os.stat(folder).st_ino for folder, _, _ in os.walk("/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")}
 used = set()
 for program in bpftool("prog", "show"):

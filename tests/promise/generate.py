@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the tables of slurm/promise/PROMISE.md from slurm/promise/controls.toml, the tests and the attempts of tests/egress.
+"""Writes slurm/promise/TABLES.md from slurm/promise/controls.toml, the tests and the attempts of tests/egress.
 
-    generate.py --build build/release            writes the tables
-    generate.py --build build/release --check    writes nothing; says what is wrong, one line each, and ends with 1
+    generate.py --build build/release             writes the tables
+    generate.py --build build/release --check     writes nothing; says what is wrong, one line each, and ends with 1
+    generate.py --build build/release --results   the same, and that what proves a control has run and passed in this build
 
 Wrong is: a control that names a file, a test, a sentence of a test or an attempt that does not exist; a test labelled cluster, egress or
-slurm, or an attempt, that no control names; tables in PROMISE.md that are not the ones that would be written. Python's standard library only.
+slurm, or an attempt, that no control names; tables that are not the ones that would be written. With --results also: a test that did not
+run or did not pass (build/release/junit.xml), a sentence that it did not say when it ran, an attempt of which build/release/egress.json
+says that it got out, or nothing. Python's standard library only.
 """
 import argparse
 import difflib
@@ -16,12 +19,16 @@ import re
 import subprocess
 import sys
 import tomllib
+import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- from here to the end: written by tests/promise/generate.py -->", "<!-- end of what is written -->"
+HEAD = """# What stops each way out, and which tests prove it
+
+Written by tests/promise/generate.py from [controls.toml](controls.toml), the tests and the attempts. The promise itself: [PROMISE.md](PROMISE.md).
+"""
 MUST_BE_NAMED = {"cluster", "egress", "slurm"}
 WAY = "way"
-STANDARDS = {  # table of controls.toml: title in PROMISE.md, form of a control's number
+STANDARDS = {  # table of controls.toml: title in the tables, form of a control's number
     "SATRE": ("SATRE 2.0.1", r"\d\.\d+\.\d\d"),
     "NIST-800-53": ("NIST SP 800-53, revision 5", r"[A-Z]{2}-\d+(\(\d+\))?"),
     "NIST-800-223": ("NIST SP 800-223", r"\d(\.\d)+"),
@@ -165,41 +172,60 @@ def tables(entries, attempts):
     yield from ("", "")
 
 
-def split(text):
-    """The text before the generated part, that part, and the text after it; nothing if the marks do not stand there once each, in order."""
-    match = re.fullmatch(f"(.*?){re.escape(BEGIN)}(.*?){re.escape(END)}(.*)", text, re.DOTALL)
-    return match.groups() if match and text.count(BEGIN) == text.count(END) == 1 else None
+def unproven(entry, attempts, results, outcomes):
+    """What of the entry's proof this build's run does not show. `results`: by test, whether it passed and what it printed; `outcomes`: by attempt."""
+    for reference in entry["tests"]:
+        name, _, sentence = reference.partition(": ")
+        passed, said = results.get(name, (False, ""))
+        if not passed:
+            yield f"test {name} did not run, or did not pass"
+        elif sentence and not any(sentence in line and line.lstrip().startswith(("ok ", "PASS")) or line.endswith(" s: " + sentence) for line in said):
+            yield f"test {name} did not say in this run: {sentence}"
+    for one in matching(entry, attempts):
+        row = outcomes.get(one.name)
+        if row is None or not one.allowed and row["bytes_outside"]:
+            yield f"attempt {one.name} was not made, or got out"
 
 
-def judge(controls, promise, tests, attempts):
-    """What is wrong with the text of controls.toml, and with the names in it; PROMISE.md as it should be, if nothing is."""
+def load_results(build):
+    """Of the run of this build: by test (whether it passed, the lines it printed), by attempt its row. A test that skipped a part proves nothing."""
+    results = {}
+    for case in ElementTree.parse(build / "junit.xml").getroot().iter("testcase"):
+        said = (case.findtext("system-out") or "").splitlines()
+        passed = case.get("status") == "run" and not any("skipped:" in line for line in said)
+        results[case.get("name")] = (passed, said)
+    egress = build / "egress.json"
+    return results, {row["name"]: row for row in json.loads(egress.read_text())["attempts"]} if egress.exists() else {}
+
+
+def judge(controls, tests, attempts, results=None):
+    """What is wrong with the text of controls.toml and with the names in it; the tables as they should be, if nothing is."""
     entries, faults = load_entries(controls)
     faults += [f"{label(entry)}: {what}" for entry in entries for what in missing_names(entry, tests, attempts)]
     faults += unnamed([entry for entry in entries if entry["group"] != WAY], tests, attempts)
-    parts = split(promise)
-    if not parts:
-        faults.append(f"PROMISE.md: the two marks of the generated part do not stand there once each, in order: {BEGIN} {END}")
-    if faults:
-        return faults, None
-    return [], parts[0] + BEGIN + "\n".join(tables(entries, attempts)) + END + parts[2]
+    if results:
+        faults += [f"{label(entry)}: {what}" for entry in entries for what in unproven(entry, attempts, *results)]
+    return (faults, None) if faults else ([], HEAD + "\n".join(tables(entries, attempts)))
 
 
 def differences(old, new):
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "PROMISE.md", "what would be written", lineterm="", n=0)
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "TABLES.md", "what would be written", lineterm="", n=0)
     return [line[:200] for line in lines] + ["write it again: tests/promise/generate.py --build BUILD"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", required=True, help="a configured build folder: CTest lists its tests")
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="a configured build folder: CTest lists its tests")
     parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if something is wrong")
+    parser.add_argument("--results", action="store_true", help="--check, and that the proofs ran and passed in this build")
     parser.add_argument("--controls", type=pathlib.Path, default=ROOT / "slurm/promise/controls.toml")
-    parser.add_argument("--promise", type=pathlib.Path, default=ROOT / "slurm/promise/PROMISE.md")
+    parser.add_argument("--tables", type=pathlib.Path, default=ROOT / "slurm/promise/TABLES.md")
     options = parser.parse_args()
-    tests, attempts, old = load_tests(options.build), load_attempts(), options.promise.read_text()
-    faults, new = judge(options.controls.read_text(), old, tests, attempts)
-    if not faults and not options.check:
-        options.promise.write_text(new)
+    tests, attempts = load_tests(options.build), load_attempts()
+    old = options.tables.read_text() if options.tables.exists() else ""
+    faults, new = judge(options.controls.read_text(), tests, attempts, load_results(options.build) if options.results else None)
+    if not faults and not options.check and not options.results:
+        options.tables.write_text(new)
     elif not faults and new != old:
         faults = differences(old, new)
     print("\n".join(faults) or f"{len(tests)} tests, {len(attempts)} attempts: what is named is there, and the tables are theirs")

@@ -27,8 +27,8 @@ Site Site::load(const std::filesystem::path& path) {
     const Config host = config.table("host");
     site.config = host.text_or("config", file.parent_path().string());
     site.state = host.text_or("state", "/var/lib/aloft");
-    site.socket = host.text_or("socket", "/run/aloft/aloftd.sock");
-    site.run = host.text_or("run", "/run/aloft");
+    site.socket = host.text_or("socket", "/run/aloftd/aloftd.sock");
+    site.run = host.text_or("run", "/run/aloft-node");
     site.mirror = host.text_or("mirror", "/run/aloft-mirror");
     const Config revocation = config.table("revocation");
     site.revocation_stale_seconds = revocation.integer_or("stale_seconds", 300);

@@ -13,15 +13,17 @@ struct Site {
     // Shared between hosts:
     std::filesystem::path datasets;    // DATASET/VERSION/manifest.json, manifest.sig.json, shards/
     std::filesystem::path workspaces;  // root-owned 0700; ENCLAVE/ACCOUNT, a bind mount inside jobs
-    std::filesystem::path published;   // aloftd's signed files: grants/UID.json, revocations.json
+    std::filesystem::path published;   // signed files as they leave the login host: grants, list, sealed keys
     std::filesystem::path spool;       // NODE/*.json: signed records that aloftd collects
     std::filesystem::path released;    // the one way out: packages of approved releases
     // This host:
     std::filesystem::path config;  // /etc/aloft: enclaves/NAME.toml, keys/
     std::filesystem::path state;   // aloftd's own: ledger, database, quarantined copies of requests (0700)
     std::filesystem::path socket;  // aloftd's Unix socket
-    std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs): /run/aloft
-    std::filesystem::path mirror;  // this host's copy of `published`, on a tmpfs: what slurmctld, Prolog and the agent read
+    std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs)
+    // This host's copy of `published`, same layout, on a tmpfs: what slurmctld, Prolog, the agent and tools read.
+    // aloft-mirror keeps it. So a shared file system that hangs is a list that goes stale, never a daemon that hangs.
+    std::filesystem::path mirror;
     std::int64_t revocation_stale_seconds = 300;  // an older signed list means: refuse, and freeze what runs
     std::int64_t revocation_end_seconds = 7200;   // a still older one means: end what runs
 

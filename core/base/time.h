@@ -5,6 +5,9 @@
 
 namespace core {
 
+// How far the clocks of two hosts that keep NTP time may be apart.
+inline constexpr std::int64_t kClockSkewSeconds = 60;
+
 // Seconds since 1970-01-01T00:00:00Z.
 std::int64_t now_seconds();
 

@@ -13,7 +13,6 @@ namespace {
 constexpr std::string_view kGrantType = "application/vnd.aloft.grant+json";
 constexpr std::string_view kRevocationsType = "application/vnd.aloft.revocations+json";
 constexpr std::uint64_t kLimitBytes = 1 << 20;
-constexpr std::int64_t kClockSkewSeconds = 60;  // between hosts that keep NTP time
 
 [[noreturn]] void refuse(const std::string& text) {
     throw Error(Fault::refused, text);
@@ -57,18 +56,22 @@ Revocations parse_revocations(const std::string& payload) {
 Revocations open_revocations(const Site& site, const VerifyKey& key, std::int64_t now) {
     std::string envelope;
     try {
-        envelope = read_text(site.published / "revocations.json", kLimitBytes);
+        envelope = read_text(site.mirror / "revocations.json", kLimitBytes);
     } catch (const Error&) {
-        refuse(
-            "the revocation list is missing, so no grant can be trusted. Tell the admin: is aloftd running?");
+        throw ListIsStale(0,
+                          "the revocation list is missing, so no grant can be trusted. Tell the admin: are "
+                          "aloftd and, on this host, aloft-mirror running?");
     }
     Revocations list = parse_revocations(dsse_open(envelope, kRevocationsType, {key}, "the revocation list"));
     if (list.issued > now + kClockSkewSeconds)
-        refuse("the revocation list was issued in the future (" + rfc3339(list.issued) +
-               "). Tell the admin: the clocks of this host and the login host differ");
-    if (now >= list.expires || now - list.issued > site.revocation_stale_seconds + kClockSkewSeconds)
-        refuse("the revocation list is stale: it was signed at " + rfc3339(list.issued) +
-               ", so no grant can be trusted. Tell the admin: is aloftd running?");
+        throw ListIsStale(list.issued,
+                          "the revocation list was issued in the future (" + rfc3339(list.issued) +
+                              "). Tell the admin: the clocks of this host and the login host differ");
+    if (now >= list.expires || now - list.issued >= site.revocation_stale_seconds)
+        throw ListIsStale(list.issued,
+                          "the revocation list is stale: it was signed at " + rfc3339(list.issued) +
+                              ", so no grant can be trusted. Tell the admin: are aloftd and, on this host, "
+                              "aloft-mirror running?");
     return list;
 }
 
@@ -93,8 +96,9 @@ Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t
         refuse("grant " + grant.id + " begins at " + rfc3339(grant.not_before) + "; wait until then");
     if (now >= grant.not_after)
         refuse("grant " + grant.id + " ended at " + rfc3339(grant.not_after) +
-               ". Apply for a new one (aloft apply create), or ask the admin to extend application " +
-               grant.application);
+               ". Apply for a new one (aloft apply create), or ask the admin to issue it again (aloft grant "
+               "issue " +
+               grant.application + ")");
     return grant;
 }
 
@@ -102,7 +106,7 @@ Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now) {
     const VerifyKey key = VerifyKey::load(site.config / "keys" / "grant.pub");
     std::string envelope;
     try {
-        envelope = read_text(site.published / "grants" / (std::to_string(uid) + ".json"), kLimitBytes);
+        envelope = read_text(site.mirror / "grants" / (std::to_string(uid) + ".json"), kLimitBytes);
     } catch (const Error&) {
         refuse("this account (uid " + std::to_string(uid) +
                ") has no grant. Apply for one: aloft apply create; see where it stands: aloft apply list");

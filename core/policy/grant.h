@@ -4,8 +4,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/keys/keys.h"
+#include "core/base/error.h"
 #include "core/base/site.h"
+#include "core/keys/keys.h"
 
 namespace core {
 
@@ -28,10 +29,19 @@ struct Grant {
 // ends: Slurm looks once a minute and then adds KillWait (a job of one minute ended after 78 to 81 seconds).
 std::int64_t last_limit(const Grant& grant, std::int64_t kill_wait_seconds);
 
+// Nothing can be said of any grant now: the signed list is missing, too old, or from the future. What wants to
+// begin is refused. What runs is frozen, and ended only once the list is older than
+// SITE.revocation_end_seconds: the fault may be a file system's or a clock's.
+struct ListIsStale : Error {
+    ListIsStale(std::int64_t issued_at, const std::string& text)
+        : Error(Fault::refused, text), issued(issued_at) {}
+    std::int64_t issued;  // seconds since 1970; 0: there is no list
+};
+
 // The grant of `uid` if it is valid at `now`. Throws Error(refused) with a text that says why and what to do:
-// none, another account's, not signed by this site, not begun, ended, revoked, its enclave not open,
-// revocation list stale or missing. Reads local files only; safe to call in slurmctld and, as root, in Prolog
-// and Epilog.
+// none, another account's, not signed by this site, not begun, ended, revoked, its enclave not open.
+// ListIsStale is the one that says nothing about the grant. Reads SITE.mirror and SITE.config only, which are
+// local files; safe to call in slurmctld and, as root, in Prolog and Epilog.
 Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now);
 
 // The same for an envelope at hand (a job's /aloft/grant.json): signature, owner and dates, not revocation.

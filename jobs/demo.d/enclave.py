@@ -31,7 +31,7 @@ def open_site(report: Report, cluster: Cluster) -> None:
         return cluster.host("login", *command)
 
     root("install", "-d", "-o", "aloft", "-g", "aloft", "-m", "0700", "/var/lib/aloft")
-    root("install", "-d", "-o", "aloft", "-g", "aloft", "-m", "0755", "/run/aloft")
+    root("install", "-d", "-o", "aloft", "-g", "aloft", "-m", "0755", "/run/aloftd")
     root("install", "-m", "0644", f"{CONFIGS}/clusters/roles.toml", "/etc/aloft/roles.toml")
     root("aloft", "admin", "keys", "service")
     for node in NODES:
@@ -56,7 +56,7 @@ def named(option: str, values) -> list[str]:
 
 def start_service(cluster: Cluster) -> None:
     cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloftd")
-    up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloft/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
+    up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloftd/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
     if up.code:
         raise Failed(f"aloftd did not open its socket. Its log: {cluster.folder.parent}/daemons.log")
 

@@ -33,7 +33,7 @@ json data_of(const core::Site& site, const core::Grant& grant) {
             {{"dataset", name},
              {"path", "/aloft/data/" + name},
              {"key", "/aloft/keys/" + name + ".key"},
-             {"sealed", fs::exists(site.published / "keys" / grant.enclave / (name + ".sealed"))}});
+             {"sealed", fs::exists(site.mirror / "keys" / grant.enclave / (name + ".sealed"))}});
     return data;
 }
 

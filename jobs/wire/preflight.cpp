@@ -13,7 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::int64_t kClockSkewSeconds = 60;
 constexpr const char* kReportCommand = "aloft-node preflight --report";
 
 const char* name_of(Verdict verdict) {
@@ -40,7 +39,7 @@ public:
         const std::string again = "as root on " + node + ": " + kReportCommand;
         if (!report) return add("report", false, "none", again);
         const std::int64_t old = now_ - report->time;
-        if (report->time > report->received + kClockSkewSeconds)
+        if (report->time > report->received + core::kClockSkewSeconds)
             return add("report", false, "from the future", "set the clock of " + node + "; then " + again);
         if (old > kReportSeconds)
             return add("report", false, "from " + core::rfc3339(report->time) + ", " + age(old) + " old",

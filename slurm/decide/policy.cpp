@@ -42,7 +42,7 @@ std::filesystem::path dataset_path(const core::Site& site, const std::string& na
 
 std::filesystem::path sealed_key(const core::Site& site, const std::string& enclave,
                                  const std::string& dataset) {
-    return site.published / "keys" / enclave / (dataset + ".sealed");
+    return site.mirror / "keys" / enclave / (dataset + ".sealed");
 }
 
 std::filesystem::path enclave_key(const core::Site& site, const std::string& enclave) {

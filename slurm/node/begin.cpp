@@ -121,7 +121,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
         return;
     }
     core::write_atomically(
-        files.grant, core::read_text(site.published / "grants" / (std::to_string(job.uid) + ".json")), 0444);
+        files.grant, core::read_text(site.mirror / "grants" / (std::to_string(job.uid) + ".json")), 0444);
     core::write_atomically(files.token, policy.token, 0400);
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, core::short_host_name());

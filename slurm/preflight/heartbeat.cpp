@@ -74,11 +74,17 @@ void Heartbeat::beat() {
 }
 
 void make_run_folder(const core::Site& site) {
-    core::make_directories(site.run, 0755);  // aloftd has its socket in there on a login host
+    core::make_directories(site.run, 0755);
     core::make_directories(site.run / "jobs", 0700);
     struct statfs kind {};
     if (::statfs(site.run.c_str(), &kind) || (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC))
         throw Error(Fault::system, site.run.string() + " is not on a tmpfs; keys must not reach a disk");
+    struct stat owner {};
+    if (::lstat(site.run.c_str(), &owner) || !S_ISDIR(owner.st_mode) || owner.st_uid != ::geteuid() ||
+        (owner.st_mode & 022))
+        throw Error(
+            Fault::system,
+            site.run.string() + " is not a folder of root's alone; another account could lay policies in it");
     if (::chmod((site.run / "jobs").c_str(), 0700))
         throw Error(Fault::system, core::with_errno("cannot close the run folder", errno));
 }

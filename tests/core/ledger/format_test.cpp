@@ -9,9 +9,9 @@
 
 #include "core/base/files.h"
 #include "core/base/time.h"
-#include "core/policy/grant.h"
 #include "core/ledger/record.h"
 #include "core/ledger/spool.h"
+#include "core/policy/grant.h"
 #include "support/document.h"
 #include "support/scratch.h"
 
@@ -161,11 +161,11 @@ TEST_CASE("the revocation list of FORMAT.md is what the code signs, and decides 
     check_envelope("revocations", "application/vnd.aloft.revocations+json");
     Site site;
     site.config = keys.folder / "etc";
-    site.published = keys.folder / "published";
-    for (const auto& folder : {site.config / "keys", site.published / "grants"}) make_directories(folder);
+    site.mirror = keys.folder / "mirror";
+    for (const auto& folder : {site.config / "keys", site.mirror / "grants"}) make_directories(folder);
     keys.signing.verify_key().save(site.config / "keys" / "grant.pub");
-    write_atomically(site.published / "grants" / "70001.json", documented("grant"));
-    write_atomically(site.published / "revocations.json", documented("revocations"));
+    write_atomically(site.mirror / "grants" / "70001.json", documented("grant"));
+    write_atomically(site.mirror / "revocations.json", documented("revocations"));
     CHECK(open_grant(site, 70001, kTime).id == "G-1");
     CHECK_THROWS_WITH(open_grant(site, 70001, kTime + 300), Catch::Contains("stale"));
 }

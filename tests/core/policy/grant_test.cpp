@@ -25,22 +25,22 @@ struct Office {
 
     Office() {
         site.config = scratch / "etc";
-        site.published = scratch / "published";
+        site.mirror = scratch / "published";
         make_directories(site.config / "keys");
-        make_directories(site.published / "grants");
+        make_directories(site.mirror / "grants");
         key.verify_key().save(site.config / "keys" / "grant.pub");
         publish(sign_grant(grant, key));
         list({}, kNow - 10, kNow + 290);
     }
     void publish(const std::string& envelope, int uid = 70001) {
-        write_atomically(site.published / "grants" / (std::to_string(uid) + ".json"), envelope, 0644);
+        write_atomically(site.mirror / "grants" / (std::to_string(uid) + ".json"), envelope, 0644);
     }
     void list(const std::vector<std::string>& revoked, std::int64_t issued, std::int64_t expires,
               const std::vector<std::string>& open_enclaves = {"hel"}) {
         write_list(sign_revocations({revoked, open_enclaves, issued, expires}, key));
     }
     void write_list(const std::string& envelope) {
-        write_atomically(site.published / "revocations.json", envelope, 0644);
+        write_atomically(site.mirror / "revocations.json", envelope, 0644);
     }
     std::string refusal(std::uint32_t uid = 70001, std::int64_t now = kNow) const {
         try {
@@ -141,11 +141,35 @@ TEST_CASE("a list of a version that names no open enclaves opens none") {
     CHECK_THAT(office.refusal(), Contains("not of this version"));
 }
 
+TEST_CASE("a list that cannot be used now is told apart from a refusal, with the time of its signature") {
+    Office office;
+    const auto issued = [&](std::int64_t now) -> std::int64_t {
+        try {
+            open_grant(office.site, 70001, now);
+        } catch (const ListIsStale& e) {
+            CHECK(e.fault() == Fault::refused);
+            return e.issued;
+        } catch (const Error&) {
+        }
+        return -1;
+    };
+    CHECK(issued(kNow) == -1);  // the list is good
+    office.site.revocation_stale_seconds = 200;
+    CHECK(issued(kNow + 189) == -1);
+    CHECK(issued(kNow + 190) == kNow - 10);  // to the second: no clock is forgiven on this side
+    office.list({}, kNow + 1000, kNow + 2000);
+    CHECK(issued(kNow) == kNow + 1000);
+    std::filesystem::remove(office.site.mirror / "revocations.json");
+    CHECK(issued(kNow) == 0);
+    office.list({"G-1"}, kNow - 10, kNow + 290);
+    CHECK(issued(kNow) == -1);  // revoked
+}
+
 TEST_CASE("a revocation list that is stale, missing, forged or from the future means refuse") {
     Office office;
     SECTION("past its expiry") {
         office.list({}, kNow - 300, kNow - 1);
-        CHECK_THAT(office.refusal(), Contains("is stale") && Contains("aloftd"));
+        CHECK_THAT(office.refusal(), Contains("is stale") && Contains("aloft-mirror"));
     }
     SECTION("older than the site allows, whatever it says itself") {
         office.list({}, kNow - 1000, kNow + 1000);
@@ -156,7 +180,7 @@ TEST_CASE("a revocation list that is stale, missing, forged or from the future m
         CHECK_THAT(office.refusal(), Contains("in the future"));
     }
     SECTION("missing") {
-        std::filesystem::remove(office.site.published / "revocations.json");
+        std::filesystem::remove(office.site.mirror / "revocations.json");
         CHECK_THAT(office.refusal(), Contains("is missing"));
     }
     SECTION("forged") {

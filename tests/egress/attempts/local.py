@@ -15,7 +15,7 @@ FAMILIES = "seccomp, list of socket families"
 DAEMONS = {"nscd": "/run/nscd/socket", "resolved": "/run/systemd/resolve/io.systemd.Resolve", "dbus": "/run/dbus/system_bus_socket",
            "journal": "/run/systemd/journal/stdout", "docker": "/run/docker.sock", "containerd": "/run/containerd/containerd.sock",
            "sssd": "/var/lib/sss/pipes/nss", "x11": "/tmp/.X11-unix/X0", "ssh-agent": "/tmp/ssh-agent/agent.1",
-           "user-bus": "/run/user/70001/bus", "aloftd": "/run/aloft/aloftd.sock", "home": "/home/e-alice/socket"}
+           "user-bus": "/run/user/70001/bus", "aloftd": "/run/aloftd/aloftd.sock", "home": "/home/e-alice/socket"}
 DATAGRAM_DAEMONS = {"syslog": "/dev/shm/stand-in-for-dev-log", "journal-native": "/run/systemd/journal/socket"}
 
 for label, path in DAEMONS.items():

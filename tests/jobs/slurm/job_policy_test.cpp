@@ -19,13 +19,13 @@ struct World {
     core::Enclave enclave;
     core::Grant grant{"G-1", "A-1", "e-alice", 70001, "hel", {"digits@1"}, {}, kNow - 100, kNow + 7200};
     World() {
-        site.published = scratch.path();
+        site.mirror = scratch.path();
         enclave.name = enclave.partition = "hel";
         enclave.nodes = {"n1", "n2"};
         enclave.software = {"/opt/aloft"};
         enclave.max_minutes = 60;
-        core::make_directories(site.published / "keys" / "hel");
-        core::write_atomically(site.published / "keys" / "hel" / "digits@1.sealed", "x");
+        core::make_directories(site.mirror / "keys" / "hel");
+        core::write_atomically(site.mirror / "keys" / "hel" / "digits@1.sealed", "x");
     }
     std::string words(const JobWish& wish = {}) const {
         return in_words(job_policy(site, enclave, grant, wish, kKillWait, kNow));

@@ -27,12 +27,12 @@ struct World {
         site.name = "test";
         site.datasets = scratch / "datasets";
         site.workspaces = scratch / "workspaces";
-        site.published = scratch / "published";
+        site.mirror = scratch / "published";
         site.config = scratch / "etc";
         site.run = scratch / "run";
         for (const auto& path :
-             {site.datasets / "digits" / "1", site.workspaces / "hel" / "e-alice", site.published / "grants",
-              site.published / "keys" / "hel", site.config / "enclaves", site.config / "keys", site.run})
+             {site.datasets / "digits" / "1", site.workspaces / "hel" / "e-alice", site.mirror / "grants",
+              site.mirror / "keys" / "hel", site.config / "enclaves", site.config / "keys", site.run})
             core::make_directories(path);
         core::Enclave policy;
         policy.name = policy.partition = "hel";
@@ -43,12 +43,12 @@ struct World {
         core::write_atomically(site.config / "enclaves" / "hel.toml", core::to_toml(policy));
         authority.verify_key().save(site.config / "keys" / "grant.pub");
         enclave.save(site.config / "keys" / "hel.enclave.key");
-        core::write_atomically(site.published / "keys" / "hel" / "digits@1.sealed",
+        core::write_atomically(site.mirror / "keys" / "hel" / "digits@1.sealed",
                                core::to_base64(enclave.sealing_key().seal(dataset)) + "\n");
         job = {17, ::getuid(), "e-alice", "hel", {"node1", "node2"}};
         publish("e-alice", "hel", kNow + 3600);
         core::write_atomically(
-            site.published / "revocations.json",
+            site.mirror / "revocations.json",
             core::sign_revocations({{}, {"hel", "other"}, kNow - 10, kNow + 100}, authority));
     }
     void publish(const std::string& account, const std::string& enclave_name, std::int64_t end) {
@@ -61,7 +61,7 @@ struct World {
         grant.datasets = {"digits@1"};
         grant.not_before = kNow - 100;
         grant.not_after = end;
-        core::write_atomically(site.published / "grants" / (std::to_string(job.uid) + ".json"),
+        core::write_atomically(site.mirror / "grants" / (std::to_string(job.uid) + ".json"),
                                core::sign_grant(grant, authority));
     }
     slurm::Policy decide() const { return slurm::decide(site, job, "node1", kNow); }
@@ -120,7 +120,7 @@ TEST_CASE("what is wrong is said, and the job does not run") {
         check_denied(world, "has no workspace");
     }
     SECTION("no grant") {
-        std::filesystem::remove_all(world.site.published / "grants");
+        std::filesystem::remove_all(world.site.mirror / "grants");
         check_denied(world, "has no grant");
     }
     SECTION("an ended grant") {
@@ -155,13 +155,13 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
     CHECK(reason().empty());
     SECTION("revoked") {
         core::write_atomically(
-            world.site.published / "revocations.json",
+            world.site.mirror / "revocations.json",
             core::sign_revocations({{"G-1"}, {"hel"}, kNow - 10, kNow + 100}, world.authority));
         CHECK_THAT(reason(), Catch::Contains("was revoked"));
     }
     SECTION("the enclave was suspended") {
         core::write_atomically(
-            world.site.published / "revocations.json",
+            world.site.mirror / "revocations.json",
             core::sign_revocations({{}, {"other"}, kNow - 10, kNow + 100}, world.authority));
         CHECK_THAT(reason(), Catch::Contains("hel"));
     }
@@ -173,11 +173,11 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
         CHECK_THAT(reason(kNow + 100), Catch::Contains("stale"));
     }
     SECTION("the dataset's key was withdrawn from the enclave") {
-        std::filesystem::remove(world.site.published / "keys" / "hel" / "digits@1.sealed");
+        std::filesystem::remove(world.site.mirror / "keys" / "hel" / "digits@1.sealed");
         CHECK_THAT(reason(), Catch::Contains("digits@1 was taken from enclave hel"));
     }
     SECTION("no list") {
-        std::filesystem::remove(world.site.published / "revocations.json");
+        std::filesystem::remove(world.site.mirror / "revocations.json");
         CHECK_THAT(reason(), Catch::Contains("missing"));
     }
     SECTION("a grant by somebody else") {
@@ -233,10 +233,10 @@ TEST_CASE("a dataset's key is unsealed for the job's user only") {
     CHECK(std::filesystem::status(path).permissions() == std::filesystem::perms::owner_read);
     std::filesystem::remove_all(files.folder);
     core::write_atomically(
-        world.site.published / "keys" / "hel" / "digits@1.sealed",
+        world.site.mirror / "keys" / "hel" / "digits@1.sealed",
         core::to_base64(core::OpeningKey::generate().sealing_key().seal(world.dataset)) + "\n");
     CHECK_THROWS_AS(slurm::unseal_keys(world.site, policy, files), core::Error);
-    std::filesystem::remove(world.site.published / "keys" / "hel" / "digits@1.sealed");
+    std::filesystem::remove(world.site.mirror / "keys" / "hel" / "digits@1.sealed");
     CHECK_THROWS_WITH(slurm::unseal_keys(world.site, policy, files),
                       Catch::Contains("not sealed for enclave hel"));
 }

@@ -28,7 +28,7 @@ const IMB_MGR& library() {
 
 // Pieces that fit the first-level cache, each with the memory 12 KB ahead of it already on its way: 1.13
 // times FFCV on 50 KB samples, against 0.9 without (shared measurements of the reading ways,
-// tests/bench/README.md).
+// tests/bench/loader/README.md).
 constexpr std::size_t kPieceBytes = 4096, kAheadBytes = 12288, kLineBytes = 64;
 
 }  // namespace

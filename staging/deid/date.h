@@ -13,8 +13,8 @@ using Day = std::int64_t;
 //   DICOM DA          20230305, 2023.03.05 (the form before 1993)
 //   ISO, slashes      2023-03-05, 2023/3/5
 //   ROC (Minguo)      1120305, 0990305, 990305, 112/03/05, 112-3-5, 112.03.05, 民國 112/03/05,
-//   民國112年3月5日,
-//                     民前... is refused; the sign 民國 and 年月日 in UTF-8 or Big5
+//                     民國112年3月5日; the signs 民國 and 年月日 in UTF-8 or Big5
+// Years before ROC 1 (民前) are refused.
 // ROC year 1 is 1912. A number of eight digits is Gregorian, of six or seven ROC. Years outside 1850 to 2200
 // and days that no month has are no dates.
 std::optional<Day> parse_date(core::ByteView raw);

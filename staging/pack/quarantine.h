@@ -18,9 +18,7 @@ using ReasonCounts = std::map<std::string, std::map<std::string, std::int64_t>>;
 // Collects what was left out and writes it as JSON lines, in the deliveries' order:
 //   {"number":12,"row":3,"site":"north","name":"5f…","reason":"unlisted","detail":"label"}
 // `number` is the file's running number, `row` is there for rows of tables, `name` is a keyed hash of the
-// path
-//, `detail` a name from the
-// configuration. The files themselves are not copied and no value is repeated. Collective but for add().
+// path, `detail` a name from the configuration. The files themselves are not copied and no value is repeated. Collective but for add().
 class QuarantineWriter {
 public:
     QuarantineWriter(const core::Comm& comm, const std::filesystem::path& folder,

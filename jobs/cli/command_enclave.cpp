@@ -205,7 +205,7 @@ void open(const Common& common, const std::string& name, const std::string& reas
     json request = {{"op", "enclave.open"}, {"id", name}, {"reason", reason}, {"dry_run", common.dry_run}};
     if (const auto checks = slurm_checks_here(enclave)) {
         request["slurm"] = json::array();
-        for (const Check& check : *checks) request["slurm"].push_back(to_json(check));
+        for (const Check& check : *checks) request["slurm"].push_back(core::to_json(check));
     }
     json answer = ask(site.socket, request).body;
     if (!answer.contains("misses")) {

@@ -45,7 +45,7 @@ void preflight(const Common& common, const std::string& name) {
         asked_slurm = slurm.has_value();
         if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());
         for (const Check& check : checks) {
-            json row = to_json(check);
+            json row = core::to_json(check);
             row["enclave"] = enclave.name;
             rows.push_back(std::move(row));
             misses += check.is_miss();

@@ -63,9 +63,9 @@ class Cluster:
     def _harness(self, *words, timeout: float = 300, stdin: str | None = None) -> Result:
         return run([HARNESS, "--num", self.number, "--dir", self.folder, *words], self.log, timeout, stdin)
 
-    def up(self, prefix: Path, enclave: str, fence: str = "on", nodes: int = 2) -> None:
+    def up(self, prefix: Path, enclave: str, fence: str = "on", nodes: int = 2, open_nodes: str = "ALL") -> None:
         self.is_up = True  # down cleans up after a half start as well
-        done = self._harness("up", "--nodes", nodes, "--prefix", prefix, "--fence", fence, "--enclave", enclave)
+        done = self._harness("up", "--nodes", nodes, "--prefix", prefix, "--fence", fence, "--enclave", enclave, "--open-nodes", open_nodes)
         if done.code:
             raise Failed(f"the cluster did not start: {done.last_words}. Its log: {self.log}")
 

@@ -13,7 +13,7 @@ WORKSPACES = f"/srv/aloft/workspaces/{ENCLAVE}"
 
 def start_cluster(report: Report, cluster: Cluster, prefix) -> None:
     report.say("Hosts ctld, login, outside, node1 and node2: each with a network, mounts and processes of its own.")
-    cluster.up(prefix, ENCLAVE)
+    cluster.up(prefix, ENCLAVE, open_nodes="none")  # an enclave's nodes are its own
     idle = cluster.host("ctld", "sinfo", "-h", "-N", "-p", ENCLAVE, "-t", "idle", "-o", "%N").split()
     report.claim(idle == list(NODES), "two compute nodes are idle in the enclave's partition", " ".join(idle))
     views = {host: cluster.host(host, "readlink", "/proc/self/ns/net", "/proc/self/ns/mnt", "/proc/1/ns/pid").split()

@@ -90,7 +90,7 @@ std::optional<json> Service::enclave_open(Call& call) {
     move_enclave(name, "enclave.opened", "opened");
     json misses = json::array();
     const auto judge = [&](const Check& check) {
-        if (check.is_miss()) misses.push_back(to_json(check));
+        if (check.is_miss()) misses.push_back(core::to_json(check));
     };
     for (const Check& check :
          checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds()))
@@ -98,7 +98,7 @@ std::optional<json> Service::enclave_open(Call& call) {
     // Slurm's settings are seen by the admin's command, not by aloftd.
     const bool asked_slurm = call.body.contains("slurm") && call.body.at("slurm").is_array();
     if (asked_slurm)
-        for (const json& entry : call.body.at("slurm")) judge(check_of(entry));
+        for (const json& entry : call.body.at("slurm")) judge(core::check_of(entry));
     const bool dry_run = call.body.value("dry_run", false);
     if (!misses.empty()) {
         if (!dry_run)

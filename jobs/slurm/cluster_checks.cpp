@@ -8,6 +8,7 @@
 
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/policy/slurm_settings.h"
 #include "jobs/slurm/client.h"
 
 namespace jobs {
@@ -18,7 +19,6 @@ using core::Fault;
 namespace {
 
 constexpr std::int64_t kSlurmKillWaitSeconds = 30;  // slurm.conf(5)
-constexpr std::int64_t kLongKillWaitSeconds = 60;
 
 std::string trimmed(std::string_view text) {
     const auto begin = text.find_first_not_of(" \t\r");
@@ -111,31 +111,12 @@ public:
         : enclave_(enclave), settings_(settings), host_(host) {}
 
     void at_config() {
-        const auto value = [this](const char* key) { return settings_.value(key); };
-        need("JobSubmitPlugins", lists(value("JobSubmitPlugins"), "aloft"), value("JobSubmitPlugins"),
-             conf("JobSubmitPlugins=aloft") + ": else nothing checks grants at submission");
-        for (const char* which : {"Prolog", "Epilog"}) {
-            const std::string ours = std::string("/libexec/aloft/") + (*which == 'P' ? "prolog" : "epilog");
-            need(which, value(which).ends_with(ours), value(which),
-                 conf(std::string(which) + "=PREFIX" + ours));
-        }
-        need("PrologFlags", lists(value("PrologFlags"), "Alloc"), value("PrologFlags"),
-             conf("PrologFlags=Alloc") + ": else Prolog runs when a job's first step does, not before");
+        const auto value = [this](std::string_view name) { return settings_.value(std::string(name)); };
+        for (Check& check : core::judge_slurm_settings(value)) add(std::move(check));
         need("PlugStackConfig", !value("PlugStackConfig").empty(), value("PlugStackConfig"),
              conf("PlugStackConfig=/etc/slurm/plugstack.conf"));
-        need("OverTimeLimit", value("OverTimeLimit").starts_with("0 "), value("OverTimeLimit"),
-             conf("OverTimeLimit=0") + ": else jobs outlive their grants");
-        need("PreemptMode",
-             value("PreemptMode").find("SUSPEND") == std::string::npos &&
-                 value("PreemptMode").find("GANG") == std::string::npos,
-             value("PreemptMode"),
-             conf("PreemptMode=OFF, CANCEL or REQUEUE") + ": a suspended job shares its nodes with another");
-        want("KillWait", settings_.kill_wait_seconds() <= kLongKillWaitSeconds, value("KillWait"),
-             conf("KillWait=5") + ": jobs must end so much earlier than their grants");
-        want("JobRequeue", value("JobRequeue") == "1", value("JobRequeue"),
-             conf("JobRequeue=1") + ": else a lost node ends its jobs");
-        want("RequeueExit", lists(value("RequeueExit"), "75"), value("RequeueExit"),
-             conf("RequeueExit=75") + ": programs that saved their state end with it");
+        if (value("AccountingStorageType").ends_with("/slurmdbd"))
+            add(core::judge_slurmdbd(settings_.accounting));
     }
 
     void at_partitions() {
@@ -156,16 +137,17 @@ public:
 private:
     static std::string conf(const std::string& line) { return "slurm.conf: " + line; }
 
-    void add(const std::string& what, bool good, Verdict otherwise, bool required, const std::string& found,
-             const std::string& remedy) {
-        checks.push_back({host_, "slurm", what, good ? Verdict::good : otherwise, required,
-                          found.empty() ? "not set" : found, good ? "" : remedy});
+    void add(Check check) {
+        check.host = host_;
+        check.layer = "slurm";
+        if (check.found.empty()) check.found = "not set";
+        checks.push_back(std::move(check));
     }
     void need(const std::string& what, bool good, const std::string& found, const std::string& remedy) {
-        add(what, good, Verdict::bad, true, found, remedy);
+        add(core::required(what, good, found, remedy));
     }
     void want(const std::string& what, bool good, const std::string& found, const std::string& remedy) {
-        add(what, good, Verdict::warning, false, found, remedy);
+        add(core::advised(what, good, found, remedy));
     }
 
     void at_own(const Partition& own) {
@@ -195,19 +177,15 @@ private:
              "scontrol update PartitionName=" + own.name + " State=UP");
     }
 
-    // Slurm puts nothing beside a job that has its nodes whole; partitions that share their nodes on purpose
-    // are what could break that.
+    // A node keeps traces of a job that the next one finds (PROMISE.md), so the next one must be the enclave's as well.
     void at_other(const Partition& other) {
         std::vector<std::string> common;
         for (const std::string& node : other.nodes)
             if (enclave_.has_node(node)) common.push_back(node);
         if (common.empty()) return;
-        const bool shares =
-            other.oversubscribe.starts_with("FORCE") || other.oversubscribe.starts_with("YES");
-        add("partition " + other.name + " on the same nodes", other.oversubscribe == "EXCLUSIVE",
-            shares ? Verdict::bad : Verdict::warning, shares,
-            "offers " + joined(common) + " with OverSubscribe=" + other.oversubscribe,
-            conf("PartitionName=" + other.name + " OverSubscribe=EXCLUSIVE, or other nodes"));
+        need("partition " + other.name + " on the same nodes", false, "offers " + joined(common),
+             conf("PartitionName=" + other.name + " Nodes= without " + joined(common)) +
+                 ": an enclave's nodes are its own");
     }
 
     const core::Enclave& enclave_;
@@ -223,11 +201,11 @@ bool is_installed(const std::string& program) {
     return false;
 }
 
-std::string scontrol(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "scontrol");
+std::string slurm_says(const std::string& program, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), program);
     const core::Finished done = core::run_program(arguments, "");
     if (done.code != 0)
-        throw Error(Fault::system, "scontrol failed: " + done.errors.substr(0, 500) +
+        throw Error(Fault::system, program + " failed: " + done.errors.substr(0, 500) +
                                        " Is slurmctld running, and slurm.conf on this host?");
     return done.output;
 }
@@ -265,7 +243,11 @@ SlurmSettings parse_settings(std::string_view config, std::string_view partition
 
 std::optional<SlurmSettings> ask_slurm() {
     if (!is_installed("scontrol")) return std::nullopt;
-    return parse_settings(scontrol({"show", "config"}), scontrol({"--oneliner", "show", "partition"}));
+    SlurmSettings settings = parse_settings(slurm_says("scontrol", {"show", "config"}),
+                                            slurm_says("scontrol", {"--oneliner", "show", "partition"}));
+    if (settings.value("AccountingStorageType").ends_with("/slurmdbd") && is_installed("sacctmgr"))
+        settings.accounting = slurm_says("sacctmgr", {"--noheader", "show", "configuration"});
+    return settings;
 }
 
 std::vector<Check> checks_of_slurm(const core::Enclave& enclave, const SlurmSettings& settings,

@@ -20,6 +20,7 @@ struct Partition {
 struct SlurmSettings {
     std::map<std::string, std::string> config;  // as `scontrol show config` prints them: "KillWait": "5 sec"
     std::vector<Partition> partitions;
+    std::string accounting;  // what `sacctmgr show configuration` prints, where there is accounting
 
     std::string value(const std::string& key) const;  // "" if absent or "(null)"
     std::int64_t kill_wait_seconds() const;           // 30, Slurm's default, if it is not told

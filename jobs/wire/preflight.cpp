@@ -15,10 +15,6 @@ namespace {
 
 constexpr const char* kReportCommand = "aloft-node preflight --report";
 
-const char* name_of(Verdict verdict) {
-    return verdict == Verdict::good ? "good" : verdict == Verdict::warning ? "warning" : "bad";
-}
-
 std::string age(std::int64_t seconds) {
     return seconds < 7200 ? std::to_string(seconds / 60) + " min" : std::to_string(seconds / 3600) + " h";
 }
@@ -70,10 +66,10 @@ private:
             copy_policy() + "; then " + again);
         bool has_node = false, has_site = false, has_policy = false;
         for (const json& entry : body.at("checks")) {
-            Check check = check_of(entry);
+            Check check = core::check_of(entry);
             check.host = node_;
-            if (check.check.starts_with("policy of enclave ")) {
-                if (check.check != policy_check_) continue;  // that enclave's own affair
+            if (check.what.starts_with("policy of enclave ")) {
+                if (check.what != policy_check_) continue;  // that enclave's own affair
                 has_policy = true;
                 compare_policy(check, again);
             }
@@ -106,30 +102,6 @@ private:
 };
 
 }  // namespace
-
-json to_json(const Check& check) {
-    return {{"host", check.host},         {"layer", check.layer},
-            {"check", check.check},       {"verdict", name_of(check.verdict)},
-            {"required", check.required}, {"found", check.found},
-            {"remedy", check.remedy}};
-}
-
-Check check_of(const json& entry) {
-    Check check;
-    check.host = entry.value("host", std::string());
-    check.layer = entry.at("layer").get<std::string>();
-    check.check = entry.at("check").get<std::string>();
-    check.required = entry.at("required").get<bool>();
-    check.found = entry.at("found").get<std::string>();
-    check.remedy = entry.at("remedy").get<std::string>();
-    const auto verdict = entry.at("verdict").get<std::string>();
-    if (verdict != "good" && verdict != "warning" && verdict != "bad")
-        throw core::Error(core::Fault::data, "a check's verdict is none of good, warning, bad");
-    check.verdict = verdict == "good"      ? Verdict::good
-                    : verdict == "warning" ? Verdict::warning
-                                           : Verdict::bad;
-    return check;
-}
 
 std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::string& policy,
                                    const std::vector<Report>& reports, const std::string& version,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/policy/check.h"
 #include "core/policy/enclave.h"
 
 // Whether an enclave may open: what its nodes have reported about themselves and their site, judged. Both
@@ -11,20 +12,8 @@
 
 namespace jobs {
 
-enum class Verdict { good, warning, bad };
-
-struct Check {
-    std::string host, layer;  // layer: "node", "site", "slurm"
-    std::string check;        // what was looked at
-    Verdict verdict = Verdict::bad;
-    bool required = true;
-    std::string found, remedy;
-
-    bool is_miss() const { return required && verdict == Verdict::bad; }
-};
-
-nlohmann::json to_json(const Check& check);
-Check check_of(const nlohmann::json& json);  // throws nlohmann::json::exception, Error(data)
+using core::Check;
+using core::Verdict;
 
 // One host's newest report, as aloftd's state holds it.
 struct Report {

@@ -16,6 +16,7 @@
 #include "slurm/node/end.h"
 #include "slurm/node/leftovers.h"
 #include "slurm/node/begin.h"
+#include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
 
 namespace {
@@ -34,8 +35,8 @@ void print_checks(const std::vector<slurm::Check>& checks, bool json) {
     for (const slurm::Check& one : checks) {
         if (json) break;
         const bool bad = one.verdict == slurm::Verdict::bad;
-        std::cout << std::left << std::setw(9) << (bad ? "BAD" : slurm::name_of(one.verdict)) << std::setw(6)
-                  << slurm::name_of(one.layer) << one.what << ": " << one.found << '\n';
+        std::cout << std::left << std::setw(9) << (bad ? "BAD" : core::name_of(one.verdict)) << std::setw(6)
+                  << one.layer << one.what << ": " << one.found << '\n';
         if (!one.remedy.empty()) std::cout << "               -> " << one.remedy << '\n';
     }
     if (!slurm::is_ready(checks))
@@ -44,6 +45,7 @@ void print_checks(const std::vector<slurm::Check>& checks, bool json) {
 }
 
 void run_agent(const core::Site& site, const std::string& conf, int every_seconds) {
+    slurm::apply_kernel_settings();
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);

@@ -3,6 +3,8 @@
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 
+#include <cctype>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,22 +12,25 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/policy/enclave.h"
 #include "core/ledger/spool.h"
-#include "slurm/preflight/heartbeat.h"
-#include "slurm/step/confine.h"
+#include "core/policy/enclave.h"
+#include "core/policy/slurm_settings.h"
 #include "slurm/decide/policy.h"
-#include "slurm/preflight/preflight.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/preflight/heartbeat.h"
+#include "slurm/preflight/kernel_settings.h"
+#include "slurm/preflight/preflight.h"
+#include "slurm/step/confine.h"
 
 namespace slurm {
 namespace {
 
 namespace fs = std::filesystem;
+using core::advised;
 using core::Error;
+using core::required;
 
 constexpr const char* kPlugin = ALOFT_PREFIX "/lib/slurm/aloft_fence.so";
-constexpr int kKillWaitSeconds = 30;  // what admission takes off a grant's end
 
 // The file's text, or nothing if it cannot be read.
 std::string text_of(const fs::path& file) {
@@ -34,13 +39,6 @@ std::string text_of(const fs::path& file) {
     } catch (const Error&) {
         return {};
     }
-}
-
-std::string first_line(const fs::path& file) {
-    std::ifstream in(file);
-    std::string line;
-    std::getline(in, line);
-    return line;
 }
 
 void check_kernel(std::vector<Check>& checks) {
@@ -59,36 +57,6 @@ void check_kernel(std::vector<Check>& checks) {
     checks.push_back(advised("cgroup layout", !is_pure_cgroup2(),
                              is_pure_cgroup2() ? "pure v2" : "hybrid: v2 beside v1",
                              "pure v2 is untested in this version: see PROMISE.md"));
-}
-
-struct Sysctl {
-    const char* name;
-    int least;  // -1: must be 0
-    const char* remedy;
-};
-
-void check_sysctls(std::vector<Check>& checks) {
-    // The fence's seccomp closes these doors inside; closed for everybody they are closed twice.
-    static constexpr Sysctl kWanted[] = {
-        {"kernel/unprivileged_bpf_disabled", 1, "sysctl -w kernel.unprivileged_bpf_disabled=1"},
-        {"kernel/yama/ptrace_scope", 1, "sysctl -w kernel.yama.ptrace_scope=1, with a kernel that has Yama"},
-        {"kernel/dmesg_restrict", 1, "sysctl -w kernel.dmesg_restrict=1"},
-        {"user/max_user_namespaces", -1,
-         "sysctl -w user.max_user_namespaces=0, unless other jobs need them"}};
-    for (const Sysctl& one : kWanted) {
-        const std::string value = first_line(fs::path("/proc/sys") / one.name);
-        const bool good =
-            !value.empty() && (one.least < 0 ? value == "0" : std::atoi(value.c_str()) >= one.least);
-        std::string name = one.name;
-        for (char& c : name)
-            if (c == '/') c = '.';
-        checks.push_back(advised(name, good, value.empty() ? "absent" : value, one.remedy));
-    }
-    const std::string pattern = first_line("/proc/sys/kernel/core_pattern");
-    checks.push_back(
-        advised("kernel.core_pattern", !pattern.starts_with('|'), pattern,
-                "a handler of core dumps sees memory of jobs: sysctl -w kernel.core_pattern=core "
-                "(inside the fence, core dumps are off)"));
 }
 
 // Keys are on a tmpfs, which may be swapped out.
@@ -114,32 +82,30 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
         checks.push_back(required("slurm.conf", false, e.what(), "name it with --slurm-conf"));
         return;
     }
-    const std::string kill_wait = conf.value("killwait", "30"), over = conf.value("overtimelimit", "0");
-    checks.push_back(required("KillWait", std::atoi(kill_wait.c_str()) <= kKillWaitSeconds, kill_wait,
-                              "slurm.conf: KillWait=30 or less, or jobs overrun the end of a grant"));
-    checks.push_back(required("OverTimeLimit", over == "0", over,
-                              "slurm.conf: OverTimeLimit=0, or jobs overrun the end of a grant"));
-    checks.push_back(required("JobSubmitPlugins", conf.lists("jobsubmitplugins", "aloft"),
-                              conf.value("jobsubmitplugins", "none"), "slurm.conf: JobSubmitPlugins=aloft"));
-    for (const char* name : {"prolog", "epilog"}) {  // ours, or a site's own that calls ours
+    const auto value = [&](std::string_view name) {
+        std::string key(name);
+        for (char& c : key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return conf.value(key);
+    };
+    for (Check& check : core::judge_slurm_settings(value)) checks.push_back(std::move(check));
+    for (const char* name :
+         {"prolog", "epilog"}) {  // ours, or a site's own that calls ours: only a node can look into it
         const std::string path = conf.value(name);
         const bool good = text_of(path).find(std::string("aloft-node ") + name) != std::string::npos;
-        checks.push_back(required(name, good, path.empty() ? "none" : path,
+        checks.push_back(required(std::string(name) + " calls ours", good, path.empty() ? "none" : path,
                                   std::string("slurm.conf: ") + (*name == 'p' ? "Prolog=" : "Epilog=") +
                                       ALOFT_PREFIX "/libexec/aloft/" + name));
     }
-    checks.push_back(required("PrologFlags",
-                              conf.lists("prologflags", "alloc") || conf.lists("prologflags", "contain"),
-                              conf.value("prologflags", "none"), "slurm.conf: PrologFlags=Alloc"));
-    checks.push_back(required("ProctrackType", conf.value("proctracktype") == "proctrack/cgroup",
-                              conf.value("proctracktype", "default"),
-                              "slurm.conf: ProctrackType=proctrack/cgroup"));
     const auto cgroup_conf = fs::path(file).parent_path() / "cgroup.conf";
     SlurmConf cgroups;
     try {
         cgroups = parse_slurm_conf(text_of(cgroup_conf) + "\nSlurmctldHost=none\n");
     } catch (const Error&) {
     }
+    checks.push_back(
+        required("ConstrainRAMSpace", cgroups.lists("constrainramspace", "yes"),
+                 cgroups.value("constrainramspace", "no"),
+                 "cgroup.conf: ConstrainRAMSpace=yes: else a job's tmpfs takes the node's memory"));
     checks.push_back(required("ConstrainDevices", cgroups.lists("constraindevices", "yes"),
                               cgroups.value("constraindevices", "no"), "cgroup.conf: ConstrainDevices=yes"));
     checks.push_back(required("plugstack.conf", requires_fence(text_of(conf.plugstack)),
@@ -189,6 +155,21 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
     }
 }
 
+// Whoever can read a shard needs 32 bytes more, and a job holds those.
+void check_folders(std::vector<Check>& checks, const core::Site& site) {
+    for (const auto& [what, folder] : {std::pair{"datasets are closed", site.datasets},
+                                       std::pair{"workspaces are closed", site.workspaces}}) {
+        struct stat status {};
+        const bool is_there = ::stat(folder.c_str(), &status) == 0;
+        std::ostringstream mode;
+        mode << std::oct << (status.st_mode & 07777);
+        checks.push_back(required(what, is_there && !(status.st_mode & 07),
+                                  is_there ? "mode " + mode.str() : "absent",
+                                  "chmod o-rwx " + folder.string() +
+                                      ": no account may reach what lies in it but by a granted job's view"));
+    }
+}
+
 void check_running(std::vector<Check>& checks, const core::Site& site) {
     struct statfs kind {};
     const bool is_memory =
@@ -211,7 +192,9 @@ std::vector<Check> check_node(const core::Site& site, const std::string& slurm_c
     check_keys(checks, site);
     check_running(checks, site);
     check_swap(checks);
-    check_sysctls(checks);
+    for (auto part : {check_kernel_settings(), check_patches()})
+        for (Check& check : part) checks.push_back(std::move(check));
+    check_folders(checks, site);
     return checks;
 }
 

@@ -5,31 +5,22 @@
 #include <vector>
 
 #include "core/base/site.h"
+#include "core/policy/check.h"
 
 // Can this node hold an enclave's jobs? Two layers: what the node itself does, and what it sees of the site
 // around it, which must hold where the node fails.
 
 namespace slurm {
 
-enum class Layer { node, site };
-enum class Verdict { good, warning, bad };
-std::string_view name_of(Layer layer);
-std::string_view name_of(Verdict verdict);
-
-struct Check {
-    Layer layer = Layer::node;
-    std::string what, found, remedy;  // remedy: empty if good
-    bool required = true;             // what is not, warns only
-    Verdict verdict = Verdict::good;
-};
-
-Check required(std::string what, bool good, std::string found, std::string remedy);
-Check advised(std::string what, bool good, std::string found, std::string remedy);
+using core::Check;
+using core::Verdict;
 
 // Looked at now. `slurm_conf`: path of slurm.conf. Never throws for what it finds.
 std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf);
-std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf);  // preflight_node.cpp
-std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // preflight_site.cpp
+std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf);  // node_checks.cpp
+std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // site_checks.cpp
+
+std::vector<Check> check_patches();  // patches.cpp
 
 bool is_ready(const std::vector<Check>& checks);  // nothing is bad
 
@@ -48,6 +39,8 @@ std::string installed_plugin_version();
 // Parts of the checks that tests call.
 // The version of a fence plugin, from its bytes; empty if they are none's.
 std::string plugin_version(std::string_view bytes);
+// True if `version` ("22.05.8") is `floor` or later.
+bool is_at_least(const std::string& version, const std::string& floor);
 // True if nftables (the JSON of `nft -j list ruleset`) keeps what is not allowed from leaving this host.
 bool drops_output(const std::string& ruleset);
 // True if a P_Key beside the default partition's (0x7fff, 0xffff) is among them.

@@ -5,16 +5,18 @@
 #include <set>
 #include <sstream>
 
-#include "core/base/error.h"
 #include "core/base/child.h"
-#include "slurm/preflight/preflight.h"
+#include "core/base/error.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/preflight/preflight.h"
 
 namespace slurm {
 namespace {
 
 namespace fs = std::filesystem;
+using core::advised;
 using core::Error;
+using core::required;
 
 constexpr std::chrono::milliseconds kPatience{2000};
 

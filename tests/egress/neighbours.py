@@ -79,6 +79,14 @@ def _(stage):
 def _(stage): stage.run("carol", "ls", "/srv/aloft/workspaces/hel/e-alice")
 
 
+@neighbour("neighbour-dataset", "an ordinary account reads a dataset's files on the login host", "datasets lie in a folder that no account may enter", opens=True)
+def _(stage): stage.run("carol", "head", "-c1", "/srv/aloft/datasets/digits/1/shared-file")
+
+
+@neighbour("own-dataset-outside", "the enclave account reads a dataset's files on the login host", "datasets lie in a folder that no account may enter", opens=True)
+def _(stage): stage.run("e-alice", "head", "-c1", "/srv/aloft/datasets/digits/1/shared-file")
+
+
 @neighbour("neighbour-list", "another account lists the enclave's jobs", "PrivateData", opens=True)
 def _(stage):
     if str(stage.job) not in stage.run("carol", "squeue", "--all", "--noheader", "--format=%i").split():

@@ -104,6 +104,8 @@ class Stage:
         world = folder / "srv/world"
         world.mkdir()
         world.chmod(0o1777)
+        if not self.fenced:  # a site that lets everybody read its datasets
+            (folder / "srv/datasets").chmod(0o755)
         data = folder / "srv/datasets/digits/1"
         for name in ("shared-file", "touched-file"):
             (data / name).write_text("0" * 4096)

@@ -44,7 +44,7 @@ std::string misses(const std::vector<Report>& reports, const core::Enclave& encl
     for (const Check& one : checks_of_nodes(enclave, kPolicy, reports, version, kNow)) {
         if (!one.is_miss()) continue;
         CHECK_FALSE(one.remedy.empty());
-        out += one.host + ": " + one.check + ": " + one.found + "; ";
+        out += one.host + ": " + one.what + ": " + one.found + "; ";
     }
     return out;
 }

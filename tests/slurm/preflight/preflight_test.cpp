@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 TEST_CASE("what is not required only warns") {
-    const auto bad = slurm::required("key", false, "absent", "make one");
-    const auto warning = slurm::advised("swap", false, "plain", "swapoff");
-    const auto good = slurm::required("kernel", true, "6.12", "a newer one");
+    const auto bad = core::required("key", false, "absent", "make one");
+    const auto warning = core::advised("swap", false, "plain", "swapoff");
+    const auto good = core::required("kernel", true, "6.12", "a newer one");
     CHECK(bad.verdict == slurm::Verdict::bad);
     CHECK(warning.verdict == slurm::Verdict::warning);
     CHECK(good.remedy.empty());
@@ -17,9 +17,9 @@ TEST_CASE("what is not required only warns") {
 TEST_CASE("the outcome changes with verdicts and policies, not with what is merely found") {
     using Checks = std::vector<slurm::Check>;
     const auto outcome = [](bool good, const std::string& policy, const std::string& ports) {
-        return slurm::outcome_of(Checks{slurm::required("key", good, "x", "y"),
-                                        slurm::required("policy of enclave hel", true, policy, ""),
-                                        slurm::advised("services", false, ports, "z")});
+        return slurm::outcome_of(Checks{core::required("key", good, "x", "y"),
+                                        core::required("policy of enclave hel", true, policy, ""),
+                                        core::advised("services", false, ports, "z")});
     };
     const auto before = outcome(true, "aa", "tcp 2000");
     CHECK(outcome(true, "aa", "tcp 3000") == before);
@@ -29,11 +29,10 @@ TEST_CASE("the outcome changes with verdicts and policies, not with what is mere
 
 TEST_CASE("a report fits into a node's record, whatever was found") {
     const std::vector<slurm::Check> checks(
-        35, slurm::required(std::string(24, 'w'), false, std::string(5000, 'f'), std::string(5000, 'r')));
+        50, core::required(std::string(24, 'w'), false, std::string(5000, 'f'), std::string(5000, 'r')));
     const auto json = slurm::to_json(checks);
     CHECK(json.dump().size() < (16 << 10) - 512);
     CHECK(json.at(0).at("verdict") == "bad");
-    CHECK(json.at(0).at("layer") == "node");
     CHECK(json.at(0).at("required") == true);
 }
 
@@ -60,4 +59,14 @@ TEST_CASE("the default partition is not an enclave's own") {
     CHECK_FALSE(slurm::has_own_partition({}));
     CHECK_FALSE(slurm::has_own_partition({"0xffff", "0x7fff"}));
     CHECK(slurm::has_own_partition({"0xffff", "0x8012"}));
+}
+
+TEST_CASE("a version is compared number by number") {
+    CHECK(slurm::is_at_least("0.5.18", "0.5.18"));
+    CHECK(slurm::is_at_least("25.05.10", "25.05.9"));
+    CHECK(slurm::is_at_least("1", "0.5.18"));
+    CHECK_FALSE(slurm::is_at_least("0.5.15", "0.5.18"));
+    CHECK_FALSE(slurm::is_at_least("22.05.8", "23.11.11"));
+    CHECK_FALSE(slurm::is_at_least("23.11", "23.11.11"));
+    CHECK_FALSE(slurm::is_at_least("", "0"));
 }

@@ -4,27 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "jobs/release/finding.h"
+#include "jobs/release/rules.h"
+
 namespace jobs {
-
-// What may leave: SITE.config/release.toml (configs/clusters/release.toml is the commented example; absent:
-// the values below).
-struct ReleaseRules {
-    std::uint64_t file_bytes = 4ull << 30, request_bytes = 8ull << 30;
-    std::uint64_t table_bytes = 1 << 20;  // JSON and CSV
-    std::int64_t csv_rows = 5000;
-    std::int64_t smallest_count = 10;  // of people or samples; 1 up to one less is a small count
-
-    static ReleaseRules load(const std::filesystem::path& file);  // throws Error(usage)
-};
-
-// What a check saw. `refuse` ends the request; `flag` is for the reviewers' eyes.
-struct Finding {
-    enum class Weight { flag, refuse };
-    std::string file;
-    Weight weight;
-    std::string code;  // stable: "small-count", "hidden-payload", ...
-    std::string text;  // what and where, and what to do; never a value
-};
 
 // Checks one file by extension and content. `type` becomes "safetensors", "json" or "csv"; anything else is
 // refused with code "type". Never throws for what is in the file.

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -27,6 +28,8 @@ struct Context {
     // SHA-256 (hex) that a file may state under a key that ends in "sha256" -> what is written instead: the
     // digest of the author's model -> the digest of the gate's. Others become null: 32 bytes are a key.
     std::map<std::string, std::string> digests;
+    // Decodes pictures in a process of its own: PREFIX/libexec/aloft/aloft-picture. Empty: within this one.
+    std::filesystem::path picture_program;
 };
 
 // What leaves for one file: bytes that the gate wrote from what it parsed. If any finding refuses, `canonical`

@@ -47,14 +47,14 @@ bool is_small(std::int64_t count, std::int64_t smallest) {
 }
 
 // Exact elimination: every step divides a row by the greatest common divisor of its factors.
-// False if factors grow beyond 2^62.
+// False if factors grow beyond 63 bits.
 bool subtract(Equation& from, const Equation& pivot, std::size_t unknown) {
     const std::int64_t a = pivot.terms.at(unknown), b = from.terms.at(unknown);
     Equation out;
     const auto combine = [&](std::int64_t x, std::int64_t y, std::int64_t& result) {
-        const __int128 wide = static_cast<__int128>(x) * a - static_cast<__int128>(y) * b;
-        result = static_cast<std::int64_t>(wide);
-        return wide == result && result < (1LL << 62) && result > -(1LL << 62);
+        std::int64_t left = 0, right = 0;
+        return !__builtin_mul_overflow(x, a, &left) && !__builtin_mul_overflow(y, b, &right) &&
+               !__builtin_sub_overflow(left, right, &result) && result != INT64_MIN;
     };
     if (!combine(from.sum, pivot.sum, out.sum)) return false;
     std::int64_t divisor = std::abs(out.sum);

@@ -74,7 +74,7 @@ private:
     void cell(std::string_view given) {
         if (column_ > table.headings.size()) return end("type", "more cells than headings");
         bits += 2;
-        Text text = read_text(given, table.headings[column_ - 1].text, context_);
+        Text text = read_text(given, table.headings[column_ - 1].text, context_, Typed::no);
         Table::Cell out;
         switch (text.kind) {
             case Text::Kind::missing:
@@ -143,6 +143,19 @@ void check_sizes(const Table& table, const Context& context, Findings& findings)
                       "a table of more than 100 rows: see that it is a curve and no list of cases");
 }
 
+// A first column without heading that counts the rows, as pandas writes it, gets one: it counts nobody.
+void name_index(Table& table) {
+    for (const std::int64_t first : {0, 1}) {
+        bool counts_rows = table.headings[0].text.empty();
+        for (std::size_t r = 0; r < table.rows.size() && counts_rows; ++r) {
+            const auto& number = table.rows[r][0].number;
+            counts_rows =
+                number && number->is_whole() && number->whole() == static_cast<std::int64_t>(r) + first;
+        }
+        if (counts_rows) table.headings[0].text = "index";
+    }
+}
+
 std::string quoted(const std::string& word) {
     if (word.find_first_of(",\"\n\r") == std::string::npos) return word;
     std::string out = "\"";
@@ -172,6 +185,7 @@ std::optional<Table> read_csv(std::string_view text, const Context& context, Fin
     reader.parse(text);
     if (!findings.refused() && (reader.table.headings.empty() || reader.table.rows.empty()))
         findings.refuse("type", "", "a table has headings and at least one row");
+    if (!findings.refused()) name_index(reader.table);
     if (!findings.refused()) check_sizes(reader.table, context, findings);
     bits += reader.bits;
     if (findings.refused()) return std::nullopt;
@@ -236,7 +250,7 @@ std::vector<CountCell> counts_of(const Table& table, const ReleaseRules& rules) 
             if (headings_are_labels) {
                 const auto terms = terms_of(table.headings[i].text);
                 const bool whole_group =
-                    !table.headings[i].is_name && terms.size() == 1 && counts_people(terms[0]);
+                    !table.headings[i].is_name && terms.size() == 1 && counts_everybody(terms[0]);
                 cell.labels.push_back(whole_group ? kTotal : label_of(table.headings[i].text));
             }
             if (row[i].number && row[i].number->is_whole() && !row[i].number->is_hidden())

@@ -52,7 +52,7 @@ public:
     }
     bool string(json::string_t& given) override {
         const std::string key = key_above();
-        Text text = read_text(given, key, context_);
+        Text text = read_text(given, key, context_, Typed::yes);
         switch (text.kind) {
             case Text::Kind::missing:
                 return put({});

@@ -30,7 +30,7 @@ bool is_small(std::int64_t count, const ReleaseRules& rules) {
 // "samples", "n", "total": of everybody. "test_samples", "n_women": of some.
 bool is_whole_group(const std::string& key) {
     const auto terms = terms_of(key);
-    return terms.size() == 1 && (counts_people(terms[0]) || is_total(terms[0]));
+    return terms.size() == 1 && (counts_everybody(terms[0]) || is_total(terms[0]));
 }
 
 bool is_statistic(const std::string& key) {
@@ -103,7 +103,8 @@ void blur(Item& rate, const std::vector<const Item*>& counts, const ReleaseRules
                                      "with a count beside it, it would have told a small number; left empty");
             }
             rate.number->round_to_step(step);
-            if (!told(step / 2))
+            // What looks as before is read as before.
+            if (rate.number->value() != exact.value() && !told(step / 2))
                 return findings.flag(
                     "rounded", rate.where,
                     "with a count beside it, it would have told a small number; rounded to steps of 1, 2 "

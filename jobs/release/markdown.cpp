@@ -84,14 +84,15 @@ private:
     }
     // Codes, keys, telephone numbers and dates are long runs or many digits.
     void runs() {
-        std::size_t run = 0, digits = 0;
+        std::size_t run = 0, digits = 0, begin = 0;
         for (std::size_t i = 0; i <= text_.size(); ++i) {
+            if (run == 0) begin = i;
             const char c = i < text_.size() ? text_[i] : ' ';
             if (is_letter(c) || is_digit(c) || (run > 0 && (c == '+' || c == '/' || c == '_' || c == '='))) {
                 ++run;
                 digits += is_digit(c);
             } else if (!(c == '-' && run > 0)) {
-                const std::string_view word = text_.substr(i - run, run);
+                const std::string_view word = text_.substr(begin, i - begin);
                 if (run > 0 && context_.is_pseudonym && context_.is_pseudonym(word))
                     refuse("pseudonym", "a pseudonym; results are of groups, not of patients");
                 run = digits = 0;

@@ -23,9 +23,9 @@ bool looks_like_pseudonym(std::string_view text) {
     return false;
 }
 
-bool any_term(const std::string& key, bool (*test)(std::string_view)) {
-    const auto terms = terms_of(key);
-    return std::any_of(terms.begin(), terms.end(), test);
+// One term, no more: "n_positive" counts.
+bool may_be_class(const std::string& key, Typed typed) {
+    return typed == Typed::yes ? names_a_class(key) : key == "class" || key == "label" || key == "category";
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ Text refuse_text(std::string_view given, const Context& context) {
     return text;
 }
 
-Text read_text(std::string_view given, const std::string& key, const Context& context) {
+Text read_text(std::string_view given, const std::string& key, const Context& context, Typed typed) {
     Text text;
     std::string trimmed(given);
     while (trimmed.ends_with(' ')) trimmed.pop_back();
@@ -72,7 +72,7 @@ Text read_text(std::string_view given, const std::string& key, const Context& co
     const auto word = context.vocabulary.find(trimmed);
     const Looks looks = read_number(trimmed, text.number);
     // "3" is the name of a class where classes are named, and a number elsewhere.
-    if (looks != Looks::no_number && !(word && word->is_name && any_term(key, names_a_class))) {
+    if (looks != Looks::no_number && !(word && word->is_name && may_be_class(key, typed))) {
         text.kind = Text::Kind::number;
         return text;
     }

@@ -21,8 +21,10 @@ struct Text {
     std::string code, change;      // of Kind::refused
 };
 
-// `key`: the canonical key or heading above it.
-Text read_text(std::string_view given, const std::string& key, const Context& context);
+// `key`: the canonical key or heading above it. Whether the format tells text from numbers: JSON does, so that a
+// quoted number under "value" may be a name; in CSV it is one only under "class" and "label".
+enum class Typed { yes, no };
+Text read_text(std::string_view given, const std::string& key, const Context& context, Typed typed);
 
 // Why a text that is no word may not leave: pseudonym, address, formula, or free text.
 Text refuse_text(std::string_view given, const Context& context);

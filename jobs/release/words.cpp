@@ -35,6 +35,11 @@ const Words kCounts = {"n",      "count",     "counts",    "patients",     "pati
                        "freq",   "frequency", "total",     "participants", "exams",   "scans",
                        "series", "controls",  "suppressed"};
 
+// Of those, the whole of a group, and not some of it.
+const Words kWholes = {"n",       "count",   "counts",  "patients", "samples", "subjects",
+                       "people",  "persons", "support", "cases",    "images",  "participants",
+                       "studies", "exams",   "scans",   "series"};
+
 const Words kTotals = {"total", "all", "overall", "sum", "any", "whole"};
 
 // Settings of a run: they count no person, however small.
@@ -481,6 +486,9 @@ std::size_t term_count() {
 }
 bool counts_people(std::string_view term) {
     return in(kCounts, term);
+}
+bool counts_everybody(std::string_view term) {
+    return in(kWholes, term);
 }
 bool is_total(std::string_view term) {
     return in(kTotals, term);

@@ -2,6 +2,7 @@
 // aloft-train reports leaves with its meaning.
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdio>
 #include <random>
 
 #include "jobs/release/release_desk.h"

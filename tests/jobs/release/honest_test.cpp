@@ -58,7 +58,7 @@ trainer::Predictions predictions(int classes, double skill, const std::vector<in
 
 Json report(int classes, double skill, const std::vector<int>& sizes, bool pairs) {
     trainer::EvaluateOptions options;
-    options.bootstrap = 20;
+    options.bootstrap = 5;  // the intervals are there, and cheap
     if (pairs) options.strata.push_back("site*vendor");
     Json out = {{"format", 1},
                 {"dataset", "digits@1"},

@@ -1,0 +1,195 @@
+#include "jobs/release/gate.h"
+
+#include <algorithm>
+
+#include "core/base/child.h"
+#include "core/base/error.h"
+#include "jobs/release/canonical_csv.h"
+#include "jobs/release/canonical_json.h"
+#include "jobs/release/counts.h"
+#include "jobs/release/findings.h"
+#include "jobs/release/json_tables.h"
+#include "jobs/release/markdown.h"
+#include "jobs/release/picture.h"
+
+namespace jobs {
+namespace {
+
+void check_against_earlier(const std::vector<CountCell>& now, const Context& context, Findings& findings) {
+    for (const Finding& finding : check_differencing(now, context.earlier, context.rules.smallest_count))
+        finding.weight == Finding::Weight::refuse ? findings.refuse(finding.code, "", finding.text)
+                                                  : findings.flag(finding.code, "", finding.text);
+}
+
+Leaving leave(const char* type, const Findings& findings, const std::string& canonical,
+              const std::string& rendered, std::uint64_t bits) {
+    Leaving leaving;
+    leaving.type = type;
+    leaving.findings = findings.list();
+    if (findings.refused()) return leaving;
+    leaving.canonical = core::Bytes(canonical.begin(), canonical.end());
+    leaving.rendered = rendered;
+    leaving.bits = std::min<std::uint64_t>(bits, 8 * canonical.size());
+    return leaving;
+}
+
+std::string too_large(std::uint64_t limit) {
+    return "larger than " + std::to_string(limit) + " bytes";
+}
+
+std::uint64_t table_limit(const ReleaseRules& rules) {
+    return rules.table_bytes;
+}
+std::uint64_t markdown_limit(const ReleaseRules& rules) {
+    return static_cast<std::uint64_t>(rules.markdown_characters) * 8;
+}
+std::uint64_t picture_limit(const ReleaseRules&) {
+    return 16 << 20;
+}
+
+Picture draw(core::ByteView bytes, const Context& context) {
+    if (context.picture_program.empty()) return redraw(bytes, context.rules.picture_pixels);
+    Picture picture;
+    const core::Finished finished =
+        core::run_program({context.picture_program.string(), std::to_string(context.rules.picture_pixels)},
+                          std::string(core::text(bytes)));
+    // What a child says that decoded a hostile file is as hostile: a few words of its own are known.
+    if (finished.code != 0)
+        picture.why = "not a PNG picture that can be drawn, or too large";
+    else
+        picture.png = core::Bytes(finished.output.begin(), finished.output.end());
+    return picture;
+}
+
+}  // namespace
+
+bool Leaving::refused() const {
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Finding& finding) { return finding.weight == Finding::Weight::refuse; });
+}
+
+Leaving prepare_json(core::ByteView bytes, const Context& context) {
+    Findings findings;
+    std::uint64_t bits = 0;
+    if (bytes.size() > table_limit(context.rules))
+        findings.refuse("size", "", too_large(table_limit(context.rules)));
+    else if (auto document = read_json(core::text(bytes), context, findings, bits)) {
+        check_lists(*document, context, findings);
+        suppress_cells(*document, context.rules, findings);
+        suppress_strata(*document, context.rules, findings);
+        auto scopes = scopes_of(*document);
+        check_counts(scopes, context.rules, findings);
+        check_against_earlier(counts_of(*document, context.rules), context, findings);
+        const std::string canonical = write_json(*document);
+        return leave("json", findings, canonical, canonical, bits);
+    }
+    return leave("json", findings, "", "", 0);
+}
+
+Leaving prepare_csv(core::ByteView bytes, const Context& context) {
+    Findings findings;
+    std::uint64_t bits = 0;
+    if (bytes.size() > table_limit(context.rules))
+        findings.refuse("size", "", too_large(table_limit(context.rules)));
+    else if (auto table = read_csv(core::text(bytes), context, findings, bits)) {
+        auto scopes = scopes_of(*table);
+        check_counts(scopes, context.rules, findings);
+        check_against_earlier(counts_of(*table, context.rules), context, findings);
+        return leave("csv", findings, write_csv(*table), render(*table), bits);
+    }
+    return leave("csv", findings, "", "", 0);
+}
+
+Leaving prepare_markdown(core::ByteView bytes, const Context& context) {
+    Findings findings;
+    std::uint64_t bits = 0;
+    std::string canonical;
+    if (bytes.size() > markdown_limit(context.rules))
+        findings.refuse("size", "", too_large(markdown_limit(context.rules)));
+    else if (auto text = read_markdown(core::text(bytes), context, findings, bits))
+        canonical = *std::move(text);
+    return leave("markdown", findings, canonical, canonical, bits);
+}
+
+Leaving prepare_png(core::ByteView bytes, const Context& context) {
+    Findings findings;
+    Picture picture;
+    if (bytes.size() > picture_limit(context.rules)) {
+        findings.refuse("size", "", too_large(picture_limit(context.rules)));
+    } else {
+        picture = draw(bytes, context);
+        if (picture.png.empty())
+            findings.refuse("picture", "", picture.why);
+        else if (picture.png.size() > context.rules.picture_bytes)
+            findings.refuse("size", "",
+                            "drawn anew it takes more than " + std::to_string(context.rules.picture_bytes) +
+                                " bytes: a plot takes less, a photograph does not leave");
+        findings.flag("picture", "", "a picture: look at it; no rule can tell what it shows");
+    }
+    std::string rendered = "A picture of " + std::to_string(picture.png.size()) + " bytes.\n";
+    return leave("png", findings, std::string(core::text(picture.png)), rendered, 8 * picture.png.size());
+}
+
+const std::vector<GateType>& gate_types() {
+    static const std::vector<GateType> kTypes = {
+        {".json", "json", "application/json", prepare_json, table_limit},
+        {".csv", "csv", "text/csv", prepare_csv, table_limit},
+        {".md", "markdown", "text/markdown", prepare_markdown, markdown_limit},
+        {".png", "png", "image/png", prepare_png, picture_limit},
+    };
+    return kTypes;
+}
+
+const GateType* gate_type(std::string_view name) {
+    for (const GateType& type : gate_types())
+        if (name.ends_with(type.extension) && name.size() > std::string_view(type.extension).size())
+            return &type;
+    return nullptr;
+}
+
+std::vector<Finding> check_name(const std::string& name, const Context& context) {
+    const std::size_t dot = name.rfind('.');
+    if (dot != std::string::npos && dot > 0 && context.vocabulary.find(std::string_view(name).substr(0, dot)))
+        return {};
+    return {{"", Finding::Weight::refuse, "name",
+             "a file's name leaves with it: name it by terms (metrics, test_confusion, learning_curve) and "
+             "names of the "
+             "dataset"}};
+}
+
+EarlierTable earlier_table(const std::string& release, const std::string& type, core::ByteView canonical,
+                           const Context& context) {
+    EarlierTable table{release, {}};
+    Findings ignored;  // it left under the rules of its time
+    std::uint64_t bits = 0;
+    Context plain;
+    plain.rules = context.rules;
+    plain.rules.numbers = plain.rules.list_length = INT32_MAX;
+    plain.vocabulary = context.vocabulary;
+    if (type == "json") {
+        if (const auto document = read_json(core::text(canonical), plain, ignored, bits))
+            table.cells = counts_of(*document, context.rules);
+    } else if (type == "csv") {
+        if (const auto parsed = read_csv(core::text(canonical), plain, ignored, bits))
+            table.cells = counts_of(*parsed, context.rules);
+    } else {
+        return table;
+    }
+    // A word that is no longer in the vocabulary must not make an earlier release forgotten.
+    if (ignored.refused())
+        throw core::Error(core::Fault::refused,
+                          "release " + release +
+                              " cannot be compared: it has words that are no longer in the vocabulary; "
+                              "add them to [words] of release.toml again");
+    return table;
+}
+
+Vocabulary vocabulary_of(const ReleaseRules& rules, const std::string& enclave) {
+    Vocabulary vocabulary;
+    for (const std::string& of : {std::string("all"), enclave})
+        if (const auto words = rules.words.find(of); words != rules.words.end())
+            for (const std::string& word : words->second) vocabulary.add(word);
+    return vocabulary;
+}
+
+}  // namespace jobs

@@ -1,16 +1,27 @@
 // slurmstepd's door: the SPANK plugin that puts a job into its fence. It runs as root in every slurmstepd, so
 // no exception may leave, and a job that cannot be fenced must not start. Two kinds of "no":
-//   a refusal (no policy, no grant, a step that aloft-run did not start) ends each task with its reason and
-//   exit code 5; the node stays up a failure to build the fence fails the plugin, and Slurm drains the node:
-//   the node is at fault
+//
+//   a refusal   no policy, no grant, a step that aloft-run did not start. Each task ends with its reason in
+//               the job's output and exit code 5. The node is sound and stays in service.
+//   a failure   the fence could not be built: the node is at fault. The hook returns a negative code (Slurm
+//               goes on at a positive one, and ESPANK_ERROR is 3000) before slurmstepd has opened any output.
+//               What Slurm 22.05 makes of that: the node of a batch script is drained, but the job called
+//               completed; a step's node is left in service, to eat the queue. So the plugin itself has
+//               slurmctld drain the node, with the reason, and hold the job. Where a step fails, aloft-run
+//               ends the job, and its output says so.
+//
+// The ruling is a denial until init has come to its end, and again once a hook has failed: should Slurm go on
+// all the same, no task gets to the user's program.
 #include <fcntl.h>
 #include <pwd.h>
 #include <spawn.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,10 +30,13 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "slurm/step/confine.h"
-#include "slurm/fence/fence_check.h"
-#include "slurm/decide/policy.h"
+#include "core/ledger/spool.h"
 #include "slurm/admit/script.h"
+#include "slurm/decide/policy.h"
+#include "slurm/fence/fence_check.h"
+#include "slurm/step/confine.h"
+#include "slurm/step/names.h"
+#include "slurm/step/output.h"
 #include "slurm/step/view.h"
 
 extern "C" {  // spank.h has no guard of its own; without this no hook is found
@@ -36,6 +50,7 @@ SPANK_PLUGIN(aloft_fence, 1)
 extern ALOFT_HOOK const char aloft_fence_version[];  // for preflight, which cannot load this file
 const char aloft_fence_version[] = "aloft-fence-version=" ALOFT_VERSION;
 ALOFT_HOOK int slurm_spank_init(spank_t spank, int count, char** arguments);
+ALOFT_HOOK int slurm_spank_user_init(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init_privileged(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_init(spank_t spank, int count, char** arguments);
 ALOFT_HOOK int slurm_spank_task_exit(spank_t spank, int count, char** arguments);
@@ -51,6 +66,7 @@ using slurm::Ruling;
 
 constexpr const char* kTokenVariable = "ALOFT_STEP_TOKEN";
 constexpr std::size_t kLines = 20;
+constexpr std::uint64_t kRoomBytes = 64 << 10;  // less room than this is none
 
 // This slurmstepd's one step; SPANK hands us no place of our own.
 struct Step {
@@ -58,33 +74,62 @@ struct Step {
     Part part = Part::step;
     slurm::SlurmPlaces places;
     std::uint32_t id = 0;
-    core::Fd folder;  // of the job on the host, which the job's view does not show
-    core::Fd fence;   // the cgroup that the fence is on
+    core::Fd folder;         // of the job on the host, which the job's view does not show
+    core::Fd fence;          // the cgroup that the fence is on
+    bool has_begun = false;  // init came to its end
     bool in_view = false, has_told_end = false;
     std::uint32_t tasks_left = 0;
     std::set<std::string> told;  // of what was blocked
 };
 Step g_step;
 
+void refuse(const std::string& reason) {
+    g_step.policy.ruling = Ruling::deny;
+    g_step.policy.reason = reason;
+}
+
+// Takes the node out of service and holds the job, as Slurm itself does when Prolog fails.
+void take_out_of_service(const std::string& reason) noexcept {
+    std::string node = core::short_host_name();
+    std::string text = "aloft: " + reason;
+    update_node_msg_t message;
+    slurm_init_update_node_msg(&message);
+    message.node_names = node.data();
+    message.node_state = NODE_STATE_DRAIN;
+    message.reason = text.data();
+    if (slurm_update_node(&message)) slurm_error("aloft: cannot take this node out of service");
+    if (g_step.part == Part::batch && slurm_requeue(g_step.policy.job, JOB_REQUEUE_HOLD | JOB_LAUNCH_FAILED))
+        slurm_error("aloft: cannot hold job %u", g_step.policy.job);
+}
+
+enum class Failure { node, task };
+
 template <class Work>
-int at_boundary(const char* hook, Work work) noexcept {
+int at_boundary(const char* hook, Failure whose, Work work) noexcept {
     if (spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;  // srun, sbatch, slurmd: nothing to fence
+    std::string reason = "unknown failure";
     try {
         work();
         return ESPANK_SUCCESS;
     } catch (const std::exception& e) {
-        slurm_error("aloft: %s: %s", hook, e.what());
+        reason = e.what();
     } catch (...) {
-        slurm_error("aloft: %s: unknown failure", hook);
     }
-    return ESPANK_ERROR;
+    slurm_error("aloft: %s: %s", hook, reason.c_str());
+    try {
+        refuse("the fence could not be built on this node: " + reason);
+        if (whose == Failure::node) take_out_of_service(reason);
+        slurm::forbid_programs();
+    } catch (...) {
+        slurm_error("aloft: %s: cannot deny", hook);  // has_begun is not set, or the task ends
+    }
+    return -1;
 }
 
-// In a task, a hook's error code is not enough: Slurm 22.05 logs it and starts the user's program all the
-// same.
+// In a task, what a hook returns is not relied on.
 template <class Work>
 int in_task(const char* hook, Work work) noexcept {
-    if (spank_context() != S_CTX_REMOTE || at_boundary(hook, work) == ESPANK_SUCCESS) return ESPANK_SUCCESS;
+    if (at_boundary(hook, Failure::task, work) == ESPANK_SUCCESS) return ESPANK_SUCCESS;
     ::_exit(static_cast<int>(Fault::system));
 }
 
@@ -110,21 +155,26 @@ slurm::SlurmPlaces read_arguments(int count, char** arguments) {
     return places;
 }
 
+std::optional<Policy> written_policy(const std::filesystem::path& file, std::uint32_t job,
+                                     std::uint32_t uid) {
+    Policy policy = slurm::parse_policy(core::read_text(file));
+    if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::open) {
+        policy.ruling = Ruling::deny;
+        policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
+                        policy.version + "). Tell the admin: install both together";
+    }
+    if (policy.job != job || policy.uid != uid) return std::nullopt;
+    return policy;
+}
+
 // What Prolog wrote. Without that: a refusal, with a workspace to write it into if the account has one.
 Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid) {
-    Policy policy;
     try {
-        policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
-        if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::open) {
-            policy.ruling = Ruling::deny;
-            policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
-                            policy.version + "). Tell the admin: install both together";
-        }
-        if (policy.job == job && policy.uid == uid) return policy;
-        policy = {};
+        if (auto policy = written_policy(slurm::JobFiles(site, job).policy, job, uid)) return *policy;
     } catch (const Error& e) {
         slurm_error("aloft: job %u: %s", job, e.what());
     }
+    Policy policy;
     policy.job = job;
     policy.uid = uid;
     policy.reason =
@@ -141,9 +191,18 @@ Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid)
     return policy;
 }
 
-void refuse(const std::string& reason) {
-    g_step.policy.ruling = Ruling::deny;
-    g_step.policy.reason = reason;
+// A job of no enclave needs nothing of ours: where the site's configuration cannot be read, Prolog's word at
+// the usual place is enough for it.
+core::Site load_site(std::uint32_t job, std::uint32_t uid) {
+    try {
+        return core::Site::load("/etc/aloft/site.toml");
+    } catch (const Error&) {
+        core::Site site;
+        site.run = "/run/aloft-node";
+        const auto policy = written_policy(slurm::JobFiles(site, job).policy, job, uid);
+        if (policy && policy->ruling == Ruling::open) return site;
+        throw;
+    }
 }
 
 bool shows_token(spank_t spank, const std::string& token) {
@@ -184,14 +243,32 @@ void enter_part(const std::filesystem::path& cgroup) {
     g_step.fence = core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
+// Memory of the job on this node; all of the node's where Slurm does not count memory.
+std::uint64_t memory_bytes(spank_t spank) {
+    std::uint64_t megabytes = 0;
+    if (spank_get_item(spank, S_JOB_ALLOC_MEM, &megabytes) == ESPANK_SUCCESS && megabytes > 0 &&
+        megabytes < (std::uint64_t{1} << 40))
+        return megabytes << 20;
+    return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+           static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 void begin_step(spank_t spank, int count, char** arguments) {
     g_step.places = read_arguments(count, arguments);
     g_step.id = item<std::uint32_t>(spank, S_JOB_STEPID);
-    if (g_step.id == SLURM_EXTERN_CONT) return;  // holds no process of the user
     g_step.part = g_step.id == SLURM_BATCH_SCRIPT ? Part::batch : Part::step;
-    const core::Site site = core::Site::load("/etc/aloft/site.toml");
-    g_step.policy = read_policy(site, item<std::uint32_t>(spank, S_JOB_ID), item<uid_t>(spank, S_JOB_UID));
     Policy& policy = g_step.policy;
+    policy.job = item<std::uint32_t>(spank, S_JOB_ID);
+    policy.uid = item<uid_t>(spank, S_JOB_UID);
+    const core::Site site = load_site(policy.job, policy.uid);
+    policy = read_policy(site, policy.job, policy.uid);
+    if (policy.ruling == Ruling::open) {
+        g_step.has_begun = true;
+        return;
+    }
+    // PrologFlags=Contain: it takes in sessions of the job's user (pam_slurm_adopt), which no fence would
+    // surround. Its one program does not start, so that it ends, and takes in nobody.
+    if (g_step.id == SLURM_EXTERN_CONT) return slurm::forbid_programs();
     if (policy.ruling == Ruling::ended) refuse(policy.reason);
     g_step.folder =
         core::Fd(::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -199,17 +276,24 @@ void begin_step(spank_t spank, int count, char** arguments) {
         refuse(
             "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
             "--ntasks-per-node N");
+    slurm::ViewPlan plan{g_step.part, g_step.places, memory_bytes(spank), {}};
     if (policy.ruling == Ruling::enclave) {
+        std::error_code none;
+        plan.names = slurm::resolve_others(
+            std::filesystem::exists("/etc/hosts", none) ? core::read_text("/etc/hosts") : "", policy);
         if (slurm::is_pure_cgroup2())
             fence_own_cgroup(g_step);
         else
             enter_part(slurm::part_cgroup(policy.job, g_step.part));
     }
     if (policy.ruling == Ruling::deny) slurm::forbid_programs();
-    if (policy.ruling == Ruling::open || policy.enclave.empty()) return;
-    slurm::enter_daemon_view(site, policy, g_step.part, g_step.places);
-    slurm::enter_landlock_scope();
-    g_step.in_view = true;
+    if (!policy.enclave.empty()) {
+        slurm::enter_daemon_view(site, policy, plan);
+        slurm::enter_landlock_scope();
+        if (g_step.part == Part::batch) slurm::limit_waiting();  // a step's output goes to srun
+        g_step.in_view = true;
+    }
+    g_step.has_begun = true;
 }
 
 std::string script_path(spank_t spank) {
@@ -220,8 +304,17 @@ std::string script_path(spank_t spank) {
     return words[0];
 }
 
+// Whether this task may go on to become the user's program; what is missing is a refusal.
+void require_begun() {
+    if (!g_step.has_begun && g_step.policy.ruling != Ruling::deny)
+        refuse("the fence was not built on this node. Tell the admin");
+    if (g_step.policy.ruling == Ruling::enclave && !g_step.in_view)
+        refuse("the job has no view on this node. Tell the admin");
+}
+
 // Before the view hides the cgroups.
 void begin_task_as_root(spank_t spank) {
+    require_begun();
     if (!g_step.in_view) return;
     const Policy& policy = g_step.policy;
     if (policy.ruling == Ruling::enclave && !slurm::is_pure_cgroup2())
@@ -231,6 +324,7 @@ void begin_task_as_root(spank_t spank) {
 }
 
 void begin_task(spank_t spank) {
+    require_begun();
     if (g_step.policy.ruling == Ruling::enclave && g_step.part == Part::batch) try {
             slurm::user_script(core::read_text(script_path(spank)));
         } catch (const Error& e) {
@@ -241,7 +335,7 @@ void begin_task(spank_t spank) {
         (void)!::write(STDERR_FILENO, line.data(), line.size());
         ::_exit(static_cast<int>(Fault::refused));
     }
-    if (!g_step.in_view) return;
+    if (g_step.policy.ruling == Ruling::open) return;
     spank_unsetenv(spank, kTokenVariable);
     slurm::restrict_task();
 }
@@ -271,6 +365,21 @@ void tell_blocked(bool is_last_task) {
     if (more && is_last_task) slurm_spank_log("aloft: blocked: and %zu more", more);
 }
 
+// The output lies in the workspace, so a full one cannot say so itself: the job's record with Slurm does,
+// which its user sees. (A quota is not seen from here.)
+void tell_full_workspace() {
+    struct statvfs room {};
+    if (::statvfs("/aloft/workspace", &room) ||
+        (room.f_bavail * room.f_frsize >= kRoomBytes && room.f_favail != 0))
+        return;
+    char text[] = "aloft: the workspace is full: output may be missing. Remove what is not needed";
+    job_desc_msg_t change;
+    slurm_init_job_desc_msg(&change);
+    change.job_id = g_step.policy.job;
+    change.admin_comment = text;
+    if (slurm_update_job(&change)) slurm_error("aloft: job %u: the workspace is full", g_step.policy.job);
+}
+
 // Slurm's log of a step is the job's own output.
 void end_task(spank_t spank) {
     if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave) return;
@@ -281,12 +390,18 @@ void end_task(spank_t spank) {
     if (const Policy now = policy_now();
         now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))
         slurm_spank_log("aloft: ended: %s", now.reason.c_str());
+    tell_full_workspace();
 }
 
 }  // namespace
 
 int slurm_spank_init(spank_t spank, int count, char** arguments) {
-    return at_boundary("init", [&] { begin_step(spank, count, arguments); });
+    return at_boundary("init", Failure::node, [&] { begin_step(spank, count, arguments); });
+}
+
+int slurm_spank_user_init(spank_t, int, char**) {
+    slurm::allow_waiting();
+    return ESPANK_SUCCESS;
 }
 
 int slurm_spank_task_init_privileged(spank_t spank, int, char**) {
@@ -297,6 +412,15 @@ int slurm_spank_task_init(spank_t spank, int, char**) {
     return in_task("task_init", [&] { begin_task(spank); });
 }
 
+// What goes wrong here is a word less in the job's output.
 int slurm_spank_task_exit(spank_t spank, int, char**) {
-    return at_boundary("task_exit", [&] { end_task(spank); });
+    if (spank_context() != S_CTX_REMOTE) return ESPANK_SUCCESS;
+    try {
+        end_task(spank);
+    } catch (const std::exception& e) {
+        slurm_error("aloft: task_exit: %s", e.what());
+    } catch (...) {
+        slurm_error("aloft: task_exit: unknown failure");
+    }
+    return ESPANK_SUCCESS;
 }

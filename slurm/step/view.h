@@ -1,6 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "slurm/decide/policy.h"
 
@@ -14,10 +17,25 @@ struct SlurmPlaces {
     std::filesystem::path munge = "/run/munge";
 };
 
+// How large the job's private folders may grow, in bytes: what is in them is the job's memory (its cgroup's,
+// where Slurm limits memory), and all of them together leave an eighth of it.
+struct MemoryShares {
+    std::uint64_t shm, tmp, var_tmp;
+};
+MemoryShares memory_shares(std::uint64_t job_bytes, Part part);
+
+// What the view is made for.
+struct ViewPlan {
+    Part part = Part::step;
+    SlurmPlaces places;
+    std::uint64_t job_bytes = 0;                             // memory of the job on this node
+    std::vector<std::pair<std::string, std::string>> names;  // {address, name}: resolve_others of names.h
+};
+
 // In slurmstepd, before it opens the job's output files: they, and whatever it runs later, lie in the job's
-// view. Besides what the job sees, this view holds Slurm's spool, munge and the cgroups. Throws
-// Error(system).
-void enter_daemon_view(const core::Site& site, const Policy& policy, Part part, const SlurmPlaces& places);
+// view. Besides what the job sees, this view holds Slurm's spool, munge and the cgroups, and for an enclave's
+// job the mark by which the wrapper knows it (mark.h). Throws Error(system).
+void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewPlan& plan);
 
 // In each task, still root: takes Slurm's own places away again. A step keeps its PMIx folder only, the batch
 // wrapper its script and munge. `script`: the spooled script's path (batch only).

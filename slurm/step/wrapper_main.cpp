@@ -3,26 +3,27 @@
 // it, as data, to one srun step over all tasks, where this program is started again (--inside) behind the
 // fence and only there turns the text into a program.
 #include <fcntl.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "core/policy/grant.h"
 #include "slurm/admit/admission.h"
 #include "slurm/admit/script.h"
+#include "slurm/decide/slurm_conf.h"
+#include "slurm/step/mark.h"
 
 namespace {
 
@@ -30,6 +31,8 @@ namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
 
+constexpr int kRequeuePatience =
+    20;  // seconds from telling the tasks to forcing them, and from there to the end
 constexpr const char* kSelf = ALOFT_PREFIX "/libexec/aloft/aloft-run";
 
 std::string variable(const char* name) {
@@ -47,29 +50,53 @@ std::string variable(const char* name) {
                     "cannot start " + words[0] + " (does the script's first line name a program?)", errno));
 }
 
-volatile pid_t g_srun = 0;
+// srun returns 0 when no task could be launched, so each node's first task leaves a mark here once it runs.
+fs::path marks() {
+    return fs::path(slurm::kWorkspace) / (".aloft-job-" + variable("SLURM_JOB_ID"));
+}
 
-// Runs srun and waits for it; signals for the batch script are for it. Returns its exit code.
+// Left by the view's scontrol (inside/scontrol): a program saved its state and wants to run again.
+bool asks_for_requeue() {
+    std::error_code none;
+    return fs::exists(marks() / "requeue", none);
+}
+
+// Runs srun and waits for it; signals for the batch script are for it. They wait while it is not there yet,
+// so that none of them ends this program. Returns its exit code; 75 if a task asked for it (scontrol
+// requeue).
 int run_srun(const std::vector<std::string>& words) {
-    g_srun = ::fork();
-    if (g_srun < 0) throw Error(Fault::system, core::with_errno("cannot fork", errno));
-    if (g_srun == 0) try {
+    sigset_t awaited, before;
+    sigemptyset(&awaited);
+    for (const int signal : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) sigaddset(&awaited, signal);
+    if (::sigprocmask(SIG_BLOCK, &awaited, &before))
+        throw Error(Fault::system, core::with_errno("cannot hold signals", errno));
+    const pid_t srun = ::fork();
+    if (srun < 0) throw Error(Fault::system, core::with_errno("cannot fork", errno));
+    if (srun == 0) try {
+            ::sigprocmask(SIG_SETMASK, &before, nullptr);
             become(words);
         } catch (const Error& e) {
             std::cerr << "aloft: " << e.what() << '\n';
             ::_exit(static_cast<int>(e.fault()));
         }
-    for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP})
-        std::signal(signal, [](int number) { ::kill(g_srun, number); });
-    int status = 0;
-    while (::waitpid(g_srun, &status, 0) < 0)
-        if (errno != EINTR) throw Error(Fault::system, core::with_errno("cannot wait for srun", errno));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-// srun returns 0 when no task could be launched, so each node's first task leaves a mark here once it runs.
-fs::path marks() {
-    return fs::path(slurm::kWorkspace) / (".aloft-job-" + variable("SLURM_JOB_ID"));
+    const timespec second{1, 0};
+    int seconds_since_asked = -1;
+    for (;;) {
+        const int signal = ::sigtimedwait(&awaited, nullptr, &second);
+        int status = 0;
+        const pid_t ended = ::waitpid(srun, &status, WNOHANG);
+        if (ended < 0) throw Error(Fault::system, core::with_errno("cannot wait for srun", errno));
+        if (ended == srun) {
+            if (asks_for_requeue()) return static_cast<int>(Fault::requeue);
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        }
+        if (signal > 0 && signal != SIGCHLD) ::kill(srun, signal);
+        if (signal > 0 || !asks_for_requeue()) continue;
+        // What a real `scontrol requeue` does: the tasks are told, and ended if they do not end.
+        if (++seconds_since_asked == 0) ::kill(srun, SIGTERM);
+        if (seconds_since_asked == kRequeuePatience) ::kill(srun, SIGQUIT);
+        if (seconds_since_asked == 2 * kRequeuePatience) ::kill(srun, SIGKILL);
+    }
 }
 
 std::size_t count_and_remove_marks() {
@@ -81,23 +108,32 @@ std::size_t count_and_remove_marks() {
     return count;
 }
 
-// The fence's own marks on this process. Who removed the plugin from a node meets this.
-void require_fence() {
-    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || ::prctl(PR_GET_SECCOMP) != SECCOMP_MODE_FILTER)
-        throw Error(Fault::refused,
-                    "this node started the job outside the fence (is aloft_fence.so in its plugstack.conf?). "
-                    "Tell the admin");
+std::uint32_t job_number() {
+    const std::string text = variable("SLURM_JOB_ID");
+    std::uint32_t number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+        throw Error(Fault::refused, "not in a job of Slurm");
+    return number;
 }
 
+// By the same rule as at admission.
 std::int64_t minutes_left() {
-    const auto envelope = nlohmann::json::parse(core::read_text("/aloft/grant.json"));
-    const core::Bytes payload = core::from_base64(envelope.at("payload").get<std::string>());
-    const auto grant = nlohmann::json::parse(core::text(payload));
-    return (core::parse_rfc3339(grant.at("not_after").get<std::string>()) - core::now_seconds() - 30) / 60;
+    std::int64_t kill_wait = 30;  // Slurm's own default
+    try {
+        const std::string conf = variable("SLURM_CONF");
+        kill_wait = std::stoll(
+            slurm::load_slurm_conf(conf.empty() ? "/etc/slurm/slurm.conf" : conf).value("killwait", "30"));
+    } catch (const std::exception&) {  // a site without the file here
+    }
+    const std::int64_t now = core::now_seconds();
+    const core::Grant grant =
+        core::check_grant(core::read_text("/aloft/grant.json"),
+                          core::VerifyKey::load("/etc/aloft/keys/grant.pub"), ::getuid(), now);
+    return (core::last_limit(grant, kill_wait) - now) / 60;
 }
 
 int start_step(const std::vector<std::string>& arguments) {
-    require_fence();
+    slurm::require_mark(job_number(), slurm::Part::batch);
     const std::int64_t minutes = minutes_left();
     if (minutes < 1)
         throw Error(Fault::refused,
@@ -115,10 +151,15 @@ int start_step(const std::vector<std::string>& arguments) {
     words.insert(words.end(), arguments.begin() + 1, arguments.end());
     const int code = run_srun(words);
     const std::size_t started = count_and_remove_marks();
-    if (code == 0 && std::to_string(started) != variable("SLURM_JOB_NUM_NODES"))
-        throw Error(Fault::system, "the job's step started on " + std::to_string(started) + " of " +
-                                       variable("SLURM_JOB_NUM_NODES") +
-                                       " nodes. Submit it again; tell the admin, whose slurmd.log says why");
+    if (code == static_cast<int>(Fault::requeue) ||
+        std::to_string(started) == variable("SLURM_JOB_NUM_NODES"))
+        return code;
+    const Error error(Fault::system,
+                      "the job's step started on " + std::to_string(started) + " of " +
+                          variable("SLURM_JOB_NUM_NODES") +
+                          " nodes. Submit it again; tell the admin, whose slurmd.log says why");
+    if (code == 0) throw error;
+    std::cerr << "aloft: " << error.what() << '\n';
     return code;
 }
 
@@ -158,7 +199,7 @@ void choose_network() {
 }
 
 [[noreturn]] void run_script(const std::vector<std::string>& arguments) {
-    require_fence();
+    slurm::require_mark(job_number(), slurm::Part::step);
     leave_mark();
     const core::Bytes script = core::from_base64(variable("ALOFT_SCRIPT"));
     const auto variables = slurm::unpack_environment(variable("ALOFT_USER_ENV"));
@@ -169,7 +210,12 @@ void choose_network() {
         ::setenv(one.substr(0, equals).c_str(), one.substr(equals + 1).c_str(), 1);
     }
     const std::string path = variable("PATH");
-    ::setenv("PATH", (ALOFT_PREFIX "/bin:" + (path.empty() ? "/usr/local/bin:/usr/bin:/bin" : path)).c_str(),
+    // Ours first: a scontrol that knows what a job may ask. Last: a `python` for who has none.
+    ::setenv("PATH",
+             (ALOFT_PREFIX "/libexec/aloft/inside:" ALOFT_PREFIX "/bin:" +
+              (path.empty() ? "/usr/local/bin:/usr/bin:/bin" : path) +
+              ":" ALOFT_PREFIX "/libexec/aloft/inside/last")
+                 .c_str(),
              1);
     ::setenv("HOME", slurm::kWorkspace, 1);
     ::setenv("TMPDIR", "/tmp", 1);

@@ -69,7 +69,7 @@ def one_node(stage: Stage, lines: dict) -> None:
         stage.until(lambda: (stage.place() / "end-one.ready0").exists(), "the end of the step's attempts", 90)
         scan(stage)
         look(stage, ("node1",))
-        look(stage, ("node4",), "flock-data,range-lock-data")
+        look(stage, ("node4",), ",".join(name for name in ATTEMPTS if name.startswith(("flock-", "range-lock-"))))
         from_login = login(stage)
         (stage.place() / "end-one").touch()
         stage.wait([stage.job])

@@ -118,21 +118,29 @@ def boards():
             note(name, 4, f"the name of process {pid}")
 
 
-def dataset():
-    path = os.path.join(options.data, "shared-file")
-    with open(path) as f:
+def locks(folder, label, what):
+    """Locks and times of the files of a tree that jobs only read."""
+    with open(os.path.join(folder, "shared-file")) as f:
         for name in names:
-            if "range-lock" in name:
+            if name.startswith("range-lock") and name.endswith("-" + label):
                 query = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, number_of(text_of(name)), 8, 0)
                 if struct.unpack("hhqqi4x", fcntl.fcntl(f, fcntl.F_GETLK, query))[0] != fcntl.F_UNLCK:
-                    note(name, 4, "a lock on a dataset's file")
+                    note(name, 4, f"a lock on {what}")
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(f, fcntl.LOCK_UN)
         except BlockingIOError:
-            note("flock-data", 1, "a lock on a dataset's file")
-        if os.fstat(f.fileno()).st_mtime == number_of(text_of("set-times-data")):
-            note("set-times-data", 4, "times of a dataset's file")
+            note("flock-" + label, 1, f"a lock on {what}")
+    if os.stat(os.path.join(folder, "touched-file")).st_atime != 1000000:
+        note("times-" + label, 1, f"the access time of {what}")
+
+
+def dataset():
+    locks(options.data, "data", "a dataset's file")
+    locks("/srv/aloft/software", "software", "a file of the software tree")
+    path = os.path.join(options.data, "shared-file")
+    if os.stat(path).st_mtime == number_of(text_of("set-times-data")):
+        note("set-times-data", 4, "times of a dataset's file")
     for place, name in ((path, "xattr-data"), ("/usr/local", "xattr-usr")):
         for attribute in ("trusted.aloft", "user.aloft"):
             try:
@@ -140,8 +148,6 @@ def dataset():
                     note(name, len(text_of(name)), f"an attribute of {place}")
             except OSError:
                 pass
-    if os.stat(os.path.join(options.data, "touched-file")).st_atime != 1000000:
-        note("times-data", 1, "the access time of a dataset's file")
 
 
 for work in (files, ipc, keyrings, kernel_log, boards, dataset):

@@ -74,7 +74,7 @@ class Stage:
         c = self.cluster
         for name, account, nodes in (("hel", "e-alice", (1, 2, 3, 4)), ("two", "e-bob", (4,))):
             text = (f'name = "{name}"\npartition = "{name}"\naccounts = ["{account}"]\nnodes = {json.dumps([f"node{k}" for k in nodes])}\n'
-                    'software = ["/opt/aloft"]\nmax_minutes = 60\n')
+                    'software = ["/opt/aloft", "/srv/aloft/software"]\nmax_minutes = 60\n')
             (c.folder / f"login/root/etc/aloft/enclaves/{name}.toml").write_text(text)
             home = c.folder / "srv/workspaces" / name
             home.mkdir(mode=0o700)
@@ -107,9 +107,12 @@ class Stage:
         if not self.fenced:  # a site that lets everybody read its datasets
             (folder / "srv/datasets").chmod(0o755)
         data = folder / "srv/datasets/digits/1"
-        for name in ("shared-file", "touched-file"):
-            (data / name).write_text("0" * 4096)
-        os.utime(data / "touched-file", (1000000, 2000000))
+        software = folder / "srv/software"  # a tree of programs on the shared file system, as sites have it
+        software.mkdir()
+        for tree in (data, software):
+            for name in ("shared-file", "touched-file"):
+                (tree / name).write_text("0" * 4096)
+            os.utime(tree / "touched-file", (1000000, 2000000))
         if not self.fenced:
             work = folder / "home/e-alice/work"
             work.mkdir()

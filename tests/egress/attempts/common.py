@@ -77,6 +77,11 @@ class Target:
     def mark(self) -> bytes:
         return self.text.encode()
 
+    def address(self, host: str) -> str:
+        """Of a host of the test cluster (tests/cluster/cluster): inside, only the job's own nodes have names."""
+        last = {"ctld": 2, "login": 3, "outside": 4}.get(host) or 10 + int(host.removeprefix("node"))
+        return f"{self.outside.rpartition('.')[0]}.{last}"
+
     @property
     def number(self) -> int:
         """31 bits that stand for the token where only a number fits."""

@@ -4,11 +4,13 @@ import fcntl
 import os
 import pwd
 import socket
+import struct
 
 from common import HOLD, attempt, call
 
 VIEW = "mount namespace: no such place, or a private one"
 READ_ONLY = "read-only mount"
+SOFTWARE = "/srv/aloft/software"  # a software tree of the enclave on the shared file system: stage.py
 HOME = pwd.getpwuid(os.getuid()).pw_dir
 
 
@@ -83,27 +85,35 @@ def _(t):
 
 # --- a file that is only read can carry data too: locks, times, names
 
-@attempt("flock-data", "flock(2) on a dataset's file: others who read it see the lock", "an overlay of the job's own: its locks are its own")
-def _(t):
-    fcntl.flock(os.open(os.path.join(t.data, "shared-file"), os.O_RDONLY), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    return HOLD
+OWN_LOCKS = "an overlay of the job's own: its locks are its own"
+TREES = {"data": "a dataset's file", "software": "a file of a shared software tree"}
 
 
-@attempt("range-lock-data", "fcntl locks on byte ranges of a dataset's file: the ranges are the data", "an overlay of the job's own: its locks are its own")
-def _(t):
-    fd = os.open(os.path.join(t.data, "shared-file"), os.O_RDONLY)
-    fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 8, t.number)
-    return HOLD
+def shared_file(t, label, name="shared-file"):
+    return os.open(os.path.join(t.data if label == "data" else SOFTWARE, name), os.O_RDONLY)
 
 
-@attempt("lease-data", "a lease on a dataset's file", "the file is not the account's", opens=True, privilege="leases are for the owner or CAP_LEASE")
-def _(t): fcntl.fcntl(os.open(os.path.join(t.data, "shared-file"), os.O_RDONLY), 1024, fcntl.F_RDLCK)
+for label, what in TREES.items():
+    @attempt("flock-" + label, f"flock(2) on {what}: others who read it see the lock", OWN_LOCKS)
+    def _(t, label=label):
+        fcntl.flock(shared_file(t, label), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return HOLD
 
+    @attempt("range-lock-" + label, f"fcntl locks on byte ranges of {what}: the ranges are the data", OWN_LOCKS)
+    def _(t, label=label):
+        fcntl.lockf(shared_file(t, label), fcntl.LOCK_SH | fcntl.LOCK_NB, 8, t.number)
+        return HOLD
 
-@attempt("times-data", "the access time that reading leaves on a dataset's file", READ_ONLY)
-def _(t):
-    with open(os.path.join(t.data, "touched-file")) as f:
-        f.read()
+    @attempt("range-lock-open-" + label, f"the same with locks of the open file (F_OFD_SETLK) on {what}", OWN_LOCKS)
+    def _(t, label=label):
+        fcntl.fcntl(shared_file(t, label), 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, t.number, 8, 0))
+        return HOLD
+
+    @attempt("lease-" + label, f"a lease on {what}", "the file is not the account's", opens=True, privilege="leases are for the owner or CAP_LEASE")
+    def _(t, label=label): fcntl.fcntl(shared_file(t, label), 1024, fcntl.F_RDLCK)
+
+    @attempt("times-" + label, f"the access time that reading leaves on {what}", READ_ONLY)
+    def _(t, label=label): os.read(shared_file(t, label, "touched-file"), 4096)
 
 
 @attempt("set-times-data", "times of choice on a dataset's file", READ_ONLY, privilege="the file is not the account's")
@@ -119,6 +129,10 @@ def _(t): os.setxattr("/usr/local", "trusted.aloft" if os.getuid() == 0 else "us
 
 
 # --- devices and the kernel's own files
+
+@attempt("times-device", "times of the node's own /dev/null, which the next job reads", "devices are mounted read-only", opens=True)
+def _(t): os.utime("/dev/null")
+
 
 for label, path in (("kmsg", "/dev/kmsg"), ("console", "/dev/console"), ("tty0", "/dev/tty0")):
     @attempt("device-" + label, f"write to {path}", "a /dev of the job's own", privilege="the device is root's", opens=True)

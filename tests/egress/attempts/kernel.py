@@ -290,6 +290,23 @@ def privileged_call(number, *arguments):
 def _(t): call(103, 10, 0, 0)
 
 
+@attempt("flow-label", "a table of IPv6 flow labels, which every account of the node reads", SECCOMP, opens=True)
+def _(t):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        label = socket.inet_pton(socket.AF_INET6, t.outside6) + struct.pack(">I", t.number & 0xFFFFF) + struct.pack("BBHHHI", 0, 255, 1, 0, 0, 0)
+        s.setsockopt(41, 32, label)
+
+
+@attempt("log-futex", "a futex operation that the kernel logs with the process's name", SECCOMP, opens=True)
+def _(t):
+    words = (ctypes.c_int * 2)()
+    call(202, ctypes.addressof(words), 5, 0, 0, ctypes.addressof(words) + 4, 0x80000000 | 40 << 12)
+
+
+@attempt("log-remap-file-pages", "an old call that the kernel logs with the process's name", SECCOMP, opens=True)
+def _(t): privileged_call(216, 0, 0, 0, 0, 0)
+
+
 @attempt("setuid", "a setuid program becomes root", "no_new_privs; nosuid", opens=True)
 def _(t):
     with subprocess.Popen(["/usr/bin/su"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as su:

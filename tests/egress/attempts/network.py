@@ -352,7 +352,7 @@ def _(t):
     with socket.socket(V4, socket.SOCK_DGRAM) as s:
         s.setsockopt(socket.IPPROTO_IP, 19, 1)
         s.bind((t.outside, 0))
-        s.sendto(t.mark, (socket.gethostbyname(t.other), 30001))
+        s.sendto(t.mark, (t.address(t.other), 30001))
 
 
 @attempt("freebind-source", "IP_FREEBIND, bound to an address that is not this node's", CONNECT, absent="the kernel routes no foreign source address")
@@ -440,19 +440,19 @@ def _(t): datagram(V4, (own_address(), t.port), t.mark + b"." * 60000)
 # --- Slurm's and other nodes' ports
 
 @attempt("other-node-tcp", "connect to a node that is not in the job", CONNECT)
-def _(t): stream(V4, (socket.gethostbyname(t.other), t.port), t.mark)
+def _(t): stream(V4, (t.address(t.other), t.port), t.mark)
 
 
 @attempt("other-node-udp", "one datagram to a node that is not in the job", CONNECT)
-def _(t): datagram(V4, (socket.gethostbyname(t.other), t.port), t.mark)
+def _(t): datagram(V4, (t.address(t.other), t.port), t.mark)
 
 
 @attempt("login-node-tcp", "connect to the login host", CONNECT)
-def _(t): stream(V4, (socket.gethostbyname("login"), t.port), t.mark)
+def _(t): stream(V4, (t.address("login"), t.port), t.mark)
 
 
 @attempt("slurmctld-port", "connect to slurmctld, port 6817", CONNECT, opens=True)
-def _(t): stream(V4, (socket.gethostbyname(t.slurm), 6817), t.mark)
+def _(t): stream(V4, (t.address(t.slurm), 6817), t.mark)
 
 
 @attempt("slurmd-port", "connect to slurmd of this node, port 6818", LOCAL, opens=True)
@@ -460,25 +460,25 @@ def _(t): stream(V4, (own_address(), 6818), t.mark, wait=1)
 
 
 @attempt("slurmd-port-other", "connect to slurmd of a node that is not in the job", CONNECT, opens=True)
-def _(t): stream(V4, (socket.gethostbyname(t.other), 6818), t.mark)
+def _(t): stream(V4, (t.address(t.other), 6818), t.mark)
 
 
 # --- other people's jobs (the harness runs them)
 
 @attempt("open-job-tcp", "connect to a job outside the enclave, on another node", CONNECT)
-def _(t): stream(V4, (socket.gethostbyname(t.other), 9003), t.mark)
+def _(t): stream(V4, (t.address(t.other), 9003), t.mark)
 
 
 @attempt("open-job-udp", "one datagram to a job outside the enclave", CONNECT)
-def _(t): datagram(V4, (socket.gethostbyname(t.other), 9003), t.mark)
+def _(t): datagram(V4, (t.address(t.other), 9003), t.mark)
 
 
 @attempt("other-enclave-tcp", "connect to a job of another enclave (the same researcher may have both)", CONNECT + "; there: packets in")
-def _(t): stream(V4, (socket.gethostbyname("node4"), 9004), t.mark)
+def _(t): stream(V4, (t.address("node4"), 9004), t.mark)
 
 
 @attempt("other-enclave-udp", "one datagram to a job of another enclave", CONNECT + "; there: packets in")
-def _(t): datagram(V4, (socket.gethostbyname("node4"), 9004), t.mark)
+def _(t): datagram(V4, (t.address("node4"), 9004), t.mark)
 
 
 @attempt("open-job-calls", "a job outside the enclave calls a listener of this one", "cgroup BPF, packets in")

@@ -20,8 +20,9 @@ constexpr const char* kFields = "JobID:12,RestartCnt:12,State:20,NodeList:65000"
 bool ControllersWord::may_be_on(std::string_view host, std::string_view start_there) const {
     if (knows == Knows::no_answer) return true;
     if (knows == Knows::no_such_job) return false;
-    return (start_there.empty() || start == start_there) &&
-           std::find(nodes.begin(), nodes.end(), host) != nodes.end();
+    // A requeue counts the job as started again while its tasks still have their time to save what they have.
+    const bool is_that_run = start_there.empty() || start == start_there || state == "COMPLETING";
+    return is_that_run && std::find(nodes.begin(), nodes.end(), host) != nodes.end();
 }
 
 ControllersWord parse_word(std::uint32_t job, std::string_view printed) {

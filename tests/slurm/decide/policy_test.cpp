@@ -268,14 +268,3 @@ TEST_CASE("a step's token is the same on all nodes, and another for every job an
     policy.job = 18;
     CHECK(slurm::step_token(world.site, policy) != token);
 }
-
-TEST_CASE("a step's token comes from the enclave's key, not from the text it is written in") {
-    const World world;
-    const auto path = world.site.config / "keys" / "hel.enclave.key";
-    const auto policy = world.decide();
-    const auto token = slurm::step_token(world.site, policy);
-    std::string text = core::read_text(path);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    core::write_atomically(path, text, 0400);
-    CHECK(slurm::step_token(world.site, policy) == token);
-}

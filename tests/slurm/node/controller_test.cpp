@@ -30,6 +30,12 @@ TEST_CASE("a job that waits again is on no node") {
     CHECK_FALSE(word.may_be_on("node1", "0"));
 }
 
+TEST_CASE("a job that is being requeued still has its tasks' time to end") {
+    const auto word = parse_word(17, "17          1           COMPLETING          node[1-2]\nrc=0\n");
+    CHECK(word.may_be_on("node1", "0"));
+    CHECK_FALSE(word.may_be_on("node3", "0"));
+}
+
 TEST_CASE("a controller that does not answer is not one that knows no such job") {
     CHECK(parse_word(17, "").may_be_on("node1", "0"));
     CHECK(

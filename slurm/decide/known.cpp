@@ -8,10 +8,10 @@
 namespace slurm {
 namespace {
 
-// Lines "account e-alice", "partition hel": plain names, so nothing needs quoting.
+// Lines "account e-alice hel", "partition hel": plain names, so nothing needs quoting.
 std::string text_of(const Known& known) {
     std::string text;
-    for (const std::string& account : known.accounts) text += "account " + account + "\n";
+    for (const auto& [account, enclave] : known.accounts) text += "account " + account + " " + enclave + "\n";
     for (const std::string& partition : known.partitions) text += "partition " + partition + "\n";
     return text;
 }
@@ -25,7 +25,7 @@ std::filesystem::path file_in(const std::filesystem::path& folder) {
 Known known_of(const std::vector<core::Enclave>& enclaves) {
     Known known;
     for (const core::Enclave& enclave : enclaves) {
-        known.accounts.insert(enclave.accounts.begin(), enclave.accounts.end());
+        for (const std::string& account : enclave.accounts) known.accounts.emplace(account, enclave.name);
         known.partitions.insert(enclave.partition);
     }
     return known;
@@ -35,8 +35,11 @@ Known load_known(const std::filesystem::path& folder) {
     Known known;
     try {
         std::istringstream words(core::read_text(file_in(folder)));
-        for (std::string what, name; words >> what >> name;)
-            (what == "account" ? known.accounts : known.partitions).insert(name);
+        for (std::string what, name, enclave; words >> what >> name;)
+            if (what == "account" && words >> enclave)
+                known.accounts.emplace(name, enclave);
+            else
+                known.partitions.insert(name);
     } catch (const core::Error&) {
         // never kept
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ namespace slurm {
 constexpr const char* kNodeState = "/var/lib/aloft-node";
 
 struct Known {
-    std::set<std::string> accounts, partitions;
+    std::map<std::string, std::string> accounts;  // to the name of their enclave
+    std::set<std::string> partitions;
 
     bool concerns(const std::string& account, const std::string& partition) const {
         return accounts.contains(account) || partitions.contains(partition);

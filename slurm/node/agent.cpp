@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -11,6 +12,8 @@
 #include "core/base/files.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
+#include "slurm/decide/slurm_conf.h"
+#include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
 #include "slurm/node/begin.h"
 #include "slurm/node/cgroup.h"
@@ -49,6 +52,14 @@ std::int64_t boot_seconds() {
     timespec now{};
     ::clock_gettime(CLOCK_BOOTTIME, &now);
     return now.tv_sec;
+}
+
+std::uint16_t slurmd_port(const std::string& slurm_conf) {
+    try {
+        return load_slurm_conf(slurm_conf).slurmd_port;
+    } catch (const Error&) {
+        return SlurmConf{}.slurmd_port;
+    }
 }
 
 void freeze_tasks(std::uint32_t job) {
@@ -92,6 +103,7 @@ Agent::Agent(core::Site site, std::string slurm_conf)
       heartbeat_(site_) {
     reconciled_ = checked_ = steady_clock::now() - std::chrono::hours(1);
     open_stray_gate(site_);
+    close_after_boot(site_, host_, core::now_seconds(), slurmd_port(slurm_conf_));
     listener_ = std::jthread([this](const std::stop_token& stop) {
         while (!stop.stop_requested())
             port_.answer(site_, kListen, [this](const Farewell& one) { return on_left(one); });
@@ -240,6 +252,7 @@ void Agent::ask_slurm_to_end(const Policy& policy) {
 // Another node has left a job. True once nothing of that run reaches the network from here.
 bool Agent::on_left(const Farewell& farewell) {
     try {
+        if (farewell.job == 0) return on_left_all(farewell);
         const JobFiles files(site_, farewell.job);
         const auto policy = policy_in(files);
         std::error_code none;
@@ -252,25 +265,48 @@ bool Agent::on_left(const Farewell& farewell) {
         if (policy->ruling == Ruling::open || policy->ruling == Ruling::deny) return true;
         if (policy->start != farewell.start) return true;  // Prolog has removed that run
         if (policy->enclave != farewell.enclave) return false;
-        const std::lock_guard held(cutting_);
-        Left& left = left_[farewell.job];
-        if (left.by.empty()) core::Event("info", "job_cut").with("job", farewell.job);
-        left.start = farewell.start;
-        left.by.insert(left.by.end(), farewell.own.begin(), farewell.own.end());
-        try {
-            cuts_.cut(farewell.job, left.by);
-        } catch (const Error& e) {
-            core::Event("error", "job_not_cut").with("job", farewell.job).with("text", e.what());
-            freeze_tasks(farewell.job);
-            kill_tasks(farewell.job);
-            return false;
-        }
-        close_to(site_, *policy, farewell.own);
-        return true;
+        return cut(*policy, farewell);
     } catch (const std::exception& e) {
         core::Event("error", "farewell_not_obeyed").with("job", farewell.job).with("text", e.what());
         return false;
     }
+}
+
+// A node lost power: all that began here before it came back has it as a fellow no more. The clocks of the two
+// nodes may differ by less than a boot takes.
+bool Agent::on_left_all(const Farewell& farewell) {
+    const std::int64_t back = std::strtoll(farewell.start.c_str(), nullptr, 10);
+    bool is_cut = true;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) {
+        const auto policy = policy_in(JobFiles(site_, job_number(entry.path().filename().string())));
+        if (!policy || policy->began > back || policy->enclave != farewell.enclave) continue;
+        if (policy->ruling != Ruling::enclave && policy->ruling != Ruling::ended) continue;
+        const bool is_fellow = std::any_of(policy->peers.begin(), policy->peers.end(), [&](const Peer& one) {
+            return one.kind == PEER_FELLOW &&
+                   std::find(farewell.own.begin(), farewell.own.end(), one.address) != farewell.own.end();
+        });
+        if (is_fellow && !cut(*policy, farewell)) is_cut = false;
+    }
+    return is_cut;
+}
+
+bool Agent::cut(const Policy& policy, const Farewell& farewell) {
+    const std::lock_guard held(cutting_);
+    Left& left = left_[policy.job];
+    if (left.by.empty()) core::Event("info", "job_cut").with("job", policy.job);
+    left.start = policy.start;
+    left.by.insert(left.by.end(), farewell.own.begin(), farewell.own.end());
+    try {
+        cuts_.cut(policy.job, left.by);
+    } catch (const Error& e) {
+        core::Event("error", "job_not_cut").with("job", policy.job).with("text", e.what());
+        freeze_tasks(policy.job);
+        kill_tasks(policy.job);
+        return false;
+    }
+    close_to(site_, policy, farewell.own);
+    return true;
 }
 
 // For cgroups that are new; and jobs that are over are forgotten.

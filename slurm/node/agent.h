@@ -41,6 +41,8 @@ private:
     void ask_slurm_to_end(const Policy& policy);
     void cut_again();
     bool on_left(const Farewell& farewell);
+    bool on_left_all(const Farewell& farewell);
+    bool cut(const Policy& policy, const Farewell& farewell);
     void work_in_background(bool is_idle);
 
     core::Site site_;

@@ -252,10 +252,19 @@ void pass(const core::Site& site, const Job& job) noexcept {
     }
 }
 
-void refuse(const core::Site& site, const Job& job, const std::string& why) noexcept {
+void refuse(const core::Site& site, const Job& job, const Known& known, const std::string& why) noexcept {
     core::Event("warning", "job_refused").with("job", job.id).with("reason", why);
     try {
-        write_policy(site, policy_for(job, Ruling::deny, why));
+        Policy policy = policy_for(job, Ruling::deny, why);
+        if (const auto its = known.accounts.find(job.account); its != known.accounts.end()) {
+            policy.enclave = its->second;  // so that the reason finds its way into the workspace
+            const auto workspace = site.workspaces / policy.enclave / policy.account;
+            struct stat status {};
+            if (!site.workspaces.empty() && ::lstat(workspace.c_str(), &status) == 0 &&
+                S_ISDIR(status.st_mode) && status.st_uid == job.uid)
+                policy.workspace = workspace;
+        }
+        write_policy(site, policy);
     } catch (const std::exception& e) {  // without a policy the plugin refuses too
         core::Event("warning", "job_without_policy").with("job", job.id).with("text", e.what());
     }
@@ -282,12 +291,13 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     }
     if (!known.concerns(job.account, job.partition)) return pass(site, job);
     if (!unsound.empty())
-        return refuse(site, job, "this node's configuration is not sound (" + unsound + "). Tell the admin");
+        return refuse(site, job, known,
+                      "this node's configuration is not sound (" + unsound + "). Tell the admin");
     try {
         begin_job(site, job, load_slurm_conf(slurm_conf), core::now_seconds());
     } catch (const Error& e) {
         if (e.fault() != Fault::refused) throw;
-        return refuse(site, job, e.what());
+        return refuse(site, job, known, e.what());
     }
     try_to_forward(kForwardPatience);
 }

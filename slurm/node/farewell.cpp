@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/file.h>
@@ -17,8 +18,10 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/keys/keys.h"
+#include "core/policy/enclave.h"
 #include "core/policy/names.h"
 #include "slurm/fence/fence_bpf.h"
+#include "slurm/node/begin.h"
 #include "slurm/node/cut.h"
 
 namespace slurm {
@@ -183,9 +186,41 @@ bool is_readable(int fd, milliseconds patience) {
 
 }  // namespace
 
+namespace {
+
+// A node that has no address can send nothing.
+bool can_resolve(const std::string& node) {
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_family = AF_INET;
+    const bool can = ::getaddrinfo(node.c_str(), nullptr, &hints, &found) == 0;
+    if (can) ::freeaddrinfo(found);
+    return can;
+}
+
+}  // namespace
+
 void close_to_fellows(const core::Site& site, const Policy& policy) {
     const auto fellows = addresses_of(policy, PEER_FELLOW);
     close(site, policy, {fellows.begin(), fellows.end()});
+}
+
+void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
+                      std::uint16_t slurmd_port) {
+    const fs::path mark = site.run / "said-hello";
+    if (fs::exists(mark)) return;
+    for (const core::Enclave& enclave : core::load_enclaves(site)) {
+        if (!enclave.has_node(host)) continue;
+        Job others;
+        for (const std::string& node : enclave.nodes)
+            if (node != host && can_resolve(node)) others.nodes.push_back(node);
+        Policy everything;  // one run of job 0 for each enclave
+        everything.enclave = enclave.name;
+        everything.start = std::to_string(now) + "-" + enclave.name;
+        everything.slurmd_port = slurmd_port;
+        everything.peers = peers_of(others, {}, host);
+        close_to_fellows(site, everything);
+    }
+    core::write_atomically(mark, "", 0400);
 }
 
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses) {

@@ -34,6 +34,11 @@ struct Leaving {
 // Closes this node to the job's other nodes. Nothing for a job without any. Throws Error(system) if it cannot.
 void close_to_fellows(const core::Site& site, const Policy& policy);
 
+// A node that lost power left all its jobs at once, and does not know with whom it had them: it closes itself
+// to the other nodes of its enclaves. Nothing if this boot did so before. Throws Error(system) if it cannot.
+void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
+                      std::uint16_t slurmd_port);
+
 // Closes it to those of `addresses` that are the job's other nodes; they left it, and it runs here.
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses);
 
@@ -53,7 +58,8 @@ bool tell_all_fellows(const core::Site& site, std::chrono::milliseconds patience
 struct Farewell {
     enum class Kind { left, cut } kind = Kind::left;
     std::string enclave;
-    std::uint32_t job = 0;
+    std::uint32_t job =
+        0;  // 0: every one that began before the second that `start` is, after a loss of power
     std::string start;
     std::vector<std::string> own;  // of who says it; empty in an answer
     std::string to;                // the address it was sent to, so that an answer counts for that one only

@@ -24,6 +24,7 @@ TEST_CASE("what was known last is there when nothing can be read any more") {
     REQUIRE(slurm::keep_known(hel(), folder));
     const auto known = slurm::load_known(folder);
     CHECK(known == hel());
+    CHECK(known.accounts.at("e-bob") == "hel");
     CHECK(known.concerns("e-alice", "open"));
     CHECK(known.concerns("carol", "hel-gpu"));
     CHECK(known.concerns("", "hel-gpu"));

@@ -126,7 +126,12 @@ void run_epilog(const fs::path& site_file, const fs::path& slurm_conf) {
         fs::remove_all(JobFiles(site, job).folder, none);
         return;
     }
-    if (!end_job(site, job, core::now_seconds())) return;
+    try {
+        if (!end_job(site, job, core::now_seconds())) return;
+    } catch (...) {
+        try_to_forward(kForwardPatience);  // what could not be removed is on record
+        throw;
+    }
     remove_leftovers(spool_on(load_slurm_conf(slurm_conf), core::short_host_name()), job);
     try_to_forward(kForwardPatience);
 }

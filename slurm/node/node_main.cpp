@@ -14,11 +14,11 @@
 #include "slurm/fence/fence.h"
 #include "slurm/node/agent.h"
 #include "slurm/node/begin.h"
-#include "slurm/preflight/kernel_settings.h"
 #include "slurm/node/end.h"
 #include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
 #include "slurm/node/records.h"
+#include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
 
 namespace {

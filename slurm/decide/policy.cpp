@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -74,7 +75,7 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job, policy.uid, policy.account, policy.partition, policy.nodes};
+    return {policy.job, policy.uid, policy.account, policy.partition, policy.nodes, policy.start};
 }
 
 std::string to_json(const Policy& policy) {
@@ -87,6 +88,7 @@ std::string to_json(const Policy& policy) {
                           {"version", policy.version},
                           {"job", policy.job},
                           {"uid", policy.uid},
+                          {"start", policy.start},
                           {"account", policy.account},
                           {"partition", policy.partition},
                           {"nodes", policy.nodes},
@@ -116,6 +118,7 @@ Policy parse_policy(std::string_view text) {
         policy.began = json.at("began").get<std::int64_t>();
         policy.job = json.at("job").get<std::uint32_t>();
         policy.uid = json.at("uid").get<std::uint32_t>();
+        policy.start = json.at("start").get<std::string>();
         policy.account = json.at("account").get<std::string>();
         policy.enclave = json.at("enclave").get<std::string>();
         policy.grant = json.at("grant").get<std::string>();
@@ -169,9 +172,15 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.account = job.account;
     policy.partition = job.partition;
     policy.nodes = job.nodes;
+    policy.start = job.start;
     policy.began = now;
-    const auto by_account = core::enclave_of_account(site, job.account);
-    const auto by_partition = core::enclave_of_partition(site, job.partition);
+    const auto enclaves = core::load_enclaves(site);
+    const auto of = [&](auto is_its) {
+        const auto found = std::find_if(enclaves.begin(), enclaves.end(), is_its);
+        return found == enclaves.end() ? nullptr : &*found;
+    };
+    const core::Enclave* by_account = of([&](const auto& one) { return one.has_account(job.account); });
+    const core::Enclave* by_partition = of([&](const auto& one) { return one.partition == job.partition; });
     if (!by_account && !by_partition) {
         policy.ruling = Ruling::open;
         return policy;
@@ -203,6 +212,9 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
             if (!std::filesystem::is_directory(dataset_path(site, name)))
                 return deny(policy, "dataset " + name + " of grant " + grant.id + " is not on " +
                                         std::string(host) + ". Tell the admin");
+    } catch (const core::ListIsStale& e) {
+        policy.doubt = Doubt{e.issued};
+        return deny(policy, e.what());
     } catch (const Error& e) {
         return deny(policy, e.what());
     }
@@ -210,30 +222,38 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     return policy;
 }
 
-std::optional<std::string> reason_to_end(const core::Site& site, const Policy& running, std::string_view host,
-                                         std::int64_t now) {
+std::optional<Objection> objection_to(const core::Site& site, const Policy& running, std::string_view host,
+                                      std::int64_t now) {
     try {
         const Policy decided = decide(site, job_of(running), host, now);
-        if (decided.ruling == Ruling::deny) return decided.reason;
+        if (decided.ruling == Ruling::deny) return Objection{decided.reason, decided.doubt};
         if (decided.ruling != Ruling::enclave || decided.enclave != running.enclave)
-            return "account and partition are not enclave " + running.enclave + "'s any more";
+            return Objection{"account and partition are not enclave " + running.enclave + "'s any more", {}};
         for (const std::string& name : running.datasets)
             if (std::find(decided.datasets.begin(), decided.datasets.end(), name) == decided.datasets.end())
-                return "grant " + decided.grant + " does not cover dataset " + name;
+                return Objection{"grant " + decided.grant + " does not cover dataset " + name, {}};
         for (const std::string& name : running.datasets)
             if (!std::filesystem::exists(sealed_key(site, running.enclave, name)))
-                return "dataset " + name + " was taken from enclave " + running.enclave;
+                return Objection{"dataset " + name + " was taken from enclave " + running.enclave, {}};
         return std::nullopt;
-    } catch (const Error& e) {
-        return std::string("the node cannot check the grant any more: ") + e.what();
+    } catch (const std::exception& e) {  // a half-copied file is no reason to lose what was computed
+        return Objection{std::string("the node cannot check the grant any more: ") + e.what(), Doubt{}};
     }
 }
 
+core::SecretKey enclave_secret(const core::Site& site, const std::string& enclave, const std::string& salt,
+                               std::string_view purpose) {
+    const auto path = enclave_key(site, enclave);
+    core::OpeningKey::load(path);  // that it is one, and nobody else's to read
+    std::istringstream words(core::read_text(path, 4096));
+    std::string mark, kind, key;
+    words >> mark >> kind >> key;
+    return core::SecretKey::from(core::from_base64(key)).derive(core::view(salt), purpose);
+}
+
 std::string step_token(const core::Site& site, const Policy& policy) {
-    const auto key = core::SecretKey::from(
-        core::sha256(core::view(core::read_text(enclave_key(site, policy.enclave), 4096))));
-    const std::string job = std::to_string(policy.job) + " " + policy.grant;
-    return core::to_hex(key.derive(core::view(job), "aloft step token 1").bytes());
+    const std::string run = std::to_string(policy.job) + " " + policy.start + " " + policy.grant;
+    return core::to_hex(enclave_secret(site, policy.enclave, run, "aloft step token 2").bytes());
 }
 
 void unseal_keys(const core::Site& site, const Policy& policy, const JobFiles& files) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/site.h"
+#include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 
 // What a node decides about a job before any of its processes starts. Prolog (aloft-node prolog) decides and
@@ -24,11 +25,17 @@ struct Peer {
     int kind = 0;         // enum peer of fence_bpf.h
 };
 
+// Nothing is known against a job, but its grant cannot be checked now.
+struct Doubt {
+    std::int64_t issued = 0;  // when the newest list was signed; 0: unknown, or the fault is another one
+};
+
 struct Policy {
     Ruling ruling = Ruling::deny;
     std::string reason;                   // of a denial or an end: one line for the user
     std::string version = ALOFT_VERSION;  // who wrote it: the plugin obeys its own version only
     std::uint32_t job = 0, uid = 0;
+    std::string start;  // which of its runs: how often Slurm started it again; empty unless fenced
     std::string account, partition;
     std::vector<std::string> nodes;
     std::string enclave, grant;         // empty for an open job
@@ -41,6 +48,7 @@ struct Policy {
     std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
     std::vector<Peer> peers;
     std::uint16_t slurmd_port = 6818;
+    std::optional<Doubt> doubt;  // the whole reason of a denial; not written down
 };
 
 std::string to_json(const Policy& policy);
@@ -66,6 +74,7 @@ struct Job {
     std::uint32_t id = 0, uid = 0;
     std::string account, partition;
     std::vector<std::string> nodes;
+    std::string start;  // see Policy
 };
 
 Job job_of(const Policy& policy);
@@ -74,13 +83,26 @@ Job job_of(const Policy& policy);
 // rulings, not errors: throws only where the node itself is at fault (unreadable configuration).
 Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now);
 
-// Why a job that was admitted under `running` must not go on, decided anew; nothing if it may. Never throws
-// for what is wrong with the node's files: what cannot be checked is a reason too.
-std::optional<std::string> reason_to_end(const core::Site& site, const Policy& running, std::string_view host,
-                                         std::int64_t now);
+// Why a job that was admitted under `running` must not go on, decided anew.
+struct Objection {
+    std::string reason;
+    // With it the job stands still until its grant can be checked again, or until
+    // SITE.revocation_end_seconds are over. Without it the job ends.
+    std::optional<Doubt> doubt;
+};
+// Nothing if it may go on. Never throws for what is wrong with the node's files: what cannot be checked is a
+// reason too.
+std::optional<Objection> objection_to(const core::Site& site, const Policy& running, std::string_view host,
+                                      std::int64_t now);
+
+// A secret that every node of the enclave derives from its private key, and nobody else can. Throws
+// Error(refused) or Error(data) without that key.
+core::SecretKey enclave_secret(const core::Site& site, const std::string& enclave, const std::string& salt,
+                               std::string_view purpose);
 
 // Steps never pass job_submit, and anybody may say `srun --jobid`. So a step must show a token which only the
-// batch script's wrapper can read. Every node of the job derives the same one from the enclave's private key.
+// batch script's wrapper can read. Every node of the job derives the same one, and another one when Slurm
+// starts the job again.
 std::string step_token(const core::Site& site, const Policy& policy);
 
 // Unseals the datasets' keys into `files.keys`, each 0400 and owned by the job's account. Throws

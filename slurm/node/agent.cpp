@@ -1,27 +1,25 @@
 #include "slurm/node/agent.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <sstream>
-#include <thread>
+#include <optional>
 
+#include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/files.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
-#include "slurm/node/cgroup.h"
-#include "core/base/child.h"
-#include "slurm/node/end.h"
+#include "slurm/decide/slurm_conf.h"
+#include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
-#include "slurm/node/leftovers.h"
 #include "slurm/node/begin.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/node/end.h"
+#include "slurm/node/reconcile.h"
+#include "slurm/node/records.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -29,31 +27,71 @@ namespace {
 
 namespace fs = std::filesystem;
 using core::Error;
-using core::Fault;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kSecondLook{1000};  // a file system's hiccup is not a reason to end a job
 constexpr milliseconds kTelling{5000};     // for all of Slurm's commands, while the job is frozen
-constexpr auto kReconcile = std::chrono::seconds(60);
-constexpr auto kCheck = std::chrono::seconds(60);
+constexpr milliseconds kLockPatience{2000};
+constexpr milliseconds kFellows{2000}, kForward{5000}, kListen{500};
+constexpr seconds kReconcile{60}, kSoon{5}, kCheck{60};
+constexpr unsigned kThorough = 60;  // open jobs' traces: every so many times
 constexpr auto kReport = std::chrono::hours(6);
 
-// When the policy that lies there was decided; 0 without one that can be read.
-std::int64_t began(const JobFiles& files) {
+std::optional<Policy> policy_in(const JobFiles& files) {
     try {
-        return parse_policy(core::read_text(files.policy)).began;
+        return parse_policy(core::read_text(files.policy));
     } catch (const Error&) {
-        return 0;
+        return std::nullopt;
     }
 }
 
-// The job's processes stop where they are, at once and whatever Slurm does: not one more byte is read.
-void freeze(std::uint32_t job) {
+// A clock that nobody sets.
+std::int64_t boot_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
+std::uint16_t slurmd_port(const std::string& slurm_conf) {
+    try {
+        return load_slurm_conf(slurm_conf).slurmd_port;
+    } catch (const Error&) {
+        return SlurmConf{}.slurmd_port;
+    }
+}
+
+void freeze_tasks(std::uint32_t job) {
     for (const fs::path& tasks : task_cgroups(job))
-        if (!freeze_cgroup(tasks))
-            core::Event("warning", "job_not_frozen_yet").with("job", job);  // the kill comes all the same
+        if (!freeze_cgroup(tasks)) core::Event("warning", "job_not_frozen_yet").with("job", job);
+}
+
+void thaw_tasks(std::uint32_t job) {
+    for (const fs::path& tasks : task_cgroups(job)) thaw_cgroup(tasks);
+}
+
+void kill_tasks(std::uint32_t job) {
     for (const Part part : {Part::batch, Part::step}) kill_users(part_cgroup(job, part));
+    for (const fs::path& tasks : task_cgroups(job)) kill_cgroup(tasks);
+}
+
+template <class T>
+bool is_free(const std::future<T>& work) {
+    return !work.valid() || work.wait_for(seconds(0)) == std::future_status::ready;
+}
+
+// Starts it if it does not run any more.
+template <class Work>
+void in_background(std::future<void>& slot, const char* what, Work work) {
+    if (!is_free(slot)) return;
+    slot = std::async(std::launch::async, [what, work] {
+        try {
+            work();
+        } catch (const std::exception& e) {
+            core::Event("error", "not_done").with("what", what).with("text", e.what());
+        }
+    });
 }
 
 }  // namespace
@@ -63,10 +101,17 @@ Agent::Agent(core::Site site, std::string slurm_conf)
       slurm_conf_(std::move(slurm_conf)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
-    checked_ = asked_ = steady_clock::now() - std::chrono::hours(1);
+    reconciled_ = checked_ = steady_clock::now() - std::chrono::hours(1);
     open_stray_gate(site_);
+    close_after_boot(site_, host_, core::now_seconds(), slurmd_port(slurm_conf_));
+    listener_ = std::jthread([this](const std::stop_token& stop) {
+        while (!stop.stop_requested())
+            port_.answer(site_, kListen, [this](const Farewell& one) { return on_left(one); });
+    });
     heartbeat_.beat();
 }
+
+Agent::~Agent() = default;
 
 void Agent::make_round() {
     heartbeat_.beat();
@@ -81,44 +126,106 @@ void Agent::make_round() {
                 .with("job", job_number(folder.filename().string()))
                 .with("text", e.what());
         }
-    reconcile();
-    report_preflight(folders.empty());
+    const auto is_gone = [&](const auto& one) { return !fs::exists(JobFiles(site_, one.first).folder); };
+    std::erase_if(slurm_knows_, is_gone);
+    std::erase_if(held_, is_gone);
+    std::erase_if(recorded_, is_gone);
+    cut_again();
+    work_in_background(folders.empty());
 }
 
 void Agent::look_at(const fs::path& folder) {
     const std::uint32_t job = job_number(folder.filename().string());
     if (!job) return;
-    Policy policy;
-    try {
-        policy = parse_policy(core::read_text(folder / "policy.json"));
-    } catch (const Error&) {
+    auto policy = policy_in(JobFiles(site_, job));
+    if (!policy) {
         if (is_young(folder)) return;  // Prolog is at work, or Epilog
-        policy.job = job;
-        return end(policy, "this node's policy of the job is missing or damaged");
+        policy = Policy{};
+        policy->job = job;
+        return end(*policy, "this node's policy of the job is missing or damaged");
     }
-    if (policy.ruling == Ruling::ended) return ask_slurm_to_end(policy);
-    if (policy.ruling != Ruling::enclave) return;
-    if (!reason_to_end(site_, policy, host_, core::now_seconds())) return;
-    std::this_thread::sleep_for(kSecondLook);
-    if (const auto reason = reason_to_end(site_, policy, host_, core::now_seconds())) end(policy, *reason);
+    if (policy->ruling == Ruling::ended) return finish_ended(*policy);
+    if (policy->ruling != Ruling::enclave) return;
+    auto objection = objection_to(site_, *policy, host_, core::now_seconds());
+    if (!objection) return let_go(job);
+    hold(*policy, *objection);
+    if (!objection->doubt) {
+        std::this_thread::sleep_for(kSecondLook);
+        objection = objection_to(site_, *policy, host_, core::now_seconds());
+        if (!objection) return let_go(job);
+    }
+    if (!objection->doubt || is_doubted_too_long(*policy, *objection->doubt)) end(*policy, objection->reason);
 }
 
+// The job's tasks stop where they are: not one more byte is read.
+void Agent::hold(const Policy& policy, const Objection& objection) {
+    if (!held_.contains(policy.job)) {
+        const fs::path mark = JobFiles(site_, policy.job).folder / "held";
+        std::int64_t since = boot_seconds();
+        try {  // by an agent that was here before
+            since = std::min(since, static_cast<std::int64_t>(std::stoll(core::read_text(mark, 32))));
+        } catch (const std::exception&) {
+        }
+        held_[policy.job] = since;
+        freeze_tasks(policy.job);
+        core::Event("warning", "job_held").with("job", policy.job).with("reason", objection.reason);
+        try {
+            core::write_atomically(mark, std::to_string(since), 0400);
+        } catch (const Error&) {  // a full /run: then this agent's own memory must do
+        }
+        return;
+    }
+    freeze_tasks(policy.job);  // those that came since
+}
+
+void Agent::let_go(std::uint32_t job) {
+    const fs::path mark = JobFiles(site_, job).folder / "held";
+    std::error_code none;
+    if (!held_.erase(job) && !fs::exists(mark, none)) return;
+    fs::remove(mark, none);
+    thaw_tasks(job);
+    core::Event("info", "job_goes_on").with("job", job);
+}
+
+bool Agent::is_doubted_too_long(const Policy& policy, const Doubt& doubt) {
+    const std::int64_t now = core::now_seconds(), bound = site_.revocation_end_seconds;
+    if (doubt.issued > 0 && doubt.issued <= now && now - doubt.issued >= bound) return true;
+    return boot_seconds() - held_[policy.job] >= bound - site_.revocation_stale_seconds;
+}
+
+// What cannot fail comes first: a full /run keeps nothing from being stopped.
 void Agent::end(const Policy& running, const std::string& reason) {
     Policy ended = running;
     ended.ruling = Ruling::ended;
     ended.reason = reason;
     const JobFiles files(site_, running.job);
-    {
-        const core::Fd lock = lock_jobs(site_);  // against Epilog, and Prolog of the same job's next run
-        if (!fs::exists(files.folder) || began(files) != running.began) return;
-        freeze(running.job);
-        core::write_atomically(files.policy, to_json(ended), 0400);  // no step begins here any more
-    }
-    core::Event("warning", "job_stopped").with("job", running.job).with("reason", reason);
-    ask_slurm_to_end(ended);
-    for (const fs::path& tasks : task_cgroups(running.job)) kill_cgroup(tasks);
+    freeze_tasks(running.job);
+    // Against Epilog, and Prolog of the same job's next run. Who waits in vain for it looks again next round.
+    const core::Fd lock = lock_jobs(site_, kLockPatience);
+    if (!lock.is_open()) return;
+    const auto now = policy_in(files);
+    if (!fs::exists(files.folder) || (now ? now->began : 0) != running.began) return thaw_tasks(running.job);
+    for (const Part part : {Part::batch, Part::step}) kill_users(part_cgroup(running.job, part));
     destroy_keys(files);
-    record_job(site_, "job-stopped", ended, {{"reason", reason}});
+    try {
+        core::write_atomically(files.policy, to_json(ended), 0400);  // no step begins here any more
+    } catch (const Error& e) {
+        core::Event("error", "end_not_written").with("job", running.job).with("text", e.what());
+    }
+    if (!slurm_knows_.contains(running.job))
+        core::Event("warning", "job_stopped").with("job", running.job).with("reason", reason);
+    ask_slurm_to_end(ended);
+    kill_tasks(running.job);
+    finish_ended(ended);
+}
+
+void Agent::finish_ended(const Policy& policy) {
+    ask_slurm_to_end(policy);
+    const fs::path mark = JobFiles(site_, policy.job).folder / "recorded";
+    if (fs::exists(mark) || recorded_.contains({policy.job, policy.start})) return;
+    record_job(site_, "job-stopped", policy, {{"reason", policy.reason}});
+    recorded_.emplace(policy.job, policy.start);
+    core::write_atomically(mark, "", 0400);
 }
 
 // Until the controller has taken it: it may be down, and the job's nodes are not free before. The batch
@@ -142,53 +249,126 @@ void Agent::ask_slurm_to_end(const Policy& policy) {
     slurm_knows_[policy.job] = run({"/usr/bin/scancel", job}).has_value();
 }
 
-// Jobs that this node has something of, but Slurm does not run here: it was lost to the controller for a
-// while, and its job went on elsewhere or is over. The controller is asked in the background: it may be down.
-void Agent::reconcile() {
-    if (jobs_here_.valid() && jobs_here_.wait_for(milliseconds(0)) == std::future_status::ready) {
-        if (const auto known = jobs_here_.get()) clear_lost_jobs(*known);
-    } else if (!jobs_here_.valid() && steady_clock::now() - asked_ > kReconcile) {
-        asked_ = steady_clock::now();
-        jobs_here_ = std::async(std::launch::async, [host = host_] {
-            return core::output_of({"/usr/bin/squeue", "-h", "-a", "-w", host, "-o", "%A"}, milliseconds(5000));
-        });
-    }
-}
-
-// At the start, when the outcome changes (looked at once a minute while no job is here: the checks take time,
-// and a job's own sockets are not the node's services), and every six hours.
-void Agent::report_preflight(bool is_idle) {
-    const auto now = steady_clock::now();
-    const bool is_due = outcome_.empty() || now - reported_ > kReport;
-    if (now - checked_ < kCheck || !(is_idle || is_due)) return;
-    checked_ = now;
+// Another node has left a job. True once nothing of that run reaches the network from here.
+bool Agent::on_left(const Farewell& farewell) {
     try {
-        const auto checks = preflight(site_, slurm_conf_);
-        const std::string outcome = outcome_of(checks);
-        if (!is_due && outcome == outcome_) return;
-        report(site_, checks);
-        outcome_ = outcome;
-        reported_ = now;
-        core::Event(is_ready(checks) ? "info" : "warning", "preflight").with("ready", is_ready(checks));
+        if (farewell.job == 0) return on_left_all(farewell);
+        const JobFiles files(site_, farewell.job);
+        const auto policy = policy_in(files);
+        std::error_code none;
+        if (!policy) {
+            if (fs::exists(files.folder, none)) return false;  // Prolog is at work, or Epilog: ask again
+            if (!is_populated(job_cgroup(farewell.job))) return true;
+            kill_cgroup(job_cgroup(farewell.job));  // nobody knows whose they are
+            return false;
+        }
+        if (policy->ruling == Ruling::open || policy->ruling == Ruling::deny) return true;
+        if (policy->start != farewell.start) return true;  // Prolog has removed that run
+        if (policy->enclave != farewell.enclave) return false;
+        return cut(*policy, farewell);
     } catch (const std::exception& e) {
-        core::Event("warning", "preflight_not_reported").with("text", e.what());
+        core::Event("error", "farewell_not_obeyed").with("job", farewell.job).with("text", e.what());
+        return false;
     }
 }
 
-void Agent::clear_lost_jobs(const std::string& known_to_slurm) {
-    std::set<std::uint32_t> known;
-    std::istringstream numbers(known_to_slurm);
-    for (std::uint32_t job = 0; numbers >> job;) known.insert(job);
-    for (const std::uint32_t job : jobs_with_traces(site_))
-        if (!known.contains(job)) try {
-                end_lost_job(site_, job, core::now_seconds());
-            } catch (const std::exception& e) {
-                core::Event("error", "job_not_cleared").with("job", job).with("text", e.what());
-            }
-    const fs::path spool = spool_on(load_slurm_conf(slurm_conf_), host_);
-    for (const std::uint32_t job : jobs_with_leftovers(spool))
-        if (!known.contains(job)) remove_leftovers(spool, job);
-    std::erase_if(slurm_knows_, [&](const auto& one) { return !known.contains(one.first); });
+// A node lost power: all that began here before it came back has it as a fellow no more. The clocks of the two
+// nodes may differ by less than a boot takes.
+bool Agent::on_left_all(const Farewell& farewell) {
+    const std::int64_t back = std::strtoll(farewell.start.c_str(), nullptr, 10);
+    bool is_cut = true;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) {
+        const auto policy = policy_in(JobFiles(site_, job_number(entry.path().filename().string())));
+        if (!policy || policy->began > back || policy->enclave != farewell.enclave) continue;
+        if (policy->ruling != Ruling::enclave && policy->ruling != Ruling::ended) continue;
+        const bool is_fellow = std::any_of(policy->peers.begin(), policy->peers.end(), [&](const Peer& one) {
+            return one.kind == PEER_FELLOW &&
+                   std::find(farewell.own.begin(), farewell.own.end(), one.address) != farewell.own.end();
+        });
+        if (is_fellow && !cut(*policy, farewell)) is_cut = false;
+    }
+    return is_cut;
+}
+
+bool Agent::cut(const Policy& policy, const Farewell& farewell) {
+    const std::lock_guard held(cutting_);
+    Left& left = left_[policy.job];
+    if (left.by.empty()) core::Event("info", "job_cut").with("job", policy.job);
+    left.start = policy.start;
+    left.by.insert(left.by.end(), farewell.own.begin(), farewell.own.end());
+    try {
+        cuts_.cut(policy.job, left.by);
+    } catch (const Error& e) {
+        core::Event("error", "job_not_cut").with("job", policy.job).with("text", e.what());
+        freeze_tasks(policy.job);
+        kill_tasks(policy.job);
+        return false;
+    }
+    close_to(site_, policy, farewell.own);
+    return true;
+}
+
+// For cgroups that are new; and jobs that are over are forgotten.
+void Agent::cut_again() {
+    const std::lock_guard held(cutting_);
+    for (auto one = left_.begin(); one != left_.end();) {
+        const auto policy = policy_in(JobFiles(site_, one->first));
+        if (!policy || policy->start != one->second.start) {
+            cuts_.forget(one->first);
+            one = left_.erase(one);
+            continue;
+        }
+        try {
+            cuts_.cut(one->first, one->second.by);
+        } catch (const Error& e) {
+            core::Event("error", "job_not_cut").with("job", one->first).with("text", e.what());
+            kill_tasks(one->first);
+        }
+        ++one;
+    }
+}
+
+// At the start, when the outcome of the checks changes (looked at once a minute while no job is here: a job's
+// own sockets are not the node's services), and every six hours.
+void Agent::work_in_background(bool is_idle) {
+    const auto now = steady_clock::now();
+    in_background(telling_, "telling fellows", [this] { tell_all_fellows(site_, kFellows); });
+    in_background(forwarding_, "forwarding records", [] { try_to_forward(kForward); });
+
+    std::map<std::uint32_t, std::string> urgent;  // left by a fellow: perhaps Slurm has lost this node
+    {
+        const std::lock_guard held(cutting_);
+        for (const auto& [job, left] : left_) urgent.emplace(job, left.start);
+    }
+    if (is_free(reconciling_) && now - reconciled_ > (urgent.empty() ? kReconcile : kSoon)) {
+        reconciled_ = now;
+        const auto how = rounds_++ % kThorough == 0 ? Thoroughly::yes : Thoroughly::no;
+        in_background(reconciling_, "clearing lost jobs",
+                      [this, urgent, how] { clear_lost_jobs(site_, slurm_conf_, host_, urgent, how); });
+    }
+
+    if (checking_.valid() && is_free(checking_))
+        if (const std::string outcome = checking_.get(); !outcome.empty()) {
+            outcome_ = outcome;
+            reported_ = now;
+        }
+    const bool is_due = outcome_.empty() || now - reported_ > kReport;
+    if (checking_.valid() || now - checked_ < kCheck || !(is_idle || is_due)) return;
+    checked_ = now;
+    checking_ = std::async(std::launch::async, [this, is_due, before = outcome_]() -> std::string {
+        try {
+            const auto checks = preflight(site_, slurm_conf_);
+            const std::string outcome = outcome_of(checks);
+            if (!is_due && outcome == before) return {};
+            report(site_, checks);
+            core::Event(is_ready(checks) ? "info" : "warning", "preflight").with("ready", is_ready(checks));
+            return outcome;
+        } catch (const std::exception& e) {
+            core::Event("warning", "preflight_not_reported").with("text", e.what());
+            return {};
+        }
+    });
 }
 
 }  // namespace slurm

@@ -4,45 +4,71 @@
 #include <filesystem>
 #include <future>
 #include <map>
-#include <optional>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 
-#include "core/base/files.h"
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
+#include "slurm/node/cut.h"
+#include "slurm/node/farewell.h"
 #include "slurm/preflight/heartbeat.h"
 
-// The node's agent (aloft-node serve): what a grant's end and a revocation reach running jobs by. The fence
-// does not need it; new jobs of an enclave are refused while it does not run.
+// The node's agent (aloft-node serve): what a grant's end, a revocation and another node's farewell reach
+// running jobs by. The fence does not need it; new jobs of an enclave are refused while it does not run.
 
 namespace slurm {
 
 class Agent {
 public:
-    // Takes the agent's lock. Throws Error(usage) if another one holds it. `slurm_conf`: its path.
+    // Takes the agent's lock and its port. Throws Error(usage) if another one holds it. `slurm_conf`: its path.
     Agent(core::Site site, std::string slurm_conf);
+    ~Agent();
 
-    // One round: looks at every job of this node again and ends those that must not go on; now and then also
-    // clears what is left of jobs that Slurm does not know here any more. Failures with one job are logged
-    // and do not keep others from being looked at.
+    // One round: looks at every job of this node again, and ends those that must not go on. Nothing here waits
+    // for a file system, the controller or another node: that is done in the background. Failures with one
+    // job are logged and do not keep others from being looked at.
     void make_round();
 
 private:
     void look_at(const std::filesystem::path& folder);
+    void hold(const Policy& policy, const Objection& objection);
+    void let_go(std::uint32_t job);
+    bool is_doubted_too_long(const Policy& policy, const Doubt& doubt);
     void end(const Policy& running, const std::string& reason);
+    void finish_ended(const Policy& policy);
     void ask_slurm_to_end(const Policy& policy);
-    void reconcile();
-    void report_preflight(bool is_idle);
-    void clear_lost_jobs(const std::string& known_to_slurm);
+    void cut_again();
+    bool on_left(const Farewell& farewell);
+    bool on_left_all(const Farewell& farewell);
+    bool cut(const Policy& policy, const Farewell& farewell);
+    void work_in_background(bool is_idle);
 
     core::Site site_;
     std::string slurm_conf_, host_;
     Heartbeat heartbeat_;
-    std::chrono::steady_clock::time_point asked_{};
-    std::chrono::steady_clock::time_point checked_{}, reported_{};
-    std::string outcome_;                                // of the checks that were reported
-    std::future<std::optional<std::string>> jobs_here_;  // what the controller says, while it is asked
     std::map<std::uint32_t, bool> slurm_knows_;  // by job that was ended: has scancel reached the controller?
+    std::set<std::pair<std::uint32_t, std::string>> recorded_;  // ends, in case nothing can be written down
+    std::map<std::uint32_t, std::int64_t> held_;  // by job that stands still: since when, in seconds of boot
+
+    std::mutex cutting_;  // of what follows: the listener's thread and the rounds
+    Cuts cuts_;
+    struct Left {
+        std::string start;
+        std::vector<std::string> by;  // addresses
+    };
+    std::map<std::uint32_t, Left> left_;  // jobs here that a fellow has left
+
+    FarewellPort port_;
+    std::jthread listener_;
+
+    // What may take long.
+    std::chrono::steady_clock::time_point reconciled_{}, checked_{}, reported_{};
+    std::future<void> reconciling_, telling_, forwarding_;
+    std::future<std::string> checking_;
+    std::string outcome_;  // of the checks that were reported
+    unsigned rounds_ = 0;
 };
 
 }  // namespace slurm

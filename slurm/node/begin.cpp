@@ -5,7 +5,6 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <pwd.h>
-#include <slurm/slurm.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,21 +12,26 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
-#include "slurm/node/cgroup.h"
+#include "slurm/decide/known.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
-#include "slurm/node/end.h"
 #include "slurm/fence/gate.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/node/controller.h"
+#include "slurm/node/end.h"
+#include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
+#include "slurm/node/records.h"
 #include "slurm/preflight/heartbeat.h"
 #include "slurm/preflight/preflight.h"
 
@@ -39,6 +43,10 @@ using core::Error;
 using core::Fault;
 
 constexpr std::chrono::milliseconds kAgentPatience{5000};  // systemd starts it again within one
+constexpr std::chrono::milliseconds kLockPatience{60000};  // for the Epilog of the job before
+constexpr std::chrono::milliseconds kControllerPatience{10000};
+constexpr std::chrono::milliseconds kForwardPatience{2000};
+constexpr std::chrono::milliseconds kFellowPatience{3000};
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -50,17 +58,6 @@ std::uint32_t number(const char* name) {
     if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos || value.size() > 10)
         throw Error(Fault::usage, std::string(name) + " is not set: Slurm starts this as Prolog or Epilog");
     return static_cast<std::uint32_t>(std::stoul(value));
-}
-
-std::vector<std::string> expand(const std::string& nodes) {
-    const std::unique_ptr<hostlist, decltype(&slurm_hostlist_destroy)> list(
-        slurm_hostlist_create(nodes.c_str()), slurm_hostlist_destroy);
-    std::vector<std::string> names;
-    while (char* name = list ? slurm_hostlist_shift(list.get()) : nullptr) {
-        names.emplace_back(name);
-        std::free(name);  // documented so in slurm.h
-    }
-    return names;
 }
 
 std::set<std::string> addresses_of(const std::string& name) {
@@ -134,16 +131,19 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
 
 }  // namespace
 
+std::uint32_t job_id_from_environment() {
+    return number("SLURM_JOB_ID");
+}
+
 Job job_from_environment() {
     Job job;
-    job.id = number("SLURM_JOB_ID");
+    job.id = job_id_from_environment();
     job.uid = number("SLURM_JOB_UID");
     job.partition = variable("SLURM_JOB_PARTITION");
-    job.nodes = expand(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
-                                                              : variable("SLURM_JOB_NODELIST"));
+    job.nodes = expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
+                                                                    : variable("SLURM_JOB_NODELIST"));
     const passwd* entry = ::getpwuid(job.uid);
-    if (!entry) throw Error(Fault::system, "uid " + std::to_string(job.uid) + " has no account on this node");
-    job.account = entry->pw_name;
+    job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
     return job;
 }
 
@@ -163,34 +163,43 @@ std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_vi
     return peers;
 }
 
-core::Fd lock_jobs(const core::Site& site) {
+core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock.is_open() || ::flock(lock.get(), LOCK_EX))
+    if (!lock.is_open())
         throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB)) {
+        if (std::chrono::steady_clock::now() > end) return {};
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     return lock;
-}
-
-void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details) {
-    details.update({{"job", policy.job},
-                    {"account", policy.account},
-                    {"enclave", policy.enclave},
-                    {"grant", policy.grant}});
-    core::spool_record(site, kind, "job:" + std::to_string(policy.job), details);
 }
 
 Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now) {
     make_run_folder(site);
-    const core::Fd lock = lock_jobs(site);
+    const core::Fd lock = lock_jobs(site, kLockPatience);
+    if (!lock.is_open())
+        throw Error(Fault::refused,
+                    "this node is still cleaning up after another job. Tell the admin; the job can be "
+                    "submitted again");
     remove_job(site, job.id);  // requeued to a node that lost power, or Prolog run again
     remove_leftovers(spool_on(conf, core::short_host_name()), job.id);
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
     Policy policy = decide(site, job, core::short_host_name(), now);
-    if (policy.ruling == Ruling::enclave && !has_agent(site, kAgentPatience)) {
+    const auto deny = [&](const char* reason) {
         policy.ruling = Ruling::deny;
-        policy.reason =
+        policy.reason = reason;
+    };
+    if (policy.ruling == Ruling::enclave && !has_agent(site, kAgentPatience))
+        deny(
             "this node's agent (aloft-node serve) does not run, so the end of a grant could not be enforced "
-            "here. Tell the admin; the job can be submitted again";
+            "here. Tell the admin; the job can be submitted again");
+    if (policy.ruling == Ruling::enclave) {
+        const ControllersWord word = ask_about(job.id, kControllerPatience);
+        policy.start = word.start;
+        if (word.knows != Knows::job)
+            deny("Slurm's controller does not tell this node about the job. Submit it again");
     }
     if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, policy, files);
     if (policy.ruling == Ruling::enclave)
@@ -200,8 +209,97 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
             .with("job", job.id)
             .with("account", job.account)
             .with("reason", policy.reason);
+    // This node may still be closed to one of them, which did not answer when an earlier job parted.
+    if (policy.ruling == Ruling::enclave) tell_all_fellows(site, kFellowPatience);
     core::write_atomically(files.policy, to_json(policy), 0400);  // last: without it nothing starts
     return policy;
+}
+
+namespace {
+
+// What the plugin asks for, even for a job that is not our business. Without locks: there may be a thousand
+// such jobs a minute.
+void write_policy(const core::Site& site, const Policy& policy) {
+    const JobFiles files(site, policy.job);
+    core::make_directories(site.run, 0755);
+    core::make_directories(site.run / "jobs", 0700);
+    core::make_directories(files.folder, 0700);
+    core::write_atomically(files.policy, to_json(policy), 0400);
+}
+
+Policy policy_for(const Job& job, Ruling ruling, const std::string& reason) {
+    Policy policy;
+    policy.ruling = ruling;
+    policy.reason = reason;
+    policy.job = job.id;
+    policy.uid = job.uid;
+    policy.account = job.account;
+    policy.partition = job.partition;
+    policy.nodes = job.nodes;
+    policy.began = core::now_seconds();
+    return policy;
+}
+
+void pass(const core::Site& site, const Job& job) noexcept {
+    try {
+        if (fs::exists(job_cgroup(job.id))) {  // of a run as an enclave's job, which no Epilog ended
+            const core::Fd lock = lock_jobs(site, kLockPatience);
+            remove_job(site, job.id);
+        }
+        write_policy(site, policy_for(job, Ruling::open, ""));
+    } catch (const std::exception& e) {
+        core::Event("warning", "open_job_without_policy").with("job", job.id).with("text", e.what());
+    }
+}
+
+void refuse(const core::Site& site, const Job& job, const Known& known, const std::string& why) noexcept {
+    core::Event("warning", "job_refused").with("job", job.id).with("reason", why);
+    try {
+        Policy policy = policy_for(job, Ruling::deny, why);
+        if (const auto its = known.accounts.find(job.account); its != known.accounts.end()) {
+            policy.enclave = its->second;  // so that the reason finds its way into the workspace
+            const auto workspace = site.workspaces / policy.enclave / policy.account;
+            struct stat status {};
+            if (!site.workspaces.empty() && ::lstat(workspace.c_str(), &status) == 0 &&
+                S_ISDIR(status.st_mode) && status.st_uid == job.uid)
+                policy.workspace = workspace;
+        }
+        write_policy(site, policy);
+    } catch (const std::exception& e) {  // without a policy the plugin refuses too
+        core::Event("warning", "job_without_policy").with("job", job.id).with("text", e.what());
+    }
+}
+
+}  // namespace
+
+void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
+    const Job job = job_from_environment();
+    core::Site site;
+    site.run = "/run/aloft";  // until site.toml says otherwise
+    std::string unsound;
+    Known known;
+    try {
+        site = core::Site::load(site_file);
+        known = known_of(core::load_enclaves(site));
+        keep_known(known);
+        make_run_folder(site);
+    } catch (const std::exception& e) {
+        unsound = e.what();
+        const Known last = load_known();
+        known.accounts.insert(last.accounts.begin(), last.accounts.end());
+        known.partitions.insert(last.partitions.begin(), last.partitions.end());
+    }
+    if (!known.concerns(job.account, job.partition)) return pass(site, job);
+    if (!unsound.empty())
+        return refuse(site, job, known,
+                      "this node's configuration is not sound (" + unsound + "). Tell the admin");
+    try {
+        begin_job(site, job, load_slurm_conf(slurm_conf), core::now_seconds());
+    } catch (const Error& e) {
+        if (e.fault() != Fault::refused) throw;
+        return refuse(site, job, known, e.what());
+    }
+    try_to_forward(kForwardPatience);
 }
 
 nlohmann::json status(const core::Site& site) {

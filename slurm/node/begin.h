@@ -1,4 +1,6 @@
 #pragma once
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -13,18 +15,24 @@
 
 namespace slurm {
 
-// The job as Slurm describes it to Prolog and Epilog in the environment. Throws Error(usage) without it.
+// The job as Slurm describes it to Prolog in the environment. Its account is empty if no name service knows
+// the uid. Throws Error(usage) without it.
 Job job_from_environment();
+// To Epilog the number is enough. Throws Error(usage) without it.
+std::uint32_t job_id_from_environment();
 
 // All IPv4 addresses of the job's nodes and the controllers. `host`: this node. Throws Error(system) if a
 // name does not resolve.
 std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host);
 
-// Held by who changes what lies there for a job: Prolog, Epilog, the agent.
-core::Fd lock_jobs(const core::Site& site);
+// Held by who changes what lies there for an enclave's job: Prolog, Epilog, the agent. Not open, if somebody
+// else holds it for longer than `patience`. Throws Error(system) if it cannot be made.
+core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience);
 
-// Spools a signed record about the job: account, enclave and grant are added to `details`.
-void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details);
+// Prolog. A job that is no enclave's passes, whatever is wrong with our files: what the node knew last
+// (known.h) says whose it is. An enclave's is begun; one that cannot be judged, because our own files are
+// unsound, is refused. Throws only where the node is at fault, so that Slurm drains it.
+void run_prolog(const std::filesystem::path& site_file, const std::filesystem::path& slurm_conf);
 
 // Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Tolerates
 // what an earlier run of the same job left. A refusal is a policy too (the job's output shows it); throws

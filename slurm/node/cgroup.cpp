@@ -70,6 +70,10 @@ bool freeze_cgroup(const fs::path& cgroup) {
     return true;
 }
 
+void thaw_cgroup(const fs::path& cgroup) {
+    put(cgroup / "cgroup.freeze", "0");
+}
+
 void kill_cgroup(const fs::path& cgroup) {
     put(cgroup / "cgroup.kill", "1");
 }

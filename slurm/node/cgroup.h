@@ -15,6 +15,9 @@ std::vector<std::filesystem::path> task_cgroups(std::uint32_t job);
 // if some have not: in the middle of a call that cannot be interrupted. Nothing if it is not there.
 bool freeze_cgroup(const std::filesystem::path& cgroup);
 
+// Lets them go on.
+void thaw_cgroup(const std::filesystem::path& cgroup);
+
 // SIGKILL to every process in the cgroup and below, frozen or not. Nothing if it is not there.
 void kill_cgroup(const std::filesystem::path& cgroup);
 

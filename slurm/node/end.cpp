@@ -6,19 +6,25 @@
 
 #include <charconv>
 #include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <thread>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
-#include "slurm/node/cgroup.h"
+#include "core/ledger/spool.h"
+#include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_check.h"
 #include "slurm/fence/gate.h"
-#include "slurm/node/leftovers.h"
 #include "slurm/node/begin.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/node/farewell.h"
+#include "slurm/node/leftovers.h"
+#include "slurm/node/records.h"
 #include "slurm/node/scrub.h"
 
 namespace slurm {
@@ -29,6 +35,8 @@ using core::Error;
 
 constexpr std::int64_t kYoungSeconds = 30;
 constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::milliseconds kFellowPatience{2000};  // one that is lost costs each end so long
+constexpr std::chrono::milliseconds kLockPatience{120000}, kForwardPatience{2000};
 constexpr std::size_t kAttempts = 50;  // a node's record has 16 KiB
 
 // Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
@@ -61,19 +69,32 @@ void let_slurmstepd_leave(std::uint32_t job) {
     }
 }
 
-void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const char* state) {
-    const core::Fd lock = lock_jobs(site);
+enum class How { ended, lost };
+
+// With the lock held.
+void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how) {
     const auto policy = read_policy(JobFiles(site, job));
+    const bool was_fenced = policy && (policy->ruling == Ruling::enclave || policy->ruling == Ruling::ended);
+    std::future<bool> told;
+    if (was_fenced) {
+        close_to_fellows(site, *policy);  // before the gate opens, and before Slurm may call the node free
+        told = std::async(std::launch::async, [site, run = *policy] {
+            return tell_fellows(site, kFellowPatience, [&](const Leaving& one) {
+                return one.job == run.job && one.start == run.start;
+            });
+        });
+    }
     nlohmann::json details = blocked_so_far(job);  // it dies with the cgroup
-    if (std::string_view(state) == "ended") let_slurmstepd_leave(job);
+    if (how == How::ended) let_slurmstepd_leave(job);
     remove_job(site, job);
     // A lost job may run on other nodes, and its wrapper may be counting.
-    if (policy && std::string_view(state) == "ended") remove_marks(*policy);
+    if (policy && how == How::ended) remove_marks(*policy);
     if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
     const bool refused = policy->ruling == Ruling::deny;
     details.update({{"state", refused                           ? "refused"
                               : policy->ruling == Ruling::ended ? "stopped"
-                                                                : state},
+                              : how == How::lost                ? "lost"
+                                                                : "ended"},
                     {"seconds", now - policy->began},
                     {"reason", policy->reason}});
     Scrubbed scrubbed;
@@ -82,6 +103,8 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const c
         details["scrubbed"] = scrubbed.to_json();
     }
     record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
+    if (told.valid() && !told.get())  // the node stays closed to them; the agent goes on telling
+        core::Event("warning", "fellows_not_told_yet").with("job", job);
     if (!scrubbed.left.empty())
         throw Error(core::Fault::system, "job " + std::to_string(job) + " left what cannot be removed: " +
                                              scrubbed.left + ". Clean this node by hand, then resume it");
@@ -89,27 +112,69 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, const c
 
 }  // namespace
 
-void end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
-    finish(site, job, now, "ended");
+void run_epilog(const fs::path& site_file, const fs::path& slurm_conf) {
+    const std::uint32_t job = job_id_from_environment();
+    core::Site site;
+    site.run = "/run/aloft";  // until site.toml says otherwise
+    try {
+        site = core::Site::load(site_file);
+    } catch (const Error& e) {
+        // An open job's end is nobody's trouble; a fenced one must not be called over.
+        core::Event("error", "site_not_read").with("text", e.what());
+        std::error_code none;
+        if (fs::exists(job_cgroup(job), none) || fs::exists(JobFiles(site, job).keys, none)) throw;
+        fs::remove_all(JobFiles(site, job).folder, none);
+        return;
+    }
+    try {
+        if (!end_job(site, job, core::now_seconds())) return;
+    } catch (...) {
+        try_to_forward(kForwardPatience);  // what could not be removed is on record
+        throw;
+    }
+    remove_leftovers(spool_on(load_slurm_conf(slurm_conf), core::short_host_name()), job);
+    try_to_forward(kForwardPatience);
 }
 
-void end_lost_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
-    finish(site, job, now, "lost");
+bool end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
+    const JobFiles files(site, job);
+    std::error_code none;
+    const bool has_cgroup = fs::exists(job_cgroup(job), none);
+    const auto policy = read_policy(files);
+    const bool is_open = policy ? policy->ruling == Ruling::open : !fs::exists(files.folder, none);
+    if (is_open && !has_cgroup) {
+        fs::remove_all(files.folder, none);  // there is nothing else of ours, and nobody to wait for
+        return false;
+    }
+    const core::Fd lock = lock_jobs(site, kLockPatience);
+    if (!lock.is_open()) throw Error(core::Fault::system, "another job's end on this node does not end");
+    finish(site, job, now, How::ended);
+    return true;
 }
 
-std::vector<std::uint32_t> jobs_with_traces(const core::Site& site) {
-    std::set<std::uint32_t> jobs;
+void end_lost_job(const core::Site& site, std::uint32_t job, const std::string& start, std::int64_t now) {
+    const core::Fd lock = lock_jobs(site, std::chrono::milliseconds(0));
+    if (!lock.is_open()) return;
+    const auto policy = read_policy(JobFiles(site, job));
+    if ((policy ? policy->start : "") == start) finish(site, job, now, How::lost);
+}
+
+std::map<std::uint32_t, Trace> jobs_with_traces(const core::Site& site) {
+    std::map<std::uint32_t, Trace> jobs;
+    const auto add = [&](std::uint32_t job) {
+        const JobFiles files(site, job);
+        if (!job || is_young(files.folder)) return;
+        const auto policy = read_policy(files);
+        jobs.emplace(job, policy ? Trace{policy->start, policy->ruling == Ruling::open} : Trace{});
+    };
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site.run / "jobs", none))
-        if (const auto job = job_number(entry.path().filename().string()); job && !is_young(entry.path()))
-            jobs.insert(job);
+        add(job_number(entry.path().filename().string()));
     for (const auto& entry : fs::directory_iterator(job_cgroup(0).parent_path(), none)) {
         const std::string name = entry.path().filename().string();
-        if (!name.starts_with("job_") || is_young(entry.path())) continue;
-        const auto job = job_number(name.substr(4));
-        if (job && !is_young(JobFiles(site, job).folder)) jobs.insert(job);
+        if (name.starts_with("job_") && !is_young(entry.path())) add(job_number(name.substr(4)));
     }
-    return {jobs.begin(), jobs.end()};
+    return jobs;
 }
 
 void destroy_keys(const JobFiles& files) {

@@ -7,15 +7,17 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
+#include "core/keys/keys.h"
 #include "core/ledger/spool.h"
-#include "slurm/node/agent.h"
 #include "slurm/fence/fence.h"
-#include "slurm/node/end.h"
-#include "slurm/node/leftovers.h"
+#include "slurm/node/agent.h"
 #include "slurm/node/begin.h"
+#include "slurm/node/end.h"
+#include "slurm/node/farewell.h"
+#include "slurm/node/leftovers.h"
+#include "slurm/node/records.h"
 #include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
 
@@ -57,6 +59,7 @@ void run_agent(const core::Site& site, const std::string& conf, int every_second
     do agent.make_round();
     while (::sigtimedwait(&ends, nullptr, &pause) < 0);
     core::Event("info", "agent_ended");
+    std::_Exit(0);  // what hangs in a file system in the background must not hold this up
 }
 
 }  // namespace
@@ -87,6 +90,7 @@ int main(int argc, char** argv) {
     serve->add_option("--every", every_seconds, "Seconds between two looks at the jobs")
         ->check(CLI::Range(1, 30))
         ->capture_default_str();
+    auto* forward = app.add_subcommand("forward", "Hand this node's records on to aloftd's spool");
     auto* state = app.add_subcommand("status", "List the jobs that have a policy on this node");
     auto* init = app.add_subcommand("init", "Make this node's signing key, if it has none");
     init->add_flag("--dry-run", dry_run, "Say what would be made");
@@ -101,16 +105,12 @@ int main(int argc, char** argv) {
 
     return core::run_tool(app, argc, argv, [&] {
         core::forbid_core_dumps();
-        const core::Site site = core::Site::load(site_file);
         const std::string conf = slurm_conf_path(conf_file);
-        if (*prolog) {
-            slurm::begin_job(site, slurm::job_from_environment(), slurm::load_slurm_conf(conf),
-                             core::now_seconds());
-        } else if (*epilog) {
-            const std::uint32_t over = slurm::job_from_environment().id;
-            slurm::end_job(site, over, core::now_seconds());
-            slurm::remove_leftovers(slurm::spool_on(slurm::load_slurm_conf(conf), core::short_host_name()),
-                                    over);
+        if (*prolog) return slurm::run_prolog(site_file, conf);
+        if (*epilog) return slurm::run_epilog(site_file, conf);
+        const core::Site site = core::Site::load(site_file);
+        if (*forward) {
+            slurm::forward_records(site);
         } else if (*serve) {
             run_agent(site, conf, every_seconds);
         } else if (*state) {
@@ -133,7 +133,9 @@ int main(int argc, char** argv) {
             if (reports) slurm::report(site, checks);
             print_checks(checks, json);
         } else if (*attach) {
-            const auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+            auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
+            const auto gone = slurm::closed_by(site, policy);  // a node that left is nobody's fellow
+            std::erase_if(policy.peers, [&](const slurm::Peer& one) { return gone.contains(one.address); });
             slurm::attach_fence(cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step,
                                 policy.peers, policy.slurmd_port);
         }

@@ -149,8 +149,11 @@ TEST_CASE("what is wrong is said, and the job does not run") {
 TEST_CASE("a running job goes on while all holds, and ends for the reason that is new") {
     World world;
     const auto running = world.decide();
+    bool is_doubt = false;
     const auto reason = [&](std::int64_t now = kNow) {
-        return slurm::reason_to_end(world.site, running, "node1", now).value_or("");
+        const auto objection = slurm::objection_to(world.site, running, "node1", now);
+        is_doubt = objection && objection->doubt;
+        return objection ? objection->reason : std::string();
     };
     CHECK(reason().empty());
     SECTION("revoked") {
@@ -158,6 +161,7 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
             world.site.mirror / "revocations.json",
             core::sign_revocations({{"G-1"}, {"hel"}, kNow - 10, kNow + 100}, world.authority));
         CHECK_THAT(reason(), Catch::Contains("was revoked"));
+        CHECK_FALSE(is_doubt);
     }
     SECTION("the enclave was suspended") {
         core::write_atomically(
@@ -171,6 +175,8 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
     }
     SECTION("a stale list") {
         CHECK_THAT(reason(kNow + 100), Catch::Contains("stale"));
+        CHECK(is_doubt);
+        CHECK(slurm::decide(world.site, world.job, "node1", kNow + 100).doubt->issued == kNow - 10);
     }
     SECTION("the dataset's key was withdrawn from the enclave") {
         std::filesystem::remove(world.site.mirror / "keys" / "hel" / "digits@1.sealed");
@@ -179,11 +185,18 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
     SECTION("no list") {
         std::filesystem::remove(world.site.mirror / "revocations.json");
         CHECK_THAT(reason(), Catch::Contains("missing"));
+        CHECK(is_doubt);
+    }
+    SECTION("a policy that is half copied") {
+        core::write_atomically(world.site.config / "enclaves" / "hel.toml", "name = \"hel");
+        CHECK_THAT(reason(), Catch::Contains("cannot check"));
+        CHECK(is_doubt);
     }
     SECTION("a grant by somebody else") {
         world.authority = core::SigningKey::generate();
         world.publish("e-alice", "hel", kNow + 3600);
         CHECK_FALSE(reason().empty());
+        CHECK_FALSE(is_doubt);
     }
     SECTION("a new grant over the same data is no reason") {
         world.publish("e-alice", "hel", kNow + 9999);
@@ -241,13 +254,17 @@ TEST_CASE("a dataset's key is unsealed for the job's user only") {
                       Catch::Contains("not sealed for enclave hel"));
 }
 
-TEST_CASE("a step's token is the same on all nodes, and another for every job") {
+TEST_CASE("a step's token is the same on all nodes, and another for every job and every start of it") {
     const World world, other;
     auto policy = world.decide();
+    policy.start = "0";
     const auto token = slurm::step_token(world.site, policy);
     CHECK(token.size() == 64);
     CHECK(slurm::step_token(world.site, policy) == token);
     CHECK(slurm::step_token(other.site, policy) != token);
+    policy.start = "1";
+    CHECK(slurm::step_token(world.site, policy) != token);
+    policy.start = "0";
     policy.job = 18;
     CHECK(slurm::step_token(world.site, policy) != token);
 }

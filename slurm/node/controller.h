@@ -1,0 +1,36 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// What a node asks slurmctld about one job. Only fields that Slurm itself fills are asked for: a job's name can
+// look like any other field.
+
+namespace slurm {
+
+enum class Knows { job, no_such_job, no_answer };
+
+struct ControllersWord {
+    Knows knows = Knows::no_answer;
+    std::string start;               // how often Slurm has started it again
+    std::string state;               // "RUNNING", "COMPLETING", "PENDING"
+    std::vector<std::string> nodes;  // empty while it waits
+
+    // True unless the controller said clearly that this node has nothing of that run of the job; of any run
+    // if `start_there` is empty.
+    bool may_be_on(std::string_view host, std::string_view start_there) const;
+};
+
+// Waits up to `patience`.
+ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience);
+
+// What squeue printed, for tests.
+ControllersWord parse_word(std::uint32_t job, std::string_view printed);
+
+// Host names of an expression like "node[1-3,7]".
+std::vector<std::string> expand_hosts(const std::string& nodes);
+
+}  // namespace slurm

@@ -1,0 +1,70 @@
+#include "slurm/node/records.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/ledger/spool.h"
+#include "support/scratch.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Node {
+    test::Scratch scratch;
+    core::Site site;
+    core::SigningKey key = core::SigningKey::generate();
+    Node() {
+        site.config = scratch / "etc";
+        site.spool = scratch / "shared";
+        site.published = scratch / "published";
+        site.mirror = scratch / "mirror";
+        core::make_directories(site.config / "keys");
+        key.save(site.config / "keys" / "node.key");
+    }
+    fs::path state() const { return scratch / "state"; }
+    void record(std::uint32_t job) const {
+        slurm::Policy policy;
+        policy.job = job;
+        policy.account = "e-alice";
+        slurm::record_job(site, "job-ended", policy, {{"seconds", 3}}, state());
+    }
+    static std::size_t count(const fs::path& folder) {
+        std::size_t found = 0;
+        std::error_code none;
+        for (const auto& entry : fs::recursive_directory_iterator(folder, none))
+            found += entry.path().extension() == ".json";
+        return found;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a spool that is not there loses no record and keeps no job from ending") {
+    const Node node;
+    node.record(17);
+    node.record(18);
+    CHECK_THROWS_AS(slurm::forward_records(node.site, node.state()), core::Error);
+    CHECK(Node::count(node.state()) == 2);
+    core::make_directories(node.site.spool);
+    slurm::forward_records(node.site, node.state());
+    CHECK(Node::count(node.state()) == 0);
+    CHECK(Node::count(node.site.spool) == 2);
+}
+
+TEST_CASE("a record arrives as it was signed") {
+    const Node node;
+    core::make_directories(node.site.spool);
+    node.record(17);
+    slurm::forward_records(node.site, node.state());
+    for (const auto& entry : fs::directory_iterator(node.site.spool / core::short_host_name())) {
+        nlohmann::json details;
+        const auto record = core::open_node_record(core::read_text(entry.path()), node.key.verify_key(),
+                                                   core::short_host_name(), details);
+        CHECK(record.subject == "job:17");
+        CHECK(details.at("account") == "e-alice");
+    }
+}

@@ -93,7 +93,7 @@ private:
     }
 
     std::string copy_policy() const {
-        return "copy enclaves/" + enclave_.name + ".toml from the login host to " + node_;
+        return "see what aloft-mirror says on " + node_ + ": the newest policy has not reached it";
     }
 
     const core::Enclave& enclave_;

@@ -61,32 +61,33 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit_byt
     return std::string(text(bytes));
 }
 
-void write_all(int fd, ByteView bytes) {
+void write_all(int fd, ByteView bytes, Env& env) {
     while (!bytes.empty()) {
-        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        const ssize_t written = env.write(fd, bytes.data(), bytes.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) fail("cannot write");
         bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
 }
 
-AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode)
-    : path_(std::move(path)),
+AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode, Env& env)
+    : env_(env),
+      path_(std::move(path)),
       temporary_(path_.parent_path() / (".tmp-" + path_.filename().string() + "-" + random_id(6))) {
-    fd_ = Fd(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    fd_ = Fd(env.open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (!fd_.is_open()) fail("cannot create a file in " + path_.parent_path().string());
     if (::fchmod(fd_.get(), mode)) fail("cannot set the mode of " + path_.string());  // whatever the umask
 }
 
 AtomicFile::~AtomicFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) env_.unlink(temporary_.c_str());
 }
 
 void AtomicFile::commit() {
-    if (::fsync(fd_.get())) fail("cannot flush " + path_.string());
-    if (::rename(temporary_.c_str(), path_.c_str())) fail("cannot name " + path_.string());
+    if (env_.fsync(fd_.get())) fail("cannot flush " + path_.string());
+    if (env_.rename(temporary_.c_str(), path_.c_str())) fail("cannot name " + path_.string());
     temporary_.clear();
-    sync_directory(path_.parent_path());
+    sync_directory(path_.parent_path(), env_);
 }
 
 void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode) {
@@ -99,10 +100,10 @@ void write_atomically(const std::filesystem::path& path, std::string_view text, 
     write_atomically(path, view(text), mode);
 }
 
-void sync_directory(const std::filesystem::path& path) {
+void sync_directory(const std::filesystem::path& path, Env& env) {
     const std::filesystem::path folder = path.empty() ? "." : path;
-    const Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd.is_open() || ::fsync(fd.get())) fail("cannot flush the folder " + folder.string());
+    const Fd fd(env.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    if (!fd.is_open() || env.fsync(fd.get())) fail("cannot flush the folder " + folder.string());
 }
 
 void make_directories(const std::filesystem::path& path, mode_t mode) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/bytes.h"
+#include "core/base/env.h"
 
 namespace core {
 
@@ -40,23 +41,24 @@ Bytes read_file(const std::filesystem::path& path, std::uint64_t limit_bytes = 6
 std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes = 64 << 20);
 
 // Writes all or throws Error(system).
-void write_all(int fd, ByteView bytes);
+void write_all(int fd, ByteView bytes, Env& env = Env::real());
 
 // Makes a file appear under its name complete or not at all: temporary name in the same folder, then
 // commit(): fsync, rename, fsync of the folder. Without commit() the temporary file is removed.
 // Temporary names start with ".tmp-", so that a later run can sweep what a killed one left.
 class AtomicFile {
 public:
-    explicit AtomicFile(std::filesystem::path path, mode_t mode = 0600);
+    explicit AtomicFile(std::filesystem::path path, mode_t mode = 0600, Env& env = Env::real());
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
     ~AtomicFile();
     int fd() const noexcept { return fd_.get(); }
     const std::filesystem::path& temporary() const noexcept { return temporary_; }
-    void write(ByteView bytes) { write_all(fd(), bytes); }
+    void write(ByteView bytes) { write_all(fd(), bytes, env_); }
     void commit();
 
 private:
+    Env& env_;
     std::filesystem::path path_, temporary_;
     Fd fd_;
 };
@@ -65,7 +67,7 @@ void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t 
 void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
 
 // fsync of a folder, so that names made or removed in it survive a crash.
-void sync_directory(const std::filesystem::path& path);
+void sync_directory(const std::filesystem::path& path, Env& env = Env::real());
 
 // mkdir -p with `mode` for every folder that is made. Throws Error(system).
 void make_directories(const std::filesystem::path& path, mode_t mode = 0750);

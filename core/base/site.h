@@ -21,9 +21,13 @@ struct Site {
     std::filesystem::path state;   // aloftd's own: ledger, database, quarantined copies of requests (0700)
     std::filesystem::path socket;  // aloftd's Unix socket
     std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs)
-    // This host's copy of `published`, same layout, on a tmpfs: what slurmctld, Prolog, the agent and tools read.
-    // aloft-mirror keeps it. So a shared file system that hangs is a list that goes stale, never a daemon that hangs.
+    // This host's copy of `published`, same layout, on a tmpfs: what slurmctld, Prolog, the agent and tools
+    // read. aloft-mirror keeps it. So a shared file system that hangs is a list that goes stale, never a
+    // daemon that hangs.
     std::filesystem::path mirror;
+    // What of it outlives the power: the last list and policies, so that a host knows from its first second
+    // which accounts and partitions are an enclave's (root, on a disk).
+    std::filesystem::path known;
     std::int64_t revocation_stale_seconds = 300;  // an older signed list means: refuse, and freeze what runs
     std::int64_t revocation_end_seconds = 7200;   // a still older one means: end what runs
 

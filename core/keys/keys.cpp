@@ -137,6 +137,22 @@ void VerifyKey::save(const std::filesystem::path& path) const {
     save_line(path, key_line("ed25519-public", bytes), Half::open);
 }
 
+std::vector<VerifyKey> load_verify_keys(const std::filesystem::path& folder, std::string_view name) {
+    const std::string first = std::string(name) + ".";
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error))
+        if (const std::string file = entry->path().filename().string();
+            file.starts_with(first) && file.ends_with(".pub"))
+            files.push_back(entry->path());
+    if (files.empty()) return {VerifyKey::load(folder / (first + "pub"))};
+    std::sort(files.begin(), files.end());
+    std::vector<VerifyKey> keys;
+    for (const auto& file : files) keys.push_back(VerifyKey::load(file));
+    return keys;
+}
+
 SigningKey::SigningKey(SecretKey seed) : seed_(std::move(seed)) {
     std::uint8_t secret[crypto_sign_SECRETKEYBYTES];
     crypto_sign_seed_keypair(verify_.bytes.data(), secret, seed_.bytes().data());

@@ -36,25 +36,67 @@ std::string read_at(int fd, std::uint64_t offset, std::size_t size) {
 
 }  // namespace
 
-Ledger::Ledger(const std::filesystem::path& path, SigningKey key, std::uint64_t checkpoint_every)
-    : path_(path), key_(std::move(key)), checkpoint_every_(std::max<std::uint64_t>(checkpoint_every, 2)) {
-    fd_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+Ledger::Ledger(const std::filesystem::path& path, SigningKey key, std::uint64_t checkpoint_every,
+               const std::optional<Position>& known, Env& env)
+    : path_(path),
+      env_(env),
+      key_(std::move(key)),
+      checkpoint_every_(std::max<std::uint64_t>(checkpoint_every, 2)) {
+    fd_ = Fd(env_.open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd_.is_open())
         throw Error(Fault::system, with_errno("cannot open the ledger " + path.string(), errno));
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB))
         throw Error(Fault::system, path.string() + ": another aloftd is writing this ledger");
-    sync_directory(path.parent_path());
+    sync_directory(path.parent_path(), env_);
+    struct stat status {};
+    if (::fstat(fd_.get(), &status))
+        throw Error(Fault::system, with_errno("cannot examine the ledger", errno));
+    length_ = static_cast<std::uint64_t>(status.st_size);
+    if (known) cut_to(end_of_chain(*known));
     find_end();
     committed_ = head_;
     committed_time_ = last_time_;
 }
 
+// The end of the last line that chains on from `known`; the file's length if `known` is not of this file. A
+// line is vouched for by the next one; the last must at least be whole.
+std::uint64_t Ledger::end_of_chain(const Position& known) {
+    Head head;
+    std::uint64_t end = length_, end_before = length_;
+    try {
+        read_lines(path_, known.line_at, [&](std::string_view line, std::uint64_t next) {
+            const Head here = head_after(head.seq + 1, std::string(line) + "\n");
+            LineStart start;
+            if (!read_line_start(line, start) || !nlohmann::json::accept(line)) return false;
+            if (head.seq == 0) {
+                if (start.seq != known.head.seq || here.sha256 != known.head.sha256) return false;
+            } else if (start.seq != head.seq + 1 || start.prev != to_hex(head.sha256)) {
+                end = end_before;  // which of the two is damaged nobody can tell
+                return false;
+            }
+            head = {start.seq, here.sha256};
+            end_before = head.seq == known.head.seq ? next : end;
+            end = next;
+            return true;
+        });
+    } catch (const Error& e) {  // pages of zeros: a line without an end
+        if (e.fault() != Fault::data) throw;
+    }
+    return end;
+}
+
+void Ledger::cut_to(std::uint64_t length) {
+    if (length >= length_) return;
+    const std::string cut = read_at(fd_.get(), length, static_cast<std::size_t>(length_ - length));
+    write_atomically(path_.string() + ".cut", cut, 0600);
+    cut_bytes_ += length_ - length;
+    length_ = length;
+    if (env_.ftruncate(fd_.get(), static_cast<off_t>(length)) || env_.fdatasync(fd_.get()))
+        throw Error(Fault::system, with_errno("cannot cut the torn end of the ledger", errno));
+}
+
 // Only the end is read: whether the rest is as it was is verify_ledger's question.
 void Ledger::find_end() {
-    struct stat status {};
-    if (::fstat(fd_.get(), &status))
-        throw Error(Fault::system, with_errno("cannot examine the ledger", errno));
-    length_ = static_cast<std::uint64_t>(status.st_size);
     if (length_ == 0) return;
     const std::size_t window =
         static_cast<std::size_t>(std::min<std::uint64_t>(length_, 2 * kLineLimitBytes));
@@ -65,10 +107,7 @@ void Ledger::find_end() {
         throw Error(Fault::data,
                     path_.string() + ": the end is not a record; verify it before anything else");
     if (keep < tail.size()) {
-        cut_bytes_ = tail.size() - keep;
-        length_ -= cut_bytes_;
-        if (::ftruncate(fd_.get(), static_cast<off_t>(length_)) || ::fdatasync(fd_.get()))
-            throw Error(Fault::system, with_errno("cannot cut the torn last line of the ledger", errno));
+        cut_to(length_ - (tail.size() - keep));
         tail.resize(keep);
     }
     if (tail.empty()) return;
@@ -92,7 +131,7 @@ Record Ledger::add(std::string_view actor, std::string_view kind, std::string_vi
     Record record;
     record.seq = head_.seq + 1;
     record.time = last_time_ =
-        std::max(last_time_, now_seconds());  // a clock set back does not reorder the ledger
+        std::max(last_time_, env_.now());  // a clock set back does not reorder the ledger
     record.actor = actor;
     record.kind = kind;
     record.subject = subject;
@@ -110,7 +149,7 @@ Record Ledger::add(std::string_view actor, std::string_view kind, std::string_vi
 
 void Ledger::checkpoint() {
     if (since_checkpoint_ == 0) return;
-    last_time_ = std::max(last_time_, now_seconds());
+    last_time_ = std::max(last_time_, env_.now());
     append(checkpoint_line(last_time_, head_, key_));
     since_checkpoint_ = 0;
 }
@@ -119,13 +158,13 @@ void Ledger::commit() {
     if (batch_.empty()) return;
     std::size_t done = 0;
     while (done < batch_.size()) {
-        const ssize_t written = ::pwrite(fd_.get(), batch_.data() + done, batch_.size() - done,
-                                         static_cast<off_t>(length_ + done));
+        const ssize_t written = env_.pwrite(fd_.get(), batch_.data() + done, batch_.size() - done,
+                                            static_cast<off_t>(length_ + done));
         if (written < 0 && errno == EINTR) continue;
         if (written <= 0) {
             const int why = written < 0 ? errno : ENOSPC;
             roll_back();
-            if (::ftruncate(fd_.get(), static_cast<off_t>(length_)) || ::fdatasync(fd_.get()))
+            if (env_.ftruncate(fd_.get(), static_cast<off_t>(length_)) || env_.fdatasync(fd_.get()))
                 throw Error(Fault::bug,
                             with_errno("cannot take back a half-written batch of the ledger", errno));
             throw Error(Fault::system,
@@ -136,7 +175,7 @@ void Ledger::commit() {
         done += static_cast<std::size_t>(written);
     }
     // After a failed flush the kernel may have dropped the pages: only opening again tells what is there.
-    if (::fdatasync(fd_.get())) throw Error(Fault::bug, with_errno("cannot flush the ledger", errno));
+    if (env_.fdatasync(fd_.get())) throw Error(Fault::bug, with_errno("cannot flush the ledger", errno));
     length_ += batch_.size();
     committed_ = head_;
     committed_line_at_ = last_line_at_;

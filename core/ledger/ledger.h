@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/env.h"
 #include "core/base/files.h"
 #include "core/ledger/record.h"
 
@@ -17,10 +18,19 @@ namespace core {
 // told that a record exists before commit() has returned. One thread.
 class Ledger {
 public:
-    // Opens or creates the file (0600) and locks it: a second writer is Error(system). A torn last line,
-    // which a crash leaves and nobody was told of, is cut. Throws Error(data) if the end of the file is no
-    // record. A checkpoint follows every `checkpoint_every` records.
-    Ledger(const std::filesystem::path& path, SigningKey key, std::uint64_t checkpoint_every = 1000);
+    // A record that is known to be on disk, and the offset of its line: what the state was folded up to.
+    struct Position {
+        Head head;
+        std::uint64_t line_at = 0;
+    };
+
+    // Opens or creates the file (0600) and locks it: a second writer is Error(system). What a crash leaves
+    // and nobody was told of is cut: a torn last line; and, since a batch's later pages may have reached
+    // the disk before its first, whatever follows `known` from the first line on that does not chain. It is
+    // kept in a file beside, NAME.cut, for whoever wants to look. Throws Error(data) if the end of the file
+    // is no record and `known` does not help. A checkpoint follows every `checkpoint_every` records.
+    Ledger(const std::filesystem::path& path, SigningKey key, std::uint64_t checkpoint_every = 1000,
+           const std::optional<Position>& known = std::nullopt, Env& env = Env::real());
 
     // Adds to the batch; returns the record as it will stand. Times never run backwards.
     Record add(std::string_view actor, std::string_view kind, std::string_view subject,
@@ -41,13 +51,16 @@ public:
     bool has_batch() const noexcept { return !batch_.empty(); }
     Witness witness() const { return Witness::sign(committed_, key_); }
     const VerifyKey& key() const noexcept { return key_.verify_key(); }
-    std::uint64_t cut_bytes() const noexcept { return cut_bytes_; }  // of a torn line, at opening
+    std::uint64_t cut_bytes() const noexcept { return cut_bytes_; }  // of what nobody was told of, at opening
 
 private:
     void append(std::string line);
     void find_end();
+    std::uint64_t end_of_chain(const Position& known);
+    void cut_to(std::uint64_t length);
 
     std::filesystem::path path_;
+    Env& env_;
     SigningKey key_;
     std::uint64_t checkpoint_every_, since_checkpoint_ = 0, committed_since_ = 0, cut_bytes_ = 0;
     Fd fd_;

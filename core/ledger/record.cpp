@@ -1,5 +1,6 @@
 #include "core/ledger/record.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/base/error.h"
@@ -65,7 +66,7 @@ std::string checkpoint_line(std::int64_t time, const Head& head, const SigningKe
     return line;
 }
 
-bool is_signed_checkpoint(std::string_view line, const VerifyKey& key) {
+bool is_signed_checkpoint(std::string_view line, const std::vector<VerifyKey>& keys) {
     if (line.size() <= kSignatureTail) return false;
     const std::string_view signed_part = line.substr(0, line.size() - kSignatureTail);
     std::string_view rest = line.substr(line.size() - kSignatureTail);
@@ -79,7 +80,10 @@ bool is_signed_checkpoint(std::string_view line, const VerifyKey& key) {
         return false;
     }
     // One spelling only: base64 has spare bits at its end.
-    return to_base64(signature) == base64 && verify(key, view(checkpoint_message(signed_part)), signature);
+    const std::string message = checkpoint_message(signed_part);
+    return to_base64(signature) == base64 && std::any_of(keys.begin(), keys.end(), [&](const VerifyKey& key) {
+               return verify(key, view(message), signature);
+           });
 }
 
 bool read_line_start(std::string_view line, LineStart& start) noexcept {

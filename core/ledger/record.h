@@ -46,8 +46,9 @@ struct LineStart {
 };
 // False if `line` (without newline) does not begin as every record does.
 bool read_line_start(std::string_view line, LineStart& start) noexcept;
-// True if the line of a checkpoint carries a valid signature in its exact form.
-bool is_signed_checkpoint(std::string_view line, const VerifyKey& key);
+// True if the line of a checkpoint carries a signature of one of `keys` in its exact form: keys change over
+// the years, and a ledger goes on.
+bool is_signed_checkpoint(std::string_view line, const std::vector<VerifyKey>& keys);
 
 // A head with the ledger's signature: what nodes' records, packages and auditors carry away.
 struct Witness {

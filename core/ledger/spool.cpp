@@ -35,7 +35,7 @@ std::filesystem::path open_folder(const Site& site, const std::string& host) {
 
 nlohmann::json newest_witness(const Site& site) {
     try {
-        return nlohmann::json::parse(read_text(site.published / "witness.json", 4096));
+        return nlohmann::json::parse(read_text(site.mirror / "witness.json", 4096));
     } catch (const std::exception&) {
         return nullptr;  // no ledger yet, or none visible from here: the record is still worth having
     }
@@ -88,13 +88,13 @@ NodeRecord open_node_record(std::string_view envelope, const VerifyKey& key, std
         record.kind = json.at("kind").get<std::string>();
         record.subject = json.at("subject").get<std::string>();
         details = json.at("details");
-        if (!json.at("witness").is_null()) details["witness_seq"] = json.at("witness").at("seq");
+        if (!json.at("witness").is_null()) details["witness"] = json.at("witness");
     } catch (const nlohmann::json::exception&) {
         throw Error(Fault::data, "a node record is signed but not of this version");
     }
     if (record.node != host) throw Error(Fault::refused, "a node record names another host than its folder");
     if (!is_plain_name(record.kind) || record.id.size() != 32 || record.subject.size() > 128 ||
-        !details.is_object() || details.dump().size() > kDetailsLimitBytes + 64)
+        !details.is_object() || details.dump().size() > kDetailsLimitBytes + 512)
         throw Error(Fault::data, "a node record is signed but not of the form a node writes");
     return record;
 }

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/keys/keys.h"
 #include "core/base/site.h"
+#include "core/keys/keys.h"
 
 // Compute nodes have no connection to aloftd: they leave signed records in SITE.spool/HOST/, and aloftd
 // collects them into the ledger as kind "node.KIND", actor "node:HOST". Kinds whose details aloftd reads
@@ -34,7 +34,7 @@ struct NodeRecord {
 
 // Signs and writes one record, durable on return. As root; `host` empty: this host's name. `details` is a
 // JSON object of at most 16 KiB when dumped. The record carries the newest witness of the ledger that this
-// host sees (SITE.published/witness.json), so that a ledger cut later contradicts its own node records.
+// host saw (SITE.mirror/witness.json, which never goes back), so that a ledger cut later contradicts it.
 // Throws Error(refused) without SITE.config/keys/node.key, Error(system) if it cannot be written.
 void spool_record(const Site& site, std::string_view kind, std::string_view subject,
                   const nlohmann::json& details, const std::string& host = {});

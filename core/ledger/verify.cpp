@@ -1,5 +1,6 @@
 #include "core/ledger/verify.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/base/error.h"
@@ -16,7 +17,7 @@ std::string number(std::uint64_t n) {
 // looking at the lines around the place and, for a missing record, at the rest of the file.
 class Blame {
 public:
-    Blame(const std::filesystem::path& path, const VerifyKey& key) : path_(path), key_(key) {}
+    Blame(const std::filesystem::path& path, const std::vector<VerifyKey>& keys) : path_(path), keys_(keys) {}
 
     [[noreturn]] void changed(std::uint64_t seq) const {
         fail("record " + number(seq) + " (line " + number(seq) + ") was changed");
@@ -58,7 +59,7 @@ public:
             const std::string next = line_after(at);
             LineStart after;
             if (read_line_start(next, after)) changed(after.prev == to_hex(hash) && at > 1 ? at - 1 : at);
-            if (start.is_checkpoint) changed(is_signed_checkpoint(line, key_) && at > 1 ? at - 1 : at);
+            if (start.is_checkpoint) changed(is_signed_checkpoint(line, keys_) && at > 1 ? at - 1 : at);
             if (at == 1) changed(1);
             fail("record " + number(at - 1) + " or " + number(at) +
                  ", the last of the file, was changed; a witness of the end would tell which");
@@ -103,17 +104,18 @@ private:
     }
 
     const std::filesystem::path& path_;
-    const VerifyKey& key_;
+    const std::vector<VerifyKey>& keys_;
 };
 
 }  // namespace
 
-VerifiedLedger verify_ledger(const std::filesystem::path& path, const VerifyKey& key,
+VerifiedLedger verify_ledger(const std::filesystem::path& path, const std::vector<VerifyKey>& keys,
                              const std::optional<Witness>& witness) {
-    if (witness && !witness->is_signed_by(key))
+    if (witness && std::none_of(keys.begin(), keys.end(),
+                                [&](const VerifyKey& key) { return witness->is_signed_by(key); }))
         throw Error(Fault::refused,
                     "the witness is not signed by this ledger's key; use the one that belongs to it");
-    const Blame blame(path, key);
+    const Blame blame(path, keys);
     const std::uint64_t size_bytes =
         std::filesystem::file_size(path);  // before reading: aloftd may be appending
     VerifiedLedger result;
@@ -130,7 +132,7 @@ VerifiedLedger verify_ledger(const std::filesystem::path& path, const VerifyKey&
         const Head here{line_number,
                         sha256({reinterpret_cast<const std::uint8_t*>(line.data()), line.size() + 1})};
         if (start.is_checkpoint) {
-            if (!is_signed_checkpoint(line, key)) blame.unsigned_checkpoint(line_number, here);
+            if (!is_signed_checkpoint(line, keys)) blame.unsigned_checkpoint(line_number, here);
             ++result.checkpoints;
             result.unsigned_records = 0;
         } else {

@@ -5,6 +5,7 @@
 
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/policy/names.h"
 
 namespace core {
@@ -60,11 +61,13 @@ bool Enclave::has_node(std::string_view node) const {
 }
 
 Enclave load_enclave(const std::filesystem::path& file) {
-    return read(Config::load(file), file);
+    return parse_enclave(read_text(file, 1 << 20), file);
 }
 
 Enclave parse_enclave(std::string_view toml, const std::filesystem::path& file) {
-    return read(Config::parse(toml, file.string()), file);
+    Enclave enclave = read(Config::parse(toml, file.string()), file);
+    enclave.source = toml;
+    return enclave;
 }
 
 Enclave load_enclave(const Site& site, std::string_view name) {
@@ -72,7 +75,7 @@ Enclave load_enclave(const Site& site, std::string_view name) {
     return load_enclave(site.config / "enclaves" / (std::string(name) + ".toml"));
 }
 
-std::vector<Enclave> load_enclaves(const Site& site) {
+std::vector<Enclave> load_enclave_sources(const Site& site) {
     std::vector<std::filesystem::path> files;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(site.config / "enclaves", error))
@@ -89,6 +92,7 @@ std::vector<Enclave> load_enclaves(const Site& site) {
 
 void check_apart(const std::vector<Enclave>& enclaves) {
     std::set<std::string> accounts, partitions;
+    std::map<std::uint32_t, std::string> names;
     for (const Enclave& enclave : enclaves) {
         if (!partitions.insert(enclave.partition).second)
             throw Error(Fault::usage, "enclave " + enclave.name + ": partition: another enclave has it too");
@@ -96,18 +100,17 @@ void check_apart(const std::vector<Enclave>& enclaves) {
             if (!accounts.insert(account).second)
                 throw Error(Fault::usage, "enclave " + enclave.name +
                                               ": accounts: an account stands in two enclaves, or twice here");
+        for (const auto& [account, uid] : enclave.uids)
+            if (!names.emplace(uid, account).second)
+                throw Error(Fault::usage, "enclave " + enclave.name + ": accounts: " + account +
+                                              " is another name of uid " + std::to_string(uid) +
+                                              ", which an enclave has already");
     }
 }
 
-std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account) {
-    for (Enclave& enclave : load_enclaves(site))
+std::optional<Enclave> source_of_account(const Site& site, std::string_view account) {
+    for (Enclave& enclave : load_enclave_sources(site))
         if (enclave.has_account(account)) return std::move(enclave);
-    return std::nullopt;
-}
-
-std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition) {
-    for (Enclave& enclave : load_enclaves(site))
-        if (enclave.partition == partition) return std::move(enclave);
     return std::nullopt;
 }
 

@@ -1,17 +1,21 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/site.h"
+#include "core/keys/keys.h"
+#include "core/policy/list.h"
 
 namespace core {
 
-// An enclave's policy: SITE.config/enclaves/NAME.toml (configs/enclaves/example.toml is the commented
-// example). Owned by root, the same on every host.
+// An enclave's policy. The admin writes it on the login host: SITE.config/enclaves/NAME.toml
+// (configs/enclaves/example.toml is the commented example). Hosts get it signed: enclaves/NAME.json, which
+// aloft-sign publishes.
 struct Enclave {
     std::string name;
     std::string partition;                        // the Slurm partition that is this enclave and nothing else
@@ -21,6 +25,9 @@ struct Enclave {
     std::int64_t max_minutes = 0;                 // longest job
     std::uint16_t infiniband_pkey = 0;  // 15 bits, without the membership bit; 0: devices are withheld
 
+    std::map<std::string, std::uint32_t> uids;  // of the accounts, as they were when the policy was signed
+    std::string source;                         // the TOML it was read from
+
     bool has_account(std::string_view account) const;
     bool has_node(std::string_view node) const;
 };
@@ -28,18 +35,47 @@ struct Enclave {
 // Throws Error(usage) with the file and key if the policy cannot be read or is not sound.
 Enclave load_enclave(const std::filesystem::path& file);
 Enclave parse_enclave(std::string_view toml, const std::filesystem::path& file);  // as `file` would hold it
+
+// What the admin wrote, on the login host: one policy, or every one in order of name. Both throw as
+// load_enclave; the second Error(usage) too if two enclaves share an account or a partition: an account
+// that is in two enclaves could carry data between them.
 Enclave load_enclave(const Site& site, std::string_view name);
+std::vector<Enclave> load_enclave_sources(const Site& site);
 
-// Every policy of the site in order of name. Throws as load_enclave, and Error(usage) if two enclaves share
-// an account or a partition: an account that is in two enclaves could carry data between them.
-std::vector<Enclave> load_enclaves(const Site& site);
-
-// The second half of that.
+// The second half of that. Of uids, where they are known: no uid in two enclaves, and none under two names.
 void check_apart(const std::vector<Enclave>& enclaves);
 
-// Nothing if no enclave has it (an open account, an open partition). Throws as load_enclaves.
-std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account);
+// The signed form of a policy: `toml` as the admin wrote it, and the number of each of its accounts.
+std::string sign_enclave(std::string_view toml, const std::map<std::string, std::uint32_t>& uids,
+                         const SigningKey& key);
+// The inverse; `name` is whose it must be. Throws Error(refused) if none of `keys` signed it or it is not
+// sound.
+Enclave open_enclave(std::string_view envelope, std::string_view name, const std::vector<VerifyKey>& keys);
+
+// An enclave whose policy this host cannot use: its accounts and its partition are known all the same, and
+// are nobody else's.
+struct UnusableEnclave {
+    std::string name, why, partition;
+    std::vector<std::uint32_t> uids;
+};
+
+// What was published to this host (SITE.mirror), in order of name. One that is damaged, half written or not
+// the one that the list means is left out, and told in `unusable`; it never hides another. The list's age
+// does not matter. Throws ListIsStale if nothing was ever published to this host, Error(refused) if the
+// list is forged: then nobody is known, and only what is certainly no enclave's matter may go on.
+std::vector<Enclave> load_enclaves(const Site& site, std::vector<UnusableEnclave>* unusable = nullptr);
+
+// Nothing if no enclave has it (an open account, an open partition). Throws as load_enclaves, and
+// Error(refused) if it belongs to an enclave whose policy is unusable here, or if only its name or only its
+// number is an enclave's: a second name of one uid is no way out.
+std::optional<Enclave> enclave_of_user(const Site& site, std::string_view account, std::uint32_t uid);
 std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition);
+// By name alone, for texts and folders only, never to let anything in: nothing, too, where no policy can be
+// used.
+std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account);
+
+// The same question about what the admin wrote, on the login host. Throws as load_enclave_sources.
+std::optional<Enclave> source_of_account(const Site& site, std::string_view account);
 
 // The policy as the TOML that load_enclave reads.
 std::string to_toml(const Enclave& enclave);

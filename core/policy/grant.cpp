@@ -11,14 +11,13 @@ namespace core {
 namespace {
 
 constexpr std::string_view kGrantType = "application/vnd.aloft.grant+json";
-constexpr std::string_view kRevocationsType = "application/vnd.aloft.revocations+json";
 constexpr std::uint64_t kLimitBytes = 1 << 20;
 
 [[noreturn]] void refuse(const std::string& text) {
     throw Error(Fault::refused, text);
 }
 
-Grant parse_grant(const std::string& payload) {
+Grant read_grant(const std::string& payload) {
     Grant grant;
     try {
         const auto json = nlohmann::json::parse(payload);
@@ -38,43 +37,6 @@ Grant parse_grant(const std::string& payload) {
     return grant;
 }
 
-Revocations parse_revocations(const std::string& payload) {
-    Revocations list;
-    try {
-        const auto json = nlohmann::json::parse(payload);
-        list.issued = parse_rfc3339(json.at("issued").get<std::string>());
-        list.expires = parse_rfc3339(json.at("expires").get<std::string>());
-        list.grants = json.at("revoked").get<std::vector<std::string>>();
-        list.open_enclaves = json.at("enclaves").get<std::vector<std::string>>();
-    } catch (const nlohmann::json::exception&) {
-        refuse("the revocation list is signed but not of this version. Tell the admin");
-    }
-    return list;
-}
-
-// The list of now; refuses one that is missing, forged, stale or from the future.
-Revocations open_revocations(const Site& site, const VerifyKey& key, std::int64_t now) {
-    std::string envelope;
-    try {
-        envelope = read_text(site.mirror / "revocations.json", kLimitBytes);
-    } catch (const Error&) {
-        throw ListIsStale(0,
-                          "the revocation list is missing, so no grant can be trusted. Tell the admin: are "
-                          "aloftd and, on this host, aloft-mirror running?");
-    }
-    Revocations list = parse_revocations(dsse_open(envelope, kRevocationsType, {key}, "the revocation list"));
-    if (list.issued > now + kClockSkewSeconds)
-        throw ListIsStale(list.issued,
-                          "the revocation list was issued in the future (" + rfc3339(list.issued) +
-                              "). Tell the admin: the clocks of this host and the login host differ");
-    if (now >= list.expires || now - list.issued >= site.revocation_stale_seconds)
-        throw ListIsStale(list.issued,
-                          "the revocation list is stale: it was signed at " + rfc3339(list.issued) +
-                              ", so no grant can be trusted. Tell the admin: are aloftd and, on this host, "
-                              "aloft-mirror running?");
-    return list;
-}
-
 bool contains(const std::vector<std::string>& list, std::string_view word) {
     return std::find(list.begin(), list.end(), word) != list.end();
 }
@@ -89,8 +51,13 @@ std::int64_t last_limit(const Grant& grant, std::int64_t kill_wait_seconds) {
     return grant.not_after - (30 + kill_wait_seconds + 10);
 }
 
-Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t uid, std::int64_t now) {
-    Grant grant = parse_grant(dsse_open(envelope, kGrantType, {key}, "the grant"));
+Grant parse_grant(std::string_view envelope, const std::vector<VerifyKey>& keys) {
+    return read_grant(dsse_open(envelope, kGrantType, keys, "the grant"));
+}
+
+Grant check_grant(std::string_view envelope, const std::vector<VerifyKey>& keys, std::uint32_t uid,
+                  std::int64_t now) {
+    Grant grant = parse_grant(envelope, keys);
     if (grant.uid != uid) refuse("grant " + grant.id + " belongs to another account");
     if (now < grant.not_before)
         refuse("grant " + grant.id + " begins at " + rfc3339(grant.not_before) + "; wait until then");
@@ -102,25 +69,54 @@ Grant check_grant(std::string_view envelope, const VerifyKey& key, std::uint32_t
     return grant;
 }
 
-Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now) {
-    const VerifyKey key = VerifyKey::load(site.config / "keys" / "grant.pub");
+namespace {
+
+Grant open_listed(const Site& site, const SignedList& list, const std::string& id, std::uint32_t uid,
+                  std::int64_t now) {
     std::string envelope;
     try {
-        envelope = read_text(site.mirror / "grants" / (std::to_string(uid) + ".json"), kLimitBytes);
+        envelope = read_text(site.mirror / "grants" / (id + ".json"), kLimitBytes);
     } catch (const Error&) {
-        refuse("this account (uid " + std::to_string(uid) +
-               ") has no grant. Apply for one: aloft apply create; see where it stands: aloft apply list");
+        refuse("grant " + id +
+               " counts, but is not on this host. Tell the admin: see what aloft-mirror says here");
     }
-    Grant grant = check_grant(envelope, key, uid, now);
-    const Revocations list = open_revocations(site, key, now);
-    if (contains(list.grants, grant.id))
-        refuse("grant " + grant.id + " was revoked. Its reason: aloft grant show " + grant.id +
-               "; ask the admin what comes next");
+    Grant grant = check_grant(envelope, publishing_keys(site), uid, now);
+    if (grant.id != id) refuse("the file of grant " + id + " holds another grant. Tell the admin");
     if (!contains(list.open_enclaves, grant.enclave))
         refuse("enclave " + grant.enclave +
                " is not open: suspended, closed or never opened. Ask the admin (aloft admin enclave show " +
                grant.enclave + ")");
     return grant;
+}
+
+}  // namespace
+
+Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now, const GrantWish& wish) {
+    const SignedList list = open_list(site, now);
+    const auto found = list.grants.find(uid);
+    const std::vector<std::string> ids =
+        found == list.grants.end() ? std::vector<std::string>() : found->second;
+    if (!wish.id.empty()) {
+        if (!contains(ids, wish.id))
+            refuse("grant " + wish.id + " was revoked, or replaced by a newer one. See: aloft grant list");
+        return open_listed(site, list, wish.id, uid, now);
+    }
+    if (ids.empty())
+        refuse("this account (uid " + std::to_string(uid) +
+               ") has no grant that counts: it was revoked, or there is none. See: aloft grant list; apply "
+               "for one: "
+               "aloft apply create");
+    std::string why;  // of the newest: that is the one people mean
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) try {
+            Grant grant = open_listed(site, list, *id, uid, now);
+            for (const std::string& dataset : wish.datasets)
+                if (!grant.covers(dataset))
+                    refuse("grant " + grant.id + " does not cover dataset " + dataset);
+            return grant;
+        } catch (const Error& e) {
+            if (why.empty()) why = e.what();
+        }
+    refuse(why);
 }
 
 std::string sign_grant(const Grant& grant, const SigningKey& key) {
@@ -134,14 +130,6 @@ std::string sign_grant(const Grant& grant, const SigningKey& key) {
                                             {"not_before", rfc3339(grant.not_before)},
                                             {"not_after", rfc3339(grant.not_after)}};
     return dsse_sign(key, kGrantType, payload.dump());
-}
-
-std::string sign_revocations(const Revocations& list, const SigningKey& key) {
-    const nlohmann::ordered_json payload = {{"issued", rfc3339(list.issued)},
-                                            {"expires", rfc3339(list.expires)},
-                                            {"revoked", list.grants},
-                                            {"enclaves", list.open_enclaves}};
-    return dsse_sign(key, kRevocationsType, payload.dump());
 }
 
 }  // namespace core

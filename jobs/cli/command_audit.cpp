@@ -10,8 +10,8 @@
 #include "core/base/time.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/verify.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -22,11 +22,13 @@ namespace {
 
 void check(const Common& common, fs::path ledger, fs::path key, const fs::path& witness_file) {
     if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
-    if (key.empty()) key = common.site().config / "keys" / "ledger.pub";
+    const std::vector<core::VerifyKey> keys =
+        key.empty() ? core::load_verify_keys(common.site().config / "keys", "ledger")
+                    : std::vector<core::VerifyKey>{core::VerifyKey::load(key)};
     std::optional<core::Witness> witness;
     if (!witness_file.empty()) witness = core::Witness::parse(core::read_text(witness_file, 4096));
     const auto begin = std::chrono::steady_clock::now();
-    const core::VerifiedLedger result = core::verify_ledger(ledger, core::VerifyKey::load(key), witness);
+    const core::VerifiedLedger result = core::verify_ledger(ledger, keys, witness);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     print(common,
           {{"records", result.head.seq},

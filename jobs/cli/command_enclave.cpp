@@ -7,8 +7,8 @@
 #include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/wire/channel.h"
 #include "jobs/wire/preflight.h"
 
 namespace jobs {
@@ -49,7 +49,7 @@ std::string hash_of(const std::string& text) {
 
 // The policy as it will be read, beside the others. Throws Error(usage) if either is not sound.
 void check_policy(const core::Site& site, const core::Enclave& enclave, const fs::path& file) {
-    std::vector<core::Enclave> all = core::load_enclaves(site);
+    std::vector<core::Enclave> all = core::load_enclave_sources(site);
     std::erase_if(all, [&](const core::Enclave& one) { return one.name == enclave.name; });
     all.push_back(core::parse_enclave(core::to_toml(enclave), file));
     core::check_apart(all);
@@ -255,7 +255,8 @@ json policy_json(const core::Enclave& enclave) {
 void list(const Common& common) {
     const core::Site site = common.site();
     json rows = json::array();
-    for (const core::Enclave& enclave : core::load_enclaves(site)) rows.push_back(policy_json(enclave));
+    for (const core::Enclave& enclave : core::load_enclave_sources(site))
+        rows.push_back(policy_json(enclave));
     const json answer = ask(site.socket, {{"op", "enclave.list"}}).body;
     for (const json& known : answer.at("enclaves")) {
         const auto row = std::find_if(rows.begin(), rows.end(), [&](const json& one) {

@@ -4,9 +4,9 @@
 #include "core/base/error.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/cluster_checks.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -28,7 +28,7 @@ void preflight(const Common& common, const std::string& name) {
     const core::Site site = common.site();
     std::vector<core::Enclave> enclaves;
     if (name.empty())
-        enclaves = core::load_enclaves(site);
+        enclaves = core::load_enclave_sources(site);
     else
         enclaves.push_back(core::load_enclave(site, name));
     if (enclaves.empty())

@@ -1,5 +1,6 @@
 """Step 4: a researcher asks a question, four groups of reviewers decide, an admin issues a grant."""
 from cluster import Cluster
+from enclave import NODES
 from report import Report
 
 # What `aloft apply create` writes as a form, filled in.
@@ -25,6 +26,7 @@ def grant(cluster: Cluster, account: str, title: str, datasets: list[str], *dura
     for reviewer, group, reason in REVIEWS:
         cluster.as_user(reviewer, "aloft", "review", "decide", number, "--group", group, "--approve", "--reason", reason)
     issued = cluster.json_as("admin", "aloft", "grant", "issue", number, "--contract", f"C-2026-{number}", *duration, "--json")
+    cluster.wait_published(f"grants/{issued['grant']}.json", "login", "ctld", *NODES)
     return application, issued
 
 

@@ -110,6 +110,19 @@ class Cluster:
         if done.code:
             raise Failed(f"{path} could not be copied to {' '.join(hosts)}: {done.last_words}")
 
+    def mirror(self) -> None:
+        """Every host copies what is published now."""
+        self._harness("mirror")
+
+    def wait_published(self, path: str, *hosts: str) -> None:
+        """Until each of the hosts has a file of what is published."""
+        for _ in range(100):
+            self.mirror()
+            if all(self.try_host(host, "test", "-e", f"/run/aloft-mirror/{path}").code == 0 for host in hosts):
+                return
+            time.sleep(0.1)
+        raise Failed(f"{path} was not published within a while. aloft-sign's log: {self.folder.parent}/daemons.log")
+
     def kill_node(self, number: int) -> None:
         self._harness("kill-node", number)
 

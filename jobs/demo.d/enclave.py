@@ -45,6 +45,7 @@ def open_site(report: Report, cluster: Cluster) -> None:
     for account in ACCOUNTS:
         root("install", "-d", "-m", "0700", "-o", account, "-g", account, f"{WORKSPACES}/{account}")
     hand_out_keys(cluster)
+    cluster.wait_published(f"enclaves/{ENCLAVE}.json", "login", "ctld", *NODES)
     found = cluster.try_host("login", "sh", "-c", "ls /etc/aloft/keys/*.enclave.key; ls /root/*.key").out.strip()
     report.claim(not found, f"enclave {ENCLAVE} is there; its private key and the nodes' lie on the nodes only", found)
     open_enclave(report, cluster)
@@ -56,6 +57,7 @@ def named(option: str, values) -> list[str]:
 
 def start_service(cluster: Cluster) -> None:
     cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloftd")
+    cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloft-sign")
     up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloftd/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
     if up.code:
         raise Failed(f"aloftd did not open its socket. Its log: {cluster.folder.parent}/daemons.log")

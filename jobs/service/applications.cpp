@@ -44,7 +44,7 @@ json Service::application_or_throw(const std::string& id) {
 }
 
 std::optional<json> Service::application_submit(Call& call) {
-    const auto enclave = core::enclave_of_account(site_, call.peer.account);
+    const auto enclave = core::source_of_account(site_, call.peer.account);
     if (!enclave)
         throw Error(Fault::refused,
                     "account " + call.peer.account +

@@ -42,7 +42,7 @@ std::optional<json> Service::grant_issue(Call& call) {
                         application);
     if (roles().same_person(call.peer.account, account))
         throw Error(Fault::refused, "nobody issues a grant to themself");
-    const auto enclave = core::enclave_of_account(site_, account);
+    const auto enclave = core::source_of_account(site_, account);
     if (!enclave || enclave->name != row.at("enclave"))
         throw Error(Fault::refused, "account " + account + " is not in enclave " +
                                         row.at("enclave").get<std::string>() + " any more");
@@ -84,14 +84,19 @@ std::optional<json> Service::grant_list(Call& call) {
     const std::string columns =
         "SELECT id AS \"grant\", application, account, uid, enclave, datasets_json, purpose_json, contract, "
         "not_before, "
-        "not_after, revoked, reason FROM grants ";
+        "not_after, revoked, reason, EXISTS(SELECT 1 FROM grants AS newer WHERE newer.application = "
+        "grants.application AND newer.uid = grants.uid AND newer.rowid > grants.rowid) AS replaced FROM "
+        "grants ";
     auto rows = all ? state_.rows(columns + "ORDER BY rowid")
                     : state_.rows(columns + "WHERE account = ? ORDER BY rowid", {call.peer.account});
     const std::string now = core::rfc3339(core::now_seconds());
-    for (json& row : rows)
+    for (json& row : rows) {
         row["state"] = !row.at("revoked").is_null()                    ? "revoked"
+                       : row.at("replaced") == 1                       ? "replaced"
                        : row.at("not_after").get<std::string>() <= now ? "ended"
                                                                        : "valid";
+        row.erase("replaced");
+    }
     return json{{"grants", rows}};
 }
 

@@ -4,10 +4,10 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
+#include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/names.h"
-#include "core/ledger/spool.h"
 #include "jobs/service/service.h"
 
 namespace jobs {
@@ -17,7 +17,7 @@ using core::Fault;
 using nlohmann::json;
 
 std::optional<json> Service::job_request(Call& call) {
-    const auto enclave = core::enclave_of_account(site_, call.peer.account);
+    const auto enclave = core::source_of_account(site_, call.peer.account);
     if (!enclave)
         throw Error(Fault::refused, "account " + call.peer.account +
                                         " is in no enclave, so it has no data to submit jobs for");

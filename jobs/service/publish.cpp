@@ -1,26 +1,44 @@
-// What aloftd publishes: signed grants, the revocation list, sealed keys, the ledger's witness. All of it is
-// a function of the state, so a crash between a record and its publication is healed at the next start.
+// What aloftd lets out: the facts that aloft-sign signs, sealed keys, the ledger's witness. All of it is a
+// function of the state, so a crash between a record and its publication is healed at the next start.
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
-#include "core/policy/grant.h"
+#include "core/ledger/loss.h"
 #include "jobs/service/service.h"
 
 namespace jobs {
 
 using nlohmann::json;
 
+namespace {
+
+// One that ended is named for a while, so that people are told that it ended.
+constexpr std::int64_t kRememberSeconds = 30 * 86400;
+
+}  // namespace
+
 void Service::publish() {
-    for (const std::string& id : new_grants_) publish_grant(*state_.grant(id));
-    if (list_changed_ || revocations_at_ == 0) publish_revocations();
+    if (facts_changed_) publish_facts();
     if (keys_changed_) publish_keys();
     for (const std::string& file : collected_) {
         std::error_code ignored;  // met again, it is known by its id
         std::filesystem::remove(file, ignored);
     }
-    new_grants_.clear();
     collected_.clear();
-    list_changed_ = keys_changed_ = false;
+    facts_changed_ = keys_changed_ = false;
+}
+
+// Before a single record is added. Throws Error(data) if records are missing that somebody saw.
+void Service::check_witnesses() {
+    auto keys = core::load_verify_keys(site_.config / "keys", "ledger");
+    keys.push_back(ledger_.key());
+    for (const core::Witness& witness : core::witnesses_at_hand(site_)) try {
+            core::check_witness(site_.state / "ledger.jsonl", ledger_.head(), witness, keys);
+        } catch (const core::Error& e) {
+            if (e.fault() != core::Fault::refused) throw;
+            core::Event("warning", "witness_not_ours")
+                .with("seq", witness.head.seq);  // anybody may have laid it there
+        }
 }
 
 void Service::publish_witness() {
@@ -29,34 +47,25 @@ void Service::publish_witness() {
     witnessed_ = ledger_.committed();
 }
 
-void Service::publish_grant(const json& row) {
-    core::Grant grant;
-    grant.id = row.at("id").get<std::string>();
-    grant.application = row.at("application").get<std::string>();
-    grant.account = row.at("account").get<std::string>();
-    grant.uid = row.at("uid").get<std::uint32_t>();
-    grant.enclave = row.at("enclave").get<std::string>();
-    grant.datasets = row.at("datasets").get<std::vector<std::string>>();
-    grant.purpose = row.at("purpose").get<std::vector<std::string>>();
-    grant.not_before = core::parse_rfc3339(row.at("not_before").get<std::string>());
-    grant.not_after = core::parse_rfc3339(row.at("not_after").get<std::string>());
-    core::write_atomically(site_.published / "grants" / (std::to_string(grant.uid) + ".json"),
-                           core::sign_grant(grant, grant_key_), 0644);
-}
-
-void Service::publish_revocations() {
-    core::Revocations list;
-    list.issued = core::now_seconds();
-    list.expires = list.issued + site_.revocation_stale_seconds;
-    // One that has ended anyway need not be named.
-    for (const json& row : state_.rows("SELECT id FROM grants WHERE revoked IS NOT NULL AND not_after > ?",
-                                       {core::rfc3339(list.issued)}))
-        list.grants.push_back(row.at("id").get<std::string>());
-    for (const json& row : state_.rows("SELECT name FROM enclaves WHERE state = 'open' ORDER BY name"))
-        list.open_enclaves.push_back(row.at("name").get<std::string>());
-    core::write_atomically(site_.published / "revocations.json", core::sign_revocations(list, grant_key_),
-                           0644);
-    revocations_at_ = list.issued;
+// SITE.state/facts.json, for aloft-sign (jobs/signer/facts.h): which grants are current and where each
+// enclave stands. Of one application's grants the newest replaces the others.
+void Service::publish_facts() {
+    json grants = json::array();
+    for (json& row : state_.rows(
+             "SELECT id, application, account, uid, enclave, datasets_json, purpose_json, not_before, "
+             "not_after "
+             "FROM grants AS one WHERE revoked IS NULL AND not_after > ? AND rowid = (SELECT max(rowid) FROM "
+             "grants WHERE application = one.application AND uid = one.uid) ORDER BY rowid",
+             {core::rfc3339(core::now_seconds() - kRememberSeconds)}))
+        grants.push_back(std::move(row));
+    json enclaves = json::object();
+    for (const json& row : state_.rows("SELECT name, state FROM enclaves"))
+        enclaves[row.at("name").get<std::string>()] = row.at("state");
+    const json facts = {{"seq", ledger_.committed().seq},
+                        {"sha256", core::to_hex(ledger_.committed().sha256)},
+                        {"grants", grants},
+                        {"enclaves", enclaves}};
+    core::write_atomically(site_.state / "facts.json", facts.dump() + "\n", 0600);
 }
 
 // Makes published/keys what the state says: a key that was withdrawn is there no more.

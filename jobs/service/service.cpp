@@ -115,24 +115,22 @@ const std::map<std::string, Service::Operation, std::less<>>& Service::operation
 
 Service::Service(const core::Site& site, bool rebuild)
     : site_(site),
-      grant_key_(core::SigningKey::load(site.state / "keys" / "grant.key")),
-      ledger_(site.state / "ledger.jsonl", core::SigningKey::load(site.state / "keys" / "ledger.key")),
+      ledger_(site.state / "ledger.jsonl", core::SigningKey::load(site.state / "keys" / "ledger.key"), 1000,
+              rebuild ? std::nullopt : State::position_in(site.state / "state.db")),
       state_(site.state / "state.db"),
       roles_(core::Roles::load(site.config / "roles.toml")) {
     if (ledger_.cut_bytes())
         Event("warning", "ledger_torn_line_cut").with("bytes", ledger_.cut_bytes());  // nobody was told of it
     const std::uint64_t folded = state_.catch_up(site.state / "ledger.jsonl", rebuild);
+    check_witnesses();
     Event("info", "state_ready").with("records", ledger_.head().seq).with("folded", folded);
-    for (const char* folder : {"grants", "keys"}) core::make_directories(site_.published / folder, 0755);
+    core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
     sweep_quarantine();
     record("aloftd", "aloftd.started", "aloftd", {{"version", ALOFT_VERSION}, {"site", site_.name}});
     watch_configuration();
     commit();
-    for (const json& row :
-         state_.rows("SELECT * FROM grants WHERE rowid IN (SELECT max(rowid) FROM grants GROUP BY uid)"))
-        publish_grant(row);
-    keys_changed_ = true;
+    facts_changed_ = keys_changed_ = true;
     try_publish();
 }
 
@@ -207,8 +205,7 @@ core::Record Service::record(const std::string& actor, const std::string& kind, 
         throw Error(Fault::bug, std::string("a record cannot be folded into the state: ") + e.what());
     }
     wrote_ = true;
-    if (kind == "grant.issued") new_grants_.push_back(subject);
-    if (kind == "grant.revoked" || kind.starts_with("enclave.")) list_changed_ = true;
+    if (kind.starts_with("grant.") || kind.starts_with("enclave.")) facts_changed_ = true;
     return made;
 }
 
@@ -258,8 +255,7 @@ void Service::catch_up() {
 // The ledger took nothing of the batch: nor does the state, and everybody who was waiting for it is told so.
 void Service::take_back(const Error& why) {
     if (in_batch_) state_.roll_back();
-    in_batch_ = list_changed_ = keys_changed_ = false;
-    new_grants_.clear();
+    in_batch_ = false;
     collected_.clear();
     Event("error", "ledger_not_written").with("text", why.what());
     for (Pending& one : pending_) {
@@ -271,7 +267,7 @@ void Service::take_back(const Error& why) {
 
 // What cannot be published now is kept and tried again each second.
 void Service::try_publish() noexcept {
-    if (state_is_behind_) return;
+    if (state_is_behind_ || ledger_.has_batch()) return;  // only what is on disk is let out
     try {
         publish();
         publish_witness();
@@ -285,8 +281,7 @@ void Service::on_batch_end() {
     try {
         const bool something = ledger_.has_batch();
         commit();
-        if (something && (!new_grants_.empty() || !collected_.empty() || list_changed_ || keys_changed_))
-            try_publish();
+        if (something && (!collected_.empty() || facts_changed_ || keys_changed_)) try_publish();
     } catch (const Error& e) {
         if (e.fault() != Fault::system) throw;  // end, and see at the next start what is on disk
     }
@@ -306,8 +301,6 @@ void Service::on_second() {
         spool_at_ = now;
         collect_spool();
     }
-    if (now - revocations_at_ >= std::max<std::int64_t>(site_.revocation_stale_seconds / 4, 1))
-        list_changed_ = true;  // its times have
     if (now - configuration_at_ >= 5) {
         configuration_at_ = now;
         watch_configuration();

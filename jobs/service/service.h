@@ -10,10 +10,10 @@
 #include "core/base/site.h"
 #include "core/ledger/ledger.h"
 #include "core/policy/roles.h"
-#include "jobs/wire/preflight.h"
 #include "jobs/service/server.h"
-#include "jobs/state/state.h"
 #include "jobs/service/worker.h"
+#include "jobs/state/state.h"
+#include "jobs/wire/preflight.h"
 
 namespace jobs {
 
@@ -113,8 +113,8 @@ private:
     void take_back(const core::Error& why);
     void publish();
     void try_publish() noexcept;
-    void publish_grant(const Body& row);
-    void publish_revocations();
+    void publish_facts();
+    void check_witnesses();
     void publish_keys();
     void publish_witness();
 
@@ -134,7 +134,6 @@ private:
 
     core::Site site_;
     Server* server_ = nullptr;
-    core::SigningKey grant_key_;
     core::Ledger ledger_;
     State state_;
     Worker worker_;
@@ -142,12 +141,12 @@ private:
     core::Head witnessed_;
     std::filesystem::file_time_type roles_time_{};
     std::vector<Pending> pending_;
-    std::vector<std::string> new_grants_, collected_;  // to publish, to remove after the commit
+    std::vector<std::string> collected_;  // to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::map<CallerId, std::string> working_;
     bool in_batch_ = false, wrote_ = false, state_is_behind_ = false;
-    bool list_changed_ = false, keys_changed_ = false;  // to publish again after the commit
-    std::int64_t revocations_at_ = 0, spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0;
+    bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
+    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0;
 };
 
 // Fields of a request. Each throws Error(usage) that names the field if it is not what is expected.

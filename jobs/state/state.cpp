@@ -69,6 +69,21 @@ void State::clear() {
     database_.script(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
 }
 
+std::optional<core::Ledger::Position> State::position_in(const std::filesystem::path& file) {
+    if (!std::filesystem::exists(file)) return std::nullopt;
+    Database database(file);
+    if (database.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion) return std::nullopt;
+    const auto rows = database.rows("SELECT seq, sha256, line_at FROM position");
+    if (rows.empty()) return std::nullopt;
+    core::Ledger::Position position;
+    position.head.seq = rows[0].at("seq").get<std::uint64_t>();
+    position.line_at = rows[0].at("line_at").get<std::uint64_t>();
+    const core::Bytes sha256 = core::from_hex(rows[0].at("sha256").get<std::string>());
+    if (sha256.size() != position.head.sha256.size()) return std::nullopt;
+    std::copy(sha256.begin(), sha256.end(), position.head.sha256.begin());
+    return position;
+}
+
 std::uint64_t State::catch_up(const std::filesystem::path& ledger, bool rebuild) {
     std::uint64_t from = 0;
     std::string expected;

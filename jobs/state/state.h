@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/ledger/ledger.h"
 #include "core/ledger/record.h"
 #include "jobs/state/database.h"
 
@@ -15,6 +16,9 @@ public:
 
     // Brings the state up to the ledger's end: folds what is new, or, if the database does not belong to this
     // ledger (or `rebuild`), everything from the first record. Returns how many records were folded.
+    // The last record that the database in `file` was folded up to; nothing if there is none, or none that we
+    // understand. Changes nothing there: another aloftd may be at work.
+    static std::optional<core::Ledger::Position> position_in(const std::filesystem::path& file);
     std::uint64_t catch_up(const std::filesystem::path& ledger, bool rebuild);
 
     // One batch of the ledger is one transaction here.

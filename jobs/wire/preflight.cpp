@@ -82,7 +82,8 @@ private:
         if (!has_site) add("site layer", false, "not reported", again);
     }
 
-    // Policies are copied to the nodes by hand: one that differs would let in whom the login host's does not.
+    // A node may not have the newest policy yet: one that differs would let in whom the login host's does
+    // not.
     void compare_policy(Check& check, const std::string& again) const {
         const bool same = check.found == policy_;
         check.verdict = same ? Verdict::good : Verdict::bad;
@@ -92,7 +93,7 @@ private:
     }
 
     std::string copy_policy() const {
-        return "copy enclaves/" + enclave_.name + ".toml from the login host to " + node_;
+        return "see what aloft-mirror says on " + node_ + ": the newest policy has not reached it";
     }
 
     const core::Enclave& enclave_;

@@ -52,6 +52,22 @@ std::filesystem::path enclave_key(const core::Site& site, const std::string& enc
 
 constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ruling::ended};
 
+// A grant that was issued again for longer has another name; the job goes on under it.
+core::Grant grant_of(const core::Site& site, const Job& job, std::int64_t now) {
+    try {
+        return core::open_grant(site, job.uid, now, {job.grant, {}});
+    } catch (const core::ListIsStale&) {
+        throw;
+    } catch (const Error&) {
+        if (job.grant.empty()) throw;
+        try {
+            return core::open_grant(site, job.uid, now, {{}, job.datasets});
+        } catch (const Error&) {  // the first says why
+        }
+        throw;
+    }
+}
+
 Ruling ruling_of(std::string_view name) {
     for (const Ruling one : kRulings)
         if (name_of(one) == name) return one;
@@ -75,7 +91,8 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job, policy.uid, policy.account, policy.partition, policy.nodes, policy.start};
+    return {policy.job,   policy.uid,   policy.account, policy.partition,
+            policy.nodes, policy.start, policy.grant,   policy.datasets};
 }
 
 std::string to_json(const Policy& policy) {
@@ -174,13 +191,13 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.nodes = job.nodes;
     policy.start = job.start;
     policy.began = now;
-    const auto enclaves = core::load_enclaves(site);
-    const auto of = [&](auto is_its) {
-        const auto found = std::find_if(enclaves.begin(), enclaves.end(), is_its);
-        return found == enclaves.end() ? nullptr : &*found;
-    };
-    const core::Enclave* by_account = of([&](const auto& one) { return one.has_account(job.account); });
-    const core::Enclave* by_partition = of([&](const auto& one) { return one.partition == job.partition; });
+    std::optional<core::Enclave> by_account, by_partition;
+    try {
+        by_account = core::enclave_of_user(site, job.account, job.uid);
+        by_partition = core::enclave_of_partition(site, job.partition);
+    } catch (const Error& e) {
+        return deny(policy, e.what());
+    }
     if (!by_account && !by_partition) {
         policy.ruling = Ruling::open;
         return policy;
@@ -202,7 +219,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         if (!by_account->has_node(node))
             return deny(policy, "a node of the job is not a node of enclave " + policy.enclave);
     try {
-        const core::Grant grant = core::open_grant(site, job.uid, now);
+        const core::Grant grant = grant_of(site, job, now);
         if (grant.account != job.account || grant.enclave != policy.enclave)
             return deny(policy, "grant " + grant.id + " is for another account or enclave");
         policy.grant = grant.id;

@@ -74,7 +74,9 @@ struct Job {
     std::uint32_t id = 0, uid = 0;
     std::string account, partition;
     std::vector<std::string> nodes;
-    std::string start;  // see Policy
+    std::string start{};                  // see Policy
+    std::string grant{};                  // it was admitted under this one; empty: the newest of the account
+    std::vector<std::string> datasets{};  // what it reads: another grant that covers them may take over
 };
 
 Job job_of(const Policy& policy);

@@ -117,8 +117,8 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
         policy.reason = e.what();
         return;
     }
-    core::write_atomically(
-        files.grant, core::read_text(site.mirror / "grants" / (std::to_string(job.uid) + ".json")), 0444);
+    core::write_atomically(files.grant, core::read_text(site.mirror / "grants" / (policy.grant + ".json")),
+                           0444);
     core::write_atomically(files.token, policy.token, 0400);
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, core::short_host_name());

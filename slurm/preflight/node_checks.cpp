@@ -142,16 +142,20 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
     check_file(checks, "grants' public key", keys / "grant.pub", false, "copy aloftd's grant.pub here");
     const std::string host = core::short_host_name();
     try {
-        for (const core::Enclave& enclave : core::load_enclaves(site)) {
+        std::vector<core::UnusableEnclave> unusable;
+        for (const core::Enclave& enclave : core::load_enclaves(site, &unusable)) {
             if (!enclave.has_node(host)) continue;
             check_file(checks, "key of enclave " + enclave.name, keys / (enclave.name + ".enclave.key"), true,
                        "copy the enclave's private key here (root, 0400)");
-            const std::string policy = text_of(site.config / "enclaves" / (enclave.name + ".toml"));
-            checks.push_back(required("policy of enclave " + enclave.name, !policy.empty(),
-                                      core::to_hex(core::sha256(core::view(policy))), "copy it here"));
+            checks.push_back(required("policy of enclave " + enclave.name, true,
+                                      core::to_hex(core::sha256(core::view(enclave.source))), ""));
         }
+        for (const core::UnusableEnclave& one : unusable)
+            checks.push_back(
+                required("policy of enclave " + one.name, false, one.why, "see what aloft-mirror says here"));
     } catch (const Error& e) {
-        checks.push_back(required("policies", false, e.what(), "copy /etc/aloft/enclaves here again"));
+        checks.push_back(
+            required("policies", false, e.what(), "start aloft-mirror here, and aloft-sign beside aloftd"));
     }
 }
 

@@ -17,7 +17,7 @@ has() { grep -q -- "$2" "$1" || { echo "--- $1:"; cat "$1"; false; }; }
 # The file is there and does not say it: one that was never written proves nothing.
 lacks() { [ -e "$1" ] || { echo "--- $1 is not there"; return 1; }; ! grep -q -- "$2" "$1"; }
 
-authority() { cluster host login /srv/aloft/authority "$@"; }
+authority() { cluster host login /srv/aloft/authority "$@" && cluster mirror; }
 
 start() {  # the options of `cluster up`
   cluster up --prefix "$PREFIX" --site-packages /nonexistent "$@" || exit 1
@@ -27,8 +27,7 @@ start() {  # the options of `cluster up`
     >"$dir/login/root/etc/aloft/enclaves/hel.toml"
   authority keys && authority revocations && authority grant --uid 70001 --account e-alice --dataset digits@1 && authority seal digits@1 >/dev/null || exit 1
   local nodes; nodes=$(seq -f 'node%g' "$(cat "$dir/nodes")")
-  cluster push /etc/aloft/enclaves $nodes ctld
-  cluster push /etc/aloft/keys/grant.pub $nodes ctld
+  cluster push /etc/aloft/keys/grant.pub $nodes ctld && cluster mirror
   cluster push /etc/aloft/keys/hel.enclave.key $nodes
   for k in $nodes; do cluster host "$k" /opt/aloft/libexec/aloft/aloft-node init >/dev/null; done
   workspace=$dir/srv/workspaces/hel/e-alice

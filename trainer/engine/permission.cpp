@@ -32,8 +32,7 @@ void check_job_grant(const std::optional<core::Site>& here, const std::string& d
             core::Fault::refused,
             "there is a grant but no site configuration to check it against: /etc/aloft/site.toml is "
             "missing on this host; tell your administrator");
-    const auto grant = core::check_grant(core::read_text(path, 1 << 20),
-                                         core::VerifyKey::load(here->config / "keys/grant.pub"),
+    const auto grant = core::check_grant(core::read_text(path, 1 << 20), core::publishing_keys(*here),
                                          static_cast<std::uint32_t>(getuid()), core::now_seconds());
     if (!grant.covers(dataset))
         throw core::Error(core::Fault::refused, "grant " + grant.id + " does not cover " + dataset +

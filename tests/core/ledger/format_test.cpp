@@ -11,6 +11,7 @@
 #include "core/base/time.h"
 #include "core/ledger/record.h"
 #include "core/ledger/spool.h"
+#include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "support/document.h"
 #include "support/scratch.h"
@@ -149,24 +150,39 @@ TEST_CASE("the grant of FORMAT.md is what the code signs and opens") {
     CHECK(envelope == documented("grant"));
     CHECK(payload_of(envelope) == documented("grant-payload"));
     check_envelope("grant", "application/vnd.aloft.grant+json");
-    CHECK(check_grant(documented("grant"), keys.signing.verify_key(), 70001, kTime).covers("wdbc@1"));
+    CHECK(check_grant(documented("grant"), {keys.signing.verify_key()}, 70001, kTime).covers("wdbc@1"));
 }
 
-TEST_CASE("the revocation list of FORMAT.md is what the code signs, and decides over the grant") {
+TEST_CASE("the list and the policy of FORMAT.md are what the code signs, and decide over the grant") {
     const Keys keys(document());
-    const std::string envelope =
-        sign_revocations({{"G-3", "G-7"}, {"hel"}, kTime, kTime + 300}, keys.signing);
-    CHECK(envelope == documented("revocations"));
-    CHECK(payload_of(envelope) == documented("revocations-payload"));
-    check_envelope("revocations", "application/vnd.aloft.revocations+json");
+    const std::string policy =
+        sign_enclave("name = \"hel\"\naccounts = [\"e-alice\"]\n", {{"e-alice", 70001}}, keys.signing);
+    CHECK(policy == documented("enclave"));
+    CHECK(payload_of(policy) == documented("enclave-payload"));
+    check_envelope("enclave", "application/vnd.aloft.enclave+json");
+    SignedList list;
+    list.issued = kTime;
+    list.expires = kTime + 300;
+    list.seq = 3;
+    list.sha256 = nlohmann::json::parse(documented("witness")).at("sha256").get<std::string>();
+    list.grants = {{70001, {"G-1", "G-7"}}};
+    list.open_enclaves = {"hel"};
+    list.policies = {{"hel", {hex_digest(policy), "hel", {70001}}}};
+    const std::string envelope = sign_list(list, keys.signing);
+    CHECK(envelope == documented("list"));
+    CHECK(payload_of(envelope) == documented("list-payload"));
+    check_envelope("list", "application/vnd.aloft.list+json");
     Site site;
     site.config = keys.folder / "etc";
     site.mirror = keys.folder / "mirror";
-    for (const auto& folder : {site.config / "keys", site.mirror / "grants"}) make_directories(folder);
+    for (const auto& folder : {site.config / "keys", site.mirror / "grants", site.mirror / "enclaves"})
+        make_directories(folder);
     keys.signing.verify_key().save(site.config / "keys" / "grant.pub");
-    write_atomically(site.mirror / "grants" / "70001.json", documented("grant"));
-    write_atomically(site.mirror / "revocations.json", documented("revocations"));
-    CHECK(open_grant(site, 70001, kTime).id == "G-1");
+    write_atomically(site.mirror / "grants" / "G-1.json", documented("grant"));
+    write_atomically(site.mirror / "enclaves" / "hel.json", documented("enclave"));
+    write_atomically(site.mirror / "list.json", documented("list"));
+    CHECK(open_grant(site, 70001, kTime, {"G-1", {}}).id == "G-1");
+    CHECK(enclave_of_user(site, "e-alice", 70001)->name == "hel");
     CHECK_THROWS_WITH(open_grant(site, 70001, kTime + 300), Catch::Contains("stale"));
 }
 
@@ -176,10 +192,10 @@ TEST_CASE(
     Site site;
     site.config = keys.folder / "etc";
     site.spool = keys.folder / "spool";
-    site.published = keys.folder / "published";
-    for (const auto& folder : {site.config / "keys", site.spool, site.published}) make_directories(folder);
+    site.mirror = keys.folder / "published";
+    for (const auto& folder : {site.config / "keys", site.spool, site.mirror}) make_directories(folder);
     keys.signing.save(site.config / "keys" / "node.key");
-    write_atomically(site.published / "witness.json", documented("witness"));
+    write_atomically(site.mirror / "witness.json", documented("witness"));
     spool_record(site, "job-started", "job:17",
                  {{"job", 17}, {"account", "e-alice"}, {"grant", "G-1"}, {"enclave", "hel"}}, "n1");
     std::filesystem::path file;
@@ -200,5 +216,5 @@ TEST_CASE(
         open_node_record(documented("node-record"), keys.signing.verify_key(), "n1", details);
     CHECK(opened.time == kTime);
     CHECK(opened.subject == "job:17");
-    CHECK(details.at("witness_seq") == 3);
+    CHECK(details.at("witness") == nlohmann::json::parse(documented("witness")));
 }

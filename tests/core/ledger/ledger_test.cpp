@@ -41,7 +41,7 @@ TEST_CASE("the chain continues over openings") {
         ledger.add("e-alice", "job.submitted", "job:1", {});
         ledger.commit();
     }
-    CHECK(verify_ledger(desk.path, desk.key).head.seq == 3);
+    CHECK(verify_ledger(desk.path, {desk.key}).head.seq == 3);
 }
 
 TEST_CASE("a checkpoint follows every N records, and none a checkpoint") {
@@ -51,7 +51,7 @@ TEST_CASE("a checkpoint follows every N records, and none a checkpoint") {
     ledger.checkpoint();
     ledger.checkpoint();
     ledger.commit();
-    CHECK(verify_ledger(desk.path, desk.key).checkpoints == 3);
+    CHECK(verify_ledger(desk.path, {desk.key}).checkpoints == 3);
     CHECK(ledger.head().seq == 8);
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("a torn last line is cut, whatever its length") {
         CHECK(ledger.cut_bytes() == size - first);
         CHECK(ledger.head().seq == 1);
     }
-    CHECK(verify_ledger(desk.path, desk.key).head.seq == 1);
+    CHECK(verify_ledger(desk.path, {desk.key}).head.seq == 1);
 }
 
 TEST_CASE("a rolled back batch leaves nothing") {
@@ -86,7 +86,7 @@ TEST_CASE("a rolled back batch leaves nothing") {
     CHECK(ledger.head() == head);
     ledger.add("e-alice", "k", "next", {});
     ledger.commit();
-    CHECK(verify_ledger(desk.path, desk.key).head == ledger.head());
+    CHECK(verify_ledger(desk.path, {desk.key}).head == ledger.head());
 }
 
 TEST_CASE("a full disk refuses the batch, keeps what was there, and heals") {
@@ -108,7 +108,7 @@ TEST_CASE("a full disk refuses the batch, keeps what was there, and heals") {
     CHECK(ledger.head().seq == 1);
     ledger.add("e-alice", "k", "again", {});
     ledger.commit();
-    CHECK(verify_ledger(desk.path, desk.key).head.seq == 2);
+    CHECK(verify_ledger(desk.path, {desk.key}).head.seq == 2);
 }
 
 TEST_CASE("what commit returned for survives kill -9") {
@@ -134,7 +134,7 @@ TEST_CASE("what commit returned for survives kill -9") {
     ::waitpid(child, nullptr, 0);
     const Ledger ledger = desk.open();
     CHECK(ledger.head().seq >= acknowledged);
-    CHECK(verify_ledger(desk.path, desk.key).head == ledger.head());
+    CHECK(verify_ledger(desk.path, {desk.key}).head == ledger.head());
 }
 
 TEST_CASE("only one process writes") {

@@ -47,8 +47,8 @@ struct Book {
         std::filesystem::remove(path);
         std::ofstream(path, std::ios::binary) << bytes;
     }
-    VerifiedLedger check() const { return verify_ledger(path, key.verify_key()); }
-    VerifiedLedger check_with_witness() const { return verify_ledger(path, key.verify_key(), witness); }
+    VerifiedLedger check() const { return verify_ledger(path, {key.verify_key()}); }
+    VerifiedLedger check_with_witness() const { return verify_ledger(path, {key.verify_key()}, witness); }
     std::string complaint() const {
         try {
             check();
@@ -162,13 +162,13 @@ TEST_CASE("records after the last checkpoint are counted as unsigned, and a witn
     const Head head{12, sha256(view(book.lines[11]))};
     book.put(cut.substr(0, cut.size() - book.lines[12].size()) + to_line(forged, head));
     CHECK_NOTHROW(book.check());
-    CHECK_THROWS_WITH(verify_ledger(book.path, book.key.verify_key(), at_13),
+    CHECK_THROWS_WITH(verify_ledger(book.path, {book.key.verify_key()}, at_13),
                       Contains("record 13 is not the one that the witness saw"));
 }
 
 TEST_CASE("a witness with another signature is refused") {
     const Book book;
     const Witness forged = Witness::sign(book.witness.head, SigningKey::generate());
-    CHECK_THROWS_WITH(verify_ledger(book.path, book.key.verify_key(), forged), Contains("not signed"));
+    CHECK_THROWS_WITH(verify_ledger(book.path, {book.key.verify_key()}, forged), Contains("not signed"));
     CHECK(Witness::parse(book.witness.to_json()).is_signed_by(book.key.verify_key()));
 }

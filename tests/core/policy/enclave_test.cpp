@@ -43,18 +43,18 @@ TEST_CASE("a policy written is the policy read") {
     CHECK(read.nodes == enclave.nodes);
     CHECK(read.software == enclave.software);
     CHECK(read.max_minutes == 60);
-    CHECK(enclave_of_account(policies.site, "e-bob")->name == "hel");
-    CHECK(enclave_of_partition(policies.site, "hel-gpu")->name == "hel");
-    CHECK_FALSE(enclave_of_account(policies.site, "carol"));
+    CHECK(read.source == to_toml(enclave));
+    CHECK(source_of_account(policies.site, "e-bob")->name == "hel");
+    CHECK_FALSE(source_of_account(policies.site, "carol"));
 }
 
 TEST_CASE("an account or a partition belongs to one enclave only") {
     const Policies policies;
     policies.put("a", "name = \"a\"\naccounts = [\"e-alice\"]\n");
     policies.put("b", "name = \"b\"\naccounts = [\"e-alice\"]\n");
-    CHECK_THROWS_WITH(load_enclaves(policies.site), Contains("two enclaves"));
+    CHECK_THROWS_WITH(load_enclave_sources(policies.site), Contains("two enclaves"));
     policies.put("b", "name = \"b\"\npartition = \"a\"\n");
-    CHECK_THROWS_WITH(load_enclaves(policies.site), Contains("another enclave has it"));
+    CHECK_THROWS_WITH(load_enclave_sources(policies.site), Contains("another enclave has it"));
 }
 
 TEST_CASE("a policy is judged as a text as it is as a file, and beside others before it is written") {

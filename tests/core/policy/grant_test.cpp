@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "support/published.h"
 #include "support/scratch.h"
 
 using namespace core;
@@ -19,32 +20,32 @@ constexpr std::int64_t kNow = 1'790'000'000;
 struct Office {
     test::Scratch scratch;
     Site site;
-    SigningKey key = SigningKey::generate();
     Grant grant{"G-1",        "A-1",           "e-alice",  70001,      "hel",
                 {"digits@1"}, {"DUO:0000006"}, kNow - 100, kNow + 3600};
+    test::Published published;
 
-    Office() {
+    static Site site_in(const test::Scratch& scratch) {
+        Site site;
         site.config = scratch / "etc";
-        site.mirror = scratch / "published";
-        make_directories(site.config / "keys");
-        make_directories(site.mirror / "grants");
-        key.verify_key().save(site.config / "keys" / "grant.pub");
-        publish(sign_grant(grant, key));
-        list({}, kNow - 10, kNow + 290);
+        site.mirror = scratch / "mirror";
+        return site;
     }
-    void publish(const std::string& envelope, int uid = 70001) {
-        write_atomically(site.mirror / "grants" / (std::to_string(uid) + ".json"), envelope, 0644);
+    Office() : site(site_in(scratch)), published(site, kNow - 10, kNow + 290) {
+        published.list.open_enclaves = {"hel"};
+        published.grant(grant);
     }
-    void list(const std::vector<std::string>& revoked, std::int64_t issued, std::int64_t expires,
-              const std::vector<std::string>& open_enclaves = {"hel"}) {
-        write_list(sign_revocations({revoked, open_enclaves, issued, expires}, key));
+    void list(std::int64_t issued, std::int64_t expires) {
+        published.list.issued = issued;
+        published.list.expires = expires;
+        published.write();
     }
-    void write_list(const std::string& envelope) {
-        write_atomically(site.mirror / "revocations.json", envelope, 0644);
+    std::filesystem::path file(const std::string& id = "G-1") const {
+        return site.mirror / "grants" / (id + ".json");
     }
-    std::string refusal(std::uint32_t uid = 70001, std::int64_t now = kNow) const {
+    std::string refusal(std::uint32_t uid = 70001, std::int64_t now = kNow,
+                        const GrantWish& wish = {}) const {
         try {
-            open_grant(site, uid, now);
+            open_grant(site, uid, now, wish);
         } catch (const Error& e) {
             return e.fault() == Fault::refused ? e.what() : "wrong fault";
         }
@@ -65,16 +66,14 @@ TEST_CASE("a valid grant opens with all it says") {
 }
 
 TEST_CASE("a grant counts from its first second to the one before its last") {
-    const Office office;
-    Office mutable_office;
-    mutable_office.list({}, kNow - 100, kNow + 7200);
-    mutable_office.site.revocation_stale_seconds = 7200;
-    CHECK_THAT(mutable_office.refusal(70001, kNow - 101),
-               Contains("issued in the future") || Contains("begins at"));
-    CHECK(mutable_office.refusal(70001, kNow - 100) == "accepted");
-    CHECK(mutable_office.refusal(70001, kNow + 3599) == "accepted");
-    CHECK_THAT(mutable_office.refusal(70001, kNow + 3600),
-               Contains("ended at") && Contains("aloft apply create"));
+    Office office;
+    office.list(kNow - 100, kNow + 7200);
+    office.site.revocation_stale_seconds = 7200;
+    CHECK_THAT(office.refusal(70001, kNow - 101), Contains("begins at"));
+    CHECK(office.refusal(70001, kNow - 100) == "accepted");
+    CHECK(office.refusal(70001, kNow + 3599) == "accepted");
+    CHECK_THAT(office.refusal(70001, kNow + 3600),
+               Contains("ended at") && Contains("aloft apply create") && Contains("aloft grant issue A-1"));
 }
 
 TEST_CASE("an account without a grant is told how to get one") {
@@ -84,15 +83,16 @@ TEST_CASE("an account without a grant is told how to get one") {
 
 TEST_CASE("another account's grant, even under the right name, is refused") {
     Office office;
-    office.publish(sign_grant(office.grant, office.key), 70002);
+    office.published.list.grants[70002] = {"G-1"};
+    office.published.write();
     CHECK_THAT(office.refusal(70002), Contains("belongs to another account"));
 }
 
 TEST_CASE("a changed or foreign grant is refused") {
     Office office;
-    const std::string envelope = sign_grant(office.grant, office.key);
+    const std::string envelope = sign_grant(office.grant, office.published.key);
     SECTION("another key") {
-        office.publish(sign_grant(office.grant, SigningKey::generate()));
+        write_atomically(office.file(), sign_grant(office.grant, SigningKey::generate()));
         CHECK_THAT(office.refusal(), Contains("signature is not valid"));
     }
     SECTION("any byte of the payload") {
@@ -100,7 +100,7 @@ TEST_CASE("a changed or foreign grant is refused") {
         for (std::size_t at = begin; at < end; ++at) {
             std::string bad = envelope;
             bad[at] = bad[at] == 'A' ? 'B' : 'A';
-            office.publish(bad);
+            write_atomically(office.file(), bad);
             std::string refusal;
             try {
                 open_grant(office.site, 70001, kNow);
@@ -110,81 +110,74 @@ TEST_CASE("a changed or foreign grant is refused") {
             CHECK_FALSE(refusal.empty());
         }
     }
-    SECTION("a revocation list in its place") {
-        office.publish(sign_revocations({{}, {"hel"}, kNow, kNow + 300}, office.key));
+    SECTION("a list in its place") {
+        write_atomically(office.file(), sign_list(office.published.list, office.published.key));
         CHECK_THAT(office.refusal(), Contains("another purpose"));
+    }
+    SECTION("another grant under its name") {
+        Grant wider = office.grant;
+        wider.id = "G-0";
+        write_atomically(office.file(), sign_grant(wider, office.published.key));
+        CHECK_THAT(office.refusal(), Contains("holds another grant"));
+    }
+    SECTION("its file is not here") {
+        std::filesystem::remove(office.file());
+        CHECK_THAT(office.refusal(), Contains("not on this host"));
     }
 }
 
-TEST_CASE("a revoked grant is refused") {
+TEST_CASE("a revoked grant is refused, though its file comes back") {
     Office office;
-    office.list({"G-0", "G-1"}, kNow - 10, kNow + 290);
-    CHECK_THAT(office.refusal(), Contains("G-1 was revoked") && Contains("aloft grant show G-1"));
+    office.published.revoke("G-1");
+    CHECK(std::filesystem::exists(office.file()));
+    CHECK_THAT(office.refusal(), Contains("was revoked") && Contains("aloft grant list"));
+    CHECK_THAT(office.refusal(70001, kNow, {"G-1", {}}), Contains("G-1 was revoked"));
+}
+
+TEST_CASE("of several grants of an account the newest that covers what is asked counts, or the chosen one") {
+    Office office;
+    Grant second = office.grant;
+    second.id = "G-2";
+    second.datasets = {"wdbc@1"};
+    office.published.grant(second);
+    const auto opened = [&](const GrantWish& wish) { return open_grant(office.site, 70001, kNow, wish).id; };
+    CHECK(opened({}) == "G-2");
+    CHECK(opened({{}, {"wdbc@1"}}) == "G-2");
+    CHECK(opened({{}, {"digits@1"}}) == "G-1");  // a second project does not take the first away
+    CHECK(opened({"G-1", {}}) == "G-1");
+    CHECK_THAT(office.refusal(70001, kNow, {{}, {"digits@1", "wdbc@1"}}), Contains("G-2 does not cover"));
+    CHECK_THAT(office.refusal(70001, kNow, {"G-3", {}}), Contains("G-3 was revoked"));
+    second.not_after = kNow;
+    office.published.grant(second);
+    CHECK(opened({}) == "G-1");
+}
+
+TEST_CASE("while one key takes over from another, both are accepted; then the old one no more") {
+    Office office;
+    const auto keys = office.site.config / "keys";
+    SigningKey next = SigningKey::generate();
+    const VerifyKey next_open = next.verify_key();
+    CHECK(office.refusal() == "accepted");
+    office.published.key = std::move(next);
+    office.published.grant(office.grant);
+    CHECK_THAT(office.refusal(), Contains("signature is not valid"));
+    next_open.save(keys / "grant.next.pub");
+    CHECK(office.refusal() == "accepted");
+    std::filesystem::remove(keys / "grant.pub");
+    CHECK(office.refusal() == "accepted");
+    std::filesystem::rename(keys / "grant.next.pub",
+                            keys / "grants.pub");  // a key of another name is none of ours
+    CHECK_THAT(office.refusal(), Contains("cannot open the key"));
 }
 
 TEST_CASE("a grant for an enclave that is not open is refused, whatever else is open") {
     Office office;
-    const auto open_enclaves =
+    office.published.list.open_enclaves =
         GENERATE(std::vector<std::string>{}, std::vector<std::string>{"he", "helen", "HEL", "other"});
-    office.list({}, kNow - 10, kNow + 290, open_enclaves);
+    office.published.write();
     CHECK_THAT(office.refusal(), Contains("enclave hel is not open: suspended, closed or never opened") &&
                                      Contains("aloft admin enclave show hel"));
-    office.list({}, kNow - 10, kNow + 290, {"other", "hel"});
+    office.published.list.open_enclaves = {"other", "hel"};
+    office.published.write();
     CHECK(office.refusal() == "accepted");
-}
-
-TEST_CASE("a list of a version that names no open enclaves opens none") {
-    Office office;
-    office.write_list(dsse_sign(
-        office.key, "application/vnd.aloft.revocations+json",
-        R"({"issued":")" + rfc3339(kNow) + R"(","expires":")" + rfc3339(kNow + 300) + R"(","revoked":[]})"));
-    CHECK_THAT(office.refusal(), Contains("not of this version"));
-}
-
-TEST_CASE("a list that cannot be used now is told apart from a refusal, with the time of its signature") {
-    Office office;
-    const auto issued = [&](std::int64_t now) -> std::int64_t {
-        try {
-            open_grant(office.site, 70001, now);
-        } catch (const ListIsStale& e) {
-            CHECK(e.fault() == Fault::refused);
-            return e.issued;
-        } catch (const Error&) {
-        }
-        return -1;
-    };
-    CHECK(issued(kNow) == -1);  // the list is good
-    office.site.revocation_stale_seconds = 200;
-    CHECK(issued(kNow + 189) == -1);
-    CHECK(issued(kNow + 190) == kNow - 10);  // to the second: no clock is forgiven on this side
-    office.list({}, kNow + 1000, kNow + 2000);
-    CHECK(issued(kNow) == kNow + 1000);
-    std::filesystem::remove(office.site.mirror / "revocations.json");
-    CHECK(issued(kNow) == 0);
-    office.list({"G-1"}, kNow - 10, kNow + 290);
-    CHECK(issued(kNow) == -1);  // revoked
-}
-
-TEST_CASE("a revocation list that is stale, missing, forged or from the future means refuse") {
-    Office office;
-    SECTION("past its expiry") {
-        office.list({}, kNow - 300, kNow - 1);
-        CHECK_THAT(office.refusal(), Contains("is stale") && Contains("aloft-mirror"));
-    }
-    SECTION("older than the site allows, whatever it says itself") {
-        office.list({}, kNow - 1000, kNow + 1000);
-        CHECK_THAT(office.refusal(), Contains("is stale"));
-    }
-    SECTION("from the future") {
-        office.list({}, kNow + 1000, kNow + 2000);
-        CHECK_THAT(office.refusal(), Contains("in the future"));
-    }
-    SECTION("missing") {
-        std::filesystem::remove(office.site.mirror / "revocations.json");
-        CHECK_THAT(office.refusal(), Contains("is missing"));
-    }
-    SECTION("forged") {
-        office.write_list(sign_revocations({{}, {"hel"}, kNow, kNow + 300}, SigningKey::generate()));
-        CHECK_THAT(office.refusal(), Contains("signature is not valid"));
-    }
 }

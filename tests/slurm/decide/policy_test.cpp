@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "core/keys/keys.h"
 #include "core/policy/grant.h"
+#include "support/published.h"
 #include "support/scratch.h"
 
 namespace {
@@ -18,7 +19,7 @@ constexpr std::int64_t kNow = 1'800'000'000;
 struct World {
     test::Scratch scratch;
     core::Site site;
-    core::SigningKey authority = core::SigningKey::generate();
+    std::unique_ptr<test::Published> published;
     core::OpeningKey enclave = core::OpeningKey::generate();
     core::SecretKey dataset = core::SecretKey::generate();
     slurm::Job job;
@@ -32,7 +33,7 @@ struct World {
         site.run = scratch / "run";
         for (const auto& path :
              {site.datasets / "digits" / "1", site.workspaces / "hel" / "e-alice", site.mirror / "grants",
-              site.mirror / "keys" / "hel", site.config / "enclaves", site.config / "keys", site.run})
+              site.mirror / "keys" / "hel", site.config / "keys", site.run})
             core::make_directories(path);
         core::Enclave policy;
         policy.name = policy.partition = "hel";
@@ -40,16 +41,14 @@ struct World {
         policy.nodes = {"node1", "node2"};
         policy.software = {"/opt/aloft"};
         policy.max_minutes = 60;
-        core::write_atomically(site.config / "enclaves" / "hel.toml", core::to_toml(policy));
-        authority.verify_key().save(site.config / "keys" / "grant.pub");
+        published = std::make_unique<test::Published>(site, kNow - 10, kNow + 100);
+        published->list.open_enclaves = {"hel", "other"};
+        published->policy(policy, {{"e-alice", ::getuid()}});
         enclave.save(site.config / "keys" / "hel.enclave.key");
         core::write_atomically(site.mirror / "keys" / "hel" / "digits@1.sealed",
                                core::to_base64(enclave.sealing_key().seal(dataset)) + "\n");
         job = {17, ::getuid(), "e-alice", "hel", {"node1", "node2"}};
         publish("e-alice", "hel", kNow + 3600);
-        core::write_atomically(
-            site.mirror / "revocations.json",
-            core::sign_revocations({{}, {"hel", "other"}, kNow - 10, kNow + 100}, authority));
     }
     void publish(const std::string& account, const std::string& enclave_name, std::int64_t end) {
         core::Grant grant;
@@ -61,8 +60,7 @@ struct World {
         grant.datasets = {"digits@1"};
         grant.not_before = kNow - 100;
         grant.not_after = end;
-        core::write_atomically(site.mirror / "grants" / (std::to_string(job.uid) + ".json"),
-                               core::sign_grant(grant, authority));
+        published->grant(grant);
     }
     slurm::Policy decide() const { return slurm::decide(site, job, "node1", kNow); }
 };
@@ -90,6 +88,7 @@ TEST_CASE("a job that has nothing to do with an enclave is left alone") {
     World world;
     world.job.account = "carol";
     world.job.partition = "open";
+    world.job.uid += 1;
     CHECK(world.decide().ruling == slurm::Ruling::open);
 }
 
@@ -101,6 +100,7 @@ TEST_CASE("what is wrong is said, and the job does not run") {
     }
     SECTION("another account") {
         world.job.account = "carol";
+        world.job.uid += 1;
         check_denied(world, "belongs to no enclave");
     }
     SECTION("a node that is not the enclave's") {
@@ -120,7 +120,7 @@ TEST_CASE("what is wrong is said, and the job does not run") {
         check_denied(world, "has no workspace");
     }
     SECTION("no grant") {
-        std::filesystem::remove_all(world.site.mirror / "grants");
+        world.published->revoke("G-1");
         check_denied(world, "has no grant");
     }
     SECTION("an ended grant") {
@@ -157,16 +157,13 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
     };
     CHECK(reason().empty());
     SECTION("revoked") {
-        core::write_atomically(
-            world.site.mirror / "revocations.json",
-            core::sign_revocations({{"G-1"}, {"hel"}, kNow - 10, kNow + 100}, world.authority));
-        CHECK_THAT(reason(), Catch::Contains("was revoked"));
+        world.published->revoke("G-1");
+        CHECK_THAT(reason(), Catch::Contains("grant G-1 was revoked"));
         CHECK_FALSE(is_doubt);
     }
     SECTION("the enclave was suspended") {
-        core::write_atomically(
-            world.site.mirror / "revocations.json",
-            core::sign_revocations({{}, {"other"}, kNow - 10, kNow + 100}, world.authority));
+        world.published->list.open_enclaves = {"other"};
+        world.published->write();
         CHECK_THAT(reason(), Catch::Contains("hel"));
     }
     SECTION("ended at this very second") {
@@ -183,18 +180,14 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
         CHECK_THAT(reason(), Catch::Contains("digits@1 was taken from enclave hel"));
     }
     SECTION("no list") {
-        std::filesystem::remove(world.site.mirror / "revocations.json");
+        std::filesystem::remove(world.site.mirror / "list.json");
         CHECK_THAT(reason(), Catch::Contains("missing"));
         CHECK(is_doubt);
     }
-    SECTION("a policy that is half copied") {
-        core::write_atomically(world.site.config / "enclaves" / "hel.toml", "name = \"hel");
-        CHECK_THAT(reason(), Catch::Contains("cannot check"));
-        CHECK(is_doubt);
-    }
     SECTION("a grant by somebody else") {
-        world.authority = core::SigningKey::generate();
+        const core::SigningKey ours = std::exchange(world.published->key, core::SigningKey::generate());
         world.publish("e-alice", "hel", kNow + 3600);
+        core::write_atomically(world.site.mirror / "list.json", core::sign_list(world.published->list, ours));
         CHECK_FALSE(reason().empty());
         CHECK_FALSE(is_doubt);
     }
@@ -203,25 +196,66 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
         CHECK(reason().empty());
     }
     SECTION("the node left the enclave, or the account, or the enclave is gone") {
-        core::Enclave enclave = core::load_enclave(world.site, "hel");
+        core::Enclave enclave = core::load_enclaves(world.site).at(0);
+        const auto uid = ::getuid();
         enclave.nodes = {"node2"};
-        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        world.published->policy(enclave, {{"e-alice", uid}});
         CHECK_THAT(reason(), Catch::Contains("not a node of enclave hel"));
         enclave.nodes = {"node1", "node2"};
         enclave.accounts = {"e-bob"};
-        core::write_atomically(world.site.config / "enclaves" / "hel.toml", core::to_toml(enclave));
+        world.published->policy(enclave, {{"e-bob", uid + 1}});
         CHECK_THAT(reason(), Catch::Contains("no enclave"));
-        std::filesystem::remove(world.site.config / "enclaves" / "hel.toml");
+        world.published->list.policies.clear();
+        world.published->write();
         CHECK_THAT(reason(), Catch::Contains("not enclave hel's any more"));
     }
     SECTION("policies that cannot be read are a reason, not an exception") {
-        core::write_atomically(world.site.config / "enclaves" / "hel.toml", "damaged");
-        CHECK_THAT(reason(), Catch::Contains("cannot check"));
+        core::write_atomically(world.site.mirror / "enclaves" / "hel.json", "damaged");
+        CHECK_THAT(reason(), Catch::Contains("enclave hel cannot be used on this host"));
     }
     SECTION("no key to check with") {
         std::filesystem::remove(world.site.config / "keys" / "grant.pub");
         CHECK_FALSE(reason().empty());
     }
+}
+
+TEST_CASE("a job goes on when its grant is issued again, but not under one that covers less") {
+    World world;
+    const auto running = world.decide();
+    core::Grant again;
+    again.id = "G-2";
+    again.application = "A-1";
+    again.account = "e-alice";
+    again.uid = world.job.uid;
+    again.enclave = "hel";
+    again.datasets = {"digits@1"};
+    again.not_before = kNow - 1;
+    again.not_after = kNow + 9999;
+    world.published->revoke("G-1");
+    world.published->grant(again);
+    CHECK_FALSE(slurm::reason_to_end(world.site, running, "node1", kNow));
+    again.datasets = {"wdbc@1"};
+    world.published->grant(again);
+    CHECK_THAT(slurm::reason_to_end(world.site, running, "node1", kNow).value_or(""),
+               Catch::Contains("G-1 was revoked"));
+}
+
+TEST_CASE("a policy that is unusable here closes its enclave and nobody else's job") {
+    World world;
+    core::write_atomically(world.site.mirror / "enclaves" / "hel.json", "half writ");
+    check_denied(world, "enclave hel cannot be used");
+    world.job.account = "carol";
+    world.job.uid += 1;
+    check_denied(world, "enclave hel cannot be used");  // the partition is still its own
+    world.job.partition = "open";
+    CHECK(world.decide().ruling == slurm::Ruling::open);
+}
+
+TEST_CASE("a second name of an enclave's number is no way out") {
+    World world;
+    world.job.partition = "open";
+    world.job.account = "alice";
+    check_denied(world, "has not the number");
 }
 
 TEST_CASE("a policy survives its file, and a damaged one is none") {

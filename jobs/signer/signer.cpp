@@ -1,0 +1,206 @@
+#include "jobs/signer/signer.h"
+
+#include <pwd.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/ledger/loss.h"
+#include "core/policy/names.h"
+
+namespace jobs {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+using core::Fault;
+
+constexpr std::uint64_t kLimitBytes = 64 << 20;
+constexpr std::int64_t kLookSeconds = 2;  // at policies, and at files that somebody else changed
+
+std::map<std::string, std::uint32_t> uids_of(const core::Enclave& enclave) {
+    std::map<std::string, std::uint32_t> uids;
+    for (const std::string& account : enclave.accounts) {
+        std::array<char, 16 << 10> buffer;
+        struct passwd entry {
+        }, *found = nullptr;
+        if (::getpwnam_r(account.c_str(), &entry, buffer.data(), buffer.size(), &found) || !found)
+            throw Error(Fault::usage, "enclave " + enclave.name + ": account " + account +
+                                          " does not exist on this host; make it first");
+        uids[account] = found->pw_uid;
+    }
+    return uids;
+}
+
+std::string text_or_nothing(const fs::path& file) {
+    try {
+        return core::read_text(file, kLimitBytes);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+// Writes only what is not there already: hosts copy what changed.
+void publish_file(const fs::path& file, const std::string& text) {
+    if (text_or_nothing(file) != text) core::write_atomically(file, text, 0644);
+}
+
+bool is_same(const core::SignedList& one, const core::SignedList& other) {
+    const auto same = [](const core::SignedList::Policy& a, const core::SignedList::Policy& b) {
+        return a.sha256 == b.sha256 && a.partition == b.partition && a.uids == b.uids;
+    };
+    return one.grants == other.grants && one.open_enclaves == other.open_enclaves && one.seq == other.seq &&
+           std::equal(
+               one.policies.begin(), one.policies.end(), other.policies.begin(), other.policies.end(),
+               [&](const auto& a, const auto& b) { return a.first == b.first && same(a.second, b.second); });
+}
+
+}  // namespace
+
+Facts parse_facts(std::string_view text) {
+    Facts facts;
+    try {
+        const auto json = nlohmann::json::parse(text);
+        facts.seq = json.at("seq").get<std::uint64_t>();
+        facts.sha256 = json.at("sha256").get<std::string>();
+        facts.enclaves = json.at("enclaves").get<std::map<std::string, std::string>>();
+        for (const auto& row : json.at("grants")) {
+            core::Grant grant;
+            grant.id = row.at("id").get<std::string>();
+            grant.application = row.at("application").get<std::string>();
+            grant.account = row.at("account").get<std::string>();
+            grant.uid = row.at("uid").get<std::uint32_t>();
+            grant.enclave = row.at("enclave").get<std::string>();
+            grant.datasets = row.at("datasets").get<std::vector<std::string>>();
+            grant.purpose = row.at("purpose").get<std::vector<std::string>>();
+            grant.not_before = core::parse_rfc3339(row.at("not_before").get<std::string>());
+            grant.not_after = core::parse_rfc3339(row.at("not_after").get<std::string>());
+            core::check_plain_name(grant.id, "grant");
+            facts.grants.push_back(std::move(grant));
+        }
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Fault::data, "the facts are not of this version; start aloftd again");
+    }
+    return facts;
+}
+
+Signer::Signer(const core::Site& site)
+    : site_(site), key_(core::SigningKey::load(site.state / "keys" / "grant.key")) {
+    for (const char* folder : {"grants", "enclaves"}) core::make_directories(site_.published / folder, 0755);
+}
+
+void Signer::make_round(std::int64_t now) {
+    if (is_first_) {
+        // What another key signed before, or nobody, says nothing.
+        if (const std::string before = text_or_nothing(site_.published / "list.json"); !before.empty()) try {
+                published_ = core::parse_list(before, core::publishing_keys(site_));
+            } catch (const Error& e) {
+                core::Event("warning", "published_list_not_ours").with("text", e.what());
+            }
+        published_.issued = 0;
+        is_first_ = false;
+    }
+    const std::string text = core::read_text(site_.state / "facts.json", kLimitBytes);
+    const std::int64_t due =
+        published_.issued + std::max<std::int64_t>(site_.revocation_stale_seconds / 4, 1);
+    if (text == facts_ && now >= looked_at_ && now < std::min(looked_at_ + kLookSeconds, due)) return;
+    const Facts facts = parse_facts(text);
+    check_ledger(facts);
+    publish_grants(facts);
+    core::SignedList list = wanted_list(facts);
+    publish_policies(facts, list);
+    facts_ = text;
+    looked_at_ = now;
+    if (is_same(list, published_) && now < due && now >= published_.issued) return;
+    list.issued = now;
+    list.expires = now + site_.revocation_stale_seconds;
+    core::write_atomically(site_.published / "list.json", core::sign_list(list, key_), 0644);
+    std::set<std::string> grants, policies;
+    for (const auto& [uid, ids] : list.grants)
+        for (const std::string& id : ids) grants.insert(id + ".json");
+    for (const auto& [name, policy] : list.policies) policies.insert(name + ".json");
+    published_ = std::move(list);
+    remove_others("grants", grants);
+    remove_others("enclaves", policies);
+}
+
+void Signer::check_ledger(const Facts& facts) const {
+    if (facts.seq >= published_.seq &&
+        (published_.seq == 0 ||
+         core::digest_of(site_.state / "ledger.jsonl", published_.seq) == published_.sha256))
+        return;
+    throw Error(
+        Fault::refused,
+        "the ledger does not hold record " + std::to_string(published_.seq) +
+            " as it was published already: an old copy was put back, which would make revoked grants valid. "
+            "Nothing is signed. See core/ledger/README.md, \"A ledger that is too old\"");
+}
+
+core::SignedList Signer::wanted_list(const Facts& facts) {
+    core::SignedList list;
+    list.seq = facts.seq;
+    list.sha256 = facts.sha256;
+    for (const core::Grant& grant : facts.grants) list.grants[grant.uid].push_back(grant.id);
+    for (const auto& [name, state] : facts.enclaves)
+        if (state == "open") list.open_enclaves.push_back(name);
+    return list;
+}
+
+void Signer::publish_grants(const Facts& facts) {
+    for (const core::Grant& grant : facts.grants)
+        publish_file(site_.published / "grants" / (grant.id + ".json"), core::sign_grant(grant, key_));
+}
+
+// A policy that is not sound, or gone while its enclave is not closed, leaves the one that was published in
+// force: an enclave does not stop being one because a file was half written.
+void Signer::publish_policies(const Facts& facts, core::SignedList& list) {
+    std::set<std::string> names;
+    std::error_code error;
+    for (fs::directory_iterator entry(site_.config / "enclaves", error), end; !error && entry != end;
+         entry.increment(error))
+        if (const fs::path& file = entry->path();
+            file.extension() == ".toml" && core::is_plain_name(file.stem().string()))
+            names.insert(file.stem().string());
+    for (const auto& [name, policy] : published_.policies) names.insert(name);
+    std::vector<core::Enclave> sound;
+    for (const std::string& name : names) {
+        const auto state = facts.enclaves.find(name);
+        if (state != facts.enclaves.end() && state->second == "closed") continue;
+        const auto before = published_.policies.find(name);
+        try {
+            core::Enclave enclave = core::load_enclave(site_, name);
+            enclave.uids = uids_of(enclave);
+            sound.push_back(enclave);
+            core::check_apart(sound);
+            const std::string envelope = core::sign_enclave(enclave.source, enclave.uids, key_);
+            publish_file(site_.published / "enclaves" / (name + ".json"), envelope);
+            auto& policy = list.policies[name];
+            policy.sha256 = core::to_hex(core::sha256(core::view(envelope)));
+            policy.partition = enclave.partition;
+            for (const auto& [account, uid] : enclave.uids) policy.uids.push_back(uid);
+            told_.erase(name);
+        } catch (const Error& e) {
+            if (!sound.empty() && sound.back().name == name) sound.pop_back();
+            if (before != published_.policies.end()) list.policies[name] = before->second;
+            if (std::exchange(told_[name], e.what()) != e.what())
+                core::Event("warning", "policy_not_published").with("enclave", name).with("text", e.what());
+        }
+    }
+}
+
+void Signer::remove_others(const std::string& folder, const std::set<std::string>& names) {
+    std::error_code error;
+    std::vector<fs::path> gone;
+    for (fs::directory_iterator entry(site_.published / folder, error), end; !error && entry != end;
+         entry.increment(error))
+        if (!names.contains(entry->path().filename().string())) gone.push_back(entry->path());
+    for (const fs::path& path : gone) fs::remove(path, error);
+}
+
+}  // namespace jobs

@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/site.h"
+#include "core/keys/keys.h"
+#include "core/policy/enclave.h"
+#include "core/policy/grant.h"
+#include "core/policy/list.h"
+
+// The process that signs what is published. It takes no requests: it reads what aloftd found out
+// (SITE.state/facts.json) and what the admin wrote (SITE.config/enclaves), so nothing that anybody asks of
+// aloftd can keep the list from being signed in time.
+
+namespace jobs {
+
+struct Facts {
+    std::uint64_t seq = 0;                        // the ledger's record up to which they are known,
+    std::string sha256;                           // and of its line
+    std::vector<core::Grant> grants;              // current ones, oldest first
+    std::map<std::string, std::string> enclaves;  // state by name
+};
+// Throws Error(data) if the text is not what aloftd writes.
+Facts parse_facts(std::string_view json);
+
+class Signer {
+public:
+    // Throws Error if SITE.state/keys/grant.key cannot be read.
+    explicit Signer(const core::Site& site);
+
+    // Publishes what changed, and the list if it is due: at once when anything changed, else four times as
+    // often as it becomes stale. What cannot be published now is told once and tried again. Throws
+    // Error(refused) if the ledger lacks the record up to which was published already: an old one was put
+    // back, and nothing may be signed from it.
+    void make_round(std::int64_t now);
+
+private:
+    void check_ledger(const Facts& facts) const;
+    core::SignedList wanted_list(const Facts& facts);
+    void publish_grants(const Facts& facts);
+    void publish_policies(const Facts& facts, core::SignedList& list);
+    void remove_others(const std::string& folder, const std::set<std::string>& names);
+
+    core::Site site_;
+    core::SigningKey key_;
+    core::SignedList published_;  // the last one; empty before the first round
+    bool is_first_ = true;
+    std::string facts_;                        // as they were when everything was last looked at,
+    std::int64_t looked_at_ = 0;               // and when
+    std::map<std::string, std::string> told_;  // what is wrong with a policy, by enclave
+};
+
+}  // namespace jobs

@@ -1,0 +1,192 @@
+#include "jobs/signer/signer.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/ledger/ledger.h"
+#include "support/scratch.h"
+
+using namespace core;
+using Catch::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'790'000'000;
+
+// A login host: a ledger, the facts that aloftd found out, a policy that names an account of this machine.
+struct Office {
+    test::Scratch scratch;
+    Site site;
+    std::string account = ::getpwuid(::getuid())->pw_name;
+    nlohmann::json facts = {{"grants", nlohmann::json::array()}, {"enclaves", {{"hel", "open"}}}};
+
+    Office() {
+        site.config = scratch / "etc";
+        site.state = scratch / "state";
+        site.published = site.mirror = scratch / "published";
+        for (const auto& folder :
+             {site.config / "enclaves", site.config / "keys", site.state / "keys", site.published})
+            make_directories(folder);
+        const SigningKey key = SigningKey::generate();
+        key.save(site.state / "keys" / "grant.key");
+        key.verify_key().save(site.config / "keys" / "grant.pub");
+        SigningKey::generate().save(site.state / "keys" / "ledger.key");
+        policy("hel", account);
+        grant("G-1", 70001);
+        record();
+    }
+    void policy(const std::string& name, const std::string& who) const {
+        write_atomically(site.config / "enclaves" / (name + ".toml"),
+                         "name = \"" + name + "\"\naccounts = [\"" + who + "\"]\n");
+    }
+    void grant(const std::string& id, std::uint32_t uid) {
+        facts["grants"].push_back({{"id", id},
+                                   {"application", "A-1"},
+                                   {"account", "e-alice"},
+                                   {"uid", uid},
+                                   {"enclave", "hel"},
+                                   {"datasets", {"digits@1"}},
+                                   {"purpose", {"DUO:0000006"}},
+                                   {"not_before", rfc3339(kNow - 100)},
+                                   {"not_after", rfc3339(kNow + 3600)}});
+    }
+    // What is in `facts` is on record now.
+    void record() {
+        Ledger ledger(site.state / "ledger.jsonl", SigningKey::load(site.state / "keys" / "ledger.key"));
+        ledger.add("admin", "k", "s", {});
+        ledger.commit();
+        facts["seq"] = ledger.head().seq;
+        facts["sha256"] = to_hex(ledger.head().sha256);
+        write_atomically(site.state / "facts.json", facts.dump() + "\n");
+    }
+    SignedList list() const { return read_list(site); }
+    fs::path file(const std::string& name) const { return site.published / name; }
+};
+
+}  // namespace
+
+TEST_CASE("what aloftd found out is signed, and hosts can use it") {
+    const Office office;
+    jobs::Signer(office.site).make_round(kNow);
+    CHECK(open_grant(office.site, 70001, kNow).id == "G-1");
+    CHECK(enclave_of_user(office.site, office.account, ::getuid())->name == "hel");
+    CHECK(office.list().seq == 1);
+    CHECK(office.list().sha256 == office.facts.at("sha256"));
+}
+
+TEST_CASE("a change is signed at once, and without one the list four times before it is stale") {
+    Office office;
+    office.site.revocation_stale_seconds = 100;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    signer.make_round(kNow + 24);
+    CHECK(office.list().issued == kNow);
+    signer.make_round(kNow + 25);
+    CHECK(office.list().issued == kNow + 25);
+    CHECK(office.list().expires == kNow + 125);
+    office.facts["grants"] = nlohmann::json::array();
+    office.record();
+    signer.make_round(kNow + 25);
+    CHECK(office.list().grants.empty());
+    CHECK_FALSE(fs::exists(office.file("grants/G-1.json")));
+    signer.make_round(kNow - 1000);  // the clock was set back
+    CHECK(office.list().issued == kNow - 1000);
+}
+
+TEST_CASE("what somebody changed among the published files is put right") {
+    const Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    write_atomically(office.file("grants/G-1.json"), std::string("something else"));
+    write_atomically(office.file("grants/G-9.json"), std::string("something more"));
+    fs::remove(office.file("enclaves/hel.json"));
+    signer.make_round(kNow + 5);
+    CHECK(open_grant(office.site, 70001, kNow).id == "G-1");
+    CHECK(enclave_of_user(office.site, office.account, ::getuid())->name == "hel");
+    signer.make_round(kNow + 500);
+    CHECK_FALSE(fs::exists(office.file("grants/G-9.json")));
+}
+
+TEST_CASE("a policy that is not sound leaves the one before in force, and others alone") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const auto before = office.list().policies.at("hel");
+    const auto toml = office.site.config / "enclaves" / "hel.toml";
+    SECTION("half written") {
+        write_atomically(toml, std::string("name = \"he"));
+    }
+    SECTION("gone, while the enclave is open") {
+        fs::remove(toml);
+    }
+    SECTION("an account that does not exist") {
+        office.policy("hel", "nobody-has-this-name");
+    }
+    office.facts["enclaves"]["new"] = "created";
+    write_atomically(office.site.config / "enclaves" / "new.toml", std::string("name = \"new\"\n"));
+    office.record();
+    signer.make_round(kNow + 5);
+    CHECK(office.list().policies.at("hel").sha256 == before.sha256);
+    CHECK(office.list().policies.contains("new"));
+    CHECK(enclave_of_user(office.site, office.account, ::getuid())->name == "hel");
+    jobs::Signer(office.site).make_round(kNow + 10);  // the process was started anew
+    CHECK(office.list().policies.at("hel").sha256 == before.sha256);
+}
+
+TEST_CASE("a second enclave with the same number is not published") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    office.policy("lin", office.account);
+    office.facts["enclaves"]["lin"] = "created";
+    office.record();
+    signer.make_round(kNow + 5);
+    CHECK(office.list().policies.contains("hel"));
+    CHECK_FALSE(office.list().policies.contains("lin"));
+}
+
+TEST_CASE("a closed enclave is one no more") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    office.facts["enclaves"]["hel"] = "closed";
+    office.record();
+    signer.make_round(kNow + 5);
+    CHECK(office.list().policies.empty());
+    CHECK(office.list().open_enclaves.empty());
+    CHECK_FALSE(fs::exists(office.file("enclaves/hel.json")));
+}
+
+TEST_CASE("from an older ledger nothing is signed, though it grew again since") {
+    Office office;
+    const fs::path ledger = office.site.state / "ledger.jsonl";
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const std::string old = read_text(ledger);
+    const nlohmann::json then = office.facts;
+    office.facts["grants"] = nlohmann::json::array();  // G-1 is revoked
+    office.record();
+    signer.make_round(kNow + 5);
+    write_atomically(ledger, old);
+    office.facts = then;
+    write_atomically(office.site.state / "facts.json", office.facts.dump() + "\n");
+    CHECK_THROWS_WITH(signer.make_round(kNow + 10), Contains("Nothing is signed"));
+    CHECK_THROWS_WITH(jobs::Signer(office.site).make_round(kNow + 10), Contains("Nothing is signed"));
+    write_atomically(ledger, old);
+    {
+        Ledger second(ledger, SigningKey::load(office.site.state / "keys" / "ledger.key"));
+        second.add("admin", "another", "s", {});
+        second.commit();
+    }
+    for (int i = 0; i < 3; ++i) office.record();
+    CHECK(office.facts.at("seq").get<std::uint64_t>() > office.list().seq);
+    CHECK_THROWS_WITH(jobs::Signer(office.site).make_round(kNow + 10), Contains("Nothing is signed"));
+    CHECK(office.list().grants.empty());
+}

@@ -275,7 +275,7 @@ void refuse(const core::Site& site, const Job& job, const Known& known, const st
 void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     const Job job = job_from_environment();
     core::Site site;
-    site.run = "/run/aloft";  // until site.toml says otherwise
+    site.run = "/run/aloft-node";  // until site.toml says otherwise
     std::string unsound;
     Known known;
     try {

@@ -115,7 +115,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
 void run_epilog(const fs::path& site_file, const fs::path& slurm_conf) {
     const std::uint32_t job = job_id_from_environment();
     core::Site site;
-    site.run = "/run/aloft";  // until site.toml says otherwise
+    site.run = "/run/aloft-node";  // until site.toml says otherwise
     try {
         site = core::Site::load(site_file);
     } catch (const Error& e) {

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
 
 namespace slurm {
@@ -22,7 +23,12 @@ constexpr const char* kNft = "/usr/sbin/nft";
 constexpr std::string_view kPrefix = "aloft_";
 
 std::string table_of(std::uint32_t job) {
-    return "inet " + std::string(kPrefix) + std::to_string(job);
+    return "ip " + std::string(kPrefix) + std::to_string(job);
+}
+
+// A job speaks no IPv6. A table of its own: in one for both, each packet is asked which of them it is.
+std::string table6_of(std::uint32_t job) {
+    return "ip6 " + std::string(kPrefix) + std::to_string(job);
 }
 
 fs::path mark_of(const core::Site& site, std::uint32_t job) {
@@ -57,7 +63,9 @@ std::string addresses(const std::vector<Peer>& peers, int kind) {
 }
 
 std::string set_of(const char* name, const char* type, const std::string& elements) {
-    return std::string("  set ") + name + " { " + type +
+    // A set whose size is known is a plain hash table, or for ports a bitmap: a packet feels the difference.
+    const auto size = 1 + std::count(elements.begin(), elements.end(), ',');
+    return std::string("  set ") + name + " { " + type + "; size " + std::to_string(size) +
            (elements.empty() ? "" : "; elements = { " + elements + " }") + "; }\n";
 }
 
@@ -79,10 +87,11 @@ const char* chain_of(Part part) {
 }  // namespace
 
 std::string wall_table(const Policy& policy) {
-    const std::string table = table_of(policy.job);
-    std::string closed = std::to_string(policy.slurmd_port);
-    for (const core::Allowance& one : policy.allowed)
-        if (one.is_inbound && one.port != policy.slurmd_port) closed += ", " + std::to_string(one.port);
+    const std::string table = table_of(policy.job), table6 = table6_of(policy.job);
+    const auto bits = closed_ports(policy);
+    std::string closed;
+    for (std::uint32_t port = 0; port < 65536; ++port)
+        if (bits[port / 8] >> port % 8 & 1) closed += (closed.empty() ? "" : ", ") + std::to_string(port);
     std::ostringstream out;
     out << "table " << table << "\ndelete table " << table << "\ntable " << table << " {\n"
         << set_of("fellows", "typeof oif . ip daddr", places(policy.peers, {PEER_FELLOW}))
@@ -122,7 +131,7 @@ std::string wall_table(const Policy& policy) {
   }
   chain out {
     type filter hook output priority filter; policy accept;
-    oif . ip daddr @fellows meta l4proto { tcp, udp } th dport >= 1024 th dport != @closed accept
+    oif . ip daddr @fellows th dport != @closed accept
   }
   chain in {
     type filter hook input priority filter; policy accept;
@@ -131,15 +140,23 @@ std::string wall_table(const Policy& policy) {
     iif 1 accept
   }
 }
+)"
+        << "table " << table6 << "\ndelete table " << table6 << "\ntable " << table6 << R"( {
+  chain out { type filter hook output priority filter; policy accept; }
+  chain in { type filter hook input priority filter; policy accept; iif 1 accept; }
+}
 )";
     return out.str();
 }
 
 std::string wall_rules(std::uint32_t job, const FencedPart& part) {
-    const std::string rule = "add rule " + table_of(job) + " ";
-    return rule + "out " + match(part.first) + " goto " + chain_of(part.second) + "\n" + rule + "in " +
-           match(part.first) + " counter drop\n" + rule + "ours " + match(part.first.parent_path()) +
-           " accept\n";
+    const std::string rule = "add rule " + table_of(job) + " ", rule6 = "add rule " + table6_of(job) + " ",
+                      of_part = match(part.first);
+    return rule + "out " + of_part + " goto " + chain_of(part.second) + "\n" +  //
+           rule + "in " + of_part + " counter drop\n" +                         //
+           rule + "ours " + match(part.first.parent_path()) + " accept\n" +     //
+           rule6 + "out " + of_part + " counter drop\n" +                       //
+           rule6 + "in " + of_part + " counter drop\n";
 }
 
 void raise_wall(const core::Site& site, const Policy& policy, const std::vector<FencedPart>& parts) {
@@ -155,8 +172,10 @@ void extend_wall(std::uint32_t job, const FencedPart& part) {
 
 void take_wall_down(const core::Site& site, std::uint32_t job) {
     if (!fs::exists(mark_of(site, job))) return;
-    const std::string table = table_of(job);
-    run_nft("table " + table + "\ndelete table " + table + "\n", "take down the wall of a job");
+    std::string rules;
+    for (const std::string& table : {table_of(job), table6_of(job)})
+        rules += "table " + table + "\ndelete table " + table + "\n";
+    run_nft(rules, "take down the wall of a job");
     fs::remove(mark_of(site, job));
 }
 
@@ -165,12 +184,12 @@ void take_stray_walls_down(const core::Site& site) noexcept {
         if (!fs::exists(kNft)) return;
         std::istringstream tables(core::run_program({kNft, "list", "tables"}, "").output);
         for (std::string word, family, name; tables >> word >> family >> name;) {
-            if (family != "inet" || !name.starts_with(kPrefix)) continue;
+            if (!family.starts_with("ip") || !name.starts_with(kPrefix)) continue;
             const std::string job = name.substr(kPrefix.size());
             if (job.find_first_not_of("0123456789") != std::string::npos ||
                 fs::exists(site.run / "jobs" / job))
                 continue;
-            run_nft("delete table inet " + name + "\n", "take down a wall");
+            run_nft("delete table " + family + " " + name + "\n", "take down a wall");
         }
     } catch (const std::exception& e) {
         core::Event("warning", "wall_not_taken_down").with("text", e.what());

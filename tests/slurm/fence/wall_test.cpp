@@ -29,21 +29,21 @@ slurm::Policy a_policy() {
 // What the kernel makes of it: tests/cluster/layers_test.
 TEST_CASE("the wall names each peer with its interfaces, and replaces one that stands") {
     const std::string table = slurm::wall_table(a_policy());
-    CHECK_THAT(table, Contains("table inet aloft_17\ndelete table inet aloft_17\n"));
+    CHECK_THAT(table, Contains("table ip aloft_17\ndelete table ip aloft_17\n"));
     CHECK_THAT(
         table,
-        Contains("set fellows { typeof oif . ip daddr; elements = { 2 . 10.0.0.12, 3 . 10.0.0.12 }; }"));
-    CHECK_THAT(table, Contains("set peers { typeof oif . ip daddr; elements = { 2 . 10.0.0.2, 2 . 10.0.0.12, "
+        Contains("set fellows { typeof oif . ip daddr; size 2; elements = { 2 . 10.0.0.12, 3 . 10.0.0.12 }; }"));
+    CHECK_THAT(table, Contains("set peers { typeof oif . ip daddr; size 3; elements = { 2 . 10.0.0.2, 2 . 10.0.0.12, "
                                "3 . 10.0.0.12 }; }"));
-    CHECK_THAT(table, Contains("set own { type ipv4_addr; elements = { 10.0.0.11 }; }"));
-    CHECK_THAT(table, Contains("set never { type ipv4_addr; elements = { 10.0.0.255 }; }"));
-    CHECK_THAT(table, Contains("set closed { type inet_service; elements = { 7000, 8004 }; }"));
+    CHECK_THAT(table, Contains("set own { type ipv4_addr; size 1; elements = { 10.0.0.11 }; }"));
+    CHECK_THAT(table, Contains("set never { type ipv4_addr; size 1; elements = { 10.0.0.255 }; }"));
+    CHECK_THAT(table, Contains("set closed { type inet_service; size 1026; elements = { 0, 1, 2") && Contains(", 1023, 7000, 8004 }; }"));
 }
 
 TEST_CASE("a job of one node has empty sets, not all addresses") {
     auto policy = a_policy();
     policy.peers.clear();
-    CHECK_THAT(slurm::wall_table(policy), Contains("set fellows { typeof oif . ip daddr; }\n"));
+    CHECK_THAT(slurm::wall_table(policy), Contains("set fellows { typeof oif . ip daddr; size 1; }\n"));
 }
 
 TEST_CASE("a cgroup is matched at its own depth, and only below where cgroups are") {

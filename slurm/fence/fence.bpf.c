@@ -4,8 +4,8 @@
 //
 // Two kinds of cgroup:
 // - step: user's code and its slurmstepd (root). Users' processes reach this job's nodes only: this job's own
-//   sockets on this node, open ports (judge.h) on the others. slurmstepd also reaches the controller, to report
-//   to it.
+//   sockets on this node, open ports (judge.h) on the others. slurmstepd also reaches the controller, to
+//   report to it.
 // - batch: the root-owned wrapper and its srun, which run no code of the user: the job's nodes and the
 //   controller.
 
@@ -137,8 +137,8 @@ static __always_inline int is_inside(struct bpf_sock* sk) {
     return 0;
 }
 
-// Straight from where the kernel keeps them for itself: a packet feels each call of a helper. Returns how many
-// bytes there are.
+// Straight from where the kernel keeps them for itself: a packet feels each call of a helper. Returns how
+// many bytes there are.
 static __always_inline __u32 read_head(struct __sk_buff* skb, struct ip4_head* head) {
     void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
     if (data + IP4_HEAD_BYTES <= end) {

@@ -7,8 +7,8 @@
 
 namespace slurm {
 
-// Makes the cgroup (if it is not there) and attaches the programs of fence.bpf.c to it, with the policy's peers
-// as all that its processes reach. The programs go when the cgroup goes. Throws Error(system). Root.
+// Makes the cgroup (if it is not there) and attaches the programs of fence.bpf.c to it, with the policy's
+// peers as all that its processes reach. The programs go when the cgroup goes. Throws Error(system). Root.
 void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy);
 
 // Fills a map of peers, IPv4 address to struct peer, of a BPF program that is loaded. Of an address that is

@@ -17,15 +17,15 @@ struct peer {
     unsigned int interface[PEER_INTERFACES];
 };
 
-/* One bit per port: closed for users' processes on other nodes. Slurm's, the system's, the site's daemons'. */
+/* One bit per port: closed for users' processes on other nodes (Slurm's, the system's, the site's). */
 #define CLOSED_BYTES 8192
 
 static inline void close_port(unsigned char* closed, unsigned short port) {
     closed[port >> 3] = (unsigned char)(closed[port >> 3] | 1u << (port & 7));
 }
 
-/* What a site's own daemons need while a job has the node: key of the gate's map of allowances, longest prefix
-   first. Direction `in`: who calls which port here. Direction `out`: from which port the answer comes. */
+/* What a site's own daemons need while a job has the node: key of the gate's map of allowances, longest
+   prefix first. Direction `in`: who calls which port here. `out`: from which port the answer comes. */
 enum direction { DIRECTION_IN = 1, DIRECTION_OUT = 2 };
 #define ALLOWANCE_BITS 32 /* what stands before the address, in bits */
 struct allowance {

@@ -14,8 +14,8 @@ namespace slurm {
 // `cgroup_fd`.
 void require_fence(int cgroup_fd);
 
-// How often each kind of thing was blocked so far: {"connect", 10}, roughly (rough_count); empty if there is no
-// fence on the cgroup.
+// How often each kind of thing was blocked so far: {"connect", 10}, roughly (rough_count); empty if there is
+// no fence on the cgroup.
 std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(int cgroup_fd);
 
 // What was tried, in words.

@@ -4,8 +4,9 @@
 //   send packets here, the job's listening ports would be a message;
 // - a service of the node that is not the job's: the job's own code on its other nodes could hand it data.
 // So from 1024 up, Slurm's port excepted, strangers reach what the node itself began to talk to and what the
-// enclave's policy allows a daemon of the site, and the job's nodes also the job's own sockets (fence.bpf.c marks
-// them). All else is dropped in silence. What is decided stands in judge.h; here it is looked up and obeyed.
+// enclave's policy allows a daemon of the site, and the job's nodes also the job's own sockets (fence.bpf.c
+// marks them). All else is dropped in silence. What is decided stands in judge.h; here it is looked up and
+// obeyed.
 #include "vmlinux.h"
 // These need the types above.
 #include <bpf/bpf_endian.h>

@@ -9,8 +9,8 @@
 
 namespace slurm {
 
-// Puts the gate up for the policy's job, in place of whatever one there is, with the policy's allowances for the
-// site's own daemons. Throws Error(system).
+// Puts the gate up for the policy's job, in place of whatever one there is, with the policy's allowances for
+// the site's own daemons. Throws Error(system).
 void close_gate(const core::Site& site, const Policy& policy);
 
 // Takes it down if it is this job's. Throws Error(system) if it stays.

@@ -1,8 +1,9 @@
-/* What the fence and the gate decide about a packet. Plain C that calls nothing: fence.bpf.c and gate.bpf.c look
-   things up and obey; tests/slurm/fence/judge_test.cpp evaluates the same lines as tables, without a kernel.
+/* What the fence and the gate decide about a packet. Plain C that calls nothing: fence.bpf.c and gate.bpf.c
+   look things up and obey; tests/slurm/fence/judge_test.cpp evaluates the same lines as tables, without a
+   kernel.
 
    A packet is judged by interface *and* address, in and out. By address alone a socket that is bound to a
-   network card sends 127.1.2.3 out of it, and a fellow's address reaches whoever has it on another network. */
+   network card sends 127.1.2.3 out of it, and a fellow's address reaches whoever has it on another one. */
 #pragma once
 #include "fence_bpf.h"
 
@@ -42,7 +43,7 @@ static inline int is_loopback(unsigned int address) {
     return JUDGE_HOST32(address) >> 24 == 127;
 }
 
-/* The lowest and the highest loopback address are broadcasts: a datagram to them is copied to every socket. */
+/* The lowest and the highest loopback address are broadcasts: a datagram there goes to every socket. */
 static inline int is_loopback_broadcast(unsigned int address) {
     return JUDGE_HOST32(address) == 0x7f000000u || JUDGE_HOST32(address) == 0x7fffffffu;
 }
@@ -58,8 +59,8 @@ static inline int is_on(const struct peer* peer, unsigned int interface) {
            peer->interface[2] == interface || peer->interface[3] == interface;
 }
 
-/* False for what a job's packet never is. A header with options can name another destination (a source route),
-   or carry data itself. `bytes`: how many of `head` there are. */
+/* False for what a job's packet never is. A header with options can name another destination (a source
+   route), or carry data itself. `bytes`: how many of `head` there are. */
 static inline int read_packet(const struct ip4_head* head, unsigned int bytes, struct packet* p) {
     if (bytes < IP4_HEADER_BYTES || head->version_and_words != 0x45) return 0;
     if (head->protocol != JUDGE_TCP && head->protocol != JUDGE_UDP) return 0;
@@ -77,7 +78,7 @@ static inline int read_packet(const struct ip4_head* head, unsigned int bytes, s
 }
 
 /* May a process of the job talk to `address`, of which the map of peers says `peer` (null: nothing)?
-   `interface`: by which one; 0 where the kernel has not chosen yet. `is_trusted`: root's, or the wrapper's. */
+   `interface`: by which one; 0 where the kernel has not chosen yet. `is_trusted`: root's or the wrapper's. */
 static inline int may_reach(const struct peer* peer, unsigned int address, unsigned short port,
                             unsigned int interface, int is_trusted, const volatile unsigned char* closed) {
     if (peer && peer->kind == PEER_NEVER) return 0;
@@ -129,7 +130,7 @@ static inline enum verdict judge_in(unsigned int source, unsigned int destinatio
 
 #define GATE_UNDECIDED 2
 
-/* Whose packet is it? A fellow's or controller's address on an interface that is not its own is a stranger's. */
+/* Whose packet is it? A fellow's or controller's address on another interface is a stranger's. */
 static inline int is_peer_at_gate(const struct peer* peer, unsigned int interface) {
     return peer && (peer->kind == PEER_FELLOW || peer->kind == PEER_CONTROLLER) && is_on(peer, interface);
 }
@@ -152,14 +153,14 @@ static inline int judge_gate_ports(unsigned short destination_port, int is_tcp, 
     return GATE_UNDECIDED;
 }
 
-/* Who would receive. `is_settled`: the node's own talk with that very address and port; `is_ours`: the job's. */
+/* Who would receive. `is_settled`: the node's own talk with that address and port; `is_ours`: the job's. */
 struct receiver {
     int is_there, is_settled, is_ours;
 };
 
 /* Then by who receives it. `is_allowed_in`, `is_allowed_out`: the policy lets a daemon of the site have it.
-   An allowance never reaches the job's sockets, nor tells whether there is one: where nobody listens, silence.
-   A fellow's answer is none that the job's own code over there could not forge. */
+   An allowance never reaches the job's sockets, nor tells whether there is one: where nobody listens,
+   silence. A fellow's answer is none that the job's own code over there could not forge. */
 static inline enum verdict judge_gate_receiver(const struct receiver* r, int is_peer, int is_fellow,
                                                int is_allowed_in, int is_allowed_out) {
     if (!r->is_there) return is_peer ? VERDICT_PASS : VERDICT_DROP; /* a fellow is told that nobody listens */

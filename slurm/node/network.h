@@ -8,8 +8,8 @@
 
 #include "slurm/decide/slurm_conf.h"
 
-// What a node knows of its network without asking a name service: its interfaces, its routes, /etc/hosts, and the
-// addresses that Slurm gives its nodes. Addresses are IPv4 in host order.
+// What a node knows of its network without asking a name service: its interfaces, its routes, /etc/hosts, and
+// the addresses that Slurm gives its nodes. Addresses are IPv4 in host order.
 
 namespace slurm {
 

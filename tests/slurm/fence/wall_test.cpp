@@ -32,12 +32,16 @@ TEST_CASE("the wall names each peer with its interfaces, and replaces one that s
     CHECK_THAT(table, Contains("table ip aloft_17\ndelete table ip aloft_17\n"));
     CHECK_THAT(
         table,
-        Contains("set fellows { typeof oif . ip daddr; size 2; elements = { 2 . 10.0.0.12, 3 . 10.0.0.12 }; }"));
-    CHECK_THAT(table, Contains("set peers { typeof oif . ip daddr; size 3; elements = { 2 . 10.0.0.2, 2 . 10.0.0.12, "
-                               "3 . 10.0.0.12 }; }"));
+        Contains(
+            "set fellows { typeof oif . ip daddr; size 2; elements = { 2 . 10.0.0.12, 3 . 10.0.0.12 }; }"));
+    CHECK_THAT(
+        table,
+        Contains("set peers { typeof oif . ip daddr; size 3; elements = { 2 . 10.0.0.2, 2 . 10.0.0.12, "
+                 "3 . 10.0.0.12 }; }"));
     CHECK_THAT(table, Contains("set own { type ipv4_addr; size 1; elements = { 10.0.0.11 }; }"));
     CHECK_THAT(table, Contains("set never { type ipv4_addr; size 1; elements = { 10.0.0.255 }; }"));
-    CHECK_THAT(table, Contains("set closed { type inet_service; size 1026; elements = { 0, 1, 2") && Contains(", 1023, 7000, 8004 }; }"));
+    CHECK_THAT(table, Contains("set closed { type inet_service; size 1026; elements = { 0, 1, 2") &&
+                          Contains(", 1023, 7000, 8004 }; }"));
 }
 
 TEST_CASE("a job of one node has empty sets, not all addresses") {

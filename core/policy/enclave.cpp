@@ -21,6 +21,82 @@ std::string toml_list(const std::vector<std::string>& words) {
     return out + "]";
 }
 
+template <class Parse>
+auto checked(const Config& config, std::string_view key, Parse parse) {
+    try {
+        return parse();
+    } catch (const Error& e) {
+        config.refuse(key, std::string("an entry is ") + e.what());
+    }
+}
+
+// Of each node the addresses by which the others reach it.
+std::map<std::string, std::vector<std::uint32_t>> read_addresses(const Config& config,
+                                                                 const Enclave& enclave) {
+    std::map<std::string, std::vector<std::uint32_t>> found;
+    const Config table = config.table("addresses");
+    for (const std::string& node : table.keys()) {
+        if (!contains(enclave.nodes, node)) table.refuse(node, "is not one of the enclave's nodes");
+        for (const std::string& text : table.texts(node)) {
+            const auto address = checked(table, node, [&] { return parse_ip4(text); });
+            if (!enclave.has_address(address)) table.refuse(node, "an address is in none of `networks`");
+            found[node].push_back(address);
+        }
+    }
+    return found;
+}
+
+Allowance read_allowance(const Config& one) {
+    const std::string protocol = one.text("protocol"), direction = one.text_or("direction", "in");
+    if (protocol != "tcp" && protocol != "udp") one.refuse("protocol", "must be \"tcp\" or \"udp\"");
+    if (direction != "in" && direction != "out") one.refuse("direction", "must be \"in\" or \"out\"");
+    Allowance allowance;
+    allowance.is_inbound = direction == "in";
+    allowance.is_tcp = protocol == "tcp";
+    const char* const peer = allowance.is_inbound ? "from" : "to";
+    const std::string network = one.text(peer);
+    allowance.network = checked(one, peer, [&] { return parse_network(network); });
+    const std::int64_t port = one.integer("port");
+    if (allowance.is_tcp && !allowance.is_inbound)
+        one.refuse("direction", "TCP that the node itself begins needs no allowance");
+    if (port < (allowance.is_inbound ? 1024 : 1) || port > 65535)
+        one.refuse("port", "must be a port; those below 1024 of a node are not closed");
+    allowance.port = static_cast<std::uint16_t>(port);
+    return allowance;
+}
+
+void read_network(const Config& config, Enclave& enclave) {
+    for (const std::string& text : config.texts("networks"))
+        enclave.networks.push_back(checked(config, "networks", [&] { return parse_network(text); }));
+    enclave.interfaces = config.texts("interfaces");
+    for (const std::string& interface : enclave.interfaces)
+        if (!is_plain_name(interface) || interface == "lo")
+            config.refuse("interfaces", "an entry is not the name of a network interface");
+    enclave.addresses = read_addresses(config, enclave);
+    for (const Config& one : config.tables("allow")) enclave.allowed.push_back(read_allowance(one));
+    if (enclave.allowed.size() > 256) config.refuse("allow", "has more than 256 entries");
+}
+
+std::string network_toml(const Enclave& enclave) {
+    std::vector<std::string> networks;
+    for (const Ip4Network& network : enclave.networks) networks.push_back(network.text());
+    std::string out;
+    if (!networks.empty()) out += "networks = " + toml_list(networks) + "\n";
+    if (!enclave.interfaces.empty()) out += "interfaces = " + toml_list(enclave.interfaces) + "\n";
+    if (!enclave.addresses.empty()) out += "\n[addresses]\n";
+    for (const auto& [node, addresses] : enclave.addresses) {
+        std::vector<std::string> texts;
+        for (const std::uint32_t address : addresses) texts.push_back(ip4_text(address));
+        out += "\"" + node + "\" = " + toml_list(texts) + "\n";
+    }
+    for (const Allowance& one : enclave.allowed)
+        out += std::string("\n[[allow]]\n") + (one.is_inbound ? "from" : "to") + " = \"" +
+               one.network.text() + "\"\nprotocol = \"" + (one.is_tcp ? "tcp" : "udp") +
+               "\"\nport = " + std::to_string(one.port) + "\ndirection = \"" +
+               (one.is_inbound ? "in" : "out") + "\"\n";
+    return out;
+}
+
 Enclave read(const Config& config, const std::filesystem::path& file) {
     Enclave enclave;
     enclave.name = config.text("name");
@@ -30,6 +106,7 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
     for (const std::string& tree : config.texts("software")) enclave.software.emplace_back(tree);
     enclave.max_minutes = config.integer_or("max_minutes", 24 * 60);
     const std::int64_t pkey = config.integer_or("infiniband_pkey", 0);
+    read_network(config, enclave);
     config.finish();
     if (!is_plain_name(enclave.name) || enclave.name != file.stem().string())
         config.refuse("name", "must be a plain name and the name of its file");
@@ -58,6 +135,10 @@ bool Enclave::has_account(std::string_view account) const {
 }
 bool Enclave::has_node(std::string_view node) const {
     return contains(nodes, node);
+}
+bool Enclave::has_address(std::uint32_t address) const {
+    return networks.empty() || std::any_of(networks.begin(), networks.end(),
+                                           [&](const Ip4Network& one) { return one.contains(address); });
 }
 
 Enclave load_enclave(const std::filesystem::path& file) {
@@ -121,7 +202,7 @@ std::string to_toml(const Enclave& enclave) {
            "\"\naccounts = " + toml_list(enclave.accounts) + "\nnodes = " + toml_list(enclave.nodes) +
            "\nsoftware = " + toml_list(software) + "\nmax_minutes = " + std::to_string(enclave.max_minutes) +
            (enclave.infiniband_pkey ? "\ninfiniband_pkey = " + std::to_string(enclave.infiniband_pkey) : "") +
-           "\n";
+           "\n" + network_toml(enclave);
 }
 
 }  // namespace core

@@ -10,6 +10,7 @@
 #include "core/base/site.h"
 #include "core/keys/keys.h"
 #include "core/policy/list.h"
+#include "core/policy/network.h"
 
 namespace core {
 
@@ -27,9 +28,16 @@ struct Enclave {
 
     std::map<std::string, std::uint32_t> uids;  // of the accounts, as they were when the policy was signed
     std::string source;                         // the TOML it was read from
+    // Where the nodes talk to each other (slurm/node/peers.h). Empty: this node's own networks.
+    std::vector<Ip4Network> networks;
+    std::vector<std::string> interfaces;  // by which interfaces; empty: whichever the routes name
+    // The nodes' addresses, host order; a node that is not in it has the address that Slurm knows.
+    std::map<std::string, std::vector<std::uint32_t>> addresses;
+    std::vector<Allowance> allowed;  // what the site's own daemons need meanwhile
 
     bool has_account(std::string_view account) const;
     bool has_node(std::string_view node) const;
+    bool has_address(std::uint32_t address) const;  // in one of `networks`, or there are none
 };
 
 // Throws Error(usage) with the file and key if the policy cannot be read or is not sound.

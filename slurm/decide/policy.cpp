@@ -96,8 +96,14 @@ Job job_of(const Policy& policy) {
 }
 
 std::string to_json(const Policy& policy) {
-    nlohmann::json peers = nlohmann::json::array(), software = peers, devices = peers;
-    for (const Peer& peer : policy.peers) peers.push_back({{"address", peer.address}, {"kind", peer.kind}});
+    nlohmann::json peers = nlohmann::json::array(), software = peers, devices = peers, allowed = peers;
+    for (const Peer& peer : policy.peers)
+        peers.push_back({{"address", peer.address}, {"kind", peer.kind}, {"interfaces", peer.interfaces}});
+    for (const core::Allowance& one : policy.allowed)
+        allowed.push_back({{"network", one.network.text()},
+                           {"is_tcp", one.is_tcp},
+                           {"is_inbound", one.is_inbound},
+                           {"port", one.port}});
     for (const auto& tree : policy.software) software.push_back(tree.string());
     for (const auto& device : policy.devices) devices.push_back(device.string());
     return nlohmann::json{{"ruling", name_of(policy.ruling)},
@@ -119,6 +125,7 @@ std::string to_json(const Policy& policy) {
                           {"software", software},
                           {"devices", devices},
                           {"peers", peers},
+                          {"allowed", allowed},
                           {"slurmd_port", policy.slurmd_port}}
         .dump(1);
 }
@@ -146,7 +153,12 @@ Policy parse_policy(std::string_view text) {
         for (const auto& tree : json.at("software")) policy.software.emplace_back(tree.get<std::string>());
         for (const auto& device : json.at("devices")) policy.devices.emplace_back(device.get<std::string>());
         for (const auto& peer : json.at("peers"))
-            policy.peers.push_back({peer.at("address").get<std::string>(), peer.at("kind").get<int>()});
+            policy.peers.push_back({peer.at("address").get<std::string>(), peer.at("kind").get<int>(),
+                                    peer.at("interfaces").get<std::vector<std::uint32_t>>()});
+        for (const auto& one : json.at("allowed"))
+            policy.allowed.push_back({core::parse_network(one.at("network").get<std::string>()),
+                                      one.at("is_tcp").get<bool>(), one.at("is_inbound").get<bool>(),
+                                      one.at("port").get<std::uint16_t>()});
         policy.slurmd_port = json.at("slurmd_port").get<std::uint16_t>();
     } catch (const nlohmann::json::exception&) {
         throw Error(Fault::data, "the job's policy is damaged");
@@ -206,6 +218,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, "this account belongs to no enclave; partition " + job.partition + " is one's");
     policy.enclave = by_account->name;
     policy.software = by_account->software;
+    policy.allowed = by_account->allowed;
     policy.devices = infiniband_of(by_account->infiniband_pkey).devices;
     const auto workspace = site.workspaces / policy.enclave / policy.account;
     if (is_folder_of(workspace, job.uid)) policy.workspace = workspace;

@@ -21,8 +21,9 @@ std::string_view name_of(Ruling ruling);
 enum class Part { batch, step };  // the batch script's wrapper, or the step with the user's code
 
 struct Peer {
-    std::string address;  // IPv4, dotted
-    int kind = 0;         // enum peer of fence_bpf.h
+    std::string address;                    // IPv4, dotted
+    int kind = 0;                           // enum peer_kind of fence_bpf.h
+    std::vector<std::uint32_t> interfaces;  // another host's: the indices of those by which it is reached
 };
 
 // Nothing is known against a job, but its grant cannot be checked now.
@@ -47,6 +48,7 @@ struct Policy {
     std::vector<std::filesystem::path> software;
     std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
     std::vector<Peer> peers;
+    std::vector<core::Allowance> allowed;  // of the site's daemons, not of the job
     std::uint16_t slurmd_port = 6818;
     std::optional<Doubt> doubt;  // the whole reason of a denial; not written down
 };

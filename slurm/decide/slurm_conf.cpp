@@ -53,6 +53,7 @@ SlurmConf parse_slurm_conf(std::string_view text) {
         if (equals == std::string::npos) continue;
         const std::string key = line.substr(0, equals), value = line.substr(equals + 1);
         conf.values.insert_or_assign(small_letters(key), value);
+        if (is(key, "NodeName")) conf.node_lines.push_back(line);
         if (is(key, "SlurmctldHost")) {  // NAME or NAME(ADDRESS)
             const auto open = value.find('(');
             conf.controllers.push_back(

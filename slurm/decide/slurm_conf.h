@@ -15,6 +15,7 @@ struct SlurmConf {
     std::uint16_t slurmd_port = 6818;
     std::string spool = "/var/spool/slurmd";             // SlurmdSpoolDir, %n and %h as written
     std::filesystem::path plugstack = "plugstack.conf";  // relative: to slurm.conf's folder
+    std::vector<std::string> node_lines;                 // every NodeName= line, as written
     std::map<std::string, std::string> values;  // every line's first KEY=VALUE, the key in small letters
 
     // What stands for `key` (in small letters), or `otherwise`, which should be Slurm's default.

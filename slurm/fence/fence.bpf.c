@@ -1,13 +1,12 @@
 // The network part of the fence: what processes of one cgroup may reach. Loaded and attached once per job and
 // cgroup by aloft-node (slurm/fence/fence.cpp); nothing is pinned, so that the programs and maps die with the
-// cgroup.
+// cgroup. What is decided stands in judge.h; here it is looked up and obeyed.
 //
 // Two kinds of cgroup:
-//   step   user's code and its slurmstepd (root). Users' processes reach this job's nodes only: this job's
-//   own sockets on this node,
-//          ports from 1024 up, slurmd's excepted, on the others. slurmstepd also reaches the controller, to
-//          report to it.
-//   batch  the root-owned wrapper and its srun, which run no code of the user: the job's nodes and the
+// - step: user's code and its slurmstepd (root). Users' processes reach this job's nodes only: this job's own
+//   sockets on this node, open ports (judge.h) on the others. slurmstepd also reaches the controller, to
+//   report to it.
+// - batch: the root-owned wrapper and its srun, which run no code of the user: the job's nodes and the
 //   controller.
 
 // All structures used here are the kernel's promise to user space; without this, each load would search the
@@ -18,19 +17,19 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "fence_bpf.h"
+#include "judge.h"
 
 char LICENSE[] SEC("license") = "GPL";  // the kernel's name for a licence that may call its GPL-only helpers
 
 const volatile __u64 JOB = 0;  // id of the job's cgroup, the parent of the one the programs are attached to
 const volatile __u32 IS_BATCH = 0;
-const volatile __u32 SLURMD_PORT = 6818;
+const volatile __u8 CLOSED[CLOSED_BYTES] = {};
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);
-    __type(key, __u32);    // IPv4 address as on the wire
-    __type(value, __u32);  // enum peer
+    __type(key, __u32);  // IPv4 address as on the wire
+    __type(value, struct peer);
 } peers SEC(".maps");
 
 struct {
@@ -70,27 +69,22 @@ static __always_inline int block4(__u32 kind, __u16 protocol, __u32 address, __u
     return block_and_note(&what);
 }
 
-static __always_inline int is_loopback(__u32 address) {
-    return bpf_ntohl(address) >> 24 == 127;
+static __always_inline int is_trusted(__u32 uid) {
+    return IS_BATCH || uid == 0;
 }
 
-static __always_inline int may_reach(__u32 address, __u16 port, __u32 uid) {
-    if (is_loopback(address)) return 1;  // who receives there is looked at packet by packet
-    __u32* peer = bpf_map_lookup_elem(&peers, &address);
-    if (!peer) return 0;
-    if (IS_BATCH || uid == 0) return 1;
-    if (*peer == PEER_CONTROLLER) return 0;
-    if (*peer == PEER_SELF) return 1;
-    return is_open_port(port, SLURMD_PORT);
-}
-
-static __always_inline __u32 my_uid(void) {
-    return (__u32)bpf_get_current_uid_gid();
+// The packet is looked at again with its interface; here, so that the caller is told at once.
+static __always_inline int may_begin(struct bpf_sock_addr* to, __u32 address, __u16 port) {
+    struct peer* peer = bpf_map_lookup_elem(&peers, &address);
+    __u32 interface = to->sk ? to->sk->bound_dev_if : 0;
+    return may_reach(peer, address, port, interface, is_trusted((__u32)bpf_get_current_uid_gid()), CLOSED);
 }
 
 static __always_inline int judge4(struct bpf_sock_addr* to, __u32 kind) {
     __u16 port = bpf_ntohs((__u16)to->user_port);
-    return may_reach(to->user_ip4, port, my_uid()) ? 1 : block4(kind, to->protocol, to->user_ip4, port);
+    if (may_begin(to, to->user_ip4, port)) return 1;
+    // Libraries ask for names by themselves (torch.distributed for each peer's): no attempt of anybody.
+    return port == JUDGE_NAMES_PORT ? 0 : block4(kind, to->protocol, to->user_ip4, port);
 }
 
 // IPv6 is for addresses that are IPv4 on the wire (::ffff:10.0.0.1: what PyTorch's TCPStore tries first).
@@ -101,9 +95,10 @@ static __always_inline int judge6(struct bpf_sock_addr* to, __u32 kind) {
     what.address[1] = to->user_ip6[1];
     what.address[2] = to->user_ip6[2];
     what.address[3] = to->user_ip6[3];
-    if (what.address[0] || what.address[1] || what.address[2] != bpf_htonl(0xffff))
-        return block_and_note(&what);
-    return may_reach(what.address[3], port, my_uid()) ? 1 : block4(kind, to->protocol, what.address[3], port);
+    int is_mapped = !what.address[0] && !what.address[1] && what.address[2] == bpf_htonl(0xffff);
+    if (is_mapped && may_begin(to, what.address[3], port)) return 1;
+    if (port == JUDGE_NAMES_PORT) return 0;
+    return is_mapped ? block4(kind, to->protocol, what.address[3], port) : block_and_note(&what);
 }
 
 SEC("cgroup/connect4")
@@ -142,81 +137,61 @@ static __always_inline int is_inside(struct bpf_sock* sk) {
     return 0;
 }
 
-struct packet {
-    __u32 source, destination;
-    __u16 source_port, destination_port;
-    __u8 protocol;
-};
-
-struct headers {
-    struct iphdr ip;
-    __u16 ports[2];
-};
-
-// Straight from where the kernel keeps them for itself: a packet feels each call of a helper.
-static __always_inline long read_headers(struct __sk_buff* skb, struct headers* h) {
+// Straight from where the kernel keeps them for itself: a packet feels each call of a helper. Returns how
+// many bytes there are.
+static __always_inline __u32 read_head(struct __sk_buff* skb, struct ip4_head* head) {
     void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
-    if (data + sizeof *h > end) return bpf_skb_load_bytes(skb, 0, h, sizeof *h);
-    __builtin_memcpy(h, data, sizeof *h);
-    return 0;
+    if (data + IP4_HEAD_BYTES <= end) {
+        __builtin_memcpy(head, data, IP4_HEAD_BYTES);
+        return IP4_HEAD_BYTES;
+    }
+    if (!bpf_skb_load_bytes(skb, 0, head, IP4_HEAD_BYTES)) return IP4_HEAD_BYTES;
+    return bpf_skb_load_bytes(skb, 0, head, IP4_HEADER_BYTES) ? 0 : IP4_HEADER_BYTES;
 }
 
-static __always_inline int read_packet(struct __sk_buff* skb, struct packet* p) {
-    struct headers h = {};
-    if (skb->protocol != bpf_htons(0x0800)) return 0;  // ETH_P_IP
-    long is_short = read_headers(skb, &h);
-    if (is_short && bpf_skb_load_bytes(skb, 0, &h.ip, sizeof h.ip)) return 0;
-    // A header with options can name another destination (a source route), or carry data itself.
-    if (h.ip.ihl != 5 || (h.ip.protocol != IPPROTO_TCP && h.ip.protocol != IPPROTO_UDP)) return 0;
-    p->source = h.ip.saddr;
-    p->destination = h.ip.daddr;
-    p->protocol = h.ip.protocol;
-    if (h.ip.frag_off & bpf_htons(0x1fff)) {  // a later fragment has no ports; the first one was judged
-        p->source_port = p->destination_port = 0xffff;
-        return 1;
-    }
-    if (is_short) return 0;
-    p->source_port = bpf_ntohs(h.ports[0]);
-    p->destination_port = bpf_ntohs(h.ports[1]);
-    return 1;
+static __always_inline int ask_receiver(struct __sk_buff* skb, struct packet* p) {
+    struct bpf_sock_tuple tuple = {};
+    tuple.ipv4.saddr = p->source;
+    tuple.ipv4.daddr = p->destination;
+    tuple.ipv4.sport = bpf_htons(p->source_port);
+    tuple.ipv4.dport = bpf_htons(p->destination_port);
+    struct bpf_sock* receiver =
+        p->protocol == IPPROTO_TCP
+            ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
+            : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+    if (!receiver) return judge_receiver(0, 0);
+    int ours = is_inside(receiver);
+    bpf_sk_release(receiver);
+    return judge_receiver(1, ours);
 }
 
 // Whatever made the packet (a listening socket that answers, TCP fast open, a relay on this node), it goes to
-// the job's own only.
+// the job's own only. Dropped here, it asks no neighbour for an address either.
 SEC("cgroup_skb/egress")
 int fence_egress(struct __sk_buff* skb) {
+    struct ip4_head head = {};
     struct packet p;
-    if (!read_packet(skb, &p)) return block(BLOCKED_PACKET_OUT);
-    __u32* peer = bpf_map_lookup_elem(&peers, &p.destination);
-    if (peer && *peer == PEER_FELLOW && is_open_port(p.destination_port, SLURMD_PORT))
-        return 1;  // nearly all: whoever asks
-    __u32 uid = bpf_get_socket_uid(skb);
-    if (!may_reach(p.destination, p.destination_port, uid))
-        return block4(BLOCKED_PACKET_OUT, p.protocol, p.destination, p.destination_port);
-    if (IS_BATCH || uid == 0) return 1;
-    if (!is_loopback(p.destination) && !(peer && *peer == PEER_SELF)) return 1;
-    struct bpf_sock_tuple tuple = {};
-    tuple.ipv4.saddr = p.source;
-    tuple.ipv4.daddr = p.destination;
-    tuple.ipv4.sport = bpf_htons(p.source_port);
-    tuple.ipv4.dport = bpf_htons(p.destination_port);
-    struct bpf_sock* receiver =
-        p.protocol == IPPROTO_TCP ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
-                                  : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
-    if (!receiver) return 1;  // nobody: the kernel answers that itself
-    int ours = is_inside(receiver);
-    bpf_sk_release(receiver);
-    return ours ? 1 : block4(BLOCKED_LOCAL, p.protocol, p.destination, p.destination_port);
+    if (skb->protocol != bpf_htons(0x0800) || !read_packet(&head, read_head(skb, &head), &p))
+        return block(BLOCKED_PACKET_OUT);
+    struct peer* peer = bpf_map_lookup_elem(&peers, &p.destination);
+    if (is_to_fellow(&p, peer, skb->ifindex, CLOSED)) return 1;
+    enum verdict verdict = judge_out(&p, peer, skb->ifindex, is_trusted(bpf_get_socket_uid(skb)), CLOSED);
+    if (verdict == VERDICT_PASS) return 1;
+    if (verdict == VERDICT_DROP)
+        return p.destination_port == JUDGE_NAMES_PORT
+                   ? 0
+                   : block4(BLOCKED_PACKET_OUT, p.protocol, p.destination, p.destination_port);
+    return ask_receiver(skb, &p) == VERDICT_PASS
+               ? 1
+               : block4(BLOCKED_LOCAL, p.protocol, p.destination, p.destination_port);
 }
 
 // Nobody outside the job talks to a socket inside.
 SEC("cgroup_skb/ingress")
 int fence_ingress(struct __sk_buff* skb) {
-    struct headers h;
-    if (skb->protocol != bpf_htons(0x0800) ||
-        (read_headers(skb, &h) && bpf_skb_load_bytes(skb, 0, &h.ip, sizeof h.ip)))
-        return block(BLOCKED_PACKET_IN);
-    __u32 source = h.ip.saddr;
-    if (is_loopback(source) || bpf_map_lookup_elem(&peers, &source)) return 1;
+    struct ip4_head head = {};
+    if (skb->protocol != bpf_htons(0x0800) || !read_head(skb, &head)) return block(BLOCKED_PACKET_IN);
+    struct peer* peer = bpf_map_lookup_elem(&peers, &head.source);
+    if (judge_in(head.source, head.destination, peer, skb->ifindex) == VERDICT_PASS) return 1;
     return block(BLOCKED_PACKET_IN);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -36,18 +37,30 @@ core::Fd open_cgroup(const std::filesystem::path& cgroup) {
 }  // namespace
 
 void write_peers(int map_fd, const std::vector<Peer>& peers) {
-    for (const Peer& peer : peers) {
+    for (const Peer& one : peers) {
         in_addr address{};
-        if (inet_pton(AF_INET, peer.address.c_str(), &address) != 1)
+        if (inet_pton(AF_INET, one.address.c_str(), &address) != 1)
             throw Error(Fault::system, "a node's address is not IPv4");
-        const std::uint32_t kind = peer.kind;
-        if (bpf_map_update_elem(map_fd, &address.s_addr, &kind, BPF_ANY))
+        if (one.interfaces.size() > PEER_INTERFACES)
+            throw Error(Fault::system, "a node is reached by more interfaces than the fence can tell apart");
+        peer value{};
+        value.kind = static_cast<std::uint32_t>(one.kind);
+        std::copy(one.interfaces.begin(), one.interfaces.end(), value.interface);
+        if (bpf_map_update_elem(map_fd, &address.s_addr, &value, BPF_ANY))
             throw Error(Fault::system, with_errno("cannot write a map of peers", errno));
     }
 }
 
-void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
-                  std::uint16_t slurmd_port) {
+std::vector<std::uint8_t> closed_ports(const Policy& policy) {
+    std::vector<std::uint8_t> closed(CLOSED_BYTES);
+    for (std::uint16_t port = 0; port < 1024; ++port) close_port(closed.data(), port);
+    close_port(closed.data(), policy.slurmd_port);
+    for (const core::Allowance& one : policy.allowed)
+        if (one.is_inbound) close_port(closed.data(), one.port);
+    return closed;
+}
+
+void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy) {
     core::make_directories(cgroup, 0755);
     if (!is_pure_cgroup2()) core::make_directories(cgroup / "tasks", 0755);  // see task_cgroup
     const core::Fd directory = open_cgroup(cgroup);
@@ -60,11 +73,12 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vec
     if (!programs) throw Error(Fault::system, with_errno("cannot open the fence's BPF programs", errno));
     programs->rodata->JOB = parent.st_ino;  // a cgroup's id is the inode number of its folder
     programs->rodata->IS_BATCH = part == Part::batch;
-    programs->rodata->SLURMD_PORT = slurmd_port;
+    const auto closed = closed_ports(policy);
+    std::copy(closed.begin(), closed.end(), programs->rodata->CLOSED);
     if (fence__load(programs.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the fence's BPF programs", errno));
 
-    write_peers(bpf_map__fd(programs->maps.peers), peers);
+    write_peers(bpf_map__fd(programs->maps.peers), policy.peers);
 
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, programs->obj) {

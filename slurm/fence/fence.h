@@ -7,12 +7,16 @@
 
 namespace slurm {
 
-// Makes the cgroup (if it is not there) and attaches the programs of fence.bpf.c to it, with `peers` as all
-// that its processes reach. The programs go when the cgroup goes. Throws Error(system). Root.
-void attach_fence(const std::filesystem::path& cgroup, Part part, const std::vector<Peer>& peers,
-                  std::uint16_t slurmd_port);
+// Makes the cgroup (if it is not there) and attaches the programs of fence.bpf.c to it, with the policy's
+// peers as all that its processes reach. The programs go when the cgroup goes. Throws Error(system). Root.
+void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy);
 
-// Fills a map of peers, IPv4 address to kind, of a BPF program that is loaded. Throws Error(system).
+// Fills a map of peers, IPv4 address to struct peer, of a BPF program that is loaded. Of an address that is
+// there twice the last one counts. Throws Error(system).
 void write_peers(int map_fd, const std::vector<Peer>& peers);
+
+// What users' processes do not reach on another node: the system's ports, slurmd's, those of the site's
+// daemons. One bit per port (fence_bpf.h).
+std::vector<std::uint8_t> closed_ports(const Policy& policy);
 
 }  // namespace slurm

@@ -14,7 +14,6 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "slurm/fence/fence_bpf.h"
 
 namespace slurm {
 namespace {
@@ -108,6 +107,38 @@ BlockedAttempt in_words(const attempt& key, std::uint64_t count) {
     return {protocol_name(key.protocol), to + ":" + std::to_string(key.port), count};
 }
 
+// The services that a library or a user most often means; all else is "other".
+const char* service_of(std::uint16_t port) {
+    switch (port) {
+        case 22:
+            return "ssh";
+        case 25:
+            return "smtp";
+        case 80:
+            return "http";
+        case 123:
+            return "ntp";
+        case 443:
+            return "https";
+        default:
+            return "other";
+    }
+}
+
+template <class InWords>
+std::vector<BlockedAttempt> read_attempts(int cgroup_fd, InWords in_words) {
+    const core::Fd map = map_of(cgroup_fd, "attempts");
+    std::vector<BlockedAttempt> found;
+    attempt key{}, next{};
+    // The map may change meanwhile, and a walk begins again where a key is gone: so no more than it can hold.
+    for (bool more = map.is_open() && next_key(map.get(), nullptr, next); more && found.size() < 1024;
+         more = next_key(map.get(), &key, next)) {
+        key = next;
+        if (std::uint64_t count = 0; look_up(map.get(), &key, count)) found.push_back(in_words(key, count));
+    }
+    return merged(found);
+}
+
 }  // namespace
 
 void require_fence(int cgroup_fd) {
@@ -133,7 +164,7 @@ std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(int cgroup_fd)
     std::vector<std::pair<std::string, std::uint64_t>> counts;
     for (std::uint32_t kind = 0; map.is_open() && kind < kNames.size(); ++kind)
         if (std::uint64_t value = 0; look_up(map.get(), &kind, value) && value)
-            counts.emplace_back(kNames[kind], value);
+            counts.emplace_back(kNames[kind], rough_count(value));
     return counts;
 }
 
@@ -142,30 +173,51 @@ std::string BlockedAttempt::text() const {
            (count > 1 ? " (" + std::to_string(count) + " times)" : "");
 }
 
-std::vector<BlockedAttempt> blocked_attempts(int cgroup_fd) {
-    const core::Fd map = map_of(cgroup_fd, "attempts");
+std::vector<BlockedAttempt> merged(const std::vector<BlockedAttempt>& attempts) {
     std::vector<BlockedAttempt> found;
-    attempt key{}, next{};
-    // The map may change meanwhile, and a walk begins again where a key is gone: so no more than it can hold.
-    for (bool more = map.is_open() && next_key(map.get(), nullptr, next); more && found.size() < 1024;
-         more = next_key(map.get(), &key, next)) {
-        key = next;
-        if (std::uint64_t count = 0; look_up(map.get(), &key, count)) {
-            const BlockedAttempt one = in_words(key, count);
-            // The same, met on another way (connect, then a packet): one line.
-            const auto same = std::find_if(found.begin(), found.end(), [&](const BlockedAttempt& other) {
-                return other.what == one.what && other.to == one.to;
-            });
-            if (same == found.end())
-                found.push_back(one);
-            else
-                same->count += count;
-        }
+    for (const BlockedAttempt& one : attempts) {
+        // The same, met on another way (connect, then a packet): one line.
+        const auto same = std::find_if(found.begin(), found.end(), [&](const BlockedAttempt& other) {
+            return other.what == one.what && other.to == one.to;
+        });
+        if (same == found.end())
+            found.push_back(one);
+        else
+            same->count += one.count;
     }
     std::sort(found.begin(), found.end(), [](const BlockedAttempt& a, const BlockedAttempt& b) {
         return a.count != b.count ? a.count > b.count : a.what + a.to < b.what + b.to;
     });
     return found;
+}
+
+std::vector<BlockedAttempt> blocked_attempts(int cgroup_fd) {
+    return read_attempts(cgroup_fd, in_words);
+}
+
+BlockedAttempt class_of(const attempt& key, std::uint64_t count) {
+    const int protocol = key.protocol;
+    const bool has_name = protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP ||
+                          protocol == IPPROTO_ICMPV6 || protocol == IPPROTO_SCTP || protocol == IPPROTO_MPTCP;
+    const std::string name = has_name ? protocol_name(protocol) : "another protocol";
+    if (key.kind == BLOCKED_SOCKET)
+        return {key.port == SOCK_RAW ? "a raw socket" : "a socket for " + name, "", count};
+    return {key.family == 6 ? name + " by IPv6" : name, service_of(key.port), count};
+}
+
+std::vector<BlockedAttempt> blocked_classes(int cgroup_fd) {
+    std::vector<BlockedAttempt> classes = read_attempts(cgroup_fd, class_of);
+    for (BlockedAttempt& one : classes) one.count = rough_count(one.count);
+    std::sort(classes.begin(), classes.end(), [](const BlockedAttempt& a, const BlockedAttempt& b) {
+        return a.what + "\n" + a.to < b.what + "\n" + b.to;  // their order by exact counts would be told too
+    });
+    return classes;
+}
+
+std::uint64_t rough_count(std::uint64_t count) {
+    std::uint64_t rough = count ? 1 : 0;
+    while (rough && rough < 1000 && rough * 10 <= count) rough *= 10;
+    return rough;
 }
 
 }  // namespace slurm

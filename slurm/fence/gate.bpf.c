@@ -1,16 +1,18 @@
 // What may come to a node from its network while an enclave's job has it. The fence (fence.bpf.c) sits on the
 // job's sockets, so it cannot see two things that this program sees on every interface, before any socket:
-//   a port on which nobody listens answers "refused", one on which the job listens is silent: to whoever may
-//   send packets here, the job's listening ports would be a message a service of the node that is not the
-//   job's: the job's own code on its other nodes could hand it data
-// So from 1024 up, Slurm's port excepted, strangers reach what the node itself began to talk to, and the
-// job's nodes also the job's own sockets (fence.bpf.c marks them). All else is dropped in silence.
+// - a port on which nobody listens answers "refused", one on which the job listens is silent: to whoever may
+//   send packets here, the job's listening ports would be a message;
+// - a service of the node that is not the job's: the job's own code on its other nodes could hand it data.
+// So from 1024 up, Slurm's port excepted, strangers reach what the node itself began to talk to and what the
+// enclave's policy allows a daemon of the site, and the job's nodes also the job's own sockets (fence.bpf.c
+// marks them). All else is dropped in silence. What is decided stands in judge.h; here it is looked up and
+// obeyed.
 #include "vmlinux.h"
 // These need the types above.
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "fence_bpf.h"
+#include "judge.h"
 
 char LICENSE[] SEC("license") = "GPL";  // the kernel's name for a licence that may call its GPL-only helpers
 
@@ -19,9 +21,18 @@ const volatile __u32 SLURMD_PORT = 6818;
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);
-    __type(key, __u32);    // IPv4 address as on the wire: the job's other nodes and the controllers
-    __type(value, __u32);  // enum peer
+    __type(key, __u32);  // IPv4 address as on the wire
+    __type(value, struct peer);
 } peers SEC(".maps");
+
+// Which daemon of the site hears whom (struct allowance); the value says nothing.
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(max_entries, 1024);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct allowance);
+    __type(value, __u32);
+} allowed SEC(".maps");
 
 #define PASS -1  // TC_ACT_UNSPEC: other filters on the interface have their say
 #define DROP 2   // TC_ACT_SHOT
@@ -40,46 +51,56 @@ struct segment {
     __u8 offset, flags;
 };
 
-// `settled`: the node's own talk with that very address and port; `ours`: a socket of the job.
-static __always_inline int judge_tcp(struct __sk_buff* skb, struct bpf_sock_tuple* tuple, __u32 size,
-                                     int is_peer) {
-    struct bpf_sock* found = bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
-    if (!found) return is_peer ? PASS : DROP;  // the job's own nodes may be told that nobody listens
-    int settled = found->state != TCP_LISTENS;
+static __always_inline struct receiver find_receiver(struct __sk_buff* skb, struct bpf_sock_tuple* tuple,
+                                                     __u32 size, int is_tcp) {
+    struct receiver r = {};
+    struct bpf_sock* found = is_tcp ? bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0)
+                                    : bpf_sk_lookup_udp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+    if (!found) return r;
+    r.is_there = 1;
+    r.is_settled = is_tcp ? found->state != TCP_LISTENS : found->state == UDP_CONNECTED;
     struct bpf_sock* full = bpf_sk_fullsock(found);
-    int ours = full && full->mark == JOB_MARK;
+    r.is_ours = full && full->mark == JOB_MARK;
     bpf_sk_release(found);
-    return settled || (is_peer && ours) ? PASS : DROP;
+    return r;
 }
 
-static __always_inline int judge_udp(struct __sk_buff* skb, struct bpf_sock_tuple* tuple, __u32 size,
-                                     int is_peer) {
-    struct bpf_sock* found = bpf_sk_lookup_udp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
-    if (!found) return is_peer ? PASS : DROP;  // the job's own nodes may be told that nobody listens
-    int settled = found->state == UDP_CONNECTED, ours = found->mark == JOB_MARK;
-    bpf_sk_release(found);
-    return settled || (is_peer && ours) ? PASS : DROP;
+static __always_inline int is_allowed(__u8 direction, __u8 protocol, __u16 port, __u32 address) {
+    struct allowance key = {.prefix_bits = ALLOWANCE_BITS + 32,
+                            .direction = direction,
+                            .protocol = protocol,
+                            .port = port,
+                            .address = address};
+    return bpf_map_lookup_elem(&allowed, &key) != 0;
 }
 
 static __always_inline int judge4(struct __sk_buff* skb) {
     struct iphdr ip;
     struct segment segment = {};
     if (bpf_skb_load_bytes_relative(skb, 0, &ip, sizeof ip, BPF_HDR_START_NET)) return DROP;
+    __u32 source = ip.saddr;
+    struct peer* peer = bpf_map_lookup_elem(&peers, &source);
+    int verdict = judge_gate_addresses(source, ip.daddr, ip.protocol, ip.frag_off, peer);
+    if (verdict != GATE_UNDECIDED) return verdict == VERDICT_PASS ? PASS : DROP;
     int is_tcp = ip.protocol == IPPROTO_TCP;
-    if (!is_tcp && ip.protocol != IPPROTO_UDP) return PASS;  // a job has no socket of another kind
-    if (ip.frag_off & bpf_htons(0x1fff)) return PASS;        // worth nothing without the first one
     if (bpf_skb_load_bytes_relative(skb, ip.ihl * 4, &segment, is_tcp ? 14 : 4, BPF_HDR_START_NET))
         return DROP;
-    if (!is_open_port(bpf_ntohs(segment.destination_port), SLURMD_PORT)) return PASS;
-    int is_peer = bpf_map_lookup_elem(&peers, &ip.saddr) != 0;
-    if (is_peer && is_tcp && (segment.flags & 0x12) != 0x02) return PASS;  // only a SYN opens anything
+    int is_peer = is_peer_at_gate(peer, skb->ifindex);
+    verdict =
+        judge_gate_ports(bpf_ntohs(segment.destination_port), is_tcp, segment.flags, is_peer, SLURMD_PORT);
+    if (verdict != GATE_UNDECIDED) return verdict == VERDICT_PASS ? PASS : DROP;
     struct bpf_sock_tuple tuple = {};
-    tuple.ipv4.saddr = ip.saddr;
+    tuple.ipv4.saddr = source;
     tuple.ipv4.daddr = ip.daddr;
     tuple.ipv4.sport = segment.source_port;
     tuple.ipv4.dport = segment.destination_port;
-    return is_tcp ? judge_tcp(skb, &tuple, sizeof tuple.ipv4, is_peer)
-                  : judge_udp(skb, &tuple, sizeof tuple.ipv4, is_peer);
+    struct receiver r = find_receiver(skb, &tuple, sizeof tuple.ipv4, is_tcp);
+    int is_fellow = peer && peer->kind == PEER_FELLOW;
+    if (judge_gate_receiver(&r, is_peer, is_fellow, 0, 0) == VERDICT_PASS) return PASS;
+    // Only what would be dropped looks at the policy's allowances.
+    int in = is_allowed(DIRECTION_IN, ip.protocol, segment.destination_port, source);
+    int out = is_allowed(DIRECTION_OUT, ip.protocol, segment.source_port, source);
+    return judge_gate_receiver(&r, is_peer, is_fellow, in, out) == VERDICT_PASS ? PASS : DROP;
 }
 
 // A job speaks no IPv6 on the wire, so everybody is a stranger. A header between IP's and TCP's would hide
@@ -95,14 +116,16 @@ static __always_inline int judge6(struct __sk_buff* skb) {
     if (!is_tcp && ip.nexthdr != IPPROTO_UDP) return DROP;
     if (bpf_skb_load_bytes_relative(skb, sizeof ip, &segment, is_tcp ? 14 : 4, BPF_HDR_START_NET))
         return DROP;
-    if (!is_open_port(bpf_ntohs(segment.destination_port), SLURMD_PORT)) return PASS;
+    int verdict =
+        judge_gate_ports(bpf_ntohs(segment.destination_port), is_tcp, segment.flags, 0, SLURMD_PORT);
+    if (verdict != GATE_UNDECIDED) return verdict == VERDICT_PASS ? PASS : DROP;
     struct bpf_sock_tuple tuple = {};
     __builtin_memcpy(tuple.ipv6.saddr, &ip.saddr, sizeof ip.saddr);
     __builtin_memcpy(tuple.ipv6.daddr, &ip.daddr, sizeof ip.daddr);
     tuple.ipv6.sport = segment.source_port;
     tuple.ipv6.dport = segment.destination_port;
-    return is_tcp ? judge_tcp(skb, &tuple, sizeof tuple.ipv6, 0)
-                  : judge_udp(skb, &tuple, sizeof tuple.ipv6, 0);
+    struct receiver r = find_receiver(skb, &tuple, sizeof tuple.ipv6, is_tcp);
+    return judge_gate_receiver(&r, 0, 0, 0, 0) == VERDICT_PASS ? PASS : DROP;
 }
 
 SEC("tc")

@@ -1,5 +1,7 @@
 #include "slurm/fence/gate.h"
 
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
 
@@ -12,6 +14,7 @@
 #include "core/base/files.h"
 #include "gate.skel.h"
 #include "slurm/fence/fence.h"
+#include "slurm/fence/fence_bpf.h"
 
 namespace slurm {
 namespace {
@@ -78,18 +81,32 @@ void take_down() {
     }
 }
 
+void write_allowed(int map_fd, const std::vector<core::Allowance>& allowed) {
+    for (const core::Allowance& one : allowed) {
+        allowance key{};
+        key.prefix_bits = ALLOWANCE_BITS + one.network.bits;
+        key.direction = one.is_inbound ? DIRECTION_IN : DIRECTION_OUT;
+        key.protocol = one.is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
+        key.port = htons(one.port);
+        key.address = htonl(one.network.address);
+        const std::uint32_t nothing = 0;
+        if (bpf_map_update_elem(map_fd, &key, &nothing, BPF_ANY))
+            throw Error(Fault::system, with_errno("cannot write the gate's allowances", errno));
+    }
+}
+
 }  // namespace
 
-void close_gate(const core::Site& site, std::uint32_t job, const std::vector<Peer>& peers,
-                std::uint16_t slurmd_port) {
+void close_gate(const core::Site& site, const Policy& policy) {
     libbpf_set_print(nullptr);  // its messages would land in Slurm's logs without context
     const std::unique_ptr<gate, Destroy> program(gate__open());
     if (!program) throw Error(Fault::system, with_errno("cannot open the gate's BPF program", errno));
-    program->rodata->SLURMD_PORT = slurmd_port;
+    program->rodata->SLURMD_PORT = policy.slurmd_port;
     if (gate__load(program.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the gate's BPF program", errno));
-    write_peers(bpf_map__fd(program->maps.peers), peers);
-    core::write_atomically(owner_file(site), std::to_string(job),
+    write_peers(bpf_map__fd(program->maps.peers), policy.peers);
+    write_allowed(bpf_map__fd(program->maps.allowed), policy.allowed);
+    core::write_atomically(owner_file(site), std::to_string(policy.job),
                            0600);  // first: what is begun must be found
     for (const int interface : interfaces()) {
         bpf_tc_hook hook = hook_of(interface);

@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <vector>
 
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
@@ -10,9 +9,9 @@
 
 namespace slurm {
 
-// Puts the gate up for this job, in place of whatever one there is. Throws Error(system).
-void close_gate(const core::Site& site, std::uint32_t job, const std::vector<Peer>& peers,
-                std::uint16_t slurmd_port);
+// Puts the gate up for the policy's job, in place of whatever one there is, with the policy's allowances for
+// the site's own daemons. Throws Error(system).
+void close_gate(const core::Site& site, const Policy& policy);
 
 // Takes it down if it is this job's. Throws Error(system) if it stays.
 void open_gate(const core::Site& site, std::uint32_t job);

@@ -15,6 +15,7 @@
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
+#include "slurm/fence/wall.h"
 #include "slurm/node/begin.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/end.h"
@@ -54,11 +55,11 @@ std::int64_t boot_seconds() {
     return now.tv_sec;
 }
 
-std::uint16_t slurmd_port(const std::string& slurm_conf) {
+SlurmConf conf_or_default(const std::string& slurm_conf) {
     try {
-        return load_slurm_conf(slurm_conf).slurmd_port;
+        return load_slurm_conf(slurm_conf);
     } catch (const Error&) {
-        return SlurmConf{}.slurmd_port;
+        return {};
     }
 }
 
@@ -103,7 +104,8 @@ Agent::Agent(core::Site site, std::string slurm_conf)
       heartbeat_(site_) {
     reconciled_ = checked_ = steady_clock::now() - std::chrono::hours(1);
     open_stray_gate(site_);
-    close_after_boot(site_, host_, core::now_seconds(), slurmd_port(slurm_conf_));
+    take_stray_walls_down(site_);
+    close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
     listener_ = std::jthread([this](const std::stop_token& stop) {
         while (!stop.stop_requested())
             port_.answer(site_, kListen, [this](const Farewell& one) { return on_left(one); });

@@ -1,9 +1,6 @@
 #include "slurm/node/begin.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -13,7 +10,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
 #include "core/base/error.h"
@@ -24,13 +20,15 @@
 #include "core/ledger/spool.h"
 #include "slurm/decide/known.h"
 #include "slurm/fence/fence.h"
-#include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
+#include "slurm/fence/wall.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/controller.h"
 #include "slurm/node/end.h"
 #include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
+#include "slurm/node/network.h"
+#include "slurm/node/peers.h"
 #include "slurm/node/records.h"
 #include "slurm/preflight/heartbeat.h"
 #include "slurm/preflight/preflight.h"
@@ -58,38 +56,6 @@ std::uint32_t number(const char* name) {
     if (value.empty() || value.find_first_not_of("0123456789") != std::string::npos || value.size() > 10)
         throw Error(Fault::usage, std::string(name) + " is not set: Slurm starts this as Prolog or Epilog");
     return static_cast<std::uint32_t>(std::stoul(value));
-}
-
-std::set<std::string> addresses_of(const std::string& name) {
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_family = AF_INET;
-    hints.ai_socktype = SOCK_STREAM;
-    if (const int code = ::getaddrinfo(name.c_str(), nullptr, &hints, &found))
-        throw Error(Fault::system,
-                    "cannot resolve a host of the cluster: " + std::string(::gai_strerror(code)));
-    std::set<std::string> addresses;
-    for (const addrinfo* one = found; one; one = one->ai_next) {
-        char text[INET_ADDRSTRLEN];
-        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ai_addr)->sin_addr, text, sizeof text);
-        addresses.insert(text);
-    }
-    ::freeaddrinfo(found);
-    return addresses;
-}
-
-std::set<std::string> own_addresses() {
-    ifaddrs* list = nullptr;
-    if (::getifaddrs(&list)) throw Error(Fault::system, core::with_errno("cannot list interfaces", errno));
-    std::set<std::string> addresses;
-    for (const ifaddrs* one = list; one; one = one->ifa_next)
-        if (one->ifa_addr && one->ifa_addr->sa_family == AF_INET) {
-            char text[INET_ADDRSTRLEN];
-            inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text,
-                      sizeof text);
-            if (!std::string_view(text).starts_with("127.")) addresses.insert(text);
-        }
-    ::freeifaddrs(list);
-    return addresses;
 }
 
 void hand_over(const fs::path& path, std::uint32_t uid) {
@@ -121,12 +87,18 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
                            0444);
     core::write_atomically(files.token, policy.token, 0400);
     hand_over(files.token, job.uid);
-    policy.peers = peers_of(job, conf, core::short_host_name());
+    const auto enclave = core::enclave_of_account(site, job.account);
+    if (!enclave || enclave->name != policy.enclave)
+        throw Error(Fault::system, "the policy of enclave " + policy.enclave + " changed meanwhile");
+    policy.peers = peers_of(job, conf, *enclave, core::short_host_name(), look_at_network(conf));
     policy.slurmd_port = conf.slurmd_port;
-    close_gate(site, job.id, policy.peers, policy.slurmd_port);
-    if (is_pure_cgroup2()) return;  // the plugin has Slurm's own cgroup fenced instead
-    for (const Part part : {Part::batch, Part::step})
-        attach_fence(part_cgroup(job.id, part), part, policy.peers, policy.slurmd_port);
+    close_gate(site, policy);
+    // On pure cgroup v2 the plugin has Slurm's own cgroups fenced (aloft-node attach).
+    std::vector<FencedPart> parts;
+    if (!is_pure_cgroup2())
+        for (const Part part : {Part::batch, Part::step}) parts.emplace_back(part_cgroup(job.id, part), part);
+    for (const auto& [cgroup, part] : parts) attach_fence(cgroup, part, policy);
+    raise_wall(site, policy, parts);
 }
 
 }  // namespace
@@ -145,22 +117,6 @@ Job job_from_environment() {
     const passwd* entry = ::getpwuid(job.uid);
     job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
     return job;
-}
-
-std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host) {
-    std::vector<Peer> peers;
-    for (const std::string& controller : conf.controllers)
-        for (const std::string& address : addresses_of(controller))
-            peers.push_back({address, PEER_CONTROLLER});
-    for (const std::string& node : job.nodes)
-        for (const std::string& address : addresses_of(node)) {
-            if (node == host) continue;
-            if (address.starts_with("127."))
-                throw Error(Fault::system, "a fellow node's name resolves to this host");
-            peers.push_back({address, PEER_FELLOW});
-        }
-    for (const std::string& address : own_addresses()) peers.push_back({address, PEER_SELF});
-    return peers;
 }
 
 core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {

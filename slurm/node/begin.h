@@ -21,10 +21,6 @@ Job job_from_environment();
 // To Epilog the number is enough. Throws Error(usage) without it.
 std::uint32_t job_id_from_environment();
 
-// All IPv4 addresses of the job's nodes and the controllers. `host`: this node. Throws Error(system) if a
-// name does not resolve.
-std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, std::string_view host);
-
 // Held by who changes what lies there for an enclave's job: Prolog, Epilog, the agent. Not open, if somebody
 // else holds it for longer than `patience`. Throws Error(system) if it cannot be made.
 core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience);

@@ -20,6 +20,7 @@
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_check.h"
 #include "slurm/fence/gate.h"
+#include "slurm/fence/wall.h"
 #include "slurm/node/begin.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/farewell.h"
@@ -37,7 +38,6 @@ constexpr std::int64_t kYoungSeconds = 30;
 constexpr std::chrono::seconds kPatience{5};
 constexpr std::chrono::milliseconds kFellowPatience{2000};  // one that is lost costs each end so long
 constexpr std::chrono::milliseconds kLockPatience{120000}, kForwardPatience{2000};
-constexpr std::size_t kAttempts = 50;  // a node's record has 16 KiB
 
 // Nothing without a policy, or with one that cannot be read any more: there is nobody to name in a record.
 std::optional<Policy> read_policy(const JobFiles& files) {
@@ -188,6 +188,7 @@ void destroy_keys(const JobFiles& files) {
 void remove_job(const core::Site& site, std::uint32_t job) {
     remove_cgroup(job_cgroup(job));
     open_gate(site, job);
+    take_wall_down(site, job);
     const JobFiles files(site, job);
     destroy_keys(files);
     fs::remove_all(files.folder);
@@ -197,10 +198,8 @@ nlohmann::json blocked_so_far(std::uint32_t job) {
     const core::Fd cgroup(::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     nlohmann::json counts = nlohmann::json::object(), attempts = nlohmann::json::array();
     for (const auto& [kind, count] : blocked_counts(cgroup.get())) counts[kind] = count;
-    for (const BlockedAttempt& one : blocked_attempts(cgroup.get())) {
-        if (attempts.size() == kAttempts) break;
+    for (const BlockedAttempt& one : blocked_classes(cgroup.get()))
         attempts.push_back({{"what", one.what}, {"to", one.to}, {"count", one.count}});
-    }
     return {{"blocked", counts}, {"attempts", attempts}};
 }
 

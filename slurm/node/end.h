@@ -40,8 +40,8 @@ void destroy_keys(const JobFiles& files);
 // Processes, cgroups, keys and folder of the job.
 void remove_job(const core::Site& site, std::uint32_t job);
 
-// What the job's steps tried in vain so far: {"blocked": {"connect": 3}, "attempts": [{"what": "TCP",
-// "to": "203.0.113.5:443", "count": 3}, ...]}, the 50 most frequent.
+// What the job's steps tried in vain so far, as a record may tell it (fence_check.h: nothing that a job can
+// choose): {"blocked": {"connect": 10}, "attempts": [{"what": "TCP", "to": "https", "count": 10}, ...]}.
 nlohmann::json blocked_so_far(std::uint32_t job);
 
 // True for what was changed within the last half minute, false for what is not there.

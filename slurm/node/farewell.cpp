@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/file.h>
@@ -23,6 +22,8 @@
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/node/begin.h"
 #include "slurm/node/cut.h"
+#include "slurm/node/network.h"
+#include "slurm/node/peers.h"
 
 namespace slurm {
 namespace {
@@ -188,13 +189,21 @@ bool is_readable(int fd, milliseconds patience) {
 
 namespace {
 
-// A node that has no address can send nothing.
-bool can_resolve(const std::string& node) {
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_family = AF_INET;
-    const bool can = ::getaddrinfo(node.c_str(), nullptr, &hints, &found) == 0;
-    if (can) ::freeaddrinfo(found);
-    return can;
+// Of all nodes of the enclave but this one. One that has no address can send nothing.
+std::vector<Peer> others_of(const core::Enclave& enclave, const std::string& host, const NodeNetwork& network) {
+    std::vector<Peer> others;
+    for (const std::string& node : enclave.nodes) {
+        if (node == host) continue;
+        try {
+            for (const std::uint32_t address : addresses_of(node, enclave, network))
+                others.push_back({core::ip4_text(address), PEER_FELLOW, {}});
+        } catch (const Error& e) {
+            core::Event("warning", "node_without_address").with("node", node).with("text", e.what());
+        }
+    }
+    for (const OwnAddress& own : network.own)
+        if (own.address >> 24 != 127) others.push_back({core::ip4_text(own.address), PEER_SELF, {}});
+    return others;
 }
 
 }  // namespace
@@ -205,19 +214,19 @@ void close_to_fellows(const core::Site& site, const Policy& policy) {
 }
 
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      std::uint16_t slurmd_port) {
+                      const SlurmConf& conf) {
     const fs::path mark = site.run / "said-hello";
     if (fs::exists(mark)) return;
+    NodeNetwork network = look_at_network(conf);
+    // The controller may be down as well: what the files here say is enough to close the node.
+    network.slurm_address = [&](const std::string& node) { return configured_address(conf, node).value_or(node); };
     for (const core::Enclave& enclave : core::load_enclaves(site)) {
         if (!enclave.has_node(host)) continue;
-        Job others;
-        for (const std::string& node : enclave.nodes)
-            if (node != host && can_resolve(node)) others.nodes.push_back(node);
         Policy everything;  // one run of job 0 for each enclave
         everything.enclave = enclave.name;
         everything.start = std::to_string(now) + "-" + enclave.name;
-        everything.slurmd_port = slurmd_port;
-        everything.peers = peers_of(others, {}, host);
+        everything.slurmd_port = conf.slurmd_port;
+        everything.peers = others_of(enclave, host, network);
         close_to_fellows(site, everything);
     }
     core::write_atomically(mark, "", 0400);

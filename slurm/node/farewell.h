@@ -10,6 +10,7 @@
 #include "core/base/files.h"
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
+#include "slurm/decide/slurm_conf.h"
 
 // How the nodes of a job part. Slurm frees them one by one, and a node that is free is anybody's: so it closes
 // itself to its fellows before it is free, tells their agents that it left, and opens again to those that have
@@ -37,7 +38,7 @@ void close_to_fellows(const core::Site& site, const Policy& policy);
 // A node that lost power left all its jobs at once, and does not know with whom it had them: it closes itself
 // to the other nodes of its enclaves. Nothing if this boot did so before. Throws Error(system) if it cannot.
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      std::uint16_t slurmd_port);
+                      const SlurmConf& conf);
 
 // Closes it to those of `addresses` that are the job's other nodes; they left it, and it runs here.
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses);

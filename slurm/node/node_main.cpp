@@ -12,6 +12,7 @@
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
 #include "slurm/fence/fence.h"
+#include "slurm/fence/wall.h"
 #include "slurm/node/agent.h"
 #include "slurm/node/begin.h"
 #include "slurm/node/end.h"
@@ -136,8 +137,10 @@ int main(int argc, char** argv) {
             auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
             const auto gone = slurm::closed_by(site, policy);  // a node that left is nobody's fellow
             std::erase_if(policy.peers, [&](const slurm::Peer& one) { return gone.contains(one.address); });
-            slurm::attach_fence(cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step,
-                                policy.peers, policy.slurmd_port);
+            const slurm::FencedPart fenced{cgroup,
+                                           part == "batch" ? slurm::Part::batch : slurm::Part::step};
+            slurm::attach_fence(fenced.first, fenced.second, policy);
+            slurm::extend_wall(job, fenced);
         }
     });
 }

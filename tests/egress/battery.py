@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import stage as staging
 from stage import Stage
 
-import client  # noqa: F401  each registers its attempts
+import cards  # noqa: F401  each registers its attempts
+import client  # noqa: F401
 import files  # noqa: F401
 import helpers  # noqa: F401
 import kernel  # noqa: F401
@@ -36,6 +37,11 @@ def battery(stage: Stage) -> dict:
     capture = stage.end_capture()
     reader = Reader(stage.mark, list(ATTEMPTS), {stage.node[1], stage.node[2]}, {f"10.{stage.number}.0.2", f"10.{stage.number}.0.3"})
     wire = reader.read(stage.scratch / "wire")
+    # On the second card's network a fellow's address is anybody's.
+    wire |= Reader(stage.mark, list(ATTEMPTS), {stage.card2}, set()).read(stage.scratch / "wire2")
+    heard_there = json.loads((stage.scratch / "second.json").read_text())["tokens"]
+    for name, size in heard_there.items():
+        stage.note(name, size, "a host on the second card's network")
     for name, size in wire.tokens.items():
         stage.note(name, size, "the wire")
     return {"lines": lines, "root": root, "seen": stage.seen, "records": records(stage) if stage.fenced else [],

@@ -40,7 +40,9 @@ class Stage:
         self.waiting: list[tuple[str, int]] = []
         self.one_note = threading.Lock()
         self.patience = 2 if fenced else 10  # without the fence an answer is expected
-        self.sniffer = None
+        self.sniffers: list[tuple[subprocess.Popen, Path]] = []
+        self.second: subprocess.Popen | None = None
+        self.card2 = "192.0.2.1"  # of node1 on the network of its second card
 
     # --- up
 
@@ -53,6 +55,7 @@ class Stage:
         shutil.copytree(HERE / "attempts", self.cluster.folder / "srv/attempts", ignore=shutil.ignore_patterns("__pycache__"))
         self.configure()
         self.make_enclaves()
+        self.make_second_network()
         self.make_places()
         self.listen()
         self.capture()
@@ -97,6 +100,18 @@ class Stage:
 
     def authority(self, *words) -> None:
         self.cluster.host("login", "/srv/aloft/authority", "--enclave", "hel", "--enclave", "two", *words)
+
+    def make_second_network(self) -> None:
+        """node1's second card, and on its network a host that has both nodes' addresses; it goes with the cluster (its name)."""
+        there, node1 = f"aloft{self.number}-second", f"aloft{self.number}-node1"
+        for words in (f"netns add {there}", f"-n {node1} link add eth1 type veth peer name eth0 netns {there}", f"-n {node1} addr add {self.card2}/24 dev eth1",
+                      f"-n {node1} link set eth1 up", f"-n {there} addr add 192.0.2.2/24 dev eth0", f"-n {there} addr add {self.node[1]}/32 dev eth0", f"-n {there} addr add {self.node[2]}/32 dev eth0",
+                      f"-n {there} link set eth0 up", f"-n {there} link set lo up"):
+            subprocess.run(["ip", *words.split()], check=True)
+        self.cluster.host("node1", "sysctl", "-qw", "net.ipv4.conf.eth1.route_localnet=1")
+        self.second = subprocess.Popen(["nsenter", f"--net=/run/netns/{there}", "/usr/bin/python3", HERE / "listener.py", "--mark", self.mark, "--dns", "0",
+                                        "--out", self.scratch / "second.json"])
+        self.until(lambda: (self.scratch / "second.json").exists(), "the listener on the second network")
 
     def make_places(self) -> None:
         """What a site may have that makes a way out: a world-writable shared folder, nodes that forward, echo sockets for everybody."""
@@ -143,9 +158,13 @@ class Stage:
         self.until(lambda: self.cluster.try_host(host, "test", "-s", out).code == 0, f"the listener on {host}")
 
     def capture(self) -> None:
-        self.sniffer = subprocess.Popen([sys.executable, HERE / "sniffer.py", "--out", self.scratch / "wire",
-                                         *(f"al{self.number}-node{k}" for k in (1, 2))])
-        self.until(lambda: (self.scratch / "wire.ready").exists(), "the sniffer")
+        self.sniff("wire", [], *(f"al{self.number}-node{k}" for k in (1, 2)))
+        self.sniff("wire2", ["nsenter", f"--net=/run/netns/aloft{self.number}-second"], "eth0")
+
+    def sniff(self, name: str, within: list[str], *interfaces: str) -> None:
+        out = self.scratch / name
+        self.sniffers.append((subprocess.Popen([*within, sys.executable, HERE / "sniffer.py", "--out", out, *interfaces]), out))
+        self.until(lambda: out.with_name(name + ".ready").exists(), "the sniffer")
 
     def until(self, is_so, what: str, seconds: float = 20) -> None:
         end = time.monotonic() + seconds
@@ -156,12 +175,17 @@ class Stage:
 
     def end_capture(self) -> dict:
         """How many frames were seen and dropped."""
-        report = {}
-        if self.sniffer:
-            self.sniffer.send_signal(signal.SIGTERM)
-            self.sniffer.wait(10)
-            report = json.loads((self.scratch / "wire.json").read_text())
-            self.sniffer = None
+        report = {"frames": 0, "dropped": 0}
+        for sniffer, out in self.sniffers:
+            sniffer.send_signal(signal.SIGTERM)
+            sniffer.wait(10)
+            for key, count in json.loads(out.with_name(out.name + ".json").read_text()).items():
+                report[key] += count
+        self.sniffers = []
+        if self.second:
+            self.second.terminate()
+            self.second.wait(10)
+            self.second = None
         return report
 
     # --- what attempts from the login host use

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cards import lo_address
 from common import number_of
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
@@ -18,6 +19,14 @@ class Wire:
     tokens: dict[str, int] = field(default_factory=dict)   # bytes of frames to others that carry it, in any form
     strangers: Counter = field(default_factory=Counter)    # what went to an address that it had no business with
     refusals: int = 0                                      # the kernel's answers to calls from outside
+
+    def __ior__(self, other: "Wire") -> "Wire":
+        self.frames += other.frames
+        self.refusals += other.refusals
+        self.strangers += other.strangers
+        for name, size in other.tokens.items():
+            self.tokens[name] = self.tokens.get(name, 0) + size
+        return self
 
 
 def frames(path: Path):
@@ -54,6 +63,8 @@ class Reader:
         self.pattern = forms(mark)
         self.groups = {b"\xef" + struct.pack("!I", number_of(f"{mark}_{name}_"))[1:]: name for name in names if name.startswith("igmp")}
         self.groups |= {f"{mark}_{name}_".encode()[-14:].rjust(14, b"."): name for name in names if name.startswith("mld")}
+        self.groups |= {f"{mark}_{name}_".encode()[-8:]: name for name in names if name.startswith("nd-")}  # an address's last half
+        self.addresses = {socket.inet_aton(lo_address(number_of(f"{mark}_{name}_"))): name for name in names if name.startswith("lo-")}
 
     def read(self, path: Path, begin: float = 0, end: float = 1e12) -> Wire:
         wire = Wire()
@@ -82,6 +93,7 @@ class Reader:
             source, target = socket.inet_ntoa(frame[28:32]), socket.inet_ntoa(frame[38:42])
             if source in self.job and target not in self.job | self.known | self.callers:
                 wire.strangers[f"ARP, who has {target}"] += 1
+                self.count_name(self.addresses.get(frame[38:42]), frame, wire)
         elif self.pattern.search(frame):
             self.count(frame, wire)
             wire.strangers[f"Ethernet type {kind:#06x}"] += 1
@@ -125,5 +137,11 @@ class Reader:
     def count(self, frame: bytes, wire: Wire) -> None:
         names = {(found.group(1) or b"unnamed").decode() for found in self.pattern.finditer(frame)}
         names |= {name for group, name in self.groups.items() if group in frame}
+        names.add(self.addresses.get(frame[30:34]))
         for name in names:
+            self.count_name(name, frame, wire)
+
+    @staticmethod
+    def count_name(name: str | None, frame: bytes, wire: Wire) -> None:
+        if name:
             wire.tokens[name] = wire.tokens.get(name, 0) + len(frame)

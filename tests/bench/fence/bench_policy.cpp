@@ -1,7 +1,7 @@
 // What the fence's programs cost, packet by packet, and what it takes to attach them, with few and with many
 // nodes in their map. Two hosts of a test cluster (network namespaces with a cable between them):
 //   bench_policy serve                                   answers; on the other host
-//   bench_policy measure --own A --to B [--rounds N]     root; prints a line of JSON per round and policy
+//   bench_policy measure --own A --to B [--rounds N] [--layers fence|wall|both]   root; prints a line of JSON per round and policy
 // A process without privileges in a fresh cgroup sends to B: round trips over UDP and TCP (best batch,
 // microseconds), and datagrams that nobody answers (best batch, thousands a second). "fellows": 0 is no
 // fence.
@@ -17,16 +17,20 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/tool.h"
-#include "slurm/node/cgroup.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
+#include "slurm/fence/wall.h"
+#include "slurm/node/cgroup.h"
+#include "slurm/node/network.h"
 
 namespace {
 
@@ -37,6 +41,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint16_t kUdpEcho = 9001, kTcpEcho = 9002, kUdpSink = 9003;
 constexpr std::array<int, 4> kFellows = {0, 1, 10, 1000};
 constexpr uid_t kNobody = 65534;
+constexpr std::uint32_t kBench = 4294967295;  // no job has this number
 
 long must(long result, const char* doing) {
     if (result < 0) throw Error(Fault::system, core::with_errno(doing, errno));
@@ -168,23 +173,43 @@ Figures talk_inside(const std::filesystem::path& cgroup, const std::string& to) 
     return figures;
 }
 
-std::vector<slurm::Peer> policy(int fellows, const std::string& own, const std::string& to) {
-    std::vector<slurm::Peer> peers{{own, PEER_SELF}, {to, PEER_FELLOW}};
-    for (int i = 1; i < fellows; ++i)  // documentation's addresses would be too few: benchmarking's, RFC 2544
-        peers.push_back(
-            {"198.18." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250), PEER_FELLOW});
-    return peers;
+// By which interface of this host `to` is reached.
+std::uint32_t interface_to(const std::string& to) {
+    const auto route = slurm::look_at_network({}).route(core::parse_ip4(to));
+    if (!route) throw Error(Fault::usage, "no route");
+    return route->interface;
 }
 
-void measure(const std::string& own, const std::string& to, int rounds) {
+slurm::Policy policy(int fellows, const std::string& own, const std::string& to) {
+    slurm::Policy policy;
+    const std::uint32_t card = interface_to(to);
+    policy.job = kBench;
+    auto& peers = policy.peers;
+    peers = {{own, PEER_SELF, {}}, {to, PEER_FELLOW, {card}}};
+    for (int i = 1; i < fellows; ++i)  // documentation's addresses would be too few: benchmarking's, RFC 2544
+        peers.push_back(
+            {"198.18." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250), PEER_FELLOW, {card}});
+    return policy;
+}
+
+enum class Layers { fence, wall, both };
+
+void measure(const std::string& own, const std::string& to, int rounds, Layers layers) {
     const auto job = slurm::cgroup_root() / "aloft-bench", cgroup = job / "step";
+    core::Site site;
+    site.run = "/run/aloft-bench";
+    core::make_directories(slurm::JobFiles(site, kBench).folder, 0700);
     for (int round = 0; round < rounds; ++round)
         for (const int fellows : kFellows) {
             core::make_directories(cgroup, 0755);
+            const slurm::Policy peers = policy(fellows, own, to);
             const auto begin = Clock::now();
-            if (fellows) slurm::attach_fence(cgroup, slurm::Part::step, policy(fellows, own, to), 6818);
+            if (fellows && layers != Layers::wall) slurm::attach_fence(cgroup, slurm::Part::step, peers);
+            if (fellows && layers != Layers::fence)
+                slurm::raise_wall(site, peers, {{cgroup, slurm::Part::step}});
             const std::chrono::duration<double, std::milli> attach = Clock::now() - begin;
             const Figures figures = talk_inside(cgroup, to);
+            slurm::take_wall_down(site, kBench);
             slurm::remove_cgroup(cgroup);
             slurm::remove_cgroup(job);
             std::printf(
@@ -194,6 +219,7 @@ void measure(const std::string& own, const std::string& to, int rounds) {
                 figures.thousand_sends);
             std::fflush(stdout);
         }
+    std::filesystem::remove_all(site.run);
 }
 
 }  // namespace
@@ -204,13 +230,19 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     std::string own, to;
     int rounds = 7;
+    Layers layers = Layers::both;
+    const std::map<std::string, Layers> names{
+        {"fence", Layers::fence}, {"wall", Layers::wall}, {"both", Layers::both}};
     auto* server = app.add_subcommand("serve", "Answer on the other host");
     auto* client = app.add_subcommand("measure", "Measure, as root");
     client->add_option("--own", own, "This host's address")->required();
     client->add_option("--to", to, "The other host's address")->required();
     client->add_option("--rounds", rounds)->capture_default_str();
+    client
+        ->add_option("--layers", layers, "The BPF programs, the table of nftables, or both as a job has them")
+        ->transform(CLI::CheckedTransformer(names));
     return core::run_tool(app, argc, argv, [&] {
         if (*server) serve();
-        measure(own, to, rounds);
+        measure(own, to, rounds, layers);
     });
 }

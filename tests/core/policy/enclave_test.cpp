@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/policy/names.h"
 #include "support/scratch.h"
@@ -100,4 +101,59 @@ TEST_CASE("a name cannot leave its folder or look like an option") {
     CHECK(parse_dataset_name("digits@1").version == "1");
     for (const char* bad : {"digits", "@1", "digits@", "a/b@1", "a@1@2"})
         CHECK_THROWS(parse_dataset_name(bad));
+}
+
+TEST_CASE("an enclave's networks, addresses and allowances are read, and survive being written") {
+    const std::string text =
+        "name = \"hel\"\nnodes = [\"n1\", \"n2\"]\nnetworks = [\"10.0.0.0/24\", \"10.1.0.0/16\"]\n"
+        "interfaces = [\"eth0\", \"ib0\"]\n[addresses]\nn1 = [\"10.0.0.11\", \"10.1.0.11\"]\n"
+        "[[allow]]\nfrom = \"10.0.0.0/24\"\nprotocol = \"tcp\"\nport = 1191\n"
+        "[[allow]]\nto = \"10.9.0.1\"\nprotocol = \"udp\"\nport = 53\ndirection = \"out\"\n";
+    const auto enclave = core::parse_enclave(text, "hel.toml");
+    CHECK(enclave.networks.size() == 2);
+    CHECK(enclave.has_address(core::parse_ip4("10.1.200.1")));
+    CHECK_FALSE(enclave.has_address(core::parse_ip4("10.2.0.1")));
+    CHECK(enclave.addresses.at("n1").back() == core::parse_ip4("10.1.0.11"));
+    REQUIRE(enclave.allowed.size() == 2);
+    CHECK(enclave.allowed[0] == core::Allowance{core::parse_network("10.0.0.0/24"), true, true, 1191});
+    CHECK(enclave.allowed[1] == core::Allowance{core::parse_network("10.9.0.1/32"), false, false, 53});
+    const auto again = core::parse_enclave(core::to_toml(enclave), "hel.toml");
+    CHECK(again.networks == enclave.networks);
+    CHECK(again.interfaces == enclave.interfaces);
+    CHECK(again.addresses == enclave.addresses);
+    CHECK(again.allowed == enclave.allowed);
+}
+
+TEST_CASE("a policy whose network cannot be meant is refused by name of its key") {
+    const auto refuse = [](const std::string& more) {
+        std::string said;
+        try {
+            core::parse_enclave("name = \"hel\"\nnodes = [\"n1\"]\n" + more, "hel.toml");
+        } catch (const core::Error& e) {
+            said = e.what();
+        }
+        return said;
+    };
+    const std::string allow = "[[allow]]\nfrom = \"10.0.0.0/8\"\n";
+    CHECK_THAT(refuse("networks = [\"10.0.0.5/24\"]"),
+               Catch::Contains("networks") && Catch::Contains("beyond its mask"));
+    CHECK_THAT(refuse("networks = [\"n1\"]"), Catch::Contains("networks"));
+    CHECK_THAT(refuse("networks = [\"10.0.0.0/33\"]"), Catch::Contains("networks"));
+    CHECK_THAT(refuse("interfaces = [\"lo\"]"), Catch::Contains("interfaces"));
+    CHECK_THAT(refuse("[addresses]\nn2 = [\"10.0.0.1\"]"), Catch::Contains("n2"));
+    CHECK_THAT(refuse("networks = [\"10.0.0.0/24\"]\n[addresses]\nn1 = [\"10.1.0.1\"]"),
+               Catch::Contains("none of `networks`"));
+    CHECK_THAT(refuse(allow + "protocol = \"sctp\"\nport = 1191"), Catch::Contains("protocol"));
+    CHECK_THAT(refuse(allow + "protocol = \"tcp\"\nport = 22"), Catch::Contains("port"));
+    CHECK_THAT(refuse(allow + "protocol = \"tcp\"\nport = 1191\nprot = 1"), Catch::Contains("prot"));
+    CHECK_THAT(refuse("[[allow]]\nto = \"10.0.0.0/8\"\nprotocol = \"tcp\"\nport = 1191\ndirection = \"out\""),
+               Catch::Contains("needs no allowance"));
+}
+
+TEST_CASE("a network holds the addresses of its prefix and no other") {
+    const auto all = core::parse_network("0.0.0.0/0"), one = core::parse_network("10.0.0.1");
+    CHECK(all.contains(core::parse_ip4("255.255.255.255")));
+    CHECK(one.contains(core::parse_ip4("10.0.0.1")));
+    CHECK_FALSE(one.contains(core::parse_ip4("10.0.0.0")));
+    CHECK(core::parse_network("10.128.0.0/9").text() == "10.128.0.0/9");
 }

@@ -17,7 +17,8 @@ import os
 import sys
 import time
 
-import client  # noqa: F401  each registers its attempts
+import cards  # noqa: F401  each registers its attempts
+import client  # noqa: F401
 import files  # noqa: F401
 import kernel  # noqa: F401
 import local  # noqa: F401

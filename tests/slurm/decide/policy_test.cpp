@@ -261,7 +261,8 @@ TEST_CASE("a second name of an enclave's number is no way out") {
 TEST_CASE("a policy survives its file, and a damaged one is none") {
     const World world;
     auto policy = world.decide();
-    policy.peers = {{"10.0.0.1", 1}, {"10.0.0.2", 3}};
+    policy.peers = {{"10.0.0.1", 1, {2, 3}}, {"10.0.0.2", 3, {2}}};
+    policy.allowed = {{core::parse_network("10.0.0.0/24"), true, false, 8004}};
     policy.token = "abc";
     const auto text = slurm::to_json(policy);
     CHECK(slurm::to_json(slurm::parse_policy(text)) == text);

@@ -1,0 +1,199 @@
+#include "slurm/fence/wall.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <sstream>
+
+#include "core/base/child.h"
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "slurm/fence/fence.h"
+#include "slurm/fence/fence_bpf.h"
+
+namespace slurm {
+namespace {
+
+namespace fs = std::filesystem;
+using core::Error;
+using core::Fault;
+
+constexpr const char* kNft = "/usr/sbin/nft";
+constexpr std::string_view kPrefix = "aloft_";
+
+std::string table_of(std::uint32_t job) {
+    return "ip " + std::string(kPrefix) + std::to_string(job);
+}
+
+// A job speaks no IPv6. A table of its own: in one for both, each packet is asked which of them it is.
+std::string table6_of(std::uint32_t job) {
+    return "ip6 " + std::string(kPrefix) + std::to_string(job);
+}
+
+fs::path mark_of(const core::Site& site, std::uint32_t job) {
+    return JobFiles(site, job).folder / "wall";
+}
+
+void run_nft(const std::string& rules, const char* doing) {
+    if (!fs::exists(kNft))
+        throw Error(Fault::system, std::string(kNft) + " is not here: install the package nftables");
+    const core::Finished done = core::run_program({kNft, "-f", "-"}, rules);
+    if (done.code != 0)
+        throw Error(Fault::system, std::string("nft cannot ") + doing + ": " +
+                                       done.errors.substr(0, done.errors.find('\n')));
+}
+
+// "{ 2 . 10.0.0.12, 3 . 10.0.0.12 }": interface and address of all peers of these kinds.
+std::string places(const std::vector<Peer>& peers, std::initializer_list<int> kinds) {
+    std::string list;
+    for (const Peer& peer : peers) {
+        if (std::find(kinds.begin(), kinds.end(), peer.kind) == kinds.end()) continue;
+        for (const std::uint32_t interface : peer.interfaces)
+            list += (list.empty() ? "" : ", ") + std::to_string(interface) + " . " + peer.address;
+    }
+    return list;
+}
+
+std::string addresses(const std::vector<Peer>& peers, int kind) {
+    std::string list;
+    for (const Peer& peer : peers)
+        if (peer.kind == kind) list += (list.empty() ? "" : ", ") + peer.address;
+    return list;
+}
+
+std::string set_of(const char* name, const char* type, const std::string& elements) {
+    // A set whose size is known is a plain hash table, or for ports a bitmap: a packet feels the difference.
+    const auto size = 1 + std::count(elements.begin(), elements.end(), ',');
+    return std::string("  set ") + name + " { " + type + "; size " + std::to_string(size) +
+           (elements.empty() ? "" : "; elements = { " + elements + " }") + "; }\n";
+}
+
+// As nft wants it: below where cgroups are mounted, and how deep below cgroup v2's own root.
+std::string match(const fs::path& cgroup) {
+    const fs::path below = cgroup.lexically_relative("/sys/fs/cgroup"),
+                   depth = cgroup.lexically_relative(cgroup_root());
+    const std::string text = below.string();
+    if (text.empty() || text.starts_with("..") || text.find_first_of("\"\\\n") != std::string::npos)
+        throw Error(Fault::system, "not a cgroup that nft can match");
+    return "socket cgroupv2 level " + std::to_string(std::distance(depth.begin(), depth.end())) + " \"" +
+           text + "\"";
+}
+
+const char* chain_of(Part part) {
+    return part == Part::batch ? "from_batch" : "from_step";
+}
+
+}  // namespace
+
+std::string wall_table(const Policy& policy) {
+    const std::string table = table_of(policy.job), table6 = table6_of(policy.job);
+    const auto bits = closed_ports(policy);
+    std::string closed;
+    for (std::uint32_t port = 0; port < 65536; ++port)
+        if (bits[port / 8] >> port % 8 & 1) closed += (closed.empty() ? "" : ", ") + std::to_string(port);
+    std::ostringstream out;
+    out << "table " << table << "\ndelete table " << table << "\ntable " << table << " {\n"
+        << set_of("fellows", "typeof oif . ip daddr", places(policy.peers, {PEER_FELLOW}))
+        << set_of("peers", "typeof oif . ip daddr", places(policy.peers, {PEER_FELLOW, PEER_CONTROLLER}))
+        << set_of("own", "type ipv4_addr", addresses(policy.peers, PEER_SELF))
+        << set_of("never", "type ipv4_addr", addresses(policy.peers, PEER_NEVER))
+        << set_of("closed", "type inet_service", closed)
+        // The mark tells a user's packet that comes back by the loopback interface, for `relayed`.
+        << R"(  chain local {
+    ip daddr @never counter drop
+    ip daddr { 127.0.0.0, 127.255.255.255 } counter drop
+    oif 1 meta skuid 0 ip daddr 127.0.0.0/8 accept
+    oif 1 meta skuid 0 ip daddr @own accept
+  }
+  chain from_step {
+    meta l4proto != { tcp, udp } counter drop
+    jump local
+    meta skuid 0 oif . ip daddr @peers accept
+    th dport 53 drop
+    oif 1 ip daddr 127.0.0.0/8 meta mark set 0xA10F7E58 accept
+    oif 1 ip daddr @own meta mark set 0xA10F7E58 accept
+    counter drop
+  }
+  chain from_batch {
+    meta l4proto != { tcp, udp } counter drop
+    jump local
+    oif 1 ip daddr 127.0.0.0/8 accept
+    oif 1 ip daddr @own accept
+    oif . ip daddr @peers accept
+    counter drop
+  }
+  chain ours { }
+  chain relayed {
+    jump ours
+    socket wildcard 0 counter drop
+    socket wildcard 1 counter drop
+  }
+  chain out {
+    type filter hook output priority filter; policy accept;
+    oif . ip daddr @fellows th dport != @closed accept
+  }
+  chain in {
+    type filter hook input priority filter; policy accept;
+    iif . ip saddr @peers accept
+    iif 1 meta mark 0xA10F7E58 goto relayed
+    iif 1 accept
+  }
+}
+)"
+        << "table " << table6 << "\ndelete table " << table6 << "\ntable " << table6 << R"( {
+  chain out { type filter hook output priority filter; policy accept; }
+  chain in { type filter hook input priority filter; policy accept; iif 1 accept; }
+}
+)";
+    return out.str();
+}
+
+std::string wall_rules(std::uint32_t job, const FencedPart& part) {
+    const std::string rule = "add rule " + table_of(job) + " ", rule6 = "add rule " + table6_of(job) + " ",
+                      of_part = match(part.first);
+    return rule + "out " + of_part + " goto " + chain_of(part.second) + "\n" +  //
+           rule + "in " + of_part + " counter drop\n" +                         //
+           rule + "ours " + match(part.first.parent_path()) + " accept\n" +     //
+           rule6 + "out " + of_part + " counter drop\n" +                       //
+           rule6 + "in " + of_part + " counter drop\n";
+}
+
+void raise_wall(const core::Site& site, const Policy& policy, const std::vector<FencedPart>& parts) {
+    std::string rules = wall_table(policy);
+    for (const FencedPart& part : parts) rules += wall_rules(policy.job, part);
+    core::write_atomically(mark_of(site, policy.job), "", 0600);  // first: what is begun must be found
+    run_nft(rules, "put up the wall of a job");
+}
+
+void extend_wall(std::uint32_t job, const FencedPart& part) {
+    run_nft(wall_rules(job, part), "put a cgroup behind the wall");
+}
+
+void take_wall_down(const core::Site& site, std::uint32_t job) {
+    if (!fs::exists(mark_of(site, job))) return;
+    std::string rules;
+    for (const std::string& table : {table_of(job), table6_of(job)})
+        rules += "table " + table + "\ndelete table " + table + "\n";
+    run_nft(rules, "take down the wall of a job");
+    fs::remove(mark_of(site, job));
+}
+
+void take_stray_walls_down(const core::Site& site) noexcept {
+    try {
+        if (!fs::exists(kNft)) return;
+        std::istringstream tables(core::run_program({kNft, "list", "tables"}, "").output);
+        for (std::string word, family, name; tables >> word >> family >> name;) {
+            if (!family.starts_with("ip") || !name.starts_with(kPrefix)) continue;
+            const std::string job = name.substr(kPrefix.size());
+            if (job.find_first_not_of("0123456789") != std::string::npos ||
+                fs::exists(site.run / "jobs" / job))
+                continue;
+            run_nft("delete table " + family + " " + name + "\n", "take down a wall");
+        }
+    } catch (const std::exception& e) {
+        core::Event("warning", "wall_not_taken_down").with("text", e.what());
+    }
+}
+
+}  // namespace slurm

@@ -1,7 +1,9 @@
 #include "slurm/admit/admission.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <regex>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -10,37 +12,162 @@
 namespace slurm {
 namespace {
 
+constexpr std::int64_t kHourSeconds = 3600;
+constexpr std::int64_t kLatestBeginSeconds = 30 * 24 * kHourSeconds;
+constexpr std::uint32_t kMostTasks = 1'000'000;  // of an array: more than Slurm's MaxArraySize may be
+
 [[noreturn]] void refuse(const std::string& text) {
     throw core::Error(core::Fault::refused, text);
 }
 
-// `path` as the user wrote it (relative to the workspace, or under it), or `otherwise` if there is none.
-std::string in_workspace(const std::string& option, const std::string& path, const std::string& otherwise) {
-    if (path.empty()) return otherwise;
-    if (path == "/dev/null") return path;
+std::string in_workspace(const std::string& name) {
+    return std::string(kWorkspace) + "/" + name;
+}
+
+// Whether the user asked for another file than `ours`. Refuses one outside the workspace: a user who expects a
+// file there must not wait for it.
+bool is_another(const std::string& option, const std::string& path, const std::string& ours) {
+    if (path.empty() || path == "/dev/null") return false;
     const std::filesystem::path full = std::filesystem::path(kWorkspace) / path;  // an absolute path stays
     for (const auto& part : full)
         if (part == "..") refuse("--" + option + " must not go up with '..'");
-    if (!full.string().starts_with(std::string(kWorkspace) + "/"))
+    if (!full.string().starts_with(in_workspace("")))
         refuse("--" + option +
                " must lie in your workspace: nothing else leaves a job. Give a name without a folder");
-    return full.string();
+    return full != ours;
+}
+
+std::uint32_t number(const std::string& digits) {
+    std::uint32_t value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+}
+
+// An array's size only. Numbers of one's choice, kilobytes of them, would stand in the queue for everybody.
+std::string array_of(const std::string& asked) {
+    if (asked.empty()) return "";
+    static const std::regex form("([01])-([0-9]{1,7})(:1)?(%([0-9]{1,7}))?");
+    std::smatch found;
+    if (asked == "0" || asked == "1") return asked;
+    if (!std::regex_match(asked, found, form))
+        refuse(
+            "--array must be 0-N or 1-N, with %M for at most M tasks at a time. For other numbers, let the "
+            "script look up its own by $SLURM_ARRAY_TASK_ID in a file of your workspace");
+    const std::uint32_t first = number(found[1]), last = number(found[2]), at_once = number(found[5]);
+    if (last < first || last > kMostTasks) refuse("--array: from 0 or 1 up, to at most 1000000");
+    const std::string range = std::to_string(first) + "-" + std::to_string(last);
+    return at_once && at_once <= last ? range + "%" + std::to_string(at_once) : range;
+}
+
+// Names of nodes, sorted, each once: an order of one's choice would be a text.
+std::string nodes_of(const std::string& option, std::vector<std::string> names,
+                     const core::Enclave& enclave) {
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    std::string list;
+    for (const std::string& name : names) {
+        if (!enclave.has_node(name))
+            refuse("--" + option + ": enclave " + enclave.name + " has no such node");
+        list += (list.empty() ? "" : ",") + name;
+    }
+    return list;
+}
+
+void check_gpus(const std::vector<std::string>& asked) {
+    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?(:[0-9]{1,4})?");
+    for (const std::string& one : asked)
+        if (!std::regex_match(one, form))
+            refuse(
+                "of generic resources, an enclave's jobs ask for GPUs only: --gres=gpu:2, --gpus-per-node=2");
+}
+
+// When it may begin, in full hours: a moment of one's choice would be a text.
+std::int64_t begin_of(std::int64_t asked, std::int64_t now, std::vector<std::string>& notes) {
+    if (asked <= now) return 0;
+    if (asked > now + kLatestBeginSeconds) refuse("--begin must lie within the next 30 days");
+    const std::int64_t begin = (asked + kHourSeconds - 1) / kHourSeconds * kHourSeconds;
+    if (begin != asked) notes.push_back("It begins at the next full hour after the time that you asked for.");
+    return begin;
 }
 
 std::string variable(const char* name, std::uint32_t value) {
     return std::string(name) + "=" + std::to_string(value);
 }
 
+void set_limit(const Request& request, const core::Enclave& enclave, const core::Grant& grant,
+               std::int64_t now, std::int64_t kill_wait_seconds, Admitted& admitted) {
+    const std::int64_t last = core::last_limit(grant, kill_wait_seconds);
+    const std::int64_t left = (last - std::max(now, admitted.begin)) / 60;
+    if (left < 1)
+        refuse("grant " + grant.id +
+               " ends within two minutes; no job can end in time. Apply for a new one (aloft apply create)");
+    const std::int64_t wanted = request.minutes.value_or(static_cast<std::uint32_t>(enclave.max_minutes));
+    admitted.minutes = static_cast<std::uint32_t>(std::min({wanted, enclave.max_minutes, left}));
+    if (request.minutes && admitted.minutes < wanted)
+        admitted.notes.push_back("Its time is limited to " + std::to_string(admitted.minutes) + " minutes: " +
+                                 (enclave.max_minutes <= left
+                                      ? "the most that enclave " + enclave.name + " gives a job."
+                                      : "grant " + grant.id + " ends then."));
+    // Slurm cancels a waiting job as soon as its limit no longer fits before the deadline. One that the grant
+    // itself caps could not wait at all: it has none, and is cut anew when it starts (aloft-run) and ended by
+    // the agent.
+    admitted.deadline = admitted.minutes < left ? last : 0;
+}
+
+void set_files(const Request& request, Admitted& admitted) {
+    admitted.std_in = "/dev/null";
+    admitted.std_out = in_workspace(admitted.array.empty() ? "slurm-%j.out" : "slurm-%A_%a.out");
+    admitted.work_dir = kWorkspace;
+    if (is_another("output", request.std_out, admitted.std_out) |
+        is_another("error", request.std_err, admitted.std_out))
+        admitted.notes.push_back("Its output goes to " + admitted.std_out.substr(in_workspace("").size()) +
+                                 " in your workspace: others could read a name of your choice.");
+    if (is_another("input", request.std_in, admitted.std_in))
+        admitted.notes.push_back("It gets no standard input: let the script open the file.");
+}
+
+void set_environment(const Request& request, const core::Enclave& enclave, Admitted& admitted) {
+    // Where sbatch happens to be called from is no reason to refuse.
+    const std::string folder = request.work_dir.starts_with(in_workspace("")) ? request.work_dir : kWorkspace;
+    const std::string packed = pack_environment(request.environment);
+    const std::string call = pack_call({folder, request.arguments});
+    if (packed.size() > kLimitBytes * 4 / 3)
+        refuse(
+            "your environment is larger than 90 KiB. Submit with fewer variables: env -i PATH=$PATH aloft "
+            "submit ...");
+    if (call.size() > kLimitBytes * 4 / 3)
+        refuse("the script's arguments are longer than 90 KiB. Put them into a file in your workspace");
+    // All that the wrapper and srun see. The user's variables are one string of data until inside the fence.
+    admitted.environment = {"PATH=/usr/bin:/bin",
+                            std::string("HOME=") + kWorkspace,
+                            "USER=" + request.account,
+                            "LOGNAME=" + request.account,
+                            "SHELL=/bin/sh",
+                            "LANG=C.UTF-8",
+                            "SLURM_UMASK=0077",
+                            "ALOFT_ENCLAVE=" + enclave.name,
+                            "ALOFT_USER_ENV=" + packed,
+                            "ALOFT_USER_CALL=" + call};
+    if (request.tasks) admitted.environment.push_back(variable("SLURM_NTASKS", *request.tasks));
+    if (request.tasks_per_node)
+        admitted.environment.push_back(variable("SLURM_NTASKS_PER_NODE", *request.tasks_per_node));
+    if (request.cpus_per_task) {
+        admitted.environment.push_back(variable("SLURM_CPUS_PER_TASK", *request.cpus_per_task));
+        admitted.environment.push_back(variable("SRUN_CPUS_PER_TASK", *request.cpus_per_task));
+    }
+}
+
 }  // namespace
+
+bool names_partition(const std::string& list, const std::string& partition) {
+    std::istringstream names(list);
+    for (std::string one; std::getline(names, one, ',');)
+        if (one == partition) return true;
+    return false;
+}
 
 std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclaves,
                                         const std::string& account, const std::string& partition) {
-    const auto named = [&](const core::Enclave& enclave) {
-        std::istringstream list(partition);
-        for (std::string one; std::getline(list, one, ',');)
-            if (one == enclave.partition) return true;
-        return false;
-    };
     const auto mine = std::find_if(enclaves.begin(), enclaves.end(), [&](const core::Enclave& enclave) {
         return enclave.has_account(account);
     });
@@ -50,10 +177,12 @@ std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclav
                    " alone, or leave it out");
         return *mine;
     }
-    if (std::any_of(enclaves.begin(), enclaves.end(), named))
+    if (std::any_of(enclaves.begin(), enclaves.end(), [&](const core::Enclave& enclave) {
+            return names_partition(partition, enclave.partition);
+        }))
         refuse(
             "that partition belongs to an enclave: log in with your account of that enclave and use aloft "
-            "submit");
+            "submit. If this is that account, its policy is not on the controller yet: tell the admin");
     return std::nullopt;
 }
 
@@ -65,60 +194,27 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
         refuse(
             "only batch jobs run in an enclave: what an interactive step prints would leave it. Use aloft "
             "submit");
-    if (request.heterogeneous)
-        refuse("heterogeneous jobs do not run in an enclave. Submit one job per kind of node");
-    if (request.cron) refuse("scrontab does not run in an enclave. Use aloft submit --begin");
-    if (request.container)
-        refuse("--container does not run in an enclave: the fence builds the job's own view");
-    if (request.burst_buffer)
-        refuse("burst buffers do not run in an enclave: they copy files outside the fence");
-    if (request.x11) refuse("--x11 does not run in an enclave: it would open a way out");
-    if (request.other_cluster) refuse("--clusters does not run in an enclave. Leave it out");
     if (request.script->size() > kLimitBytes)
         refuse(
             "the job script is longer than 90 KiB. Put it into a file in your workspace and submit a script "
             "that runs it");
-
-    const std::int64_t last = core::last_limit(grant, kill_wait_seconds);
-    const std::int64_t left = (last - now) / 60;
-    if (left < 1)
-        refuse("grant " + grant.id +
-               " ends within two minutes; no job can end in time. Apply for a new one (aloft apply create)");
+    if (request.nodes && *request.nodes > enclave.nodes.size())
+        refuse("enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
+               " nodes; a job of more would wait for ever. Ask for fewer with --nodes");
+    check_gpus(request.gpus);
 
     Admitted admitted;
+    admitted.name = kJobName;
     admitted.partition = enclave.partition;
     admitted.script = std::string(kWrapperLine) + *request.script;
-    admitted.std_in = in_workspace("input", request.std_in, "/dev/null");
-    admitted.std_out = in_workspace("output", request.std_out, std::string(kWorkspace) + "/slurm-%j.out");
-    admitted.std_err = in_workspace("error", request.std_err, "");
-    // Where sbatch happens to be called from is no reason to refuse.
-    admitted.work_dir =
-        request.work_dir.starts_with(std::string(kWorkspace) + "/") ? request.work_dir : kWorkspace;
-    const std::int64_t wanted = request.minutes.value_or(static_cast<std::uint32_t>(enclave.max_minutes));
-    admitted.minutes = static_cast<std::uint32_t>(std::min({wanted, enclave.max_minutes, left}));
-    // Slurm cancels a waiting job as soon as its limit no longer fits before the deadline. One that the grant
-    // itself caps could not wait at all: it has none, and is cut anew when it starts (aloft-run) and ended by
-    // the agent.
-    admitted.deadline = admitted.minutes < left ? last : 0;
-
-    const std::string packed = pack_environment(request.environment);
-    if (packed.size() > kLimitBytes * 4 / 3)
-        refuse(
-            "your environment is larger than 90 KiB. Submit with fewer variables: env -i PATH=$PATH aloft "
-            "submit ...");
-    // All that the wrapper and srun see. The user's variables are one string of data until inside the fence.
-    admitted.environment = {"PATH=/usr/bin:/bin",      std::string("HOME=") + kWorkspace,
-                            "USER=" + request.account, "LOGNAME=" + request.account,
-                            "SHELL=/bin/sh",           "LANG=C.UTF-8",
-                            "SLURM_UMASK=0077",        "ALOFT_ENCLAVE=" + enclave.name,
-                            "ALOFT_USER_ENV=" + packed};
-    if (request.tasks) admitted.environment.push_back(variable("SLURM_NTASKS", *request.tasks));
-    if (request.tasks_per_node)
-        admitted.environment.push_back(variable("SLURM_NTASKS_PER_NODE", *request.tasks_per_node));
-    if (request.cpus_per_task) {
-        admitted.environment.push_back(variable("SLURM_CPUS_PER_TASK", *request.cpus_per_task));
-        admitted.environment.push_back(variable("SRUN_CPUS_PER_TASK", *request.cpus_per_task));
-    }
+    admitted.arguments = {kJobName};  // Slurm puts the script's path there; the user's own are in the call
+    admitted.array = array_of(request.array);
+    admitted.wanted = nodes_of("nodelist", request.wanted, enclave);
+    admitted.unwanted = nodes_of("exclude", request.unwanted, enclave);
+    admitted.begin = begin_of(request.begin, now, admitted.notes);
+    set_limit(request, enclave, grant, now, kill_wait_seconds, admitted);
+    set_files(request, admitted);
+    set_environment(request, enclave, admitted);
     return admitted;
 }
 

@@ -7,31 +7,42 @@
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 
-// Which jobs may enter an enclave's partition, and what becomes of their fields: as plain functions, without
-// Slurm (job_submit_aloft.cpp is the edge). Every field is either normalised or a reason to refuse. This is
-// admission, not the fence: steps and other doors never pass it.
+// Which jobs may enter an enclave's partition, and what becomes of them: as plain functions, without Slurm.
+// What others can see of a job (its name, folders, files, numbers) is chosen here and not by its user. What
+// becomes of each of Slurm's fields: fields.cpp. This is admission, not the fence: steps and other doors never
+// pass it.
 
 namespace slurm {
 
 struct Request {
-    std::string account, partition;  // partition: "" if the user named none
+    std::string account;
     std::optional<std::string> script;
+    std::vector<std::string> arguments;  // of the script
     std::vector<std::string> environment;
     std::string std_in, std_out, std_err, work_dir;
-    bool heterogeneous = false, cron = false, container = false, burst_buffer = false, x11 = false,
-         other_cluster = false;
-    std::optional<std::uint32_t> minutes, tasks, tasks_per_node, cpus_per_task;
+    std::string array;                          // as --array takes it; "" for none
+    std::vector<std::string> wanted, unwanted;  // nodes by name
+    std::vector<std::string> gpus;              // each as --gres takes it
+    std::int64_t begin = 0;                     // seconds since 1970; 0: at once
+    std::optional<std::uint32_t> minutes, nodes, tasks, tasks_per_node, cpus_per_task;
 };
 
 struct Admitted {
-    std::string partition, script, std_in, std_out, std_err, work_dir;
-    std::vector<std::string> environment;
+    std::string name, partition, script, std_in, std_out, std_err, work_dir, array, wanted, unwanted;
+    std::vector<std::string> arguments, environment;
     std::uint32_t minutes = 0;
-    std::int64_t deadline = 0;  // seconds since 1970; 0: none
+    std::int64_t begin = 0;          // seconds since 1970; 0: at once
+    std::int64_t deadline = 0;       // seconds since 1970; 0: none
+    std::vector<std::string> notes;  // what is not as the user asked, a sentence each
 };
 
 // Where a job's files are inside the fence, and on the login host in an enclave account's session.
 inline constexpr const char* kWorkspace = "/aloft/workspace";
+// What every enclave's job is called. Its researcher's name for it would be read by others.
+inline constexpr const char* kJobName = "aloft";
+
+// Whether `list`, as --partition takes it, names `partition`.
+bool names_partition(const std::string& list, const std::string& partition);
 
 // The enclave of a job by `account` for `partition` (a list, as --partition takes it); none if it is an open
 // account's job for open partitions. Throws Error(refused) if the two do not belong together.

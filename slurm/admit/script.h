@@ -17,6 +17,15 @@ inline constexpr std::size_t kLimitBytes = 90 << 10;
 std::string pack_environment(const std::vector<std::string>& variables);
 std::vector<std::string> unpack_environment(std::string_view packed);  // throws Error(data)
 
+// How the script is to be started: in which folder of the workspace, and with which arguments. In Slurm's own
+// fields everybody could read both.
+struct Call {
+    std::string folder;
+    std::vector<std::string> arguments;
+};
+std::string pack_call(const Call& call);
+Call unpack_call(std::string_view packed);  // throws Error(data); from "": no folder, no arguments
+
 // The user's own text, without the wrapper's line. Throws Error(refused) if that line is not there: the job
 // did not pass job_submit.
 std::string_view user_script(std::string_view script);

@@ -203,7 +203,9 @@ void choose_network() {
     leave_mark();
     const core::Bytes script = core::from_base64(variable("ALOFT_SCRIPT"));
     const auto variables = slurm::unpack_environment(variable("ALOFT_USER_ENV"));
-    for (const char* name : {"ALOFT_SCRIPT", "ALOFT_USER_ENV", "ALOFT_STEP_TOKEN"}) ::unsetenv(name);
+    const slurm::Call call = slurm::unpack_call(variable("ALOFT_USER_CALL"));
+    for (const char* name : {"ALOFT_SCRIPT", "ALOFT_USER_ENV", "ALOFT_USER_CALL", "ALOFT_STEP_TOKEN"})
+        ::unsetenv(name);
     ::unsetenv("PATH");
     for (const std::string& one : variables) {
         const auto equals = one.find('=');
@@ -223,8 +225,12 @@ void choose_network() {
     ::setenv("ALOFT_DATA", "/aloft/data", 1);
     ::setenv("ALOFT_KEYS", "/aloft/keys", 1);
     choose_network();
+    if (!call.folder.empty() && ::chdir(call.folder.c_str()))
+        throw Error(Fault::usage,
+                    core::with_errno("cannot enter the folder that the job was submitted from", errno));
     std::vector<std::string> words{write_script(std::string(core::text(script)))};
     words.insert(words.end(), arguments.begin(), arguments.end());
+    words.insert(words.end(), call.arguments.begin(), call.arguments.end());
     become(words);
 }
 

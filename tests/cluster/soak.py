@@ -2,9 +2,10 @@
 """Many jobs at once on a cluster that suffers. Called by soak_test, which has made the cluster and looks for what is left.
 
 usage: soak.py --cluster PROGRAM --workspaces DIR --nodes N --jobs N --seed S --out FILE
-Two accounts submit short jobs of one or two nodes; some fail, are cancelled, ask to be run again, or lose a process to kill -9: a task,
-srun, the wrapper, slurmstepd. One account's grant is revoked in the middle and given back, and nodes lose power twice. What happens to
-which job comes from the seed. Prints a line per job that did not end as it must; FILE gets all of them. Exit code 1 if there was one.
+Two accounts submit short jobs of one or two nodes and arrays of two tasks; some fail, are cancelled, held and released, requeued, changed
+(which is refused), ask to be run again, or lose a process to kill -9: a task, srun, the wrapper, slurmstepd. One account's grant is revoked
+in the middle, while a job of it runs that would go on for minutes, and given back once that one is gone; nodes lose power twice. What
+happens to which job comes from the seed. Prints a line per job that did not end as it must; FILE gets all of them. Exit code 1 if there was one.
 """
 import argparse
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 
 ACCOUNTS = {"e-alice": 70001, "e-bob": 70002}
 IN_QUEUE = 8  # jobs at a time: more than the nodes hold
-PATIENCE = 1200.0  # seconds for all of it: a job that hangs must end the test, not stay in it
+PATIENCE = 120.0, 6.0  # seconds for all of it, and more for each job: a job that hangs must end the test, not stay in it
+REVOKED_WITHIN = 60.0  # seconds from a revocation to the end of the last job under it: three times what is promised, on a busy machine
 SIGN_AGAIN = 60.0  # seconds: the revocation list counts for five minutes
 ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"}
 
@@ -31,13 +33,15 @@ MARK = """
 [ "${SLURM_RESTART_COUNT:-0}" = 0 ] || again=yes
 [ "$SLURM_PROCID" != 0 ] || touch ran-$SLURM_JOB_ID
 """
-BODY = {"clean": "sleep 0.$((RANDOM % 5))", "ring": "./ring", "fails": "exit 3", "again": '[ "$again" = yes ] || exit 75'}
+BODY = {"clean": "sleep 0.$((RANDOM % 5))", "ring": "./ring", "fails": "exit 3", "again": '[ "$again" = yes ] || exit 75',
+        "array": "sleep 0.$((RANDOM % 5))", "held": "true", "long": "sleep 1000"}
 WAITS = '[ "$again" = yes ] || sleep 8'
 
 # kind: weight; how it ends if nothing else befalls it (None: any way, as long as it ends)
 KINDS = {"clean": (36, "COMPLETED"), "ring": (8, "COMPLETED"), "fails": (10, "FAILED"), "again": (5, "COMPLETED"),
          "cancel": (9, "CANCELLED"), "cancel early": (5, None), "kill task": (9, None), "kill srun": (7, None), "kill wrapper": (5, None),
-         "kill stepd": (4, None), "kill batch stepd": (2, None)}
+         "kill stepd": (4, None), "kill batch stepd": (2, None), "array": (8, "COMPLETED"), "held": (5, "COMPLETED"),
+         "requeue": (5, "COMPLETED"), "update": (4, "COMPLETED"), "array cancel": (3, "CANCELLED"), "long": (0, "CANCELLED")}
 
 
 class Shell:
@@ -86,6 +90,9 @@ class Job:
     marked_at: float | None = None
     is_hit: bool = False
     helped_at: float | None = None  # when the user cancels what Slurm does not notice
+    tasks: dict = field(default_factory=dict)  # of an array: number -> state
+    ids: dict = field(default_factory=dict)    # and Slurm's number of each
+    fault: str = ""   # what went wrong with it besides its end
     excuses: list = field(default_factory=list)  # what else befell it
 
     @property
@@ -100,7 +107,7 @@ def make_plan(count, seed):
     plan = []
     for _ in range(count):
         kind = dice.choices(names, weights)[0]
-        nodes = 2 if kind == "ring" or dice.random() < 0.15 else 1
+        nodes = 2 if kind == "ring" or (dice.random() < 0.15 and not kind.startswith("array")) else 1
         plan.append(Job(kind, dice.choice(list(ACCOUNTS)), nodes, dice.random() * 0.6, dice.randrange(1000)))
     return plan
 
@@ -114,9 +121,10 @@ class Soak:
         self.login = Shell(options.cluster, "host", "login", "bash")
         self.users = {account: Shell(options.cluster, "as", account, "bash") for account in ACCOUNTS}
         self.nodes = {f"node{k}": Shell(options.cluster, "node", str(k), "bash") for k in range(1, options.nodes + 1)}
+        self.running = []
         self.revoked = False
         self.signed = float("-inf")
-        self.end = time.monotonic() + PATIENCE
+        self.end = time.monotonic() + PATIENCE[0] + PATIENCE[1] * options.jobs
         dice = random.Random(options.seed + 1)
         third = options.jobs // 3
         # After so many jobs are over: what happens to the whole cluster.
@@ -129,7 +137,7 @@ class Soak:
             if time.monotonic() > self.signed + SIGN_AGAIN:
                 self.publish_revocations()
             if time.monotonic() > self.end:
-                sys.exit(f"soak: not over after {PATIENCE:.0f} s: {[(j.number, j.kind, j.state) for j in running]}, {len(waiting)} not begun")
+                sys.exit(f"soak: not over in time: {[(j.number, j.kind, j.state) for j in running]}, {len(waiting)} not begun")
             while waiting and len(running) < IN_QUEUE:
                 job = waiting.pop(0)
                 self.submit(job)
@@ -137,7 +145,7 @@ class Soak:
             self.look(running)
             for job in running:
                 self.hit(job)
-            running = [job for job in running if not job.over]
+            self.running = running = [job for job in running if not job.over]
             done = len(self.plan) - len(waiting) - len(running)
             while self.events and done >= self.events[0][0]:
                 self.events.pop(0)[1]()
@@ -149,7 +157,8 @@ class Soak:
         body = BODY.get(job.kind, WAITS)
         if self.revoked and job.account == "e-bob":
             job.excuses.append("revoked")
-        script = f"sbatch --parsable -N{job.nodes} --ntasks-per-node={1 + job.choice % 2} --wrap '{(MARK + LITTER + body)}'"
+        more = {"array": "--array=0-1", "array cancel": "--array=0-1", "held": "--hold"}.get(job.kind, "")
+        script = f"sbatch --parsable {more} -N{job.nodes} --ntasks-per-node={1 + job.choice % 2} --wrap '{(MARK + LITTER + body)}'"
         code, said = self.users[job.account].run(script)
         if code:
             job.said = said or "sbatch could not be started"
@@ -161,22 +170,46 @@ class Soak:
         code, told = self.controller.run("scontrol -o show jobs")
         if code is None:
             sys.exit("soak: the controller's host is gone")
-        states = {}
+        states, tasks = {}, {}
         for line in told.splitlines():
             pairs = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            if "JobId" in pairs:
+            if "ArrayTaskId" in pairs:
+                tasks.setdefault(int(pairs["ArrayJobId"]), {})[pairs["ArrayTaskId"]] = pairs
+            elif "JobId" in pairs:
                 states[int(pairs["JobId"])] = pairs
         for job in running:
-            if job.number in states:
+            if job.kind.startswith("array"):
+                self.look_at_tasks(job, tasks.get(job.number, {}))
+            elif job.number in states:
                 pairs = states[job.number]
                 job.state, job.exit_code = pairs["JobState"], pairs["ExitCode"]
                 job.node = pairs.get("BatchHost", job.node)
+
+    @staticmethod
+    def look_at_tasks(job, tasks):
+        """An array is over when all that Slurm has of it is; it ends as the task that ended worse. One that was cancelled before it
+        began has no record of its own."""
+        job.tasks = {number: pairs["JobState"] for number, pairs in tasks.items()}
+        job.ids = {number: int(pairs["JobId"]) for number, pairs in tasks.items()}
+        ends = set(job.tasks.values())
+        if ends and ends <= ENDS:
+            job.state = min(ends, key=lambda end: end == "COMPLETED")
+        elif "RUNNING" in ends:
+            job.state = "RUNNING"
 
     def hit(self, job):
         if job.helped_at and time.monotonic() > job.helped_at and not job.over:
             job.helped_at = None
             self.users[job.account].run(f"scancel {job.number}")
-        if job.is_hit or job.over or not (job.kind.startswith("kill") or job.kind.startswith("cancel")):
+        if job.is_hit or job.over or not job.kind.startswith(("kill", "cancel", "array cancel", "held", "requeue", "update")):
+            return
+        if job.kind == "held":
+            job.is_hit = True
+            self.users[job.account].run(f"scontrol hold {job.number}; scontrol release {job.number}")
+            return
+        if job.kind == "array cancel":
+            job.is_hit = True
+            self.users[job.account].run(f"scancel {job.number}_0; scancel {job.number}")
             return
         if job.kind == "cancel early":
             job.is_hit = True
@@ -189,6 +222,12 @@ class Soak:
         job.is_hit = True
         if job.kind == "cancel":
             self.users[job.account].run(f"scancel {job.number}")
+        elif job.kind == "requeue":
+            self.users[job.account].run(f"scontrol requeue {job.number}")
+        elif job.kind == "update":
+            code, _ = self.users[job.account].run(f"scontrol update jobid={job.number} name=mine timelimit=1")
+            if code == 0:
+                job.fault = "a user's update was taken"
         else:
             if job.kind == "kill stepd":  # srun waits for it until the job's time is up, in the fence as without one
                 job.helped_at = time.monotonic() + 3
@@ -208,13 +247,33 @@ class Soak:
         self.signed = time.monotonic()
 
     def revoke(self):
-        """e-bob's grant, while he has jobs running; he gets it back after a while."""
+        """e-bob's grant, while jobs of his run, one of which would go on. It must not: the grant comes back only once all are over."""
+        long = Job("long", "e-bob", 1, 0.0, 0)
+        self.submit(long)
+        self.plan.append(long)
+        self.running.append(long)
+        limit = time.monotonic() + REVOKED_WITHIN
+        while long.state != "RUNNING" and not long.over and time.monotonic() < limit:
+            self.look(self.running)
+            time.sleep(0.2)
+        if long.state != "RUNNING":
+            long.fault = f"did not run before the revocation ({long.said or long.state})"
         self.revoked = True
+        under = [job for job in self.running if job.account == "e-bob" and not job.over]
         self.excuse("revoked", lambda job: job.account == "e-bob")
         self.publish_revocations()
-        self.events.insert(0, (self.events[0][0] - 1, self.give_back))
-
-    def give_back(self):
+        limit = time.monotonic() + REVOKED_WITHIN
+        while not all(job.over or job.state == "PENDING" for job in under) and time.monotonic() < limit:
+            self.look(under)
+            for job in under:
+                self.hit(job)
+            time.sleep(0.2)
+        for job in under:
+            if not job.over and job.state != "PENDING":
+                job.fault = f"{job.state} {REVOKED_WITHIN:.0f} s after its grant was revoked"
+        code, said = self.users["e-bob"].run("sbatch --parsable --wrap true")
+        if code == 0 or "revoked" not in said:
+            long.fault = f"sbatch under a revoked grant: {said}"
         self.excuse("revoked", lambda job: job.account == "e-bob")
         self.revoked = False
         self.publish_revocations()
@@ -239,6 +298,8 @@ class Soak:
         for job in self.plan:
             expected = KINDS[job.kind][1]
             what = f"job {job.number} ({job.kind}, {job.account}, {job.nodes} nodes, {job.excuses}): "
+            if job.fault:
+                faults.append(what + job.fault)
             if job.said:
                 if "revoked" not in job.excuses:
                     faults.append(what + f"sbatch refused: {job.said}")
@@ -246,7 +307,7 @@ class Soak:
                 continue  # cancelled, refused on the node, or through before anybody noticed
             elif job.nodes > 1 and any(why.startswith("lost") for why in job.excuses):
                 continue  # requeued; or its program failed for want of the other node before Slurm noticed
-            elif expected and job.state != expected and not (job.kind == "cancel" and job.excuses):
+            elif expected and job.state != expected and not (job.kind in ("cancel", "requeue", "array cancel") and job.excuses):
                 faults.append(what + f"{job.state}, not {expected}")
             elif job.kind == "fails" and job.exit_code != "3:0":
                 faults.append(what + f"exit code {job.exit_code}, not 3:0")

@@ -11,7 +11,10 @@ import json
 import sys
 from pathlib import Path
 
-jobs = {job["number"]: job for job in json.loads(Path(sys.argv[1]).read_text()) if job["number"]}
+jobs = {}
+for job in json.loads(Path(sys.argv[1]).read_text()):
+    if job["number"]:
+        jobs.update({number: job for number in [job["number"], *job["ids"].values()]})  # each task of an array is a job
 starts, ends, refusals = collections.Counter(), collections.Counter(), collections.Counter()
 records = 0
 for path in Path(sys.argv[2]).glob("*/*.json"):

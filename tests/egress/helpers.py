@@ -158,10 +158,11 @@ def _(stage):
 @helper("propagate", "--propagate: the limits of the login session, core dumps among them", "restrict_task: the limit is set in the step", opens=True)
 def _(stage):
     def limit():
-        said = (stage.place() / "propagated").read_text().split()[-1]
+        said = (stage.place() / f"slurm-{job}.out").read_text().split()[-1]
         if said in ("0", "1"):
             raise Stopped(f"ulimit -Hc says {said}")
-    return stage.sbatch("--propagate=ALL", f"--output={stage.work}/propagated", wrap="ulimit -Hc"), limit
+    job = stage.sbatch("--propagate=ALL", wrap="ulimit -Hc")
+    return job, limit
 
 
 # --- other kinds of jobs

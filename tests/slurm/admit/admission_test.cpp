@@ -14,6 +14,7 @@ core::Enclave enclave() {
     core::Enclave one;
     one.name = one.partition = "hel";
     one.accounts = {"e-alice"};
+    one.nodes = {"node1", "node2", "node3"};
     one.max_minutes = 600;
     return one;
 }
@@ -63,24 +64,6 @@ TEST_CASE("what cannot be fenced is refused") {
     SECTION("empty script") {
         what.script = "";
     }
-    SECTION("heterogeneous") {
-        what.heterogeneous = true;
-    }
-    SECTION("cron") {
-        what.cron = true;
-    }
-    SECTION("container") {
-        what.container = true;
-    }
-    SECTION("burst buffer") {
-        what.burst_buffer = true;
-    }
-    SECTION("x11") {
-        what.x11 = true;
-    }
-    SECTION("another cluster") {
-        what.other_cluster = true;
-    }
     SECTION("a script that is too long") {
         what.script = std::string(slurm::kLimitBytes + 1, 'x');
     }
@@ -99,6 +82,27 @@ TEST_CASE("what cannot be fenced is refused") {
     SECTION("output beside the workspace") {
         what.std_out = "/aloft/workspace-2/out";
     }
+    SECTION("a resource that is no GPU") {
+        what.gpus = {"gres:gpu:2", "gres:licence:3"};
+    }
+    SECTION("a GPU with a text") {
+        what.gpus = {"gres:gpu:a b:2"};
+    }
+    SECTION("more nodes than the enclave has") {
+        what.nodes = 4;
+    }
+    SECTION("a node that the enclave does not have") {
+        what.wanted = {"node1", "node7"};
+    }
+    SECTION("a node that the enclave does not have, to be avoided") {
+        what.unwanted = {"PatientWang"};
+    }
+    SECTION("a beginning far away") {
+        what.begin = kNow + 31 * 86400;
+    }
+    SECTION("arguments that are too long") {
+        what.arguments = {std::string(slurm::kLimitBytes + 1, 'x')};
+    }
     SECTION("another account's grant") {
         what.account = "e-bob";
     }
@@ -113,13 +117,90 @@ TEST_CASE("what cannot be fenced is refused") {
 TEST_CASE("files lie in the workspace, wherever the user called from") {
     auto what = request();
     what.work_dir = "/home/e-alice";
-    what.std_out = "logs/%j.out";
     const auto admitted = admit(what);
     CHECK(admitted.work_dir == "/aloft/workspace");
-    CHECK(admitted.std_out == "/aloft/workspace/logs/%j.out");
+    CHECK(admitted.std_out == "/aloft/workspace/slurm-%j.out");
     CHECK(admitted.std_err.empty());
     CHECK(admitted.std_in == "/dev/null");
-    CHECK(admit(request()).std_out == "/aloft/workspace/slurm-%j.out");
+    CHECK(admitted.notes.empty());
+}
+
+TEST_CASE("a job's name, folder and files are not its user's to choose, and the user is told") {
+    auto what = request();
+    what.work_dir = "/aloft/workspace/wang";
+    what.std_out = "logs/wang-%j.out";
+    what.std_in = "wang.csv";
+    const auto admitted = admit(what);
+    CHECK(admitted.name == "aloft");
+    CHECK(admitted.work_dir == "/aloft/workspace");
+    CHECK(admitted.std_out == "/aloft/workspace/slurm-%j.out");
+    CHECK(admitted.std_in == "/dev/null");
+    REQUIRE(admitted.notes.size() == 2);
+    CHECK_THAT(admitted.notes[0], Catch::Contains("slurm-%j.out in your workspace"));
+    CHECK_THAT(admitted.notes[1], Catch::Contains("no standard input"));
+    const auto call =
+        std::find_if(admitted.environment.begin(), admitted.environment.end(),
+                     [](const std::string& one) { return one.starts_with("ALOFT_USER_CALL="); });
+    CHECK(slurm::unpack_call(std::string_view(*call).substr(16)).folder == "/aloft/workspace/wang");
+}
+
+TEST_CASE("of an array its size is kept, and no list of numbers") {
+    auto what = request();
+    for (const char* size : {"0-9", "1-1000", "0-99%7", "0", "1", "0-0"}) {
+        what.array = size;
+        CHECK(admit(what).array == size);
+        CHECK(admit(what).std_out == "/aloft/workspace/slurm-%A_%a.out");
+    }
+    what.array = "1-9%12";
+    CHECK(admit(what).array == "1-9");
+    for (const char* text : {"104,105,32", "2-9", "7", "0-9:3", "1-", "-9", "0-9,11", "0-99999999", "3-1",
+                             "1-0", "0-9%", "x", "0-9%1%1", " 0-9"}) {
+        what.array = text;
+        CHECK_THROWS_WITH(admit(what), Catch::Contains("--array"));
+    }
+}
+
+TEST_CASE("nodes are the enclave's, sorted, each once") {
+    auto what = request();
+    what.wanted = {"node3", "node1", "node3"};
+    what.unwanted = {"node2"};
+    what.nodes = 3;
+    CHECK(admit(what).wanted == "node1,node3");
+    CHECK(admit(what).unwanted == "node2");
+    what.nodes = 4;
+    CHECK_THROWS_WITH(admit(what), Catch::Contains("enclave hel has 3 nodes"));
+}
+
+TEST_CASE("GPUs are asked for by number and type") {
+    auto what = request();
+    what.gpus = {"gpu", "gpu:2", "gres:gpu:a100:2", "gres:gpu:40", "gres/gpu:1"};
+    CHECK_NOTHROW(admit(what));
+}
+
+TEST_CASE("a job begins at a full hour, or at once") {
+    auto what = request();
+    what.begin = kNow - 5;
+    CHECK(admit(what).begin == 0);
+    what.begin = kNow + 1234;
+    const auto later = admit(what);
+    CHECK(later.begin % 3600 == 0);
+    CHECK(later.begin >= what.begin);
+    CHECK(later.begin < what.begin + 3600);
+    CHECK(later.notes.size() == 1);
+    what.begin = kNow + 90000;
+    CHECK_THROWS_WITH(admit(what), Catch::Contains("no job can end in time"));  // after the grant
+}
+
+TEST_CASE("a time that is cut is said so") {
+    auto what = request();
+    what.minutes = 700;
+    REQUIRE(admit(what, 86400).notes.size() == 1);
+    CHECK_THAT(admit(what, 86400).notes[0], Catch::Contains("600 minutes: the most that enclave hel gives"));
+    what.minutes = 120;
+    REQUIRE(admit(what, 3600).notes.size() == 1);
+    CHECK_THAT(admit(what, 3600).notes[0], Catch::Contains("grant G-1 ends then"));
+    CHECK(admit(what, 86400).notes.empty());
+    CHECK(admit(request(), 3600).notes.empty());
 }
 
 TEST_CASE("the wrapper is the interpreter, and the user's text is kept") {

@@ -28,6 +28,16 @@ TEST_CASE("what is no variable is no variable") {
     CHECK_THROWS_AS(slurm::unpack_environment("not base64!"), core::Error);
 }
 
+TEST_CASE("a script's folder and arguments come back as they were") {
+    const slurm::Call call{"/aloft/workspace/a b", {"", "x y", "--k=v", "\xff\n"}};
+    const slurm::Call back = slurm::unpack_call(slurm::pack_call(call));
+    CHECK(back.folder == call.folder);
+    CHECK(back.arguments == call.arguments);
+    CHECK(slurm::unpack_call("").folder.empty());
+    CHECK(slurm::unpack_call("").arguments.empty());
+    CHECK_THROWS_AS(slurm::unpack_call(core::to_base64(core::view("x"))), core::Error);
+}
+
 TEST_CASE("a script without the wrapper's line did not pass admission") {
     CHECK_THROWS_AS(slurm::user_script("#!/bin/sh\ntrue\n"), core::Error);
     CHECK_THROWS_AS(slurm::user_script(""), core::Error);

@@ -1,0 +1,219 @@
+#include "slurm/admit/known.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::uint32_t kAlice = 70001, kBob = 70002, kCarol = 70010;
+
+struct Host {
+    fs::path folder = fs::temp_directory_path() / ("aloft-known-" + std::to_string(::getpid()));
+    std::map<std::string, std::uint32_t> names{{"e-alice", kAlice}, {"e-bob", kBob}, {"carol", kCarol}};
+    int asked = 0;  // questions to the directory service
+    std::vector<std::string> log;
+
+    Host() {
+        fs::remove_all(folder);
+        fs::create_directories(folder / "etc");
+    }
+    ~Host() { fs::remove_all(folder); }
+
+    void write(const fs::path& file, const std::string& text) {
+        fs::create_directories((folder / "etc" / file).parent_path());
+        std::ofstream(folder / "etc" / file) << text;
+    }
+    void site() {
+        write("site.toml",
+              "name = \"s\"\n[shared]\ndatasets = \"/d\"\nworkspaces = \"/w\"\npublished = \"/p\"\nspool = "
+              "\"/s\"\nreleased = \"/r\"\n");
+    }
+    void policy(const std::string& accounts = "\"e-alice\", \"e-bob\"") {
+        write("enclaves/hel.toml", "name = \"hel\"\npartition = \"secret\"\naccounts = [" + accounts +
+                                       "]\nnodes = [\"node1\"]\nsoftware = []\n");
+    }
+    slurm::KnownEnclaves start() {
+        return {folder / "etc/site.toml",
+                folder / "known.json",
+                {[this](const std::string& account) -> std::optional<std::uint32_t> {
+                     ++asked;
+                     return names.contains(account) ? std::optional(names[account]) : std::nullopt;
+                 },
+                 [this](std::uint32_t uid) -> std::optional<std::string> {
+                     ++asked;
+                     for (const auto& [name, number] : names)
+                         if (number == uid) return name;
+                     return std::nullopt;
+                 }},
+                [this](const std::string& line) { log.push_back(line); }};
+    }
+};
+
+std::string placed(slurm::KnownEnclaves& known, std::uint32_t uid, const std::string& partition) {
+    try {
+        const auto place = known.place(uid, partition);
+        return place ? place->enclave.name + " " + place->account : "open";
+    } catch (const core::Error& e) {
+        CHECK(e.fault() == core::Fault::refused);
+        return "refused";
+    }
+}
+
+void only_enclave_jobs_are_refused(slurm::KnownEnclaves& known) {
+    CHECK(placed(known, kAlice, "") == "refused");
+    CHECK(placed(known, kAlice, "open") == "refused");
+    CHECK(placed(known, kAlice, "secret") == "refused");
+    CHECK(placed(known, kCarol, "open,secret") == "refused");
+    CHECK(placed(known, kCarol, "open") == "open");
+    CHECK(placed(known, kCarol, "") == "open");
+}
+
+}  // namespace
+
+TEST_CASE("with a sound configuration each job has its place") {
+    Host host;
+    host.site();
+    host.policy();
+    auto known = host.start();
+    CHECK(placed(known, kAlice, "") == "hel e-alice");
+    CHECK(placed(known, kBob, "secret") == "hel e-bob");
+    CHECK(placed(known, kAlice, "open") == "refused");
+    CHECK(placed(known, kCarol, "secret") == "refused");
+    CHECK(placed(known, kCarol, "open") == "open");
+    CHECK(known.is_enclave_account(kAlice));
+    CHECK_FALSE(known.is_enclave_account(kCarol));
+}
+
+TEST_CASE("no configuration at all: everybody's jobs run, since there is no enclave") {
+    Host host;
+    auto known = host.start();
+    CHECK(placed(known, kCarol, "open") == "open");
+    CHECK(placed(known, kAlice, "") == "open");
+}
+
+TEST_CASE("a configuration that is damaged later refuses the enclave's jobs and nobody else's") {
+    Host host;
+    host.site();
+    host.policy();
+    auto known = host.start();
+    REQUIRE(placed(known, kAlice, "") == "hel e-alice");
+    SECTION("half a policy") {
+        host.write("enclaves/hel.toml", "name = \"hel\"\npartition = \"sec");
+    }
+    SECTION("an empty policy") {
+        host.write("enclaves/hel.toml", "");
+    }
+    SECTION("no policy") {
+        fs::remove(host.folder / "etc/enclaves/hel.toml");
+    }
+    SECTION("no policies") {
+        fs::remove_all(host.folder / "etc/enclaves");
+    }
+    SECTION("no site.toml") {
+        fs::remove(host.folder / "etc/site.toml");
+    }
+    SECTION("half of site.toml") {
+        host.write("site.toml", "name = \"s\"\n[sha");
+    }
+    SECTION("nothing") {
+        fs::remove_all(host.folder / "etc");
+    }
+    SECTION("another policy is unsound") {
+        host.write("enclaves/new.toml", "x");
+    }
+    only_enclave_jobs_are_refused(known);
+    auto restarted = host.start();
+    only_enclave_jobs_are_refused(restarted);
+    host.names.clear();  // and the directory service is away
+    auto again = host.start();
+    CHECK(placed(again, kAlice, "open") == "refused");
+    CHECK(placed(again, kCarol, "open") == "open");
+    host.names = {{"e-alice", kAlice}, {"e-bob", kBob}, {"carol", kCarol}};
+    fs::remove(host.folder / "etc/enclaves/new.toml");
+    host.site();
+    host.policy();
+    CHECK(placed(again, kAlice, "") == "hel e-alice");
+}
+
+TEST_CASE("a first configuration that is not whole already tells whose jobs to refuse") {
+    Host host;
+    SECTION("the policy before site.toml") {
+        host.policy();
+    }
+    SECTION("another policy is unsound") {
+        host.site();
+        host.policy();
+        host.write("enclaves/new.toml", "x");
+        auto known = host.start();
+        CHECK(placed(known, kCarol, "new") == "refused");
+    }
+    auto known = host.start();
+    only_enclave_jobs_are_refused(known);
+    CHECK_FALSE(host.log.empty());
+}
+
+TEST_CASE("an account that left its enclave does not become an ordinary one by that") {
+    Host host;
+    host.site();
+    host.policy();
+    auto known = host.start();
+    REQUIRE(placed(known, kBob, "") == "hel e-bob");
+    host.policy("\"e-alice\"");
+    CHECK(placed(known, kBob, "open") == "refused");
+    CHECK(placed(known, kAlice, "") == "hel e-alice");
+    fs::remove(host.folder / "known.json");
+    auto forgotten = host.start();
+    CHECK(placed(forgotten, kBob, "open") == "open");
+}
+
+TEST_CASE("the directory service is asked when policies change, not for each job") {
+    Host host;
+    host.site();
+    host.policy();
+    auto known = host.start();
+    placed(known, kAlice, "");
+    const int asked = host.asked;
+    for (int n = 0; n < 100; ++n) {
+        placed(known, kAlice, "");
+        placed(known, kCarol, "open");
+    }
+    CHECK(host.asked == asked);
+}
+
+TEST_CASE("an account that has no uid yet is recognised by its name, once it has one") {
+    Host host;
+    host.site();
+    host.policy();
+    host.names.erase("e-bob");
+    auto known = host.start();
+    CHECK(placed(known, kCarol, "open") == "open");
+    const int asked = host.asked;
+    CHECK(placed(known, kCarol, "open") == "open");
+    CHECK(host.asked == asked);
+    CHECK(placed(known, 70077, "open") == "refused");  // no name: it could be e-bob
+    host.names["e-bob"] = kBob;
+    CHECK(placed(known, kBob, "") == "hel e-bob");
+    CHECK(placed(known, kBob, "open") == "refused");
+}
+
+TEST_CASE("a memory that is damaged or cannot be written does no harm to others") {
+    Host host;
+    host.site();
+    host.policy();
+    core::write_atomically(host.folder / "known.json", std::string_view("{\"accounts\":"));
+    auto known = host.start();
+    CHECK(placed(known, kAlice, "") == "hel e-alice");
+    CHECK(placed(known, kCarol, "open") == "open");
+    fs::remove(host.folder / "known.json");
+    fs::create_directories(host.folder / "known.json/x");
+    host.policy("\"e-alice\"");
+    CHECK(placed(known, kAlice, "") == "hel e-alice");
+    CHECK(placed(known, kCarol, "open") == "open");
+}

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <optional>
@@ -78,6 +79,7 @@ struct Step {
     core::Fd fence;          // the cgroup that the fence is on
     bool has_begun = false;  // init came to its end
     bool in_view = false, has_told_end = false;
+    bool waits_for_prolog = false;  // a requeued job whose Prolog slurmd skipped: it may start again
     std::uint32_t tasks_left = 0;
     std::set<std::string> told;  // of what was blocked
 };
@@ -205,6 +207,16 @@ core::Site load_site(std::uint32_t job, std::uint32_t uid) {
     }
 }
 
+// A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from the
+// end of Epilog): slurmd then skips the Prolog. That is no fault of the job's. Bounded, since a site whose slurm.conf has
+// no Prolog would see it start for ever.
+bool was_requeued(spank_t spank) {
+    constexpr int kStarts = 20;
+    char count[16] = {};
+    return spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof count) == ESPANK_SUCCESS &&
+           std::atoi(count) > 0 && std::atoi(count) <= kStarts;
+}
+
 bool shows_token(spank_t spank, const std::string& token) {
     char shown[128] = {};
     return !token.empty() && spank_getenv(spank, kTokenVariable, shown, sizeof shown) == ESPANK_SUCCESS &&
@@ -262,6 +274,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
     policy.uid = item<uid_t>(spank, S_JOB_UID);
     const core::Site site = load_site(policy.job, policy.uid);
     policy = read_policy(site, policy.job, policy.uid);
+    if (policy.began == 0 && g_step.part == Part::batch) g_step.waits_for_prolog = was_requeued(spank);
     if (policy.ruling == Ruling::open) {
         g_step.has_begun = true;
         return;
@@ -331,9 +344,13 @@ void begin_task(spank_t spank) {
             refuse(e.what());
         }
     if (g_step.policy.ruling == Ruling::deny) {
-        const std::string line = "aloft: refused: " + g_step.policy.reason + "\n";
+        const std::string line = g_step.waits_for_prolog
+                                     ? std::string(
+                                           "aloft: Slurm has not prepared this node for the job's next run "
+                                           "yet; the job waits for another start\n")
+                                     : "aloft: refused: " + g_step.policy.reason + "\n";
         (void)!::write(STDERR_FILENO, line.data(), line.size());
-        ::_exit(static_cast<int>(Fault::refused));
+        ::_exit(static_cast<int>(g_step.waits_for_prolog ? Fault::requeue : Fault::refused));
     }
     if (g_step.policy.ruling == Ruling::open) return;
     spank_unsetenv(spank, kTokenVariable);

@@ -190,7 +190,8 @@ bool is_readable(int fd, milliseconds patience) {
 namespace {
 
 // Of all nodes of the enclave but this one. One that has no address can send nothing.
-std::vector<Peer> others_of(const core::Enclave& enclave, const std::string& host, const NodeNetwork& network) {
+std::vector<Peer> others_of(const core::Enclave& enclave, const std::string& host,
+                            const NodeNetwork& network) {
     std::vector<Peer> others;
     for (const std::string& node : enclave.nodes) {
         if (node == host) continue;
@@ -219,7 +220,9 @@ void close_after_boot(const core::Site& site, const std::string& host, std::int6
     if (fs::exists(mark)) return;
     NodeNetwork network = look_at_network(conf);
     // The controller may be down as well: what the files here say is enough to close the node.
-    network.slurm_address = [&](const std::string& node) { return configured_address(conf, node).value_or(node); };
+    network.slurm_address = [&](const std::string& node) {
+        return configured_address(conf, node).value_or(node);
+    };
     for (const core::Enclave& enclave : core::load_enclaves(site)) {
         if (!enclave.has_node(host)) continue;
         Policy everything;  // one run of job 0 for each enclave

@@ -137,8 +137,7 @@ int main(int argc, char** argv) {
             auto policy = slurm::parse_policy(core::read_text(slurm::JobFiles(site, job).policy));
             const auto gone = slurm::closed_by(site, policy);  // a node that left is nobody's fellow
             std::erase_if(policy.peers, [&](const slurm::Peer& one) { return gone.contains(one.address); });
-            const slurm::FencedPart fenced{cgroup,
-                                           part == "batch" ? slurm::Part::batch : slurm::Part::step};
+            const slurm::FencedPart fenced{cgroup, part == "batch" ? slurm::Part::batch : slurm::Part::step};
             slurm::attach_fence(fenced.first, fenced.second, policy);
             slurm::extend_wall(job, fenced);
         }

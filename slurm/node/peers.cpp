@@ -132,7 +132,8 @@ std::vector<Peer> peers_of(const Job& job, const SlurmConf& conf, const core::En
             if (!find.is_own(address)) peers.push_back(find.controller(address));
     for (const std::string& node : job.nodes) {
         if (node == host) continue;
-        for (const std::uint32_t address : addresses_of(node, enclave, network)) peers.push_back(find.fellow(node, address));
+        for (const std::uint32_t address : addresses_of(node, enclave, network))
+            peers.push_back(find.fellow(node, address));
     }
     add_own(peers, network);  // last: what is this node's is nobody else's
     return peers;

@@ -128,7 +128,7 @@ std::int64_t minutes_left() {
     const std::int64_t now = core::now_seconds();
     const core::Grant grant =
         core::check_grant(core::read_text("/aloft/grant.json"),
-                          core::VerifyKey::load("/etc/aloft/keys/grant.pub"), ::getuid(), now);
+                          core::load_verify_keys("/etc/aloft/keys", "grant"), ::getuid(), now);
     return (core::last_limit(grant, kill_wait) - now) / 60;
 }
 

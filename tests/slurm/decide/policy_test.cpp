@@ -233,11 +233,13 @@ TEST_CASE("a job goes on when its grant is issued again, but not under one that 
     again.not_after = kNow + 9999;
     world.published->revoke("G-1");
     world.published->grant(again);
-    CHECK_FALSE(slurm::reason_to_end(world.site, running, "node1", kNow));
+    CHECK_FALSE(slurm::objection_to(world.site, running, "node1", kNow));
     again.datasets = {"wdbc@1"};
     world.published->grant(again);
-    CHECK_THAT(slurm::reason_to_end(world.site, running, "node1", kNow).value_or(""),
-               Catch::Contains("G-1 was revoked"));
+    const auto objection = slurm::objection_to(world.site, running, "node1", kNow);
+    REQUIRE(objection);
+    CHECK_THAT(objection->reason, Catch::Contains("G-1 was revoked"));
+    CHECK_FALSE(objection->doubt);
 }
 
 TEST_CASE("a policy that is unusable here closes its enclave and nobody else's job") {

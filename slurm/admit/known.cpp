@@ -21,7 +21,7 @@ std::vector<fs::path> policy_files(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(folder, none))
-        if (entry.path().extension() == ".toml" && entry.path().filename().string().front() != '.')
+        if (entry.path().extension() == ".json" && entry.path().filename().string().front() != '.')
             files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     return files;
@@ -43,13 +43,14 @@ KnownEnclaves::KnownEnclaves(fs::path site_file, fs::path memory, Names names,
       memory_(std::move(memory)),
       names_(std::move(names)),
       log_(std::move(log)) {
-    site_.config = site_file_.parent_path();
     recall();
 }
 
 std::string KnownEnclaves::look() const {
-    std::string all = stamp(site_file_) + stamp(site_.config / "enclaves");
-    for (const fs::path& file : policy_files(site_.config / "enclaves")) all += stamp(file);
+    std::string all = stamp(site_file_);
+    if (site_.mirror.empty()) return all;
+    all += stamp(site_.mirror / "list.json") + stamp(site_.mirror / "enclaves");
+    for (const fs::path& file : policy_files(site_.mirror / "enclaves")) all += stamp(file);
     return all;
 }
 
@@ -66,21 +67,24 @@ void KnownEnclaves::load() {
     ordinary_.clear();
     fault_.clear();
     try {
-        core::Site site = core::Site::load(site_file_);
-        std::vector<core::Enclave> enclaves = core::load_enclaves(site);
-        site_ = std::move(site);
-        enclaves_ = std::move(enclaves);
+        site_ = core::Site::load(site_file_);
+        std::vector<core::UnusableEnclave> unusable;
+        enclaves_ = core::load_enclaves(site_, &unusable);
         for (const core::Enclave& enclave : enclaves_) add(enclave);
-        return;
+        // The signed list still tells whose accounts and partition they are.
+        for (const core::UnusableEnclave& one : unusable) {
+            log_("the policy of enclave " + one.name +
+                 " cannot be used, so its jobs are refused: " + one.why);
+            partitions_[one.partition] = one.name;
+            for (const std::uint32_t uid : one.uids) {
+                const auto is_known = [uid](const auto& account) { return account.second.uid == uid; };
+                if (std::none_of(accounts_.begin(), accounts_.end(), is_known))
+                    accounts_["uid " + std::to_string(uid)] = {one.name, uid};
+            }
+        }
     } catch (const std::exception& e) {
         fault_ = e.what();
     }
-    // Whatever can be read still tells whose jobs to refuse; what cannot is known by its file's name.
-    for (const fs::path& file : policy_files(site_.config / "enclaves")) try {
-            add(core::load_enclave(file));
-        } catch (const std::exception&) {
-            partitions_.emplace(file.stem().string(), file.stem().string());
-        }
 }
 
 void KnownEnclaves::add(const core::Enclave& enclave) {
@@ -88,7 +92,11 @@ void KnownEnclaves::add(const core::Enclave& enclave) {
     for (const std::string& name : enclave.accounts) {
         Account& account = accounts_[name];
         account.enclave = enclave.name;
-        if (const auto uid = names_.uid_of(name)) account.uid = uid;
+        if (const auto signed_uid = enclave.uids.find(name); signed_uid != enclave.uids.end())
+            account.uid = signed_uid->second;
+        else if (const auto uid = names_.uid_of(name))
+            account.uid = uid;
+        if (account.uid) accounts_.erase("uid " + std::to_string(*account.uid));
     }
 }
 

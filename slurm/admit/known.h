@@ -33,7 +33,7 @@ public:
         std::string account;
     };
 
-    // `site_file`: /etc/aloft/site.toml; policies lie in `enclaves` beside it unless it says otherwise.
+    // `site_file`: /etc/aloft/site.toml. Policies are those that were published to this host (SITE.mirror).
     // `memory`: where what is known is kept; "" for nowhere. `log` gets lines for the admin.
     KnownEnclaves(std::filesystem::path site_file, std::filesystem::path memory, Names names,
                   std::function<void(const std::string&)> log);

@@ -207,6 +207,9 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     try {
         by_account = core::enclave_of_user(site, job.account, job.uid);
         by_partition = core::enclave_of_partition(site, job.partition);
+    } catch (const core::ListIsStale& e) {
+        policy.doubt = Doubt{e.issued};
+        return deny(policy, e.what());
     } catch (const Error& e) {
         return deny(policy, e.what());
     }

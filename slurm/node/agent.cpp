@@ -105,7 +105,7 @@ Agent::Agent(core::Site site, std::string slurm_conf)
     reconciled_ = checked_ = steady_clock::now() - std::chrono::hours(1);
     open_stray_gate(site_);
     take_stray_walls_down(site_);
-    close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
+    close_once();
     listener_ = std::jthread([this](const std::stop_token& stop) {
         while (!stop.stop_requested())
             port_.answer(site_, kListen, [this](const Farewell& one) { return on_left(one); });
@@ -115,8 +115,20 @@ Agent::Agent(core::Site site, std::string slurm_conf)
 
 Agent::~Agent() = default;
 
+// Before anything was published to this host nobody can say whose fellow it was: again at the next round.
+void Agent::close_once() {
+    try {
+        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
+        is_closed_ = true;
+    } catch (const Error& e) {
+        if (!has_told_open_) core::Event("warning", "not_closed_after_boot").with("text", e.what());
+        has_told_open_ = true;
+    }
+}
+
 void Agent::make_round() {
     heartbeat_.beat();
+    if (!is_closed_) close_once();
     std::vector<fs::path> folders;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none))

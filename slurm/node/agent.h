@@ -32,6 +32,7 @@ public:
     void make_round();
 
 private:
+    void close_once();
     void look_at(const std::filesystem::path& folder);
     void hold(const Policy& policy, const Objection& objection);
     void let_go(std::uint32_t job);
@@ -47,6 +48,7 @@ private:
 
     core::Site site_;
     std::string slurm_conf_, host_;
+    bool is_closed_ = false, has_told_open_ = false;  // to the nodes it had as fellows before it lost power
     Heartbeat heartbeat_;
     std::map<std::uint32_t, bool> slurm_knows_;  // by job that was ended: has scancel reached the controller?
     std::set<std::pair<std::uint32_t, std::string>> recorded_;  // ends, in case nothing can be written down

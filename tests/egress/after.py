@@ -13,10 +13,10 @@ def after_epilog(stage: Stage, program: str) -> None:
     before.write_text(stage.cluster.host(NODE, "cat", "/proc/net/snmp"))
     before.chmod(0o644)
     body = stage.file("residue.sh", f"#!/bin/sh\n{program}\n")
-    writer = stage.sbatch("--nodelist=" + NODE, wrap=body)
+    stage.wait([stage.sbatch("--nodelist=" + NODE, wrap=body)], 120)  # without the fence both would share the node
     reads = stage.sbatch("--nodelist=" + NODE, "--partition=open", "--output=/home/carol/residue.out", user="carol",
                          wrap=f"/usr/bin/python3 /srv/aloft/attempts/residue.py --mark {stage.mark} --before /srv/aloft/world/counters >/home/carol/residue.json")
-    stage.wait([writer, reads], 120)
+    stage.wait([reads], 120)
     home = stage.cluster.folder / "home/carol"
     text = (home / "residue.json").read_text()
     if not text:

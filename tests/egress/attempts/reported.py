@@ -106,10 +106,11 @@ def _(t):
 
 @reported("user-overlay", "CVE-2023-0386, CVE-2021-3493", "an overlay mounted in a user namespace", SECCOMP, opens=True)
 def _(t):
-    user = os.getuid()
+    user, group = os.getuid(), os.getgid()
     call(272, USER | MOUNT)
-    with open("/proc/self/uid_map", "w") as f:
-        f.write(f"0 {user} 1")
+    for name, text in (("uid_map", f"0 {user} 1"), ("setgroups", "deny"), ("gid_map", f"0 {group} 1")):
+        with open("/proc/self/" + name, "w") as f:
+            f.write(text)
     os.makedirs("/tmp/overlay", exist_ok=True)
     call(165, b"none", b"/tmp/overlay", b"tmpfs", 0, 0)
     for name in ("lower", "upper", "work", "merged"):

@@ -26,6 +26,7 @@
 #include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
 #include "slurm/node/records.h"
+#include "slurm/node/residue.h"
 #include "slurm/node/scrub.h"
 
 namespace slurm {
@@ -99,8 +100,13 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
                     {"reason", policy->reason}});
     Scrubbed scrubbed;
     if (!refused && !has_another_job(site, *policy)) {
-        scrubbed = scrub(policy->uid, {"/tmp", "/var/tmp", "/dev/shm"}, site.run);
+        scrubbed =
+            scrub(policy->uid, writable_folders("/proc/self/mountinfo", {site.datasets, site.workspaces}),
+                  site.run);
         details["scrubbed"] = scrubbed.to_json();
+        const Residue residue = clear_residue(*policy);
+        details["cleared"] = residue.to_json();
+        if (!residue.left.empty()) scrubbed.left += (scrubbed.left.empty() ? "" : "; ") + residue.left;
     }
     record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
     if (told.valid() && !told.get())  // the node stays closed to them; the agent goes on telling

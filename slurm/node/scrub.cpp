@@ -20,8 +20,9 @@
 #include <sstream>
 #include <thread>
 
-#include "core/base/files.h"
 #include "core/base/child.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
 
 namespace slurm {
 namespace {
@@ -29,7 +30,8 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
-constexpr int kDepth = 256;  // folders in folders; deeper ones are not a program's but an attack
+constexpr std::chrono::seconds kGpuPatience{
+    30};  // nvidia-smi without a persistent driver takes 10 s and more
 
 struct CloseFolder {
     void operator()(DIR* folder) const noexcept { ::closedir(folder); }
@@ -103,37 +105,107 @@ std::uint64_t scrub_ipc(std::uint32_t uid, std::string& left) {
     return count + (fs::exists("/dev/mqueue") ? scrub_files(uid, "/dev/mqueue", left) : 0);
 }
 
-struct Walk {
-    std::uint32_t uid;
-    dev_t device;
-    steady_clock::time_point end;
-    std::uint64_t count = 0;
-    std::string& left;
+// By descriptors and without following links: others may rename folders under our feet. One descriptor at any
+// depth: an account can make a tree deeper than a process may have files open.
+class Walk {
+public:
+    Walk(std::uint32_t uid, std::string& left) : uid_(uid), left_(left) {}
 
-    // By descriptors and without following links: others may rename folders under our feet.
-    void clean(int parent, const char* name, int depth) {
-        Folder folder(::fdopendir(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
-        if (!folder) return;  // gone, or not a folder any more
-        if (depth > kDepth || steady_clock::now() > end)
-            return leave(left, "a folder tree that is too deep, or too large to search in time");
-        const int at = ::dirfd(folder.get());
-        while (const dirent* entry = ::readdir(folder.get())) {
-            if (!std::strcmp(entry->d_name, ".") || !std::strcmp(entry->d_name, "..")) continue;
-            struct stat status {};
-            if (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) || status.st_dev != device)
+    // Only what is the account's counts: a tree of somebody else's that is too large to search is none of it.
+    // Its own are removed however many there are; `patience` is how long none of them may turn up.
+    std::uint64_t clean(const std::string& top, std::chrono::milliseconds patience) {
+        patience_ = patience;
+        seen();
+        if (!enter(AT_FDCWD, top.c_str())) return 0;
+        while (!levels_.empty()) {
+            if (steady_clock::now() > end_) {
+                core::Event("warning", "folder_not_searched")
+                    .with("folder", top)
+                    .with("depth", levels_.size());
+                break;
+            }
+            Level& level = levels_.back();
+            if (level.folders.empty()) {
+                if (!leave_folder()) break;
                 continue;
-            const bool is_folder = S_ISDIR(status.st_mode);
-            if (is_folder) clean(at, entry->d_name, depth + 1);
-            if (status.st_uid == uid) remove(at, entry->d_name, is_folder);
+            }
+            const std::string name = std::move(level.folders.back());
+            level.folders.pop_back();
+            enter(at_.get(), name.c_str());
         }
+        return count_;
+    }
+
+private:
+    struct Level {
+        std::string name;
+        struct stat status {};
+        std::vector<std::string> folders;  // still to be entered
+    };
+
+    void seen() { end_ = steady_clock::now() + patience_; }
+
+    // Removes the account's files in it, and goes on there.
+    bool enter(int parent, const char* name) {
+        core::Fd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        Level level{name, {}, {}};
+        if (!fd.is_open() || ::fstat(fd.get(), &level.status))
+            return false;  // gone, or not a folder any more
+        if (!levels_.empty() && level.status.st_dev != levels_.front().status.st_dev) return false;
+        const Folder list(::fdopendir(::openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+        if (!list) return false;
+        while (const dirent* entry = ::readdir(list.get())) {
+            if (!std::strcmp(entry->d_name, ".") || !std::strcmp(entry->d_name, "..")) continue;
+            if (entry->d_type == DT_DIR) {
+                level.folders.emplace_back(entry->d_name);
+                continue;
+            }
+            struct stat status {};
+            if (::fstatat(fd.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) ||
+                status.st_dev != level.status.st_dev)
+                continue;
+            if (S_ISDIR(status.st_mode))
+                level.folders.emplace_back(entry->d_name);
+            else if (status.st_uid == uid_)
+                remove(fd.get(), entry->d_name, false);
+        }
+        levels_.push_back(std::move(level));
+        at_ = std::move(fd);
+        return true;
+    }
+
+    // Back to the folder above, if it still is the one that we came from; removes the one below if it is the account's.
+    bool leave_folder() {
+        const Level below = std::move(levels_.back());
+        levels_.pop_back();
+        if (levels_.empty()) return true;  // the top itself is not the account's to have
+        core::Fd above(::openat(at_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        struct stat status {};
+        if (!above.is_open() || ::fstat(above.get(), &status) ||
+            status.st_dev != levels_.back().status.st_dev || status.st_ino != levels_.back().status.st_ino) {
+            if (below.status.st_uid == uid_) leave(left_, "a folder of the account that moves");
+            return false;
+        }
+        at_ = std::move(above);
+        if (below.status.st_uid == uid_) remove(at_.get(), below.name.c_str(), true);
+        return true;
     }
 
     void remove(int at, const char* name, bool is_folder) {
+        seen();
         if (::unlinkat(at, name, is_folder ? AT_REMOVEDIR : 0) == 0)
-            ++count;
+            ++count_;
         else if (errno != ENOENT)
-            leave(left, is_folder ? "a folder of the account with others' files" : "a file of the account");
+            leave(left_, is_folder ? "a folder of the account with others' files" : "a file of the account");
     }
+
+    const std::uint32_t uid_;
+    std::string& left_;
+    std::chrono::milliseconds patience_{0};
+    steady_clock::time_point end_;
+    std::uint64_t count_ = 0;
+    core::Fd at_;  // the last of levels_
+    std::vector<Level> levels_;
 };
 
 // The fence mounts in namespaces of its own; a mount of it in the node's would keep data within reach.
@@ -153,30 +225,46 @@ std::uint64_t scrub_mounts(const fs::path& run, std::string& left) {
     return count;
 }
 
-// The driver zeroes memory when its last user goes; a process that still computes there has it.
-void look_at_gpus(std::string& left) {
-    if (!fs::exists("/usr/bin/nvidia-smi")) return;
-    const auto users = core::output_of({"/usr/bin/nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"},
-                                 std::chrono::seconds(5));
-    if (!users) leave(left, "GPUs that nvidia-smi cannot look at");
-    if (users && users->find_first_of("0123456789") != std::string::npos)
-        leave(left, "a process that still has memory of a GPU");
-}
-
 }  // namespace
 
 nlohmann::json Scrubbed::to_json() const {
     return {{"processes", processes}, {"ipc", ipc}, {"files", files}, {"mounts", mounts}, {"left", left}};
 }
 
-std::uint64_t scrub_files(std::uint32_t uid, const fs::path& folder, std::string& left) {
-    struct stat status {};
-    if (::stat(folder.c_str(), &status)) return 0;
-    Walk walk{uid, status.st_dev, steady_clock::now() + std::chrono::seconds(20), 0, left};
-    const std::string resolved =
-        fs::canonical(folder).string();  // /var/tmp may be a link; below, none is followed
-    walk.clean(AT_FDCWD, resolved.c_str(), 0);
-    return walk.count;
+std::uint64_t scrub_files(std::uint32_t uid, const fs::path& folder, std::string& left,
+                          std::chrono::milliseconds patience) {
+    std::error_code failed;
+    const fs::path resolved =
+        fs::canonical(folder, failed);  // /var/tmp may be a link; below, none is followed
+    return failed ? 0 : Walk(uid, left).clean(resolved.string(), patience);
+}
+
+// The driver zeroes memory when its last user goes; a process that still computes there has it. It takes the driver
+// seconds to see that a killed process is gone. Names of processes can be forged, so owners count: MPS and DCGM of
+// root or of an account of their own are no users.
+void scrub_gpus(std::uint32_t uid, const fs::path& nvidia_smi, std::chrono::milliseconds patience,
+                std::string& left) {
+    if (!fs::exists(nvidia_smi)) return;
+    const auto end = steady_clock::now() + patience;
+    while (true) {
+        const auto answer = core::output_of(
+            {nvidia_smi.string(), "--query-compute-apps=pid", "--format=csv,noheader"}, kGpuPatience);
+        bool is_used = false;
+        std::istringstream lines(answer.value_or(""));
+        for (std::string line; std::getline(lines, line);) {
+            const auto begin = line.find_first_of("0123456789");
+            if (begin == std::string::npos) continue;
+            struct stat owner {};
+            const std::string process =
+                "/proc/" + std::to_string(std::strtoul(line.c_str() + begin, nullptr, 10));
+            is_used = is_used || ::stat(process.c_str(), &owner) || owner.st_uid == uid;
+        }
+        if (answer && !is_used) return;
+        if (steady_clock::now() > end)
+            return leave(left, answer ? "a process that still has memory of a GPU"
+                                      : "GPUs that nvidia-smi cannot look at");
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
 }
 
 Scrubbed scrub(std::uint32_t uid, const std::vector<fs::path>& folders, const fs::path& run) {
@@ -186,7 +274,7 @@ Scrubbed scrub(std::uint32_t uid, const std::vector<fs::path>& folders, const fs
     scrubbed.ipc = scrub_ipc(uid, scrubbed.left);
     for (const fs::path& folder : folders) scrubbed.files += scrub_files(uid, folder, scrubbed.left);
     scrubbed.mounts = scrub_mounts(run, scrubbed.left);
-    look_at_gpus(scrubbed.left);
+    scrub_gpus(uid, "/usr/bin/nvidia-smi", kGpuPatience, scrubbed.left);
     return scrubbed;
 }
 

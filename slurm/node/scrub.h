@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
@@ -25,7 +26,15 @@ struct Scrubbed {
 Scrubbed scrub(std::uint32_t uid, const std::vector<std::filesystem::path>& folders,
                const std::filesystem::path& run);
 
-// Its parts, for tests. Files of `uid` below `folder`: how many were removed; `left` names what could not be.
-std::uint64_t scrub_files(std::uint32_t uid, const std::filesystem::path& folder, std::string& left);
+// Its parts, for tests. Files of `uid` below `folder`, at any depth: how many were removed; `left` names those that
+// could not be. What is somebody else's never counts: after `patience` without meeting anything of the account's the
+// search ends with a warning.
+std::uint64_t scrub_files(std::uint32_t uid, const std::filesystem::path& folder, std::string& left,
+                          std::chrono::milliseconds patience = std::chrono::seconds(20));
+
+// Waits up to `patience` until no process of `uid`, or one that has just died, has memory of a GPU. Nothing where there
+// is no such program.
+void scrub_gpus(std::uint32_t uid, const std::filesystem::path& nvidia_smi,
+                std::chrono::milliseconds patience, std::string& left);
 
 }  // namespace slurm

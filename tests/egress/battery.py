@@ -16,6 +16,10 @@ import kernel  # noqa: F401
 import neighbours  # noqa: F401
 import network  # noqa: F401
 import ranks  # noqa: F401
+import reported  # noqa: F401
+import reported_programs  # noqa: F401
+import reported_slurm  # noqa: F401
+from after import after_epilog
 from common import ATTEMPTS, Stopped, describe, number_of
 from search import tokens_below
 from wire import Reader
@@ -25,6 +29,8 @@ def battery(stage: Stage) -> dict:
     lines: dict[str, list[dict]] = {}
     one_node(stage, lines)
     two_nodes(stage, lines)
+    after_epilog(stage, program(stage, "--where", "after", f">{stage.work}/after.jsonl"))
+    lines |= read_lines(stage, ["after.jsonl"])
     look(stage, ("node1", "node2"))
     look_at_disks(stage)
     root = {} if stage.fenced else as_root(stage)

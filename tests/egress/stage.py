@@ -255,7 +255,7 @@ class Stage:
     @contextlib.contextmanager
     def stranger(self, node: str, account: str, connect: str = ""):
         """A process of `account` on `node`, outside any job."""
-        out = f"/scratch/stranger-{account}.json"
+        out = f"/srv/aloft/world/stranger-{node}-{account}.json"  # Epilog looks through all that is the node's own
         self.cluster.daemon(node, "setpriv", "--reuid", account, "--regid", account, "--clear-groups", "/usr/bin/python3",
                             "/srv/aloft/stranger.py", "--out", out, "--mark", self.mark, "--connect", connect or self.outside)
         self.until(lambda: self.cluster.try_host(node, "test", "-s", out).code == 0, f"a process of {account} on {node}")

@@ -24,6 +24,9 @@ import kernel  # noqa: F401
 import local  # noqa: F401
 import network  # noqa: F401
 import ranks
+import reported  # noqa: F401
+import reported_programs  # noqa: F401
+import residue  # noqa: F401
 from common import ATTEMPTS, Target, end, run_all
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,7 +39,7 @@ parser.add_argument("--slurm", default="ctld", help="the host of slurmctld")
 parser.add_argument("--port", type=int, default=9001)
 parser.add_argument("--work", default=os.environ.get("ALOFT_WORKSPACE", "."), help="a folder that the job may write to")
 parser.add_argument("--data", default="/aloft/data/digits@1", help="the dataset's folder")
-parser.add_argument("--where", default="step", help="step: by one process; ranks: by all tasks of a job together")
+parser.add_argument("--where", default="step", help="step: by one process; ranks: by all tasks of a job together; after: for the next job on the node")
 parser.add_argument("--only", default="", help="names, with commas; default: all")
 parser.add_argument("--privileged", action="store_true", help="those that need privilege, and no others")
 parser.add_argument("--until", default="", help="afterwards wait until this file appears, at most 120 s: what is held can be looked at")

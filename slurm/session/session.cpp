@@ -56,12 +56,9 @@ public:
     Limits() {
         for (std::size_t what = 0; what < its_.size(); ++what) {
             must(::getrlimit(static_cast<__rlimit_resource>(what), &its_[what]), "read limits");
-            if (what == RLIMIT_CORE || what == RLIMIT_NPROC) continue;
+            if (what == RLIMIT_CORE || what == RLIMIT_STACK) continue;
             rlimit wide = its_[what];
-            if (what == RLIMIT_NOFILE)
-                wide.rlim_cur = wide.rlim_max = std::max<rlim_t>(1024, its_[what].rlim_max);
-            else if (what != RLIMIT_STACK)
-                wide.rlim_cur = wide.rlim_max = RLIM_INFINITY;
+            wide.rlim_cur = wide.rlim_max;
             must(::setrlimit(static_cast<__rlimit_resource>(what), &wide), "set limits");
         }
         const rlimit no_core{1, 1};  // see restrict_task

@@ -6,8 +6,8 @@
 #include "core/base/site.h"
 #include "core/policy/check.h"
 
-// May this host be an enclave's login host? Its accounts must have one door, aloft-session, and that door must
-// hold. "To check one more": a function in login_checks.cpp.
+// May this host be an enclave's login host? Its accounts must have one door, aloft-session, and that door
+// must hold. "To check one more": a function in login_checks.cpp.
 
 namespace slurm {
 
@@ -20,8 +20,8 @@ int print_login_checks();
 // Parts of the checks that tests call.
 // What `sshd -T -C user=NAME` says that an enclave's account must not have: "allowtcpforwarding yes".
 std::vector<std::string> open_in_sshd(std::string_view settings);
-// Whether cron or at (their allow and deny files; nothing: there is none) let an account in. `by_default`: where
-// there is neither file.
+// Whether cron or at (their allow and deny files; nothing: there is none) let an account in. `by_default`:
+// where there is neither file.
 bool is_let_in(const std::string* allow, const std::string* deny, const std::string& account,
                bool by_default);
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-// What the caller of aloft-session asks for. The caller is not trusted: arguments and environment are all that
-// is taken from them, and of the environment three variables.
+// What the caller of aloft-session asks for. The caller is not trusted: arguments and environment are all
+// that is taken from them, and of the environment three variables.
 
 namespace slurm {
 
@@ -18,9 +18,11 @@ struct Request {
 };
 
 // `arguments` without the program's name. Three forms start a session:
-// - none: a shell, or SSH_ORIGINAL_COMMAND if sshd set it (ForceCommand, where the account's shell is another);
+// - none: a shell, or SSH_ORIGINAL_COMMAND if sshd set it (ForceCommand, where the account's shell is
+//   another);
 // - -c COMMAND: as sshd calls a login shell;
-// - -c with this program's own path: as sshd does where it is both, ForceCommand and login shell. As the first.
+// - -c with this program's own path: as sshd does where it is both, ForceCommand and login shell. As the
+//   first.
 // `--check`, `--version` and `--help` stand alone. Throws Error(usage) for anything else.
 Request parse_request(const std::vector<std::string>& arguments,
                       const std::map<std::string, std::string>& environment);

@@ -60,7 +60,10 @@ std::vector<std::uint8_t> closed_ports(const Policy& policy) {
     return closed;
 }
 
-void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy) {
+namespace {
+
+void attach(const std::filesystem::path& cgroup, bool is_batch, const std::vector<Peer>& peers,
+            const std::vector<std::uint8_t>& closed) {
     core::make_directories(cgroup, 0755);
     if (!is_pure_cgroup2()) core::make_directories(cgroup / "tasks", 0755);  // see task_cgroup
     const core::Fd directory = open_cgroup(cgroup);
@@ -72,13 +75,12 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& 
     std::unique_ptr<fence, Destroy> programs(fence__open());
     if (!programs) throw Error(Fault::system, with_errno("cannot open the fence's BPF programs", errno));
     programs->rodata->JOB = parent.st_ino;  // a cgroup's id is the inode number of its folder
-    programs->rodata->IS_BATCH = part == Part::batch;
-    const auto closed = closed_ports(policy);
+    programs->rodata->IS_BATCH = is_batch;
     std::copy(closed.begin(), closed.end(), programs->rodata->CLOSED);
     if (fence__load(programs.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the fence's BPF programs", errno));
 
-    write_peers(bpf_map__fd(programs->maps.peers), policy.peers);
+    write_peers(bpf_map__fd(programs->maps.peers), peers);
 
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, programs->obj) {
@@ -88,6 +90,18 @@ void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& 
                         with_errno(std::string("cannot attach ") + bpf_program__name(program), errno));
     }
     require_fence(directory.get());
+}
+
+}  // namespace
+
+void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy) {
+    attach(cgroup, part == Part::batch, policy.peers, closed_ports(policy));
+}
+
+void attach_session_fence(const std::filesystem::path& cgroup, const std::vector<Peer>& peers,
+                          const std::vector<std::uint8_t>& closed) {
+    if (closed.size() != CLOSED_BYTES) throw Error(Fault::bug, "the ports of a session are not 65536");
+    attach(cgroup, false, peers, closed);
 }
 
 }  // namespace slurm

@@ -11,6 +11,11 @@ namespace slurm {
 // peers as all that its processes reach. The programs go when the cgroup goes. Throws Error(system). Root.
 void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy);
 
+// The same for a person's session on a login host (slurm/session): its users' processes reach `peers` at the
+// ports that `closed` leaves open, and sockets of the session itself.
+void attach_session_fence(const std::filesystem::path& cgroup, const std::vector<Peer>& peers,
+                          const std::vector<std::uint8_t>& closed);
+
 // Fills a map of peers, IPv4 address to struct peer, of a BPF program that is loaded. Of an address that is
 // there twice the last one counts. Throws Error(system).
 void write_peers(int map_fd, const std::vector<Peer>& peers);

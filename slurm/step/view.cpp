@@ -34,48 +34,9 @@ std::string text_if_there(const char* path) {
     return fs::exists(path, none) ? core::read_text(path) : "";
 }
 
-// Programs, libraries and configuration. /bin and its like are links into /usr on a merged system, folders on
-// others.
-void show_system(const Root& root, const Policy& policy, const ViewPlan& plan) {
-    root.show_tree("/usr", "/usr");
-    const std::string hosts = text_if_there("/etc/hosts");
-    root.file("/aloft/.etc/nsswitch.conf", nsswitch_text(text_if_there("/etc/nsswitch.conf")));
-    root.file("/aloft/.etc/hosts", hosts_text(hosts, policy, plan.names));
-    root.show_tree("/etc", "/etc", root.inside("/aloft/.etc"));
-    for (const char* name : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
-        struct stat status {};
-        if (::lstat(name, &status)) continue;
-        if (S_ISLNK(status.st_mode))
-            root.link(fs::read_symlink(name), name);
-        else
-            root.show_tree(name, name);
-    }
-    root.bind("/sys", "/sys", kReadOnly);
-    root.bind("/proc", "/proc", kUsers, true);
-}
-
 // Read-only: a device is opened for writing all the same, but its times and owner stay as they are.
 void show_device(const Root& root, const fs::path& device) {
     root.bind(device, device, MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY);
-}
-
-void show_devices(const Root& root, const Policy& policy, std::uint64_t shm_bytes) {
-    root.tmpfs("/dev", "mode=0755,size=64k");
-    for (const Device& row : kDevices)
-        if (row.need == Device::Need::always) show_device(root, fs::path("/dev") / row.path);
-    std::error_code none;
-    for (const char* folder : {"/dev", "/dev/nvidia-caps"})
-        for (const auto& entry : fs::directory_iterator(folder, none)) {
-            const Device* row = device_row(entry.path().lexically_relative("/dev").string());
-            if (row && row->need == Device::Need::if_there) show_device(root, entry.path());
-        }
-    if (policy.ruling == Ruling::enclave)
-        for (const fs::path& device : policy.devices) show_device(root, device);
-    root.link("/proc/self/fd", "/dev/fd");
-    root.link("/proc/self/fd/0", "/dev/stdin");
-    root.link("/proc/self/fd/1", "/dev/stdout");
-    root.link("/proc/self/fd/2", "/dev/stderr");
-    root.tmpfs("/dev/shm", "mode=1777,size=" + std::to_string(shm_bytes));
 }
 
 void show_enclave(const Root& root, const core::Site& site, const Policy& policy, Part part) {
@@ -102,6 +63,56 @@ void show_enclave(const Root& root, const core::Site& site, const Policy& policy
 
 }  // namespace
 
+// /bin and its like are links into /usr on a merged system, folders on
+// others.
+void show_system(const Root& root, const Policy& policy,
+                 const std::vector<std::pair<std::string, std::string>>& names) {
+    root.show_tree("/usr", "/usr");
+    const std::string hosts = text_if_there("/etc/hosts");
+    root.file("/aloft/.etc/nsswitch.conf", nsswitch_text(text_if_there("/etc/nsswitch.conf")));
+    root.file("/aloft/.etc/hosts", hosts_text(hosts, policy, names));
+    root.show_tree("/etc", "/etc", root.inside("/aloft/.etc"));
+    for (const char* name : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
+        struct stat status {};
+        if (::lstat(name, &status)) continue;
+        if (S_ISLNK(status.st_mode))
+            root.link(fs::read_symlink(name), name);
+        else
+            root.show_tree(name, name);
+    }
+    root.bind("/sys", "/sys", kReadOnly);
+    root.bind("/proc", "/proc", kUsers, true);
+}
+
+void show_devices(const Root& root, const Policy& policy, std::uint64_t shm_bytes) {
+    root.tmpfs("/dev", "mode=0755,size=64k");
+    for (const Device& row : kDevices)
+        if (row.need == Device::Need::always) show_device(root, fs::path("/dev") / row.path);
+    std::error_code none;
+    for (const char* folder : {"/dev", "/dev/nvidia-caps"})
+        for (const auto& entry : fs::directory_iterator(folder, none)) {
+            const Device* row = device_row(entry.path().lexically_relative("/dev").string());
+            if (row && row->need == Device::Need::if_there) show_device(root, entry.path());
+        }
+    if (policy.ruling == Ruling::enclave)
+        for (const fs::path& device : policy.devices) show_device(root, device);
+    root.link("/proc/self/fd", "/dev/fd");
+    root.link("/proc/self/fd/0", "/dev/stdin");
+    root.link("/proc/self/fd/1", "/dev/stdout");
+    root.link("/proc/self/fd/2", "/dev/stderr");
+    root.tmpfs("/dev/shm", "mode=1777,size=" + std::to_string(shm_bytes));
+}
+
+void seal_view() {
+    // Other users' processes are none of a job's business; its own stay visible, and Landlock keeps them
+    // apart.
+    must(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible"),
+         "mount /proc");
+    mount_attr attr{};
+    attr.attr_set = MOUNT_ATTR_RDONLY;
+    must(::syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof attr), "seal the root");
+}
+
 MemoryShares memory_shares(std::uint64_t job_bytes, Part part) {
     constexpr std::uint64_t kWrapper = 16 << 20;  // its files are a script and what srun needs
     if (part == Part::batch) return {kWrapper, kWrapper, kWrapper};
@@ -113,7 +124,7 @@ void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewP
     must(::unshare(CLONE_NEWNS | CLONE_NEWIPC), "leave the host's namespaces");
     must(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
     const Root root(site.run / "root");
-    show_system(root, policy, plan);
+    show_system(root, policy, plan.names);
     show_devices(root, policy, shares.shm);
     show_enclave(root, site, policy, plan.part);
     root.tmpfs("/tmp", "mode=1777,size=" + std::to_string(shares.tmp));
@@ -144,13 +155,7 @@ void enter_task_view(std::uint32_t job, std::uint32_t step, Part part, const Slu
         must(::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, kept.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
              "show " + kept.string());
     }
-    // Other users' processes are none of a job's business; its own stay visible, and Landlock keeps them
-    // apart.
-    must(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible"),
-         "mount /proc");
-    mount_attr attr{};
-    attr.attr_set = MOUNT_ATTR_RDONLY;
-    must(::syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof attr), "seal the job's root");
+    seal_view();
 }
 
 }  // namespace slurm

@@ -4,8 +4,8 @@
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -85,7 +85,7 @@ void add_apply(CLI::App& app, Common& common) {
     add_verb(*apply, common, "list", "Your applications (reviewers: all)", "aloft apply list",
              Changes::nothing, [&common] {
                  print_rows(common, "applications",
-                            ask(common.site().socket, {{"op", "application.list"}}).body.at("applications"),
+                            ask_all(common.site().socket, {{"op", "application.list"}}, "applications"),
                             {"application", "account", "enclave", "state", "datasets", "waiting_for",
                              "submitted", "title"});
              });
@@ -113,7 +113,7 @@ void add_review(CLI::App& app, Common& common) {
         *review, common, "list", "Applications that wait for a decision", "aloft review list",
         Changes::nothing, [&common] {
             json waiting = json::array();
-            const json rows = ask(common.site().socket, {{"op", "application.list"}}).body.at("applications");
+            const json rows = ask_all(common.site().socket, {{"op", "application.list"}}, "applications");
             for (const json& row : rows)
                 if (row.at("state") == "in-review") waiting.push_back(row);
             print_rows(

@@ -2,8 +2,8 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/policy/names.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/wire/channel.h"
 
 #include <iostream>
 
@@ -34,7 +34,7 @@ void add_catalogue(CLI::App& app, Common& common) {
     add_verb(
         *catalogue, common, "list", "Every dataset version", "aloft catalogue list", Changes::nothing,
         [&common] {
-            json rows = ask(common.site().socket, {{"op", "dataset.list"}}).body.at("datasets");
+            json rows = ask_all(common.site().socket, {{"op", "dataset.list"}}, "datasets");
             for (json& row : rows)
                 for (const char* key : {"samples", "shards"}) row[key] = row.at("summary").value(key, json());
             print_rows(common, "datasets", rows, {"dataset", "samples", "shards", "sealed_at", "registered"});
@@ -43,7 +43,7 @@ void add_catalogue(CLI::App& app, Common& common) {
     CLI::App* show = add_verb(
         *catalogue, common, "show", "One dataset version", "aloft catalogue show digits@1", Changes::nothing,
         [&common] {
-            const json rows = ask(common.site().socket, {{"op", "dataset.list"}}).body.at("datasets");
+            const json rows = ask_all(common.site().socket, {{"op", "dataset.list"}}, "datasets");
             for (const json& row : rows)
                 if (row.at("dataset") == name) return print(common, row, row.dump(2));
             throw core::Error(core::Fault::usage, "no such dataset version; see: aloft catalogue list");

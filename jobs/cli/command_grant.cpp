@@ -1,7 +1,7 @@
 // aloft grant, aloft usage.
 #include "core/base/error.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -30,14 +30,13 @@ void add_grant(CLI::App& app, Common& common) {
     issue->add_option("--for", duration, "How long: 60s, 15m, 12h, 90d, 1y")->capture_default_str();
     add_verb(*grant, common, "list", "Your grants (reviewers and admin: all)", "aloft grant list",
              Changes::nothing, [&common] {
-                 print_rows(common, "grants",
-                            ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants"),
+                 print_rows(common, "grants", ask_all(common.site().socket, {{"op", "grant.list"}}, "grants"),
                             {"grant", "account", "enclave", "state", "datasets", "not_before", "not_after",
                              "application"});
              });
     CLI::App* show =
         add_verb(*grant, common, "show", "One grant", "aloft grant show G-12", Changes::nothing, [&common] {
-            const json rows = ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants");
+            const json rows = ask_all(common.site().socket, {{"op", "grant.list"}}, "grants");
             for (const json& row : rows)
                 if (row.at("grant") == id) return print(common, row, row.dump(2));
             throw core::Error(core::Fault::usage, "no such grant that you may see; see: aloft grant list");
@@ -57,7 +56,7 @@ void add_grant(CLI::App& app, Common& common) {
 void add_usage(CLI::App& app, Common& common) {
     add_verb(app, common, "usage", "What each grant was used for", "aloft usage --json", Changes::nothing,
              [&common] {
-                 print_rows(common, "usage", ask(common.site().socket, {{"op", "usage"}}).body.at("usage"),
+                 print_rows(common, "usage", ask_all(common.site().socket, {{"op", "usage"}}, "usage"),
                             {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
                              "releases", "not_after"});
              });

@@ -10,11 +10,11 @@
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
-#include "jobs/slurm/job_policy.h"
-#include "jobs/slurm/cluster_checks.h"
 #include "jobs/slurm/client.h"
+#include "jobs/slurm/cluster_checks.h"
+#include "jobs/slurm/job_policy.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -95,18 +95,10 @@ void submit(const Common& common, const Wish& wish) {
     } catch (const std::exception&) {
     }
     if (sbatch.code != 0 || job <= 0) {
-        ask(site.socket, {{"op", "job.submitted"},
-                          {"id", granted.at("request")},
-                          {"error", sbatch.errors.substr(0, 3000)}});
+        ask(site.socket, {{"op", "job.rejected"}, {"id", granted.at("request")}});
         throw Error(Fault::refused, "Slurm did not take the job: " + sbatch.errors.substr(0, 3000));
     }
-    ask(site.socket, {{"op", "job.submitted"},
-                      {"id", granted.at("request")},
-                      {"job", job},
-                      {"grant", granted.at("grant")},
-                      {"enclave", granted.at("enclave")},
-                      {"nodes", wish.nodes},
-                      {"script_sha256", hash}});
+    ask(site.socket, {{"op", "job.submitted"}, {"id", granted.at("request")}, {"job", job}});
     std::cerr << sbatch.errors;  // what the site's plugin has to say
     print(common, {{"job", job}, {"grant", granted.at("grant")}, {"enclave", granted.at("enclave")}},
           "job " + std::to_string(job) + " in enclave " + granted.at("enclave").get<std::string>() +

@@ -8,9 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/client.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -83,7 +83,7 @@ void tell_end(const Common& common, std::int64_t number, const std::string& stat
     end.update({{"job", number}, {"state", state}, {"output", output.string()}});
     if (!blocked.empty())
         std::cerr << blocked
-                  << "an enclave has no network but the job's own nodes; the attempts are in the ledger\n";
+                  << "an enclave has no network but the job's own nodes; how often is in the ledger\n";
     if (common.json) print(common, end, "");
     if (state != "COMPLETED")
         throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + state +
@@ -131,7 +131,7 @@ void add_watch(CLI::App& app, Common& common) {
     follow_one->add_option("job", job, "Its number")->required();
     add_verb(app, common, "jobs", "Your jobs, as the ledger knows them, and their state in Slurm",
              "aloft jobs", Changes::nothing, [&common] {
-                 json rows = ask(common.site().socket, {{"op", "job.list"}}).body.at("jobs");
+                 json rows = ask(common.site().socket, {{"op", "job.list"}}).body.at("jobs");  // the newest
                  for (json& row : rows) {
                      if (row.at("state") == "ended") continue;
                      try {

@@ -1,10 +1,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <iostream>
+
 #include "core/base/error.h"
 #include "core/base/event.h"
-#include "core/keys/keys.h"
 #include "core/base/tool.h"
+#include "core/keys/keys.h"
 #include "jobs/service/service.h"
 
 int main(int argc, char** argv) {
@@ -15,11 +17,20 @@ int main(int argc, char** argv) {
         "Example:  setpriv --reuid aloft --regid aloft --clear-groups aloftd"};
     std::filesystem::path site_file;
     bool rebuild = false;
+    std::string table;
     app.add_option("--site", site_file, "The site's configuration")
         ->type_name("FILE")
         ->default_str("/etc/aloft/site.toml");
     app.add_flag("--rebuild", rebuild, "Make the state again from the ledger's first record, then serve");
+    app.add_option("--operations", table, "Print the table of operations, and serve nothing")
+        ->type_name("FORMAT")
+        ->check(CLI::IsMember({"markdown", "json"}));
     return core::run_tool(app, argc, argv, [&] {
+        if (!table.empty()) {
+            std::cout << (table == "json" ? jobs::operations_json().dump() + "\n"
+                                          : jobs::operations_markdown());
+            return;
+        }
         if (::geteuid() == 0)
             throw core::Error(core::Fault::refused,
                               "aloftd does not run as root; start it as its own account (see --help)");

@@ -4,6 +4,7 @@
 #include "core/base/time.h"
 #include "core/policy/names.h"
 #include "jobs/release/release_copies.h"
+#include "jobs/service/folder.h"
 #include "jobs/service/service.h"
 
 namespace jobs {
@@ -31,10 +32,7 @@ json summary_of(const json& manifest) {
 }  // namespace
 
 std::optional<json> Service::dataset_register(Call& call) {
-    need_role(call, {"steward", "admin"});
-    const core::DatasetName name = core::parse_dataset_name(text_field(call.body, "id", 3, 130));
-    if (call.descriptors.size() != 2)
-        throw Error(Fault::usage, "a dataset is registered with its manifest and its seal");
+    const core::DatasetName name = core::parse_dataset_name(call.text("id"));
     const std::string manifest = read_descriptor(call.descriptors[0].get(), kManifestLimitBytes);
     const std::string envelope = read_descriptor(call.descriptors[1].get(), 1 << 20);
     const core::VerifyKey steward = core::VerifyKey::load(site_.config / "keys" / "steward.pub");
@@ -58,22 +56,14 @@ std::optional<json> Service::dataset_register(Call& call) {
     return json{{"dataset", name.text()}, {"manifest_sha256", hash}};
 }
 
-std::optional<json> Service::dataset_list(Call&) {
-    return json{{"datasets", state_.rows("SELECT id AS dataset, manifest_sha256, sealed_at, registered, "
-                                         "summary_json FROM datasets ORDER BY id")}};
-}
-
 std::optional<json> Service::key_seal(Call& call) {
-    need_role(call, {"intake"});
-    const core::DatasetName name = core::parse_dataset_name(text_field(call.body, "id", 3, 130));
-    const std::string enclave = text_field(call.body, "enclave", 1, 64);
-    core::check_plain_name(enclave, "enclave");
-    const std::string sealed =
-        text_field(call.body, "sealed", 108, 108);  // base64 of a sealed box with 32 bytes in it
+    const core::DatasetName name = core::parse_dataset_name(call.text("id"));
+    const std::string enclave = call.text("enclave");
+    const std::string sealed = call.text("sealed");  // base64 of a sealed box with 32 bytes in it
     if (core::to_base64(core::from_base64(sealed)) != sealed)
         throw Error(Fault::usage, "sealed: expected base64");
     record(call.peer.account, "key.sealed", name.text(),
-           {{"enclave", enclave}, {"key_id", text_field(call.body, "key_id", 16, 16)}, {"sealed", sealed}});
+           {{"enclave", enclave}, {"key_id", call.text("key_id")}, {"sealed", sealed}});
     keys_changed_ = true;
     return json{{"dataset", name.text()}, {"enclave", enclave}};
 }
@@ -87,31 +77,32 @@ void Service::watch_configuration() {
     for (const char* name : {"site.toml", "roles.toml", "release.toml"})
         if (fs::exists(site_.config / name, error)) files[name] = site_.config / name;
     for (const std::string folder : {"enclaves", "keys", "keys/nodes"})
-        for (const auto& entry : fs::directory_iterator(site_.config / folder, error)) {
-            const std::string extension = entry.path().extension().string();
-            if ((extension == ".toml" || extension == ".pub") &&
-                entry.path().filename().string().front() != '.')
-                files[folder + "/" + entry.path().filename().string()] = entry.path();
-        }
+        for (const fs::path& path : list_folder(site_.config / folder))
+            if (path.extension() == ".toml" || path.extension() == ".pub")
+                files[folder + "/" + path.filename().string()] = path;
     std::map<std::string, std::string> known;
     for (const json& row : state_.rows("SELECT file, sha256 FROM configuration"))
         known[row.at("file").get<std::string>()] = row.at("sha256").get<std::string>();
     for (const auto& [name, path] : files) {
-        std::string text;
-        try {
-            text = core::read_text(path, 64 << 10);
-        } catch (const Error&) {  // being replaced, or not for aloftd's eyes
-            known.erase(name);
-            continue;
-        }
-        const std::string hash = core::to_hex(core::sha256(core::view(text)));
-        const auto before = known.find(name);
-        if (before == known.end() || before->second != hash)
-            record("aloftd", "configuration.changed", name, {{"sha256", hash}, {"text", text}});
+        record_configuration(name, path);
         known.erase(name);
         if (name.starts_with("enclaves/")) adopt_enclave(path.stem().string());
     }
     for (const auto& [name, hash] : known) record("aloftd", "configuration.removed", name, json::object());
+}
+
+// Nothing if it is on record already, is being replaced, or is not for aloftd's eyes.
+void Service::record_configuration(const std::string& name, const std::filesystem::path& file) {
+    std::string text;
+    try {
+        text = core::read_text(file, 64 << 10);
+    } catch (const Error&) {
+        return;
+    }
+    const std::string hash = core::to_hex(core::sha256(core::view(text)));
+    const auto before = state_.rows("SELECT sha256 FROM configuration WHERE file = ?", {name});
+    if (before.empty() || before[0].at("sha256") != hash)
+        record("aloftd", "configuration.changed", name, {{"sha256", hash}, {"text", text}});
 }
 
 std::optional<json> Service::audit_head(Call&) {
@@ -121,7 +112,7 @@ std::optional<json> Service::audit_head(Call&) {
 }
 
 std::optional<json> Service::audit_copy(Call& call) {
-    need_role(call, {"auditor", "admin"});
+    record_refusals();
     ledger_.checkpoint();
     commit();
     std::vector<core::Fd> descriptors;
@@ -132,6 +123,16 @@ std::optional<json> Service::audit_copy(Call& call) {
             {"witness", json::parse(ledger_.witness().to_json())}},
            std::move(descriptors));
     return std::nullopt;
+}
+
+// On record before it is done: a crash in between leaves a text that can be erased again.
+std::optional<json> Service::text_erase(Call& call) {
+    const std::string subject = call.text("id");
+    record(call.peer.account, "text.erased", subject, with_login(call, {{"reason", call.text("reason")}}));
+    commit();
+    // The reason for erasing belongs to the same thing, and is kept.
+    const std::int64_t erased = texts_.erase(subject, "text.erased");
+    return json{{"id", subject}, {"erased", erased}};
 }
 
 }  // namespace jobs

@@ -5,9 +5,10 @@
 #include "core/base/error.h"
 #include "core/base/time.h"
 #include "core/policy/names.h"
-#include "jobs/wire/preflight.h"
 #include "jobs/service/service.h"
+#include "jobs/service/slurm_look.h"
 #include "jobs/state/states.h"
+#include "jobs/wire/preflight.h"
 
 namespace jobs {
 
@@ -17,12 +18,6 @@ using nlohmann::json;
 
 namespace {
 
-std::string enclave_field(const json& body) {
-    std::string name = text_field(body, "id", 1, 64);
-    core::check_plain_name(name, "enclave");
-    return name;
-}
-
 std::string subject_of(const std::string& name) {
     return "enclave:" + name;
 }
@@ -31,9 +26,9 @@ json answer_of(const std::string& name, const std::string& state, bool changed) 
     return {{"enclave", name}, {"state", state}, {"changed", changed}};
 }
 
-// Lists of plain names or paths under `key` of a change; absent: none.
+// What `key` of a change lists; absent: nothing.
 std::vector<std::string> optional_list(const json& change, const char* key) {
-    return change.contains(key) ? list_field(change, key, 0, 1000) : std::vector<std::string>{};
+    return change.value(key, std::vector<std::string>{});
 }
 
 }  // namespace
@@ -70,42 +65,53 @@ std::vector<Report> Service::reports() {
 }
 
 std::optional<json> Service::enclave_create(Call& call) {
-    need_role(call, {"admin"});
-    const std::string name = enclave_field(call.body), state = enclave_state(name);
+    const std::string name = call.text("id"), state = enclave_state(name);
     if (state == "closed")
         throw Error(Fault::refused, "enclave " + name +
                                         " was closed for good; give a new one another name, so that the "
                                         "ledger speaks of one thing under one name");
     if (!state.empty()) return answer_of(name, state, false);
     record(call.peer.account, "enclave.created", subject_of(name),
-           with_login(call, {{"policy_sha256", text_field(call.body, "policy_sha256", 64, 64)}}));
+           with_login(call, {{"policy_sha256", call.text("policy_sha256")}}));
     return answer_of(name, "created", true);
 }
 
+// Slurm is asked beside the server's thread: its controller may be down, and then scontrol waits long.
 std::optional<json> Service::enclave_open(Call& call) {
-    need_role(call, {"admin"});
-    const std::string name = enclave_field(call.body);
+    const std::string name = call.text("id");
     const core::Enclave enclave = core::load_enclave(site_, name);
     if (enclave_state(name) == "open") return answer_of(name, "open", false);
     move_enclave(name, "enclave.opened", "opened");
+    worker_.post(
+        [this, enclave, caller = call.caller, peer = call.peer, body = call.body]() -> Worker::Finish {
+            const std::vector<Check> slurm = look_at_slurm(enclave);
+            return [this, enclave, caller, peer, body, slurm] {
+                answer_with(caller, peer, "enclave.open", [&] {
+                    const Call again{caller, peer, body, {}, nullptr, false};
+                    need_role(again, {"admin"});  // both may have changed meanwhile
+                    return open_if_it_passes(again, enclave, slurm);
+                });
+            };
+        });
+    return std::nullopt;
+}
+
+json Service::open_if_it_passes(const Call& call, const core::Enclave& enclave,
+                                const std::vector<Check>& slurm) {
+    const std::string name = enclave.name;
+    if (enclave_state(name) == "open") return answer_of(name, "open", false);
+    move_enclave(name, "enclave.opened", "opened");
+    auto checks =
+        checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds());
+    checks.insert(checks.end(), slurm.begin(), slurm.end());
     json misses = json::array();
-    const auto judge = [&](const Check& check) {
+    for (const Check& check : checks)
         if (check.is_miss()) misses.push_back(core::to_json(check));
-    };
-    for (const Check& check :
-         checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds()))
-        judge(check);
-    // Slurm's settings are seen by the admin's command, not by aloftd.
-    const bool asked_slurm = call.body.contains("slurm") && call.body.at("slurm").is_array();
-    if (asked_slurm)
-        for (const json& entry : call.body.at("slurm")) judge(core::check_of(entry));
     const bool dry_run = call.body.value("dry_run", false);
     if (!misses.empty()) {
         if (!dry_run)
             refuse(call, "enclave.open", subject_of(name),
-                   std::to_string(misses.size()) +
-                       " required checks fail, the first: " + misses[0].at("host").get<std::string>() + ": " +
-                       misses[0].at("check").get<std::string>());
+                   std::to_string(misses.size()) + " required checks fail");
         json body = answer_of(name, enclave_state(name), false);
         body["misses"] = std::move(misses);
         return body;
@@ -115,17 +121,16 @@ std::optional<json> Service::enclave_open(Call& call) {
     for (const Report& report : reports())
         if (enclave.has_node(report.node)) seen[report.node] = core::rfc3339(report.time);
     record(call.peer.account, "enclave.opened", subject_of(name),
-           with_login(call, {{"reason", text_field(call.body, "reason", 3, 4000)},
+           with_login(call, {{"reason", call.text("reason")},
                              {"policy_sha256", policy_sha256(site_, name)},
                              {"reports", seen},
-                             {"slurm", asked_slurm ? "checked" : "not asked"}}));
+                             {"slurm", "checked"}}));
     return answer_of(name, "open", true);
 }
 
 std::optional<json> Service::end_enclave(Call& call, const std::string& kind, const std::string& end) {
-    need_role(call, {"admin"});
-    const std::string name = enclave_field(call.body);
-    const std::string reason = text_field(call.body, "reason", 3, 4000);
+    const std::string name = call.text("id");
+    const std::string reason = call.text("reason");
     if (enclave_state(name) == end) return answer_of(name, end, false);
     move_enclave(name, kind, end);
     record(call.peer.account, kind, subject_of(name), with_login(call, {{"reason", reason}}));
@@ -144,13 +149,12 @@ std::optional<json> Service::enclave_close(Call& call) {
 // Who and what is in an enclave. The policy file is written by the command after this is on record; keys and
 // grants are taken back here, so that they are gone on every host before any policy is copied.
 std::optional<json> Service::enclave_change(Call& call) {
-    need_role(call, {"admin"});
-    const std::string name = enclave_field(call.body);
+    const std::string name = call.text("id");
     const std::string state = move_enclave(name, "enclave.changed", "changed");
     const json added = call.body.value("add", json::object()),
                removed = call.body.value("remove", json::object());
     const auto datasets = optional_list(removed, "datasets"), accounts = optional_list(removed, "accounts");
-    json details = {{"policy_sha256", text_field(call.body, "policy_sha256", 64, 64)}};
+    json details = {{"policy_sha256", call.text("policy_sha256")}};
     for (const char* key : {"accounts", "nodes", "software"}) {
         if (const auto list = optional_list(added, key); !list.empty()) details["add"][key] = list;
         if (const auto list = optional_list(removed, key); !list.empty()) details["remove"][key] = list;
@@ -182,33 +186,21 @@ std::optional<json> Service::enclave_change(Call& call) {
     return body;
 }
 
-std::optional<json> Service::enclave_list(Call&) {
-    return json{
-        {"enclaves", state_.rows("SELECT name AS enclave, state, since, account AS \"by\", reason FROM "
-                                 "enclaves ORDER BY name")}};
-}
-
 std::optional<json> Service::enclave_show(Call& call) {
-    const std::string name = enclave_field(call.body);
+    const std::string name = call.text("id");
     auto row = state_.enclave(name);
     if (!row) throw Error(Fault::usage, "there is no enclave " + name + "; see: aloft admin enclave list");
     json datasets = json::array();
     for (const json& sealed :
          state_.rows("SELECT dataset FROM sealed_keys WHERE enclave = ? ORDER BY dataset", {name}))
         datasets.push_back(sealed.at("dataset"));
-    return json{{"enclave", name},          {"state", row->at("state")},   {"since", row->at("since")},
-                {"by", row->at("account")}, {"reason", row->at("reason")}, {"datasets", datasets}};
-}
-
-std::optional<json> Service::preflight_reports(Call& call) {
-    need_role(call, {"admin", "auditor"});
-    json list = json::array();
-    for (const Report& report : reports())
-        list.push_back({{"node", report.node},
-                        {"time", report.time},
-                        {"received", report.received},
-                        {"report", report.body}});
-    return json{{"reports", list}, {"version", ALOFT_VERSION}};
+    json body{{"enclave", name},
+              {"state", row->at("state")},
+              {"since", row->at("since")},
+              {"by", row->at("account")},
+              {"datasets", datasets}};
+    if (call.beyond) body["reason"] = row->at("reason");
+    return body;
 }
 
 // Policies may also arrive by other means than `aloft admin enclave create`: such an enclave exists, and is

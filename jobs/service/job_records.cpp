@@ -8,7 +8,9 @@
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/names.h"
+#include "jobs/service/folder.h"
 #include "jobs/service/service.h"
+#include "jobs/state/attempts.h"
 
 namespace jobs {
 
@@ -16,20 +18,35 @@ using core::Error;
 using core::Fault;
 using nlohmann::json;
 
+namespace {
+
+constexpr int kPerRound = 500;  // records of nodes; callers are waiting
+constexpr std::int64_t kWaitingLimit = 200, kWaitingSeconds = 3600;
+
+void need_open_request(const Call& call) {
+    if (call.object.at("state") != "requested")
+        throw Error(Fault::refused, "what became of job request " + call.id() + " is on record already");
+}
+
+}  // namespace
+
 std::optional<json> Service::job_request(Call& call) {
     const auto enclave = core::source_of_account(site_, call.peer.account);
-    if (!enclave)
-        throw Error(Fault::refused, "account " + call.peer.account +
-                                        " is in no enclave, so it has no data to submit jobs for");
+    if (!enclave) throw Error(Fault::refused, "account " + call.peer.account + " is in no enclave any more");
     const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds());
     if (grant.enclave != enclave->name)
         throw Error(Fault::refused, "grant " + grant.id + " is for another enclave than this account's");
+    const auto waiting = state_.rows(
+        "SELECT count(*) AS n FROM requests WHERE account = ? AND state = 'requested' AND requested > ?",
+        {call.peer.account, core::rfc3339(core::now_seconds() - kWaitingSeconds)});
+    if (waiting.at(0).at("n").get<std::int64_t>() >= kWaitingLimit)
+        throw Error(Fault::refused, "too many jobs were asked for and never submitted; wait an hour");
     const std::string id = next_id("J-");
     record(call.peer.account, "job.requested", id,
            {{"grant", grant.id},
             {"enclave", enclave->name},
-            {"nodes", integer_field(call.body, "nodes", 1, 100000)},
-            {"script_sha256", text_field(call.body, "script_sha256", 64, 64)}});
+            {"nodes", call.integer("nodes")},
+            {"script_sha256", call.text("script_sha256")}});
     return json{{"request", id},
                 {"grant", grant.id},
                 {"enclave", enclave->name},
@@ -37,82 +54,62 @@ std::optional<json> Service::job_request(Call& call) {
                 {"not_after", core::rfc3339(grant.not_after)}};
 }
 
+// Said once, by the account that asked. It only ties the request to a number: whose a job is, what it may and what
+// became of it, its nodes' records say.
 std::optional<json> Service::job_submitted(Call& call) {
-    const std::string request = id_field(call.body, "id", "J-");
-    if (call.body.contains("error")) {
-        record(call.peer.account, "job.rejected", request,
-               {{"by", "slurm"}, {"text", text_field(call.body, "error", 0, 4000)}});
-        return json{{"request", request}};
-    }
-    const std::int64_t job = integer_field(call.body, "job", 1, 1ll << 40);
-    record(call.peer.account, "job.submitted", "job:" + std::to_string(job),
-           {{"job", job},
-            {"request", request},
-            {"grant", id_field(call.body, "grant", "G-")},
-            {"enclave", text_field(call.body, "enclave", 1, 64)},
-            {"nodes", integer_field(call.body, "nodes", 1, 100000)},
-            {"script_sha256", text_field(call.body, "script_sha256", 64, 64)}});
-    return json{{"job", job}};
+    need_open_request(call);
+    record(call.peer.account, "job.submitted", "job:" + std::to_string(call.integer("job")),
+           {{"job", call.integer("job")}, {"request", call.id()}});
+    return json{{"job", call.integer("job")}};
 }
 
-std::optional<json> Service::job_list(Call& call) {
-    const std::string columns =
-        "SELECT id AS job, account, grant_id AS \"grant\", enclave, state, nodes, submitted, started, ended, "
-        "node_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS blocked FROM "
-        "jobs ";
-    const bool all = may(call, "admin") || may(call, "auditor");
-    return json{{"jobs", all ? state_.rows(columns + "ORDER BY id DESC LIMIT 1000")
-                             : state_.rows(columns + "WHERE account = ? ORDER BY id DESC LIMIT 1000",
-                                           {call.peer.account})}};
+// Why is between Slurm and the researcher: what sbatch prints may hold what the researcher typed.
+std::optional<json> Service::job_rejected(Call& call) {
+    need_open_request(call);
+    record(call.peer.account, "job.rejected", call.id(), {{"by", "slurm"}});
+    return json{{"request", call.id()}};
 }
 
 // One job with what the fence stopped of it. `complete`: every node has reported its end.
 std::optional<json> Service::job_show(Call& call) {
-    const std::int64_t job = integer_field(call.body, "job", 1, 1ll << 40);
-    const auto rows = state_.rows(
-        "SELECT account, grant_id AS \"grant\", enclave, state, nodes, submitted, "
-        "started, ended, node_seconds, records_ended FROM jobs WHERE id = ?",
-        {job});
-    const bool all = may(call, "admin") || may(call, "auditor");
-    if (rows.empty() || (!all && rows[0].at("account") != call.peer.account))
-        throw Error(Fault::usage, "no such job that you may see; see: aloft jobs");
-    json body = rows[0];
-    const std::int64_t nodes = body.at("nodes").is_null() ? 1 : body.at("nodes").get<std::int64_t>();
+    json body = call.object;
+    const json job = body.at("id"), owner = body.at("account");
+    const auto asked =
+        state_.rows("SELECT nodes, requested FROM requests WHERE job = ? AND account = ?", {job, owner});
     body["job"] = job;
-    body["complete"] = body.at("records_ended").get<std::int64_t>() >= nodes;
-    body.erase("records_ended");
+    body["grant"] = body.at("grant_id");
+    body["nodes"] = asked.empty() ? json() : asked[0].at("nodes");
+    body["submitted"] = asked.empty() ? json() : asked[0].at("requested");
+    body["complete"] = body.at("records_ended").get<std::int64_t>() >=
+                       (body.at("nodes").is_null() ? 1 : body.at("nodes").get<std::int64_t>());
+    for (const char* key : {"id", "grant_id", "records_ended"}) body.erase(key);
+    // Its author is inside; to everybody else the exact number is more than they need.
+    const auto shown = [&](const json& count) {
+        return owner == call.peer.account ? count : json(rounded_count(count.get<std::int64_t>()));
+    };
     body["blocked"] = json::object();
     for (const json& row : state_.rows("SELECT kind, count FROM blocked WHERE job = ?", {job}))
-        body["blocked"][row.at("kind").get<std::string>()] = row.at("count");
+        body["blocked"][row.at("kind").get<std::string>()] = shown(row.at("count"));
     body["attempts"] = state_.rows(
-        "SELECT what, target AS \"to\", count FROM attempts WHERE job = ? ORDER BY count DESC", {job});
+        "SELECT what, target AS \"to\", count FROM attempts WHERE job = ? ORDER BY what, target", {job});
+    for (json& row : body["attempts"]) row["count"] = shown(row.at("count"));
     return body;
-}
-
-std::optional<json> Service::usage(Call& call) {
-    const std::string columns =
-        "SELECT grants.id AS \"grant\", grants.account, grants.enclave, not_after, "
-        "(SELECT count(*) FROM jobs WHERE grant_id = grants.id) AS jobs, "
-        "(SELECT coalesce(sum(node_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS node_seconds, "
-        "(SELECT count(*) FROM releases WHERE grant_id = grants.id) AS release_requests, "
-        "(SELECT count(*) FROM releases WHERE grant_id = grants.id AND state = 'exported') AS releases FROM "
-        "grants ";
-    const bool all = may(call, "admin") || may(call, "auditor");
-    return json{
-        {"usage", all ? state_.rows(columns + "ORDER BY rowid")
-                      : state_.rows(columns + "WHERE account = ? ORDER BY rowid", {call.peer.account})}};
 }
 
 // Enters what the nodes have spooled. A file is removed when its record is on disk here; met again before
 // that, its id tells that it is known. One that does not prove its node stays where it is, for the admin, and
-// is reported once.
+// is reported once. A round goes on where the last one stopped, so that no node waits for another.
 void Service::collect_spool() {
-    constexpr int kPerRound = 500;  // callers are waiting
+    auto hosts = list_folder(site_.spool);
+    const auto begin = std::find_if(hosts.begin(), hosts.end(), [&](const auto& folder) {
+        return folder.filename().string() >= next_host_;
+    });
+    std::rotate(hosts.begin(), begin, hosts.end());
     int entered = 0;
-    std::error_code error;
-    for (const auto& folder : std::filesystem::directory_iterator(site_.spool, error)) {
-        const std::string host = folder.path().filename().string();
-        if (!core::is_plain_name(host) || !folder.is_directory(error)) continue;
+    for (const auto& folder : hosts) {
+        const std::string host = folder.filename().string();
+        next_host_ = host;
+        if (!core::is_plain_name(host)) continue;
         std::optional<core::VerifyKey> key;
         try {
             key = core::VerifyKey::load(site_.config / "keys" / "nodes" / (host + ".pub"));
@@ -121,30 +118,40 @@ void Service::collect_spool() {
                 core::Event("warning", "node_without_key").with("node", host);
             continue;
         }
-        std::vector<std::filesystem::path> files;
-        for (const auto& entry : std::filesystem::directory_iterator(folder.path(), error))
-            if (entry.path().extension() == ".json" && entry.path().filename().string().front() != '.' &&
-                !rejected_spool_.contains(entry.path().string()))
-                files.push_back(entry.path());
-        std::sort(files.begin(), files.end());
-        for (const auto& file : files) {
+        for (const auto& file : list_folder(folder)) {
+            if (file.extension() != ".json" || rejected_spool_.contains(file.string())) continue;
             if (++entered > kPerRound) return;
-            try {
-                json details;
-                const core::NodeRecord node =
-                    core::open_node_record(core::read_text(file, 64 << 10), *key, host, details);
-                if (!state_.has_node_record(node.id))
-                    record("node:" + host, "node." + node.kind, node.subject,
-                           {{"id", node.id}, {"time", core::rfc3339(node.time)}, {"details", details}});
-                collected_.push_back(file.string());
-            } catch (const Error& e) {
-                if (e.fault() == Fault::bug) throw;
-                rejected_spool_.insert(file.string());
-                record("aloftd", "spool.rejected", "node:" + host, {{"why", e.what()}});
-                core::Event("warning", "spool_rejected").with("node", host).with("text", e.what());
-            }
+            collect_file(file, *key, host);
         }
     }
+    next_host_.clear();
+}
+
+void Service::collect_file(const std::filesystem::path& file, const core::VerifyKey& key,
+                           const std::string& host) {
+    const auto reject = [&](const char* why) {
+        rejected_spool_.insert(file.string());
+        core::Event("warning", "spool_rejected").with("node", host).with("text", why);
+        record("aloftd", "spool.rejected", "node:" + host, {{"why", why}});
+    };
+    std::optional<core::NodeRecord> node;
+    json details;
+    try {
+        node = core::open_node_record(core::read_text(file, 64 << 10), key, host, details);
+        if (!is_printable(node->subject)) throw Error(Fault::data, "a node record's subject cannot be shown");
+    } catch (const Error& e) {
+        if (e.fault() == Fault::system) return;  // not to be read at the moment: met again
+        return reject(e.what());
+    } catch (const std::exception&) {
+        return reject("a node record is not of the form a node writes");
+    }
+    if (!state_.has_node_record(node->id))
+        record(
+            "node:" + host, "node." + node->kind, node->subject,
+            {{"id", node->id},
+             {"time", core::rfc3339(node->time)},
+             {"details", node->kind == "preflight" ? std::move(details) : classes_only(std::move(details))}});
+    collected_.push_back(file.string());
 }
 
 }  // namespace jobs

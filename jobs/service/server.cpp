@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -30,7 +32,13 @@ namespace {
 
 constexpr std::size_t kCallerLimit = 1024;
 constexpr int kPerAccountLimit = 64;
-constexpr std::int64_t kIdleSeconds = 30;  // to send a request, or to take the answer
+constexpr std::size_t kDescriptorsPerAccount = 256;  // eight releases of 32 files at a time
+constexpr std::size_t kDescriptorsKept = 128;        // ledger, databases, published files, copies
+constexpr std::int64_t kIdleSeconds = 30;            // to send a request, or to take the answer
+constexpr std::int64_t kForgottenSeconds = 3600;     // a request without an answer: its work failed
+// Lines and bytes, an account and second; a page of `aloft` is one line. Before any of it is parsed.
+constexpr double kRequestsPerSecond = 100, kRequestsAtOnce = 600;
+constexpr double kBytesPerSecond = 2 << 20, kBytesAtOnce = 16 << 20;
 
 // Ids of epoll entries that are no caller; callers count from 1 and stay below.
 constexpr std::uint64_t kListener = ~0ull, kSignals = ~0ull - 1, kTimer = ~0ull - 2, kWatched = 1ull << 62;
@@ -57,6 +65,17 @@ std::string login_of(const struct ucred& who) {
     return account_of(login);
 }
 
+// As many descriptors as this process may have, or a small number if that is unknown.
+std::size_t descriptors_for_callers() {
+    struct rlimit limit {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (::getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < 2 * kDescriptorsKept) return kDescriptorsKept;
+    return std::min<std::size_t>(limit.rlim_cur, 1 << 20) - kDescriptorsKept;
+}
+
 void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
     struct epoll_event event {};
     event.events = events;
@@ -67,7 +86,11 @@ void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
 
 }  // namespace
 
-Server::Server(const std::filesystem::path& path) : path_(path) {
+Server::Server(const std::filesystem::path& path)
+    : path_(path),
+      requests_(kRequestsPerSecond, kRequestsAtOnce),
+      bytes_(kBytesPerSecond, kBytesAtOnce),
+      descriptor_limit_(descriptors_for_callers()) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
     if (path.string().size() >= sizeof address.sun_path)
@@ -125,6 +148,9 @@ void Server::run(Handler& handler) {
                 std::uint64_t ticks;
                 if (::read(timer_.get(), &ticks, sizeof ticks) > 0) {
                     drop_idle();
+                    requests_.forget(steady_ms());
+                    bytes_.forget(steady_ms());
+                    listen_again(true);
                     handler.on_second();
                 }
             } else if (id >= kWatched) {
@@ -144,21 +170,40 @@ void Server::run(Handler& handler) {
     }
 }
 
+std::size_t Server::held() const {
+    std::size_t count = callers_.size();
+    for (const auto& [uid, share] : shares_) count += share.descriptors;
+    return count;
+}
+
+// While there is no descriptor for one more caller, those in the queue wait there; the next second looks again.
+void Server::listen_again(bool on) {
+    if (on == is_listening_) return;
+    is_listening_ = on;
+    struct epoll_event event {};
+    event.events = on ? static_cast<std::uint32_t>(EPOLLIN) : 0u;
+    event.data.u64 = kListener;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+}
+
 void Server::accept_callers() {
     for (;;) {
         Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!socket.is_open()) {
-            if (errno == EMFILE || errno == ENFILE) drop_idle();
-            return;
+            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+            return listen_again(
+                false);  // EMFILE, ENFILE, ENOMEM: the queue stays readable, so do not ask at once
         }
         struct ucred who {};
         socklen_t size = sizeof who;
         if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &who, &size)) continue;
-        if (callers_.size() >= kCallerLimit || per_uid_[who.uid] >= kPerAccountLimit)
+        const auto share = shares_.find(who.uid);
+        if (callers_.size() >= kCallerLimit || held() >= descriptor_limit_ ||
+            (share != shares_.end() && share->second.connections >= kPerAccountLimit))
             continue;  // closed: try again
         const CallerId id = next_id_++;
         add(epoll_.get(), socket.get(), id, EPOLLIN);
-        ++per_uid_[who.uid];
+        ++shares_[who.uid].connections;
         Caller& caller = callers_[id];
         caller.socket = std::move(socket);
         caller.peer = {who.uid, who.pid, account_of(who.uid), login_of(who)};
@@ -169,9 +214,16 @@ void Server::accept_callers() {
 void Server::read_from(CallerId id, Handler& handler) {
     Caller& caller = callers_.at(id);
     char buffer[16 << 10];
+    const std::size_t before = caller.received.size();
     const ssize_t got = receive_some(caller.socket.get(), buffer, sizeof buffer, caller.received);
+    const std::size_t more = caller.received.size() - before;
+    Share& share = shares_.at(caller.peer.uid);
+    share.descriptors += more;
+    caller.counted += more;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0 || caller.asked) return drop(id);  // one request per connection; more is not spoken here
+    if (share.descriptors > kDescriptorsPerAccount || held() > descriptor_limit_) return drop(id);
+    if (!bytes_.take(caller.peer.uid, static_cast<double>(got), steady_ms())) return drop(id);
     caller.input.append(buffer, static_cast<std::size_t>(got));
     const std::size_t newline = caller.input.find('\n');
     if (newline == std::string::npos) {
@@ -182,6 +234,11 @@ void Server::read_from(CallerId id, Handler& handler) {
     const std::string line = caller.input.substr(0, newline);
     caller.input.clear();
     std::vector<Fd> received = std::move(caller.received);
+    caller.received.clear();
+    if (!requests_.take(caller.peer.uid, 1, steady_ms()))
+        return answer(id, {{"ok", false},
+                           {"fault", static_cast<int>(Fault::system)},
+                           {"error", "this account asks too much; wait a little and try again"}});
     handler.on_request(id, caller.peer, line, std::move(received));
 }
 
@@ -191,6 +248,10 @@ void Server::answer(CallerId id, const nlohmann::json& body, std::vector<Fd> des
     Caller& caller = found->second;
     caller.answered = true;
     caller.output = body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+    if (caller.output.size() > kAnswerLimitBytes)
+        caller.output =
+            R"({"ok":false,"fault":4,"error":"the answer would be too large; ask for a part of it"})"
+            "\n";
     caller.to_send = std::move(descriptors);
     caller.since = core::now_seconds();
     struct epoll_event event {};
@@ -215,16 +276,20 @@ void Server::write_to(CallerId id) {
 void Server::drop(CallerId id) {
     const auto found = callers_.find(id);
     if (found == callers_.end()) return;
-    if (--per_uid_[found->second.peer.uid] == 0) per_uid_.erase(found->second.peer.uid);
+    Share& share = shares_.at(found->second.peer.uid);
+    share.descriptors -= found->second.counted;
+    if (--share.connections == 0) shares_.erase(found->second.peer.uid);
     callers_.erase(found);  // closing the socket takes it out of the epoll
+    listen_again(true);
 }
 
-// Callers whose request is with us (asked, not answered) are waiting for us, not idle.
+// Callers whose request is with us (asked, not answered) are waiting for us, not idle; but not for ever.
 void Server::drop_idle() {
     const std::int64_t now = core::now_seconds();
     std::vector<CallerId> idle;
     for (const auto& [id, caller] : callers_)
-        if ((!caller.asked || caller.answered) && now - caller.since > kIdleSeconds) idle.push_back(id);
+        if (now - caller.since > (caller.asked && !caller.answered ? kForgottenSeconds : kIdleSeconds))
+            idle.push_back(id);
     for (const CallerId id : idle) drop(id);
 }
 

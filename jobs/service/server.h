@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/files.h"
+#include "jobs/service/limits.h"
 
 namespace jobs {
 
@@ -35,7 +36,8 @@ public:
 };
 
 // Listens on a Unix socket with one epoll thread. Each caller may be as slow, silent or hostile as it likes:
-// lines, descriptors, connections per account and waiting time are limited, and nothing here blocks.
+// lines, descriptors, connections, requests and bytes per account and waiting time are limited, and nothing here
+// blocks. Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
 class Server {
 public:
     // Throws Error(system) if the socket cannot be made, or another process listens on it.
@@ -55,11 +57,18 @@ private:
         Peer peer;
         std::string input, output;
         std::vector<core::Fd> received, to_send;
-        std::size_t sent = 0;
+        std::size_t sent = 0, counted = 0;  // counted: descriptors that it handed over, until it goes
         bool asked = false, answered = false;
         std::int64_t since = 0;  // seconds; of connecting, or of the answer
     };
+    // What an account holds of this process.
+    struct Share {
+        int connections = 0;
+        std::size_t descriptors = 0;
+    };
     void accept_callers();
+    void listen_again(bool on);
+    std::size_t held() const;
     void read_from(CallerId id, Handler& handler);
     void write_to(CallerId id);
     void drop(CallerId id);
@@ -68,7 +77,10 @@ private:
     std::filesystem::path path_;
     core::Fd listener_, epoll_, signals_, timer_;
     std::map<CallerId, Caller> callers_;
-    std::map<uid_t, int> per_uid_;
+    std::map<uid_t, Share> shares_;
+    Rates requests_, bytes_;
+    std::size_t descriptor_limit_;  // callers and what they handed over, together
+    bool is_listening_ = true;
     std::map<int, std::function<void()>> watched_;
     CallerId next_id_ = 1;
 };

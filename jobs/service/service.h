@@ -6,33 +6,40 @@
 #include <string>
 #include <vector>
 
-#include "core/base/error.h"
-#include "core/base/site.h"
-#include "core/ledger/ledger.h"
 #include "core/policy/roles.h"
-#include "jobs/service/server.h"
+#include "jobs/service/ledgered.h"
+#include "jobs/service/operations.h"
 #include "jobs/service/worker.h"
-#include "jobs/state/state.h"
 #include "jobs/wire/preflight.h"
 
 namespace jobs {
 
-// One request while it is being served.
+// One request while it is being served: its fields are as its operation's row says, its caller may ask.
 struct Call {
     CallerId caller = 0;
     Peer peer;
     nlohmann::json body;
     std::vector<core::Fd> descriptors;
+    nlohmann::json object;  // the row of the thing that it is about, if the operation has one
+    bool beyond = false;    // the caller's right goes beyond what is its own
+
+    std::string text(const char* key) const { return body.at(key).get<std::string>(); }
+    std::int64_t integer(const char* key, std::int64_t otherwise = 0) const {
+        return body.value(key, otherwise);
+    }
+    std::vector<std::string> list(const char* key) const {
+        return body.at(key).get<std::vector<std::string>>();
+    }
+    std::string id() const { return object.at("id").get<std::string>(); }
 };
 
-// What aloftd does. Every operation checks who calls, changes nothing but by a record in the ledger, and is
-// answered when that record is on disk. One that is refused is recorded too. Records of one round of callers
-// share one flush. The operations themselves stand in applications.cpp, catalogue.cpp,
-// enclaves.cpp, grants.cpp, job_records.cpp and releases.cpp.
-class Service : public Handler {
+// What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
+// is checked before a handler runs. A handler decides what depends on the state of things. Handlers stand in
+// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp and releases.cpp.
+// No request, report or file ends it: only a ledger of which it is unknown what the disk holds.
+class Service : public Handler, private Ledgered {
 public:
-    // Opens ledger and state and publishes what the state says. Throws Error; Error(system) if another aloftd
-    // runs.
+    // Publishes what the state says. Throws as Ledgered.
     Service(const core::Site& site, bool rebuild);
     // Serves until the server is told to end, then signs the ledger's end. Resumes exports that were
     // interrupted.
@@ -44,33 +51,30 @@ public:
     void on_batch_end() override;
 
 private:
-    using Body = nlohmann::json;
-    using Operation = std::optional<Body> (Service::*)(Call&);  // nothing: answered later
-    static const std::map<std::string, Operation, std::less<>>& operations();
+    friend std::span<const Operation> operations();
 
     // applications.cpp
     std::optional<Body> application_submit(Call&);
-    std::optional<Body> application_list(Call&);
     std::optional<Body> application_show(Call&);
     std::optional<Body> application_withdraw(Call&);
     std::optional<Body> review_decide(Call&);
     // catalogue.cpp
     std::optional<Body> dataset_register(Call&);
-    std::optional<Body> dataset_list(Call&);
     std::optional<Body> key_seal(Call&);
     std::optional<Body> audit_head(Call&);
     std::optional<Body> audit_copy(Call&);
+    std::optional<Body> text_erase(Call&);
     void watch_configuration();
+    void record_configuration(const std::string& name, const std::filesystem::path& file);
     // enclaves.cpp
     std::optional<Body> enclave_create(Call&);
     std::optional<Body> enclave_open(Call&);
     std::optional<Body> enclave_suspend(Call&);
     std::optional<Body> enclave_close(Call&);
     std::optional<Body> enclave_change(Call&);
-    std::optional<Body> enclave_list(Call&);
     std::optional<Body> enclave_show(Call&);
-    std::optional<Body> preflight_reports(Call&);
     std::optional<Body> end_enclave(Call&, const std::string& kind, const std::string& end);
+    Body open_if_it_passes(const Call& call, const core::Enclave& enclave, const std::vector<Check>& slurm);
     std::string enclave_state(const std::string& name);  // "": not on record
     // The state that `kind` leads to. Throws Error(refused) if it may not happen now.
     std::string move_enclave(const std::string& name, const std::string& kind, const std::string& doing);
@@ -80,37 +84,58 @@ private:
     // grants.cpp
     std::optional<Body> grant_issue(Call&);
     std::optional<Body> grant_revoke(Call&);
-    std::optional<Body> grant_list(Call&);
     // job_records.cpp
     std::optional<Body> job_request(Call&);
     std::optional<Body> job_submitted(Call&);
-    std::optional<Body> job_list(Call&);
+    std::optional<Body> job_rejected(Call&);
     std::optional<Body> job_show(Call&);
-    std::optional<Body> usage(Call&);
     void collect_spool();
+    void collect_file(const std::filesystem::path& file, const core::VerifyKey& key, const std::string& host);
+    // lists.cpp
+    // One page of `sql`, whose column "at" counts up (or down, as it orders) and whose parameters are `values`, the
+    // request's "after" and a limit.
+    Body page(const Call& call, const char* name, const std::string& sql, std::vector<Body> values,
+              const std::function<void(Body&)>& complete = {});
+    std::optional<Body> application_list(Call&);
+    std::optional<Body> dataset_list(Call&);
+    std::optional<Body> enclave_list(Call&);
+    std::optional<Body> preflight_reports(Call&);
+    std::optional<Body> grant_list(Call&);
+    std::optional<Body> job_list(Call&);
+    std::optional<Body> usage(Call&);
+    std::optional<Body> release_page(Call&);
     // releases.cpp
-    std::optional<Body> release_request(Call&);
     std::optional<Body> release_list(Call&);
+    std::optional<Body> release_request(Call&);
     std::optional<Body> release_show(Call&);
     std::optional<Body> release_fetch(Call&);
     std::optional<Body> release_review(Call&);
     std::optional<Body> release_withdraw(Call&);
     std::optional<Body> release_export(Call&);
     Body release_facts(const Body& row);
+    Body release_or_throw(const std::string& id);
     void start_export(const std::string& id);
     void sweep_quarantine();
 
-    // The id that the next record's thing will have: "A-7" for record 7.
-    std::string next_id(const char* prefix) const { return prefix + std::to_string(ledger_.head().seq + 1); }
-    core::Record record(const std::string& actor, const std::string& kind, const std::string& subject,
-                        Body details);
+    // Throws Error unless the request's fields are as the row says and its caller may ask for it; finds the
+    // object.
+    void admit(Call& call, const Operation& operation);
+    void find_object(Call& call, const Operation& operation);
+    void check_person(const Call& call, const Operation& operation);
+    Who kinds_of(const Peer& peer, Who wanted);
+    // Runs `work` and answers what it returns, or what it throws. Throws LedgerBroken only.
+    void answer_with(CallerId caller, const Peer& peer, std::string_view operation,
+                     const std::function<std::optional<Body>()>& work);
     void refuse(const Call& call, const std::string& operation, const std::string& subject,
                 const std::string& why);
-    void answer(CallerId caller, Body body, std::vector<core::Fd> descriptors = {});
-    void answer_error(CallerId caller, core::Fault fault, const std::string& text);
-    void commit();
-    void catch_up();
-    void take_back(const core::Error& why);
+    // Part of what happens each second; nothing that it meets ends aloftd but LedgerBroken.
+    void attempt(const char* doing, const std::function<void()>& work);
+
+    void on_record(const core::Record& record) override;
+    void on_commit() override;
+    void on_take_back() override;
+
+    // publish.cpp
     void publish();
     void try_publish() noexcept;
     void publish_facts();
@@ -118,43 +143,22 @@ private:
     void publish_keys();
     void publish_witness();
 
+    // As roles.toml says it now; a change is on record before it counts. Throws Error.
     const core::Roles& roles();
-    bool may(const Call& call, const char* role) { return roles().has(call.peer.account, role); }
     // Throws Error(refused) unless the caller has one of the roles.
     void need_role(const Call& call, std::initializer_list<const char*> any_of);
-    Body application_or_throw(const std::string& id);
-    Body release_or_throw(const std::string& id);
 
-    struct Pending {
-        CallerId caller;
-        Body body;
-        std::vector<core::Fd> descriptors;
-        bool wrote;
-    };
-
-    core::Site site_;
-    Server* server_ = nullptr;
-    core::Ledger ledger_;
-    State state_;
     Worker worker_;
     core::Roles roles_;
+    std::string roles_seen_;  // the file's identity and times
     core::Head witnessed_;
-    std::filesystem::file_time_type roles_time_{};
-    std::vector<Pending> pending_;
     std::vector<std::string> collected_;  // to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
+    std::string next_host_;  // where the round over the spool goes on
     std::map<CallerId, std::string> working_;
-    bool in_batch_ = false, wrote_ = false, state_is_behind_ = false;
+    std::map<Rate, Rates> rates_;
     bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
-    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0;
+    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0;
 };
-
-// Fields of a request. Each throws Error(usage) that names the field if it is not what is expected.
-std::string text_field(const nlohmann::json& body, const char* key, std::size_t least, std::size_t most);
-std::string id_field(const nlohmann::json& body, const char* key, const char* prefix);
-std::int64_t integer_field(const nlohmann::json& body, const char* key, std::int64_t least,
-                           std::int64_t most);
-std::vector<std::string> list_field(const nlohmann::json& body, const char* key, std::size_t least,
-                                    std::size_t most);
 
 }  // namespace jobs

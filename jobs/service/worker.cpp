@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 
 namespace jobs {
 
@@ -53,24 +54,28 @@ void Worker::work() {
         tasks_.pop_front();
         busy_ = true;
         lock.unlock();
-        Finish finish = task();  // a task reports its failures in what it returns
+        Finish finish;
+        try {
+            finish = task();  // a task reports the failures that it foresees in what it returns
+        } catch (const std::exception& e) {
+            core::Event("error", "work_failed").with("text", e.what());
+        }
         lock.lock();
         busy_ = false;
+        if (!finish) continue;
         done_.push_back(std::move(finish));
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
     }
 }
 
-void Worker::finish_done() {
+std::deque<Worker::Finish> Worker::done() {
     std::uint64_t count;
     [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
     std::deque<Finish> done;
-    {
-        const std::lock_guard lock(mutex_);
-        done.swap(done_);
-    }
-    for (const Finish& finish : done) finish();
+    const std::lock_guard lock(mutex_);
+    done.swap(done_);
+    return done;
 }
 
 }  // namespace jobs

@@ -21,7 +21,7 @@ public:
     std::size_t waiting();
 
     int fd() const noexcept { return wake_.get(); }  // readable when something is finished
-    void finish_done();                              // on the server's thread
+    std::deque<Finish> done();                       // what is, to be run on the server's thread
 
 private:
     void work();

@@ -16,7 +16,10 @@ Database::Database(const std::filesystem::path& path) {
         throw core::Error(core::Fault::system, "cannot open the database " + path.string() + ": " + why);
     }
     // The ledger is the truth; the database only has to be whole, not the newest, after a crash.
-    script("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA trusted_schema=OFF;");
+    // A short log beside it, so that little room is enough to go on (SQLite's own 1000 pages are 4 MiB).
+    script(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA trusted_schema=OFF; PRAGMA "
+        "wal_autocheckpoint=100;");
 }
 
 Database::~Database() {
@@ -48,7 +51,9 @@ sqlite3_stmt* Database::bind(const std::string& sql, const std::vector<json>& va
         } else if (value.is_number()) {
             sqlite3_bind_int64(statement, at, value.get<std::int64_t>());
         } else {
-            const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+            const std::string text = value.is_string()
+                                         ? value.get<std::string>()
+                                         : value.dump(-1, ' ', false, json::error_handler_t::replace);
             sqlite3_bind_text(statement, at, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
         }
     }
@@ -61,6 +66,14 @@ void Database::run(const std::string& sql, const std::vector<json>& values) {
 
 std::vector<json> Database::rows(const std::string& sql, const std::vector<json>& values) {
     sqlite3_stmt* statement = bind(sql, values);
+    // Whatever is thrown on the way, the statement is ready for its next use.
+    struct Reset {
+        sqlite3_stmt* statement;
+        ~Reset() {
+            sqlite3_reset(statement);
+            sqlite3_clear_bindings(statement);
+        }
+    } reset{statement};
     std::vector<json> out;
     int result;
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -83,8 +96,6 @@ std::vector<json> Database::rows(const std::string& sql, const std::vector<json>
             row[name] = std::move(value);
         }
     }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
     if (result != SQLITE_DONE) fail("run a statement");
     return out;
 }

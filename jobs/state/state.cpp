@@ -4,6 +4,7 @@
 #include "core/base/event.h"
 #include "core/base/time.h"
 #include "core/ledger/ledger.h"
+#include "jobs/state/attempts.h"
 #include "jobs/state/states.h"
 
 namespace jobs {
@@ -24,9 +25,10 @@ CREATE TABLE IF NOT EXISTS grants(id TEXT PRIMARY KEY, application TEXT, account
 CREATE TABLE IF NOT EXISTS datasets(id TEXT PRIMARY KEY, manifest_sha256 TEXT, sealed_at TEXT, registered TEXT,
     summary_json TEXT);
 CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, PRIMARY KEY(enclave, dataset));
-CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
-    script_sha256 TEXT, submitted TEXT, started TEXT, ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0,
-    records_ended INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS requests(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
+    script_sha256 TEXT, job INTEGER, requested TEXT);
+CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, started TEXT,
+    ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0, records_ended INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS blocked(job INTEGER, kind TEXT, count INTEGER, PRIMARY KEY(job, kind));
 CREATE TABLE IF NOT EXISTS attempts(job INTEGER, what TEXT, target TEXT, count INTEGER, PRIMARY KEY(job, what, target));
 CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, title TEXT,
@@ -37,17 +39,28 @@ CREATE TABLE IF NOT EXISTS enclaves(name TEXT PRIMARY KEY, state TEXT, since TEX
 CREATE TABLE IF NOT EXISTS preflight(node TEXT PRIMARY KEY, time TEXT, received TEXT, report_json TEXT);
 CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS node_records(id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS applications_account ON applications(account, state);
+CREATE INDEX IF NOT EXISTS grants_account ON grants(account);
+CREATE INDEX IF NOT EXISTS grants_uid ON grants(uid);
+CREATE INDEX IF NOT EXISTS grants_revoked ON grants(not_after) WHERE revoked IS NOT NULL;
+CREATE INDEX IF NOT EXISTS requests_account ON requests(account, state);
+CREATE INDEX IF NOT EXISTS requests_job ON requests(job, account);
+CREATE INDEX IF NOT EXISTS jobs_account ON jobs(account, id);
+CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds);
+CREATE INDEX IF NOT EXISTS releases_account ON releases(account);
+CREATE INDEX IF NOT EXISTS releases_state ON releases(state);
+CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);
 )";
 
 constexpr const char* kDrop = R"(
 DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF EXISTS reviews; DROP TABLE IF EXISTS grants;
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
-DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
+DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -56,7 +69,7 @@ json field(const Record& record, const char* key) {
 
 }  // namespace
 
-State::State(const std::filesystem::path& file) : database_(file) {
+State::State(const std::filesystem::path& file, Texts* texts) : database_(file), texts_(texts) {
     if (database_.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion)
         clear();
     else
@@ -157,7 +170,20 @@ void State::abandon() noexcept {
     }
 }
 
+// What a record says in another form than this version writes is left out, now and whenever the state is made
+// again: no record keeps the state from being made.
 void State::fold(const Record& record) {
+    database_.run("SAVEPOINT record");
+    try {
+        fold_kind(record);
+    } catch (const json::exception&) {
+        database_.run("ROLLBACK TO record");
+        core::Event("warning", "record_of_another_form").with("seq", record.seq).with("kind", record.kind);
+    }
+    database_.run("RELEASE record");
+}
+
+void State::fold_kind(const Record& record) {
     if (record.kind.starts_with("application.")) return fold_application(record);
     if (record.kind.starts_with("grant.")) return fold_grant(record);
     if (record.kind.starts_with("release.")) return fold_release(record);
@@ -252,30 +278,36 @@ void State::fold_release(const Record& record) {
             database_.run("UPDATE releases SET state = ? WHERE id = ?", {*to, record.subject});
 }
 
+// What a researcher's own command said: which request became which job, said once and by the account that asked.
+// It decides nothing about the job: whose that is, its nodes' signed records tell.
 void State::fold_job(const Record& record) {
-    if (record.kind != "job.submitted") return;
-    database_.run(
-        "INSERT INTO jobs(id, account, grant_id, enclave, state, nodes, script_sha256, submitted) VALUES(?, "
-        "?, ?, ?, 'submitted', "
-        "?, ?, ?) ON CONFLICT(id) DO UPDATE SET account = excluded.account, grant_id = excluded.grant_id, "
-        "enclave = "
-        "excluded.enclave, nodes = excluded.nodes, script_sha256 = excluded.script_sha256, submitted = "
-        "excluded.submitted",
-        {field(record, "job"), record.actor, field(record, "grant"), field(record, "enclave"),
-         field(record, "nodes"), field(record, "script_sha256"), core::rfc3339(record.time)});
+    if (record.kind == "job.requested")
+        database_.run("INSERT OR IGNORE INTO requests VALUES(?, ?, ?, ?, 'requested', ?, ?, NULL, ?)",
+                      {record.subject, record.actor, field(record, "grant"), field(record, "enclave"),
+                       field(record, "nodes"), field(record, "script_sha256"), core::rfc3339(record.time)});
+    else if (record.kind == "job.submitted")
+        database_.run(
+            "UPDATE requests SET state = 'submitted', job = ? WHERE id = ? AND account = ? AND state = "
+            "'requested'",
+            {field(record, "job"), field(record, "request"), record.actor});
+    else if (record.kind == "job.rejected")
+        database_.run(
+            "UPDATE requests SET state = 'rejected' WHERE id = ? AND account = ? AND state = 'requested'",
+            {record.subject, record.actor});
 }
 
 void State::fold_node(const Record& record) {
     database_.run("INSERT OR IGNORE INTO node_records VALUES(?)", {field(record, "id")});
     if (record.kind == "node.preflight") return fold_preflight(record);
     const json inner = field(record, "details");
+    if (!inner.is_object()) return;
     const auto job = inner.find("job");
     if (job == inner.end() || !job->is_number_integer()) return;
     const auto text = [&](const char* key) { return inner.value(key, json()); };
+    if (record.kind == "node.job-started" || record.kind == "node.job-ended")
+        database_.run("INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
+                      {*job, text("account"), text("grant"), text("enclave")});
     if (record.kind == "node.job-started") {
-        database_.run(
-            "INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
-            {*job, text("account"), text("grant"), text("enclave")});  // submitted around `aloft submit`
         database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
                       {field(record, "time"), *job});
     } else if (record.kind == "node.job-ended") {
@@ -283,38 +315,25 @@ void State::fold_node(const Record& record) {
         database_.run(
             "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ?, records_ended = "
             "records_ended + 1 WHERE id = ?",
-            {field(record, "time"), seconds.is_number() ? seconds : json(0), *job});
-        fold_blocked(*job, inner);
+            {field(record, "time"), seconds.is_number_integer() ? seconds : json(0), *job});
+        fold_blocked(*job, classes_only(inner));
     }
 }
 
-// What the fence stopped, added up over a job's nodes and requeues. Parts of another form are left out: no
-// node's record may keep the state from being made.
+// What the fence stopped, added up over a job's nodes and requeues.
 void State::fold_blocked(const json& job, const json& details) {
-    constexpr std::int64_t kSane = 1'000'000'000'000;
-    const auto is_count = [](const json& value) {
-        return value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
-               value.get<std::int64_t>() <= kSane;
-    };
-    if (const json counts = details.value("blocked", json()); counts.is_object())
-        for (const auto& [kind, count] : counts.items())
-            if (is_count(count))
-                database_.run(
-                    "INSERT INTO blocked VALUES(?, ?, ?) ON CONFLICT(job, kind) DO UPDATE SET count = count "
-                    "+ excluded.count",
-                    {job, kind, count});
-    const json attempts = details.value("attempts", json());
-    if (!attempts.is_array()) return;
-    for (const json& attempt : attempts) {
-        if (!attempt.is_object()) continue;
-        const json what = attempt.value("what", json()), to = attempt.value("to", json()),
-                   count = attempt.value("count", json());
-        if (what.is_string() && to.is_string() && is_count(count))
-            database_.run(
-                "INSERT INTO attempts VALUES(?, ?, ?, ?) ON CONFLICT(job, what, target) DO UPDATE SET count "
-                "= count + excluded.count",
-                {job, what, to, count});
-    }
+    const json counts = details.value("blocked", json::object());
+    for (const auto& [kind, count] : counts.items())
+        database_.run(
+            "INSERT INTO blocked VALUES(?, ?, ?) ON CONFLICT(job, kind) DO UPDATE SET count = count + "
+            "excluded.count",
+            {job, kind, count});
+    for (const json& attempt : details.value("attempts", json::array()))
+        database_.run(
+            "INSERT INTO attempts VALUES(?, ?, ?, ?) ON CONFLICT(job, what, target) DO UPDATE SET count = "
+            "count + "
+            "excluded.count",
+            {job, attempt.at("what"), attempt.at("to"), attempt.at("count")});
 }
 
 // The newest of each node counts, whenever it arrives. A node speaks for itself only.
@@ -327,13 +346,23 @@ void State::fold_preflight(const Record& record) {
          field(record, "details")});
 }
 
+std::vector<json> State::rows(const std::string& sql, const std::vector<json>& values) {
+    auto rows = database_.rows(sql, values);
+    if (texts_)
+        for (json& row : rows) texts_->resolve(row);
+    return rows;
+}
+
 std::optional<json> State::one(const std::string& sql, const std::string& id) {
-    auto rows = database_.rows(sql, {id});
+    auto rows = this->rows(sql, {id});
     if (rows.empty()) return std::nullopt;
     return std::move(rows.front());
 }
 std::optional<json> State::application(const std::string& id) {
     return one("SELECT * FROM applications WHERE id = ?", id);
+}
+std::optional<json> State::request(const std::string& id) {
+    return one("SELECT * FROM requests WHERE id = ?", id);
 }
 std::optional<json> State::grant(const std::string& id) {
     return one("SELECT * FROM grants WHERE id = ?", id);

@@ -5,6 +5,7 @@
 #include "core/ledger/ledger.h"
 #include "core/ledger/record.h"
 #include "jobs/state/database.h"
+#include "jobs/state/texts.h"
 
 namespace jobs {
 
@@ -12,7 +13,8 @@ namespace jobs {
 // Nothing is in it that the ledger does not say, so it can be thrown away and made again at any time.
 class State {
 public:
-    explicit State(const std::filesystem::path& file);
+    // `texts`, which must outlive it: where rows() finds the texts that records refer to; null: they stay references.
+    explicit State(const std::filesystem::path& file, Texts* texts = nullptr);
 
     // Brings the state up to the ledger's end: folds what is new, or, if the database does not belong to this
     // ledger (or `rebuild`), everything from the first record. Returns how many records were folded.
@@ -30,17 +32,17 @@ public:
 
     // The one row with this id, or nothing.
     std::optional<nlohmann::json> application(const std::string& id);
+    std::optional<nlohmann::json> request(const std::string& id);
     std::optional<nlohmann::json> grant(const std::string& id);
     std::optional<nlohmann::json> release(const std::string& id);
     std::optional<nlohmann::json> enclave(const std::string& name);
     bool has_node_record(const std::string& id);
-    std::vector<nlohmann::json> rows(const std::string& sql, const std::vector<nlohmann::json>& values = {}) {
-        return database_.rows(sql, values);
-    }
+    std::vector<nlohmann::json> rows(const std::string& sql, const std::vector<nlohmann::json>& values = {});
 
 private:
     void clear();
     std::uint64_t fold_from(const std::filesystem::path& ledger, std::uint64_t from, bool skip);
+    void fold_kind(const core::Record& record);
     void fold_application(const core::Record& record);
     void fold_grant(const core::Record& record);
     void fold_enclave(const core::Record& record);
@@ -53,6 +55,7 @@ private:
     std::optional<nlohmann::json> one(const std::string& sql, const std::string& id);
 
     Database database_;
+    Texts* texts_;
 };
 
 }  // namespace jobs

@@ -136,4 +136,19 @@ Answer ask(const std::filesystem::path& path, const nlohmann::json& request,
     }
 }
 
+nlohmann::json ask_all(const std::filesystem::path& path, nlohmann::json request, const std::string& name) {
+    nlohmann::json all = nlohmann::json::array();
+    for (;;) {
+        nlohmann::json page = ask(path, request).body;
+        try {
+            for (nlohmann::json& row : page.at(name)) all.push_back(std::move(row));
+            if (!page.value("more", false)) return all;
+            request["after"] = page.at("next");
+        } catch (const nlohmann::json::exception&) {
+            throw Error(Fault::system,
+                        "the answer of aloftd is not of this version; are both of one release?");
+        }
+    }
+}
+
 }  // namespace jobs

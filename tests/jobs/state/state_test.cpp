@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/base/files.h"
 #include "support/scratch.h"
 
 using namespace jobs;
@@ -61,21 +62,61 @@ TEST_CASE("what the fence stopped is added up over nodes") {
     fold.node("job-ended", "job:17", ended(4), "2026-11-23T20:35:09Z", "n2");
     CHECK(fold.one("SELECT count FROM blocked WHERE kind = 'connect'").at("count") == 7);
     CHECK(fold.one("SELECT what, target, count FROM attempts") ==
-          json{{"what", "TCP"}, {"target", "203.0.113.5:443"}, {"count", 7}});
+          json{{"what", "TCP"}, {"target", "https"}, {"count", 7}});
     CHECK(fold.one("SELECT records_ended FROM jobs").at("records_ended") == 2);
 }
 
 TEST_CASE("a node's record of another form leaves the rest of the state whole") {
     Fold fold;
-    const json attempts = json::array({7,
-                                       json::object(),
-                                       {{"what", 1}, {"to", "x"}, {"count", 1}},
-                                       {{"what", "TCP"}, {"to", "x"}, {"count", -1}},
-                                       {{"what", "TCP"}, {"to", "x"}, {"count", 1e300}}});
-    fold.node("job-ended", "job:17", {{"job", 17}, {"blocked", "none"}, {"attempts", attempts}});
-    fold.node("job-ended", "job:17", {{"job", 17}, {"blocked", {{"x", "many"}}}, {"attempts", {{"a", 1}}}});
+    fold.node("job-ended", "job:17", {{"job", 17}, {"account", {{"not", "a text"}}}, {"blocked", "none"}});
+    fold.node("job-ended", "job:18", {{"job", 18}, {"blocked", {{"x", "many"}}}, {"attempts", {{"a", 1}}}});
+    fold.fold("node:n1", "node.job-ended", "job:19", {{"id", 7}, {"details", json::array()}});
+    fold.fold("e-alice", "job.submitted", "job:20", {{"job", {1, 2}}, {"request", json::object()}});
+    fold.fold("x", "enclave.opened", "hel", json::array());
     CHECK(fold.state.rows("SELECT * FROM attempts").empty());
     CHECK(fold.state.rows("SELECT * FROM blocked").empty());
+    fold.node("job-started", "job:21", {{"job", 21}, {"account", "e-alice"}});
+    CHECK(fold.one("SELECT account FROM jobs WHERE id = 21").at("account") == "e-alice");
+}
+
+TEST_CASE(
+    "whose a job is, its nodes say; what a researcher claims ties a request of its own to a number, once") {
+    Fold fold;
+    const auto request = [&](const char* id) {
+        return fold.one(std::string("SELECT * FROM requests WHERE id = '") + id + "'");
+    };
+    fold.fold("e-bob", "job.requested", "J-1", {{"grant", "G-1"}, {"enclave", "hel"}, {"nodes", 2}});
+    fold.fold("carol", "job.submitted", "job:17", {{"job", 17}, {"request", "J-1"}});
+    CHECK(request("J-1").at("job").is_null());
+    fold.fold("e-bob", "job.submitted", "job:17", {{"job", 17}, {"request", "J-1"}});
+    fold.fold("e-bob", "job.submitted", "job:18", {{"job", 18}, {"request", "J-1"}});
+    CHECK(request("J-1").at("job") == 17);
+    CHECK(fold.state.rows("SELECT * FROM jobs").empty());
+    fold.node("job-started", "job:17", {{"job", 17}, {"account", "e-alice"}, {"grant", "G-2"}});
+    fold.fold("e-bob", "job.submitted", "job:17", {{"job", 17}, {"request", "J-1"}});
+    CHECK(fold.one("SELECT account, grant_id FROM jobs") ==
+          json{{"account", "e-alice"}, {"grant_id", "G-2"}});
+}
+
+TEST_CASE("a text of a record lies beside the ledger, until it is erased") {
+    const test::Scratch scratch;
+    Texts texts(scratch / "texts.db");
+    const json kept = texts.keep("grant.revoked", "G-1", {{"reason", "a name"}, {"group", "legal"}});
+    texts.commit();
+    CHECK(Texts::is_reference(kept.at("reason").get<std::string>()));
+    CHECK(kept.at("group") == "legal");
+    const json again = texts.keep("grant.revoked", "G-1", {{"reason", "a name"}});
+    CHECK(again.at("reason") != kept.at("reason"));  // the same words are not recognised by their hash
+    texts.roll_back();
+    json shown = kept;
+    texts.resolve(shown);
+    CHECK(shown.at("reason") == "a name");
+    CHECK(texts.erase("G-1") == 1);
+    shown = kept;
+    texts.resolve(shown);
+    CHECK(shown.at("reason") == "(erased)");
+    const std::string left = core::read_text(scratch / "texts.db");
+    CHECK(left.find("a name") == std::string::npos);
 }
 
 TEST_CASE("an enclave's state follows its records; closing withdraws its keys") {

@@ -1,0 +1,64 @@
+#include "jobs/service/reserve.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/event.h"
+#include "core/base/files.h"
+
+namespace jobs {
+
+namespace {
+
+constexpr std::uint64_t kMostBytes = 16 << 20;
+
+}  // namespace
+
+Reserve::Reserve(const std::filesystem::path& folder) : folder_(folder), file_(folder / "reserve") {
+    struct statvfs status {};
+    if (::statvfs(folder_.c_str(), &status) == 0)
+        size_ = std::min<std::uint64_t>(kMostBytes, status.f_blocks * status.f_frsize / 16);
+    std::error_code error;
+    held_ = std::filesystem::file_size(file_, error) >= size_ && !error;
+    refill();
+}
+
+bool Reserve::is_vital(std::string_view kind) {
+    return kind == "grant.revoked" || kind == "enclave.suspended" || kind == "enclave.closed" ||
+           kind == "key.withdrawn" || kind == "aloftd.started" || kind.starts_with("node.") ||
+           kind.starts_with("configuration.");
+}
+
+// Unknown counts as plenty: then the write itself tells.
+std::uint64_t Reserve::free_bytes() const {
+    struct statvfs status {};
+    return ::statvfs(folder_.c_str(), &status) ? UINT64_MAX : status.f_bavail * status.f_frsize;
+}
+
+bool Reserve::admits(std::string_view kind) {
+    const std::uint64_t free = free_bytes();
+    if (is_vital(kind)) {
+        if (held_ && free < size_) release();
+        return true;
+    }
+    return free >= (held_ ? size_ : 2 * size_);
+}
+
+void Reserve::release() noexcept {
+    if (!held_) return;
+    held_ = false;
+    ::unlink(file_.c_str());
+    core::Event("warning", "reserve_released").with("bytes", size_);
+}
+
+void Reserve::refill() noexcept {
+    if (held_ || size_ == 0 || free_bytes() < 3 * size_) return;
+    const core::Fd fd(::open(file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    held_ = fd.is_open() && ::posix_fallocate(fd.get(), 0, static_cast<off_t>(size_)) == 0;
+    if (!held_) ::unlink(file_.c_str());
+}
+
+}  // namespace jobs

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/config.h"
+#include "core/base/error.h"
 #include "core/policy/names.h"
 
 namespace core {
@@ -44,6 +45,9 @@ Roles Roles::load(const std::filesystem::path& file) {
         for (const std::string& account : people.texts(person))
             if (!out.person_.emplace(account, person).second)
                 people.refuse(person, "has an account that another person has too");
+    for (const auto& [account, given] : out.roles_)
+        if (!out.person_.contains(account))
+            accounts.refuse(account, "has a role, but stands under no person of [people]; add it there");
     config.finish();
     return out;
 }
@@ -58,10 +62,18 @@ std::set<std::string> Roles::of(std::string_view account) const {
     return found == roles_.end() ? std::set<std::string>{} : found->second;
 }
 
+const std::string& Roles::person_of(std::string_view account) const {
+    const auto found = person_.find(account);
+    if (found == person_.end())
+        throw Error(Fault::refused,
+                    "account " + std::string(account) +
+                        " stands under no person, so it is not known whose it is; the site's admin "
+                        "adds it to [people] of roles.toml");
+    return found->second;
+}
+
 bool Roles::same_person(std::string_view one, std::string_view other) const {
-    if (one == other) return true;
-    const auto a = person_.find(one), b = person_.find(other);
-    return a != person_.end() && b != person_.end() && a->second == b->second;
+    return person_of(one) == person_of(other);
 }
 
 }  // namespace core

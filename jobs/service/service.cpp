@@ -105,7 +105,7 @@ const std::map<std::string, Service::Operation, std::less<>>& Service::operation
         {"release.request", &Service::release_request},
         {"release.list", &Service::release_list},
         {"release.show", &Service::release_show},
-        {"release.fetch", &Service::release_fetch},
+        {"release.view", &Service::release_view},
         {"release.review", &Service::release_review},
         {"release.withdraw", &Service::release_withdraw},
         {"release.export", &Service::release_export},
@@ -126,12 +126,16 @@ Service::Service(const core::Site& site, bool rebuild)
     Event("info", "state_ready").with("records", ledger_.head().seq).with("folded", folded);
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
-    sweep_quarantine();
+    const auto secret = site_.state / "rounding.secret";
+    if (std::error_code ignored; !std::filesystem::exists(secret, ignored))
+        core::SecretKey::generate().save(secret);
+    rounding_secret_ = std::make_shared<const core::SecretKey>(core::SecretKey::load(secret));
     record("aloftd", "aloftd.started", "aloftd", {{"version", ALOFT_VERSION}, {"site", site_.name}});
     watch_configuration();
     commit();
     facts_changed_ = keys_changed_ = true;
     try_publish();
+    tend_releases();
 }
 
 void Service::serve(Server& server) {
@@ -310,8 +314,7 @@ void Service::on_second() {
         ledger_.checkpoint();
     }
     try_publish();
-    for (const json& row : state_.rows("SELECT id FROM releases WHERE state = 'exporting'"))
-        start_export(row.at("id").get<std::string>());
+    tend_releases();
 }
 
 }  // namespace jobs

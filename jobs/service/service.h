@@ -10,6 +10,7 @@
 #include "core/base/site.h"
 #include "core/ledger/ledger.h"
 #include "core/policy/roles.h"
+#include "jobs/release/desk.h"
 #include "jobs/service/server.h"
 #include "jobs/service/worker.h"
 #include "jobs/state/state.h"
@@ -25,10 +26,13 @@ struct Call {
     std::vector<core::Fd> descriptors;
 };
 
+struct Request;  // releases.cpp
+
 // What aloftd does. Every operation checks who calls, changes nothing but by a record in the ledger, and is
 // answered when that record is on disk. One that is refused is recorded too. Records of one round of callers
 // share one flush. The operations themselves stand in applications.cpp, catalogue.cpp,
-// enclaves.cpp, grants.cpp, job_records.cpp and releases.cpp.
+// enclaves.cpp, grants.cpp, job_records.cpp, releases.cpp and
+// release_reviews.cpp.
 class Service : public Handler {
 public:
     // Opens ledger and state and publishes what the state says. Throws Error; Error(system) if another aloftd
@@ -92,13 +96,20 @@ private:
     std::optional<Body> release_request(Call&);
     std::optional<Body> release_list(Call&);
     std::optional<Body> release_show(Call&);
-    std::optional<Body> release_fetch(Call&);
-    std::optional<Body> release_review(Call&);
     std::optional<Body> release_withdraw(Call&);
-    std::optional<Body> release_export(Call&);
     Body release_facts(const Body& row);
+    Budget budget_of(const std::string& grant, const ReleaseRules& rules);
+    void check_room(const std::string& account, std::uint64_t bytes, const ReleaseRules& rules);
+    Body judged(const Request& request, Judged judged);
+    // release_reviews.cpp
+    std::optional<Body> release_view(Call&);
+    std::optional<Body> release_review(Call&);
+    std::optional<Body> release_export(Call&);
     void start_export(const std::string& id);
-    void sweep_quarantine();
+    void finish_export(const std::string& id);
+    void answer_export(const std::string& id, const std::optional<core::Error>& failure, const std::string& hash);
+    // Each second: goes on with exports that were interrupted and removes copies of releases that are over.
+    void tend_releases();
 
     // The id that the next record's thing will have: "A-7" for record 7.
     std::string next_id(const char* prefix) const { return prefix + std::to_string(ledger_.head().seq + 1); }
@@ -143,6 +154,9 @@ private:
     std::vector<Pending> pending_;
     std::vector<std::string> collected_;  // to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
+    std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
+    std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started
+    std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<CallerId, std::string> working_;
     bool in_batch_ = false, wrote_ = false, state_is_behind_ = false;
     bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit

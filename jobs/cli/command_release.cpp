@@ -1,13 +1,16 @@
 // aloft release: the one way out.
+#include <pwd.h>
 #include <unistd.h>
 
-#include <iostream>
+#include <cstdlib>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/policy/enclave.h"
 #include "core/policy/names.h"
-#include "jobs/wire/channel.h"
 #include "jobs/cli/commands.h"
+#include "jobs/release/desk.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
@@ -17,18 +20,119 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kLongSeconds = 3600;  // models are copied, hashed and checked while one waits
+constexpr int kLongSeconds = 3600;  // models are copied, judged and written anew while one waits
 
+std::string number(const json& object, const char* key) {
+    return printable(object.value(key, json(0)));
+}
+
+// Files as they leave, then what the checks saw.
 std::string describe(const json& release) {
     std::string out;
-    for (const json& file : release.at("files"))
-        out += file.at("sha256").get<std::string>() + "  " + file.at("name").get<std::string>() + "  (" +
-               file.at("type").get<std::string>() + ", " +
-               std::to_string(file.at("bytes").get<std::uint64_t>()) + " bytes)\n";
+    for (const json& file : release.at("files")) {
+        out += printable(file.at("sha256")) + "  " + printable(file.at("name")) + "  (" +
+               printable(file.at("type")) + ", " + number(file, "bytes") + " bytes, at most " +
+               number(file, "bits") + " bits";
+        if (const auto author = file.find("author"); author != file.end())
+            out += "; made from " + printable(author->at("name"));
+        out += ")\n";
+    }
     for (const json& finding : release.at("findings"))
-        out += finding.at("weight").get<std::string>() + ": " + finding.at("file").get<std::string>() + ": " +
-               finding.at("text").get<std::string>() + "\n";
+        out += printable(finding.at("weight")) + ": [" + printable(finding.at("code")) + "] " +
+               printable(finding.at("file")) + ": " + printable(finding.at("text")) + "\n";
+    if (release.contains("budget"))
+        out += "at most " + number(release, "bits") + " bits; of the " +
+               number(release.at("budget"), "limit_bits") + " that may leave under the grant in a year, " +
+               number(release.at("budget"), "left_bits") + " are left\n";
+    if (release.contains("approval") && !release.at("files").empty())
+        out += "to approve: --sha256 " + printable(release.at("approval")) + "\n";
     return out;
+}
+
+std::string listed(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+    return out;
+}
+
+// A folder of our own that goes when we go: copies of an enclave's files do not stay behind.
+class ScratchFolder {
+public:
+    ScratchFolder() {
+        std::string path = (std::filesystem::temp_directory_path() / "aloft-check-XXXXXX").string();
+        if (!::mkdtemp(path.data()))
+            throw Error(Fault::system, core::with_errno("cannot make a folder for the check", errno));
+        path_ = path;
+    }
+    ScratchFolder(const ScratchFolder&) = delete;
+    ScratchFolder& operator=(const ScratchFolder&) = delete;
+    ~ScratchFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+struct CheckOptions {
+    std::vector<std::filesystem::path> files;
+    std::string title, enclave;
+    std::vector<std::string> datasets;
+    std::filesystem::path out;
+    bool show = false;
+};
+
+// What aloftd's gate would say, without aloftd: the same library. It knows neither earlier releases nor what is left
+// of the budget, and draws the weights with a secret of its own, so that their hash is another one.
+void check(const Common& common, const CheckOptions& options) {
+    const core::Site site = common.site();
+    const ReleaseRules rules = ReleaseRules::load(site.config / "release.toml");
+    const ScratchFolder scratch;
+    core::make_directories(scratch.path() / "author", 0700);
+    std::vector<QuarantinedFile> copies;
+    for (const auto& file : options.files) {
+        QuarantinedFile copy;
+        copy.name = file.filename().string();
+        core::check_plain_name(copy.name, "a file's name");
+        const core::Fd opened = core::open_regular(file);
+        copy.bytes = std::filesystem::file_size(file);
+        if (copy.bytes > rules.file_bytes)
+            throw Error(Fault::refused, copy.name + ": larger than a release may be at this site");
+        std::filesystem::copy_file(file, scratch.path() / "author" / copy.name);
+        copy.sha256 = file_sha256(scratch.path() / "author" / copy.name);
+        copies.push_back(std::move(copy));
+    }
+    const core::Bytes secret(32, 0);
+    const Judged judged =
+        judge(scratch.path(), copies, options.title,
+              context_of(rules, options.enclave, options.datasets, site.datasets, {}), secret);
+    json files = json::array();
+    for (const LeavingFile& file : judged.files) files.push_back(to_json(file));
+    std::string shown;
+    if (!judged.refused())
+        for (const LeavingFile& file : judged.files) {
+            const auto text = core::read_text(scratch.path() / "rendered" / (file.name + ".txt"));
+            if (options.show) shown += "\n" + file.name + ":\n" + printable_text(text);
+            if (!options.out.empty()) {
+                core::make_directories(options.out, 0700);
+                std::filesystem::copy_file(scratch.path() / "canonical" / file.name, options.out / file.name,
+                                           std::filesystem::copy_options::overwrite_existing);
+            }
+        }
+    const json answer = {{"refused", judged.refused()},
+                         {"title", judged.title},
+                         {"files", files},
+                         {"findings", to_json(judged.findings)},
+                         {"bits", judged.bits}};
+    const std::string words = options.datasets.empty() ? "" : " (words of " + listed(options.datasets) + ")";
+    print(common, answer,
+          judged.refused() ? "this would be refused" + words + ":\n" + describe(answer)
+                           : "nothing would be refused" + words + ", at most " + std::to_string(judged.bits) +
+                                 " bits; as it would leave:\n" + describe(answer) + shown);
+    if (judged.refused())
+        throw Error(Fault::refused, "the release would be refused: mend what is listed and check again");
 }
 
 void request(const Common& common, const std::vector<std::filesystem::path>& files,
@@ -43,36 +147,45 @@ void request(const Common& common, const std::vector<std::filesystem::path>& fil
         core::check_plain_name(file.filename().string(), "a file's name");
     }
     const json body = {{"op", "release.request"}, {"title", title}, {"names", names}};
-    if (only_tells(common, body)) return;
     const json answer = ask(common.site().socket, body, descriptors, kLongSeconds).body;
-    print(common, answer, answer.at("release").get<std::string>() + " is in review:\n" + describe(answer));
+    print(common, answer,
+          printable(answer.at("release")) + " is in review, as \"" + printable(answer.at("title")) + "\":\n" +
+              describe(answer));
 }
 
-void fetch(const Common& common, const std::string& id, const std::filesystem::path& out) {
-    const Answer answer = ask(common.site().socket, {{"op", "release.fetch"}, {"id", id}});
-    const json& files = answer.body.at("files");
-    if (files.size() != answer.descriptors.size())
-        throw Error(Fault::system, "aloftd did not hand over the files");
-    core::make_directories(out, 0700);
-    core::Bytes chunk(1 << 20);
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        const std::string name = files[i].at("name").get<std::string>();
-        core::check_plain_name(name, "a file's name");
-        core::AtomicFile copy(out / name, 0600);
-        core::Sha256 hash;
-        off_t at = 0;
-        for (ssize_t got; (got = ::pread(answer.descriptors[i].get(), chunk.data(), chunk.size(), at)) > 0;
-             at += got) {
-            copy.write({chunk.data(), static_cast<std::size_t>(got)});
-            hash.update({chunk.data(), static_cast<std::size_t>(got)});
-        }
-        if (core::to_hex(hash.finish()) != files[i].at("sha256").get<std::string>())
-            throw Error(Fault::data,
-                        name + ": the copy in quarantine is not what was recorded; tell the admin");
-        copy.commit();
+// Every file of a release as it leaves, or one. aloftd records who looked at what.
+void view(const Common& common, const std::string& id, const std::string& only) {
+    const auto socket = common.site().socket;
+    const json facts = ask(socket, {{"op", "release.show"}, {"id", id}}).body.at("release");
+    json views = json::array();
+    std::string text = id + ": " + printable(facts.at("title")) + "\n" + describe(facts);
+    for (const json& file : facts.at("files")) {
+        if (!only.empty() && file.at("name") != only) continue;
+        const json one = ask(socket, {{"op", "release.view"}, {"id", id}, {"name", file.at("name")}}).body;
+        text += "\n" + printable(file.at("name")) + ":\n" + printable_text(one.at("text").get<std::string>());
+        views.push_back({{"file", one.at("file")}, {"text", one.at("text")}});
     }
-    print(common, {{"files", files}, {"out", out.string()}},
-          std::to_string(files.size()) + " files in " + out.string());
+    if (views.empty()) throw Error(Fault::usage, id + " has no such file; see: aloft release show " + id);
+    print(common, {{"release", id}, {"approval", facts.at("approval")}, {"views", views}}, text);
+}
+
+// What a check may know of the caller's own account, where this host tells it.
+void fill_in(const Common& common, CheckOptions& options) {
+    if (options.enclave.empty()) {
+        try {
+            const struct passwd* entry = ::getpwuid(::getuid());
+            if (const auto enclave = core::enclave_of_account(common.site(), entry ? entry->pw_name : ""))
+                options.enclave = enclave->name;
+        } catch (
+            const Error&) {  // policies are not for everybody's eyes: then the words of all enclaves hold
+        }
+    }
+    if (!options.datasets.empty()) return;
+    try {
+        const json grants = ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants");
+        if (!grants.empty()) options.datasets = grants.back().at("datasets").get<std::vector<std::string>>();
+    } catch (const std::exception&) {  // no aloftd here: --dataset says it
+    }
 }
 
 }  // namespace
@@ -81,57 +194,82 @@ void add_release(CLI::App& app, Common& common) {
     CLI::App* release = app.add_subcommand(
         "release", "Take a model or metrics out of the enclave: checks, two reviewers, a package");
     release->require_subcommand(1);
-    static std::vector<std::filesystem::path> files;
-    static std::string id, title, reason;
+    static CheckOptions options;
+    static std::string id, reason, name;
     static std::vector<std::string> hashes;
-    static std::filesystem::path out;
     static bool approve = false, reject = false;
+    CLI::App* look = add_verb(
+        *release, common, "check",
+        "Say what the gate would write and what it would refuse, before asking; exit 5 if something would be",
+        "aloft release check /aloft/workspace/out/metrics.json --dataset digits@1 --show", Changes::nothing,
+        [&common] {
+            fill_in(common, options);
+            check(common, options);
+        });
+    look->add_option("files", options.files, "Files that you want to release")->required();
+    look->add_option("--title", options.title, "As in the request")->default_val("a first look");
+    look->add_option("--dataset", options.datasets, "NAME@VERSION whose words may leave (once for each)")
+        ->allow_extra_args(false);
+    look->add_option("--enclave", options.enclave, "Whose words may leave");
+    look->add_option("--out", options.out, "Folder for what would leave");
+    look->add_flag("--show", options.show, "Print it as the reviewers will see it");
     CLI::App* ask_for = add_verb(
-        *release, common, "request", "Ask for the release of files; aloftd judges its own copies of them",
+        *release, common, "request",
+        "Ask for the release of files; what leaves is written anew from aloftd's copies",
         "aloft release request /aloft/workspace/out/model.safetensors --title \"digits, first model\"",
-        Changes::something, [&common] { request(common, files, title); });
-    ask_for->add_option("files", files, ".safetensors, .json or .csv, from your workspace")->required();
-    ask_for->add_option("--title", title, "What it is, for the reviewers and the package")->required();
+        Changes::something, [&common] {
+            if (!common.dry_run) return request(common, options.files, options.title);
+            fill_in(common, options);
+            check(common, options);
+        });
+    ask_for
+        ->add_option("files", options.files,
+                     "Files from your workspace; aloft release check says what may leave")
+        ->required();
+    ask_for->add_option("--title", options.title, "What it is, for the reviewers and the package")
+        ->required();
     add_verb(*release, common, "list", "Your releases (reviewers: all)", "aloft release list",
              Changes::nothing, [&common] {
                  print_rows(common, "releases",
                             ask(common.site().socket, {{"op", "release.list"}}).body.at("releases"),
-                            {"release", "account", "enclave", "state", "requested", "title"});
+                            {"release", "account", "enclave", "state", "requested", "bits", "title"});
              });
     CLI::App* show =
-        add_verb(*release, common, "show", "Files, hashes, findings and reviews of one release",
+        add_verb(*release, common, "show", "Files, hashes, bits, findings and reviews of one release",
                  "aloft release show R-31", Changes::nothing, [&common] {
                      const json answer = ask(common.site().socket, {{"op", "release.show"}, {"id", id}}).body;
                      const json& facts = answer.at("release");
                      print(common, facts,
-                           id + " is " + facts.at("state").get<std::string>() + ": " +
-                               facts.at("title").get<std::string>() + "\n" + describe(facts));
+                           id + " is " + printable(facts.at("state")) + ": " + printable(facts.at("title")) +
+                               "\n" + describe(facts));
                  });
     show->add_option("release", id)->required();
-    CLI::App* look = add_verb(
-        *release, common, "fetch", "Copy the files in quarantine to look at them (release reviewers)",
-        "aloft release fetch R-31 --out review", Changes::nothing, [&common] { fetch(common, id, out); });
-    look->add_option("release", id)->required();
-    look->add_option("--out", out, "Folder for the copies")->required();
-    CLI::App* review =
-        add_verb(*release, common, "review", "Approve or reject; approving names the SHA-256 of every file",
-                 "aloft release review R-31 --approve --sha256 HASH --reason \"aggregates only\"",
-                 Changes::something, [&common] {
-                     json body = {{"op", "release.review"},
-                                  {"id", id},
-                                  {"decision", approve ? "approve" : "reject"},
-                                  {"reason", reason}};
-                     if (approve) body["sha256"] = hashes;
-                     if (only_tells(common, body)) return;
-                     const json answer = ask(common.site().socket, body).body;
-                     print(common, answer, id + " is " + answer.at("state").get<std::string>());
-                 });
+    CLI::App* viewed =
+        add_verb(*release, common, "view",
+                 "Print what would leave, file by file (release reviewers); who looked is recorded",
+                 "aloft release view R-31", Changes::nothing, [&common] { view(common, id, name); });
+    viewed->add_option("release", id)->required();
+    viewed->add_option("--file", name, "This file alone, by its name in aloft release show");
+    CLI::App* review = add_verb(
+        *release, common, "review", "Approve or reject; approving names the hash of title, names and files",
+        "aloft release review R-31 --approve --sha256 HASH --reason \"aggregates only\"", Changes::something,
+        [&common] {
+            json body = {{"op", "release.review"},
+                         {"id", id},
+                         {"decision", approve ? "approve" : "reject"},
+                         {"reason", reason}};
+            if (approve) body["sha256"] = hashes;
+            if (only_tells(common, body)) return;
+            const json answer = ask(common.site().socket, body).body;
+            print(common, answer, id + " is " + printable(answer.at("state")));
+        });
     review->add_option("release", id)->required();
     auto* decision = review->add_option_group("decision", "One of");
     decision->add_flag("--approve", approve);
     decision->add_flag("--reject", reject);
     decision->require_option(1);
-    review->add_option("--sha256", hashes, "SHA-256 of a file you have looked at (once for each file)");
+    review->add_option("--sha256", hashes, "The hash that aloft release view prints")
+        ->allow_extra_args(false);
     review->add_option("--reason", reason, "Why; it stands in the package")->required();
     CLI::App* withdraw =
         add_verb(*release, common, "withdraw", "Take a request back", "aloft release withdraw R-31",
@@ -146,7 +284,7 @@ void add_release(CLI::App& app, Common& common) {
                                   const json body = {{"op", "release.export"}, {"id", id}};
                                   if (only_tells(common, body)) return;
                                   const json answer = ask(common.site().socket, body, {}, kLongSeconds).body;
-                                  print(common, answer, answer.at("package").get<std::string>());
+                                  print(common, answer, printable(answer.at("package")));
                               });
     take->add_option("release", id)->required();
 }

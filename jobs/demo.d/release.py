@@ -14,31 +14,36 @@ PUBLIC_KEY = "/etc/aloft/keys/ledger.pub"
 
 
 def release(report: Report, cluster: Cluster, out: Path, trained_sha256: str) -> None:
-    report.say("What a job computed lies in the workspace, and leaves it in one way: e-alice asks, automatic checks look at copies, two reviewers "
-               "approve hashes, and a package is made of exactly those bytes.")
+    report.say("What a job computed lies in the workspace, and leaves it in one way: e-alice asks, the gate writes what may leave anew from "
+               "copies, two reviewers look at that and approve its hash, and a package is made of exactly those bytes.")
     folder = "/aloft/workspace/digits"
     asked = cluster.json_as("e-alice", "aloft", "release", "request", f"{folder}/model.safetensors", f"{folder}/metrics.json",
                             "--title", "Digits, first model", "--json")
-    number, hashes = asked["release"], [word for file in asked["files"] for word in ("--sha256", file["sha256"])]
-    report.say(f"{number}: " + ", ".join(f"{f['name']} {f['bytes']} bytes {f['sha256'][:12]}…" for f in asked["files"]))
+    number, approval = asked["release"], asked["approval"]
+    report.say(f"{number}: " + ", ".join(f"{f['name']} {f['bytes']} bytes, at most {f['bits']} bits, {f['sha256'][:12]}…" for f in asked["files"]) +
+               f"; {asked['budget']['left_bits']} bits of the grant's year are left")
     early = cluster.try_as("e-alice", "aloft", "release", "export", number, "--json")
-    own = cluster.try_as("e-alice", "aloft", "release", "review", number, "--approve", *hashes, "--reason", "mine")
+    own = cluster.try_as("e-alice", "aloft", "release", "review", number, "--approve", "--sha256", approval, "--reason", "mine")
     report.claim(early.code == 5 and own.code == 5, "before two approvals nothing is exported, and nobody approves an own request",
                  own.last_words)
-    other = [word if not word.startswith(asked["files"][0]["sha256"]) else "0" * 64 for word in hashes]
-    wrong = cluster.try_as("reviewer1", "aloft", "release", "review", number, "--approve", *other, "--reason", "other bytes")
-    report.claim(wrong.code == 5, "an approval of other bytes is refused", wrong.last_words)
+    blind = cluster.try_as("reviewer1", "aloft", "release", "review", number, "--approve", "--sha256", approval, "--reason", "unseen")
+    other = cluster.try_as("reviewer1", "aloft", "release", "review", number, "--approve", "--sha256", "0" * 64, "--reason", "other bytes")
+    report.claim(blind.code == 5 and other.code == 5, "an approval of what was not looked at, or of something else, is refused", blind.last_words)
     for reviewer in ("reviewer1", "reviewer2"):
-        cluster.as_user(reviewer, "aloft", "release", "show", number)
-        cluster.as_user(reviewer, "aloft", "release", "review", number, "--approve", *hashes, "--reason", "aggregates only")
+        seen = cluster.as_user(reviewer, "aloft", "release", "view", number)
+        cluster.as_user(reviewer, "aloft", "release", "review", number, "--approve", "--sha256", approval, "--reason", "aggregates only")
+    for line in seen.splitlines()[:12]:
+        report.row(line[:110])
     exported = cluster.json_as("e-alice", "aloft", "release", "export", number, "--json")
     shutil.rmtree(out / "released", ignore_errors=True)
     shutil.copytree(cluster.shared(exported["package"]), out / "released")
     report.output("released", out / "released")
     packed = {str(p.relative_to(out / "released")): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((out / "released").rglob("*")) if p.is_file()}
-    report.claim({f["sha256"] for f in asked["files"]} <= set(packed.values()), "two reviewers approved the hashes, and the package is there",
+    report.claim({f["sha256"] for f in asked["files"]} <= set(packed.values()), "two reviewers approved the hash, and the package is there",
                  ", ".join(packed))
-    report.claim(packed.get("data/model.safetensors") == trained_sha256, "its model is the one that job trained, byte for byte", trained_sha256[:12] + "…")
+    model = next(f for f in asked["files"] if f["type"] == "safetensors")
+    report.claim(model["author"]["sha256"] == trained_sha256 and packed.get("data/" + model["name"]) not in (None, trained_sha256),
+                 "its model is made from the one that the job trained, and written by the gate", model["sha256"][:12] + "…")
     report.figure("release", {"request": asked, "exported": exported, "package": list(packed)})
 
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/base/files.h"
-#include "jobs/release/checks.h"
+#include "jobs/release/rules.h"
 
 namespace jobs {
 
@@ -17,8 +17,7 @@ std::string read_descriptor(int fd, std::uint64_t limit_bytes);
 struct QuarantinedFile {
     std::string name;
     std::uint64_t bytes = 0;
-    std::string sha256;  // of the copy: the only bytes that anybody judges or exports
-    std::string type;    // "safetensors", "json", "csv"
+    std::string sha256;  // of the copy: what the gate judges and writes anew
 };
 
 // Copies each descriptor to FOLDER/NAME (0600, flushed) and hashes what was written. Throws Error(refused) if

@@ -26,6 +26,7 @@ ReleaseRules ReleaseRules::load(const std::filesystem::path& file) {
     for (const std::string& key : counts.texts("not_counts")) rules.not_counts.insert(key);
     const core::Config words = config.table("words");
     for (const std::string& enclave : words.keys()) rules.words[enclave] = words.texts(enclave);
+    rules.desk = DeskRules::read(config);
     config.finish();
     return rules;
 }

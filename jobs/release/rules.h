@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "jobs/release/budget.h"
+
 namespace jobs {
 
 // What may leave: SITE.config/release.toml (configs/clusters/release.toml is the commented example; absent:
@@ -21,6 +23,7 @@ struct ReleaseRules {
     std::int64_t smallest_count = 10;  // of people or samples; 1 up to one less is a small count
     std::set<std::string> not_counts;  // keys, beside the gate's own, whose small whole numbers count nobody
     std::map<std::string, std::vector<std::string>> words;  // enclave, or "all" -> names that may leave
+    DeskRules desk;
 
     static ReleaseRules load(const std::filesystem::path& file);  // throws Error(usage)
 };

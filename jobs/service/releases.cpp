@@ -1,5 +1,7 @@
-// Releases: the one way out. aloftd copies what it is handed, judges and exports only its copies.
+// Releases, from the author's side: the one way out. aloftd copies what it is handed, has the gate write what leaves
+// from its copies, and removes them when the release is over, however it ends.
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <set>
@@ -7,8 +9,8 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
-#include "core/policy/enclave.h"
 #include "core/policy/names.h"
+#include "jobs/release/budget.h"
 #include "jobs/release/package.h"
 #include "jobs/release/release_copies.h"
 #include "jobs/service/service.h"
@@ -20,69 +22,52 @@ using core::Error;
 using core::Fault;
 using nlohmann::json;
 
-namespace {
-
-constexpr std::size_t kWaitingLimit = 64;
-
-std::string state_of(const json& row) {
-    return row.at("state").get<std::string>();
-}
-
-std::string move_or_refuse(const json& row, const std::string& kind, const std::string& doing) {
-    const auto to = next_state(Thing::release, state_of(row), kind);
-    if (!to)
-        throw Error(Fault::refused, "release " + row.at("id").get<std::string>() + " is " + state_of(row) +
-                                        ": it cannot be " + doing);
-    return std::string(*to);
-}
-
-json to_json(const std::vector<QuarantinedFile>& files) {
-    json out = json::array();
-    for (const auto& file : files)
-        out.push_back(
-            {{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}, {"type", file.type}});
-    return out;
-}
-
-std::vector<QuarantinedFile> files_of(const json& row) {
-    std::vector<QuarantinedFile> out;
-    for (const json& file : row.at("files"))
-        out.push_back({file.at("name").get<std::string>(), file.at("bytes").get<std::uint64_t>(),
-                       file.at("sha256").get<std::string>(), file.at("type").get<std::string>()});
-    return out;
-}
-
-json to_json(const std::vector<Finding>& findings) {
-    json out = json::array();
-    for (const auto& finding : findings)
-        out.push_back({{"file", finding.file},
-                       {"weight", finding.weight == Finding::Weight::refuse ? "refuse" : "flag"},
-                       {"code", finding.code},
-                       {"text", finding.text}});
-    return out;
-}
-
-struct Judged {
-    std::vector<QuarantinedFile> files;
-    std::vector<Finding> findings;
+// A request while it is copied and judged.
+struct Request {
+    CallerId caller = 0;
+    std::string account, title, grant, enclave, folder;  // of quarantine, by a random name
+    ReleaseRules rules;
+    std::uint64_t bytes = 0;  // as handed over
     std::optional<Error> failure;
 };
 
-Judged copy_and_check(const std::vector<core::Fd>& descriptors, const std::vector<std::string>& names,
-                      const std::filesystem::path& folder, std::uint64_t device, const ReleaseRules& rules) {
-    Judged judged;
-    try {
-        judged.files = copy_in(descriptors, names, folder, device, rules);
-        for (QuarantinedFile& file : judged.files)
-            for (Finding& finding : check_file(folder / file.name, file.name, rules, file.type))
-                judged.findings.push_back(std::move(finding));
-    } catch (const Error& e) {
-        judged.failure = e;
-    } catch (const std::exception& e) {
-        judged.failure =
-            Error(Fault::system, std::string("the release could not be copied or checked: ") + e.what());
+namespace {
+
+constexpr std::size_t kWaitingLimit = 64;
+constexpr std::int64_t kYearSeconds = 365 * 86400;
+constexpr const char* kOpen = "('in-review', 'half-approved', 'approved', 'exporting')";
+
+std::uint64_t bytes_of(const std::vector<core::Fd>& descriptors) {
+    std::uint64_t bytes = 0;
+    for (const core::Fd& fd : descriptors) {
+        struct stat status {};
+        if (::fstat(fd.get(), &status) || !S_ISREG(status.st_mode))
+            throw Error(Fault::usage, "a file that was handed over is not a regular file open for reading");
+        bytes += static_cast<std::uint64_t>(status.st_size);
     }
-    return judged;
+    return bytes;
+}
+
+std::vector<std::string> names_field(const Call& call) {
+    const auto names = list_field(call.body, "names", 1, 32);
+    if (names.size() != call.descriptors.size())
+        throw Error(Fault::usage, "names: one for each file, please");
+    for (const std::string& name : names) core::check_plain_name(name, "a file's name");
+    if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
+        throw Error(Fault::usage, "two files have the same name; rename one");
+    return names;
+}
+
+std::vector<LeavingFile> files_of(const json& row) {
+    std::vector<LeavingFile> out;
+    for (const json& file : row.at("files")) out.push_back(leaving_file(file));
+    return out;
+}
+
+json to_json(const Budget& budget) {
+    return {{"limit_bits", budget.limit_bits},
+            {"spent_bits", budget.spent_bits},
+            {"left_bits", budget.left_bits()}};
 }
 
 }  // namespace
@@ -93,76 +78,173 @@ json Service::release_or_throw(const std::string& id) {
     return *std::move(row);
 }
 
+Budget Service::budget_of(const std::string& grant, const ReleaseRules& rules) {
+    Budget budget;
+    budget.limit_bits = rules.desk.bits_per_grant_year;
+    for (const json& row :
+         state_.rows(std::string("SELECT title, files_json FROM releases WHERE grant_id = ? AND "
+                                 "requested > ? AND (state = 'exported' OR state IN ") +
+                         kOpen + ")",
+                     {grant, core::rfc3339(core::now_seconds() - kYearSeconds)}))
+        budget.spent_bits += bits_of(row.at("title").get<std::string>(), files_of(row));
+    return budget;
+}
+
+// One request of an account is judged at a time: each is judged with all that came before it.
+void Service::check_room(const std::string& account, std::uint64_t bytes, const ReleaseRules& rules) {
+    for (const auto& [folder, other] : copying_)
+        if (other == account)
+            throw Error(Fault::system,
+                        "your request before this one is still being judged; ask again when it is");
+    if (worker_.waiting() >= kWaitingLimit)
+        throw Error(Fault::system, "too many releases are being copied; try again in a few minutes");
+    Room room;
+    room.open_requests_limit = rules.desk.open_requests;
+    room.open_bytes_limit = rules.desk.open_bytes;
+    room.reserve_bytes = rules.desk.reserve_bytes;
+    for (const json& row :
+         state_.rows(std::string("SELECT files_json FROM releases WHERE account = ? AND state IN ") + kOpen,
+                     {account})) {
+        ++room.open_requests;
+        for (const LeavingFile& file : files_of(row)) room.open_bytes += file.bytes;
+    }
+    struct statvfs disk {};
+    if (::statvfs((site_.state / "releases").c_str(), &disk))
+        throw Error(Fault::system, core::with_errno("the room for copies cannot be seen", errno));
+    room.free_bytes = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+    if (const std::string why = room.refusal(bytes); !why.empty())
+        throw Error(
+            room.open_requests < room.open_requests_limit && room.open_bytes + bytes <= room.open_bytes_limit
+                ? Fault::system
+                : Fault::refused,
+            why);
+}
+
 std::optional<json> Service::release_request(Call& call) {
-    const std::string title = text_field(call.body, "title", 3, 200);
-    const auto names = list_field(call.body, "names", 1, 32);
-    if (names.size() != call.descriptors.size())
-        throw Error(Fault::usage, "names: one for each file, please");
-    for (const std::string& name : names) core::check_plain_name(name, "a file's name");
-    if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-        throw Error(Fault::usage, "two files have the same name; rename one");
-    if (std::find(names.begin(), names.end(), "ro-crate-metadata.json") != names.end())
-        throw Error(Fault::usage, "ro-crate-metadata.json is the package's own; rename the file");
-    const auto grants =
-        state_.rows("SELECT id, enclave, revoked FROM grants WHERE account = ? ORDER BY rowid DESC LIMIT 1",
-                    {call.peer.account});
+    Request request;
+    request.caller = call.caller;
+    request.account = call.peer.account;
+    request.title = text_field(call.body, "title", 3, 200);
+    const auto names = names_field(call);
+    roles().person_of(request.account);  // reviewers must be known to be others
+    const auto grants = state_.rows(
+        "SELECT id, enclave, revoked, datasets_json FROM grants WHERE account = ? ORDER BY rowid DESC LIMIT "
+        "1",
+        {request.account});
     if (grants.empty())
-        throw Error(Fault::refused, "account " + call.peer.account +
+        throw Error(Fault::refused, "account " + request.account +
                                         " has never had a grant, so nothing of it can be released");
+    request.grant = grants[0].at("id").get<std::string>();
+    request.enclave = grants[0].at("enclave").get<std::string>();
     if (!grants[0].at("revoked").is_null())
-        throw Error(Fault::refused, "grant " + grants[0].at("id").get<std::string>() +
-                                        " was revoked: nothing made under it is released");
+        throw Error(Fault::refused,
+                    "grant " + request.grant + " was revoked: nothing made under it is released");
     struct stat workspaces {};
     if (::stat(site_.workspaces.c_str(), &workspaces))
         throw Error(Fault::system, core::with_errno("the workspaces cannot be seen from this host", errno));
-    if (worker_.waiting() >= kWaitingLimit)
-        throw Error(Fault::system, "too many releases are being copied; try again in a few minutes");
+    request.rules = ReleaseRules::load(site_.config / "release.toml");
+    request.bytes = bytes_of(call.descriptors);
+    if (request.bytes > request.rules.request_bytes)
+        throw Error(Fault::refused, "the files are larger than a release may be at this site");
+    check_room(request.account, request.bytes, request.rules);
     // By a random name: the release's id is that of its record, which does not exist yet.
-    const std::string folder = core::random_id();
+    request.folder = core::random_id();
+    // What the grant let out before: the numbers of this request are judged together with those.
+    std::vector<std::pair<std::string, std::filesystem::path>> earlier;
+    for (const json& row :
+         state_.rows(std::string("SELECT id, folder, state, files_json FROM releases WHERE grant_id = ? AND "
+                                 "(state = 'exported' OR state IN ") +
+                         kOpen + ")",
+                     {request.grant})) {
+        const std::string id = row.at("id").get<std::string>();
+        if (!row.at("files").at(0).contains("author")) continue;  // of an Aloft that kept no tables
+        earlier.emplace_back(
+            id, row.at("state") == "exported"
+                    ? site_.state / "left" / id
+                    : site_.state / "releases" / row.at("folder").get<std::string>() / "canonical");
+    }
+    copying_[request.folder] = request.account;
+    const auto path = site_.state / "releases" / request.folder;
     auto descriptors = std::make_shared<std::vector<core::Fd>>(std::move(call.descriptors));
-    worker_.post([=, this, caller = call.caller, account = call.peer.account, body = call.body,
-                  grant = grants[0], path = site_.state / "releases" / folder,
+    worker_.post([=, this, request = std::move(request), secret = rounding_secret_,
                   device = static_cast<std::uint64_t>(workspaces.st_dev),
-                  rules = ReleaseRules::load(site_.config / "release.toml")]() -> Worker::Finish {
-        const Judged judged = copy_and_check(*descriptors, names, path, device, rules);
+                  datasets =
+                      grants[0].at("datasets").get<std::vector<std::string>>()]() mutable -> Worker::Finish {
+        Judged result;
+        try {
+            const auto files = copy_in(*descriptors, names, path / "author", device, request.rules);
+            result = judge(path, files, request.title,
+                           context_of(request.rules, request.enclave, datasets, site_.datasets, earlier),
+                           secret->bytes());
+        } catch (const Error& e) {
+            request.failure = e;
+        } catch (const std::exception& e) {
+            request.failure =
+                Error(Fault::system, std::string("the release could not be copied or judged: ") + e.what());
+        }
         descriptors->clear();
-        return [=, this] {
+        return [this, request = std::move(request), result = std::move(result)] {
             wrote_ = false;
-            const bool refused =
-                std::any_of(judged.findings.begin(), judged.findings.end(),
-                            [](const Finding& f) { return f.weight == Finding::Weight::refuse; });
-            if (judged.failure || refused) {
-                std::error_code ignored;
-                std::filesystem::remove_all(path, ignored);
-            }
-            if (judged.failure) {
-                if (judged.failure->fault() == Fault::refused)
-                    record(account, "refused", "release.request",
-                           {{"operation", "release.request"}, {"why", judged.failure->what()}});
-                return answer_error(caller, judged.failure->fault(), judged.failure->what());
-            }
-            const std::string id = next_id("R-");
-            record(account, refused ? "release.refused" : "release.requested", id,
-                   {{"title", title},
-                    {"grant", grant.at("id")},
-                    {"enclave", grant.at("enclave")},
-                    {"folder", refused ? "" : folder},
-                    {"files", to_json(judged.files)},
-                    {"findings", to_json(judged.findings)}});
-            if (!refused)
-                return answer(caller, {{"ok", true},
-                                       {"release", id},
-                                       {"state", "in-review"},
-                                       {"files", to_json(judged.files)},
-                                       {"findings", to_json(judged.findings)}});
-            std::string text = "release " + id + " was refused by the automatic checks:";
-            for (const Finding& finding : judged.findings)
-                text += " [" + finding.code + "] " + finding.file + ": " + finding.text + ";";
-            text.back() = '.';
-            answer_error(caller, Fault::refused, text);
+            copying_.erase(request.folder);
+            answer(request.caller, judged(request, result));
         };
     });
     return std::nullopt;
+}
+
+// On the server's thread: the budget holds whatever else was asked for meanwhile. Returns the answer.
+json Service::judged(const Request& request, Judged result) {
+    const auto path = site_.state / "releases" / request.folder;
+    const Budget budget = budget_of(request.grant, request.rules);
+    if (const std::string why = budget.refusal(result.bits);
+        !request.failure && !result.refused() && !why.empty()) {
+        result.findings.push_back({"", Finding::Weight::refuse, "budget", why});
+        result.files.clear();
+    }
+    if (request.failure || result.refused()) {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+    }
+    if (request.failure) {
+        const std::string why = request.failure->what();
+        if (request.failure->fault() == Fault::refused)
+            record(request.account, "refused", "release.request",
+                   {{"operation", "release.request"}, {"why", why}});
+        return {{"ok", false}, {"fault", static_cast<int>(request.failure->fault())}, {"error", why}};
+    }
+    json files = json::array();
+    for (const LeavingFile& file : result.files) files.push_back(jobs::to_json(file));
+    const std::string id = next_id("R-");
+    const json findings = jobs::to_json(result.findings);
+    json facts = {{"title", result.title},
+                  {"grant", request.grant},
+                  {"enclave", request.enclave},
+                  {"folder", request.folder},
+                  {"files", files},
+                  {"findings", findings},
+                  {"bits", result.bits},
+                  {"approval", result.approval()}};
+    if (!result.refused()) {
+        record(request.account, "release.requested", id, facts);
+        return {{"ok", true},
+                {"release", id},
+                {"state", "in-review"},
+                {"title", result.title},
+                {"files", files},
+                {"findings", findings},
+                {"bits", result.bits},
+                {"approval", result.approval()},
+                {"budget", to_json(budget_of(request.grant, request.rules))}};
+    }
+    facts["folder"] = "";
+    record(request.account, "release.refused", id, facts);
+    std::string text = "release " + id + " was refused by the automatic checks:";
+    for (const Finding& finding : result.findings)
+        if (finding.weight == Finding::Weight::refuse)
+            text += " [" + finding.code + "] " + (finding.file.empty() ? "" : finding.file + ": ") +
+                    finding.text + ";";
+    text.back() = '.';
+    return {{"ok", false}, {"fault", static_cast<int>(Fault::refused)}, {"error", text}};
 }
 
 json Service::release_facts(const json& row) {
@@ -173,179 +255,60 @@ json Service::release_facts(const json& row) {
     facts["reviews"] = state_.rows(
         "SELECT account, decision, reason, time FROM release_reviews WHERE release = ? ORDER BY rowid",
         {row.at("id")});
-    if (state_of(row) == "exported")
-        facts["package"] = (site_.released / row.at("id").get<std::string>()).string();
+    const std::string state = row.at("state").get<std::string>(), title = row.at("title").get<std::string>();
+    facts["bits"] = bits_of(title, files_of(row));
+    facts["approval"] = approval_of(title, files_of(row));
+    if (state == "exported") facts["package"] = (site_.released / row.at("id").get<std::string>()).string();
     return facts;
-}
-
-std::optional<json> Service::release_list(Call& call) {
-    const bool all = !roles().of(call.peer.account).empty();
-    const auto rows =
-        all ? state_.rows("SELECT * FROM releases ORDER BY rowid")
-            : state_.rows("SELECT * FROM releases WHERE account = ? ORDER BY rowid", {call.peer.account});
-    json out = json::array();
-    for (const json& row : rows) out.push_back(release_facts(row));
-    return json{{"releases", out}};
 }
 
 std::optional<json> Service::release_show(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
     if (row.at("account") != call.peer.account && roles().of(call.peer.account).empty())
         throw Error(Fault::refused, "only its author and the site's reviewers can see a release");
-    return json{{"release", release_facts(row)}};
-}
-
-// Descriptors of the copies, so that a reviewer judges the very bytes that the hashes name.
-std::optional<json> Service::release_fetch(Call& call) {
-    need_role(call, {"release-reviewer"});
-    const json row = release_or_throw(id_field(call.body, "id", "R-"));
-    const std::string id = row.at("id").get<std::string>(), folder = row.at("folder").get<std::string>();
-    if (folder.empty())
-        throw Error(Fault::refused,
-                    "release " + id + " was refused by the checks; there is nothing to look at");
-    std::vector<core::Fd> descriptors;
-    for (const auto& file : files_of(row))
-        descriptors.push_back(core::open_regular(site_.state / "releases" / folder / file.name));
-    record(call.peer.account, "release.fetched", id, json::object());
-    answer(call.caller, {{"ok", true}, {"files", row.at("files")}}, std::move(descriptors));
-    return std::nullopt;
-}
-
-std::optional<json> Service::release_review(Call& call) {
-    const json row = release_or_throw(id_field(call.body, "id", "R-"));
-    const std::string id = row.at("id").get<std::string>();
-    const std::string decision = text_field(call.body, "decision", 1, 20);
-    if (decision != "approve" && decision != "reject")
-        throw Error(Fault::usage, "decision: expected approve or reject");
-    const std::string reason = text_field(call.body, "reason", 3, 4000);
-    if (roles().same_person(call.peer.account, row.at("account").get<std::string>()))
-        throw Error(Fault::refused,
-                    "nobody reviews an own release; two other release reviewers must decide on " + id);
-    need_role(call, {"release-reviewer"});
-    const auto before = state_.rows("SELECT account FROM release_reviews WHERE release = ?", {id});
-    for (const json& review : before)
-        if (roles().same_person(call.peer.account, review.at("account").get<std::string>()))
-            throw Error(Fault::refused,
-                        "you have decided on " + id + " already; the second reviewer must be another person");
-    json details = {{"decision", decision}, {"reason", reason}};
-    std::string kind = "release.rejected";
-    if (decision == "approve") {
-        kind = before.empty() ? "release.half-approved" : "release.approved";
-        auto given = list_field(call.body, "sha256", 1, 32);
-        std::vector<std::string> wanted;
-        for (const auto& file : files_of(row)) wanted.push_back(file.sha256);
-        std::sort(given.begin(), given.end());
-        std::sort(wanted.begin(), wanted.end());
-        if (given != wanted)
-            throw Error(Fault::refused, "the hashes given are not those of the files of " + id +
-                                            ": approve exactly what you have looked at (aloft release show " +
-                                            id + ")");
-        details["sha256"] = given;
-    }
-    const std::string to = move_or_refuse(row, kind, "decided on");
-    record(call.peer.account, kind, id, details);
-    return json{{"release", id}, {"decision", decision}, {"state", to}};
+    json facts = release_facts(row);
+    facts["budget"] = to_json(
+        budget_of(row.at("grant_id").get<std::string>(), ReleaseRules::load(site_.config / "release.toml")));
+    return json{{"release", facts}};
 }
 
 std::optional<json> Service::release_withdraw(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
+    const std::string id = row.at("id").get<std::string>(), state = row.at("state").get<std::string>();
     if (row.at("account") != call.peer.account)
         throw Error(Fault::refused, "only its author can withdraw a release");
-    const std::string to = move_or_refuse(row, "release.withdrawn", "withdrawn");
-    record(call.peer.account, "release.withdrawn", row.at("id").get<std::string>(), json::object());
-    return json{{"release", row.at("id")}, {"state", to}};
+    const auto to = next_state(Thing::release, state, "release.withdrawn");
+    if (!to) throw Error(Fault::refused, "release " + id + " is " + state + ": it cannot be withdrawn");
+    record(call.peer.account, "release.withdrawn", id, json::object());
+    return json{{"release", id}, {"state", std::string(*to)}};
 }
 
-std::optional<json> Service::release_export(Call& call) {
-    const json row = release_or_throw(id_field(call.body, "id", "R-"));
-    const std::string id = row.at("id").get<std::string>();
-    if (row.at("account") != call.peer.account) need_role(call, {"admin", "release-reviewer"});
-    if (state_of(row) == "exported")
-        return json{{"release", id}, {"state", "exported"}, {"package", (site_.released / id).string()}};
-    if (state_of(row) != "exporting") {
-        if (!next_state(Thing::release, state_of(row), "release.export-started"))
-            throw Error(
-                Fault::refused,
-                "release " + id + " is " + state_of(row) +
-                    ": only what two release reviewers have approved is exported. See: aloft release show " +
-                    id);
-        record(call.peer.account, "release.export-started", id, json::object());
-    }
-    commit();  // the package's witness must cover the record of its own beginning
-    working_[call.caller] = id;
-    start_export(id);
-    return std::nullopt;
-}
-
-// Also for an export that a crash or a full disk interrupted: the package is made again from the copies in
-// quarantine.
-void Service::start_export(const std::string& id) {
-    if (!exporting_.insert(id).second) return;
-    const json row = release_or_throw(id);
-    PackageFacts facts;
-    facts.release = id;
-    facts.title = row.at("title").get<std::string>();
-    facts.account = row.at("account").get<std::string>();
-    facts.enclave = row.at("enclave").get<std::string>();
-    facts.grant = row.at("grant_id").get<std::string>();
-    facts.site = site_.name;
-    if (const auto grant = state_.grant(facts.grant))
-        facts.datasets = grant->at("datasets").get<std::vector<std::string>>();
-    facts.reviews = state_.rows(
-        "SELECT account, decision, reason, time FROM release_reviews WHERE release = ? ORDER BY rowid", {id});
-    facts.exported = core::rfc3339(core::now_seconds());
-    facts.witness = ledger_.witness().to_json();
-    worker_.post(
-        [=, this, files = files_of(row), folder = site_.released / id,
-         quarantine = site_.state / "releases" / row.at("folder").get<std::string>()]() -> Worker::Finish {
-            std::string hash;
-            std::optional<Error> failure;
-            try {
-                hash = write_package(folder, quarantine, files, facts);
-            } catch (const Error& e) {
-                failure = e;
-            } catch (const std::exception& e) {
-                failure = Error(Fault::system, std::string("the package could not be written: ") + e.what());
-            }
-            return [=, this] {
-                wrote_ = false;
-                exporting_.erase(id);
-                if (failure)
-                    record("aloftd", "release.export-failed", id, {{"why", failure->what()}});
-                else
-                    record("aloftd", "release.exported", id, {{"package_sha256", hash}});
-                for (auto it = working_.begin(); it != working_.end();) {
-                    if (it->second != id) {
-                        ++it;
-                        continue;
-                    }
-                    if (failure)
-                        answer_error(it->first, failure->fault(), failure->what());
-                    else
-                        answer(it->first, {{"ok", true},
-                                           {"release", id},
-                                           {"state", "exported"},
-                                           {"package", folder.string()},
-                                           {"package_sha256", hash}});
-                    it = working_.erase(it);
-                }
-            };
-        });
-}
-
-// Copies whose record never came to be, or whose release is over.
-void Service::sweep_quarantine() {
+// Copies whose record never came to be or whose release is over, and half packages; interrupted exports go on.
+// Only on what is in the ledger: a batch that is taken back must find its copies.
+void Service::tend_releases() {
+    if (ledger_.has_batch()) return;
     std::set<std::string> kept;
-    for (const json& row : state_.rows("SELECT folder FROM releases WHERE state IN ('in-review', "
-                                       "'half-approved', 'approved', 'exporting', 'exported')"))
+    for (const json& row : state_.rows(std::string("SELECT folder FROM releases WHERE state IN ") + kOpen))
         kept.insert(row.at("folder").get<std::string>());
+    for (const auto& [folder, account] : copying_) kept.insert(folder);
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(site_.state / "releases", error))
         if (!kept.contains(entry.path().filename().string()))
             std::filesystem::remove_all(entry.path(), error);
+    for (const json& row : state_.rows("SELECT id FROM releases WHERE state = 'exporting'"))
+        start_export(row.at("id").get<std::string>());
+    std::vector<std::filesystem::path> built;
     for (const auto& entry : std::filesystem::directory_iterator(site_.released, error))
-        if (entry.path().filename().string().starts_with(".tmp-"))
-            std::filesystem::remove_all(entry.path(), error);
+        if (entry.path().filename().string().starts_with(".tmp-")) built.push_back(entry.path());
+    for (const auto& folder : built) {
+        const std::string id = folder.filename().string().substr(5);
+        const auto row = state_.release(id);
+        const std::string state = row ? row->at("state").get<std::string>() : "";
+        if (state == "exported")
+            finish_export(id);
+        else if (state != "exporting")
+            std::filesystem::remove_all(folder, error);
+    }
 }
 
 }  // namespace jobs

@@ -39,12 +39,16 @@ Service::Service(const core::Site& site, bool rebuild)
     check_witnesses();
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
-    sweep_quarantine();
+    const auto secret = site_.state / "rounding.secret";
+    if (std::error_code ignored; !std::filesystem::exists(secret, ignored))
+        core::SecretKey::generate().save(secret);
+    rounding_secret_ = std::make_shared<const core::SecretKey>(core::SecretKey::load(secret));
     record("aloftd", "aloftd.started", "aloftd", {{"version", ALOFT_VERSION}, {"site", site_.name}});
     watch_configuration();
     commit();
     facts_changed_ = keys_changed_ = true;
     try_publish();
+    tend_releases();
 }
 
 void Service::serve(Server& server) {
@@ -284,10 +288,7 @@ void Service::on_second() {
     for (auto& [rate, rates] : rates_) rates.forget(steady_ms());
     attempt("write the ledger", [&] { commit(); });
     try_publish();
-    attempt("resume exports", [&] {
-        for (const json& row : state_.rows("SELECT id FROM releases WHERE state = 'exporting'"))
-            start_export(row.at("id").get<std::string>());
-    });
+    attempt("tend to releases", [&] { tend_releases(); });
 }
 
 }  // namespace jobs

@@ -1,12 +1,15 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/policy/roles.h"
+#include "jobs/release/budget.h"
+#include "jobs/release/desk.h"
 #include "jobs/service/ledgered.h"
 #include "jobs/service/operations.h"
 #include "jobs/service/worker.h"
@@ -33,9 +36,12 @@ struct Call {
     std::string id() const { return object.at("id").get<std::string>(); }
 };
 
+struct Request;  // releases.cpp
+
 // What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
 // is checked before a handler runs. A handler decides what depends on the state of things. Handlers stand in
-// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp and releases.cpp.
+// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, releases.cpp and
+// release_reviews.cpp.
 // No request, report or file ends it: only a ledger of which it is unknown what the disk holds.
 class Service : public Handler, private Ledgered {
 public:
@@ -105,17 +111,23 @@ private:
     std::optional<Body> usage(Call&);
     std::optional<Body> release_page(Call&);
     // releases.cpp
-    std::optional<Body> release_list(Call&);
     std::optional<Body> release_request(Call&);
     std::optional<Body> release_show(Call&);
-    std::optional<Body> release_fetch(Call&);
-    std::optional<Body> release_review(Call&);
     std::optional<Body> release_withdraw(Call&);
-    std::optional<Body> release_export(Call&);
     Body release_facts(const Body& row);
     Body release_or_throw(const std::string& id);
+    Budget budget_of(const std::string& grant, const ReleaseRules& rules);
+    void check_room(const std::string& account, std::uint64_t bytes, const ReleaseRules& rules);
+    Body judged(const Request& request, Judged judged);
+    // Each second: goes on with exports that were interrupted and removes copies of releases that are over.
+    void tend_releases();
+    // release_reviews.cpp
+    std::optional<Body> release_view(Call&);
+    std::optional<Body> release_review(Call&);
+    std::optional<Body> release_export(Call&);
     void start_export(const std::string& id);
-    void sweep_quarantine();
+    void finish_export(const std::string& id);
+    void answer_export(const std::string& id, const std::optional<core::Error>& failure, const std::string& hash);
 
     // Throws Error unless the request's fields are as the row says and its caller may ask for it; finds the
     // object.
@@ -156,6 +168,9 @@ private:
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::string next_host_;  // where the round over the spool goes on
     std::map<CallerId, std::string> working_;
+    std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
+    std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started
+    std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<Rate, Rates> rates_;
     bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
     std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0;

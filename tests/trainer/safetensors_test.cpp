@@ -124,3 +124,11 @@ TEST_CASE("tensors are copied by name, and one that does not fit is an error") {
     CHECK(at::equal(fits[0].tensor, at::arange(3)));
     CHECK_THROWS_WITH(copy_tensors(file, "model.", other), Contains("another shape"));
 }
+
+TEST_CASE("a released model, of bf16, opens as float32; nothing else changes its type") {
+    const TensorFile file{{{"a", at::tensor({1.5F, -2.0F}).to(at::kBFloat16)}}, {}};
+    const std::vector<NamedTensor> wide{{"a", at::zeros({2})}}, narrow{{"a", at::zeros({2}, at::kHalf)}};
+    copy_tensors(file, "", wide);
+    CHECK(at::equal(wide[0].tensor, at::tensor({1.5F, -2.0F})));
+    CHECK_THROWS_WITH(copy_tensors(file, "", narrow), Contains("another shape or type"));
+}

@@ -31,7 +31,8 @@ TensorFile parse_safetensors(core::ByteView bytes, const std::string& what, Orig
 TensorFile read_safetensors(const std::filesystem::path& path, Origin origin);
 
 // Copies the tensors of `from` into those of `into` with the same names, which must have the same shapes and
-// types. Throws Error(data) for one that is missing or does not fit. `prefix` stands before names in `from`.
+// types; bf16 fits into float32, as released models are. Throws Error(data) for one that is missing or does not
+// fit. `prefix` stands before names in `from`.
 void copy_tensors(const TensorFile& from, const std::string& prefix, const std::vector<NamedTensor>& into);
 
 }  // namespace trainer

@@ -1,0 +1,149 @@
+#include "jobs/release/architecture.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+
+namespace jobs {
+
+using core::Config;
+
+namespace {
+
+// The trainer's limits allow models of any size; a release need not be able to name more tensors than these.
+constexpr std::int64_t kSizeLimit = 1 << 20, kDepthLimit = 32;
+
+struct Input {
+    std::vector<std::int64_t> shape;
+    std::int64_t classes;
+    std::int64_t channels() const { return shape.size() == 2 ? 1 : shape.at(0); }
+};
+
+std::string list(const std::vector<std::int64_t>& values) {
+    std::string out;
+    for (const auto value : values) out += (out.empty() ? "" : ", ") + std::to_string(value);
+    return "[" + out + "]";
+}
+
+// Two decimals: it matters in training only, and six would be twenty bits that nobody checks.
+double dropout_of(const Config& options) {
+    const double dropout = options.number_or("dropout", 0);
+    if (!(dropout >= 0 && dropout < 1)) options.refuse("dropout", "expected 0 <= dropout < 1");
+    return std::min(std::round(dropout * 100) / 100, 0.99);
+}
+
+Architecture mlp(const Config& options, const Input& input) {
+    std::vector<std::int64_t> widths = options.integers("hidden");
+    if (widths.empty()) widths = {64, 32};
+    if (static_cast<std::int64_t>(widths.size()) > kDepthLimit) options.refuse("hidden", "too many layers");
+    for (const auto width : widths)
+        if (width < 1 || width > 65536) options.refuse("hidden", "expected widths of 1 to 65536");
+    if (input.shape.size() != 1) options.refuse("name", "mlp takes feature vectors, [features]");
+    Architecture out{"mlp",
+                     "name = \"mlp\"\nhidden = " + list(widths) +
+                         "\ndropout = " + std::to_string(dropout_of(options)) + "\n",
+                     {}};
+    widths.push_back(input.classes);
+    std::int64_t from = input.shape[0];
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+        const std::string layer = "layer" + std::to_string(i + 1);
+        out.tensors.push_back({layer + ".weight", {widths[i], from}});
+        out.tensors.push_back({layer + ".bias", {widths[i]}});
+        from = widths[i];
+    }
+    return out;
+}
+
+Architecture resnet2d(const Config& options, const Input& input) {
+    const std::int64_t width = options.integer_or("width", 16);
+    std::vector<std::int64_t> blocks = options.integers("blocks");
+    const std::string stem = options.text_or("stem", "small");
+    if (blocks.empty()) blocks = {1, 1, 1};
+    if (width < 8 || width > 1024 || width % 8 != 0)
+        options.refuse("width", "expected a multiple of 8, at most 1024");
+    if (blocks.size() > 6) options.refuse("blocks", "expected at most 6 stages");
+    for (const auto count : blocks)
+        if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 blocks in each stage");
+    if (stem != "small" && stem != "large") options.refuse("stem", "expected \"small\" or \"large\"");
+    if (input.shape.size() != 2 && input.shape.size() != 3)
+        options.refuse("name", "resnet2d takes images, [C, H, W] or [H, W]");
+    Architecture out{"resnet2d",
+                     "name = \"resnet2d\"\nwidth = " + std::to_string(width) + "\nblocks = " + list(blocks) +
+                         "\nstem = \"" + stem + "\"\ndropout = " + std::to_string(dropout_of(options)) + "\n",
+                     {}};
+    const auto conv = [&](const std::string& name, std::int64_t from, std::int64_t to, std::int64_t kernel) {
+        out.tensors.push_back({name + ".weight", {to, from, kernel, kernel}});
+    };
+    const auto norm = [&](const std::string& name, std::int64_t channels) {
+        out.tensors.push_back({name + ".weight", {channels}});
+        out.tensors.push_back({name + ".bias", {channels}});
+    };
+    conv("stem.conv", input.channels(), width, stem == "large" ? 7 : 3);
+    norm("stem.norm", width);
+    std::int64_t from = width;
+    for (std::size_t stage = 0; stage < blocks.size(); ++stage) {
+        const std::int64_t to = width << stage;
+        for (std::int64_t i = 0; i < blocks[stage]; ++i) {
+            const std::string at = "stage" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
+            conv(at + "conv1", from, to, 3);
+            norm(at + "norm1", to);
+            conv(at + "conv2", to, to, 3);
+            norm(at + "norm2", to);
+            if ((stage > 0 && i == 0) || from != to) conv(at + "shortcut", from, to, 1);
+            from = to;
+        }
+    }
+    out.tensors.push_back({"head.weight", {input.classes, from}});
+    out.tensors.push_back({"head.bias", {input.classes}});
+    return out;
+}
+
+struct Row {
+    const char* name;
+    Architecture (*make)(const Config& options, const Input& input);
+};
+constexpr Row kArchitectures[] = {{"mlp", mlp}, {"resnet2d", resnet2d}};
+
+}  // namespace
+
+Architecture architecture_of(const std::string& model, const std::vector<std::int64_t>& shape,
+                             std::int64_t classes) {
+    const auto refuse = [](const std::string& text) { throw core::Error(core::Fault::refused, text); };
+    if (shape.empty() || shape.size() > 3 ||
+        std::any_of(shape.begin(), shape.end(), [](auto size) { return size < 1 || size > kSizeLimit; }))
+        refuse("aloft.shape is not the shape of a sample: one to three sizes");
+    if (classes < 1 || classes > 100000) refuse("aloft.classes does not list the model's classes");
+    try {
+        const Config options = Config::parse(model, "aloft.model");
+        const std::string name = options.text("name");
+        const auto row = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
+                                      [&](const Row& each) { return name == each.name; });
+        if (row == std::end(kArchitectures)) {
+            std::string known;
+            for (const Row& each : kArchitectures)
+                known += (known.empty() ? "" : ", ") + std::string(each.name);
+            refuse("its architecture is none of those that are registered (" + known +
+                   "); another one must be registered before its weights can leave");
+        }
+        const Input input{shape, classes};
+        Architecture out = row->make(options, input);
+        options.finish();
+        // As broadcast over images: [C, 1, 1].
+        const std::int64_t channels = input.channels();
+        const std::vector<std::int64_t> standard =
+            shape.size() == 1 ? std::vector{channels}
+                              : std::vector{channels, std::int64_t{1}, std::int64_t{1}};
+        out.tensors.push_back({"input.mean", standard, Grid::of_scale});
+        out.tensors.push_back({"input.scale", standard});
+        std::sort(out.tensors.begin(), out.tensors.end(),
+                  [](const TensorRule& a, const TensorRule& b) { return a.name < b.name; });
+        return out;
+    } catch (const core::Error& e) {
+        if (e.fault() == core::Fault::refused) throw;
+        throw core::Error(core::Fault::refused, e.what());
+    }
+}
+
+}  // namespace jobs

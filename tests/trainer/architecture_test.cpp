@@ -1,0 +1,68 @@
+// The gate's rules of which tensors a model has (jobs/release/architecture.h) against the models themselves.
+#include "jobs/release/architecture.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "core/base/error.h"
+#include "trainer/model/model.h"
+
+namespace {
+
+std::map<std::string, std::vector<std::int64_t>> built(const trainer::Model& model) {
+    std::map<std::string, std::vector<std::int64_t>> out;
+    for (const auto& each : model.state()) {
+        CHECK(each.tensor.scalar_type() == at::kFloat);
+        out[each.name] = each.tensor.sizes().vec();
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("the gate expects exactly the tensors that the trainer builds") {
+    struct Case {
+        std::string options;
+        std::vector<std::int64_t> shape;
+        std::int64_t classes;
+    };
+    const Case cases[] = {
+        {"name = \"mlp\"", {30}, 2},
+        {"name = \"mlp\"\nhidden = [7]\ndropout = 0.25", {4}, 3},
+        {"name = \"mlp\"\nhidden = [64, 32, 16, 8, 4]", {1}, 10},
+        {"name = \"resnet2d\"", {8, 8}, 10},
+        {"name = \"resnet2d\"\nwidth = 24\nblocks = [2]\ndropout = 0.5", {3, 32, 32}, 2},
+        {"name = \"resnet2d\"\nwidth = 8\nblocks = [1, 2, 3, 1]\nstem = \"large\"", {2, 64, 64}, 5},
+        {"name = \"resnet2d\"\nwidth = 16\nblocks = [2, 2, 2, 2]\nstem = \"large\"", {1, 224, 224}, 3}};
+    for (const Case& each : cases) {
+        INFO(each.options);
+        const auto options = core::Config::parse(each.options, "test");
+        const auto model = trainer::make_model(options, {each.shape, each.classes}, 1);
+        const auto expected = jobs::architecture_of(model->toml(), each.shape, each.classes);
+        std::map<std::string, std::vector<std::int64_t>> tensors;
+        for (const auto& rule : expected.tensors) tensors[rule.name] = rule.shape;
+        CHECK(tensors == built(*model));
+        CHECK(expected.model == model->toml());  // so the trainer reads what the gate writes
+        CHECK(expected.model == jobs::architecture_of(each.options, each.shape, each.classes).model);
+    }
+}
+
+TEST_CASE("what the trainer refuses to build, the gate refuses") {
+    const std::pair<std::string, std::vector<std::int64_t>> cases[] = {
+        {"name = \"mlp\"", {3, 8, 8}},
+        {"name = \"resnet2d\"", {30}},
+        {"name = \"mlp\"\nhidden = [0]", {30}},
+        {"name = \"resnet2d\"\nwidth = 12", {8, 8}},
+        {"name = \"resnet2d\"\nstem = \"x\"", {8, 8}},
+        {"name = \"resnet2d\"\nblocks = [0]", {8, 8}},
+        {"name = \"vit\"", {8, 8}},
+        {"name = \"mlp\"\ndropout = 1", {30}}};
+    for (const auto& [options, shape] : cases) {
+        INFO(options);
+        CHECK_THROWS_AS(trainer::make_model(core::Config::parse(options, "test"), {shape, 2}, 1),
+                        core::Error);
+        CHECK_THROWS_AS(jobs::architecture_of(options, shape, 2), core::Error);
+    }
+}

@@ -11,6 +11,7 @@ from cards import lo_address
 from common import number_of
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
+FAREWELL = 599
 
 
 @dataclass
@@ -53,6 +54,12 @@ def is_refusal(protocol: int, body: bytes) -> bool:
     if protocol == socket.IPPROTO_TCP:
         return bool(body[13] & 4) and len(body) == (body[12] >> 4) * 4
     return protocol == socket.IPPROTO_ICMP and body[0] == 3
+
+
+def is_of_agents(protocol: int, body: bytes) -> bool:
+    """What nodes' agents say to each other when jobs part (slurm/node/farewell.h): both ports are below 1024, which no job can have."""
+    return protocol == socket.IPPROTO_UDP and len(body) >= 8 and all(port < 1024 for port in struct.unpack_from("!HH", body)) \
+        and FAREWELL in struct.unpack_from("!HH", body)
 
 
 class Reader:
@@ -115,7 +122,7 @@ class Reader:
             return  # a report of the kernel's own groups
         if target in self.callers and is_refusal(protocol, body):
             wire.refusals += 1
-        else:
+        elif not is_of_agents(protocol, body):
             wire.strangers[f"IPv4 protocol {protocol} to {target}"] += 1
 
     def look6(self, frame: bytes, wire: Wire) -> None:

@@ -44,8 +44,9 @@ constexpr Field optional(Field field) {
 }
 
 constexpr Field kReason{"reason", Kind::text, 3, 4000};
-constexpr Field kApplication{"id", Kind::application}, kRelease{"id", Kind::release}, kGrant{"id", Kind::grant},
-    kRequest{"id", Kind::request}, kEnclave{"id", Kind::name}, kDataset{"id", Kind::dataset};
+constexpr Field kApplication{"id", Kind::application}, kRelease{"id", Kind::release},
+    kGrant{"id", Kind::grant}, kRequest{"id", Kind::request}, kEnclave{"id", Kind::name},
+    kDataset{"id", Kind::dataset};
 constexpr Field kPolicy{"policy_sha256", Kind::hash}, kScript{"script_sha256", Kind::hash};
 constexpr Field kJob = integer("job", 1, kJobMost), kNodes = integer("nodes", 1, 100000);
 constexpr Field kDecision = choice("decision", "approve|reject");
@@ -77,6 +78,8 @@ std::string describe(Who who) {
 
 std::span<const Operation> operations() {
     using S = Service;
+    // A row is read as one thing, not as a column of fields.
+    // clang-format off
     static const std::vector<Operation> table{
         {.name = "application.submit", .handler = &S::application_submit, .who = who::enclave, .others = who::nobody,
          .about = "Apply for data",
@@ -186,12 +189,14 @@ std::span<const Operation> operations() {
          .others = who::admin | who::release_reviewer, .about = "Make the package of an approved release",
          .fields = {kRelease}, .object = Object::release, .rate = Rate::heavy},
     };
+    // clang-format on
     return table;
 }
 
 const Operation* find_operation(std::string_view name) {
     const auto table = operations();
-    const auto found = std::find_if(table.begin(), table.end(), [&](const Operation& one) { return one.name == name; });
+    const auto found =
+        std::find_if(table.begin(), table.end(), [&](const Operation& one) { return one.name == name; });
     return found == table.end() ? nullptr : &*found;
 }
 
@@ -250,14 +255,16 @@ json operations_json() {
 }
 
 std::string operations_markdown() {
-    std::string out = "| operation | what | who | of others | fields | person | rate |\n|---|---|---|---|---|---|---|\n";
+    std::string out =
+        "| operation | what | who | of others | fields | person | rate |\n|---|---|---|---|---|---|---|\n";
     for (const Operation& one : operations()) {
         std::string fields;
         for (const Field& field : one.fields)
             fields += (fields.empty() ? "" : "; ") + std::string(field.name) + ": " + describe(field) +
                       (field.need == Need::optional ? " (may be left out)" : "");
-        out += "| `" + std::string(one.name) + "` | " + std::string(one.about) + " | " + describe(one.who) + " | " +
-               describe(one.others) + " | " + fields + " | " + name_of(one.person) + " | " + name_of(one.rate) + " |\n";
+        out += "| `" + std::string(one.name) + "` | " + std::string(one.about) + " | " + describe(one.who) +
+               " | " + describe(one.others) + " | " + fields + " | " + name_of(one.person) + " | " +
+               name_of(one.rate) + " |\n";
     }
     return out;
 }

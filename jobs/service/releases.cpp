@@ -208,8 +208,7 @@ json Service::judged(const Request& request, Judged result) {
     if (request.failure) {
         const std::string why = request.failure->what();
         if (request.failure->fault() == Fault::refused)
-            record(request.account, "refused", "release.request",
-                   {{"operation", "release.request"}, {"why", why}});
+            refusals_.count(request.account, "release.request");
         return {{"ok", false}, {"fault", static_cast<int>(request.failure->fault())}, {"error", why}};
     }
     json files = json::array();

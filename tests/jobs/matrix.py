@@ -43,7 +43,7 @@ BY_HAND = {
     "job.show": {OWNER, "r3"} | ADMINS,
     "release.request": {"e-alice", "e-bob", "e-eve"},
     "release.show": {OWNER, "r1", "r2", "r3", "mei", "alma"} | ADMINS,
-    "release.review": {"r1", "r2", "mei"},
+    "release.view": {"r1", "r2", "mei"}, "release.review": {"r1", "r2", "mei"},
     "release.withdraw": {OWNER},
     "release.export": {OWNER, "r1", "r2", "mei", "alma"} | ADMINS,
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -234,16 +235,26 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     site.run = "/run/aloft-node";  // until site.toml says otherwise
     std::string unsound;
     Known known;
+    std::vector<core::UnusableEnclave> unusable;
     try {
         site = core::Site::load(site_file);
-        known = known_of(core::load_enclaves(site));
-        keep_known(known);
+        known = known_of(core::load_enclaves(site, &unusable));
+        if (unusable.empty()) keep_known(known);
         make_run_folder(site);
     } catch (const std::exception& e) {
         unsound = e.what();
+    }
+    if (!unsound.empty() || !unusable.empty()) {
         const Known last = load_known();
         known.accounts.insert(last.accounts.begin(), last.accounts.end());
         known.partitions.insert(last.partitions.begin(), last.partitions.end());
+    }
+    // The signed list still tells whose account and partition they are.
+    for (const core::UnusableEnclave& one : unusable) {
+        const bool is_its = std::find(one.uids.begin(), one.uids.end(), job.uid) != one.uids.end();
+        if (is_its) known.accounts[job.account] = one.name;
+        known.partitions.insert(one.partition);
+        if (is_its || job.partition == one.partition) unsound = one.why;
     }
     if (!known.concerns(job.account, job.partition)) return pass(site, job);
     if (!unsound.empty())

@@ -19,6 +19,12 @@ lacks() { [ -e "$1" ] || { echo "--- $1 is not there"; return 1; }; ! grep -q --
 
 authority() { cluster host login /srv/aloft/authority "$@" && cluster mirror; }
 
+# The admin changes the enclave's policy by a sed expression, and every host has the new one.
+policy() { cluster host login sed -i "$1" /etc/aloft/enclaves/hel.toml && authority revocations; }
+# What was published to a host is damaged there, and nothing mends it; until `mended`.
+damaged() { cluster host "$1" sh -c "pkill -x aloft-mirror; echo half >/run/aloft-mirror/enclaves/hel.json"; }
+mended() { cluster host "$1" sh -c 'rm -f /run/aloft-mirror/enclaves/hel.json; exec setsid /opt/aloft/libexec/aloft/aloft-mirror </dev/null >/dev/null 2>&1 &'; cluster mirror; }
+
 start() {  # the options of `cluster up`
   cluster up --prefix "$PREFIX" --site-packages /nonexistent "$@" || exit 1
   local dir=$scratch/cluster

@@ -92,3 +92,5 @@ for one in bpftool("map", "show"):
     if one.get("name") in ("peers", "blocked", "attempts") and one["id"] not in used: print("map", one["id"], one["name"])
 PYTHON
 }
+# Of this machine: another cluster's job that has just ended may be among them for a moment.
+no_orphans() { [ -z "$(orphans)" ]; }

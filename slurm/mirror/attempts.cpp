@@ -11,6 +11,11 @@
 #include "slurm/mirror/mirror.h"
 
 namespace slurm {
+namespace {
+
+constexpr int kTellEvery = 60;  // attempts that fail in a row: the first is told, and then one a minute
+
+}  // namespace
 
 Attempts::Attempts(std::function<void()> work, std::chrono::milliseconds limit)
     : work_(std::move(work)), limit_(limit) {}
@@ -26,6 +31,7 @@ bool Attempts::is_over() {
     const pid_t got = ::waitpid(child_, &status, WNOHANG);
     if (got == 0 || (got < 0 && errno == EINTR)) return false;
     child_ = -1;
+    failures_ = status == 0 ? 0 : failures_ + 1;
     return true;
 }
 
@@ -47,7 +53,7 @@ void Attempts::tick() {
         try {
             work_();
         } catch (const std::exception& e) {
-            core::Event("error", "not_mirrored").with("text", e.what());
+            if (failures_ % kTellEvery == 0) core::Event("error", "not_mirrored").with("text", e.what());
             ::_exit(1);
         }
         ::_exit(0);

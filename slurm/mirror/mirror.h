@@ -44,7 +44,7 @@ private:
     std::chrono::steady_clock::time_point begun_;
     pid_t child_ = -1;
     bool killed_ = false;
-    int started_ = 0;
+    int started_ = 0, failures_ = 0;  // in a row
 };
 
 }  // namespace slurm

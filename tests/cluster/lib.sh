@@ -80,9 +80,9 @@ def bpftool(*words):  # what is asked for by its number may be gone by now; a li
 alive = {os.stat(folder).st_ino for folder, _, _ in os.walk("/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup")}
 used = set()
 for program in bpftool("prog", "show"):
-    # A gate belongs to an interface, not to a cgroup.
-    if not program.get("name", "").startswith("fence_") or program["name"] == "fence_gate": continue
+    if not program.get("name", "").startswith("fence_"): continue
     used.update(program.get("map_ids", []))
+    if program["name"] == "fence_gate": continue   # of an interface, not of a cgroup
     for number in program.get("map_ids", []):
         shown = bpftool("map", "show", "id", str(number))
         if not isinstance(shown, dict) or not shown.get("name", "").endswith(".rodata"): continue

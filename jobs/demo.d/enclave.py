@@ -56,7 +56,7 @@ def named(option: str, values) -> list[str]:
 
 
 def start_service(cluster: Cluster) -> None:
-    cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloftd")
+    cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--init-groups", "aloftd")
     cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloft-sign")
     up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloftd/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
     if up.code:

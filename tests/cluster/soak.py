@@ -119,6 +119,7 @@ class Soak:
         self.plan = make_plan(options.jobs, options.seed)
         self.controller = Shell(options.cluster, "host", "ctld", "bash")
         self.login = Shell(options.cluster, "host", "login", "bash")
+        self.harness = options.cluster
         self.users = {account: Shell(options.cluster, "as", account, "bash") for account in ACCOUNTS}
         self.nodes = {f"node{k}": Shell(options.cluster, "node", str(k), "bash") for k in range(1, options.nodes + 1)}
         self.running = []
@@ -244,6 +245,7 @@ class Soak:
 
     def publish_revocations(self):
         self.login.run(f"/srv/aloft/authority revocations {'G-BOB' if self.revoked else ''}")
+        subprocess.run([self.harness, "mirror"], check=False)  # every host has it now, not within a second
         self.signed = time.monotonic()
 
     def revoke(self):

@@ -86,7 +86,8 @@ def audit(report: Report, cluster: Cluster, out: Path, job: int) -> None:
 def tell_story(report: Report, records: list[dict], job: int) -> None:
     """What stands in the ledger about the image job: from the data and the grant to the export."""
     submitted = next(r for r in records if r["kind"] == "job.submitted" and r["details"]["job"] == job)
-    grant = next(r for r in records if r["kind"] == "grant.issued" and r["subject"] == submitted["details"]["grant"])
+    requested = next(r for r in records if r["kind"] == "job.requested" and r["subject"] == submitted["details"]["request"])
+    grant = next(r for r in records if r["kind"] == "grant.issued" and r["subject"] == requested["details"]["grant"])
     release = next(r for r in records if r["kind"] == "release.requested")
     about = {"digits@1", grant["details"]["application"], grant["subject"], submitted["details"]["request"], submitted["subject"],
              release["subject"]}

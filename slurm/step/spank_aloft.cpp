@@ -79,7 +79,6 @@ struct Step {
     core::Fd fence;          // the cgroup that the fence is on
     bool has_begun = false;  // init came to its end
     bool in_view = false, has_told_end = false;
-    bool waits_for_prolog = false;  // a requeued job whose Prolog slurmd skipped: it may start again
     std::uint32_t tasks_left = 0;
     std::set<std::string> told;  // of what was blocked
 };
@@ -274,7 +273,6 @@ void begin_step(spank_t spank, int count, char** arguments) {
     policy.uid = item<uid_t>(spank, S_JOB_UID);
     const core::Site site = load_site(policy.job, policy.uid);
     policy = read_policy(site, policy.job, policy.uid);
-    if (policy.began == 0 && g_step.part == Part::batch) g_step.waits_for_prolog = was_requeued(spank);
     if (policy.ruling == Ruling::open) {
         g_step.has_begun = true;
         return;
@@ -344,13 +342,16 @@ void begin_task(spank_t spank) {
             refuse(e.what());
         }
     if (g_step.policy.ruling == Ruling::deny) {
-        const std::string line = g_step.waits_for_prolog
+        // Slurm sets the count for the task only, so that no earlier hook sees it.
+        const bool waits_for_prolog =
+            g_step.policy.began == 0 && g_step.part == Part::batch && was_requeued(spank);
+        const std::string line = waits_for_prolog
                                      ? std::string(
                                            "aloft: Slurm has not prepared this node for the job's next run "
                                            "yet; the job waits for another start\n")
                                      : "aloft: refused: " + g_step.policy.reason + "\n";
         (void)!::write(STDERR_FILENO, line.data(), line.size());
-        ::_exit(static_cast<int>(g_step.waits_for_prolog ? Fault::requeue : Fault::refused));
+        ::_exit(static_cast<int>(waits_for_prolog ? Fault::requeue : Fault::refused));
     }
     if (g_step.policy.ruling == Ruling::open) return;
     spank_unsetenv(spank, kTokenVariable);

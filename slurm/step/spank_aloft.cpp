@@ -343,8 +343,7 @@ void begin_task(spank_t spank) {
         }
     if (g_step.policy.ruling == Ruling::deny) {
         // Slurm sets the count for the task only, so that no earlier hook sees it.
-        const bool waits_for_prolog =
-            g_step.policy.began == 0 && g_step.part == Part::batch && was_requeued(spank);
+        const bool waits_for_prolog = g_step.policy.began == 0 && was_requeued(spank);
         const std::string line = waits_for_prolog
                                      ? std::string(
                                            "aloft: Slurm has not prepared this node for the job's next run "

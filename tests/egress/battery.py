@@ -41,7 +41,8 @@ def battery(stage: Stage) -> dict:
         look(stage, ("node1",))
         look_at_disks(stage)
     capture = stage.end_capture()
-    reader = Reader(stage.mark, list(ATTEMPTS), {stage.node[1], stage.node[2]}, {f"10.{stage.number}.0.2", f"10.{stage.number}.0.3"})
+    reader = Reader(stage.mark, list(ATTEMPTS), {stage.node[1], stage.node[2]}, {f"10.{stage.number}.0.2", f"10.{stage.number}.0.3"},
+                    {stage.node[3], stage.node[4]})
     wire = reader.read(stage.scratch / "wire")
     # On the second card's network a fellow's address is anybody's.
     wire |= Reader(stage.mark, list(ATTEMPTS), {stage.card2}, set()).read(stage.scratch / "wire2")

@@ -63,11 +63,11 @@ def is_of_agents(protocol: int, body: bytes) -> bool:
 
 
 class Reader:
-    def __init__(self, mark: str, names: list[str], job: set[str], known: set[str]):
-        """`job`: IPv4 addresses of the job's nodes; `known`: of the controller and the login host."""
-        self.mark, self.job, self.known = mark, job, known
+    def __init__(self, mark: str, names: list[str], job: set[str], known: set[str], nodes: set[str] = frozenset()):
+        """`job`: IPv4 addresses of the job's nodes; `known`: of the controller and the login host; `nodes`: of the cluster's other nodes, whom
+        the job's nodes may look for (root's daemons talk to them), but nothing more."""
+        self.mark, self.job, self.known, self.nodes = mark, job, known, nodes
         self.callers: set[str] = set()  # who called first may be told that nobody is there
-        self.agents: set[str] = set()   # to whom an agent of the job's nodes said farewell: it must find them first
         self.pattern = forms(mark)
         self.groups = {b"\xef" + struct.pack("!I", number_of(f"{mark}_{name}_"))[1:]: name for name in names if name.startswith("igmp")}
         self.groups |= {f"{mark}_{name}_".encode()[-14:].rjust(14, b"."): name for name in names if name.startswith("mld")}
@@ -86,8 +86,6 @@ class Reader:
 
     def note_caller(self, frame: bytes) -> None:
         kind = struct.unpack_from("!H", frame, 12)[0]
-        if kind == IPV4 and is_of_agents(frame[23], frame[14 + (frame[14] & 15) * 4:]):
-            self.agents.add(socket.inet_ntoa(frame[30:34]))
         if kind == IPV4 and socket.inet_ntoa(frame[30:34]) in self.job:
             self.callers.add(socket.inet_ntoa(frame[26:30]))
         elif kind == IPV6 and self.ours6(frame[38:54]):
@@ -101,7 +99,7 @@ class Reader:
             self.look6(frame, wire)
         elif kind == ARP:
             source, target = socket.inet_ntoa(frame[28:32]), socket.inet_ntoa(frame[38:42])
-            if source in self.job and target not in self.job | self.known | self.callers | self.agents:
+            if source in self.job and target not in self.job | self.known | self.callers | self.nodes:
                 wire.strangers[f"ARP, who has {target}"] += 1
                 self.count_name(self.addresses.get(frame[38:42]), frame, wire)
         elif self.pattern.search(frame):

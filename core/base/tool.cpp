@@ -1,5 +1,8 @@
 #include "core/base/tool.h"
 
+#include <signal.h>
+#include <sys/signalfd.h>
+
 #include <exception>
 #include <iostream>
 
@@ -57,6 +60,15 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     }
     if (code && on_failure) on_failure(code);
     return code;
+}
+
+Fd end_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
 }  // namespace core

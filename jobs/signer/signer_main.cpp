@@ -1,6 +1,4 @@
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,15 +13,6 @@ namespace {
 
 // Looking costs a few small reads.
 constexpr int kEveryMilliseconds = 100;
-
-core::Fd end_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
-    return core::Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-}
 
 }  // namespace
 
@@ -43,7 +32,7 @@ int main(int argc, char** argv) {
                               "aloft-sign does not run as root; start it as aloftd's account (see --help)");
         core::forbid_core_dumps();
         ::umask(022);
-        const core::Fd signals = end_signals();
+        const core::Fd signals = core::end_signals();
         jobs::Signer signer(core::Site::load(site_file));
         core::Event("info", "aloft_sign_ready");
         std::string trouble;

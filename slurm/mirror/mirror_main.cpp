@@ -1,7 +1,5 @@
 #include <linux/magic.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -15,15 +13,6 @@
 namespace {
 
 constexpr std::chrono::seconds kLimit{20};  // a shared file system that is slow is not one that hangs
-
-core::Fd end_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
-    return core::Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-}
 
 // Root's own, and gone with the power: what is here was verified on this host since it started.
 void make_mirror(const core::Site& site) {
@@ -69,7 +58,7 @@ int main(int argc, char** argv) {
         } catch (const core::Error& e) {
             core::Event("warning", "nothing_recalled").with("text", e.what());
         }
-        const core::Fd signals = end_signals();
+        const core::Fd signals = core::end_signals();
         slurm::Attempts attempts([&] { slurm::mirror_once(site); }, kLimit);
         core::Event("info", "aloft_mirror_ready").with("mirror", site.mirror.string());
         pollfd ended{signals.get(), POLLIN, 0};

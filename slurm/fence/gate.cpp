@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <net/if.h>
 
 #include <cerrno>
 #include <charconv>
@@ -15,6 +14,7 @@
 #include "gate.skel.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
+#include "slurm/fence/ingress.h"
 
 namespace slurm {
 namespace {
@@ -23,37 +23,9 @@ using core::Error;
 using core::Fault;
 using core::with_errno;
 
-constexpr std::uint32_t kHandle = 1, kPriority = 0xA10F;  // where our filter stands among an interface's
-
 struct Destroy {
     void operator()(gate* skeleton) const noexcept { gate__destroy(skeleton); }
-    void operator()(struct if_nameindex* list) const noexcept { ::if_freenameindex(list); }
 };
-
-std::vector<int> interfaces() {
-    const std::unique_ptr<struct if_nameindex, Destroy> list(::if_nameindex());
-    if (!list) throw Error(Fault::system, with_errno("cannot list interfaces", errno));
-    std::vector<int> found;
-    for (const struct if_nameindex* one = list.get(); one->if_index; ++one)
-        if (std::string_view(one->if_name) != "lo") found.push_back(static_cast<int>(one->if_index));
-    return found;
-}
-
-bpf_tc_hook hook_of(int interface) {
-    bpf_tc_hook hook{};
-    hook.sz = sizeof hook;
-    hook.ifindex = interface;
-    hook.attach_point = BPF_TC_INGRESS;
-    return hook;
-}
-
-bpf_tc_opts place() {
-    bpf_tc_opts options{};
-    options.sz = sizeof options;
-    options.handle = kHandle;
-    options.priority = kPriority;
-    return options;
-}
 
 std::filesystem::path owner_file(const core::Site& site) {
     return site.run / "gate";
@@ -71,9 +43,9 @@ std::uint32_t owner(const core::Site& site) {
 }
 
 void take_down() {
-    for (const int interface : interfaces()) {
-        const bpf_tc_hook hook = hook_of(interface);
-        bpf_tc_opts options = place();
+    for (const int interface : interfaces_but_lo()) {
+        const bpf_tc_hook hook = ingress_of(interface);
+        bpf_tc_opts options = place_at(kGatePriority);
         const int error = bpf_tc_detach(&hook, &options);
         // Not there: no filter, no place for one, or the interface has gone meanwhile.
         if (error && error != -ENOENT && error != -EINVAL && error != -ENODEV)
@@ -108,11 +80,11 @@ void close_gate(const core::Site& site, const Policy& policy) {
     write_allowed(bpf_map__fd(program->maps.allowed), policy.allowed);
     core::write_atomically(owner_file(site), std::to_string(policy.job),
                            0600);  // first: what is begun must be found
-    for (const int interface : interfaces()) {
-        bpf_tc_hook hook = hook_of(interface);
+    for (const int interface : interfaces_but_lo()) {
+        bpf_tc_hook hook = ingress_of(interface);
         if (const int error = bpf_tc_hook_create(&hook); error && error != -EEXIST)
             throw Error(Fault::system, with_errno("cannot make a place for the gate", -error));
-        bpf_tc_opts options = place();
+        bpf_tc_opts options = place_at(kGatePriority);
         options.prog_fd = bpf_program__fd(program->progs.fence_gate);
         options.flags = BPF_TC_F_REPLACE;
         if (const int error = bpf_tc_attach(&hook, &options))

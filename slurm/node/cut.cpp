@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <net/if.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "cut.skel.h"
+#include "slurm/fence/ingress.h"
 #include "slurm/node/cgroup.h"
 
 namespace slurm {
@@ -20,37 +20,6 @@ namespace {
 using core::Error;
 using core::Fault;
 using core::with_errno;
-
-constexpr std::uint32_t kHandle = 1, kPriority = 0xA10E;  // before the gate's (gate.cpp)
-
-struct FreeNames {
-    void operator()(struct if_nameindex* list) const noexcept { ::if_freenameindex(list); }
-};
-
-std::vector<int> interfaces() {
-    const std::unique_ptr<struct if_nameindex, FreeNames> list(::if_nameindex());
-    if (!list) throw Error(Fault::system, with_errno("cannot list interfaces", errno));
-    std::vector<int> found;
-    for (const struct if_nameindex* one = list.get(); one->if_index; ++one)
-        if (std::string_view(one->if_name) != "lo") found.push_back(static_cast<int>(one->if_index));
-    return found;
-}
-
-bpf_tc_hook hook_of(int interface) {
-    bpf_tc_hook hook{};
-    hook.sz = sizeof hook;
-    hook.ifindex = interface;
-    hook.attach_point = BPF_TC_INGRESS;
-    return hook;
-}
-
-bpf_tc_opts place() {
-    bpf_tc_opts options{};
-    options.sz = sizeof options;
-    options.handle = kHandle;
-    options.priority = kPriority;
-    return options;
-}
 
 ::cut* load(std::uint16_t slurmd_port) {
     libbpf_set_print(nullptr);  // its messages would land in Slurm's logs without context
@@ -126,9 +95,9 @@ void close_node_to(const std::set<std::string>& addresses, std::uint16_t slurmd_
         programs.reset(load(slurmd_port));
         add(*programs, addresses);
     }
-    for (const int interface : interfaces()) {
-        bpf_tc_hook hook = hook_of(interface);
-        bpf_tc_opts options = place();
+    for (const int interface : interfaces_but_lo()) {
+        bpf_tc_hook hook = ingress_of(interface);
+        bpf_tc_opts options = place_at(kCutPriority);
         if (!programs) {
             const int error = bpf_tc_detach(&hook, &options);
             // Not there: no filter, no place for one, or the interface has gone meanwhile.

@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "core/base/error.h"
+#include "slurm/step/must.h"
 #include "slurm/step/root.h"
 #include "slurm/step/view.h"
 
@@ -25,11 +26,6 @@ constexpr const char* kMunge = "/run/munge/munge.socket.2";
 // memory, and a person may have several sessions.
 constexpr std::uint64_t kShmBytes = 64 << 20;
 constexpr const char* kTmp = "mode=1777,size=256m";
-
-void must(long result, const char* doing) {
-    if (result < 0)
-        throw Error(Fault::system, core::with_errno(std::string("fence: cannot ") + doing, errno));
-}
 
 // The socket itself and not its folder: a folder that is open can be locked, and others see that. So a daemon
 // that is started again is reached by new sessions only.

@@ -15,6 +15,7 @@
 #include "core/base/files.h"
 #include "slurm/fence/fence_check.h"
 #include "slurm/step/calls.h"
+#include "slurm/step/must.h"
 
 namespace slurm {
 namespace {
@@ -22,10 +23,6 @@ namespace {
 using core::Error;
 using core::Fault;
 using core::with_errno;
-
-void must(int result, const char* doing) {
-    if (result < 0) throw Error(Fault::system, with_errno(std::string("fence: cannot ") + doing, errno));
-}
 
 // libseccomp returns -errno instead.
 void rule(int result) {

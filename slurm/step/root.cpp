@@ -14,6 +14,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "slurm/step/must.h"
 
 namespace slurm {
 namespace {
@@ -21,10 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
-
-void must(long result, const std::string& doing) {
-    if (result < 0) throw Error(Fault::system, core::with_errno("fence: cannot " + doing, errno));
-}
 
 // \040 is how mountinfo writes a blank.
 std::string unescaped(const std::string& word) {

@@ -15,6 +15,7 @@
 #include "core/policy/names.h"
 #include "slurm/step/devices.h"
 #include "slurm/step/mark.h"
+#include "slurm/step/must.h"
 #include "slurm/step/names.h"
 #include "slurm/step/root.h"
 
@@ -24,10 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
-
-void must(long result, const std::string& doing) {
-    if (result < 0) throw Error(Fault::system, core::with_errno("fence: cannot " + doing, errno));
-}
 
 std::string text_if_there(const char* path) {
     std::error_code none;

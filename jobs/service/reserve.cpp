@@ -1,13 +1,11 @@
 #include "jobs/service/reserve.h"
 
-#include <fcntl.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 
+#include "core/base/error.h"
 #include "core/base/event.h"
-#include "core/base/files.h"
 
 namespace jobs {
 
@@ -22,7 +20,10 @@ Reserve::Reserve(const std::filesystem::path& folder) : folder_(folder), file_(f
     if (::statvfs(folder_.c_str(), &status) == 0)
         size_ = std::min<std::uint64_t>(kMostBytes, status.f_blocks * status.f_frsize / 16);
     std::error_code error;
-    held_ = std::filesystem::file_size(file_, error) >= size_ && !error;
+    if (std::filesystem::file_size(file_, error) >= size_ && !error) {  // as it was, after a restart
+        space_.emplace(file_, size_);
+        held_ = space_->is_full();
+    }
     refill();
 }
 
@@ -50,15 +51,21 @@ bool Reserve::admits(std::string_view kind) {
 void Reserve::release() noexcept {
     if (!held_) return;
     held_ = false;
-    ::unlink(file_.c_str());
-    core::Event("warning", "reserve_released").with("bytes", size_);
+    try {
+        space_->give_back();
+        core::Event("warning", "reserve_released").with("bytes", size_);
+    } catch (const core::Error& e) {
+        core::Event("error", "reserve_not_released").with("text", e.what());
+    }
 }
 
 void Reserve::refill() noexcept {
     if (held_ || size_ == 0 || free_bytes() < 3 * size_) return;
-    const core::Fd fd(::open(file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    held_ = fd.is_open() && ::posix_fallocate(fd.get(), 0, static_cast<off_t>(size_)) == 0;
-    if (!held_) ::unlink(file_.c_str());
+    if (space_)
+        space_->take();
+    else
+        space_.emplace(file_, size_);
+    held_ = space_->is_full();
 }
 
 }  // namespace jobs

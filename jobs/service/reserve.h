@@ -1,13 +1,16 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
+
+#include "core/ledger/reserve.h"
 
 namespace jobs {
 
-// Room that is kept for what must be recorded even on a full disk: revocations, suspensions, nodes' records. A
-// file beside the ledger holds it; it is given back to the disk when such a record needs it, and made again when
-// there is room. It takes a sixteenth of the file system, at most 16 MiB.
+// Which records may use the room that is kept for them on a full disk (core/ledger/reserve.h): revocations, suspensions,
+// nodes' records. It is given back when such a record needs it, and taken again when there is room. It takes a
+// sixteenth of the file system, at most 16 MiB.
 class Reserve {
 public:
     explicit Reserve(const std::filesystem::path& folder);
@@ -23,6 +26,7 @@ private:
 
     std::filesystem::path folder_, file_;
     std::uint64_t size_ = 0;
+    std::optional<core::Reserve> space_;  // from when there was room for it
     bool held_ = false;
 };
 

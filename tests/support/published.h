@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -8,6 +9,14 @@
 #include "core/policy/grant.h"
 
 namespace test {
+
+// A host whose configuration and mirror lie in `folder`.
+inline core::Site host_site(const std::filesystem::path& folder) {
+    core::Site site;
+    site.config = folder / "etc";
+    site.mirror = folder / "mirror";
+    return site;
+}
 
 // What aloft-sign publishes, made by hand in SITE.mirror: policies, grants and the list that names them.
 class Published {

@@ -18,12 +18,6 @@ struct Host {
     Site site;
     test::Published published;
 
-    static Site site_in(const test::Scratch& scratch) {
-        Site site;
-        site.config = scratch / "etc";
-        site.mirror = scratch / "mirror";
-        return site;
-    }
     static Enclave enclave(const std::string& name, const std::vector<std::string>& accounts) {
         Enclave enclave;
         enclave.name = enclave.partition = name;
@@ -32,7 +26,7 @@ struct Host {
         enclave.max_minutes = 60;
         return enclave;
     }
-    Host() : site(site_in(scratch)), published(site, 0, 1) {
+    Host() : site(test::host_site(scratch.path())), published(site, 0, 1) {
         published.policy(enclave("hel", {"e-alice", "e-bob"}), {{"e-alice", 70001}, {"e-bob", 70002}});
         published.policy(enclave("lin", {"e-dan"}), {{"e-dan", 70003}});
     }

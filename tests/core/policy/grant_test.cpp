@@ -24,13 +24,7 @@ struct Office {
                 {"digits@1"}, {"DUO:0000006"}, kNow - 100, kNow + 3600};
     test::Published published;
 
-    static Site site_in(const test::Scratch& scratch) {
-        Site site;
-        site.config = scratch / "etc";
-        site.mirror = scratch / "mirror";
-        return site;
-    }
-    Office() : site(site_in(scratch)), published(site, kNow - 10, kNow + 290) {
+    Office() : site(test::host_site(scratch.path())), published(site, kNow - 10, kNow + 290) {
         published.list.open_enclaves = {"hel"};
         published.grant(grant);
     }

@@ -22,13 +22,9 @@ struct Host {
     Site site;
     test::Published published;
 
-    static Site site_in(const test::Scratch& scratch) {
-        Site site;
-        site.config = scratch / "etc";
-        site.mirror = scratch / "mirror";
-        return site;
+    Host() : site(test::host_site(scratch.path())), published(site, kNow - 10, kNow + 290) {
+        published.write();
     }
-    Host() : site(site_in(scratch)), published(site, kNow - 10, kNow + 290) { published.write(); }
     void list(std::int64_t issued, std::int64_t expires) {
         published.list.issued = issued;
         published.list.expires = expires;

@@ -42,9 +42,7 @@ struct Host {
     }
     // What aloft-mirror lays down. An account that `names` does not know gets no number.
     void policy(const std::vector<std::string>& accounts = {"e-alice", "e-bob"}) {
-        core::Site site;
-        site.config = folder / "etc";
-        site.mirror = mirror();
+        const core::Site site = test::host_site(folder);
         if (!published) published.emplace(site, 1, 2);
         core::make_directories(site.mirror / "enclaves");
         if (!fs::exists(site.config / "keys" / "grant.pub")) {

@@ -138,6 +138,7 @@ std::optional<json> Service::release_export(Call& call) {
 // quarantine.
 void Service::start_export(const std::string& id) {
     if (!exporting_.insert(id).second) return;
+    packages_wait_ = true;
     const json row = release_or_throw(id);
     PackageFacts facts;
     facts.release = id;

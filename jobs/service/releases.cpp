@@ -207,8 +207,7 @@ json Service::judged(const Request& request, Judged result) {
     }
     if (request.failure) {
         const std::string why = request.failure->what();
-        if (request.failure->fault() == Fault::refused)
-            refusals_.count(request.account, "release.request");
+        if (request.failure->fault() == Fault::refused) refusals_.count(request.account, "release.request");
         return {{"ok", false}, {"fault", static_cast<int>(request.failure->fault())}, {"error", why}};
     }
     json files = json::array();
@@ -296,9 +295,12 @@ void Service::tend_releases() {
             std::filesystem::remove_all(entry.path(), error);
     for (const json& row : state_.rows("SELECT id FROM releases WHERE state = 'exporting'"))
         start_export(row.at("id").get<std::string>());
+    // The folder of packages is shared and only grows: looked at from the start, and while one is being made.
+    if (!packages_wait_) return;
     std::vector<std::filesystem::path> built;
     for (const auto& entry : std::filesystem::directory_iterator(site_.released, error))
         if (entry.path().filename().string().starts_with(".tmp-")) built.push_back(entry.path());
+    packages_wait_ = error || !built.empty() || !exporting_.empty();
     for (const auto& folder : built) {
         const std::string id = folder.filename().string().substr(5);
         const auto row = state_.release(id);

@@ -168,6 +168,7 @@ private:
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::string next_host_;  // where the round over the spool goes on
     std::map<CallerId, std::string> working_;
+    bool packages_wait_ = true;                   // half packages may lie in site.released
     std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
     std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started
     std::shared_ptr<const core::SecretKey> rounding_secret_;

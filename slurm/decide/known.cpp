@@ -1,5 +1,6 @@
 #include "slurm/decide/known.h"
 
+#include <cstdlib>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -8,10 +9,11 @@
 namespace slurm {
 namespace {
 
-// Lines "account e-alice hel", "partition hel": plain names, so nothing needs quoting.
+// Lines "account e-alice hel", "uid 70001 hel", "partition hel": plain names, so nothing needs quoting.
 std::string text_of(const Known& known) {
     std::string text;
     for (const auto& [account, enclave] : known.accounts) text += "account " + account + " " + enclave + "\n";
+    for (const auto& [uid, enclave] : known.uids) text += "uid " + std::to_string(uid) + " " + enclave + "\n";
     for (const std::string& partition : known.partitions) text += "partition " + partition + "\n";
     return text;
 }
@@ -22,10 +24,28 @@ std::filesystem::path file_in(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Known known_of(const std::vector<core::Enclave>& enclaves) {
+std::string Known::enclave_of(const std::string& account, std::uint32_t uid) const {
+    if (const auto found = uids.find(uid); found != uids.end()) return found->second;
+    const auto found = accounts.find(account);
+    return found == accounts.end() ? "" : found->second;
+}
+
+void Known::add(const Known& other) {
+    accounts.insert(other.accounts.begin(), other.accounts.end());
+    uids.insert(other.uids.begin(), other.uids.end());
+    partitions.insert(other.partitions.begin(), other.partitions.end());
+}
+
+Known known_of(const std::vector<core::Enclave>& enclaves,
+               const std::vector<core::UnusableEnclave>& unusable) {
     Known known;
     for (const core::Enclave& enclave : enclaves) {
         for (const std::string& account : enclave.accounts) known.accounts.emplace(account, enclave.name);
+        for (const auto& [account, uid] : enclave.uids) known.uids.emplace(uid, enclave.name);
+        known.partitions.insert(enclave.partition);
+    }
+    for (const core::UnusableEnclave& enclave : unusable) {
+        for (const std::uint32_t uid : enclave.uids) known.uids.emplace(uid, enclave.name);
         known.partitions.insert(enclave.partition);
     }
     return known;
@@ -36,10 +56,13 @@ Known load_known(const std::filesystem::path& folder) {
     try {
         std::istringstream words(core::read_text(file_in(folder)));
         for (std::string what, name, enclave; words >> what >> name;)
-            if (what == "account" && words >> enclave)
-                known.accounts.emplace(name, enclave);
-            else
+            if (what == "partition")
                 known.partitions.insert(name);
+            else if (words >> enclave && what == "uid")
+                known.uids.emplace(static_cast<std::uint32_t>(std::strtoul(name.c_str(), nullptr, 10)),
+                                   enclave);
+            else
+                known.accounts.emplace(name, enclave);
     } catch (const core::Error&) {
         // never kept
     }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -18,16 +19,22 @@ namespace slurm {
 constexpr const char* kNodeState = "/var/lib/aloft-node";
 
 struct Known {
-    std::map<std::string, std::string> accounts;  // to the name of their enclave
+    std::map<std::string, std::string> accounts;  // by name, to the name of their enclave
+    std::map<std::uint32_t, std::string> uids;    // the same by number: a second name of one is no way out
     std::set<std::string> partitions;
 
-    bool concerns(const std::string& account, const std::string& partition) const {
-        return accounts.contains(account) || partitions.contains(partition);
+    bool concerns(const std::string& account, std::uint32_t uid, const std::string& partition) const {
+        return accounts.contains(account) || uids.contains(uid) || partitions.contains(partition);
     }
+    // The enclave of an account, by its number or its name; "" if it is none's.
+    std::string enclave_of(const std::string& account, std::uint32_t uid) const;
+    void add(const Known& other);
     bool operator==(const Known&) const = default;
 };
 
-Known known_of(const std::vector<core::Enclave>& enclaves);
+// Of an enclave whose policy is unusable here the signed list still tells the numbers and the partition.
+Known known_of(const std::vector<core::Enclave>& enclaves,
+               const std::vector<core::UnusableEnclave>& unusable = {});
 
 // What was kept last; empty if nothing was, or it is damaged.
 Known load_known(const std::filesystem::path& folder = kNodeState);

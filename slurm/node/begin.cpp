@@ -213,8 +213,8 @@ void refuse(const core::Site& site, const Job& job, const Known& known, const st
     core::Event("warning", "job_refused").with("job", job.id).with("reason", why);
     try {
         Policy policy = policy_for(job, Ruling::deny, why);
-        if (const auto its = known.accounts.find(job.account); its != known.accounts.end()) {
-            policy.enclave = its->second;  // so that the reason finds its way into the workspace
+        policy.enclave = known.enclave_of(job.account, job.uid);
+        if (!policy.enclave.empty()) {  // so that the reason finds its way into the workspace
             const auto workspace = site.workspaces / policy.enclave / policy.account;
             struct stat status {};
             if (!site.workspaces.empty() && ::lstat(workspace.c_str(), &status) == 0 &&
@@ -238,25 +238,17 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     std::vector<core::UnusableEnclave> unusable;
     try {
         site = core::Site::load(site_file);
-        known = known_of(core::load_enclaves(site, &unusable));
+        known = known_of(core::load_enclaves(site, &unusable), unusable);
         if (unusable.empty()) keep_known(known);
         make_run_folder(site);
     } catch (const std::exception& e) {
         unsound = e.what();
     }
-    if (!unsound.empty() || !unusable.empty()) {
-        const Known last = load_known();
-        known.accounts.insert(last.accounts.begin(), last.accounts.end());
-        known.partitions.insert(last.partitions.begin(), last.partitions.end());
-    }
-    // The signed list still tells whose account and partition they are.
-    for (const core::UnusableEnclave& one : unusable) {
-        const bool is_its = std::find(one.uids.begin(), one.uids.end(), job.uid) != one.uids.end();
-        if (is_its) known.accounts[job.account] = one.name;
-        known.partitions.insert(one.partition);
-        if (is_its || job.partition == one.partition) unsound = one.why;
-    }
-    if (!known.concerns(job.account, job.partition)) return pass(site, job);
+    if (!unsound.empty() || !unusable.empty()) known.add(load_known());
+    if (!known.concerns(job.account, job.uid, job.partition)) return pass(site, job);
+    const std::string enclave = known.enclave_of(job.account, job.uid);
+    for (const core::UnusableEnclave& one : unusable)
+        if (one.name == enclave || one.partition == job.partition) unsound = one.why;
     if (!unsound.empty())
         return refuse(site, job, known,
                       "this node's configuration is not sound (" + unsound + "). Tell the admin");

@@ -9,9 +9,9 @@
 #include "core/mpi/tool.h"
 #include "core/shard/manifest.h"
 #include "core/shard/reader.h"
-#include "staging/pack/build.h"
-#include "staging/pack/summary.h"
-#include "staging/source/worker.h"
+#include "staging/build/build.h"
+#include "staging/read/worker.h"
+#include "staging/report/summary.h"
 
 namespace {
 
@@ -136,7 +136,7 @@ CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& f
 int main(int argc, char** argv) {
     // Parsers are forked while this process is empty: before flags, keys, threads and MPI.
     const bool is_build = argc > 1 && std::string_view(argv[1]) == "build";
-    std::optional<staging::ForkServer> server;
+    std::optional<staging::Readers> server;
     try {
         if (is_build) server.emplace();
         core::forbid_core_dumps();

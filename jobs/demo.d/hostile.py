@@ -1,5 +1,5 @@
 """Broken and hostile files, as deliveries hold them. Each function writes one and says why staging should refuse it:
-the reason codes (staging/source/reason.h) of which one must be given."""
+the reason codes (staging/read/reason.h) of which one must be given."""
 import copy
 import os
 import struct

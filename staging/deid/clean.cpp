@@ -4,7 +4,6 @@
 
 #include "core/base/error.h"
 #include "staging/deid/date.h"
-#include "staging/deid/pixels.h"
 
 namespace staging {
 namespace {
@@ -45,52 +44,6 @@ std::optional<std::int64_t> age(const ColumnRule& rule, const Value& value,
     if (!birth || !at) return std::nullopt;
     const auto years = years_between(*birth, *at);
     return years && *years <= 150 ? years : std::nullopt;
-}
-
-std::variant<core::Array, Rejection> numbers(const FieldChoice& choice, const Record& record) {
-    core::Array array;
-    for (std::size_t i = 0; i < choice.values.size(); ++i) {
-        const std::optional<Value>& value = record.values[choice.values[i]];
-        if (is_absent(value)) return reject(Reason::missing_attribute, choice.rule.from[i]);
-        const auto real = number(*value);
-        if (!real || !(*real >= choice.rule.min && *real <= choice.rule.max))
-            return reject(Reason::bad_value, choice.rule.from[i]);
-        const auto put = [&](auto typed) {
-            const auto* bytes = reinterpret_cast<const std::uint8_t*>(&typed);
-            array.bytes.insert(array.bytes.end(), bytes, bytes + sizeof typed);
-        };
-        if (choice.field.dtype == core::DType::f32)
-            put(static_cast<float>(*real));
-        else
-            put(*real);
-    }
-    return array;
-}
-
-// Equal for records whose fields (and, of a table, all else that is kept) are equal.
-core::Id16 content_of(const Record& record, const Cleaned& cleaned, bool is_table,
-                      const Pseudonyms& pseudonyms) {
-    if (!is_table) {
-        const Pixels& p = record.pixels;
-        const std::string form = std::to_string(p.frames) + "x" + std::to_string(p.rows) + "x" +
-                                 std::to_string(p.columns) + "x" + std::to_string(p.samples) + " " +
-                                 std::string(pixel_type_name(p.type));
-        return pseudonyms.of("pixels", core::view(form), p.sha256);
-    }
-    core::Bytes all;
-    for (const core::Array& array : cleaned.sample.fields)
-        all.insert(all.end(), array.bytes.begin(), array.bytes.end());
-    for (const core::Cell& cell : cleaned.sample.columns) {
-        std::string text;
-        if (const auto* name = std::get_if<std::string>(&cell)) text = *name;
-        if (const auto* integer = std::get_if<std::int64_t>(&cell)) text = std::to_string(*integer);
-        if (const auto* id = std::get_if<core::Id16>(&cell)) text = core::to_hex(*id);
-        if (const auto* real = std::get_if<double>(&cell))
-            text.assign(reinterpret_cast<const char*>(real), sizeof *real);
-        text += '\0';
-        all.insert(all.end(), text.begin(), text.end());
-    }
-    return pseudonyms.of("row", {}, all);
 }
 
 }  // namespace
@@ -179,19 +132,12 @@ std::variant<Cleaned, Rejection> clean(const Record& record, std::string_view si
     const double point = pseudonyms.split_point(out.patient);
     std::size_t split = 0;
     while (split < 3 && point >= definition.splits[split]) ++split;
-    out.sample.columns = {out.patient, std::string(site), std::string(core::kSplits[split])};
+    out.columns = {out.patient, std::string(site), std::string(core::kSplits[split])};
     for (const ColumnChoice& choice : definition.columns) {
         auto cell = column_cell(choice, out.patient);
         if (auto* rejection = std::get_if<Rejection>(&cell)) return std::move(*rejection);
-        if (choice.is_output) out.sample.columns.push_back(std::get<core::Cell>(std::move(cell)));
+        if (choice.is_output) out.columns.push_back(std::get<core::Cell>(std::move(cell)));
     }
-    for (const FieldChoice& choice : definition.fields) {
-        auto array =
-            choice.rule.pixels ? pixels_to_array(record.pixels, choice.field) : numbers(choice, record);
-        if (auto* rejection = std::get_if<Rejection>(&array)) return std::move(*rejection);
-        out.sample.fields.push_back(std::get<core::Array>(std::move(array)));
-    }
-    out.content = content_of(record, out, definition.profile.source == SourceKind::csv, pseudonyms);
     if (definition.instance_value && !is_absent(record.values[*definition.instance_value]))
         out.instance = pseudonyms.of(
             "instance", {}, without_padding(core::view(record.values[*definition.instance_value]->bytes)));

@@ -6,7 +6,7 @@
 #include "core/shard/writer.h"
 #include "staging/deid/definition.h"
 #include "staging/deid/identity.h"
-#include "staging/source/record.h"
+#include "staging/read/record.h"
 
 namespace staging {
 
@@ -20,11 +20,11 @@ inline constexpr char kShapeDiffers[] = "shape_differs";     // not the field's 
 inline constexpr char kDoesNotFit[] = "value_does_not_fit";  // a pixel outside the field's type
 inline constexpr char kSmallGroup[] = "risk_small_group";    // stage 2: fewer than k patients are alike
 
-// What remains of a record: the keep-list's values, transformed. Nothing in it identifies without the key.
+// What remains of a record's attributes: the keep-list's values, transformed. Nothing in it identifies without
+// the key. The pixels are image/'s affair.
 struct Cleaned {
     core::Id16 patient{};
-    core::Sample sample;    // as Definition::schema
-    core::Id16 content{};   // keyed digest of the fields: equal for the same pixels delivered twice
+    std::vector<core::Cell> columns;  // as Definition::schema
     core::Id16 instance{};  // keyed digest of the SOP Instance UID; equal for a file sent again. Zero: none
 };
 

@@ -191,9 +191,8 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
             throw core::Error(core::Fault::usage,
                               file.where() + ": columns: the profile measures risk over \"" + name +
                                   "\"; a dataset without it has nothing to measure. Add it.");
-    if (profile.source == SourceKind::dicom) out.instance_value = paths.position("SOPInstanceUID");
-    out.wanted =
-        profile.source == SourceKind::csv ? Wanted::columns(paths.all()) : Wanted::attributes(paths.all());
+    if (profile.source->name == "dicom") out.instance_value = paths.position("SOPInstanceUID");
+    out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }
 

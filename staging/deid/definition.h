@@ -9,7 +9,7 @@
 #include "core/shard/codec.h"
 #include "core/shard/schema.h"
 #include "staging/deid/profile.h"
-#include "staging/source/wanted.h"
+#include "staging/read/wanted.h"
 
 namespace staging {
 

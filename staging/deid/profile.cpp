@@ -116,13 +116,28 @@ ColumnRule read_column(const core::Config& table) {
     return rule;
 }
 
-FieldRule read_field(const core::Config& table, SourceKind source) {
+const Format* read_source(const core::Config& file) {
+    const std::string name = file.text("source");
+    const Format* found = find_format(name);
+    if (found) return found;
+    std::vector<std::string> names;
+    std::string all;
+    for (const Format& format : formats()) {
+        names.emplace_back(format.name);
+        all += (all.empty() ? "" : ", ") + std::string(format.name);
+    }
+    const auto near = core::nearest(name, names);
+    file.refuse("source",
+                "no such format" + (near ? "; did you mean \"" + *near + "\"?" : "; there are: " + all));
+}
+
+FieldRule read_field(const core::Config& table, const Format& source) {
     FieldRule rule;
     rule.name = table.text("name");
     if (!is_name(rule.name)) table.refuse("name", "small letters, digits and _ only");
     if (table.text("transform") != "keep")
         table.refuse("transform", "a field is kept or not there: \"keep\"");
-    if (source == SourceKind::dicom) {
+    if (!source.is_table) {
         if (table.text("from") != "pixels") table.refuse("from", "expected \"pixels\"");
         rule.pixels = true;
     } else {
@@ -184,7 +199,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     profile.sha256 = core::to_hex(core::sha256(core::view(toml)));
     profile.name = file.text("name");
     profile.version = file.integer("version");
-    profile.source = is_first(file, "source", "", "dicom", "csv") ? SourceKind::dicom : SourceKind::csv;
+    profile.source = read_source(file);
     profile.methods = file.texts("methods");
 
     for (const core::Config& table : file.tables("patient")) profile.patient.push_back(read_patient(table));
@@ -195,7 +210,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     if (profile.max_shift_days < 30 || profile.max_shift_days > 36500)
         dates.refuse("max_shift_days", "expected 30 to 36500");
 
-    if (profile.source == SourceKind::dicom) {
+    if (!profile.source->is_table) {
         const core::Config pixels = file.table("pixels");
         profile.pixels.allow_ultrasound = !quarantines(pixels, "ultrasound");
         profile.pixels.allow_secondary_capture = !quarantines(pixels, "secondary_capture");
@@ -209,7 +224,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     profile.risk.suppress = is_first(risk, "below", "report", "suppress", "report");
 
     for (const core::Config& table : file.tables("fields"))
-        profile.fields.push_back(read_field(table, profile.source));
+        profile.fields.push_back(read_field(table, *profile.source));
     std::set<std::string> names;
     for (const core::Config& table : file.tables("columns")) {
         profile.columns.push_back(read_column(table));

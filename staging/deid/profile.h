@@ -8,10 +8,9 @@
 
 #include "core/base/config.h"
 #include "core/shard/schema.h"
+#include "staging/read/format.h"
 
 namespace staging {
-
-enum class SourceKind { dicom, csv };
 
 enum class Transform { keep, map, bucket, shift, pseudonymise };
 
@@ -66,7 +65,7 @@ struct RiskPolicy {
 struct Profile {
     std::string name;
     std::int64_t version = 0;
-    SourceKind source = SourceKind::dicom;
+    const Format* source = nullptr;    // of the deliveries' files
     std::vector<std::string> methods;  // DICOM CID 7050 codes
     std::string sha256;                // of the file
     std::vector<PatientRule> patient;

@@ -3,7 +3,7 @@
 
 #include "staging/deid/clean.h"
 #include "staging/deid/profile.h"
-#include "staging/source/record.h"
+#include "staging/read/record.h"
 
 namespace staging {
 

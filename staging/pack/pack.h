@@ -7,9 +7,9 @@
 #include "core/mpi/comm.h"
 #include "core/shard/writer.h"
 #include "staging/deid/definition.h"
-#include "staging/pack/quality.h"
-#include "staging/pack/shuffle.h"
-#include "staging/pack/spill.h"
+#include "staging/report/quality.h"
+#include "staging/work/shuffle.h"
+#include "staging/work/spill.h"
 
 namespace staging {
 

@@ -10,11 +10,11 @@
 #include <fstream>
 
 #include "hostile/seeds.h"
-#include "staging/source/delivery.h"
-#include "staging/source/make_dicom.h"
-#include "staging/source/processes.h"
-#include "staging/source/sandbox.h"
-#include "staging/source/worker.h"
+#include "staging/read/delivery.h"
+#include "staging/read/make_dicom.h"
+#include "staging/read/processes.h"
+#include "staging/read/worker.h"
+#include "staging/sandbox/sandbox.h"
 #include "support/scratch.h"
 
 using namespace staging;
@@ -55,7 +55,7 @@ private:
         return limits;
     }
     test::Scratch folder_;
-    ForkServer server_;
+    Readers server_;
     Worker worker_;
 };
 
@@ -247,7 +247,7 @@ TEST_CASE("a file that shrinks and grows while it is read") {
 TEST_CASE("hostile tables") {
     const std::size_t much = kSanitized ? 20 << 20 : 50 << 20;
     const test::Scratch folder;
-    const ForkServer server;
+    const Readers server;
     const auto last = [&](const std::string& csv) {
         std::ofstream(folder / "t", std::ios::binary | std::ios::trunc) << csv;
         Table table(server, Wanted::columns({"a"}), {}, Delivery(folder.path()).open("t"));

@@ -9,7 +9,7 @@
 #include <jpeglib.h>
 // clang-format on
 
-#include "staging/source/make_dicom.h"
+#include "staging/read/make_dicom.h"
 
 namespace test {
 namespace {

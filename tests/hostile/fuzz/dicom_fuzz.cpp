@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "staging/source/dicom.h"
+#include "staging/read/dicom/dicom.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace staging;

@@ -1,0 +1,40 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/mpi/comm.h"
+#include "staging/read/worker.h"
+#include "staging/work/listing.h"
+
+namespace staging {
+
+struct BuildRequest {
+    std::filesystem::path dataset;           // configs/datasets/*.toml
+    std::vector<DeliveryFolder> deliveries;  // in any order: they are sorted by name
+    std::filesystem::path keys;              // folder of pseudonym.key and NAME@VERSION.key
+    std::filesystem::path out;               // the version's folder
+    std::filesystem::path work;              // empty: out/.work; shared by the ranks
+    bool dry_run = false;                    // read and judge, write nothing
+};
+
+// Deliveries to a dataset version: scan, stage 1, duplicates, pooled risk, quarantine, plan, pack, verify,
+// reports, and manifest.json last. Collective. A build that was killed goes on where it was: whole batches
+// and whole shards are taken over; the tree ends up the same. A version that is there already stays as it is:
+// if it is the one that was asked for, its summary is returned ("already_built"). Returns the summary on rank
+// 0. Throws Error(usage) on a bad configuration or another version in `out`, Error(refused) without a key,
+// Error(data) if nothing could be taken.
+nlohmann::ordered_json build(const BuildRequest& request, const Readers& server, const core::Comm& comm);
+
+// "NAME=DIR". Throws Error(usage).
+DeliveryFolder parse_delivery(const std::string& text);
+
+// The keys of a build, made where they are missing: pseudonym.key (the project's) and NAME@VERSION.key for
+// each of `datasets`. Returns the names of the files that were made.
+std::vector<std::string> make_keys(const std::filesystem::path& folder,
+                                   const std::vector<std::string>& datasets);
+
+}  // namespace staging

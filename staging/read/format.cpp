@@ -1,0 +1,31 @@
+#include "staging/read/format.h"
+
+#include <algorithm>
+
+#include "staging/read/dicom/dicom.h"
+
+namespace staging {
+namespace {
+
+// Text has no mark of its own: a table is what a profile says is one.
+bool never(core::ByteView) {
+    return false;
+}
+
+constexpr Format kFormats[] = {
+    {"dicom", false, is_dicom, read_dicom},
+    {"csv", true, never, nullptr},
+};
+
+}  // namespace
+
+std::span<const Format> formats() noexcept {
+    return kFormats;
+}
+
+const Format* find_format(std::string_view name) noexcept {
+    const auto found = std::ranges::find(kFormats, name, &Format::name);
+    return found == std::end(kFormats) ? nullptr : found;
+}
+
+}  // namespace staging

@@ -1,0 +1,174 @@
+#include "staging/read/messages.h"
+
+#include <type_traits>
+
+#include "staging/read/format.h"
+
+namespace staging {
+namespace {
+
+static_assert(std::is_trivially_copyable_v<Limits>);
+
+void refuse_unless(bool honest) {
+    if (!honest) throw std::out_of_range("not what a worker writes");
+}
+
+std::optional<Value> unpack_value(Unpacker& in, bool is_table) {
+    if (!in.get<std::uint8_t>()) return std::nullopt;
+    Value value;
+    value.bytes = in.text();
+    if (is_table) {
+        value.vr = {'U', 'T'};
+        value.charset = "ISO_IR 192";
+    } else {
+        value.vr[0] = in.get<char>();
+        value.vr[1] = in.get<char>();
+        value.charset = in.text();
+    }
+    return value;
+}
+
+template <class T>
+void pack_optional(Packer& out, const std::optional<T>& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    out.put(static_cast<std::uint8_t>(value.has_value()));
+    if (value) out.raw(&*value, sizeof *value);
+}
+
+template <class T>
+void unpack_optional(Unpacker& in, std::optional<T>& value) {
+    if (in.get<std::uint8_t>()) in.raw(&value.emplace(), sizeof(T));
+}
+
+// Calls `one` with each member of a frame, in one order for both directions.
+template <class AFrame, class One>
+void each_member(AFrame& frame, One one) {
+    one(frame.position);
+    one(frame.orientation);
+    one(frame.spacing);
+    one(frame.thickness);
+    one(frame.slice_spacing);
+    one(frame.slope);
+    one(frame.intercept);
+    one(frame.instance);
+    one(frame.acquisition);
+    one(frame.temporal);
+    one(frame.echo);
+    one(frame.stack);
+    one(frame.trigger_ms);
+    one(frame.b_value);
+}
+
+}  // namespace
+
+void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
+    out.raw(&limits, sizeof limits);
+    out.put(wanted.format().name);
+    out.put(static_cast<std::uint32_t>(wanted.size()));
+    for (std::size_t i = 0; i < wanted.size(); ++i) out.put(wanted.name(i));
+}
+
+Configuration unpack_configuration(Unpacker& in) {
+    Configuration configuration;
+    in.raw(&configuration.limits, sizeof configuration.limits);
+    const Format* format = find_format(in.text());
+    refuse_unless(format != nullptr);
+    std::vector<std::string> names(in.get<std::uint32_t>());
+    for (std::string& name : names) name = in.text();
+    configuration.wanted = Wanted::of(*format, std::move(names));
+    return configuration;
+}
+
+void pack(Packer& out, const Record& record) {
+    out.put(record.reason);
+    out.put(record.detail);
+    out.put(record.row);
+    out.put(record.file_bytes);
+    const bool is_table = record.row != 0;
+    if (!is_table) out.raw(record.file_sha256.data(), record.file_sha256.size());
+    if (record.reason != Reason::none) return;
+
+    for (const auto& value : record.values) {
+        out.put(static_cast<std::uint8_t>(value.has_value()));
+        if (!value) continue;
+        out.put(value->bytes);
+        if (is_table) continue;
+        out.put(value->vr[0]);
+        out.put(value->vr[1]);
+        out.put(value->charset);
+    }
+    if (is_table) return;
+
+    const Facts& facts = record.facts;
+    for (const std::string* fact : {&facts.transfer_syntax, &facts.sop_class, &facts.modality,
+                                    &facts.image_type, &facts.conversion_type, &facts.body_part,
+                                    &facts.burned_in_annotation, &facts.recognizable_features})
+        out.put(*fact);
+    const Pixels& pixels = record.pixels;
+    for (const std::uint32_t count : {pixels.frames, pixels.rows, pixels.columns, pixels.samples})
+        out.put(count);
+    out.put(pixels.type);
+    out.put(pixels.bits_allocated);
+    out.put(pixels.bits_stored);
+    out.put(pixels.photometric);
+    out.put(static_cast<std::uint64_t>(pixels.bytes.size()));
+    out.raw(pixels.sha256.data(), pixels.sha256.size());
+    out.put(static_cast<std::uint32_t>(record.frames.size()));
+    for (const Frame& frame : record.frames)
+        each_member(frame, [&](const auto& value) { pack_optional(out, value); });
+    out.put(record.units);
+    pack_optional(out, record.padding);
+    out.put(record.deviations);
+}
+
+Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::uint8_t> room) {
+    Record record;
+    record.reason = in.get<Reason>();
+    refuse_unless(record.reason < Reason::count_);
+    record.detail = in.text();
+    record.row = in.get<std::uint64_t>();
+    record.file_bytes = in.get<std::uint64_t>();
+    const bool is_table = record.row != 0;
+    refuse_unless(is_table == wanted.is_table());
+    if (!is_table) in.raw(record.file_sha256.data(), record.file_sha256.size());
+    if (record.reason != Reason::none) return record;
+
+    record.values.reserve(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) record.values.push_back(unpack_value(in, is_table));
+    if (is_table) return record;
+
+    Facts& facts = record.facts;
+    for (std::string* fact : {&facts.transfer_syntax, &facts.sop_class, &facts.modality, &facts.image_type,
+                              &facts.conversion_type, &facts.body_part, &facts.burned_in_annotation,
+                              &facts.recognizable_features})
+        *fact = in.text();
+    Pixels& pixels = record.pixels;
+    for (std::uint32_t* count : {&pixels.frames, &pixels.rows, &pixels.columns, &pixels.samples})
+        *count = in.get<std::uint32_t>();
+    pixels.type = in.get<PixelType>();
+    pixels.bits_allocated = in.get<std::uint16_t>();
+    pixels.bits_stored = in.get<std::uint16_t>();
+    pixels.photometric = in.text();
+    const auto bytes = in.get<std::uint64_t>();
+    in.raw(pixels.sha256.data(), pixels.sha256.size());
+    refuse_unless(pixels.rows <= 0xffff && pixels.columns <= 0xffff && pixels.samples <= 3 &&
+                  pixels.type <= PixelType::f64);
+    const std::uint64_t frame =
+        std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
+    refuse_unless(frame == 0 || pixels.frames <= room.size() / frame);  // so that byte_count() cannot wrap
+    if (bytes) {
+        refuse_unless(bytes == pixels.byte_count() && bytes <= room.size());
+        pixels.bytes = room.first(bytes);
+    }
+    const auto frames = in.get<std::uint32_t>();
+    refuse_unless(frames <= 1 || frames == pixels.frames);
+    record.frames.resize(frames);
+    for (Frame& frame : record.frames) each_member(frame, [&](auto& value) { unpack_optional(in, value); });
+    record.units = in.get<Units>();
+    refuse_unless(record.units <= Units::other);
+    unpack_optional(in, record.padding);
+    record.deviations = in.get<std::uint32_t>();
+    return record;
+}
+
+}  // namespace staging

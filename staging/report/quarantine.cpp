@@ -1,0 +1,84 @@
+#include "staging/report/quarantine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <tuple>
+
+#include "core/base/files.h"
+
+namespace staging {
+namespace {
+
+constexpr std::uint64_t kFilesPerPartition = 1 << 18;
+
+std::string text_of(const char* from, std::size_t limit) {
+    return {from, ::strnlen(from, limit)};
+}
+
+std::string line_of(const Rejected& one, const std::vector<std::string>& sites) {
+    nlohmann::ordered_json json{{"number", one.origin.file}};
+    if (one.origin.row) json["row"] = one.origin.row;
+    json["site"] = sites.at(one.site);
+    json["name"] = text_of(one.file_name, sizeof one.file_name);
+    json["reason"] = text_of(one.reason, sizeof one.reason);
+    if (one.detail[0]) json["detail"] = text_of(one.detail, sizeof one.detail);
+    return json.dump() + "\n";
+}
+
+std::filesystem::path part_of(const std::filesystem::path& folder, std::int64_t partition) {
+    return folder / ("quarantine-part-" + std::to_string(partition));
+}
+
+}  // namespace
+
+QuarantineWriter::QuarantineWriter(const core::Comm& comm, const std::filesystem::path& folder,
+                                   const core::SecretKey& run_key, std::vector<std::string> sites,
+                                   std::uint64_t files)
+    : comm_(comm),
+      folder_(folder),
+      sites_(std::move(sites)),
+      files_(std::max<std::uint64_t>(files, 1)),
+      shuffle_(comm, folder, "quarantine", static_cast<std::int64_t>(files / kFilesPerPartition + 1),
+               run_key) {}
+
+void QuarantineWriter::add(const Rejected& rejected) {
+    const auto partitions = static_cast<std::uint64_t>(shuffle_.partitions());
+    shuffle_.put(
+        static_cast<std::int64_t>(std::min(rejected.origin.file / (files_ / partitions + 1), partitions - 1)),
+        rejected);
+}
+
+ReasonCounts QuarantineWriter::write(const std::filesystem::path& path) {
+    shuffle_.seal();
+    ReasonCounts mine;
+    core::together(comm_, [&] {
+        for (std::int64_t p = comm_.rank(); p < shuffle_.partitions(); p += comm_.size()) {
+            std::vector<Rejected> all = shuffle_.records(p);
+            std::sort(all.begin(), all.end(),
+                      [](const Rejected& a, const Rejected& b) { return a.origin < b.origin; });
+            core::AtomicFile part(part_of(folder_, p));
+            for (const Rejected& one : all) {
+                part.write(core::view(line_of(one, sites_)));
+                ++mine[text_of(one.reason, sizeof one.reason)][sites_.at(one.site)];
+            }
+            part.commit();
+        }
+    });
+    const std::string counts = nlohmann::json(mine).dump();
+    const std::vector<core::Bytes> from_all = comm_.gather(core::view(counts));
+    ReasonCounts sum;
+    for (const core::Bytes& one : from_all)
+        for (const auto& [reason, sites] : nlohmann::json::parse(core::text(one)).get<ReasonCounts>())
+            for (const auto& [site, count] : sites) sum[reason][site] += count;
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        core::AtomicFile out(path, 0640);
+        for (std::int64_t p = 0; p < shuffle_.partitions(); ++p)
+            out.write(core::read_file(part_of(folder_, p), UINT64_MAX));
+        out.commit();
+    });
+    return sum;
+}
+
+}  // namespace staging

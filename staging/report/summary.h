@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/shard/manifest.h"
+#include "staging/deid/definition.h"
+#include "staging/deid/identity.h"
+#include "staging/pool/pool.h"
+#include "staging/report/quality.h"
+#include "staging/report/quarantine.h"
+#include "staging/work/listing.h"
+
+namespace staging {
+
+// What the manifest says beside shards and schema. Deterministic: no times, hosts or rank counts.
+nlohmann::ordered_json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms);
+nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk);
+nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);
+
+// A delivery as it was taken in.
+struct Parent {
+    std::string delivery, names_digest, contents_digest;  // both keyed
+    std::uint64_t files = 0, bytes = 0;
+};
+nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
+
+// reports/quality.json.
+nlohmann::ordered_json quality_report(const core::Manifest& manifest, const Quality& quality,
+                                      const ReasonCounts& reasons);
+
+// Samples, bytes and counts per site, vendor, label and split, from the manifest alone.
+nlohmann::ordered_json manifest_summary(const core::Manifest& manifest);
+
+}  // namespace staging

@@ -1,0 +1,205 @@
+#include "staging/read/worker.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <zlib.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "core/base/error.h"
+#include "staging/read/delivery.h"
+#include "staging/read/make_dicom.h"
+#include "staging/read/processes.h"
+#include "staging/sandbox/sandbox.h"
+#include "support/scratch.h"
+
+using namespace staging;
+using test::Dicom;
+
+namespace {
+
+Dicom image(char fill = 'a') {
+    Dicom file;
+    file.text(0x00080060, "CS", "MR").text(0x00100020, "LO", "id").image(2, 2);
+    return file.pixels(std::string(4, fill), "OB");
+}
+
+// A delivery of one file.
+struct One {
+    explicit One(const std::string& bytes) { core::write_atomically(folder / "f", bytes); }
+    Opened open() const { return Delivery(folder.path()).open("f"); }
+    test::Scratch folder;
+};
+
+template <class Condition>
+bool soon(Condition condition) {
+    for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+        if (condition()) return true;
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("a worker brings what is wanted, at both depths, file after file") {
+    const Readers server;
+    Worker worker(server, Wanted::attributes({"PatientID", "PatientSex"}));
+    for (int i = 0; i < 50; ++i) {
+        const char fill = static_cast<char>('a' + i % 26);
+        const std::string bytes = image(fill).file();
+        const One one(bytes);
+        const Record header = worker.read(one.open(), Depth::header);
+        REQUIRE(header.reason == Reason::none);
+        CHECK(header.pixels.bytes.empty());
+        CHECK(header.pixels.byte_count() == 4);
+        const Record record = worker.read(one.open(), Depth::pixels);
+        REQUIRE(record.reason == Reason::none);
+        CHECK(record.values.size() == 2);
+        CHECK(trimmed(record.values[0]->bytes) == "id");
+        CHECK_FALSE(record.values[1]);
+        CHECK(record.facts.modality == "MR");
+        CHECK(core::text(record.pixels.bytes) == std::string(4, fill));
+        CHECK(record.pixels.sha256 == core::sha256(record.pixels.bytes));
+        CHECK(record.file_sha256 == core::sha256(core::view(bytes)));
+        CHECK(record.file_bytes == bytes.size());
+    }
+    CHECK(worker.replaced() == 0);
+}
+
+TEST_CASE("a worker that dies costs one file and is replaced") {
+    const Readers server;
+    Worker worker(server, {});
+    const One one(image().file());
+    for (int i = 1; i <= 3; ++i) {
+        REQUIRE(test::workers().size() == 1);
+        ::kill(test::workers()[0], SIGKILL);
+        CHECK(worker.read(one.open(), Depth::pixels).reason == Reason::worker_died);
+        CHECK(worker.read(one.open(), Depth::pixels).ok());
+        CHECK(worker.replaced() == static_cast<std::uint64_t>(i));
+    }
+}
+
+TEST_CASE("signals to the whole group do not reach a worker") {
+    const Readers server;
+    Worker worker(server, {});
+    const One one(image().file());
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
+        for (const pid_t pid : test::workers()) ::kill(pid, number);
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    CHECK(worker.replaced() == 0);
+}
+
+TEST_CASE("a file that takes too long is given up") {
+    Limits limits;
+    limits.seconds = 0.02;
+    const Readers server;
+    Worker worker(server, {}, limits);
+    // Half a million items of a few bytes each, inflated: some hundred milliseconds of work.
+    std::string items;
+    for (int i = 0; i < 1'900'000; ++i) items += Dicom().item_head(0xfffee000, 0);
+    Dicom file;
+    file.element(0x00081084, "SQ", items).element(0x00104000, "UT", std::string(100 << 20, ' '));
+    const One slow(file.file());
+    CHECK(worker.read(slow.open(), Depth::header).reason == Reason::time_limit);
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    CHECK(worker.replaced() == 1);
+}
+
+TEST_CASE("memory that a file would take is bounded, and the worker goes on") {
+    if (kSanitized) return;  // there the address space is not limited
+    Limits limits;
+    limits.inflated_bytes = 1 << 20;
+    const Readers server;
+    Worker worker(server, {}, limits);
+    // Two fragments of a frame are joined: twice 150 MB do not fit beside a file of as much.
+    Dicom file("1.2.840.10008.1.2.5");
+    file.image(2, 2).fragments({std::string(75 << 20, 'x'), std::string(75 << 20, 'x')});
+    const One large(file.file());
+    CHECK(worker.read(large.open(), Depth::pixels).reason == Reason::memory_limit);
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    CHECK(worker.replaced() == 0);
+}
+
+TEST_CASE("a file that changes under the reader is not read") {
+    const Readers server;
+    Worker worker(server, {});
+    const One one(image().file());
+    const auto path = one.folder / "f";
+    Opened opened = one.open();
+    std::filesystem::resize_file(path, 200);
+    CHECK(worker.read(opened, Depth::pixels).reason == Reason::changed_while_read);
+    opened = one.open();
+    std::filesystem::resize_file(path, 100000);
+    CHECK(worker.read(opened, Depth::pixels).reason == Reason::changed_while_read);
+    CHECK(worker.replaced() == 0);
+}
+
+TEST_CASE("what could not be opened, or is too large, is a reason without a worker's work") {
+    Limits limits;
+    limits.file_bytes = 100;
+    const Readers server;
+    Worker worker(server, {}, limits);
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).reason == Reason::too_large);
+    CHECK(worker.read(Delivery(one.folder.path()).open("absent"), Depth::pixels).reason ==
+          Reason::unreadable);
+}
+
+TEST_CASE("a worker holds its socket and nothing else of the program") {
+    const One one(image().file());
+    const core::Fd secret = core::open_regular(one.folder / "f");
+    const Readers server;
+    Worker worker(server, {});
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    REQUIRE(test::workers().size() == 1);
+    const std::string fds = "/proc/" + std::to_string(test::workers()[0]) + "/fd";
+    if (::geteuid() != 0) return;  // only root may look into a process that is not dumpable
+    std::vector<std::string> open;
+    for (const auto& entry : std::filesystem::directory_iterator(fds))
+        open.push_back(std::filesystem::read_symlink(entry.path()).string());
+    CHECK(open.size() == 4);
+    for (const std::string& name : open)
+        CHECK((name == "/dev/null" || name.rfind("socket:", 0) == 0 || kSanitized));
+}
+
+TEST_CASE("server and worker end with the program, however it ends") {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t program = ::fork();
+    if (program == 0) {
+        const Readers server;
+        Worker worker(server, {});
+        pid_t pids[2] = {test::children_of(::getpid()).at(0), test::workers().at(0)};
+        if (::write(ends[1], pids, sizeof pids) != sizeof pids) ::_exit(1);
+        for (;;) ::pause();
+    }
+    pid_t pids[2];
+    REQUIRE(::read(ends[0], pids, sizeof pids) == sizeof pids);
+    ::kill(program, SIGKILL);
+    ::waitpid(program, nullptr, 0);
+    const auto gone = [](pid_t pid) { return test::status_kb(pid, "VmSize") == 0; };
+    CHECK(soon([&] { return gone(pids[0]) && gone(pids[1]); }));
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
+TEST_CASE("a fork server that starts too late says so at the first worker") {
+    std::thread other([] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
+    const Readers server;
+    CHECK_THROWS_WITH(Worker(server, {}), Catch::Contains("before any thread"));
+    other.join();
+}
+
+TEST_CASE("several workers live side by side") {
+    const Readers server;
+    Worker first(server, Wanted::attributes({"PatientID"})), second(server, Wanted::attributes({"Modality"}));
+    const One one(image().file());
+    CHECK(trimmed(first.read(one.open(), Depth::header).values[0]->bytes) == "id");
+    CHECK(trimmed(second.read(one.open(), Depth::header).values[0]->bytes) == "MR");
+    CHECK_THROWS_AS(Worker(server, Wanted::columns({"a"})), core::Error);
+}

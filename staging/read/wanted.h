@@ -48,6 +48,7 @@ public:
     // name.
     static Wanted columns(std::vector<std::string> names);
 
+    bool has_format() const noexcept { return format_ != nullptr; }  // not if it was made by Wanted()
     const Format& format() const noexcept { return *format_; }
     bool is_table() const noexcept;
     std::size_t size() const noexcept { return names_.size(); }

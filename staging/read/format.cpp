@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "staging/read/dicom/dicom.h"
+#include "staging/read/nifti/nifti.h"
+#include "staging/read/raster/raster.h"
 
 namespace staging {
 namespace {
@@ -12,9 +14,15 @@ bool never(core::ByteView) {
     return false;
 }
 
+bool none(std::string_view) {
+    return false;
+}
+
 constexpr Format kFormats[] = {
-    {"dicom", false, is_dicom, read_dicom},
-    {"csv", true, never, nullptr},
+    {"dicom", false, is_dicom, read_dicom, nullptr},
+    {"nifti", false, is_nifti, read_nifti, is_nifti_name},
+    {"raster", false, is_raster, read_raster, none},
+    {"csv", true, never, nullptr, nullptr},
 };
 
 }  // namespace

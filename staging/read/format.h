@@ -20,6 +20,9 @@ struct Format {
     // tables.
     Record (*read)(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
                    std::span<std::uint8_t> pixels) = nullptr;
+    // Whether a file of this kind can have a value of that name. Null: the names are compiled (DICOM) or the
+    // table's own.
+    bool (*knows)(std::string_view name) = nullptr;
 };
 
 std::span<const Format> formats() noexcept;

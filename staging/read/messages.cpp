@@ -163,7 +163,7 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     const auto frames = in.get<std::uint32_t>();
     refuse_unless(frames <= 1 || frames == pixels.frames);
     record.frames.resize(frames);
-    for (Frame& frame : record.frames) each_member(frame, [&](auto& value) { unpack_optional(in, value); });
+    for (Frame& one : record.frames) each_member(one, [&](auto& value) { unpack_optional(in, value); });
     record.units = in.get<Units>();
     refuse_unless(record.units <= Units::other);
     unpack_optional(in, record.padding);

@@ -124,6 +124,10 @@ Wanted Wanted::of(const Format& format, std::vector<std::string> names) {
         if (name.empty() || !seen.insert(name).second)
             throw Error(Fault::usage,
                         "column \"" + name + "\": " + (name.empty() ? "empty name" : "named twice"));
+    for (const std::string& name : names)
+        if (format.knows && !format.knows(name))
+            throw Error(Fault::usage, "\"" + name + "\": files of format " + std::string(format.name) +
+                                          " have no such value");
     Wanted wanted;
     wanted.format_ = &format;
     wanted.names_ = std::move(names);

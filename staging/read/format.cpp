@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "staging/read/codec/codec.h"
 #include "staging/read/dicom/dicom.h"
+#include "staging/read/text/converter.h"
 
 namespace staging {
 namespace {
@@ -12,9 +14,14 @@ bool never(core::ByteView) {
     return false;
 }
 
+void prepare_dicom() noexcept {
+    prepare_codecs();
+    prepare_converters();
+}
+
 constexpr Format kFormats[] = {
-    {"dicom", false, is_dicom, read_dicom},
-    {"csv", true, never, nullptr},
+    {"dicom", false, is_dicom, read_dicom, read_dicom_head, prepare_dicom},
+    {"csv", true, never, nullptr, nullptr, nullptr},
 };
 
 }  // namespace

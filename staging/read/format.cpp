@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "staging/read/codec/codec.h"
 #include "staging/read/dicom/dicom.h"
 #include "staging/read/nifti/nifti.h"
 #include "staging/read/raster/raster.h"
+#include "staging/read/text/converter.h"
 
 namespace staging {
 namespace {
@@ -18,11 +20,20 @@ bool none(std::string_view) {
     return false;
 }
 
+void prepare_dicom() noexcept {
+    prepare_codecs();
+    prepare_converters();
+}
+
 constexpr Format kFormats[] = {
-    {"dicom", false, is_dicom, read_dicom, nullptr},
-    {"nifti", false, is_nifti, read_nifti, is_nifti_name},
-    {"raster", false, is_raster, read_raster, none},
-    {"csv", true, never, nullptr, nullptr},
+    {.name = "dicom",
+     .recognises = is_dicom,
+     .read = read_dicom,
+     .read_head = read_dicom_head,
+     .prepare = prepare_dicom},
+    {.name = "nifti", .recognises = is_nifti, .read = read_nifti, .knows = is_nifti_name},
+    {.name = "raster", .recognises = is_raster, .read = read_raster, .knows = none},
+    {.name = "csv", .is_table = true, .recognises = never, .prepare = prepare_converters},
 };
 
 }  // namespace

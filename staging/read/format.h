@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,6 +21,12 @@ struct Format {
     // tables.
     Record (*read)(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
                    std::span<std::uint8_t> pixels) = nullptr;
+    // For Depth::header, by the beginning of the file: nullopt if more of it is needed, `needed` bytes at least.
+    // Null where only the whole file can be read.
+    std::optional<Record> (*read_head)(core::ByteView head, std::uint64_t file_bytes, const Wanted& wanted,
+                                       const Limits& limits, std::uint64_t& needed) = nullptr;
+    // What must be done before the worker gives up files and most system calls; once, in the fork server.
+    void (*prepare)() noexcept = nullptr;
     // Whether a file of this kind can have a value of that name. Null: the names are compiled (DICOM) or the
     // table's own.
     bool (*knows)(std::string_view name) = nullptr;

@@ -19,11 +19,12 @@ std::optional<Value> unpack_value(Unpacker& in, bool is_table) {
     value.bytes = in.text();
     if (is_table) {
         value.vr = {'U', 'T'};
-        value.charset = "ISO_IR 192";
     } else {
         value.vr[0] = in.get<char>();
         value.vr[1] = in.get<char>();
-        value.charset = in.text();
+        const auto undecodable = in.get<std::uint8_t>();
+        refuse_unless(undecodable <= 1);
+        value.undecodable = undecodable;
     }
     return value;
 }
@@ -38,6 +39,23 @@ void pack_optional(Packer& out, const std::optional<T>& value) {
 template <class T>
 void unpack_optional(Unpacker& in, std::optional<T>& value) {
     if (in.get<std::uint8_t>()) in.raw(&value.emplace(), sizeof(T));
+}
+
+// Calls `one` with each fact that is one text, in one order for both directions.
+template <class SomeFacts, class One>
+void each_fact(SomeFacts& facts, One one) {
+    one(facts.transfer_syntax);
+    one(facts.sop_class);
+    one(facts.modality);
+    one(facts.image_type);
+    one(facts.conversion_type);
+    one(facts.body_part);
+    one(facts.burned_in_annotation);
+    one(facts.recognizable_features);
+    one(facts.specimen_label);
+    one(facts.study_description);
+    one(facts.series_description);
+    one(facts.protocol_name);
 }
 
 // Calls `one` with each member of a frame, in one order for both directions.
@@ -64,6 +82,9 @@ void each_member(AFrame& frame, One one) {
 void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
     out.raw(&limits, sizeof limits);
     out.put(wanted.format().name);
+    out.put(wanted.form().separator);
+    out.put(wanted.form().encoding);
+    out.put(wanted.form().title_rows);
     out.put(static_cast<std::uint32_t>(wanted.size()));
     for (std::size_t i = 0; i < wanted.size(); ++i) out.put(wanted.name(i));
 }
@@ -73,9 +94,13 @@ Configuration unpack_configuration(Unpacker& in) {
     in.raw(&configuration.limits, sizeof configuration.limits);
     const Format* format = find_format(in.text());
     refuse_unless(format != nullptr);
+    TableForm form;
+    form.separator = in.get<char>();
+    form.encoding = in.text();
+    form.title_rows = in.get<std::uint32_t>();
     std::vector<std::string> names(in.get<std::uint32_t>());
     for (std::string& name : names) name = in.text();
-    configuration.wanted = Wanted::of(*format, std::move(names));
+    configuration.wanted = Wanted::of(*format, std::move(names), std::move(form));
     return configuration;
 }
 
@@ -95,15 +120,13 @@ void pack(Packer& out, const Record& record) {
         if (is_table) continue;
         out.put(value->vr[0]);
         out.put(value->vr[1]);
-        out.put(value->charset);
+        out.put(static_cast<std::uint8_t>(value->undecodable));
     }
     if (is_table) return;
 
-    const Facts& facts = record.facts;
-    for (const std::string* fact : {&facts.transfer_syntax, &facts.sop_class, &facts.modality,
-                                    &facts.image_type, &facts.conversion_type, &facts.body_part,
-                                    &facts.burned_in_annotation, &facts.recognizable_features})
-        out.put(*fact);
+    each_fact(record.facts, [&](const std::string& fact) { out.put(fact); });
+    out.put(static_cast<std::uint32_t>(record.facts.anatomy.size()));
+    for (const std::string& word : record.facts.anatomy) out.put(word);
     const Pixels& pixels = record.pixels;
     for (const std::uint32_t count : {pixels.frames, pixels.rows, pixels.columns, pixels.samples})
         out.put(count);
@@ -117,6 +140,7 @@ void pack(Packer& out, const Record& record) {
     for (const Frame& frame : record.frames)
         each_member(frame, [&](const auto& value) { pack_optional(out, value); });
     out.put(record.units);
+    out.put(static_cast<std::uint8_t>(record.modality_lut));
     pack_optional(out, record.padding);
     out.put(record.deviations);
 }
@@ -137,11 +161,10 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     for (std::size_t i = 0; i < wanted.size(); ++i) record.values.push_back(unpack_value(in, is_table));
     if (is_table) return record;
 
-    Facts& facts = record.facts;
-    for (std::string* fact : {&facts.transfer_syntax, &facts.sop_class, &facts.modality, &facts.image_type,
-                              &facts.conversion_type, &facts.body_part, &facts.burned_in_annotation,
-                              &facts.recognizable_features})
-        *fact = in.text();
+    each_fact(record.facts, [&](std::string& fact) { fact = in.text(); });
+    const auto words = in.get<std::uint32_t>();
+    refuse_unless(words <= kAnatomyWords);
+    for (std::uint32_t i = 0; i < words; ++i) record.facts.anatomy.push_back(in.text());
     Pixels& pixels = record.pixels;
     for (std::uint32_t* count : {&pixels.frames, &pixels.rows, &pixels.columns, &pixels.samples})
         *count = in.get<std::uint32_t>();
@@ -166,6 +189,9 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     for (Frame& one : record.frames) each_member(one, [&](auto& value) { unpack_optional(in, value); });
     record.units = in.get<Units>();
     refuse_unless(record.units <= Units::other);
+    const auto modality_lut = in.get<std::uint8_t>();
+    refuse_unless(modality_lut <= 1);
+    record.modality_lut = modality_lut;
     unpack_optional(in, record.padding);
     record.deviations = in.get<std::uint32_t>();
     return record;

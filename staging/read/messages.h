@@ -11,7 +11,8 @@ enum class Ask : std::uint32_t { configure, read_header, read_pixels, open_table
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);
 void pack(Packer& out, const Record& record);
 
-// The worker's part (serve.cpp).
+// The worker's part (serve.cpp): before it is in its sandbox, and there.
+void prepare_answers() noexcept;
 Answers* make_answers(const Region& region);
 
 struct Configuration {

@@ -15,12 +15,13 @@ namespace staging {
 
 // A value as it was delivered. Never to be logged, and never written out but through the profile's transform.
 struct Value {
-    // DICOM: the element's bytes with their padding; binary VRs (US, FL, AT, ...) turned to little endian,
-    // text not decoded. Tables: the field without its quotes, valid UTF-8.
+    // Text: UTF-8, decoded by the Specific Character Set (0008,0005) in force where it stood, with DICOM's
+    // padding; tables: the field without its quotes. Binary VRs (US, FL, AT, ...): little endian.
     std::string bytes;
-    Vr vr{};              // from the file where the transfer syntax has it, else from PS3.6; "UT" in tables
-    std::string charset;  // Specific Character Set (0008,0005) in force where the value stood, as delivered;
-                          // empty means the default repertoire (ASCII). "ISO_IR 192" in tables.
+    Vr vr{};  // from the file where the transfer syntax has it, else from PS3.6; "UT" in tables
+    // Text whose bytes do not fit the character set in force, or one that PS3.3 does not have: `bytes` are
+    // then as delivered. What they mean is not guessed.
+    bool undecodable = false;
 };
 
 enum class PixelType : std::uint8_t { none, u8, i8, u16, i16, u32, i32, f32, f64 };
@@ -34,8 +35,8 @@ struct Pixels {
     std::uint32_t frames = 0, rows = 0, columns = 0, samples = 0;  // samples per pixel: 1 or 3
     PixelType type = PixelType::none;
     std::uint16_t bits_allocated = 0, bits_stored = 0;
-    // As delivered (MONOCHROME1, PALETTE COLOR, ...), but RGB once YBR_FULL or YBR_FULL_422 was converted. No
-    // grey scale is inverted and no palette applied.
+    // MONOCHROME1, MONOCHROME2 or RGB: of YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT and PALETTE COLOR, RGB was
+    // made. A grey scale is as stored: MONOCHROME1 is not inverted.
     std::string photometric;
     // Points into memory that the worker shares: valid until the next call on the Worker. Empty if only the
     // header was asked for.
@@ -57,6 +58,7 @@ struct Frame {
     std::optional<double> thickness, slice_spacing;    // SliceThickness, SpacingBetweenSlices
     std::optional<double> slope, intercept;            // modality LUT: value = stored x slope + intercept
     // What tells frames of one position apart: time points, echoes, directions.
+    // `echo` and `stack` of an enhanced object count its distinct echo times and stack identifiers from 1.
     std::optional<std::int64_t> instance, acquisition, temporal, echo, stack;
     std::optional<double> trigger_ms, b_value;
     bool operator==(const Frame&) const = default;
@@ -75,7 +77,7 @@ enum class Deviation : std::uint32_t {
     unknown_vr,             // a VR that PS3.5 does not have
     undefined_length,       // of a VR that may not have it
     delimiter_in_defined,   // a delimiter at the end of a sequence of defined length
-    order_of_elements,      // elements that do not rise, or come twice (the last one counts)
+    order_of_elements,      // elements that do not rise, or come twice with one value
     defined_encapsulated,   // encapsulated pixel data of defined length
     wrong_transfer_syntax,  // implicit VR under an explicit syntax, or the reverse
     extra_pixel_bytes,      // more pixel data than the image has
@@ -84,9 +86,11 @@ enum class Deviation : std::uint32_t {
 
 // How much of a file is wanted.
 enum class Depth {
-    header,  // attributes, facts, shape and type of the pixels, digest of the file
-    pixels,  // and the pixels, decoded
+    header,  // attributes, facts, shape and type of the pixels: the file is read as far as its pixels
+    pixels,  // and the pixels, decoded, and the digest of the file
 };
+
+constexpr std::size_t kAnatomyWords = 256;  // at most, of one file
 
 // What decides whether a class of image is at risk. As delivered, without padding; empty if absent. For
 // decisions only: a hospital may have typed a name into any of them.
@@ -99,6 +103,10 @@ struct Facts {
     std::string body_part;              // (0018,0015)
     std::string burned_in_annotation;   // (0028,0301)
     std::string recognizable_features;  // (0028,0302)
+    std::string specimen_label;         // (0048,0010) Specimen Label in Image
+    std::string study_description, series_description, protocol_name;  // free text: for decisions only
+    // Codes and meanings of the anatomic regions and structures that the object and its frames name.
+    std::vector<std::string> anatomy;
 };
 
 // One file, or one row of a table.
@@ -111,11 +119,12 @@ struct Record {
     // reason == none.
     std::vector<std::optional<Value>> values;
 
-    // Files only. The digest is set whenever the file could be read whole, whatever the reason.
+    // Files only. The digest is set whenever the file was read whole (Depth::pixels), whatever the reason.
     Facts facts;
     Pixels pixels;
     std::vector<Frame> frames;                     // one for each of pixels.frames, or one for all of them
     Units units = Units::stored;                   // of what `frames` make of the pixels
+    bool modality_lut = false;                     // a table (0028,3000) stands instead of slope and intercept
     std::optional<std::array<double, 2>> padding;  // stored values from, to that stand for no measurement
     std::uint32_t deviations = 0;                  // 1 << Deviation
     core::Digest file_sha256{};

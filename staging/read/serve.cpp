@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
@@ -13,17 +14,20 @@ namespace {
 
 constexpr std::size_t kKeepBuffer = 8 << 20;  // a buffer up to this size is used again; pages are dear
 
-// The whole file, in memory of our own: a file that shrinks meanwhile is a short read, not a SIGBUS, and what
-// is hashed is what is parsed.
-Reason read_whole(int fd, std::uint64_t bytes, core::Bytes& out) {
-    out.resize(bytes);
-    std::uint64_t done = 0;
-    while (done < bytes) {
-        const ssize_t count = ::pread(fd, out.data() + done, bytes - done, static_cast<off_t>(done));
-        if (count < 0) return Reason::unreadable;
-        if (count == 0) return Reason::changed_while_read;
-        done += static_cast<std::uint64_t>(count);
+constexpr std::uint64_t kFirstHead = 64 << 10;  // most headers are shorter
+
+// The first `count` bytes of a file that had `bytes` when it was opened, in memory of our own: a file that shrinks
+// meanwhile is a short read, not a SIGBUS, and what is hashed is what is parsed. What `out` has is there already.
+Reason read_first(int fd, std::uint64_t count, std::uint64_t bytes, core::Bytes& out) {
+    std::uint64_t done = out.size();
+    out.resize(count);
+    while (done < count) {
+        const ssize_t got = ::pread(fd, out.data() + done, count - done, static_cast<off_t>(done));
+        if (got < 0) return Reason::unreadable;
+        if (got == 0) return Reason::changed_while_read;
+        done += static_cast<std::uint64_t>(got);
     }
+    if (count < bytes) return Reason::none;
     char more;
     return ::pread(fd, &more, 1, static_cast<off_t>(bytes)) == 0 ? Reason::none : Reason::changed_while_read;
 }
@@ -65,10 +69,15 @@ private:
     void read(int fd, std::uint64_t bytes, Depth depth, Packer& message) {
         Record record;
         try {
-            record.reason = read_whole(fd, bytes, buffer_);
-            if (record.ok())
-                record = configuration_.wanted.format().read(buffer_, configuration_.wanted,
-                                                             configuration_.limits, depth, region_.bulk());
+            const Format& format = configuration_.wanted.format();
+            buffer_.clear();
+            if (depth == Depth::header && format.read_head) {
+                record = read_head(fd, bytes, format);
+            } else {
+                record.reason = read_first(fd, bytes, bytes, buffer_);
+                if (record.ok())
+                    record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth, region_.bulk());
+            }
             pack(message, record);
         } catch (const std::bad_alloc&) {
             fail(message, Reason::memory_limit);
@@ -76,6 +85,18 @@ private:
             fail(message, Reason::value_too_large);
         }
         if (buffer_.capacity() > kKeepBuffer) core::Bytes().swap(buffer_);
+    }
+
+    Record read_head(int fd, std::uint64_t bytes, const Format& format) {
+        for (std::uint64_t count = std::min(bytes, kFirstHead), needed = 0;;) {
+            Record record;
+            record.reason = read_first(fd, count, bytes, buffer_);
+            if (!record.ok()) return record;
+            if (auto read = format.read_head(buffer_, bytes, configuration_.wanted, configuration_.limits, needed))
+                return std::move(*read);
+            if (count == bytes) throw std::logic_error("more than the whole file is wanted");
+            count = std::min(bytes, std::max(4 * count, needed));
+        }
     }
 
     static void fail(Packer& message, Reason reason) {
@@ -92,6 +113,11 @@ private:
 };
 
 }  // namespace
+
+void prepare_answers() noexcept {
+    for (const Format& format : formats())
+        if (format.prepare) format.prepare();
+}
 
 Answers* make_answers(const Region& region) {
     return new ReaderAnswers(region);

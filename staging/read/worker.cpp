@@ -64,7 +64,7 @@ core::Bytes message_of(Channel& channel, std::uint64_t bytes) {
 
 }  // namespace
 
-Readers::Readers() noexcept : ForkServer(make_answers) {}
+Readers::Readers() noexcept : ForkServer(make_answers, prepare_answers) {}
 
 Worker::Worker(const Readers& readers, Wanted wanted, Limits limits)
     : wanted_(std::move(wanted)), limits_(limits) {

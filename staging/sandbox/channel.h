@@ -64,13 +64,15 @@ public:
     virtual std::size_t answer(const Question& question, core::Fd file) = 0;
 };
 using MakeAnswers = Answers* (*)(const Region& region);
+// What libraries must do while files may still be opened; once, in the fork server, whose workers inherit it.
+using Prepare = void (*)() noexcept;
 
 // A small process, forked while this one is still empty, that forks workers later: after MPI_Init, fork is
 // unsafe, and a late fork would copy keys. It ends when this object dies or the program does.
 class ForkServer {
 public:
     // Does not throw, since main() has no handler yet: if it failed, the first worker says so.
-    explicit ForkServer(MakeAnswers make) noexcept;
+    explicit ForkServer(MakeAnswers make, Prepare prepare = nullptr) noexcept;
     ForkServer(const ForkServer&) = delete;
     ForkServer& operator=(const ForkServer&) = delete;
     ~ForkServer();

@@ -17,10 +17,11 @@ namespace {
 
 constexpr int kControl = 3;  // where leave_parent_behind puts it
 
-[[noreturn]] void run_server(int control, pid_t parent, MakeAnswers make) {
+[[noreturn]] void run_server(int control, pid_t parent, MakeAnswers make, Prepare prepare) {
     prctl(PR_SET_NAME, "aloft-readers");
     if (!leave_parent_behind(control, parent)) ::_exit(1);
     core::sha256({});  // OpenSSL reads its configuration once; workers cannot
+    if (prepare) prepare();
     const pid_t self = ::getpid();
     while (auto start = receive_message<Start>(kControl)) {
         const pid_t worker = ::fork();
@@ -45,7 +46,7 @@ bool has_one_thread() noexcept {
 
 }  // namespace
 
-ForkServer::ForkServer(MakeAnswers make) noexcept {
+ForkServer::ForkServer(MakeAnswers make, Prepare prepare) noexcept {
     if (!has_one_thread()) {
         failed_ = "start before any thread does";
         return;
@@ -60,7 +61,7 @@ ForkServer::ForkServer(MakeAnswers make) noexcept {
     const pid_t self = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) failed_ = "fork";
-    if (pid_ == 0) run_server(ends[1], self, make);
+    if (pid_ == 0) run_server(ends[1], self, make, prepare);
     if (pid_ > 0) control_ = std::move(ours);
 }
 

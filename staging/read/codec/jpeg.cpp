@@ -6,7 +6,7 @@
 // clang-format on
 #include <csetjmp>
 
-#include "staging/read/dicom/pixels.h"
+#include "staging/read/codec/codec.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -45,17 +45,17 @@ void on_progress(j_common_ptr common) {
 
 constexpr std::size_t kMultipleScanSamples = 32 << 20;
 
-enum class Colour { grey, rgb, ycbcr };
+enum class Samples { grey, rgb, ycbcr };
 
 // What the three components are. Markers that say so win over the data set; without any, it decides.
-Colour colour_of(const jpeg_decompress_struct& jpeg, bool data_set_says_rgb) {
-    if (jpeg.num_components == 1) return Colour::grey;
-    if (jpeg.saw_Adobe_marker) return jpeg.Adobe_transform == 0 ? Colour::rgb : Colour::ycbcr;
+Samples colour_of(const jpeg_decompress_struct& jpeg, bool data_set_says_rgb) {
+    if (jpeg.num_components == 1) return Samples::grey;
+    if (jpeg.saw_Adobe_marker) return jpeg.Adobe_transform == 0 ? Samples::rgb : Samples::ycbcr;
     const auto id = [&](int i) { return jpeg.comp_info[i].component_id; };
     if ((id(0) == 'R' && id(1) == 'G' && id(2) == 'B') || (id(0) == 'r' && id(1) == 'g' && id(2) == 'b'))
-        return Colour::rgb;
-    if (jpeg.saw_JFIF_marker) return Colour::ycbcr;
-    return data_set_says_rgb ? Colour::rgb : Colour::ycbcr;
+        return Samples::rgb;
+    if (jpeg.saw_JFIF_marker) return Samples::ycbcr;
+    return data_set_says_rgb ? Samples::rgb : Samples::ycbcr;
 }
 
 struct Expected {
@@ -64,7 +64,7 @@ struct Expected {
 };
 
 bool decode(Decoder& decoder, const unsigned char* bytes, unsigned long size, const Expected& expected,
-            std::uint8_t* out, Colour& colour) {
+            std::uint8_t* out, Samples& colour) {
     jpeg_decompress_struct& jpeg = decoder.jpeg;
     jpeg.err = jpeg_std_error(&decoder.errors);
     jpeg.client_data = &decoder;
@@ -89,8 +89,8 @@ bool decode(Decoder& decoder, const unsigned char* bytes, unsigned long size, co
         return false;
     colour = colour_of(jpeg, expected.rgb);
     // No conversion here: see ybr_to_rgb.
-    jpeg.jpeg_color_space = jpeg.out_color_space = colour == Colour::grey  ? JCS_GRAYSCALE
-                                                   : colour == Colour::rgb ? JCS_RGB
+    jpeg.jpeg_color_space = jpeg.out_color_space = colour == Samples::grey  ? JCS_GRAYSCALE
+                                                   : colour == Samples::rgb ? JCS_RGB
                                                                            : JCS_YCbCr;
     jpeg.dct_method = JDCT_ISLOW;
     if (!jpeg_start_decompress(&jpeg) || jpeg.output_width != expected.columns ||
@@ -106,15 +106,16 @@ bool decode(Decoder& decoder, const unsigned char* bytes, unsigned long size, co
 
 }  // namespace
 
-bool decode_jpeg(core::ByteView encoded, const PixelLayout& layout, std::span<std::uint8_t> frame) {
-    const Expected expected{layout.pixels.rows, layout.pixels.columns, layout.pixels.samples,
-                            layout.photometric == "RGB"};
+Colour decode_jpeg(core::ByteView encoded, const FrameShape& shape, std::span<std::uint8_t> frame) {
+    const Expected expected{shape.rows, shape.columns, shape.samples, shape.is_rgb};
     Decoder decoder{};
-    Colour colour{};
-    const bool ok = decode(decoder, encoded.data(), encoded.size(), expected, frame.data(), colour);
+    Samples samples{};
+    const bool ok = decode(decoder, encoded.data(), encoded.size(), expected, frame.data(), samples);
     jpeg_destroy_decompress(&decoder.jpeg);
     if (!ok) throw Refused(Reason::decode_failed, "JPEG");
-    return colour == Colour::ycbcr;
+    return samples == Samples::grey  ? Colour::as_data_set_says
+           : samples == Samples::rgb ? Colour::rgb
+                                     : Colour::ycbcr;
 }
 
 }  // namespace staging

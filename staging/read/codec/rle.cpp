@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "staging/read/dicom/pixels.h"
+#include "staging/read/codec/codec.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -45,11 +45,11 @@ void decode_segment(core::ByteView segment, std::uint8_t* out, std::size_t count
 
 }  // namespace
 
-void decode_rle(core::ByteView encoded, const PixelLayout& layout, std::span<std::uint8_t> frame) {
-    const std::size_t bytes = pixel_type_bytes(layout.pixels.type), samples = layout.pixels.samples;
+Colour decode_rle(core::ByteView encoded, const FrameShape& shape, std::span<std::uint8_t> frame) {
+    const std::size_t bytes = pixel_type_bytes(shape.type), samples = shape.samples;
     const std::size_t segments = bytes * samples;
     if (encoded.size() < kHeader || segments > kSegments || u32(encoded, 0) != segments) failed();
-    const std::size_t plane = std::size_t{layout.pixels.rows} * layout.pixels.columns;
+    const std::size_t plane = std::size_t{shape.rows} * shape.columns;
     for (std::size_t i = 0; i < segments; ++i) {
         const std::size_t begin = u32(encoded, 1 + i);
         const std::size_t end = i + 1 < segments ? u32(encoded, 2 + i) : encoded.size();
@@ -59,6 +59,7 @@ void decode_rle(core::ByteView encoded, const PixelLayout& layout, std::span<std
         decode_segment(encoded.subspan(begin, end - begin), frame.data() + sample * bytes + byte, plane,
                        segments);
     }
+    return Colour::as_data_set_says;
 }
 
 }  // namespace staging

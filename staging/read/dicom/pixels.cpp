@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "staging/read/codec/native.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -17,15 +18,6 @@ namespace {
 std::uint16_t need(const std::optional<std::uint16_t>& value, const char* keyword) {
     if (!value) throw Refused(Reason::missing_attribute, keyword);
     return *value;
-}
-
-std::uint32_t frame_count(const std::optional<std::string>& text) {
-    if (!text || text->empty()) return 1;
-    std::uint32_t count = 0;
-    const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), count);
-    if (failed != std::errc{} || end != text->data() + text->size() || count == 0)
-        throw Refused(Reason::pixel_size_mismatch, "NumberOfFrames");
-    return count;
 }
 
 PixelType integer_type(unsigned allocated, bool is_signed) {
@@ -47,39 +39,48 @@ bool is_ybr(std::string_view photometric) {
     return photometric == "YBR_FULL" || photometric == "YBR_FULL_422";
 }
 
+bool undone_by_codec(std::string_view photometric) {
+    return photometric == "YBR_RCT" || photometric == "YBR_ICT" || photometric == "XYB";
+}
+
 void check_photometric(const PixelLayout& layout, const Syntax& syntax) {
     const std::string& name = layout.photometric;
-    if (layout.pixels.samples == 1) {
+    const Codec* codec = syntax.codec;
+    if (layout.shape.samples == 1) {
         if (name != "MONOCHROME1" && name != "MONOCHROME2" && name != "PALETTE COLOR")
             unsupported("PhotometricInterpretation");
+        if (layout.has_palette() && layout.shape.allocated != 8 && layout.shape.allocated != 16)
+            unsupported("BitsAllocated");
         return;
     }
-    if (name != "RGB" && !is_ybr(name)) unsupported("PhotometricInterpretation");
-    // The conversion is defined for 8 bits; 4:2:2 exists natively or inside JPEG only.
-    if (is_ybr(name) && layout.pixels.type != PixelType::u8) unsupported("PhotometricInterpretation");
-    if (name == "YBR_FULL_422" && (syntax.codec == Codec::rle || layout.pixels.columns % 2))
+    if (name == "RGB" || (undone_by_codec(name) && codec && codec->undoes_colour)) return;
+    if (!is_ybr(name)) unsupported("PhotometricInterpretation");
+    // The conversion is defined for 8 bits.
+    if (layout.shape.type != PixelType::u8) unsupported("PhotometricInterpretation");
+    if (name == "YBR_FULL_422" && (codec ? !codec->may_be_4_2_2 : layout.shape.columns % 2 != 0))
         unsupported("PhotometricInterpretation");
-    if (name == "YBR_FULL_422" && syntax.codec == Codec::native && layout.planar)
-        unsupported("PlanarConfiguration");
+    if (name == "YBR_FULL_422" && layout.shape.is_planar) unsupported("PlanarConfiguration");
 }
 
 // Bytes of native pixel data; the caller knows that no product overflows.
 std::uint64_t native_bytes(const PixelLayout& layout) {
-    const std::uint64_t samples = layout.pixels.frames * layout.frame_samples();
-    if (layout.pixels.bits_allocated == 1) return (samples + 7) / 8;
+    const std::uint64_t samples = layout.pixels.frames * layout.shape.sample_count();
+    if (layout.shape.allocated == 1) return (samples + 7) / 8;
     if (layout.photometric == "YBR_FULL_422") return samples / 3 * 2;
-    return samples * (layout.pixels.bits_allocated / 8);
+    return samples * (layout.shape.allocated / 8);
 }
 
-void check_native_size(const PixelLayout& layout, const PixelSource& source) {
-    const std::uint64_t expected = native_bytes(layout), found = source.native.size();
+// Whether there is more than the image needs and a byte of padding.
+bool check_native_size(const PixelLayout& layout, const PixelSource& source) {
+    const std::uint64_t expected = native_bytes(layout), found = source.native_bytes;
     // Where bytes are swapped in pairs, the last one's partner must be there.
-    const bool in_pairs = source.big_endian && layout.pixels.bits_allocated == 8 && source.vr == Vr{'O', 'W'};
+    const bool in_pairs = source.big_endian && layout.shape.allocated == 8 && source.vr == Vr{'O', 'W'};
     if (found < expected + (in_pairs ? expected % 2 : 0))
         throw Refused(Reason::pixel_size_mismatch, "PixelData");
     // As large as without subsampling: the photometric interpretation is not to be trusted.
     if (layout.photometric == "YBR_FULL_422" && found >= expected / 2 * 3)
         throw Refused(Reason::pixel_size_mismatch, "PhotometricInterpretation");
+    return found > expected + 1;
 }
 
 template <class Sample>
@@ -94,10 +95,10 @@ void drop_unused_bits(std::span<std::uint8_t> bytes, unsigned unused) {
     }
 }
 
-void drop_unused_bits(const Pixels& pixels, std::span<std::uint8_t> bytes) {
-    if (pixels.bits_allocated == 1 || pixels.bits_stored >= pixels.bits_allocated) return;
-    const unsigned unused = pixels.bits_allocated - pixels.bits_stored;
-    switch (pixels.type) {
+void drop_unused_bits(const FrameShape& shape, unsigned stored, std::span<std::uint8_t> bytes) {
+    if (shape.allocated == 1 || stored >= shape.allocated) return;
+    const unsigned unused = shape.allocated - stored;
+    switch (shape.type) {
         case PixelType::u8:
             return drop_unused_bits<std::uint8_t>(bytes, unused);
         case PixelType::i8:
@@ -131,129 +132,170 @@ void ybr_to_rgb(std::span<std::uint8_t> pixels) {
     }
 }
 
-void decode_encapsulated(const PixelLayout& layout, const PixelSource& source, const Syntax& syntax,
-                         std::span<std::uint8_t> out) {
-    const auto ranges = frame_fragments(source, layout.pixels.frames, syntax.codec);
-    core::Bytes joined;
-    for (std::size_t i = 0; i < ranges.size(); ++i) {
-        core::ByteView encoded = source.fragments[ranges[i].first];
-        if (ranges[i].last - ranges[i].first > 1) {
-            joined.clear();
-            for (std::size_t k = ranges[i].first; k < ranges[i].last; ++k)
-                joined.insert(joined.end(), source.fragments[k].begin(), source.fragments[k].end());
-            encoded = joined;
-        }
-        const auto frame = out.subspan(i * layout.frame_bytes(), layout.frame_bytes());
-        const bool ybr = syntax.codec == Codec::rle
-                             ? (decode_rle(encoded, layout, frame), is_ybr(layout.photometric))
-                             : decode_jpeg(encoded, layout, frame);
-        if (ybr) ybr_to_rgb(frame);
+std::int64_t index_at(core::ByteView frame, PixelType type, std::size_t n) {
+    std::uint16_t word;
+    switch (type) {
+        case PixelType::u8:
+            return frame[n];
+        case PixelType::i8:
+            return static_cast<std::int8_t>(frame[n]);
+        default:
+            std::memcpy(&word, frame.data() + 2 * n, 2);
+            return type == PixelType::i16 ? static_cast<std::int16_t>(word) : std::int64_t{word};
     }
+}
+
+// Decodes one frame at a time, as it is stored.
+class Frames {
+public:
+    Frames(const PixelLayout& layout, const PixelSource& source, const Syntax& syntax)
+        : layout_(layout), source_(source), codec_(syntax.codec) {
+        if (codec_) ranges_ = frame_fragments(source, layout.pixels.frames, *codec_);
+    }
+
+    void decode(std::size_t frame, std::span<std::uint8_t> out) {
+        Colour colour = Colour::as_data_set_says;
+        if (codec_)
+            colour = codec_->decode(encoded(frame), layout_.shape, out);
+        else
+            decode_native(frame, out);
+        if (colour == Colour::ycbcr || (colour == Colour::as_data_set_says && is_ybr(layout_.photometric)))
+            ybr_to_rgb(out);
+        drop_unused_bits(layout_.shape, layout_.stored, out);
+    }
+
+private:
+    core::ByteView encoded(std::size_t frame) {
+        const Range range = ranges_[frame];
+        if (range.last - range.first == 1) return source_.fragments[range.first];
+        joined_.clear();
+        for (std::size_t i = range.first; i < range.last; ++i)
+            joined_.insert(joined_.end(), source_.fragments[i].begin(), source_.fragments[i].end());
+        return joined_;
+    }
+
+    void decode_native(std::size_t frame, std::span<std::uint8_t> out) const {
+        // Frames of 1 bit follow each other without padding.
+        if (layout_.shape.allocated == 1)
+            return unpack_bits(source_.native, frame * layout_.shape.sample_count(), out);
+        const NativeOrder order{source_.big_endian, source_.vr == Vr{'O', 'W'},
+                                layout_.photometric == "YBR_FULL_422"};
+        const std::uint64_t bytes = order.is_4_2_2 ? layout_.frame_bytes() / 3 * 2 : layout_.frame_bytes();
+        // Bytes in big endian words do not end where a frame of an odd size does.
+        if (order.big_endian && order.is_words && bytes % 2 && pixel_type_bytes(layout_.shape.type) == 1 &&
+            layout_.pixels.frames > 1)
+            unsupported("BitsAllocated");
+        const std::uint64_t padded = bytes + (order.big_endian && order.is_words ? bytes % 2 : 0);
+        decode_native_frame(source_.native.subspan(frame * bytes, padded), layout_.shape, order, out);
+    }
+
+    const PixelLayout& layout_;
+    const PixelSource& source_;
+    const Codec* codec_;
+    std::vector<Range> ranges_;
+    core::Bytes joined_;
+};
+
+// The frame as it is stored, by its header.
+FrameShape shape_of(const PixelHeader& header, const PixelSource& source, const Syntax& syntax,
+                    const std::string& photometric, unsigned& stored) {
+    FrameShape shape;
+    shape.samples = need(header.samples, "SamplesPerPixel");
+    shape.rows = need(header.rows, "Rows");
+    shape.columns = need(header.columns, "Columns");
+    shape.allocated = need(header.allocated, "BitsAllocated");
+    shape.is_rgb = photometric == "RGB";
+    if (shape.samples != 1 && shape.samples != 3) unsupported("SamplesPerPixel");
+    if (shape.rows == 0) throw Refused(Reason::pixel_size_mismatch, "Rows");
+    if (shape.columns == 0) throw Refused(Reason::pixel_size_mismatch, "Columns");
+
+    if (source.kind == PixelSource::Kind::float32 || source.kind == PixelSource::Kind::float64) {
+        const bool single = source.kind == PixelSource::Kind::float32;
+        if (shape.allocated != (single ? 32 : 64)) unsupported("BitsAllocated");
+        if (shape.samples != 1 || syntax.codec) unsupported("SamplesPerPixel");
+        stored = shape.allocated;
+        shape.type = single ? PixelType::f32 : PixelType::f64;
+        return shape;
+    }
+    stored = need(header.stored, "BitsStored");
+    if (stored == 0 || stored > shape.allocated) unsupported("BitsStored");
+    // Since 2014 PS3.3 section C.7.6.3 allows no other; what lies below would be shifted out by guess.
+    if (header.high_bit && *header.high_bit + 1U != stored) unsupported("HighBit");
+    const auto representation = need(header.representation, "PixelRepresentation");
+    if (representation > 1) unsupported("PixelRepresentation");
+    shape.type = integer_type(shape.allocated, representation == 1);
+    // Codecs say themselves how samples stand, but for one that only packs a native frame.
+    if (shape.samples == 3 && (!syntax.codec || syntax.codec == &kDeflatedFrame)) {
+        const auto planar = need(header.planar, "PlanarConfiguration");
+        if (planar > 1) unsupported("PlanarConfiguration");
+        shape.is_planar = planar == 1;
+    }
+    const bool bytes_in_order = !source.big_endian || source.vr == Vr{'O', 'B'};
+    if (shape.allocated == 1 && (shape.samples != 1 || !bytes_in_order)) unsupported("BitsAllocated");
+    if (syntax.codec && !(syntax.codec->allocated & shape.allocated)) unsupported("BitsAllocated");
+    if (shape.samples == 3 && stored != shape.allocated) unsupported("BitsStored");
+    return shape;
 }
 
 }  // namespace
 
+std::uint32_t frame_count(const PixelHeader& header) {
+    const auto& text = header.frames;
+    if (!text || text->empty()) return 1;
+    std::uint32_t count = 0;
+    const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), count);
+    if (failed != std::errc{} || end != text->data() + text->size() || count == 0)
+        throw Refused(Reason::pixel_size_mismatch, "NumberOfFrames");
+    return count;
+}
+
 PixelLayout plan_pixels(const PixelHeader& header, const PixelSource& source, const Syntax& syntax,
                         const Limits& limits) {
-    const bool is_float =
-        source.kind == PixelSource::Kind::float32 || source.kind == PixelSource::Kind::float64;
     PixelLayout layout;
     Pixels& pixels = layout.pixels;
-    pixels.samples = need(header.samples, "SamplesPerPixel");
     if (!header.photometric) throw Refused(Reason::missing_attribute, "PhotometricInterpretation");
     layout.photometric = *header.photometric;
-    pixels.rows = need(header.rows, "Rows");
-    pixels.columns = need(header.columns, "Columns");
-    pixels.frames = frame_count(header.frames);
-    pixels.bits_allocated = need(header.allocated, "BitsAllocated");
-    if (pixels.samples != 1 && pixels.samples != 3) unsupported("SamplesPerPixel");
-    if (pixels.rows == 0) throw Refused(Reason::pixel_size_mismatch, "Rows");
-    if (pixels.columns == 0) throw Refused(Reason::pixel_size_mismatch, "Columns");
-
-    if (is_float) {
-        const bool single = source.kind == PixelSource::Kind::float32;
-        if (pixels.bits_allocated != (single ? 32 : 64)) unsupported("BitsAllocated");
-        if (pixels.samples != 1 || syntax.codec != Codec::native) unsupported("SamplesPerPixel");
-        pixels.bits_stored = pixels.bits_allocated;
-        pixels.type = single ? PixelType::f32 : PixelType::f64;
-    } else {
-        pixels.bits_stored = need(header.stored, "BitsStored");
-        if (pixels.bits_stored == 0 || pixels.bits_stored > pixels.bits_allocated) unsupported("BitsStored");
-        // Since 2014 PS3.3 section C.7.6.3 allows no other; what lies below would be shifted out by guess.
-        if (header.high_bit && *header.high_bit + 1 != pixels.bits_stored) unsupported("HighBit");
-        const auto representation = need(header.representation, "PixelRepresentation");
-        if (representation > 1) unsupported("PixelRepresentation");
-        pixels.type = integer_type(pixels.bits_allocated, representation == 1);
-        if (pixels.samples == 3 && syntax.codec != Codec::jpeg_baseline) {
-            const auto planar = need(header.planar, "PlanarConfiguration");
-            if (planar > 1) unsupported("PlanarConfiguration");
-            layout.planar = planar == 1;
-        }
-        const bool bytes_in_order = !source.big_endian || source.vr == Vr{'O', 'B'};
-        if (pixels.bits_allocated == 1 &&
-            (pixels.samples != 1 || !bytes_in_order || syntax.codec != Codec::native))
-            unsupported("BitsAllocated");
-        if (syntax.codec == Codec::jpeg_baseline && pixels.bits_allocated != 8) unsupported("BitsAllocated");
-        if (pixels.samples == 3 && pixels.bits_stored != pixels.bits_allocated) unsupported("BitsStored");
-    }
+    layout.shape = shape_of(header, source, syntax, layout.photometric, layout.stored);
     check_photometric(layout, syntax);
-    pixels.photometric = is_ybr(layout.photometric) ? "RGB" : layout.photometric;
+    pixels.frames = frame_count(header);
+    pixels.rows = layout.shape.rows;
+    pixels.columns = layout.shape.columns;
+    pixels.samples = layout.has_palette() ? 3 : layout.shape.samples;
+    pixels.type = layout.has_palette() ? PixelType::u8 : layout.shape.type;
+    pixels.bits_allocated = static_cast<std::uint16_t>(layout.has_palette() ? 8 : layout.shape.allocated);
+    pixels.bits_stored = static_cast<std::uint16_t>(layout.has_palette() ? 8 : layout.stored);
+    pixels.photometric = pixels.samples == 3 ? "RGB" : layout.photometric;
 
-    // 16 + 16 + 2 + 4 bits fit; frames may not.
-    const std::uint64_t frame = layout.frame_samples() * pixel_type_bytes(pixels.type);
-    if (pixels.frames > limits.pixel_bytes / frame) throw Refused(Reason::pixels_too_large);
+    // 16 + 16 + 2 + 8 bits fit; frames may not.
+    const std::uint64_t frame = std::uint64_t{pixels.rows} * pixels.columns * pixels.samples *
+                                pixel_type_bytes(pixels.type);
+    if (pixels.frames > limits.pixel_bytes / frame || layout.frame_bytes() > limits.pixel_bytes)
+        throw Refused(Reason::pixels_too_large);
     if (source.kind == PixelSource::Kind::encapsulated) {
-        if (source.fragments.size() < pixels.frames) throw Refused(Reason::pixel_size_mismatch, "fragments");
+        if (source.has_fragments && source.fragments.size() < pixels.frames)
+            throw Refused(Reason::pixel_size_mismatch, "fragments");
     } else if (source.kind != PixelSource::Kind::none) {
-        check_native_size(layout, source);
+        layout.extra_bytes = check_native_size(layout, source);
     }
     return layout;
 }
 
-void decode_pixels(const PixelLayout& layout, const PixelSource& source, const Syntax& syntax,
-                   std::span<std::uint8_t> out) {
-    if (source.kind == PixelSource::Kind::encapsulated) {
-        decode_encapsulated(layout, source, syntax, out);
-    } else {
-        decode_native(layout, source, out);
-        if (is_ybr(layout.photometric)) ybr_to_rgb(out);
+void decode_pixels(const PixelLayout& layout, const PixelHeader& header, const PixelSource& source,
+                   const Syntax& syntax, std::span<std::uint8_t> out) {
+    Frames frames(layout, source, syntax);
+    const std::uint64_t bytes = out.size() / layout.pixels.frames;
+    if (!layout.has_palette()) {
+        for (std::size_t i = 0; i < layout.pixels.frames; ++i) frames.decode(i, out.subspan(i * bytes, bytes));
+        return;
     }
-    drop_unused_bits(layout.pixels, out);
-}
-
-std::vector<Range> frame_fragments(const PixelSource& source, std::uint32_t frames, Codec codec) {
-    const std::size_t count = source.fragments.size();
-    std::vector<Range> ranges;
-    if (count == 0) throw Refused(Reason::pixel_size_mismatch, "fragments");
-    if (frames == 1) return {{0, count}};
-    if (count == frames) {
-        for (std::size_t i = 0; i < count; ++i) ranges.push_back({i, i + 1});
-        return ranges;
+    const PaletteColours colours(header.palette, layout.shape.is_signed());
+    core::Bytes indices(layout.frame_bytes());
+    for (std::size_t i = 0; i < layout.pixels.frames; ++i) {
+        frames.decode(i, indices);
+        std::uint8_t* to = out.data() + i * bytes;
+        for (std::size_t n = 0; n < layout.shape.sample_count(); ++n)
+            for (const std::uint8_t part : colours[index_at(indices, layout.shape.type, n)]) *to++ = part;
     }
-    const auto starts_at = [&](std::size_t i) { ranges.push_back({i, count}); };
-    if (source.offset_table.size() == std::size_t{4} * frames) {
-        // Offsets count from the first byte of the first fragment's item tag.
-        std::uint64_t offset = 0;
-        for (std::size_t i = 0; i < count; ++i) {
-            std::uint32_t next;
-            if (ranges.size() < frames) {
-                std::memcpy(&next, source.offset_table.data() + 4 * ranges.size(), 4);
-                if (next == offset) starts_at(i);
-            }
-            offset += 8 + source.fragments[i].size();
-        }
-    } else if (codec == Codec::jpeg_baseline) {
-        bool starts = true;  // a frame ends with the fragment that holds its EOI marker, and perhaps padding
-        for (std::size_t i = 0; i < count; ++i) {
-            if (starts) starts_at(i);
-            const core::ByteView fragment = source.fragments[i];
-            const std::size_t tail = std::min<std::size_t>(fragment.size(), 10);
-            starts = core::text(fragment.last(tail)).find("\xff\xd9") != std::string_view::npos;
-        }
-    }
-    if (ranges.size() != frames) throw Refused(Reason::pixel_size_mismatch, "fragments");
-    for (std::size_t i = 0; i + 1 < ranges.size(); ++i) ranges[i].last = ranges[i + 1].first;
-    return ranges;
 }
 
 }  // namespace staging

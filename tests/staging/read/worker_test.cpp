@@ -64,6 +64,7 @@ TEST_CASE("a worker brings what is wanted, at both depths, file after file") {
         CHECK(core::text(record.pixels.bytes) == std::string(4, fill));
         CHECK(record.pixels.sha256 == core::sha256(record.pixels.bytes));
         CHECK(record.file_sha256 == core::sha256(core::view(bytes)));
+        CHECK(header.file_sha256 == core::Digest{});  // it was not read whole
         CHECK(record.file_bytes == bytes.size());
     }
     CHECK(worker.replaced() == 0);
@@ -71,7 +72,7 @@ TEST_CASE("a worker brings what is wanted, at both depths, file after file") {
 
 TEST_CASE("a worker that dies costs one file and is replaced") {
     const Readers server;
-    Worker worker(server, {});
+    Worker worker(server, Wanted::attributes({}));
     const One one(image().file());
     for (int i = 1; i <= 3; ++i) {
         REQUIRE(test::workers().size() == 1);
@@ -84,7 +85,7 @@ TEST_CASE("a worker that dies costs one file and is replaced") {
 
 TEST_CASE("signals to the whole group do not reach a worker") {
     const Readers server;
-    Worker worker(server, {});
+    Worker worker(server, Wanted::attributes({}));
     const One one(image().file());
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1})
         for (const pid_t pid : test::workers()) ::kill(pid, number);
@@ -96,14 +97,14 @@ TEST_CASE("a file that takes too long is given up") {
     Limits limits;
     limits.seconds = 0.02;
     const Readers server;
-    Worker worker(server, {}, limits);
-    // Half a million items of a few bytes each, inflated: some hundred milliseconds of work.
+    Worker worker(server, Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeValue"}), limits);
+    // Two million items, and a digest of 115 MB: some hundred milliseconds of work.
     std::string items;
     for (int i = 0; i < 1'900'000; ++i) items += Dicom().item_head(0xfffee000, 0);
     Dicom file;
     file.element(0x00081084, "SQ", items).element(0x00104000, "UT", std::string(100 << 20, ' '));
     const One slow(file.file());
-    CHECK(worker.read(slow.open(), Depth::header).reason == Reason::time_limit);
+    CHECK(worker.read(slow.open(), Depth::pixels).reason == Reason::time_limit);
     const One one(image().file());
     CHECK(worker.read(one.open(), Depth::pixels).ok());
     CHECK(worker.replaced() == 1);
@@ -114,10 +115,12 @@ TEST_CASE("memory that a file would take is bounded, and the worker goes on") {
     Limits limits;
     limits.inflated_bytes = 1 << 20;
     const Readers server;
-    Worker worker(server, {}, limits);
+    Worker worker(server, Wanted::attributes({}), limits);
     // Two fragments of a frame are joined: twice 150 MB do not fit beside a file of as much.
     Dicom file("1.2.840.10008.1.2.5");
-    file.image(2, 2).fragments({std::string(75 << 20, 'x'), std::string(75 << 20, 'x')});
+    std::string begins(75 << 20, 'x');
+    begins.replace(0, 8, std::string("\x01\0\0\0\x40\0\0\0", 8));
+    file.image(2, 2).fragments({begins, std::string(75 << 20, 'x')});
     const One large(file.file());
     CHECK(worker.read(large.open(), Depth::pixels).reason == Reason::memory_limit);
     const One one(image().file());
@@ -127,7 +130,7 @@ TEST_CASE("memory that a file would take is bounded, and the worker goes on") {
 
 TEST_CASE("a file that changes under the reader is not read") {
     const Readers server;
-    Worker worker(server, {});
+    Worker worker(server, Wanted::attributes({}));
     const One one(image().file());
     const auto path = one.folder / "f";
     Opened opened = one.open();
@@ -143,7 +146,7 @@ TEST_CASE("what could not be opened, or is too large, is a reason without a work
     Limits limits;
     limits.file_bytes = 100;
     const Readers server;
-    Worker worker(server, {}, limits);
+    Worker worker(server, Wanted::attributes({}), limits);
     const One one(image().file());
     CHECK(worker.read(one.open(), Depth::pixels).reason == Reason::too_large);
     CHECK(worker.read(Delivery(one.folder.path()).open("absent"), Depth::pixels).reason ==
@@ -154,7 +157,7 @@ TEST_CASE("a worker holds its socket and nothing else of the program") {
     const One one(image().file());
     const core::Fd secret = core::open_regular(one.folder / "f");
     const Readers server;
-    Worker worker(server, {});
+    Worker worker(server, Wanted::attributes({}));
     CHECK(worker.read(one.open(), Depth::pixels).ok());
     REQUIRE(test::workers().size() == 1);
     const std::string fds = "/proc/" + std::to_string(test::workers()[0]) + "/fd";
@@ -173,7 +176,7 @@ TEST_CASE("server and worker end with the program, however it ends") {
     const pid_t program = ::fork();
     if (program == 0) {
         const Readers server;
-        Worker worker(server, {});
+        Worker worker(server, Wanted::attributes({}));
         pid_t pids[2] = {test::children_of(::getpid()).at(0), test::workers().at(0)};
         if (::write(ends[1], pids, sizeof pids) != sizeof pids) ::_exit(1);
         for (;;) ::pause();
@@ -191,7 +194,7 @@ TEST_CASE("server and worker end with the program, however it ends") {
 TEST_CASE("a fork server that starts too late says so at the first worker") {
     std::thread other([] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
     const Readers server;
-    CHECK_THROWS_WITH(Worker(server, {}), Catch::Contains("before any thread"));
+    CHECK_THROWS_WITH(Worker(server, Wanted::attributes({})), Catch::Contains("before any thread"));
     other.join();
 }
 

@@ -4,6 +4,8 @@
 
 #include "staging/read/codec/codec.h"
 #include "staging/read/dicom/dicom.h"
+#include "staging/read/nifti/nifti.h"
+#include "staging/read/raster/raster.h"
 #include "staging/read/text/converter.h"
 
 namespace staging {
@@ -14,14 +16,24 @@ bool never(core::ByteView) {
     return false;
 }
 
+bool none(std::string_view) {
+    return false;
+}
+
 void prepare_dicom() noexcept {
     prepare_codecs();
     prepare_converters();
 }
 
 constexpr Format kFormats[] = {
-    {"dicom", false, is_dicom, read_dicom, read_dicom_head, prepare_dicom},
-    {"csv", true, never, nullptr, nullptr, nullptr},
+    {.name = "dicom",
+     .recognises = is_dicom,
+     .read = read_dicom,
+     .read_head = read_dicom_head,
+     .prepare = prepare_dicom},
+    {.name = "nifti", .recognises = is_nifti, .read = read_nifti, .knows = is_nifti_name},
+    {.name = "raster", .recognises = is_raster, .read = read_raster, .knows = none},
+    {.name = "csv", .is_table = true, .recognises = never, .prepare = prepare_converters},
 };
 
 }  // namespace

@@ -27,6 +27,9 @@ struct Format {
                                        const Limits& limits, std::uint64_t& needed) = nullptr;
     // What must be done before the worker gives up files and most system calls; once, in the fork server.
     void (*prepare)() noexcept = nullptr;
+    // Whether a file of this kind can have a value of that name. Null: the names are compiled (DICOM) or the
+    // table's own.
+    bool (*knows)(std::string_view name) = nullptr;
 };
 
 std::span<const Format> formats() noexcept;

@@ -82,6 +82,9 @@ void each_member(AFrame& frame, One one) {
 void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
     out.raw(&limits, sizeof limits);
     out.put(wanted.format().name);
+    out.put(wanted.form().separator);
+    out.put(wanted.form().encoding);
+    out.put(wanted.form().title_rows);
     out.put(static_cast<std::uint32_t>(wanted.size()));
     for (std::size_t i = 0; i < wanted.size(); ++i) out.put(wanted.name(i));
 }
@@ -91,9 +94,13 @@ Configuration unpack_configuration(Unpacker& in) {
     in.raw(&configuration.limits, sizeof configuration.limits);
     const Format* format = find_format(in.text());
     refuse_unless(format != nullptr);
+    TableForm form;
+    form.separator = in.get<char>();
+    form.encoding = in.text();
+    form.title_rows = in.get<std::uint32_t>();
     std::vector<std::string> names(in.get<std::uint32_t>());
     for (std::string& name : names) name = in.text();
-    configuration.wanted = Wanted::of(*format, std::move(names));
+    configuration.wanted = Wanted::of(*format, std::move(names), std::move(form));
     return configuration;
 }
 

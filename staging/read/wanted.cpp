@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "staging/read/dicom/dictionary.h"
 #include "staging/read/format.h"
+#include "staging/read/text/converter.h"
 
 namespace staging {
 namespace {
@@ -117,14 +118,25 @@ Wanted Wanted::columns(std::vector<std::string> names) {
     return of(*find_format("csv"), std::move(names));
 }
 
-Wanted Wanted::of(const Format& format, std::vector<std::string> names) {
+Wanted Wanted::of(const Format& format, std::vector<std::string> names, TableForm form) {
     if (format.name == "dicom") return attributes(names);
     std::set<std::string_view> seen;
     for (const std::string& name : names)
         if (name.empty() || !seen.insert(name).second)
             throw Error(Fault::usage,
                         "column \"" + name + "\": " + (name.empty() ? "empty name" : "named twice"));
+    for (const std::string& name : names)
+        if (format.knows && !format.knows(name))
+            throw Error(Fault::usage, "\"" + name + "\": files of format " + std::string(format.name) +
+                                          " have no such value");
+    if (std::string_view(",;|\t").find(form.separator) == std::string_view::npos)
+        throw Error(Fault::usage, "separator: expected a comma, a semicolon, a bar or a tab");
+    if (form.encoding != "utf-16" && !encoding_of(form.encoding))
+        throw Error(Fault::usage, "encoding \"" + form.encoding +
+                                      "\": expected utf-8, utf-16, big5, gb18030, "
+                                      "gbk, euc-kr, euc-jp, shift_jis, tis-620, iso-8859-1, -2 or -15");
     Wanted wanted;
+    wanted.form_ = std::move(form);
     wanted.format_ = &format;
     wanted.names_ = std::move(names);
     return wanted;

@@ -28,13 +28,22 @@ struct Attribute {
 
 struct Format;  // format.h
 
+// How a hospital writes its tables, as the description of its delivery declares it. Nothing is guessed: a table
+// of another form is refused with a word on what it looks like (bad_header).
+struct TableForm {
+    char separator = ',';
+    std::string encoding =
+        "utf-8";  // as text/converter.h's encoding_of, or "utf-16" (with or without its mark)
+    std::uint32_t title_rows = 0;  // lines before the header row
+};
+
 // What the reader is to bring: nothing else leaves the worker. Values in a Record are in this order.
 class Wanted {
 public:
     Wanted() = default;
 
     // What a profile names with `from`, of files of one format. Throws Error(usage) that names the word.
-    static Wanted of(const Format& format, std::vector<std::string> names);
+    static Wanted of(const Format& format, std::vector<std::string> names, TableForm form = {});
 
     // DICOM attributes by path:
     //   "PatientID", "0010,0020", "AdmittingDiagnosesCodeSequence[0].CodeValue", "(0040,0275)[0].0040,1001"
@@ -48,10 +57,12 @@ public:
     // name.
     static Wanted columns(std::vector<std::string> names);
 
+    bool has_format() const noexcept { return format_ != nullptr; }  // not if it was made by Wanted()
     const Format& format() const noexcept { return *format_; }
     bool is_table() const noexcept;
     std::size_t size() const noexcept { return names_.size(); }
     std::span<const Attribute> attributes() const noexcept { return attributes_; }  // DICOM
+    const TableForm& form() const noexcept { return form_; }                        // tables
     // The path or column name of value `index`: for messages.
     const std::string& name(std::size_t index) const { return names_.at(index); }
 
@@ -59,6 +70,7 @@ private:
     const Format* format_ = nullptr;
     std::vector<std::string> names_;
     std::vector<Attribute> attributes_;  // DICOM: compiled from the names
+    TableForm form_;
 };
 
 // What the reader may spend on one file or table. The defaults hold a worker below 512 MB.

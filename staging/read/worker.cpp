@@ -68,6 +68,7 @@ Readers::Readers() noexcept : ForkServer(make_answers, prepare_answers) {}
 
 Worker::Worker(const Readers& readers, Wanted wanted, Limits limits)
     : wanted_(std::move(wanted)), limits_(limits) {
+    if (!wanted_.has_format()) throw Error(Fault::bug, "a reader of no format");
     if (wanted_.is_table()) throw Error(Fault::usage, "a table is read row by row, not as one file");
     channel_ = open_channel(readers, wanted_, limits_);
 }

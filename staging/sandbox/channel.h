@@ -14,7 +14,7 @@
 namespace staging {
 
 // Shared memory between a program and one worker: messages, then room for bulk data (pixels).
-constexpr std::size_t kMessageBytes = 8 << 20;
+constexpr std::size_t kMessageBytes = 32 << 20;
 
 // Shared memory of a fixed size that neither side can shrink under the other.
 class Region {

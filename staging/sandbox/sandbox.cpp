@@ -39,12 +39,13 @@ bool allow(scmp_filter_ctx filter, std::initializer_list<int> calls) {
 bool load_filter() {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!filter) return false;
-    // Answer and listen; read what was handed over; memory that cannot be executed; end.
+    // Answer and listen; read what was handed over; memory that cannot be executed; end. sysinfo: glibc's qsort
+    // asks once how much memory there is.
     bool ok =
         allow(filter, {SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(pread64), SCMP_SYS(close),
                        SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(futex),
                        SCMP_SYS(clock_gettime), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigreturn),
-                       SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group)});
+                       SCMP_SYS(restart_syscall), SCMP_SYS(sysinfo), SCMP_SYS(exit), SCMP_SYS(exit_group)});
     ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
     if (kSanitized)
@@ -52,8 +53,7 @@ bool load_filter() {
                                   SCMP_SYS(readlink), SCMP_SYS(mprotect), SCMP_SYS(sigaltstack),
                                   SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(newfstatat),
                                   SCMP_SYS(lseek), SCMP_SYS(sched_yield), SCMP_SYS(tgkill), SCMP_SYS(kill),
-                                  SCMP_SYS(prctl), SCMP_SYS(getuid), SCMP_SYS(ioctl), SCMP_SYS(sysinfo),
-                                  SCMP_SYS(prlimit64)});
+                                  SCMP_SYS(prctl), SCMP_SYS(getuid), SCMP_SYS(ioctl), SCMP_SYS(prlimit64)});
     ok = ok && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return ok;

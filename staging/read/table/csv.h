@@ -8,12 +8,15 @@
 #include "core/base/bytes.h"
 #include "core/base/files.h"
 #include "staging/read/messages.h"
+#include "staging/read/text/converter.h"
 
 namespace staging {
 
-// A CSV file, a batch of rows at a time; runs in the worker. libcsv parses (RFC 4180, strict, streaming; it
-// holds one field), we bound the field, check UTF-8 and pick the wanted columns. Fields are not trimmed;
-// lines without any character are skipped; LF, CRLF and CR end a row.
+// A table in text, a batch of rows at a time; runs in the worker. libcsv parses (RFC 4180, strict, streaming; it
+// holds one field), we bound the field, decode it and pick the wanted columns. Fields are not trimmed; lines
+// without any character are skipped; LF, CRLF and CR end a row. In every encoding of TableForm but UTF-16 a
+// separator, a quote or a line end is itself and never a part of another character, so that fields can be
+// decoded one by one; UTF-16 is decoded before it is parsed.
 class CsvReader {
 public:
     CsvReader(core::Fd file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits);
@@ -32,6 +35,9 @@ private:
     void header_row();
     void data_row();
     void parse(std::span<std::uint8_t> chunk);
+    void parse_utf16(core::ByteView chunk, bool at_end);
+    bool decode(std::string_view text, std::string& out) const;
+    std::string_view hint() const;
     void end_with(Reason reason, std::string detail = {});
     void emit(Reason reason, std::string detail = {});
 
@@ -41,6 +47,13 @@ private:
     const Limits& limits_;
     csv_parser parser_{};
     Packer* message_ = nullptr;
+
+    const Encoding encoding_;
+    const bool is_utf16_;
+    bool big_endian_ = false, knows_order_ = false;  // UTF-16
+    core::Bytes undecoded_;                          // UTF-16: what a chunk ended in the middle of
+    std::uint32_t titles_left_;
+    core::Bytes beginning_;  // of the file: for hint()
 
     std::vector<std::string> header_;        // until the header row is complete
     std::vector<std::int64_t> column_of_;    // column -> index in Wanted, -1 for none

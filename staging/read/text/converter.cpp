@@ -17,9 +17,10 @@ constexpr std::size_t kCount = static_cast<std::size_t>(Encoding::count_);
 
 // ICU's names, in the order of Encoding.
 constexpr std::array<const char*, kCount> kNames = {
-    "US-ASCII",   "UTF-8",      "ISO-8859-1", "ISO-8859-2", "ISO-8859-3",  "ISO-8859-4", "ISO-8859-5", "ISO-8859-6",
-    "ISO-8859-7", "ISO-8859-8", "ISO-8859-9", "ISO-8859-15", "TIS-620",    "GB18030",    "GBK",        "EUC-JP",
-    "EUC-KR",     "EUC-CN"};
+    "US-ASCII",   "UTF-8",       "ISO-8859-1", "ISO-8859-2",       "ISO-8859-3",
+    "ISO-8859-4", "ISO-8859-5",  "ISO-8859-6", "ISO-8859-7",       "ISO-8859-8",
+    "ISO-8859-9", "ISO-8859-15", "TIS-620",    "GB18030",          "GBK",
+    "EUC-JP",     "EUC-KR",      "EUC-CN",     "windows-950-2000", "ibm-943_P15A-2003"};
 static_assert(kNames.back() != nullptr, "every Encoding has a name");
 
 // Never closed: they are for the life of the process.
@@ -41,6 +42,28 @@ UConverter* converter(Encoding encoding) {
 }
 
 }  // namespace
+
+std::optional<Encoding> encoding_of(std::string_view name) {
+    struct Row {
+        std::string_view name;
+        Encoding encoding;
+    };
+    constexpr Row kRows[] = {{"utf-8", Encoding::utf8},
+                             {"big5", Encoding::big5},
+                             {"cp950", Encoding::big5},
+                             {"gb18030", Encoding::gb18030},
+                             {"gbk", Encoding::gbk},
+                             {"euc-kr", Encoding::euc_kr},
+                             {"euc-jp", Encoding::euc_jp},
+                             {"shift_jis", Encoding::shift_jis},
+                             {"iso-8859-1", Encoding::latin1},
+                             {"iso-8859-2", Encoding::latin2},
+                             {"iso-8859-15", Encoding::latin9},
+                             {"tis-620", Encoding::thai}};
+    for (const Row& row : kRows)
+        if (row.name == name) return row.encoding;
+    return std::nullopt;
+}
 
 bool append_utf8(Encoding encoding, std::string_view bytes, std::string& out) {
     bool is_ascii = true;

@@ -161,7 +161,7 @@ TEST_CASE("a table that cannot be opened, or whose worker dies, is one Record wi
     REQUIRE(table.next(row));
     CHECK(row.reason == Reason::worker_died);
     CHECK_FALSE(table.next(row));
-    CHECK_THROWS_AS(Table(server, {}, {}, Delivery(folder.path()).open("t.csv")), core::Error);
+    CHECK_THROWS_AS(Table(server, Wanted::attributes({}), {}, Delivery(folder.path()).open("t.csv")), core::Error);
 }
 
 TEST_CASE("UTF-8 is what Unicode's table 3-7 says") {

@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -13,6 +14,22 @@ namespace staging {
 
 constexpr int kSocket = 3;  // where leave_parent_behind puts it
 
+namespace {
+
+ssize_t say_nothing(void*, const char*, std::size_t count) {
+    return static_cast<ssize_t>(count);
+}
+
+// Libraries print what they think of a file, and the system call with which they do is forbidden: what goes to the
+// standard streams ends here.
+void silence() {
+    const cookie_io_functions_t nowhere{nullptr, say_nothing, nullptr, nullptr};
+    for (FILE** stream : {&stdout, &stderr})
+        if (FILE* silent = ::fopencookie(nullptr, "w", nowhere)) *stream = silent;
+}
+
+}  // namespace
+
 void serve(int socket, core::Fd region_fd, const Start& start, pid_t fork_server, MakeAnswers make) {
     try {
         prctl(PR_SET_NAME, "aloft-reader");
@@ -24,6 +41,7 @@ void serve(int socket, core::Fd region_fd, const Start& start, pid_t fork_server
             throw 0;  // the unwinder sets itself up now, while it may
         } catch (int) {
         }
+        silence();
         if (!enter_sandbox(start.memory_bytes)) ::_exit(1);
 
         const std::unique_ptr<Answers> answers(make(region));

@@ -19,9 +19,16 @@ void need(charls::jpegls_errc code) {
     need(code == charls::jpegls_errc::success);
 }
 
+// CharLS 2.4.1 goes round for ever in data that end without the marker of an end (EOI), which cut ones do.
+bool has_end(core::ByteView frame) {
+    const auto last = core::text(frame).find_last_not_of('\0');  // padding
+    return last != std::string_view::npos && last >= 1 && frame[last - 1] == 0xff && frame[last] == 0xd9;
+}
+
 }  // namespace
 
 Colour decode_jpeg_ls(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out) {
+    need(has_end(frame));
     const std::unique_ptr<charls_jpegls_decoder, void (*)(const charls_jpegls_decoder*)> decoder(
         charls_jpegls_decoder_create(), charls_jpegls_decoder_destroy);
     if (!decoder) throw std::bad_alloc();

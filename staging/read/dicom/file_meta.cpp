@@ -62,7 +62,7 @@ FileMeta read_file_meta(const Window& file) {
             meta.transfer_syntax = trimmed(core::text(bytes.part(at + head->bytes, head->length)));
         at += head->bytes + head->length;
     }
-    if (end - at < 8) throw Refused(Reason::truncated);
+    if (meta.transfer_syntax.empty() && end - at < 8) throw Refused(Reason::truncated);
     meta.data_set_at = at;
     return meta;
 }

@@ -64,6 +64,7 @@ TEST_CASE("a worker brings what is wanted, at both depths, file after file") {
         CHECK(core::text(record.pixels.bytes) == std::string(4, fill));
         CHECK(record.pixels.sha256 == core::sha256(record.pixels.bytes));
         CHECK(record.file_sha256 == core::sha256(core::view(bytes)));
+        CHECK(header.file_sha256 == core::Digest{});  // it was not read whole
         CHECK(record.file_bytes == bytes.size());
     }
     CHECK(worker.replaced() == 0);
@@ -96,14 +97,14 @@ TEST_CASE("a file that takes too long is given up") {
     Limits limits;
     limits.seconds = 0.02;
     const Readers server;
-    Worker worker(server, Wanted::attributes({}), limits);
-    // Half a million items of a few bytes each, inflated: some hundred milliseconds of work.
+    Worker worker(server, Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeValue"}), limits);
+    // Two million items, and a digest of 115 MB: some hundred milliseconds of work.
     std::string items;
     for (int i = 0; i < 1'900'000; ++i) items += Dicom().item_head(0xfffee000, 0);
     Dicom file;
     file.element(0x00081084, "SQ", items).element(0x00104000, "UT", std::string(100 << 20, ' '));
     const One slow(file.file());
-    CHECK(worker.read(slow.open(), Depth::header).reason == Reason::time_limit);
+    CHECK(worker.read(slow.open(), Depth::pixels).reason == Reason::time_limit);
     const One one(image().file());
     CHECK(worker.read(one.open(), Depth::pixels).ok());
     CHECK(worker.replaced() == 1);
@@ -117,7 +118,9 @@ TEST_CASE("memory that a file would take is bounded, and the worker goes on") {
     Worker worker(server, Wanted::attributes({}), limits);
     // Two fragments of a frame are joined: twice 150 MB do not fit beside a file of as much.
     Dicom file("1.2.840.10008.1.2.5");
-    file.image(2, 2).fragments({std::string(75 << 20, 'x'), std::string(75 << 20, 'x')});
+    std::string begins(75 << 20, 'x');
+    begins.replace(0, 8, std::string("\x01\0\0\0\x40\0\0\0", 8));
+    file.image(2, 2).fragments({begins, std::string(75 << 20, 'x')});
     const One large(file.file());
     CHECK(worker.read(large.open(), Depth::pixels).reason == Reason::memory_limit);
     const One one(image().file());

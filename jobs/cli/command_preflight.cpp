@@ -16,9 +16,9 @@ using nlohmann::json;
 
 namespace {
 
-std::vector<Report> reports_of(const json& answer) {
+std::vector<Report> reports_of(const json& rows) {
     std::vector<Report> reports;
-    for (const json& one : answer.at("reports"))
+    for (const json& one : rows)
         reports.push_back({one.at("node").get<std::string>(), one.at("time").get<std::int64_t>(),
                            one.at("received").get<std::int64_t>(), one.at("report")});
     return reports;
@@ -33,14 +33,14 @@ void preflight(const Common& common, const std::string& name) {
         enclaves.push_back(core::load_enclave(site, name));
     if (enclaves.empty())
         throw Error(Fault::usage, "this site has no enclave yet; see: aloft admin enclave create --help");
-    const json answer = ask(site.socket, {{"op", "preflight.reports"}}).body;
-    const auto reports = reports_of(answer);
+    const Listing known = list_of(common, "preflight.reports");
+    const auto reports = reports_of(known.rows);
     json rows = json::array();
     std::size_t misses = 0;
     bool asked_slurm = false;
     for (const core::Enclave& enclave : enclaves) {
         auto checks = checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports,
-                                      answer.at("version").get<std::string>(), core::now_seconds());
+                                      known.rest.at("version").get<std::string>(), core::now_seconds());
         const auto slurm = slurm_checks_here(enclave);
         asked_slurm = slurm.has_value();
         if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());

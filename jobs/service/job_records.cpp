@@ -33,9 +33,14 @@ void need_open_request(const Call& call) {
 std::optional<json> Service::job_request(Call& call) {
     const auto enclave = core::source_of_account(site_, call.peer.account);
     if (!enclave) throw Error(Fault::refused, "account " + call.peer.account + " is in no enclave any more");
-    const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds());
+    const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds(),
+                                               {call.body.value("grant", std::string()), {}});
     if (grant.enclave != enclave->name)
         throw Error(Fault::refused, "grant " + grant.id + " is for another enclave than this account's");
+    if (call.integer("nodes") > static_cast<std::int64_t>(enclave->nodes.size()))
+        throw Error(Fault::refused, "enclave " + enclave->name + " has " +
+                                        std::to_string(enclave->nodes.size()) +
+                                        " nodes; ask for no more with --nodes");
     const auto waiting = state_.rows(
         "SELECT count(*) AS n FROM requests WHERE account = ? AND state = 'requested' AND requested > ?",
         {call.peer.account, core::rfc3339(core::now_seconds() - kWaitingSeconds)});

@@ -150,7 +150,8 @@ std::span<const Operation> operations() {
          .about = "Grants, a page at a time", .fields = paged()},
 
         {.name = "job.request", .handler = &S::job_request, .who = who::enclave, .others = who::nobody,
-         .about = "Ask whether a job may be submitted", .fields = {kNodes, kScript}, .rate = Rate::changing},
+         .about = "Ask whether a job may be submitted",
+         .fields = {kNodes, kScript, optional({"grant", Kind::grant})}, .rate = Rate::changing},
         {.name = "job.submitted", .handler = &S::job_submitted, .who = who::enclave, .others = who::nobody,
          .about = "Which number Slurm gave to a job that was asked for, once", .fields = {kRequest, kJob},
          .object = Object::request, .rate = Rate::changing},

@@ -26,13 +26,6 @@ std::string trimmed(std::string_view text) {
     return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
 }
 
-bool lists(const std::string& list, const std::string& word) {
-    std::istringstream words(list);
-    for (std::string one; std::getline(words, one, ',');)
-        if (trimmed(one) == word) return true;
-    return false;
-}
-
 std::string joined(const std::vector<std::string>& words) {
     std::string out;
     for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;

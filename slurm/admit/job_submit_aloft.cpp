@@ -119,7 +119,7 @@ std::string submit(job_desc_msg_t& job, std::uint32_t caller) {
     if (caller != 0 && uid != caller) throw Error(Fault::refused, "nobody submits for another account");
     slurm::Context context{place->enclave,   {},      place->account, uid, core::now_seconds(),
                            kKillWaitSeconds, owner_of};
-    context.grant = core::open_grant(place->site, uid, context.now);
+    context.grant = core::open_grant(place->site, uid, context.now, {slurm::grant_asked_for(job), {}});
     std::string notes;
     for (const std::string& note : slurm::admit_job(job, context))
         notes += (notes.empty() ? "aloft: " : "\naloft: ") + note;

@@ -5,12 +5,12 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/policy/job_options.h"
 #include "slurm/admit/slurm_memory.h"
 
 namespace slurm {
 namespace {
 
-constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 30;  // MiB
 // Of the flags, those which say that a number was asked for, and what to do if a dependency cannot come true.
 constexpr std::uint64_t kFlags = JOB_NTASKS_SET | JOB_CPUS_SET | JOB_MEM_SET | KILL_INV_DEP | NO_KILL_INV_DEP;
 
@@ -71,7 +71,7 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     if (job.het_job_offset != NO_VAL)
         refuse("heterogeneous jobs do not run in an enclave. Submit one job per kind of node");
     if (job.bitflags & CRON_JOB) refuse("scrontab does not run in an enclave. Use sbatch --begin");
-    if (job.pn_min_memory != NO_VAL64 && (job.pn_min_memory & ~MEM_PER_CPU) > kMostMemory)
+    if (job.pn_min_memory != NO_VAL64 && (job.pn_min_memory & ~MEM_PER_CPU) > core::kMostMemoryMib)
         refuse("--mem: more than any node has");
     Request request;
     request.account = context.account;
@@ -80,6 +80,7 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     if (!request.arguments.empty())
         request.arguments.erase(request.arguments.begin());  // the script's own name
     request.environment = list(job.environment, job.env_size);
+    request.grant = wished_grant(request.environment);
     request.std_in = text(job.std_in);
     request.std_out = text(job.std_out);
     request.std_err = text(job.std_err);
@@ -114,7 +115,7 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     put(job.alloc_node, kJobName);
     put_list(job.argv, job.argc, admitted.arguments);
     put_list(job.environment, job.env_size, admitted.environment);
-    put_list(job.spank_job_env, job.spank_job_env_size, {});
+    put_list(job.spank_job_env, job.spank_job_env_size, admitted.prolog_environment);
     job.begin_time = admitted.begin;
     job.time_limit = admitted.minutes;
     if (job.time_min != NO_VAL && job.time_min > admitted.minutes) job.time_min = admitted.minutes;
@@ -134,6 +135,10 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
 }
 
 }  // namespace
+
+std::string grant_asked_for(const job_desc_msg_t& job) {
+    return wished_grant(list(job.environment, job.env_size));
+}
 
 std::vector<std::string> admit_job(job_desc_msg_t& job, const Context& context) {
     refuse_fields(job);

@@ -54,6 +54,8 @@ constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ru
 
 // A grant that was issued again for longer has another name; the job goes on under it.
 core::Grant grant_of(const core::Site& site, const Job& job, std::int64_t now) {
+    if (job.grant.empty() && !job.asked_grant.empty())
+        return core::open_grant(site, job.uid, now, {job.asked_grant, {}});
     try {
         return core::open_grant(site, job.uid, now, {job.grant, {}});
     } catch (const core::ListIsStale&) {
@@ -91,8 +93,8 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job,   policy.uid,   policy.account, policy.partition,
-            policy.nodes, policy.start, policy.grant,   policy.datasets};
+    return {policy.job,   policy.uid, policy.account, policy.partition, policy.nodes, policy.start,
+            policy.grant, {},         policy.datasets};
 }
 
 std::string to_json(const Policy& policy) {

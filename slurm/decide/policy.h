@@ -78,6 +78,7 @@ struct Job {
     std::vector<std::string> nodes;
     std::string start{};                  // see Policy
     std::string grant{};                  // it was admitted under this one; empty: the newest of the account
+    std::string asked_grant{};            // by its researcher (aloft submit --grant): under no other one
     std::vector<std::string> datasets{};  // what it reads: another grant that covers them may take over
 };
 

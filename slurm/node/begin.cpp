@@ -19,6 +19,7 @@
 #include "core/base/time.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
+#include "core/policy/job_options.h"
 #include "slurm/decide/known.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/gate.h"
@@ -115,6 +116,7 @@ Job job_from_environment() {
     job.partition = variable("SLURM_JOB_PARTITION");
     job.nodes = expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
                                                                     : variable("SLURM_JOB_NODELIST"));
+    job.asked_grant = variable(core::kPrologGrantVariable.data());
     const passwd* entry = ::getpwuid(job.uid);
     job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
     return job;

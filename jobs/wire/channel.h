@@ -30,6 +30,9 @@ Answer ask(const std::filesystem::path& socket, const nlohmann::json& request,
 // A whole list, asked for page by page: the rows that the answers have under `name`. Throws as ask.
 nlohmann::json ask_all(const std::filesystem::path& socket, nlohmann::json request, const std::string& name);
 
+// Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
+core::Fd connect_to(const std::filesystem::path& path);
+
 // One sendmsg with as much of `bytes` as the socket takes; the descriptors go with the first byte. Returns
 // the count sent, or -1 with errno.
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors);

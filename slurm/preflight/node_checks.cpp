@@ -193,6 +193,8 @@ std::vector<Check> check_node(const core::Site& site, const std::string& slurm_c
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
+    for (Check& check : check_programs()) checks.push_back(std::move(check));
+    checks.push_back(check_wall());
     check_keys(checks, site);
     check_running(checks, site);
     check_swap(checks);

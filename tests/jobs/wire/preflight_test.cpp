@@ -153,17 +153,17 @@ TEST_CASE("a login host is fit if it has said so lately, and by this version") {
                       kNow,
                       {{"version", version}, {"enclaves", json::array()}, {"checks", checks}}};
     };
-    CHECK(misses({"login"}, {of({good})}).empty());
-    CHECK(misses({}, {of({good})}) == "-:login hosts;");
-    CHECK(misses({"login", "other"}, {of({good})}) == "other:report;");
-    CHECK(misses({"login"}, {of({good}, kReportSeconds + 1)}) == "login:report;");
-    CHECK(misses({"login"}, {of({good}, -3600)}) == "login:report;");
-    CHECK(misses({"login"}, {of({good}, 60, "0.0.9")}) == "login:version;");
+    CHECK(misses({"login"}, {of(json::array({good}))}).empty());
+    CHECK(misses({}, {of(json::array({good}))}) == "-:login hosts;");
+    CHECK(misses({"login", "other"}, {of(json::array({good}))}) == "other:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), kReportSeconds + 1)}) == "login:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), -3600)}) == "login:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), 60, "0.0.9")}) == "login:version;");
     CHECK(misses({"login"}, {of(json::array())}) == "login:login layer;");
     CHECK(misses({"login"}, {of("none")}) == "login:report's form;");
     json bad = good, of_a_node = good;
     bad["verdict"] = "bad";
     of_a_node["layer"] = "node";
-    CHECK(misses({"login"}, {of({bad})}) == "login:login host;");
-    CHECK(misses({"login"}, {of({of_a_node})}) == "login:login layer;");
+    CHECK(misses({"login"}, {of(json::array({bad}))}) == "login:login host;");
+    CHECK(misses({"login"}, {of(json::array({of_a_node}))}) == "login:login layer;");
 }

@@ -74,6 +74,15 @@ void make_node_key(const Common& common, const std::string& node, const fs::path
           "key of node " + node + ": " + out.string() + " (its own), " + open.string() + " (for all hosts)");
 }
 
+void make_relay_key(const Common& common, const std::string& host, const fs::path& out) {
+    core::check_plain_name(host, "host");
+    const fs::path open = common.site().config / "keys" / "relays" / (host + ".pub");
+    if (!common.dry_run) save_pair(core::SigningKey::generate(), out, open);
+    print(common, {{"host", host}, {"private", out.string()}, {"public", open.string()}},
+          "key of the relay on " + host + ": " + out.string() + " (its own), " + open.string() +
+              " (for the host at the other end)");
+}
+
 void make_steward_key(const Common& common, const fs::path& out) {
     const fs::path open = common.site().config / "keys" / "steward.pub";
     if (!common.dry_run) save_pair(core::SigningKey::generate(), out, open);
@@ -206,6 +215,12 @@ void add_keys(CLI::App& admin, Common& common) {
                  [&common] { make_node_key(common, node, out); });
     of_node->add_option("node", node, "Host name of the node")->required();
     of_node->add_option("--out", out, "The private half")->required()->type_name("FILE");
+    CLI::App* of_relay =
+        add_verb(*keys, common, "relay", "A host's key for aloft-relay, by which the other end knows it",
+                 "aloft admin keys relay login-hel --out /etc/aloft/keys/relay.key", Changes::something,
+                 [&common] { make_relay_key(common, node, out); });
+    of_relay->add_option("host", node, "The host's name in relay.toml")->required();
+    of_relay->add_option("--out", out, "The private half")->required()->type_name("FILE");
     CLI::App* of_steward = add_verb(*keys, common, "steward", "The steward's key, which seals datasets",
                                     "aloft admin keys steward --out /home/steward/steward.key",
                                     Changes::something, [&common] { make_steward_key(common, out); });

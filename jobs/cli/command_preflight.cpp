@@ -41,6 +41,12 @@ void preflight(const Common& common, const std::string& name) {
     for (const core::Enclave& enclave : enclaves) {
         auto checks = checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports,
                                       known.rest.at("version").get<std::string>(), core::now_seconds());
+        if (known.rest.contains("logins") && known.rest.at("logins").contains(enclave.name)) {
+            const auto logins =
+                checks_of_logins(known.rest.at("logins").at(enclave.name).get<std::vector<std::string>>(),
+                                 reports, known.rest.at("version").get<std::string>(), core::now_seconds());
+            checks.insert(checks.end(), logins.begin(), logins.end());
+        }
         const auto slurm = slurm_checks_here(enclave);
         asked_slurm = slurm.has_value();
         if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());
@@ -98,7 +104,9 @@ void add_preflight(CLI::App& admin, Common& common) {
     CLI::App* verb = add_verb(
         admin, common, "preflight",
         "Whether enclaves can be open: what their nodes reported about themselves (node layer) and the site "
-        "around them (site layer), and Slurm's settings; exit 5 if a required check fails",
+        "around them (site layer), what their login hosts did (login layer), and Slurm's settings; exit 5 if "
+        "a "
+        "required check fails",
         "aloft admin preflight hel", Changes::nothing, [&common] { preflight(common, name); });
     verb->add_option("enclave", name, "Only this enclave (default: all)");
 }

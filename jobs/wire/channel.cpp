@@ -26,6 +26,8 @@ void wait_for(int socket, short events, int timeout_seconds) {
                     "aloftd does not answer; what was asked may still be done: look before asking again");
 }
 
+}  // namespace
+
 core::Fd connect_to(const std::filesystem::path& path) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
@@ -45,8 +47,6 @@ core::Fd connect_to(const std::filesystem::path& path) {
         ::poll(nullptr, 0, 100);
     }
 }
-
-}  // namespace
 
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors) {
     struct iovec part {

@@ -37,6 +37,9 @@ struct Listing {
 Listing page_of(nlohmann::json answer, const std::string& name);
 Listing ask_all(const std::filesystem::path& socket, nlohmann::json request, const std::string& name);
 
+// Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
+core::Fd connect_to(const std::filesystem::path& path);
+
 // One sendmsg with as much of `bytes` as the socket takes; the descriptors go with the first byte. Returns
 // the count sent, or -1 with errno.
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors);

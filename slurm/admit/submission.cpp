@@ -1,10 +1,9 @@
 #include "slurm/admit/submission.h"
 
-#include <cstdlib>
-#include <memory>
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/hosts.h"
 #include "core/policy/job_options.h"
 #include "slurm/admit/slurm_memory.h"
 
@@ -45,19 +44,6 @@ void put_list(char**& array, std::uint32_t& count, const std::vector<std::string
     for (std::size_t i = 0; i < values.size(); ++i) array[i] = slurm_xstrdup(values[i].c_str());
 }
 
-std::vector<std::string> node_names(const char* nodes) {
-    std::vector<std::string> names;
-    if (!nodes) return names;
-    const std::unique_ptr<hostlist, decltype(&slurm_hostlist_destroy)> list(slurm_hostlist_create(nodes),
-                                                                            slurm_hostlist_destroy);
-    if (!list) refuse("--nodelist, --exclude: that is no list of nodes");
-    while (char* name = slurm_hostlist_shift(list.get())) {
-        names.emplace_back(name);
-        std::free(name);
-    }
-    return names;
-}
-
 void split(const char* resources, std::vector<std::string>& out) {
     std::istringstream words(text(resources));
     for (std::string one; std::getline(words, one, ',');) out.push_back(one);
@@ -86,8 +72,8 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     request.std_err = text(job.std_err);
     request.work_dir = text(job.work_dir);
     request.array = text(job.array_inx);
-    request.wanted = node_names(job.req_nodes);
-    request.unwanted = node_names(job.exc_nodes);
+    request.wanted = core::expand_hosts(text(job.req_nodes));
+    request.unwanted = core::expand_hosts(text(job.exc_nodes));
     for (const char* resources : {job.tres_per_job, job.tres_per_node, job.tres_per_socket, job.tres_per_task,
                                   job.cpus_per_tres, job.mem_per_tres})
         split(resources, request.gpus);

@@ -196,7 +196,8 @@ std::filesystem::path task_cgroup(std::uint32_t job, Part part) {
     return part_cgroup(job, part) / "tasks";
 }
 
-Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now) {
+Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now,
+              core::Enclave* enclave) {
     Policy policy;
     policy.job = job.id;
     policy.uid = job.uid;
@@ -205,10 +206,12 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.nodes = job.nodes;
     policy.start = job.start;
     policy.began = now;
-    std::optional<core::Enclave> by_account, by_partition;
+    core::Enclaves enclaves;
+    const core::Enclave *by_account = nullptr, *by_partition = nullptr;
     try {
-        by_account = core::enclave_of_user(site, job.account, job.uid);
-        by_partition = core::enclave_of_partition(site, job.partition);
+        enclaves = core::Enclaves::load(site);
+        by_account = enclaves.of_user(job.account, job.uid);
+        by_partition = enclaves.of_partition(job.partition);
     } catch (const core::ListIsStale& e) {
         policy.doubt = Doubt{e.issued};
         return deny(policy, e.what());
@@ -254,6 +257,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, e.what());
     }
     policy.ruling = Ruling::enclave;
+    if (enclave) *enclave = *by_account;
     return policy;
 }
 

@@ -202,9 +202,9 @@ void Build::stage2() {
                             core::view(batch.names.at(ref.origin.file - batch.first_file)));
                         std::copy_n(name.data(), sizeof one.file_name, one.file_name);
                         if (why == kTooFewAlike)
-                            set_reason(one, kSmallGroup, "");
+                            set_reason(one, Reason::risk_small_group, "");
                         else
-                            set_reason(one, std::string(reason_name(Reason::duplicate)),
+                            set_reason(one, Reason::duplicate,
                                        why == kSamePixels ? "same_content" : "sent_again");
                         quarantine.add(one);
                     });

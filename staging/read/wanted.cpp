@@ -135,6 +135,11 @@ Wanted Wanted::of(const Format& format, std::vector<std::string> names, TableFor
         throw Error(Fault::usage, "encoding \"" + form.encoding +
                                       "\": expected utf-8, utf-16, big5, gb18030, "
                                       "gbk, euc-kr, euc-jp, shift_jis, tis-620, iso-8859-1, -2 or -15");
+    // A bar is the second half of characters of the double-byte encodings.
+    const auto encoding = encoding_of(form.encoding);
+    if (form.separator == '|' && (encoding == Encoding::big5 || encoding == Encoding::gbk ||
+                                  encoding == Encoding::gb18030 || encoding == Encoding::shift_jis))
+        throw Error(Fault::usage, "separator \"|\" cannot be told apart in encoding " + form.encoding);
     Wanted wanted;
     wanted.form_ = std::move(form);
     wanted.format_ = &format;

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "staging/read/delivery.h"
+#include "staging/read/format.h"
 #include "staging/read/make_dicom.h"
 #include "staging/read/processes.h"
 #include "staging/read/table/utf8.h"
@@ -31,11 +32,13 @@ struct Read {
     }
 };
 
-Read read(const std::string& csv, const std::vector<std::string>& columns, const Limits& limits = {}) {
+Read read(const std::string& csv, const std::vector<std::string>& columns, const Limits& limits = {},
+          const TableForm& form = {}) {
     const test::Scratch folder;
     core::write_atomically(folder / "t.csv", csv);
     const Readers server;
-    Table table(server, Wanted::columns(columns), limits, Delivery(folder.path()).open("t.csv"));
+    Table table(server, Wanted::of(*find_format("csv"), columns, form), limits,
+                Delivery(folder.path()).open("t.csv"));
     Read result;
     for (Record row; table.next(row);) result.rows.push_back(std::move(row));
     result.sha256 = table.file_sha256();
@@ -161,7 +164,8 @@ TEST_CASE("a table that cannot be opened, or whose worker dies, is one Record wi
     REQUIRE(table.next(row));
     CHECK(row.reason == Reason::worker_died);
     CHECK_FALSE(table.next(row));
-    CHECK_THROWS_AS(Table(server, Wanted::attributes({}), {}, Delivery(folder.path()).open("t.csv")), core::Error);
+    CHECK_THROWS_AS(Table(server, Wanted::attributes({}), {}, Delivery(folder.path()).open("t.csv")),
+                    core::Error);
 }
 
 TEST_CASE("UTF-8 is what Unicode's table 3-7 says") {
@@ -173,4 +177,69 @@ TEST_CASE("UTF-8 is what Unicode's table 3-7 says") {
           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe4\xbd", "\xc2", "\xff", "\xa4\xa4\xa4\xe5"})
         CHECK_FALSE(is_utf8_text(bad));
     CHECK_FALSE(is_utf8_text(std::string_view("a\0b", 3)));
+}
+
+namespace {
+
+// ASCII and the given characters as UTF-16.
+std::string utf16(const std::u16string& text, bool big_endian, bool with_mark) {
+    std::string out;
+    for (const char16_t unit : (with_mark ? u"\xfeff" : u"") + text) {
+        const char low = static_cast<char>(unit & 0xff), high = static_cast<char>(unit >> 8);
+        out += big_endian ? high : low;
+        out += big_endian ? low : high;
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("a table in another declared form is read as what it means") {
+    CHECK(read("id;name\n1;a,b\n", {"name", "id"}, {}, {';', "utf-8", 0})[0] == "a,b|1");
+    CHECK(read("id\tname\n1\ta;b\n", {"name", "id"}, {}, {'\t', "utf-8", 0})[0] == "a;b|1");
+    CHECK(read("Report of May\n\nprinted,by\nid,name\n1,x\n", {"id"}, {}, {',', "utf-8", 2})[0] == "1");
+    // 許功蓋: the second byte of each is a backslash in ASCII. 民國 in the header.
+    const std::string big5 = "\xa5\xc1\xb0\xea,name\n112,\xb3\x5c\xa5\x5c\xbb\x5c\n";
+    CHECK(read(big5, {"民國", "name"}, {}, {',', "big5", 0})[0] == "112|許功蓋");
+    const std::string gb18030 = "name\n\xcd\xf5\n\x90\x30\x81\x30\n";  // 王, and U+10000 in four bytes
+    CHECK(read(gb18030, {"name"}, {}, {',', "gb18030", 0})[1] == "\xf0\x90\x80\x80");
+    CHECK(read(gb18030, {"name"}, {}, {',', "gb18030", 0})[0] == "王");
+}
+
+TEST_CASE("UTF-16 in either order, with or without its mark, also where a chunk ends within a character") {
+    const std::u16string text = u"id,name\r\n1,王小明\r\n2,\xd840\xdc00\r\n";
+    for (const bool big_endian : {false, true}) {
+        const Read table = read(utf16(text, big_endian, true), {"name"}, {}, {',', "utf-16", 0});
+        REQUIRE(table.rows.size() == 2);
+        CHECK(table[0] == "王小明");
+        CHECK(table[1] == "𠀀");
+    }
+    CHECK(read(utf16(text, false, false), {"name"}, {}, {',', "utf-16", 0})[0] == "王小明");
+    for (int shift = 0; shift < 4; ++shift) {
+        std::u16string longer = u"id,name\n" + std::u16string(static_cast<std::size_t>(shift), u'1');
+        while (longer.size() < 40000) longer += u",\xd840\xdc00\n1";
+        const Read table = read(utf16(longer, false, true), {"name"}, {}, {',', "utf-16", 0});
+        REQUIRE(table.rows.size() > 1000);
+        for (std::size_t i = 0; i + 1 < table.rows.size(); ++i) REQUIRE(table[i] == "𠀀");
+    }
+    CHECK(read(utf16(u"id,name\n1,\xdc00\n", false, true), {"name"}, {}, {',', "utf-16", 0})[0] ==
+          "not_utf8 utf-16");
+    CHECK(read(utf16(u"id\n1\n", false, true) + "x", {"id"}, {}, {',', "utf-16", 0})[1] == "not_utf8 utf-16");
+}
+
+TEST_CASE("a table of another form than declared is refused with a word on what it looks like") {
+    CHECK(read("id;name\n1;a\n", {"id", "name"})[0] == "bad_header looks like semicolons");
+    CHECK(read("id\tname\n1\ta\n", {"id", "name"})[0] == "bad_header looks like tabs");
+    CHECK(read("id,name\n1,a\n", {"id", "name"}, {}, {';', "utf-8", 0})[0] == "bad_header looks like commas");
+    CHECK(read("Report of May\nid,name\n1,a\n", {"id", "name"})[0] == "bad_header looks like a title row");
+    CHECK(read(utf16(u"id,name\n1,a\n", false, true), {"id"})[0] == "bad_header looks like utf-16");
+    CHECK(read("\xa5\xc1\xb0\xea,name\n1,a\n", {"民國"})[0] == "bad_header looks like another encoding");
+    CHECK(read("a,b\n1,a\n", {"id"})[0] == "bad_header id");
+}
+
+TEST_CASE("a form that no table can have is refused by name") {
+    const auto with = [](const TableForm& form) { Wanted::of(*find_format("csv"), {"id"}, form); };
+    CHECK_THROWS_WITH(with({'x', "utf-8", 0}), Catch::Contains("separator"));
+    CHECK_THROWS_WITH(with({',', "latin", 0}), Catch::Contains("encoding"));
+    CHECK_THROWS_WITH(with({'|', "big5", 0}), Catch::Contains("cannot be told apart"));
 }

@@ -311,7 +311,7 @@ void read(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth
         if (!std::isfinite(value)) continue;
         char text[32];
         const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-        record.values.back() = Value{std::string(text, end), {'D', 'S'}, ""};
+        record.values.back() = Value{std::string(text, end), {'D', 'S'}, false};
     }
     if (depth == Depth::header) return;
     const auto out = room.first(bytes);

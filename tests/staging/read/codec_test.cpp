@@ -209,3 +209,27 @@ TEST_CASE("more codestreams than frames are not lost, and fragments of one frame
               grey.bytes(8) + grey.bytes(8));
     }
 }
+
+TEST_CASE("single bits, packed frame by frame and then compressed") {
+    const Picture packed{1, 2, 1, 8, {0x15, 0x02}};  // ten bits of a frame
+    Picture bits = test::picture(2, 5, 1, 8);
+    bits.values = {1, 0, 1, 0, 1, 0, 0, 0, 0, 1};
+    std::string rle(64, '\0');
+    rle[0] = 1;
+    rle[4] = 64;
+    rle += std::string("\x01\x15\x02\x80", 4);
+    Picture one = bits;
+    one.bits = 1;
+    const std::vector<std::pair<const char*, std::string>> frames{
+        {"1.2.840.10008.1.2.8.1", test::deflated_frame(packed, 8)},
+        {"1.2.840.10008.1.2.5", rle},
+        {"1.2.840.10008.1.2.4.90", test::jpeg_2000(one)}};
+    for (const auto& [uid, frame] : frames) {
+        Dicom file(uid);
+        file.image(2, 5, 1, 1, false, 1, "MONOCHROME2", 0, "2").fragments({frame, frame});
+        const Read result = read(file);
+        CAPTURE(uid, result.record.detail);
+        REQUIRE(result.record.reason == Reason::none);
+        CHECK(result.bytes == bits.bytes(8) + bits.bytes(8));
+    }
+}

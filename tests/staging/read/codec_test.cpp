@@ -22,7 +22,9 @@ struct Lossless {
 };
 
 std::vector<Lossless> codecs() {
-    const auto deflate = [](const Picture& picture) { return test::deflated_frame(picture, picture.bits > 8 ? 16 : 8); };
+    const auto deflate = [](const Picture& picture) {
+        return test::deflated_frame(picture, picture.bits > 8 ? 16 : 8);
+    };
     return {{"1.2.840.10008.1.2.4.57", [](const Picture& p) { return test::jpeg_lossless(p, 6); }, true},
             {"1.2.840.10008.1.2.4.70", [](const Picture& p) { return test::jpeg_lossless(p); }, true},
             {"1.2.840.10008.1.2.4.80", [](const Picture& p) { return test::jpeg_ls(p); }, true},
@@ -106,11 +108,13 @@ TEST_CASE("a signed sample is signed whatever its codestream says") {
         if (value & 0x800) value |= 0xf000;
     for (const std::string& jpeg : {test::jpeg_2000(grey), test::jpeg_2000(grey, true)})
         CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {jpeg}, true)).bytes == extended.bytes(16));
-    CHECK(read(file_of("1.2.840.10008.1.2.4.80", grey, {test::jpeg_ls(grey)}, true)).bytes == extended.bytes(16));
+    CHECK(read(file_of("1.2.840.10008.1.2.4.80", grey, {test::jpeg_ls(grey)}, true)).bytes ==
+          extended.bytes(16));
     CHECK(read(file_of("1.2.840.10008.1.2.4.70", grey, {test::jpeg_lossless(grey)}, true)).bytes ==
           extended.bytes(16));
     // And unsigned, though its codestream is signed.
-    CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {test::jpeg_2000(grey, true)})).bytes == grey.bytes(16));
+    CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {test::jpeg_2000(grey, true)})).bytes ==
+          grey.bytes(16));
 }
 
 TEST_CASE("bits above BitsStored do not survive compression either") {
@@ -167,7 +171,8 @@ TEST_CASE("a codestream of another shape than the data set's is refused") {
     }
 }
 
-TEST_CASE("a frame cut anywhere, or damaged, is refused or another picture of the same shape, never a crash") {
+TEST_CASE(
+    "a frame cut anywhere, or damaged, is refused or another picture of the same shape, never a crash") {
     for (const Lossless& codec : codecs()) {
         const Picture grey = test::picture(30, 30, 1, 12);
         const std::string whole = codec.encode(grey);

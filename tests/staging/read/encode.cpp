@@ -115,7 +115,7 @@ std::string jpeg_2000(const Picture& picture, bool is_signed) {
     }
     opj_cparameters_t parameters;
     opj_set_default_encoder_parameters(&parameters);
-    parameters.numresolution = 3;
+    parameters.numresolution = picture.rows < 8 ? 1 : 3;  // each halves the picture
     parameters.tcp_numlayers = 1;
     parameters.cp_disto_alloc = 1;
     parameters.tcp_mct = picture.samples == 3;

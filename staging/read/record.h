@@ -122,9 +122,9 @@ struct Record {
     // Files only. The digest is set whenever the file was read whole (Depth::pixels), whatever the reason.
     Facts facts;
     Pixels pixels;
-    std::vector<Frame> frames;                     // one for each of pixels.frames, or one for all of them
-    Units units = Units::stored;                   // of what `frames` make of the pixels
-    bool modality_lut = false;                     // a table (0028,3000) stands instead of slope and intercept
+    std::vector<Frame> frames;    // one for each of pixels.frames, or one for all of them
+    Units units = Units::stored;  // of what `frames` make of the pixels
+    bool modality_lut = false;    // a table (0028,3000) stands instead of slope and intercept
     std::optional<std::array<double, 2>> padding;  // stored values from, to that stand for no measurement
     std::uint32_t deviations = 0;                  // 1 << Deviation
     core::Digest file_sha256{};

@@ -76,7 +76,8 @@ private:
             } else {
                 record.reason = read_first(fd, bytes, bytes, buffer_);
                 if (record.ok())
-                    record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth, region_.bulk());
+                    record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
+                                         region_.bulk());
             }
             pack(message, record);
         } catch (const std::bad_alloc&) {
@@ -92,7 +93,8 @@ private:
             Record record;
             record.reason = read_first(fd, count, bytes, buffer_);
             if (!record.ok()) return record;
-            if (auto read = format.read_head(buffer_, bytes, configuration_.wanted, configuration_.limits, needed))
+            if (auto read =
+                    format.read_head(buffer_, bytes, configuration_.wanted, configuration_.limits, needed))
                 return std::move(*read);
             if (count == bytes) throw std::logic_error("more than the whole file is wanted");
             count = std::min(bytes, std::max(4 * count, needed));

@@ -203,6 +203,22 @@ TEST_CASE("RLE and JPEG bombs") {
           Reason::too_many_elements);
 }
 
+TEST_CASE("damage in every kind of codestream costs no worker") {
+    // Some libraries print what they think of it, and the call with which they do would end the worker.
+    Bench bench;
+    std::uint32_t noise = 5;
+    for (const std::string& seed : test::seeds())
+        for (int i = 0; i < 40; ++i) {
+            std::string damaged = seed;
+            for (int k = 0; k < 4; ++k) {
+                noise = noise * 1664525 + 1013904223;
+                const std::size_t half = damaged.size() / 2;
+                damaged[half + (noise >> 8) % (damaged.size() - half)] = static_cast<char>(noise);
+            }
+            CHECK(bench.reason(damaged) != Reason::worker_died);
+        }
+}
+
 TEST_CASE("what stands in place of a file") {
     Bench bench;
     const auto& folder = bench.folder();

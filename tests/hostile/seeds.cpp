@@ -108,7 +108,8 @@ std::vector<std::string> seeds() {
 
     const std::string jpegs = "1.2.840.10008.1.2.4.";
     const Picture grey = picture(9, 11, 1, 12), colour = picture(9, 11, 3, 8);
-    const auto compressed = [&](const std::string& syntax, const std::string& of_grey, const std::string& of_colour) {
+    const auto compressed = [&](const std::string& syntax, const std::string& of_grey,
+                                const std::string& of_colour) {
         files.push_back(Dicom(syntax).image(9, 11, 16, 12, true).fragments({of_grey}).file());
         if (!of_colour.empty())
             files.push_back(Dicom(syntax).image(9, 11, 8, 8, false, 3, "RGB").fragments({of_colour}).file());

@@ -44,18 +44,19 @@ constexpr bool is_whole(const Codec& codec) {
 
 }  // namespace
 
-#define ALOFT_CODEC(name, ...)           \
-    constexpr Codec name{__VA_ARGS__};          \
+#define ALOFT_CODEC(name, ...)         \
+    constexpr Codec name{__VA_ARGS__}; \
     static_assert(is_whole(name), "a codec with a gap")
 
-ALOFT_CODEC(kRle, "RLE", decode_rle, begins_rle, 8 | 16 | 32, false, false);
+ALOFT_CODEC(kRle, "RLE", decode_rle, begins_rle, 1 | 8 | 16 | 32, false, false);
 ALOFT_CODEC(kJpeg, "JPEG", decode_jpeg, begins_jpeg, 8, true, false);
 ALOFT_CODEC(kJpegExtended, "JPEG extended", decode_jpeg_extended, begins_jpeg, 8 | 16, true, false);
 ALOFT_CODEC(kJpegLossless, "JPEG lossless", decode_jpeg_lossless, begins_jpeg, 8 | 16, false, false);
 ALOFT_CODEC(kJpegLs, "JPEG-LS", decode_jpeg_ls, begins_jpeg, 8 | 16, false, false);
-ALOFT_CODEC(kJpeg2000, "JPEG 2000", decode_jpeg_2000, begins_jpeg_2000, 8 | 16 | 32, true, true);
+ALOFT_CODEC(kJpeg2000, "JPEG 2000", decode_jpeg_2000, begins_jpeg_2000, 1 | 8 | 16 | 32, true, true);
 ALOFT_CODEC(kJpegXl, "JPEG XL", decode_jpeg_xl, begins_jpeg_xl, 8 | 16, true, true);
-ALOFT_CODEC(kDeflatedFrame, "deflated frame", decode_deflated_frame, begins_always, 1 | 8 | 16 | 32, false, false);
+ALOFT_CODEC(kDeflatedFrame, "deflated frame", decode_deflated_frame, begins_always, 1 | 8 | 16 | 32, false,
+            false);
 
 #undef ALOFT_CODEC
 

@@ -35,9 +35,9 @@ struct Codec {
     Colour (*decode)(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out);
     // Whether a fragment begins a frame. A frame may be cut into fragments; they are told apart by this.
     bool (*begins)(core::ByteView fragment);
-    unsigned allocated;    // the BitsAllocated that it can give, added up: 1, 8, 16, 32
-    bool may_be_4_2_2;     // frames that are called YBR_FULL_422: the codec fills in what was left out
-    bool undoes_colour;    // frames that are called YBR_RCT, YBR_ICT or XYB come as RGB
+    unsigned allocated;  // the BitsAllocated that it can give, added up: 1, 8, 16, 32
+    bool may_be_4_2_2;   // frames that are called YBR_FULL_422: the codec fills in what was left out
+    bool undoes_colour;  // frames that are called YBR_RCT, YBR_ICT or XYB come as RGB
 };
 
 extern const Codec kRle, kJpeg, kJpegExtended, kJpegLossless, kJpegLs, kJpeg2000, kJpegXl, kDeflatedFrame;

@@ -91,7 +91,7 @@ bool decode(Decoder& decoder, const unsigned char* bytes, unsigned long size, co
     // No conversion here: see ybr_to_rgb.
     jpeg.jpeg_color_space = jpeg.out_color_space = colour == Samples::grey  ? JCS_GRAYSCALE
                                                    : colour == Samples::rgb ? JCS_RGB
-                                                                           : JCS_YCbCr;
+                                                                            : JCS_YCbCr;
     jpeg.dct_method = JDCT_ISLOW;
     if (!jpeg_start_decompress(&jpeg) || jpeg.output_width != expected.columns ||
         static_cast<unsigned>(jpeg.output_components) != expected.samples)

@@ -54,7 +54,8 @@ Colour decode_jpeg_2000(core::ByteView frame, const FrameShape& shape, std::span
     const std::unique_ptr<opj_codec_t, void (*)(opj_codec_t*)> codec(
         opj_create_decompress(boxed ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K), opj_destroy_codec);
     const std::unique_ptr<opj_stream_t, void (*)(opj_stream_t*)> stream(
-        opj_stream_create(std::clamp<std::size_t>(frame.size(), 1024, 1 << 20), OPJ_TRUE), opj_stream_destroy);
+        opj_stream_create(std::clamp<std::size_t>(frame.size(), 1024, 1 << 20), OPJ_TRUE),
+        opj_stream_destroy);
     if (!codec || !stream) throw std::bad_alloc();
     for (const auto set : {opj_set_info_handler, opj_set_warning_handler, opj_set_error_handler})
         set(codec.get(), no_message, nullptr);
@@ -86,7 +87,8 @@ Colour decode_jpeg_2000(core::ByteView frame, const FrameShape& shape, std::span
     const std::size_t plane = std::size_t{shape.rows} * shape.columns, bytes = pixel_type_bytes(shape.type);
     for (OPJ_UINT32 i = 0; i < image->numcomps; ++i) {
         const opj_image_comp_t& component = image->comps[i];
-        need(component.data && component.w == shape.columns && component.h == shape.rows && component.factor == 0);
+        need(component.data && component.w == shape.columns && component.h == shape.rows &&
+             component.factor == 0);
         for (std::size_t pixel = 0; pixel < plane; ++pixel)
             put_sample(out, bytes, pixel * shape.samples + i,
                        settled(component.data[pixel], component.prec, component.sgnd, shape.is_signed()));

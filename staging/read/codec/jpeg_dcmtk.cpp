@@ -49,13 +49,14 @@ bool run(core::ByteView frame, std::span<std::uint8_t> out, bool is_signed) {
 }
 
 // `bits` is the library's: samples of up to 8 come as bytes, else as 16-bit words.
-Colour decode(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out, std::uint8_t process,
-              const char* name) {
+Colour decode(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out,
+              std::uint8_t process, const char* name) {
     const auto failed = [&] { throw Refused(Reason::decode_failed, name); };
     const auto header = read_jpeg_header(frame);
-    if (!header || header->process != process || header->rows != shape.rows || header->columns != shape.columns ||
-        header->components != shape.samples || header->precision < 2 || header->precision > shape.allocated ||
-        shape.sample_count() > kMostSamples || frame.size() > 0x7fffffff)
+    if (!header || header->process != process || header->rows != shape.rows ||
+        header->columns != shape.columns || header->components != shape.samples || header->precision < 2 ||
+        header->precision > shape.allocated || shape.sample_count() > kMostSamples ||
+        frame.size() > 0x7fffffff)
         failed();
     // A padding byte at the end is no part of the image, and the library would ask for what follows it.
     const unsigned precision = header->precision;

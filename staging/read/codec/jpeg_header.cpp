@@ -20,7 +20,8 @@ std::optional<JpegHeader> read_jpeg_header(core::ByteView jpeg) {
             const auto u16 = [&](std::size_t i) {
                 return static_cast<std::uint16_t>(jpeg[at + i] << 8 | jpeg[at + i + 1]);
             };
-            return JpegHeader{static_cast<std::uint8_t>(marker - 0xc0), jpeg[at + 4], u16(5), u16(7), jpeg[at + 9]};
+            return JpegHeader{static_cast<std::uint8_t>(marker - 0xc0), jpeg[at + 4], u16(5), u16(7),
+                              jpeg[at + 9]};
         }
         at += 2 + length;
     }

@@ -18,7 +18,8 @@ void need(bool ok) {
 }  // namespace
 
 Colour decode_jpeg_xl(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out) {
-    const std::unique_ptr<JxlDecoder, void (*)(JxlDecoder*)> decoder(JxlDecoderCreate(nullptr), JxlDecoderDestroy);
+    const std::unique_ptr<JxlDecoder, void (*)(JxlDecoder*)> decoder(JxlDecoderCreate(nullptr),
+                                                                     JxlDecoderDestroy);
     if (!decoder) throw std::bad_alloc();
     JxlDecoder* const jxl = decoder.get();
     need(JxlDecoderSubscribeEvents(jxl, JXL_DEC_BASIC_INFO | JXL_DEC_FULL_IMAGE) == JXL_DEC_SUCCESS);
@@ -30,9 +31,10 @@ Colour decode_jpeg_xl(core::ByteView frame, const FrameShape& shape, std::span<s
     JxlBasicInfo info{};
     need(JxlDecoderGetBasicInfo(jxl, &info) == JXL_DEC_SUCCESS);
     const std::size_t bytes = pixel_type_bytes(shape.type);
-    need(info.ysize == shape.rows && info.xsize == shape.columns && info.num_color_channels == shape.samples &&
-         info.num_extra_channels == 0 && !info.have_animation && info.exponent_bits_per_sample == 0 &&
-         info.bits_per_sample >= 1 && info.bits_per_sample <= 16 && info.bits_per_sample <= shape.allocated);
+    need(info.ysize == shape.rows && info.xsize == shape.columns &&
+         info.num_color_channels == shape.samples && info.num_extra_channels == 0 && !info.have_animation &&
+         info.exponent_bits_per_sample == 0 && info.bits_per_sample >= 1 && info.bits_per_sample <= 16 &&
+         info.bits_per_sample <= shape.allocated);
 
     // The library scales to whole bytes; as a fraction of the largest value, samples of up to 16 bits are exact.
     const JxlPixelFormat format{shape.samples, JXL_TYPE_FLOAT, JXL_NATIVE_ENDIAN, 0};

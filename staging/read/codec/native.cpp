@@ -51,7 +51,8 @@ void expand_422(std::span<std::uint8_t> out, At at) {
 }  // namespace
 
 std::uint64_t native_frame_bytes(const FrameShape& shape) {
-    return shape.allocated == 1 ? (shape.sample_count() + 7) / 8 : shape.sample_count() * (shape.allocated / 8);
+    return shape.allocated == 1 ? (shape.sample_count() + 7) / 8
+                                : shape.sample_count() * (shape.allocated / 8);
 }
 
 void unpack_bits(core::ByteView packed, std::uint64_t first, std::span<std::uint8_t> out) {

@@ -6,8 +6,9 @@ namespace staging {
 // How native samples stand in the file.
 struct NativeOrder {
     bool big_endian = false;
-    bool is_words = false;   // OW: 8-bit samples are swapped in pairs where words are big endian (PS3.5 annex D)
-    bool is_4_2_2 = false;   // YBR_FULL_422: Y1 Y2 Cb Cr for two pixels
+    bool is_words =
+        false;  // OW: 8-bit samples are swapped in pairs where words are big endian (PS3.5 annex D)
+    bool is_4_2_2 = false;  // YBR_FULL_422: Y1 Y2 Cb Cr for two pixels
 };
 
 // Bytes of one frame that is not compressed; one of 1 bit per sample begins at a byte.

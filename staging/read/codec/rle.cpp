@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "staging/read/codec/codec.h"
+#include "staging/read/codec/native.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -50,6 +51,14 @@ Colour decode_rle(core::ByteView encoded, const FrameShape& shape, std::span<std
     const std::size_t segments = bytes * samples;
     if (encoded.size() < kHeader || segments > kSegments || u32(encoded, 0) != segments) failed();
     const std::size_t plane = std::size_t{shape.rows} * shape.columns;
+    if (shape.allocated == 1) {  // bits are packed first (PS3.5 section 8.1.1), and the bytes compressed
+        core::Bytes packed(native_frame_bytes(shape));
+        const std::size_t begin = u32(encoded, 1);
+        if (begin < kHeader || begin > encoded.size()) failed();
+        decode_segment(encoded.subspan(begin), packed.data(), packed.size(), 1);
+        unpack_bits(packed, 0, frame);
+        return Colour::as_data_set_says;
+    }
     for (std::size_t i = 0; i < segments; ++i) {
         const std::size_t begin = u32(encoded, 1 + i);
         const std::size_t end = i + 1 < segments ? u32(encoded, 2 + i) : encoded.size();

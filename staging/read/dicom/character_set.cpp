@@ -92,8 +92,8 @@ private:
 
     // A control character, a space, or one of a left half of single bytes.
     void one(unsigned char byte) {
-        const bool ends_a_value = byte == '\\' || byte == '\t' || byte == '\n' || byte == '\f' || byte == '\r' ||
-                                  (is_name_ && (byte == '^' || byte == '='));
+        const bool ends_a_value = byte == '\\' || byte == '\t' || byte == '\n' || byte == '\f' ||
+                                  byte == '\r' || (is_name_ && (byte == '^' || byte == '='));
         if (byte == '~' && now_.left == Graphic::romaji) {
             flush();
             out_ += "\u203e";  // the overline; its yen sign is DICOM's backslash
@@ -121,7 +121,8 @@ private:
                 if (byte < 0xa1 || byte > 0xdf) return 0;
                 flush();
                 const unsigned code = 0xff61U + byte - 0xa1U;
-                for (const unsigned part : {0xe0U | code >> 12, 0x80U | (code >> 6 & 0x3fU), 0x80U | (code & 0x3fU)})
+                for (const unsigned part :
+                     {0xe0U | code >> 12, 0x80U | (code >> 6 & 0x3fU), 0x80U | (code & 0x3fU)})
                     out_ += static_cast<char>(part);
                 return 1;
             }

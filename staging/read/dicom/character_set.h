@@ -18,7 +18,17 @@ public:
     std::optional<std::string> decode(std::string_view bytes, bool is_name) const;
 
     // A graphic set that an escape sequence, or the first term, puts in place (ISO 2022).
-    enum class Graphic { ascii, romaji, katakana, jis_x_0208, jis_x_0212, ks_x_1001, gb_2312, right_half, none };
+    enum class Graphic {
+        ascii,
+        romaji,
+        katakana,
+        jis_x_0208,
+        jis_x_0212,
+        ks_x_1001,
+        gb_2312,
+        right_half,
+        none
+    };
     struct Halves {
         Graphic left = Graphic::ascii, right = Graphic::none;
         Encoding encoding = Encoding::ascii;  // of right_half

@@ -22,7 +22,8 @@ bool WindowBytes::only_zeros(std::size_t at) const {
     return true;
 }
 
-std::optional<ElementHead> read_head(const WindowBytes& bytes, std::size_t at, std::size_t end, Writing writing) {
+std::optional<ElementHead> read_head(const WindowBytes& bytes, std::size_t at, std::size_t end,
+                                     Writing writing) {
     if (end - at < 8) return std::nullopt;
     const bool big = writing.big_endian;
     ElementHead head;
@@ -59,7 +60,8 @@ bool is_followed(const WindowBytes& bytes, std::size_t at, std::size_t end, cons
     return length == kUndefined || length <= end - next - 8;
 }
 
-std::optional<ElementHead> guess_head(const WindowBytes& bytes, std::size_t at, std::size_t end, bool big_endian) {
+std::optional<ElementHead> guess_head(const WindowBytes& bytes, std::size_t at, std::size_t end,
+                                      bool big_endian) {
     if (end - at < 8) return std::nullopt;
     const Writing writing{true, big_endian};
     ElementHead head;

@@ -53,15 +53,18 @@ struct Writing {
 };
 
 // The head at `at` as `writing` says; nullopt if it does not fit before `end`, or has a VR that PS3.5 does not have.
-std::optional<ElementHead> read_head(const WindowBytes& bytes, std::size_t at, std::size_t end, Writing writing);
+std::optional<ElementHead> read_head(const WindowBytes& bytes, std::size_t at, std::size_t end,
+                                     Writing writing);
 
 // Whether the element of `head` is followed by another of the same writing, by a delimiter, by nothing, or by
 // nothing but zeros. One of undefined length proves nothing: false.
-bool is_followed(const WindowBytes& bytes, std::size_t at, std::size_t end, const ElementHead& head, Writing writing);
+bool is_followed(const WindowBytes& bytes, std::size_t at, std::size_t end, const ElementHead& head,
+                 Writing writing);
 
 // A head with a VR that PS3.5 does not have: with a length of 16 bits, of 32, or without a VR at all; whichever is
 // followed by what must follow. nullopt if none is.
-std::optional<ElementHead> guess_head(const WindowBytes& bytes, std::size_t at, std::size_t end, bool big_endian);
+std::optional<ElementHead> guess_head(const WindowBytes& bytes, std::size_t at, std::size_t end,
+                                      bool big_endian);
 
 // Whether the data set that begins at `at` is in explicit VR, by its first element; both are little endian.
 bool looks_explicit(const WindowBytes& bytes, std::size_t at, std::size_t end);

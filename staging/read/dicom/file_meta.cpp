@@ -50,7 +50,8 @@ FileMeta read_file_meta(const Window& file) {
     }
     const WindowBytes bytes(file);
     const std::size_t end = file.total;
-    while (end - at >= 8 && bytes.u16(at, false) == 2) {  // always little endian, and explicit but for old writers
+    while (end - at >= 8 &&
+           bytes.u16(at, false) == 2) {  // always little endian, and explicit but for old writers
         auto head = read_head(bytes, at, end, {true, false});
         if (!head) {
             head = read_head(bytes, at, end, {false, false});

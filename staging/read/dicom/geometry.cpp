@@ -103,7 +103,8 @@ bool FrameCollector::wants(std::span<const Step> path) {
 }
 
 void FrameCollector::saw_frame(std::size_t index, const Limits& limits) {
-    if (index >= limits.fragments) throw Refused(Reason::too_many_elements, "PerFrameFunctionalGroupsSequence");
+    if (index >= limits.fragments)
+        throw Refused(Reason::too_many_elements, "PerFrameFunctionalGroupsSequence");
     if (index >= per_frame_.size()) per_frame_.resize(index + 1);
 }
 
@@ -137,7 +138,8 @@ void FrameCollector::set(Raw& raw, const Element& element) {
         case 0x00281053:  // RescaleSlope
             return one(element, kDs, frame.slope);
         case 0x00281054: {  // RescaleType
-            const std::string type(trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest)))));
+            const std::string type(
+                trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest)))));
             rescale_type_ = rescale_type_.empty() || rescale_type_ == type ? type : "several";
             return;
         }
@@ -191,12 +193,12 @@ std::vector<Frame> FrameCollector::finish(std::uint32_t count) const {
     std::vector<Frame> frames;
     frames.reserve(all.size());
     for (Raw& raw : all) {
-        if (raw.echo_time)
-            raw.frame.echo = std::distance(echoes.begin(), echoes.find(*raw.echo_time)) + 1;
+        if (raw.echo_time) raw.frame.echo = std::distance(echoes.begin(), echoes.find(*raw.echo_time)) + 1;
         if (!raw.stack.empty()) raw.frame.stack = std::distance(stacks.begin(), stacks.find(raw.stack)) + 1;
         frames.push_back(raw.frame);
     }
-    if (std::ranges::all_of(frames, [&](const Frame& frame) { return frame == frames.front(); })) frames.resize(1);
+    if (std::ranges::all_of(frames, [&](const Frame& frame) { return frame == frames.front(); }))
+        frames.resize(1);
     return frames;
 }
 

@@ -93,7 +93,8 @@ PaletteColours::PaletteColours(const Palette& palette, bool is_signed) {
         const std::array<unsigned, 2> shape{descriptor[0], descriptor[1]};
         if (first_table.value_or(shape) != shape) unsupported();
         first_table = shape;
-        first_ = is_signed ? static_cast<std::int16_t>(descriptor[1]) : static_cast<std::int64_t>(descriptor[1]);
+        first_ =
+            is_signed ? static_cast<std::int16_t>(descriptor[1]) : static_cast<std::int64_t>(descriptor[1]);
 
         auto& entries = entries_[colour];
         entries.reserve(count);

@@ -267,8 +267,8 @@ PixelLayout plan_pixels(const PixelHeader& header, const PixelSource& source, co
     pixels.photometric = pixels.samples == 3 ? "RGB" : layout.photometric;
 
     // 16 + 16 + 2 + 8 bits fit; frames may not.
-    const std::uint64_t frame = std::uint64_t{pixels.rows} * pixels.columns * pixels.samples *
-                                pixel_type_bytes(pixels.type);
+    const std::uint64_t frame =
+        std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
     if (pixels.frames > limits.pixel_bytes / frame || layout.frame_bytes() > limits.pixel_bytes)
         throw Refused(Reason::pixels_too_large);
     if (source.kind == PixelSource::Kind::encapsulated) {
@@ -285,7 +285,8 @@ void decode_pixels(const PixelLayout& layout, const PixelHeader& header, const P
     Frames frames(layout, source, syntax);
     const std::uint64_t bytes = out.size() / layout.pixels.frames;
     if (!layout.has_palette()) {
-        for (std::size_t i = 0; i < layout.pixels.frames; ++i) frames.decode(i, out.subspan(i * bytes, bytes));
+        for (std::size_t i = 0; i < layout.pixels.frames; ++i)
+            frames.decode(i, out.subspan(i * bytes, bytes));
         return;
     }
     const PaletteColours colours(header.palette, layout.shape.is_signed());

@@ -35,11 +35,11 @@ struct PixelSource {
 
 // What decoding needs beyond Pixels.
 struct PixelLayout {
-    Pixels pixels;            // as it will be after decoding, but for `bytes` and `sha256`
-    std::string photometric;  // as delivered
-    FrameShape shape;         // of a frame as it is stored: indices of a palette, YBR not yet converted
-    unsigned stored = 0;      // BitsStored
-    bool extra_bytes = false; // more pixel data than the image has, beyond a byte of padding
+    Pixels pixels;             // as it will be after decoding, but for `bytes` and `sha256`
+    std::string photometric;   // as delivered
+    FrameShape shape;          // of a frame as it is stored: indices of a palette, YBR not yet converted
+    unsigned stored = 0;       // BitsStored
+    bool extra_bytes = false;  // more pixel data than the image has, beyond a byte of padding
     bool has_palette() const noexcept { return photometric == "PALETTE COLOR"; }
     std::uint64_t frame_bytes() const noexcept { return shape.sample_count() * pixel_type_bytes(shape.type); }
 };

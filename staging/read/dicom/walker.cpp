@@ -18,8 +18,8 @@ struct Frame {
     std::size_t end;  // it ends here at the latest
     bool defined;     // its length was given: it ends exactly there; otherwise a delimiter must come
     bool is_sequence;
-    bool silent;       // nothing in it is wanted
-    bool mixed;        // a sequence whose items say by their first element how they are written
+    bool silent;  // nothing in it is wanted
+    bool mixed;   // a sequence whose items say by their first element how they are written
     Writing writing;
     Tag last = 0;              // elements rise
     std::string_view charset;  // handed down to what is inside
@@ -31,8 +31,14 @@ public:
         : bytes_(data_set), syntax_(syntax), limits_(limits), depth_(depth), visitor_(visitor) {
         frames_.reserve(2 * limits.depth + 1);
         path_.reserve(limits.depth + 1);
-        frames_.push_back({static_cast<std::size_t>(bytes_.size()), true, false, false, false,
-                           {syntax.explicit_vr, syntax.big_endian}, 0, {}});
+        frames_.push_back({static_cast<std::size_t>(bytes_.size()),
+                           true,
+                           false,
+                           false,
+                           false,
+                           {syntax.explicit_vr, syntax.big_endian},
+                           0,
+                           {}});
         check_writing();
     }
 
@@ -121,7 +127,8 @@ private:
         const std::size_t end = length == kUndefined ? sequence.end : at_ + length;
         Writing writing = sequence.writing;
         if (sequence.mixed) writing = {looks_explicit(bytes_, at_, end), false};
-        frames_.push_back({end, length != kUndefined, false, sequence.silent, false, writing, 0, sequence.charset});
+        frames_.push_back(
+            {end, length != kUndefined, false, sequence.silent, false, writing, 0, sequence.charset});
     }
 
     ElementHead head(Tag tag) {

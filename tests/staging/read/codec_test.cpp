@@ -22,7 +22,9 @@ struct Lossless {
 };
 
 std::vector<Lossless> codecs() {
-    const auto deflate = [](const Picture& picture) { return test::deflated_frame(picture, picture.bits > 8 ? 16 : 8); };
+    const auto deflate = [](const Picture& picture) {
+        return test::deflated_frame(picture, picture.bits > 8 ? 16 : 8);
+    };
     return {{"1.2.840.10008.1.2.4.57", [](const Picture& p) { return test::jpeg_lossless(p, 6); }, true},
             {"1.2.840.10008.1.2.4.70", [](const Picture& p) { return test::jpeg_lossless(p); }, true},
             {"1.2.840.10008.1.2.4.80", [](const Picture& p) { return test::jpeg_ls(p); }, true},
@@ -106,11 +108,13 @@ TEST_CASE("a signed sample is signed whatever its codestream says") {
         if (value & 0x800) value |= 0xf000;
     for (const std::string& jpeg : {test::jpeg_2000(grey), test::jpeg_2000(grey, true)})
         CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {jpeg}, true)).bytes == extended.bytes(16));
-    CHECK(read(file_of("1.2.840.10008.1.2.4.80", grey, {test::jpeg_ls(grey)}, true)).bytes == extended.bytes(16));
+    CHECK(read(file_of("1.2.840.10008.1.2.4.80", grey, {test::jpeg_ls(grey)}, true)).bytes ==
+          extended.bytes(16));
     CHECK(read(file_of("1.2.840.10008.1.2.4.70", grey, {test::jpeg_lossless(grey)}, true)).bytes ==
           extended.bytes(16));
     // And unsigned, though its codestream is signed.
-    CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {test::jpeg_2000(grey, true)})).bytes == grey.bytes(16));
+    CHECK(read(file_of("1.2.840.10008.1.2.4.90", grey, {test::jpeg_2000(grey, true)})).bytes ==
+          grey.bytes(16));
 }
 
 TEST_CASE("bits above BitsStored do not survive compression either") {
@@ -167,7 +171,8 @@ TEST_CASE("a codestream of another shape than the data set's is refused") {
     }
 }
 
-TEST_CASE("a frame cut anywhere, or damaged, is refused or another picture of the same shape, never a crash") {
+TEST_CASE(
+    "a frame cut anywhere, or damaged, is refused or another picture of the same shape, never a crash") {
     for (const Lossless& codec : codecs()) {
         const Picture grey = test::picture(30, 30, 1, 12);
         const std::string whole = codec.encode(grey);
@@ -207,5 +212,29 @@ TEST_CASE("more codestreams than frames are not lost, and fragments of one frame
         CHECK(read(file_of(codec.uid, grey, {first, second})).bytes == grey.bytes(8));
         CHECK(read(file_of(codec.uid, grey, {first, second, whole}, false, "2")).bytes ==
               grey.bytes(8) + grey.bytes(8));
+    }
+}
+
+TEST_CASE("single bits, packed frame by frame and then compressed") {
+    const Picture packed{1, 2, 1, 8, {0x15, 0x02}};  // ten bits of a frame
+    Picture bits = test::picture(2, 5, 1, 8);
+    bits.values = {1, 0, 1, 0, 1, 0, 0, 0, 0, 1};
+    std::string rle(64, '\0');
+    rle[0] = 1;
+    rle[4] = 64;
+    rle += std::string("\x01\x15\x02\x80", 4);
+    Picture one = bits;
+    one.bits = 1;
+    const std::vector<std::pair<const char*, std::string>> frames{
+        {"1.2.840.10008.1.2.8.1", test::deflated_frame(packed, 8)},
+        {"1.2.840.10008.1.2.5", rle},
+        {"1.2.840.10008.1.2.4.90", test::jpeg_2000(one)}};
+    for (const auto& [uid, frame] : frames) {
+        Dicom file(uid);
+        file.image(2, 5, 1, 1, false, 1, "MONOCHROME2", 0, "2").fragments({frame, frame});
+        const Read result = read(file);
+        CAPTURE(uid, result.record.detail);
+        REQUIRE(result.record.reason == Reason::none);
+        CHECK(result.bytes == bits.bytes(8) + bits.bytes(8));
     }
 }

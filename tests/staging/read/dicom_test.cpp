@@ -24,8 +24,9 @@ Record read(const std::string& file, const std::vector<std::string>& paths = {},
 
 // What is not wanted is stepped over; so a sequence that is broken must be one that is wanted.
 Reason reason_of(const std::string& file, const Limits& limits = {}, Depth depth = Depth::header) {
-    return read(file, {"AdmittingDiagnosesCodeSequence[0].CodeValue", "ReferencedSeriesSequence[0].Modality",
-                       "ReferencedSeriesSequence[0].AdmittingDiagnosesCodeSequence[0].CodeValue"},
+    return read(file,
+                {"AdmittingDiagnosesCodeSequence[0].CodeValue", "ReferencedSeriesSequence[0].Modality",
+                 "ReferencedSeriesSequence[0].AdmittingDiagnosesCodeSequence[0].CodeValue"},
                 limits, depth)
         .reason;
 }
@@ -166,8 +167,8 @@ TEST_CASE("what breaks the rules is malformed") {
     const std::string element = Dicom().text(0x00080100, "SH", "code").data_set();
     CHECK(reason_of(Dicom().element(0x00081084, "SQ", element).file()) == Reason::malformed);
     // Pixel data twice over, and pixels that do not fit the transfer syntax.
-    CHECK(reason_of(Dicom().image(1, 1).element(0x7fe00008, "OF", "abcd").pixels("ab").file(), {}, Depth::pixels) ==
-          Reason::malformed);
+    CHECK(reason_of(Dicom().image(1, 1).element(0x7fe00008, "OF", "abcd").pixels("ab").file(), {},
+                    Depth::pixels) == Reason::malformed);
     CHECK(reason_of(Dicom().image(1, 1).fragments({"ab"}).file()) == Reason::malformed);
     CHECK(reason_of(Dicom("1.2.840.10008.1.2.5").image(1, 1).pixels("ab").file()) == Reason::malformed);
 }

@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
                 line["type"] = staging::pixel_type_name(pixels.type);
                 line["photometric"] = pixels.photometric;
                 line["sha256"] = core::to_hex(pixels.sha256);
-                const std::filesystem::path pixels_file = std::filesystem::path(argv[2]) / std::to_string(count++);
+                const std::filesystem::path pixels_file =
+                    std::filesystem::path(argv[2]) / std::to_string(count++);
                 std::ofstream(pixels_file, std::ios::binary)
                     .write(reinterpret_cast<const char*>(pixels.bytes.data()),
                            static_cast<std::streamsize>(pixels.bytes.size()));

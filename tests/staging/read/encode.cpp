@@ -28,8 +28,8 @@ std::string by_dcmtk(Encoder&& encoder, const Picture& picture, auto* values) {
     Uint32 length = 0;
     need(encoder
              .encode(static_cast<Uint16>(picture.columns), static_cast<Uint16>(picture.rows),
-                     picture.samples == 3 ? EPI_RGB : EPI_Monochrome2, static_cast<Uint16>(picture.samples), values,
-                     to, length)
+                     picture.samples == 3 ? EPI_RGB : EPI_Monochrome2, static_cast<Uint16>(picture.samples),
+                     values, to, length)
              .good());
     std::string out(reinterpret_cast<char*>(to), length);
     delete[] to;
@@ -52,7 +52,8 @@ Picture picture(unsigned rows, unsigned columns, unsigned samples, unsigned bits
     std::uint32_t noise = 1;
     for (unsigned i = 0; i < rows * columns * samples; ++i) {
         noise = noise * 1664525 + 1013904223;
-        out.values.push_back(static_cast<std::uint16_t>((i * 37 + (noise >> 27) + (i % samples) * 11) % (1U << bits)));
+        out.values.push_back(
+            static_cast<std::uint16_t>((i * 37 + (noise >> 27) + (i % samples) * 11) % (1U << bits)));
     }
     return out;
 }
@@ -60,7 +61,8 @@ Picture picture(unsigned rows, unsigned columns, unsigned samples, unsigned bits
 std::string jpeg_lossless(const Picture& picture, int predictor) {
     const DJCodecParameter parameter(ECC_lossyRGB, EDC_never, EUC_never, EPC_colorByPixel);
     auto values = picture.values;
-    if (picture.bits > 12) return by_dcmtk(DJCompressIJG16Bit(parameter, EJM_lossless, predictor, 0), picture, values.data());
+    if (picture.bits > 12)
+        return by_dcmtk(DJCompressIJG16Bit(parameter, EJM_lossless, predictor, 0), picture, values.data());
     if (picture.bits > 8)
         return by_dcmtk(DJCompressIJG12Bit(parameter, EJM_lossless, predictor, 0), picture, values.data());
     std::vector<Uint8> bytes(values.begin(), values.end());
@@ -70,7 +72,8 @@ std::string jpeg_lossless(const Picture& picture, int predictor) {
 std::string jpeg_12_bits(const Picture& picture) {
     const DJCodecParameter parameter(ECC_lossyRGB, EDC_never, EUC_never, EPC_colorByPixel);
     auto values = picture.values;
-    return by_dcmtk(DJCompressIJG12Bit(parameter, EJM_sequential, static_cast<Uint8>(100)), picture, values.data());
+    return by_dcmtk(DJCompressIJG12Bit(parameter, EJM_sequential, static_cast<Uint8>(100)), picture,
+                    values.data());
 }
 
 std::string jpeg_ls(const Picture& picture, bool by_plane) {
@@ -79,7 +82,8 @@ std::string jpeg_ls(const Picture& picture, bool by_plane) {
     const std::size_t plane = std::size_t{picture.rows} * picture.columns;
     if (by_plane)
         for (std::size_t i = 0; i < plane; ++i)
-            for (std::size_t s = 0; s < picture.samples; ++s) bytes[s * plane + i] = pixels[i * picture.samples + s];
+            for (std::size_t s = 0; s < picture.samples; ++s)
+                bytes[s * plane + i] = pixels[i * picture.samples + s];
     charls::jpegls_encoder encoder;
     encoder.frame_info({picture.columns, picture.rows, static_cast<std::int32_t>(picture.bits),
                         static_cast<std::int32_t>(picture.samples)});
@@ -111,7 +115,7 @@ std::string jpeg_2000(const Picture& picture, bool is_signed) {
     }
     opj_cparameters_t parameters;
     opj_set_default_encoder_parameters(&parameters);
-    parameters.numresolution = 3;
+    parameters.numresolution = picture.rows < 8 ? 1 : 3;  // each halves the picture
     parameters.tcp_numlayers = 1;
     parameters.cp_disto_alloc = 1;
     parameters.tcp_mct = picture.samples == 3;
@@ -138,7 +142,8 @@ std::string jpeg_2000(const Picture& picture, bool is_signed) {
         static_cast<Sink*>(user)->at += static_cast<std::size_t>(count);
         return count;
     });
-    need(opj_start_compress(codec, image, stream) && opj_encode(codec, stream) && opj_end_compress(codec, stream));
+    need(opj_start_compress(codec, image, stream) && opj_encode(codec, stream) &&
+         opj_end_compress(codec, stream));
     opj_stream_destroy(stream);
     opj_destroy_codec(codec);
     opj_image_destroy(image);
@@ -165,7 +170,8 @@ std::string jpeg_xl(const Picture& picture) {
     for (const std::uint16_t value : picture.values)
         values.push_back(static_cast<float>(value) / static_cast<float>((1U << picture.bits) - 1));
     const JxlPixelFormat format{picture.samples, JXL_TYPE_FLOAT, JXL_NATIVE_ENDIAN, 0};
-    need(JxlEncoderAddImageFrame(settings, &format, values.data(), values.size() * sizeof(float)) == JXL_ENC_SUCCESS);
+    need(JxlEncoderAddImageFrame(settings, &format, values.data(), values.size() * sizeof(float)) ==
+         JXL_ENC_SUCCESS);
     JxlEncoderCloseInput(encoder);
     std::string out(1 << 20, '\0');
     auto* next = reinterpret_cast<std::uint8_t*>(out.data());

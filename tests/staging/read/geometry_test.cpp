@@ -28,7 +28,8 @@ std::string group(std::uint32_t sequence, const Dicom& item) {
 }
 
 // An enhanced MR of three frames; what differs by frame is in `of_frame`.
-Dicom enhanced(const std::string& shared, const std::vector<std::string>& of_frame, const std::string& frames = "3") {
+Dicom enhanced(const std::string& shared, const std::vector<std::string>& of_frame,
+               const std::string& frames = "3") {
     Dicom file;
     file.text(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4.1").text(0x00080060, "CS", "MR");
     file.text(0x00200013, "IS", "5").image(1, 2, 8, 8, false, 1, "MONOCHROME2", 0, frames);
@@ -45,7 +46,9 @@ TEST_CASE("a classic image says where it lies and what its values are") {
     file.text(0x00200032, "DS", "-1.5\\2\\3e1").text(0x00200037, "DS", "1\\0\\0\\0\\1\\0");
     file.u16(0x00280002, 1).text(0x00280004, "CS", "MONOCHROME2").u16(0x00280010, 1).u16(0x00280011, 2);
     file.text(0x00280030, "DS", "0.5\\0.75").u16(0x00280100, 16).u16(0x00280101, 16).u16(0x00280102, 15);
-    file.u16(0x00280103, 1).element(0x00280120, "US", file.word(0xf830)).element(0x00280121, "SS", file.word(0xf800));
+    file.u16(0x00280103, 1)
+        .element(0x00280120, "US", file.word(0xf830))
+        .element(0x00280121, "SS", file.word(0xf800));
     file.text(0x00281052, "DS", "-1024").text(0x00281053, "DS", "1").pixels("abcd");
     const Record record = read(file);
     REQUIRE(record.reason == Reason::none);
@@ -69,7 +72,10 @@ TEST_CASE("a classic image says where it lies and what its values are") {
 TEST_CASE("values that are no numbers are absent, and a table in place of slope and intercept is told") {
     Dicom file, lut;
     lut.text(0x00283004, "LO", "OD");
-    file.text(0x00080060, "CS", "CR").text(0x00180050, "DS", "5,0").text(0x00200032, "DS", "1\\2").image(1, 1);
+    file.text(0x00080060, "CS", "CR")
+        .text(0x00180050, "DS", "5,0")
+        .text(0x00200032, "DS", "1\\2")
+        .image(1, 1);
     const Record record = read(file.sequence(0x00283000, {lut.data_set()}).pixels("ab", "OB"));
     REQUIRE(record.reason == Reason::none);
     CHECK_FALSE(record.frames.at(0).thickness);
@@ -79,10 +85,11 @@ TEST_CASE("values that are no numbers are absent, and a table in place of slope 
 }
 
 TEST_CASE("functional groups: what all frames share, then what each has") {
-    const std::string shared = group(0x00209116, Dicom().text(0x00200037, "DS", "1\\0\\0\\0\\1\\0")) +
-                               group(0x00289110, Dicom().text(0x00180050, "DS", "4").text(0x00280030, "DS", "2\\2")) +
-                               group(0x00289145, Dicom().text(0x00281052, "DS", "0").text(0x00281053, "DS", "2").text(
-                                                     0x00281054, "LO", "US"));
+    const std::string shared =
+        group(0x00209116, Dicom().text(0x00200037, "DS", "1\\0\\0\\0\\1\\0")) +
+        group(0x00289110, Dicom().text(0x00180050, "DS", "4").text(0x00280030, "DS", "2\\2")) +
+        group(0x00289145,
+              Dicom().text(0x00281052, "DS", "0").text(0x00281053, "DS", "2").text(0x00281054, "LO", "US"));
     std::vector<std::string> frames;
     for (int i = 0; i < 3; ++i) {
         Dicom content, position, diffusion, echo;
@@ -93,8 +100,8 @@ TEST_CASE("functional groups: what all frames share, then what each has") {
         frames.push_back(group(0x00189114, echo) + group(0x00189117, diffusion) + group(0x00209111, content) +
                          group(0x00209113, position));
     }
-    const Record record =
-        read(enhanced(shared, frames), {"PixelSpacing", "ImagePositionPatient", "DiffusionBValue", "PatientID"});
+    const Record record = read(enhanced(shared, frames),
+                               {"PixelSpacing", "ImagePositionPatient", "DiffusionBValue", "PatientID"});
     REQUIRE(record.reason == Reason::none);
     REQUIRE(record.frames.size() == 3);
     for (std::size_t i = 0; i < 3; ++i) {

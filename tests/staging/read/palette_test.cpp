@@ -21,7 +21,8 @@ struct Tables {
     bool segmented = false;
 };
 
-Record read(const Tables& tables, const std::string& indices, unsigned allocated = 8, bool is_signed = false) {
+Record read(const Tables& tables, const std::string& indices, unsigned allocated = 8,
+            bool is_signed = false) {
     static std::vector<std::uint8_t> room(1 << 16);
     Dicom file;
     file.image(1, static_cast<unsigned>(indices.size() / (allocated / 8)), allocated, allocated, is_signed, 1,
@@ -46,8 +47,10 @@ std::vector<unsigned> rgb(const Record& record) {
 TEST_CASE("a palette becomes RGB; what lies beside it has its first or last colour") {
     const Tables bytes{words({4, 1, 8}), {"abcd", "efgh", "ijkl"}};
     CHECK(rgb(read(bytes, std::string("\x00\x01\x02\x04\x05\xff", 6))) ==
-          std::vector<unsigned>{'a', 'e', 'i', 'a', 'e', 'i', 'b', 'f', 'j', 'd', 'h', 'l', 'd', 'h', 'l', 'd', 'h', 'l'});
-    const Tables wide{words({2, 0, 16}), {words({0x1234, 0xff00}), words({0, 0x00ff}), words({0x0100, 0x0200})}};
+          std::vector<unsigned>{'a', 'e', 'i', 'a', 'e', 'i', 'b', 'f', 'j', 'd', 'h', 'l', 'd', 'h', 'l',
+                                'd', 'h', 'l'});
+    const Tables wide{words({2, 0, 16}),
+                      {words({0x1234, 0xff00}), words({0, 0x00ff}), words({0x0100, 0x0200})}};
     CHECK(rgb(read(wide, std::string("\x00\x01", 2))) == std::vector<unsigned>{0x12, 0, 1, 0xff, 0, 2});
     // Entries of 8 bits, each in a word of its own.
     const Tables loose{words({2, 0, 8}), {words({7, 8}), words({9, 10}), words({11, 12})}};
@@ -65,7 +68,8 @@ TEST_CASE("segmented palettes: discrete, linear, indirect") {
     std::string indices;
     for (char i = 0; i < 10; ++i) indices += i;
     std::vector<unsigned> expected;
-    for (const unsigned value : {10, 20, 30, 40, 50, 10, 20, 30, 40, 50}) expected.insert(expected.end(), 3, value);
+    for (const unsigned value : {10, 20, 30, 40, 50, 10, 20, 30, 40, 50})
+        expected.insert(expected.end(), 3, value);
     CHECK(rgb(read(segmented, indices)) == expected);
 }
 
@@ -81,11 +85,11 @@ TEST_CASE("palettes that do not hold are refused") {
         refused({words({4, 0, 16}), {words(table), words(table), words(table)}, true},
                 Reason::pixel_format_unsupported);
     };
-    segments({1, 4, 9});                          // linear from nothing
-    segments({0, 3, 1, 2, 3});                    // too few
-    segments({0, 5, 1, 2, 3, 4, 5});              // too many
-    segments({0, 40000, 1});                      // beyond the table
-    segments({0, 1, 7, 2, 1, 6, 0});              // a segment that repeats itself
-    segments({0, 1, 7, 2, 60000, 0, 0});          // a repetition beyond the palette
-    segments({0, 1, 7, 3, 1, 1});                 // no such kind
+    segments({1, 4, 9});                  // linear from nothing
+    segments({0, 3, 1, 2, 3});            // too few
+    segments({0, 5, 1, 2, 3, 4, 5});      // too many
+    segments({0, 40000, 1});              // beyond the table
+    segments({0, 1, 7, 2, 1, 6, 0});      // a segment that repeats itself
+    segments({0, 1, 7, 2, 60000, 0, 0});  // a repetition beyond the palette
+    segments({0, 1, 7, 3, 1, 1});         // no such kind
 }

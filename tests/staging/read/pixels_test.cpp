@@ -185,7 +185,7 @@ TEST_CASE("RLE that breaks its bounds is refused") {
     refuses(u32le(1) + u32le(63) + std::string(60, 'x'));          // a segment inside the header
     refuses(u32le(1) + u32le(0xffffffff) + std::string(60, 'x'));  // a segment beyond the frame
     refuses(rle_frame({std::string(5000, '\x80')}));               // nothing but no-operations
-    Dicom wide(kRleUid);                                              // offsets that go back
+    Dicom wide(kRleUid);                                           // offsets that go back
     std::string frame = rle_frame({literal("abcd"), literal("abcd")});
     frame.replace(8, 4, u32le(64)).replace(4, 4, u32le(70));
     CHECK(reason_of(wide.image(2, 2, 16).fragments({frame})) == Reason::decode_failed);

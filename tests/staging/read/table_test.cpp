@@ -89,10 +89,10 @@ TEST_CASE("a table that cannot go on ends with the reason") {
         REQUIRE(table.rows.size() == 1);
         CHECK(table[0] == reason);
     };
-    only("", "bad_header");
+    only("", "bad_header looks like a title row");
     only("b,c\n1,2\n", "bad_header a");
     only("a,b,b\n1,2,3\n", "bad_header");
-    only("a,\xff\n1,2\n", "bad_header");
+    only("a,\xff\n1,2\n", "bad_header looks like another encoding");
     const Read quotes = read("a,b\n1,2\n3,x\"y\n5,6\n", {"a"});
     REQUIRE(quotes.rows.size() == 2);
     CHECK(quotes[1] == "bad_quoting");

@@ -19,7 +19,9 @@ std::optional<std::string> decode(std::string_view set, std::string_view bytes, 
 TEST_CASE("one character set for all text") {
     CHECK(decode("", "Wang^Xiaodong") == "Wang^Xiaodong");
     CHECK(decode("ISO_IR 100", "Buc^J\xe9r\xf4me") == "Buc^Jérôme");
-    CHECK(decode("ISO 2022 IR 100", "\xc4neas^R\xfc" "diger") == "Äneas^Rüdiger");
+    CHECK(decode("ISO 2022 IR 100",
+                 "\xc4neas^R\xfc"
+                 "diger") == "Äneas^Rüdiger");
     CHECK(decode("ISO_IR 101", "W\xb3odarczyk") == "Włodarczyk");
     CHECK(decode("ISO_IR 144", "\xbb\xee\xda\x63\x65\xdc\xd1\x79\x70\xd3") == "Люкceмбypг");
     CHECK(decode("ISO_IR 127", "\xe2\xc8\xc7\xe6\xea") == "قباني");
@@ -35,16 +37,21 @@ TEST_CASE("one character set for all text") {
 }
 
 TEST_CASE("ISO 2022: escape sequences, and what ends them") {
-    CHECK(decode("\\ISO 2022 IR 87", "Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B") ==
+    CHECK(decode("\\ISO 2022 IR 87",
+                 "Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B") ==
           "Yamada^Tarou=山田^太郎=やまだ^たろう");
     CHECK(decode("ISO 2022 IR 13\\ISO 2022 IR 87",
                  "\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J") == "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎");
-    CHECK(decode("\\ISO 2022 IR 149", "Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf") ==
-          "Hong^Gildong=洪^吉洞=홍^길동");
+    CHECK(
+        decode(
+            "\\ISO 2022 IR 149",
+            "Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf") ==
+        "Hong^Gildong=洪^吉洞=홍^길동");
     CHECK(decode("\\ISO 2022 IR 58", "Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=") ==
           "Zhang^XiaoDong=张^小东=");
     CHECK(decode("\\ISO 2022 IR 159", "\x1b$(D\x30\x21\x1b(B", false) == "丂");
-    CHECK(decode("ISO 2022 IR 100\\ISO 2022 IR 144", "J\xe9r\xf4me \x1b-L\xbb\xee\x1b-A\xe9", false) == "Jérôme Люé");
+    CHECK(decode("ISO 2022 IR 100\\ISO 2022 IR 144", "J\xe9r\xf4me \x1b-L\xbb\xee\x1b-A\xe9", false) ==
+          "Jérôme Люé");
     // A delimiter puts the first set back, in names ^ and = too.
     CHECK_FALSE(decode("\\ISO 2022 IR 149", "\x1b$)C\xfb\xf3^\xd1\xce"));
     CHECK(decode("\\ISO 2022 IR 149", "\x1b$)C\xfb\xf3^\xd1\xce", false) == "洪^吉");
@@ -66,13 +73,16 @@ TEST_CASE("what does not decode is not guessed") {
 
 TEST_CASE("values are text, each by the character set of where it stands") {
     const auto read = [](const Dicom& file) {
-        return read_dicom(core::view(file.file()),
-                          Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeMeaning", "PatientName"}), {},
-                          Depth::header, {});
+        return read_dicom(
+            core::view(file.file()),
+            Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeMeaning", "PatientName"}), {},
+            Depth::header, {});
     };
     Dicom item, outer;
     item.text(0x00080005, "CS", "GB18030").text(0x00080104, "LO", "\x96\x5c\\\xcd\xf5");
-    outer.text(0x00080005, "CS", "ISO_IR 100").sequence(0x00081084, {item.data_set()}).text(0x00100010, "PN", "J\xe9");
+    outer.text(0x00080005, "CS", "ISO_IR 100")
+        .sequence(0x00081084, {item.data_set()})
+        .text(0x00100010, "PN", "J\xe9");
     const Record record = read(outer);
     REQUIRE(record.reason == Reason::none);
     CHECK(part(record.values[0]->bytes, 0) == "朶");
@@ -92,8 +102,9 @@ TEST_CASE("numbers of any attribute of PS3.6 are numbers in implicit VR too") {
     Dicom file("1.2.840.10008.1.2");
     file.element(0x00189082, "FD", {reinterpret_cast<const char*>(&value), 8}).element(0x00700001, "SQ", "");
     file.u16(0x00720100, 7);
-    const Record record = read_dicom(core::view(file.file()), Wanted::attributes({"EffectiveEchoTime", "0072,0100"}),
-                                     {}, Depth::header, {});
+    const Record record =
+        read_dicom(core::view(file.file()), Wanted::attributes({"EffectiveEchoTime", "0072,0100"}), {},
+                   Depth::header, {});
     REQUIRE(record.reason == Reason::none);
     CHECK(number(*record.values[0]) == 80);
     CHECK(integer(*record.values[1]) == 7);

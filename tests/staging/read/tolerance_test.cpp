@@ -14,8 +14,9 @@ constexpr const char* kRleUid = "1.2.840.10008.1.2.5";
 
 Record read(const std::string& file, Depth depth = Depth::pixels) {
     static std::vector<std::uint8_t> room(1 << 20);
-    return read_dicom(core::view(file), Wanted::attributes({"PatientID", "OtherPatientIDsSequence[0].PatientID"}), {},
-                      depth, room);
+    return read_dicom(core::view(file),
+                      Wanted::attributes({"PatientID", "OtherPatientIDsSequence[0].PatientID"}), {}, depth,
+                      room);
 }
 
 // Read, with just this deviation, and nothing lost.
@@ -47,7 +48,10 @@ std::string rle() {
     std::string frame(64, '\0');
     frame[0] = 1;
     frame[4] = 64;
-    return frame + std::string("\x03" "abcd\x80", 6);
+    return frame + std::string(
+                       "\x03"
+                       "abcd\x80",
+                       6);
 }
 
 std::string as_implicit(const Dicom& explicit_file, const Dicom& implicit) {
@@ -69,7 +73,8 @@ TEST_CASE("zeros behind the data set are padding") {
 }
 
 TEST_CASE("encapsulated pixel data that end with the file") {
-    const std::string right = head(kRleUid).text(0x00100020, "LO", "id").image(2, 2).fragments({rle()}).file();
+    const std::string right =
+        head(kRleUid).text(0x00100020, "LO", "id").image(2, 2).fragments({rle()}).file();
     REQUIRE(read(right).deviations == 0);
     const std::string without = right.substr(0, right.size() - 8);
     reads(without, Deviation::no_sequence_delimiter);
@@ -90,7 +95,11 @@ TEST_CASE("encapsulated pixel data of defined length") {
     const std::string items = none.item_head(0xfffee000, 0) +
                               none.item_head(0xfffee000, static_cast<std::uint32_t>(frame.size())) + frame;
     const auto file = [&](const std::string& inside) {
-        return head(kRleUid).text(0x00100020, "LO", "id").image(2, 2).element(0x7fe00010, "OB", inside).file();
+        return head(kRleUid)
+            .text(0x00100020, "LO", "id")
+            .image(2, 2)
+            .element(0x7fe00010, "OB", inside)
+            .file();
     };
     reads(file(items), Deviation::defined_encapsulated);
     reads(file(items + none.item_head(0xfffee0dd, 0)), Deviation::defined_encapsulated);
@@ -102,8 +111,7 @@ TEST_CASE("a private element of undefined length that is no sequence by its VR")
     inner.text(0x00491002, "LO", "inside");
     const std::string undefined = none.item_head(0xfffee000, 0xffffffff) + inner.data_set() +
                                   none.item_head(0xfffee00d, 0) + none.item_head(0xfffee0dd, 0);
-    const std::string raw =
-        none.item_head(0xfffee000, 6) + "abcdef" + none.item_head(0xfffee0dd, 0);
+    const std::string raw = none.item_head(0xfffee000, 6) + "abcdef" + none.item_head(0xfffee0dd, 0);
     for (const std::string& inside : {undefined, raw}) {
         Dicom file = head().text(0x00100020, "LO", "id").image(2, 2);
         file.element(0x00491001, "OB", inside, 0xffffffff).pixels("abcd", "OB");
@@ -114,11 +122,17 @@ TEST_CASE("a private element of undefined length that is no sequence by its VR")
 TEST_CASE("a value representation that PS3.5 does not have") {
     for (const std::string vr : {"--", "??", "XX", "  "}) {
         Dicom file = head();
-        file.text(0x00100020, "LO", "id").element(0x001021b0, vr, std::string(84, 't')).image(2, 2).pixels("abcd", "OB");
+        file.text(0x00100020, "LO", "id")
+            .element(0x001021b0, vr, std::string(84, 't'))
+            .image(2, 2)
+            .pixels("abcd", "OB");
         reads(file.file(), Deviation::unknown_vr);
         // Nothing proves a length that leads nowhere.
         Dicom wrong = head();
-        wrong.text(0x00100020, "LO", "id").element(0x001021b0, vr, "tt", 20000).image(2, 2).pixels("abcd", "OB");
+        wrong.text(0x00100020, "LO", "id")
+            .element(0x001021b0, vr, "tt", 20000)
+            .image(2, 2)
+            .pixels("abcd", "OB");
         CHECK(read(wrong.file()).reason == Reason::malformed);
     }
 }
@@ -132,12 +146,15 @@ TEST_CASE("delimiters at the end of what has a length") {
     const std::string end_of_item = none.item_head(0xfffee00d, 0), end = none.item_head(0xfffee0dd, 0);
     const std::string plain = none.item_head(0xfffee000, size(inside)) + inside;
     const std::vector<std::pair<std::string, std::int64_t>> sequences{
-        {plain + end, -1},                                                                    // in the sequence
-        {none.item_head(0xfffee000, size(inside) + 8) + inside + end_of_item, -1},            // in the item
-        {plain + end_of_item + end, 0xffffffff}};                                             // behind the item
+        {plain + end, -1},                                                          // in the sequence
+        {none.item_head(0xfffee000, size(inside) + 8) + inside + end_of_item, -1},  // in the item
+        {plain + end_of_item + end, 0xffffffff}};                                   // behind the item
     for (const auto& [bytes, length] : sequences) {
         Dicom file = head();
-        file.text(0x00100020, "LO", "id").element(0x00101002, "SQ", bytes, length).image(2, 2).pixels("abcd", "OB");
+        file.text(0x00100020, "LO", "id")
+            .element(0x00101002, "SQ", bytes, length)
+            .image(2, 2)
+            .pixels("abcd", "OB");
         reads(file.file(), Deviation::delimiter_in_defined);
         CHECK(trimmed(read(file.file()).values[1]->bytes) == "other");
     }
@@ -153,7 +170,8 @@ TEST_CASE("file meta information in implicit VR, or none at all") {
     reads(whole().data_set(), Deviation::no_preamble);
     const Dicom implicit = head(kImplicit).text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
     reads(implicit.data_set(), Deviation::no_preamble);
-    const Dicom big = head("1.2.840.10008.1.2.2").text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
+    const Dicom big =
+        head("1.2.840.10008.1.2.2").text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
     reads(big.data_set(), Deviation::no_preamble);
     reads(std::string(128, '\0') + "DICM" + whole().data_set(), Deviation::no_preamble);
     CHECK(is_dicom(core::view(whole().data_set())));
@@ -166,7 +184,8 @@ TEST_CASE("implicit VR under a transfer syntax that is explicit, and the reverse
 }
 
 TEST_CASE("elements that do not rise, or come twice") {
-    Dicom late = head().text(0x00200011, "IS", "1").text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
+    Dicom late =
+        head().text(0x00200011, "IS", "1").text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
     reads(late.file(), Deviation::order_of_elements);
     Dicom twice = head();
     twice.text(0x00100020, "LO", "id").text(0x00100020, "LO", "id").image(2, 2).pixels("abcd", "OB");
@@ -185,7 +204,8 @@ TEST_CASE("elements that do not rise, or come twice") {
 }
 
 TEST_CASE("more pixel data than the image has") {
-    reads(head().text(0x00100020, "LO", "id").image(2, 2).pixels("abcdef", "OB").file(), Deviation::extra_pixel_bytes);
+    reads(head().text(0x00100020, "LO", "id").image(2, 2).pixels("abcdef", "OB").file(),
+          Deviation::extra_pixel_bytes);
     const std::string padded = head().text(0x00100020, "LO", "id").image(1, 3).pixels("abc ", "OB").file();
     CHECK(read(padded).deviations == 0);
 }
@@ -236,7 +256,8 @@ TEST_CASE("a header is read by the beginning of the file, as far as it is needed
         }
     }
     // What the file does not have is truncated, not needed.
-    const auto cut = read_dicom_head(core::view(bytes).first(pixels + 12), bytes.size() - 2, wanted, {}, needed);
+    const auto cut =
+        read_dicom_head(core::view(bytes).first(pixels + 12), bytes.size() - 2, wanted, {}, needed);
     REQUIRE(cut);
     CHECK(cut->reason == Reason::truncated);
 }

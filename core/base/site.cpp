@@ -30,7 +30,6 @@ Site Site::load(const std::filesystem::path& path) {
     site.socket = host.text_or("socket", "/run/aloftd/aloftd.sock");
     site.run = host.text_or("run", "/run/aloft-node");
     site.mirror = host.text_or("mirror", "/run/aloft-mirror");
-    site.known = host.text_or("known", "/var/lib/aloft-known");
     const Config revocation = config.table("revocation");
     site.revocation_stale_seconds = revocation.integer_or("stale_seconds", 300);
     site.revocation_end_seconds =

@@ -26,8 +26,9 @@ struct Site {
     // daemon that hangs.
     std::filesystem::path mirror;
     // What of it outlives the power: the last list and policies, so that a host knows from its first second
-    // which accounts and partitions are an enclave's (root, on a disk).
-    std::filesystem::path known;
+    // what counts, and which accounts and partitions are or were an enclave's (core/policy/known.h). Root's, on
+    // a disk. Not to be configured: it must be found when the configuration cannot be read.
+    std::filesystem::path known = "/var/lib/aloft-known";
     std::int64_t revocation_stale_seconds = 300;  // an older signed list means: refuse, and freeze what runs
     std::int64_t revocation_end_seconds = 7200;   // a still older one means: end what runs
 

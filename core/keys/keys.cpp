@@ -14,6 +14,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/keys/seed.h"
 
 namespace core {
 namespace {
@@ -172,6 +173,9 @@ SigningKey SigningKey::generate() {
 }
 SigningKey SigningKey::load(const std::filesystem::path& path) {
     return SigningKey(load_secret(path, "ed25519-private"));
+}
+SecretKey load_signing_seed(const std::filesystem::path& path) {
+    return load_secret(path, "ed25519-private");
 }
 void SigningKey::save(const std::filesystem::path& path) const {
     save_key(path, "ed25519-private", seed_.bytes(), Half::secret);

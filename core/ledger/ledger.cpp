@@ -15,6 +15,7 @@ namespace core {
 namespace {
 
 constexpr std::size_t kLineLimitBytes = 1 << 20;
+constexpr std::int64_t kSetBackSeconds = 3600;  // by a correction, or a wrong zone for an hour
 
 Head head_after(std::uint64_t seq, std::string_view line_with_newline) {
     return {seq, sha256(view(line_with_newline))};
@@ -126,12 +127,18 @@ void Ledger::append(std::string line) {
     batch_ += line;
 }
 
+// A clock that is set back a little does not reorder the ledger. One that had jumped far ahead and was set right must not keep
+// all times that follow where it had been: then they go on from now, and the numbers of records say what came first.
+std::int64_t Ledger::time_of_next() const {
+    const std::int64_t now = env_.now();
+    return last_time_ > now && last_time_ - now <= kSetBackSeconds ? last_time_ : now;
+}
+
 Record Ledger::add(std::string_view actor, std::string_view kind, std::string_view subject,
                    nlohmann::json details) {
     Record record;
     record.seq = head_.seq + 1;
-    record.time = last_time_ =
-        std::max(last_time_, env_.now());  // a clock set back does not reorder the ledger
+    record.time = last_time_ = time_of_next();
     record.actor = actor;
     record.kind = kind;
     record.subject = subject;
@@ -149,7 +156,7 @@ Record Ledger::add(std::string_view actor, std::string_view kind, std::string_vi
 
 void Ledger::checkpoint() {
     if (since_checkpoint_ == 0) return;
-    last_time_ = std::max(last_time_, env_.now());
+    last_time_ = time_of_next();
     append(checkpoint_line(last_time_, head_, key_));
     since_checkpoint_ = 0;
 }

@@ -32,7 +32,8 @@ public:
     Ledger(const std::filesystem::path& path, SigningKey key, std::uint64_t checkpoint_every = 1000,
            const std::optional<Position>& known = std::nullopt, Env& env = Env::real());
 
-    // Adds to the batch; returns the record as it will stand. Times never run backwards.
+    // Adds to the batch; returns the record as it will stand. Times run backwards only where
+    // a clock that had been far ahead was set right.
     Record add(std::string_view actor, std::string_view kind, std::string_view subject,
                nlohmann::json details);
     // Signs everything up to here, unless the last record is a checkpoint already.
@@ -54,6 +55,7 @@ public:
     std::uint64_t cut_bytes() const noexcept { return cut_bytes_; }  // of what nobody was told of, at opening
 
 private:
+    std::int64_t time_of_next() const;
     void append(std::string line);
     void find_end();
     std::uint64_t end_of_chain(const Position& known);

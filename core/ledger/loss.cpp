@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/ledger/ledger.h"
 
 namespace core {
@@ -107,9 +108,9 @@ std::vector<Witness> witnesses_at_hand(const Site& site) {
                 newest = std::max(newest, name);
         if (newest.empty()) continue;
         take([&] {
-            const auto envelope = nlohmann::json::parse(read_text(host->path() / newest, 64 << 10));
+            const auto envelope = parse_json(read_text(host->path() / newest, 64 << 10));
             const Bytes payload = from_base64(envelope.at("payload").template get<std::string>());
-            return nlohmann::json::parse(text(payload)).at("witness").dump();
+            return parse_json(text(payload)).at("witness").dump();
         });
     }
     return found;

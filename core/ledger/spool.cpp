@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/time.h"
 #include "core/policy/names.h"
 
@@ -35,7 +36,7 @@ std::filesystem::path open_folder(const Site& site, const std::string& host) {
 
 nlohmann::json newest_witness(const Site& site) {
     try {
-        return nlohmann::json::parse(read_text(site.mirror / "witness.json", 4096));
+        return parse_json(read_text(site.mirror / "witness.json", 4096));
     } catch (const std::exception&) {
         return nullptr;  // no ledger yet, or none visible from here: the record is still worth having
     }
@@ -81,7 +82,7 @@ NodeRecord open_node_record(std::string_view envelope, const VerifyKey& key, std
     const std::string payload = dsse_open(envelope, kType, {key}, "a node record");
     NodeRecord record;
     try {
-        const auto json = nlohmann::json::parse(payload);
+        const auto json = parse_json(payload);
         record.id = json.at("id").get<std::string>();
         record.node = json.at("node").get<std::string>();
         record.time = parse_rfc3339(json.at("time").get<std::string>());

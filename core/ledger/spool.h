@@ -18,7 +18,7 @@
 //       "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
 //   preflight, subject "node:HOST", the newest of a node counts
 //       {"version": "...", "enclaves": ["hel"], "checks": [CHECK, ...]}
-//       CHECK: {"layer": "node" or "site", "check": "...", "verdict": "good", "warning" or "bad",
+//       CHECK: {"layer": "node", "site" or (of a login host) "login", "check": "...", "verdict": "good", "warning" or "bad",
 //               "required": true, "found": "...", "remedy": "..."}
 //       the check "policy of enclave NAME" has the file's SHA-256 in hex as "found"
 

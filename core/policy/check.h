@@ -14,7 +14,7 @@ std::string_view name_of(Verdict verdict);
 
 struct Check {
     std::string host;   // who looked; empty in a node's own list
-    std::string layer;  // "node", "site", "slurm"
+    std::string layer;  // "node", "site", "login", "slurm"
     std::string what;   // was looked at
     Verdict verdict = Verdict::bad;
     bool required = true;       // what is not, warns only

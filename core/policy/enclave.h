@@ -73,9 +73,20 @@ struct UnusableEnclave {
 // list is forged: then nobody is known, and only what is certainly no enclave's matter may go on.
 std::vector<Enclave> load_enclaves(const Site& site, std::vector<UnusableEnclave>* unusable = nullptr);
 
-// Nothing if no enclave has it (an open account, an open partition). Throws as load_enclaves, and
-// Error(refused) if it belongs to an enclave whose policy is unusable here, or if only its name or only its
-// number is an enclave's: a second name of one uid is no way out.
+// The same, for more than one question about what was read and verified once.
+struct Enclaves {
+    std::vector<Enclave> usable;
+    std::vector<UnusableEnclave> unusable;
+
+    static Enclaves load(const Site& site);  // throws as load_enclaves
+    // Nullptr if no enclave has it (an open account, an open partition). Throws Error(refused) if it belongs to
+    // an enclave whose policy is unusable here, or if only its name or only its number is an enclave's: a
+    // second name of one uid is no way out.
+    const Enclave* of_user(std::string_view account, std::uint32_t uid) const;
+    const Enclave* of_partition(std::string_view partition) const;
+};
+
+// A single question. Nothing if no enclave has it. Throws as both of the above.
 std::optional<Enclave> enclave_of_user(const Site& site, std::string_view account, std::uint32_t uid);
 std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition);
 // By name alone, for texts and folders only, never to let anything in: nothing, too, where no policy can be

@@ -73,11 +73,16 @@ std::optional<Enclave> enclave_of_account(const Site& site, std::string_view acc
     return std::nullopt;
 }
 
-std::optional<Enclave> enclave_of_user(const Site& site, std::string_view account, std::uint32_t uid) {
-    std::vector<UnusableEnclave> unusable;
-    for (Enclave& enclave : load_enclaves(site, &unusable)) {
+Enclaves Enclaves::load(const Site& site) {
+    Enclaves enclaves;
+    enclaves.usable = load_enclaves(site, &enclaves.unusable);
+    return enclaves;
+}
+
+const Enclave* Enclaves::of_user(std::string_view account, std::uint32_t uid) const {
+    for (const Enclave& enclave : usable) {
         const auto found = enclave.uids.find(std::string(account));
-        if (found != enclave.uids.end() && found->second == uid) return std::move(enclave);
+        if (found != enclave.uids.end() && found->second == uid) return &enclave;
         const bool has_number = std::any_of(enclave.uids.begin(), enclave.uids.end(),
                                             [&](const auto& one) { return one.second == uid; });
         if (has_number || enclave.has_account(account))
@@ -88,16 +93,27 @@ std::optional<Enclave> enclave_of_user(const Site& site, std::string_view accoun
     }
     for (const UnusableEnclave& one : unusable)
         if (std::find(one.uids.begin(), one.uids.end(), uid) != one.uids.end()) refuse_unusable(one);
-    return std::nullopt;
+    return nullptr;
+}
+
+const Enclave* Enclaves::of_partition(std::string_view partition) const {
+    for (const Enclave& enclave : usable)
+        if (enclave.partition == partition) return &enclave;
+    for (const UnusableEnclave& one : unusable)
+        if (one.partition == partition) refuse_unusable(one);
+    return nullptr;
+}
+
+std::optional<Enclave> enclave_of_user(const Site& site, std::string_view account, std::uint32_t uid) {
+    const Enclaves enclaves = Enclaves::load(site);
+    const Enclave* const found = enclaves.of_user(account, uid);
+    return found ? std::optional(*found) : std::nullopt;
 }
 
 std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition) {
-    std::vector<UnusableEnclave> unusable;
-    for (Enclave& enclave : load_enclaves(site, &unusable))
-        if (enclave.partition == partition) return std::move(enclave);
-    for (const UnusableEnclave& one : unusable)
-        if (one.partition == partition) refuse_unusable(one);
-    return std::nullopt;
+    const Enclaves enclaves = Enclaves::load(site);
+    const Enclave* const found = enclaves.of_partition(partition);
+    return found ? std::optional(*found) : std::nullopt;
 }
 
 }  // namespace core

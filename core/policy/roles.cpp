@@ -48,6 +48,7 @@ Roles Roles::load(const std::filesystem::path& file) {
     for (const auto& [account, given] : out.roles_)
         if (!out.person_.contains(account))
             accounts.refuse(account, "has a role, but stands under no person of [people]; add it there");
+    out.logins_apart_ = config.table("login").flag_or("apart", false);
     config.finish();
     return out;
 }

@@ -25,10 +25,13 @@ public:
     bool same_person(std::string_view one, std::string_view other) const;
     // Who is behind the account. Throws Error(refused) as same_person.
     const std::string& person_of(std::string_view account) const;
+    // Whether accounts of enclaves log in apart from all others: in fenced sessions, on hosts of their own.
+    bool logins_apart() const { return logins_apart_; }
 
 private:
     std::map<std::string, std::set<std::string>, std::less<>> roles_;  // by account
     std::map<std::string, std::string, std::less<>> person_;           // by account
+    bool logins_apart_ = false;
 };
 
 }  // namespace core

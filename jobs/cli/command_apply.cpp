@@ -84,8 +84,7 @@ void add_apply(CLI::App& app, Common& common) {
     submit->add_option("form", file, "The filled form")->required()->type_name("FILE");
     add_verb(*apply, common, "list", "Your applications (reviewers: all)", "aloft apply list",
              Changes::nothing, [&common] {
-                 print_rows(common, "applications",
-                            ask_all(common.site().socket, {{"op", "application.list"}}, "applications"),
+                 print_rows(common, "applications", list_of(common, "application.list").rows,
                             {"application", "account", "enclave", "state", "datasets", "waiting_for",
                              "submitted", "title"});
              });
@@ -109,17 +108,16 @@ void add_apply(CLI::App& app, Common& common) {
 void add_review(CLI::App& app, Common& common) {
     CLI::App* review = app.add_subcommand("review", "Decide on applications (members of the four groups)");
     review->require_subcommand(1);
-    add_verb(
-        *review, common, "list", "Applications that wait for a decision", "aloft review list",
-        Changes::nothing, [&common] {
-            json waiting = json::array();
-            const json rows = ask_all(common.site().socket, {{"op", "application.list"}}, "applications");
-            for (const json& row : rows)
-                if (row.at("state") == "in-review") waiting.push_back(row);
-            print_rows(
-                common, "applications", waiting,
-                {"application", "account", "enclave", "datasets", "waiting_for", "submitted", "title"});
-        });
+    add_verb(*review, common, "list", "Applications that wait for a decision", "aloft review list",
+             Changes::nothing, [&common] {
+                 json waiting = json::array();
+                 const json rows = list_of(common, "application.list").rows;
+                 for (const json& row : rows)
+                     if (row.at("state") == "in-review") waiting.push_back(row);
+                 print_rows(
+                     common, "applications", waiting,
+                     {"application", "account", "enclave", "datasets", "waiting_for", "submitted", "title"});
+             });
     static std::string id, group, reason;
     static bool approve = false, reject = false;
     CLI::App* decide =

@@ -1,4 +1,4 @@
-// aloft audit: the ledger, checked with nothing but the file and the public key.
+// aloft audit: the ledger, checked with nothing but the file and the public key; and texts, erased.
 #include <chrono>
 #include <iostream>
 #include <sstream>
@@ -90,13 +90,24 @@ void show(const Common& common, fs::path ledger, const std::string& kind, const 
     });
 }
 
+// Shreds what people wrote about a thing: without its text and its salt, the ledger's hash tells nothing.
+void erase(const Common& common, const std::string& subject, const std::string& reason) {
+    const json request = {{"op", "text.erase"}, {"id", subject}, {"reason", reason}};
+    if (only_tells(common, request)) return;
+    const json answer = ask(common.site().socket, request).body;
+    const std::int64_t erased = answer.at("erased").get<std::int64_t>();
+    print(common, answer,
+          (erased == 1 ? "1 text" : std::to_string(erased) + " texts") + " about " + subject +
+              (erased == 1 ? " is" : " are") + " erased; the ledger keeps the hash of each");
+}
+
 }  // namespace
 
 void add_audit(CLI::App& app, Common& common) {
-    CLI::App* audit = app.add_subcommand("audit", "Check and read the ledger");
+    CLI::App* audit = app.add_subcommand("audit", "Check and read the ledger; erase texts");
     audit->require_subcommand(1);
     static fs::path ledger, key, witness, out;
-    static std::string kind, subject;
+    static std::string kind, subject, reason;
     CLI::App* verify =
         add_verb(*audit, common, "verify",
                  "Name the first record that was changed, dropped, repeated or moved (exit 3), or find none",
@@ -123,6 +134,14 @@ void add_audit(CLI::App& app, Common& common) {
         add_verb(*audit, common, "copy", "A copy of the whole ledger (auditors, admin)",
                  "aloft audit copy --out ledger.jsonl", Changes::nothing, [&common] { copy(common, out); });
     take->add_option("--out", out, "The copy")->required()->type_name("FILE");
+    CLI::App* shred = add_verb(
+        *audit, common, "erase",
+        "Erase the texts that people wrote about a thing, for good (admin); the ledger still verifies",
+        "aloft audit erase A-7 --reason \"the applicant asked for it\"", Changes::something,
+        [&common] { erase(common, subject, reason); });
+    shred->add_option("subject", subject, "The thing, as aloft audit show names it: A-7, R-31, enclave:hel")
+        ->required();
+    shred->add_option("--reason", reason, "Why; this text is kept")->required();
 }
 
 }  // namespace jobs

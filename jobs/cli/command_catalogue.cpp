@@ -34,20 +34,20 @@ void add_catalogue(CLI::App& app, Common& common) {
     add_verb(
         *catalogue, common, "list", "Every dataset version", "aloft catalogue list", Changes::nothing,
         [&common] {
-            json rows = ask_all(common.site().socket, {{"op", "dataset.list"}}, "datasets");
+            json rows = list_of(common, "dataset.list").rows;
             for (json& row : rows)
                 for (const char* key : {"samples", "shards"}) row[key] = row.at("summary").value(key, json());
             print_rows(common, "datasets", rows, {"dataset", "samples", "shards", "sealed_at", "registered"});
         });
     static std::string name;
-    CLI::App* show = add_verb(
-        *catalogue, common, "show", "One dataset version", "aloft catalogue show digits@1", Changes::nothing,
-        [&common] {
-            const json rows = ask_all(common.site().socket, {{"op", "dataset.list"}}, "datasets");
-            for (const json& row : rows)
-                if (row.at("dataset") == name) return print(common, row, row.dump(2));
-            throw core::Error(core::Fault::usage, "no such dataset version; see: aloft catalogue list");
-        });
+    CLI::App* show = add_verb(*catalogue, common, "show", "One dataset version",
+                              "aloft catalogue show digits@1", Changes::nothing, [&common] {
+                                  const json rows = list_of(common, "dataset.list").rows;
+                                  for (const json& row : rows)
+                                      if (row.at("dataset") == name) return print(common, row, row.dump(2));
+                                  throw core::Error(core::Fault::usage,
+                                                    "no such dataset version; see: aloft catalogue list");
+                              });
     show->add_option("dataset", name, "Dataset version, NAME@VERSION")->required();
     CLI::App* enter = add_verb(*catalogue, common, "register",
                                "Enter a sealed dataset version (steward); its seal is checked first",

@@ -250,8 +250,8 @@ void list(const Common& common) {
     json rows = json::array();
     for (const core::Enclave& enclave : core::load_enclave_sources(site))
         rows.push_back(policy_json(enclave));
-    const json answer = ask(site.socket, {{"op", "enclave.list"}}).body;
-    for (const json& known : answer.at("enclaves")) {
+    const Listing listing = list_of(common, "enclave.list");
+    for (const json& known : listing.rows) {
         const auto row = std::find_if(rows.begin(), rows.end(), [&](const json& one) {
             return one.at("enclave") == known.at("enclave");
         });

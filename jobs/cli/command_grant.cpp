@@ -30,13 +30,13 @@ void add_grant(CLI::App& app, Common& common) {
     issue->add_option("--for", duration, "How long: 60s, 15m, 12h, 90d, 1y")->capture_default_str();
     add_verb(*grant, common, "list", "Your grants (reviewers and admin: all)", "aloft grant list",
              Changes::nothing, [&common] {
-                 print_rows(common, "grants", ask_all(common.site().socket, {{"op", "grant.list"}}, "grants"),
+                 print_rows(common, "grants", list_of(common, "grant.list").rows,
                             {"grant", "account", "enclave", "state", "datasets", "not_before", "not_after",
                              "application"});
              });
     CLI::App* show =
         add_verb(*grant, common, "show", "One grant", "aloft grant show G-12", Changes::nothing, [&common] {
-            const json rows = ask_all(common.site().socket, {{"op", "grant.list"}}, "grants");
+            const json rows = list_of(common, "grant.list").rows;
             for (const json& row : rows)
                 if (row.at("grant") == id) return print(common, row, row.dump(2));
             throw core::Error(core::Fault::usage, "no such grant that you may see; see: aloft grant list");
@@ -56,7 +56,7 @@ void add_grant(CLI::App& app, Common& common) {
 void add_usage(CLI::App& app, Common& common) {
     add_verb(app, common, "usage", "What each grant was used for", "aloft usage --json", Changes::nothing,
              [&common] {
-                 print_rows(common, "usage", ask_all(common.site().socket, {{"op", "usage"}}, "usage"),
+                 print_rows(common, "usage", list_of(common, "usage").rows,
                             {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
                              "releases", "not_after"});
              });

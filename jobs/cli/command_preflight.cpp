@@ -16,9 +16,9 @@ using nlohmann::json;
 
 namespace {
 
-std::vector<Report> reports_of(const json& answer) {
+std::vector<Report> reports_of(const json& rows) {
     std::vector<Report> reports;
-    for (const json& one : answer.at("reports"))
+    for (const json& one : rows)
         reports.push_back({one.at("node").get<std::string>(), one.at("time").get<std::int64_t>(),
                            one.at("received").get<std::int64_t>(), one.at("report")});
     return reports;
@@ -33,14 +33,20 @@ void preflight(const Common& common, const std::string& name) {
         enclaves.push_back(core::load_enclave(site, name));
     if (enclaves.empty())
         throw Error(Fault::usage, "this site has no enclave yet; see: aloft admin enclave create --help");
-    const json answer = ask(site.socket, {{"op", "preflight.reports"}}).body;
-    const auto reports = reports_of(answer);
+    const Listing known = list_of(common, "preflight.reports");
+    const auto reports = reports_of(known.rows);
     json rows = json::array();
     std::size_t misses = 0;
     bool asked_slurm = false;
     for (const core::Enclave& enclave : enclaves) {
         auto checks = checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports,
-                                      answer.at("version").get<std::string>(), core::now_seconds());
+                                      known.rest.at("version").get<std::string>(), core::now_seconds());
+        if (known.rest.contains("logins") && known.rest.at("logins").contains(enclave.name)) {
+            const auto logins =
+                checks_of_logins(known.rest.at("logins").at(enclave.name).get<std::vector<std::string>>(),
+                                 reports, known.rest.at("version").get<std::string>(), core::now_seconds());
+            checks.insert(checks.end(), logins.begin(), logins.end());
+        }
         const auto slurm = slurm_checks_here(enclave);
         asked_slurm = slurm.has_value();
         if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());
@@ -98,7 +104,9 @@ void add_preflight(CLI::App& admin, Common& common) {
     CLI::App* verb = add_verb(
         admin, common, "preflight",
         "Whether enclaves can be open: what their nodes reported about themselves (node layer) and the site "
-        "around them (site layer), and Slurm's settings; exit 5 if a required check fails",
+        "around them (site layer), what their login hosts did (login layer), and Slurm's settings; exit 5 if "
+        "a "
+        "required check fails",
         "aloft admin preflight hel", Changes::nothing, [&common] { preflight(common, name); });
     verb->add_option("enclave", name, "Only this enclave (default: all)");
 }

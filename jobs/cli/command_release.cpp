@@ -182,7 +182,7 @@ void fill_in(const Common& common, CheckOptions& options) {
     }
     if (!options.datasets.empty()) return;
     try {
-        const json grants = ask(common.site().socket, {{"op", "grant.list"}}).body.at("grants");
+        const json grants = list_of(common, "grant.list").rows;
         if (!grants.empty()) options.datasets = grants.back().at("datasets").get<std::vector<std::string>>();
     } catch (const std::exception&) {  // no aloftd here: --dataset says it
     }
@@ -230,8 +230,7 @@ void add_release(CLI::App& app, Common& common) {
         ->required();
     add_verb(*release, common, "list", "Your releases (reviewers: all)", "aloft release list",
              Changes::nothing, [&common] {
-                 print_rows(common, "releases",
-                            ask(common.site().socket, {{"op", "release.list"}}).body.at("releases"),
+                 print_rows(common, "releases", list_of(common, "release.list").rows,
                             {"release", "account", "enclave", "state", "requested", "bits", "title"});
              });
     CLI::App* show =

@@ -1,7 +1,8 @@
-// aloft submit: checks the grant, records, and calls sbatch as the researcher.
+// aloft submit: checks the grant, records, and calls sbatch as the researcher; aloft cancel.
 #include <pwd.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "core/base/bytes.h"
@@ -10,6 +11,7 @@
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
+#include "core/policy/job_options.h"
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/client.h"
 #include "jobs/slurm/cluster_checks.h"
@@ -36,11 +38,9 @@ std::string script_of(const Wish& wish) {
 }
 
 std::vector<std::string> sbatch_line(const Wish& wish, const std::string& partition) {
-    std::vector<std::string> line{"sbatch", "--parsable", "--partition=" + partition,
-                                  "--nodes=" + std::to_string(wish.nodes),
-                                  "--ntasks-per-node=" + std::to_string(wish.tasks_per_node)};
+    std::vector<std::string> line{"sbatch", "--parsable", "--partition=" + partition};
+    for (const std::string& option : sbatch_options(wish, core::now_seconds())) line.push_back(option);
     if (!wish.name.empty()) line.push_back("--job-name=" + wish.name);
-    if (wish.minutes > 0) line.push_back("--time=" + std::to_string(wish.minutes));
     return line;
 }
 
@@ -60,60 +60,114 @@ std::int64_t kill_wait_seconds() {
     }
 }
 
-void tell(const Common& common, const Wish& wish) {
-    const core::Site site = common.site();
+// What admission would refuse is refused here, before Slurm hears of it: grant, enclave, and the policy as it would be.
+struct Judged {
+    core::Grant grant;
+    core::Enclave enclave;
+    json policy;
+};
+
+Judged judged(const core::Site& site, const Wish& wish) {
     const std::int64_t now = core::now_seconds();
-    const core::Grant grant = core::open_grant(site, ::getuid(), now);
+    const core::Grant grant = core::open_grant(site, ::getuid(), now, {wish.grant, {}});
     const auto enclave = core::enclave_of_account(site, account_name());
     if (!enclave || enclave->name != grant.enclave)
         throw Error(Fault::refused, "this account is not in the enclave of grant " + grant.id);
-    const json policy = job_policy(site, *enclave, grant, wish, kill_wait_seconds(), now);
-    const auto line = sbatch_line(wish, enclave->partition);
+    return {grant, *enclave, job_policy(site, *enclave, grant, wish, kill_wait_seconds(), now)};
+}
+
+void tell(const Common& common, const Wish& wish) {
+    const Judged job = judged(common.site(), wish);
+    const auto line = sbatch_line(wish, job.enclave.partition);
     std::string shown;
     for (const std::string& word : line) shown += (shown.empty() ? "" : " ") + word;
     print(common,
-          {{"grant", grant.id},
-           {"enclave", enclave->name},
-           {"policy", policy},
+          {{"grant", job.grant.id},
+           {"enclave", job.enclave.name},
+           {"policy", job.policy},
            {"sbatch", line},
            {"script", script_of(wish)}},
-          in_words(policy) + "\nNothing was submitted. This would be, by " + shown + ":\n" + script_of(wish));
+          in_words(job.policy) + "\nNothing was submitted. This would be, by " + shown + ":\n" +
+              script_of(wish));
 }
 
-void submit(const Common& common, const Wish& wish) {
-    const core::Site site = common.site();
-    const std::string script = script_of(wish);
-    const std::string hash = core::to_hex(core::sha256(core::view(script)));
-    // aloftd checks the grant, and a refusal is in the ledger like a permission.
-    const json granted =
-        ask(site.socket, {{"op", "job.request"}, {"nodes", wish.nodes}, {"script_sha256", hash}}).body;
-    const core::Finished sbatch =
-        core::run_program(sbatch_line(wish, granted.at("partition").get<std::string>()), script);
+// The number that Slurm gave to the job. Throws Error(refused) with Slurm's reason.
+std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::string& script,
+                           const json& granted) {
+    const auto line = sbatch_line(wish, judged(common.site(), wish).enclave.partition);
+    // A newer grant may come between: the job runs under the one on record.
+    if (!wish.grant.empty()) ::setenv(core::kGrantVariable.data(), wish.grant.c_str(), 1);
+    const core::Finished sbatch = core::run_program(line, script);
     std::int64_t job = 0;
     try {
         job = std::stoll(sbatch.output);
     } catch (const std::exception&) {
     }
-    if (sbatch.code != 0 || job <= 0) {
+    if (sbatch.code != 0 || job <= 0)
+        throw Error(Fault::refused, "Slurm did not take the job of request " +
+                                        granted.at("request").get<std::string>() + ": " +
+                                        sbatch.errors.substr(0, 3000));
+    std::cerr << sbatch.errors;  // what the site's plugin has to say
+    return job;
+}
+
+void submit(const Common& common, const Wish& wish) {
+    const core::Site site = common.site();
+    check_wish(wish, core::now_seconds());
+    const std::string script = script_of(wish);
+    if (script.size() > core::kJobTextLimitBytes)
+        throw Error(Fault::refused,
+                    "the command is longer than 90 KiB. Put it into a file in your workspace and run that");
+    const std::string hash = core::to_hex(core::sha256(core::view(script)));
+    // aloftd checks the grant, and a refusal is in the ledger like a permission.
+    json request = {{"op", "job.request"}, {"nodes", wish.nodes}, {"script_sha256", hash}};
+    if (!wish.grant.empty()) request["grant"] = wish.grant;
+    const json granted = ask(site.socket, request).body;
+    std::int64_t job = 0;
+    try {
+        job = hand_to_slurm(common, wish, script, granted);
+    } catch (const Error&) {
         ask(site.socket, {{"op", "job.rejected"}, {"id", granted.at("request")}});
-        throw Error(Fault::refused, "Slurm did not take the job: " + sbatch.errors.substr(0, 3000));
+        throw;
     }
     ask(site.socket, {{"op", "job.submitted"}, {"id", granted.at("request")}, {"job", job}});
-    std::cerr << sbatch.errors;  // what the site's plugin has to say
     print(common, {{"job", job}, {"grant", granted.at("grant")}, {"enclave", granted.at("enclave")}},
           "job " + std::to_string(job) + " in enclave " + granted.at("enclave").get<std::string>() +
               ". Follow it: aloft watch " + std::to_string(job));
+}
+
+// A job's number, or NUMBER_TASK for one of an array. Whose it is, Slurm knows.
+void cancel(const Common& common, const std::string& job) {
+    const auto is_digits = [](std::string_view text) {
+        return !text.empty() && text.size() <= 10 &&
+               text.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    const std::string_view all = job;
+    const auto cut = all.find('_');
+    if (!is_digits(all.substr(0, cut)) || (cut != std::string_view::npos && !is_digits(all.substr(cut + 1))))
+        throw Error(Fault::usage, "a job is named by its number, or NUMBER_TASK for one task of an array");
+    const std::vector<std::string> line{"scancel", "--verbose", job};
+    if (only_tells(common, {{"scancel", line}})) return;
+    const core::Finished scancel = core::run_program(line, "");
+    if (scancel.code != 0)
+        throw Error(Fault::refused,
+                    "Slurm did not cancel job " + job + ": " + scancel.errors.substr(0, 3000));
+    print(common, {{"job", job}, {"cancelled", true}}, "job " + job + " is being ended. See: aloft jobs");
 }
 
 }  // namespace
 
 void add_submit(CLI::App& app, Common& common) {
     static Wish wish;
+    static std::string begin;
     CLI::App* command = add_verb(
         app, common, "submit", "Run a program in your enclave, on whole nodes, with MPI between them",
         "aloft submit --nodes 2 --ntasks-per-node 2 --time 60 -- aloft-train fit --recipe digits.toml "
         "--dataset /aloft/data/digits@1 ...",
-        Changes::something, [&common] { common.dry_run ? tell(common, wish) : submit(common, wish); });
+        Changes::something, [&common] {
+            if (!begin.empty()) wish.begin = parse_begin(begin, core::now_seconds());
+            common.dry_run ? tell(common, wish) : submit(common, wish);
+        });
     command->add_option("--name", wish.name, "The job's name");
     command->add_option("--nodes", wish.nodes, "Nodes")->capture_default_str()->check(CLI::Range(1, 100000));
     command->add_option("--ntasks-per-node", wish.tasks_per_node, "Processes (MPI ranks) on each node")
@@ -121,7 +175,21 @@ void add_submit(CLI::App& app, Common& common) {
         ->check(CLI::Range(1, 100000));
     command->add_option("--time", wish.minutes, "At most this many minutes (default: the enclave's)")
         ->check(CLI::Range(1, 10000000));
+    command->add_option("--gpus", wish.gpus, "GPUs for the job: 4, a100:4");
+    command->add_option("--gpus-per-node", wish.gpus_per_node, "GPUs on each node: 2, a100:2");
+    command->add_option("--mem", wish.memory, "Memory on each node: 32G (default: the partition's)");
+    command->add_option("--array", wish.array,
+                        "Run it once for each number: 0-N or 1-N, at most M at a time: 1-N%M");
+    command->add_option("--signal", wish.signal, "Signal it before its time is over: USR1@120 (seconds)");
+    command->add_option("--begin", begin, "Not before: 2h, 7d, 2026-11-27T06:00:00Z; rounded up to the hour");
+    command->add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
+        ->envname(std::string(core::kGrantVariable));
     command->add_option("program", wish.program, "The program and its arguments, after --")->required();
+
+    static std::string job;
+    CLI::App* stop = add_verb(app, common, "cancel", "End a job of yours, waiting or running",
+                              "aloft cancel 17", Changes::something, [&common] { cancel(common, job); });
+    stop->add_option("job", job, "Its number, or NUMBER_TASK for one task of an array")->required();
 }
 
 }  // namespace jobs

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "core/base/error.h"
@@ -121,6 +122,23 @@ void watch(const Common& common, std::int64_t number) {
     }
 }
 
+void list_jobs(const Common& common, bool all) {
+    Listing jobs = list_of(common, "job.list", all ? Pages::all : Pages::first);
+    std::map<std::int64_t, std::string> states;
+    try {
+        states = job_states();
+    } catch (const Error&) {  // no Slurm here: the ledger's view stands
+    }
+    for (json& row : jobs.rows)
+        if (const auto known = states.find(row.at("job").get<std::int64_t>());
+            row.at("state") != "ended" && known != states.end())
+            row["state"] = known->second;
+    print_rows(common, "jobs", jobs.rows,
+               {"job", "account", "enclave", "state", "nodes", "submitted", "started", "ended",
+                "node_seconds", "blocked", "grant"});
+    if (jobs.has_more && !common.json) std::cout << "there are older ones: aloft jobs --all\n";
+}
+
 }  // namespace
 
 void add_watch(CLI::App& app, Common& common) {
@@ -129,22 +147,11 @@ void add_watch(CLI::App& app, Common& common) {
                                     "Follow a job's state and output until it ends; exit 0 if it completed",
                                     "aloft watch 17", Changes::nothing, [&common] { watch(common, job); });
     follow_one->add_option("job", job, "Its number")->required();
-    add_verb(app, common, "jobs", "Your jobs, as the ledger knows them, and their state in Slurm",
-             "aloft jobs", Changes::nothing, [&common] {
-                 json rows = ask(common.site().socket, {{"op", "job.list"}}).body.at("jobs");  // the newest
-                 for (json& row : rows) {
-                     if (row.at("state") == "ended") continue;
-                     try {
-                         if (const auto known = find_job(row.at("job").get<std::int64_t>()))
-                             row["state"] = known->at("job_state");
-                     } catch (const Error&) {  // no Slurm here: the ledger's view stands
-                         break;
-                     }
-                 }
-                 print_rows(common, "jobs", rows,
-                            {"job", "account", "enclave", "state", "nodes", "submitted", "started", "ended",
-                             "node_seconds", "blocked", "grant"});
-             });
+    static bool all = false;
+    CLI::App* list =
+        add_verb(app, common, "jobs", "Your jobs, as the ledger knows them, and their state in Slurm",
+                 "aloft jobs", Changes::nothing, [&common] { list_jobs(common, all); });
+    list->add_flag("--all", all, "The older ones, too");
 }
 
 }  // namespace jobs

@@ -1,14 +1,12 @@
 #include "jobs/cli/commands.h"
 
-#include <charconv>
+#include <algorithm>
 #include <iostream>
 
-#include "core/base/error.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
-using core::Error;
-using core::Fault;
 using nlohmann::json;
 
 std::string printable(const json& value) {
@@ -66,6 +64,34 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
     }
 }
 
+namespace {
+
+struct Listed {
+    std::string_view operation, rows;  // under which name an answer has its rows
+};
+constexpr Listed kLists[] = {
+    {"application.list", "applications"},
+    {"dataset.list", "datasets"},
+    {"enclave.list", "enclaves"},
+    {"preflight.reports", "reports"},
+    {"grant.list", "grants"},
+    {"job.list", "jobs"},
+    {"usage", "usage"},
+    {"release.list", "releases"},
+};
+
+}  // namespace
+
+Listing list_of(const Common& common, std::string_view operation, Pages pages) {
+    const auto list = std::find_if(std::begin(kLists), std::end(kLists),
+                                   [&](const Listed& one) { return one.operation == operation; });
+    if (list == std::end(kLists)) throw core::Error(core::Fault::bug, "no list of this name");
+    const json request = {{"op", operation}};
+    const std::string rows(list->rows);
+    if (pages == Pages::all) return ask_all(common.site().socket, request, rows);
+    return page_of(ask(common.site().socket, request).body, rows);
+}
+
 std::string describe_blocked(const json& blocked, const json& attempts) {
     const auto times = [](const json& count) {
         return count == 1 ? ", once" : ", " + printable(count) + " times";
@@ -85,21 +111,6 @@ std::string describe_blocked(const json& blocked, const json& attempts) {
 bool only_tells(const Common& common, const json& request) {
     if (common.dry_run) std::cout << request.dump(common.json ? -1 : 2) << '\n';
     return common.dry_run;
-}
-
-std::int64_t parse_duration(const std::string& text) {
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const std::string unit(end, text.data() + text.size());
-    const std::int64_t seconds = unit == "s"   ? 1
-                                 : unit == "m" ? 60
-                                 : unit == "h" ? 3600
-                                 : unit == "d" ? 86400
-                                 : unit == "y" ? 365 * 86400
-                                               : 0;
-    if (error != std::errc() || seconds == 0 || number < 1 || number > 1'000'000'000)
-        throw Error(Fault::usage, "not a duration; write a number and s, m, h, d or y, for example 90d");
-    return number * seconds;
 }
 
 std::string shell_quoted(const std::string& word) {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "core/base/site.h"
+#include "jobs/wire/channel.h"
+#include "jobs/wire/duration.h"
 #include "jobs/wire/preflight.h"
 
 namespace jobs {
@@ -22,14 +24,15 @@ struct Common {
 
 // Each adds one noun with its verbs.
 void add_admin(CLI::App& app, Common& common);
+void add_keys(CLI::App& admin, Common& common);       // of aloft admin
 void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
 void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
 void add_catalogue(CLI::App& app, Common& common);
 void add_apply(CLI::App& app, Common& common);
 void add_review(CLI::App& app, Common& common);
 void add_grant(CLI::App& app, Common& common);
-void add_submit(CLI::App& app, Common& common);
-void add_watch(CLI::App& app, Common& common);  // watch and jobs
+void add_submit(CLI::App& app, Common& common);  // submit and cancel
+void add_watch(CLI::App& app, Common& common);   // watch and jobs
 void add_release(CLI::App& app, Common& common);
 void add_usage(CLI::App& app, Common& common);
 void add_audit(CLI::App& app, Common& common);
@@ -39,6 +42,10 @@ enum class Changes { nothing, something };
 // A verb: --json on all, --dry-run where it changes something; `example` is shown by --help.
 CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, const std::string& description,
                    const std::string& example, Changes changes, std::function<void()> run);
+
+// A list of aloftd's by the name of its operation. No command asks for one in another way: an answer has a page of it.
+enum class Pages { all, first };
+Listing list_of(const Common& common, std::string_view operation, Pages pages = Pages::all);
 
 // The answer as one JSON object on stdout with --json, else `sentence`. The protocol's "ok" is left out.
 void print(const Common& common, nlohmann::json answer, const std::string& sentence);
@@ -57,9 +64,6 @@ void print_checks(const Common& common, nlohmann::json rows);
 std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave);
 // With --dry-run: prints what would be asked of aloftd and returns true.
 bool only_tells(const Common& common, const nlohmann::json& request);
-
-// "90s", "15m", "12h", "30d", "1y" (365 days) in seconds. Throws Error(usage).
-std::int64_t parse_duration(const std::string& text);
 
 // One word that a POSIX shell reads as exactly `word`.
 std::string shell_quoted(const std::string& word);

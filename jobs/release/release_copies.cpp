@@ -52,14 +52,15 @@ std::string read_descriptor(int fd, std::uint64_t limit_bytes) {
 
 std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
                                      const std::vector<std::string>& names,
-                                     const std::filesystem::path& folder, std::uint64_t workspace_device,
+                                     const std::filesystem::path& folder, std::optional<std::uint64_t> workspace_device,
                                      const ReleaseRules& rules) {
     core::make_directories(folder, 0700);
     std::vector<QuarantinedFile> files;
     core::Bytes chunk(kChunkBytes);
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
-        if (examine(descriptors[i].get()).st_dev != workspace_device)
+        if (const auto device = examine(descriptors[i].get()).st_dev;
+            workspace_device && device != *workspace_device)
             throw Error(Fault::refused,
                         names[i] + ": does not lie in the workspace; only its files can be released");
         QuarantinedFile file;

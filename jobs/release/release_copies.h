@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ struct QuarantinedFile {
 // own making can stall the copy.
 std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
                                      const std::vector<std::string>& names,
-                                     const std::filesystem::path& folder, std::uint64_t workspace_device,
+                                     const std::filesystem::path& folder,
+                                     std::optional<std::uint64_t> workspace_device,
                                      const ReleaseRules& rules);
 
 std::string file_sha256(const std::filesystem::path& file);

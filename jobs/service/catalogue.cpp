@@ -1,6 +1,7 @@
 // The site's things: dataset versions, keys sealed for enclaves, enclaves, nodes' keys, the ledger itself.
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/time.h"
 #include "core/policy/names.h"
 #include "jobs/release/release_copies.h"
@@ -36,7 +37,7 @@ std::optional<json> Service::dataset_register(Call& call) {
     const std::string envelope = read_descriptor(call.descriptors[1].get(), 1 << 20);
     const core::VerifyKey steward = core::VerifyKey::load(site_.config / "keys" / "steward.pub");
     const json seal =
-        json::parse(core::dsse_open(envelope, kSealType, {steward}, "the seal of " + name.text()));
+        core::parse_json(core::dsse_open(envelope, kSealType, {steward}, "the seal of " + name.text()));
     const std::string hash = core::to_hex(core::sha256(core::view(manifest)));
     if (seal.at("dataset") != name.dataset || seal.at("version") != name.version)
         throw Error(Fault::refused, "the seal belongs to another dataset version than " + name.text());
@@ -51,7 +52,7 @@ std::optional<json> Service::dataset_register(Call& call) {
     record(call.peer.account, "dataset.registered", name.text(),
            {{"manifest_sha256", hash},
             {"sealed_at", seal.at("sealed_at")},
-            {"summary", summary_of(json::parse(manifest))}});
+            {"summary", summary_of(core::parse_json(manifest))}});
     return json{{"dataset", name.text()}, {"manifest_sha256", hash}};
 }
 

@@ -2,9 +2,13 @@
 // policies themselves are root's files; what is open stands in the signed list that every host reads.
 #include "core/policy/enclave.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/base/time.h"
+#include "core/ledger/spool.h"
 #include "core/policy/names.h"
+#include "jobs/relay/config.h"
 #include "jobs/service/service.h"
 #include "jobs/service/slurm_look.h"
 #include "jobs/state/states.h"
@@ -64,6 +68,17 @@ std::vector<Report> Service::reports() {
     return reports;
 }
 
+std::optional<std::vector<std::string>> Service::login_hosts(const std::string& enclave) {
+    if (!roles().logins_apart()) return std::nullopt;
+    if (std::error_code none; !std::filesystem::exists(site_.config / "relay.toml", none))
+        return std::vector<std::string>{core::short_host_name()};
+    std::vector<std::string> hosts;
+    for (const auto& [host, its] : ServeRelay::load(site_).hosts)
+        if (std::find(its.enclaves.begin(), its.enclaves.end(), enclave) != its.enclaves.end())
+            hosts.push_back(host);
+    return hosts;
+}
+
 std::optional<json> Service::enclave_create(Call& call) {
     const std::string name = call.text("id"), state = enclave_state(name);
     if (state == "closed")
@@ -104,6 +119,10 @@ json Service::open_if_it_passes(const Call& call, const core::Enclave& enclave,
     auto checks =
         checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds());
     checks.insert(checks.end(), slurm.begin(), slurm.end());
+    if (const auto hosts = login_hosts(name)) {
+        const auto logins = checks_of_logins(*hosts, reports(), ALOFT_VERSION, core::now_seconds());
+        checks.insert(checks.end(), logins.begin(), logins.end());
+    }
     json misses = json::array();
     for (const Check& check : checks)
         if (check.is_miss()) misses.push_back(core::to_json(check));

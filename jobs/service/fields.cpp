@@ -161,9 +161,12 @@ void check_fields(const json& body, std::span<const Field> fields) {
         else if (field.need == Need::required)
             refuse(field.name, "missing; expected " + describe(field));
     }
-    for (const auto& [key, value] : body.items())
-        if (key != "op" &&
-            std::none_of(fields.begin(), fields.end(), [&](const Field& field) { return field.name == key; }))
+    const auto is_known = [fields](const std::string& key) {
+        return key == "op" || std::any_of(fields.begin(), fields.end(),
+                                          [&](const Field& field) { return field.name == key; });
+    };
+    for (const auto& entry : body.items())
+        if (!is_known(entry.key()))
             throw Error(Fault::usage,
                         "the request has a field that its operation does not know; are aloft and "
                         "aloftd of one version?");

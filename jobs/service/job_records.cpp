@@ -4,11 +4,11 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
-#include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/names.h"
 #include "jobs/service/folder.h"
+#include "jobs/service/node_entry.h"
 #include "jobs/service/service.h"
 #include "jobs/state/attempts.h"
 
@@ -33,9 +33,14 @@ void need_open_request(const Call& call) {
 std::optional<json> Service::job_request(Call& call) {
     const auto enclave = core::source_of_account(site_, call.peer.account);
     if (!enclave) throw Error(Fault::refused, "account " + call.peer.account + " is in no enclave any more");
-    const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds());
+    const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds(),
+                                               {call.body.value("grant", std::string()), {}});
     if (grant.enclave != enclave->name)
         throw Error(Fault::refused, "grant " + grant.id + " is for another enclave than this account's");
+    if (call.integer("nodes") > static_cast<std::int64_t>(enclave->nodes.size()))
+        throw Error(Fault::refused, "enclave " + enclave->name + " has " +
+                                        std::to_string(enclave->nodes.size()) +
+                                        " nodes; ask for no more with --nodes");
     const auto waiting = state_.rows(
         "SELECT count(*) AS n FROM requests WHERE account = ? AND state = 'requested' AND requested > ?",
         {call.peer.account, core::rfc3339(core::now_seconds() - kWaitingSeconds)});
@@ -134,23 +139,15 @@ void Service::collect_file(const std::filesystem::path& file, const core::Verify
         core::Event("warning", "spool_rejected").with("node", host).with("text", why);
         record("aloftd", "spool.rejected", "node:" + host, {{"why", why}});
     };
-    std::optional<core::NodeRecord> node;
-    json details;
+    NodeEntry node;
     try {
-        node = core::open_node_record(core::read_text(file, 64 << 10), key, host, details);
-        if (!is_printable(node->subject)) throw Error(Fault::data, "a node record's subject cannot be shown");
+        node = read_node_entry(core::read_text(file, 64 << 10), key, host);
     } catch (const Error& e) {
         if (e.fault() == Fault::system) return;  // not to be read at the moment: met again
         return reject(e.what());
-    } catch (const std::exception&) {
-        return reject("a node record is not of the form a node writes");
     }
-    if (!state_.has_node_record(node->id))
-        record(
-            "node:" + host, "node." + node->kind, node->subject,
-            {{"id", node->id},
-             {"time", core::rfc3339(node->time)},
-             {"details", node->kind == "preflight" ? std::move(details) : classes_only(std::move(details))}});
+    if (!state_.has_node_record(node.id))
+        record("node:" + host, "node." + node.kind, node.subject, std::move(node.details));
     collected_.push_back(file.string());
 }
 

@@ -88,6 +88,10 @@ std::optional<json> Service::preflight_reports(Call& call) {
                      row[key] = core::parse_rfc3339(row.at(key).get<std::string>());
              });
     out["version"] = ALOFT_VERSION;
+    out["logins"] = json::object();  // by enclave: hosts of which a report is required
+    for (const json& row : state_.rows("SELECT name FROM enclaves"))
+        if (const auto hosts = login_hosts(row.at("name").get<std::string>()))
+            out["logins"][row.at("name").get<std::string>()] = *hosts;
     return out;
 }
 

@@ -119,7 +119,8 @@ std::span<const Operation> operations() {
          .fields = {line("id", 3, 80), kReason}, .rate = Rate::changing},
 
         {.name = "enclave.create", .handler = &S::enclave_create, .who = who::admin, .others = who::nobody,
-         .about = "Enter a new enclave; it is not open", .fields = {kEnclave, kPolicy}, .rate = Rate::changing},
+         .about = "Enter a new enclave; it is not open", .fields = {kEnclave, kPolicy}, .rate = Rate::changing,
+         .own_host = true},
         {.name = "enclave.open", .handler = &S::enclave_open, .who = who::admin, .others = who::nobody,
          .about = "Open an enclave if its nodes' reports and Slurm's settings pass",
          .fields = {kEnclave, kReason, optional({"dry_run", Kind::flag})}, .rate = Rate::heavy},
@@ -130,7 +131,7 @@ std::span<const Operation> operations() {
          .about = "End a suspended enclave for good", .fields = {kEnclave, kReason}, .rate = Rate::changing},
         {.name = "enclave.change", .handler = &S::enclave_change, .who = who::admin, .others = who::nobody,
          .about = "Who and what is in an enclave",
-         .fields = {kEnclave, kPolicy, members("add"), members("remove")}, .rate = Rate::changing},
+         .fields = {kEnclave, kPolicy, members("add"), members("remove")}, .rate = Rate::changing, .own_host = true},
         {.name = "enclave.list", .handler = &S::enclave_list, .who = who::anybody, .others = who::admin | who::auditor,
          .about = "Enclaves and their states; reasons to admins and auditors", .fields = paged()},
         {.name = "enclave.show", .handler = &S::enclave_show, .who = who::anybody, .others = who::admin | who::auditor,
@@ -150,7 +151,8 @@ std::span<const Operation> operations() {
          .about = "Grants, a page at a time", .fields = paged()},
 
         {.name = "job.request", .handler = &S::job_request, .who = who::enclave, .others = who::nobody,
-         .about = "Ask whether a job may be submitted", .fields = {kNodes, kScript}, .rate = Rate::changing},
+         .about = "Ask whether a job may be submitted",
+         .fields = {kNodes, kScript, optional({"grant", Kind::grant})}, .rate = Rate::changing},
         {.name = "job.submitted", .handler = &S::job_submitted, .who = who::enclave, .others = who::nobody,
          .about = "Which number Slurm gave to a job that was asked for, once", .fields = {kRequest, kJob},
          .object = Object::request, .rate = Rate::changing},
@@ -249,6 +251,7 @@ json operations_json() {
                        {"person", name_of(one.person)},
                        {"rate", name_of(one.rate)},
                        {"files", {one.descriptors_least, one.descriptors_most}},
+                       {"own_host", one.own_host},
                        {"fields", fields}});
     }
     return out;

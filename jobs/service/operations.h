@@ -67,6 +67,8 @@ struct Operation {
     Person person = Person::any;
     Rate rate = Rate::reading;
     std::size_t descriptors_least = 0, descriptors_most = 0;
+    // Its command writes what belongs to aloftd's own host (policies, keys): no relay carries it.
+    bool own_host = false;
 };
 
 std::span<const Operation> operations();

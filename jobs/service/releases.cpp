@@ -142,6 +142,16 @@ std::optional<json> Service::release_request(Call& call) {
     struct stat workspaces {};
     if (::stat(site_.workspaces.c_str(), &workspaces))
         throw Error(Fault::system, core::with_errno("the workspaces cannot be seen from this host", errno));
+    // Files from another host are copies here; where they lay, root's relay there has seen.
+    std::optional<std::uint64_t> device = static_cast<std::uint64_t>(workspaces.st_dev);
+    if (call.peer.relayed) {
+        device.reset();
+        const auto& in_workspace = call.peer.relayed->in_workspace;
+        for (std::size_t i = 0; i < names.size(); ++i)
+            if (i >= in_workspace.size() || !in_workspace[i])
+                throw Error(Fault::refused,
+                            names[i] + ": does not lie in the workspace; only its files can be released");
+    }
     request.rules = ReleaseRules::load(site_.config / "release.toml");
     request.bytes = bytes_of(call.descriptors);
     if (request.bytes > request.rules.request_bytes)
@@ -167,7 +177,6 @@ std::optional<json> Service::release_request(Call& call) {
     const auto path = site_.state / "releases" / request.folder;
     auto descriptors = std::make_shared<std::vector<core::Fd>>(std::move(call.descriptors));
     worker_.post([=, this, request = std::move(request), secret = rounding_secret_,
-                  device = static_cast<std::uint64_t>(workspaces.st_dev),
                   datasets =
                       grants[0].at("datasets").get<std::vector<std::string>>()]() mutable -> Worker::Finish {
         Judged result;

@@ -1,6 +1,5 @@
 #include "jobs/service/server.h"
 
-#include <pwd.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -15,7 +14,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
@@ -41,28 +39,15 @@ constexpr double kRequestsPerSecond = 100, kRequestsAtOnce = 600;
 constexpr double kBytesPerSecond = 2 << 20, kBytesAtOnce = 16 << 20;
 
 // Ids of epoll entries that are no caller; callers count from 1 and stay below.
-constexpr std::uint64_t kListener = ~0ull, kSignals = ~0ull - 1, kTimer = ~0ull - 2, kWatched = 1ull << 62;
+constexpr std::uint64_t kListener = ~0ull, kSignals = ~0ull - 1, kTimer = ~0ull - 2, kRelays = ~0ull - 3,
+                        kWatched = 1ull << 62;
+// Stands for the account of a caller whom the relay has not named yet.
+constexpr uid_t kUnknown = static_cast<uid_t>(-1);
+constexpr std::size_t kCallerLineLimitBytes = 16 << 10;
 
 Fd owned(int fd, const char* doing) {
     if (fd < 0) throw Error(Fault::system, core::with_errno(doing, errno));
     return Fd(fd);
-}
-
-std::string account_of(uid_t uid) {
-    std::array<char, 16 << 10> buffer;
-    struct passwd entry {
-    }, *found = nullptr;
-    if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) || !found)
-        return "uid:" + std::to_string(uid);
-    return found->pw_name;
-}
-
-// Whoever becomes root keeps the login uid of the kernel's audit (pam_loginuid): the person behind "root".
-std::string login_of(const struct ucred& who) {
-    std::ifstream file("/proc/" + std::to_string(who.pid) + "/loginuid");
-    uid_t login = 0;
-    if (!(file >> login) || login == static_cast<uid_t>(-1) || login == who.uid) return "";
-    return account_of(login);
 }
 
 // As many descriptors as this process may have, or a small number if that is unknown.
@@ -84,26 +69,32 @@ void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
         throw Error(Fault::system, core::with_errno("cannot watch a descriptor", errno));
 }
 
-}  // namespace
-
-Server::Server(const std::filesystem::path& path)
-    : path_(path),
-      requests_(kRequestsPerSecond, kRequestsAtOnce),
-      bytes_(kBytesPerSecond, kBytesAtOnce),
-      descriptor_limit_(descriptors_for_callers()) {
+// The ledger's lock has shown that no other aloftd of this site runs: what is there is left over.
+Fd listen_at(const std::filesystem::path& path, mode_t mode) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
     if (path.string().size() >= sizeof address.sun_path)
         throw Error(Fault::usage, "site.toml: socket: the path is too long");
     std::strcpy(address.sun_path, path.c_str());
-    const auto* where = reinterpret_cast<const struct sockaddr*>(&address);
-    // The ledger's lock has shown that no other aloftd of this site runs: what is there is left over.
     ::unlink(path.c_str());
-    listener_ =
+    Fd listener =
         owned(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "cannot make a socket");
-    if (::bind(listener_.get(), where, sizeof address) || ::chmod(path.c_str(), 0666) ||
-        ::listen(listener_.get(), 512))
+    if (::bind(listener.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
+        ::chmod(path.c_str(), mode) || ::listen(listener.get(), 512))
         throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
+    return listener;
+}
+
+}  // namespace
+
+Server::Server(const std::filesystem::path& path)
+    : path_(path),
+      relay_path_(path.parent_path() / "relay.sock"),
+      requests_(kRequestsPerSecond, kRequestsAtOnce),
+      bytes_(kBytesPerSecond, kBytesAtOnce),
+      descriptor_limit_(descriptors_for_callers()) {
+    listener_ = listen_at(path_, 0666);
+    relays_ = listen_at(relay_path_, 0600);
     epoll_ = owned(::epoll_create1(EPOLL_CLOEXEC), "cannot make an epoll");
     sigset_t mask;
     ::sigemptyset(&mask);
@@ -117,12 +108,14 @@ Server::Server(const std::filesystem::path& path)
     };
     ::timerfd_settime(timer_.get(), 0, &second, nullptr);
     add(epoll_.get(), listener_.get(), kListener, EPOLLIN);
+    add(epoll_.get(), relays_.get(), kRelays, EPOLLIN);
     add(epoll_.get(), signals_.get(), kSignals, EPOLLIN);
     add(epoll_.get(), timer_.get(), kTimer, EPOLLIN);
 }
 
 Server::~Server() {
     ::unlink(path_.c_str());
+    ::unlink(relay_path_.c_str());
 }
 
 void Server::watch(int fd, std::function<void()> ready) {
@@ -141,7 +134,9 @@ void Server::run(Handler& handler) {
             const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
             const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
             if (id == kListener) {
-                accept_callers();
+                accept_callers(listener_.get(), Door::callers);
+            } else if (id == kRelays) {
+                accept_callers(relays_.get(), Door::relays);
             } else if (id == kSignals) {
                 stop = true;
             } else if (id == kTimer) {
@@ -184,30 +179,64 @@ void Server::listen_again(bool on) {
     event.events = on ? static_cast<std::uint32_t>(EPOLLIN) : 0u;
     event.data.u64 = kListener;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+    event.data.u64 = kRelays;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, relays_.get(), &event);
 }
 
-void Server::accept_callers() {
+void Server::accept_callers(int listener, Door door) {
     for (;;) {
-        Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        Fd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!socket.is_open()) {
             if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
             return listen_again(
                 false);  // EMFILE, ENFILE, ENOMEM: the queue stays readable, so do not ask at once
         }
-        struct ucred who {};
-        socklen_t size = sizeof who;
-        if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &who, &size)) continue;
-        const auto share = shares_.find(who.uid);
+        Peer peer;
+        try {
+            peer = peer_of(socket.get());
+        } catch (const Error&) {
+            continue;
+        }
+        const bool is_relay = door == Door::relays;
+        if (is_relay && peer.uid != 0) continue;
+        if (is_relay) peer.uid = kUnknown;
+        const auto share = shares_.find(peer.uid);
         if (callers_.size() >= kCallerLimit || held() >= descriptor_limit_ ||
-            (share != shares_.end() && share->second.connections >= kPerAccountLimit))
+            (!is_relay && share != shares_.end() && share->second.connections >= kPerAccountLimit))
             continue;  // closed: try again
         const CallerId id = next_id_++;
         add(epoll_.get(), socket.get(), id, EPOLLIN);
-        ++shares_[who.uid].connections;
+        ++shares_[peer.uid].connections;
         Caller& caller = callers_[id];
         caller.socket = std::move(socket);
-        caller.peer = {who.uid, who.pid, account_of(who.uid), login_of(who)};
+        caller.peer = std::move(peer);
+        caller.is_relay = is_relay;
         caller.since = core::now_seconds();
+    }
+}
+
+// The relay's line, once it is whole: from here on the connection is that caller's.
+void Server::hear_of_caller(CallerId id) {
+    Caller& caller = callers_.at(id);
+    const std::size_t newline = caller.input.find('\n');
+    if (newline == std::string::npos) {
+        if (caller.input.size() > kCallerLineLimitBytes) drop(id);
+        return;
+    }
+    try {
+        const Relayed relayed = relayed_of(nlohmann::json::parse(caller.input.substr(0, newline)));
+        caller.input.erase(0, newline + 1);
+        Share& unknown = shares_.at(kUnknown);
+        unknown.descriptors -= caller.counted;
+        if (--unknown.connections == 0) shares_.erase(kUnknown);
+        caller.peer = {relayed.uid, 0, account_of(relayed.uid), relayed.login, false, relayed};
+        caller.is_relay = false;
+        Share& share = shares_[relayed.uid];
+        share.descriptors += caller.counted;
+        if (++share.connections > kPerAccountLimit) drop(id);
+    } catch (const std::exception&) {
+        core::Event("warning", "relay_not_understood");
+        drop(id);
     }
 }
 
@@ -217,14 +246,18 @@ void Server::read_from(CallerId id, Handler& handler) {
     const std::size_t before = caller.received.size();
     const ssize_t got = receive_some(caller.socket.get(), buffer, sizeof buffer, caller.received);
     const std::size_t more = caller.received.size() - before;
-    Share& share = shares_.at(caller.peer.uid);
-    share.descriptors += more;
+    shares_.at(caller.peer.uid).descriptors += more;
     caller.counted += more;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0 || caller.asked) return drop(id);  // one request per connection; more is not spoken here
-    if (share.descriptors > kDescriptorsPerAccount || held() > descriptor_limit_) return drop(id);
-    if (!bytes_.take(caller.peer.uid, static_cast<double>(got), steady_ms())) return drop(id);
     caller.input.append(buffer, static_cast<std::size_t>(got));
+    if (caller.is_relay) {
+        hear_of_caller(id);
+        if (!callers_.contains(id) || caller.is_relay) return;
+    }
+    if (shares_.at(caller.peer.uid).descriptors > kDescriptorsPerAccount || held() > descriptor_limit_)
+        return drop(id);
+    if (!bytes_.take(caller.peer.uid, static_cast<double>(got), steady_ms())) return drop(id);
     const std::size_t newline = caller.input.find('\n');
     if (newline == std::string::npos) {
         if (caller.input.size() > kRequestLimitBytes) drop(id);

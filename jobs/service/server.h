@@ -11,16 +11,9 @@
 
 #include "core/base/files.h"
 #include "jobs/service/limits.h"
+#include "jobs/wire/caller.h"
 
 namespace jobs {
-
-// Who is at the other end, as the kernel says (SO_PEERCRED at connect).
-struct Peer {
-    uid_t uid = 0;
-    pid_t pid = 0;
-    std::string account;  // of the uid; "uid:N" if it has no name
-    std::string login;    // whom the kernel's audit knows to have logged in, if that is another; else ""
-};
 
 using CallerId = std::uint64_t;
 
@@ -38,9 +31,12 @@ public:
 // Listens on a Unix socket with one epoll thread. Each caller may be as slow, silent or hostile as it likes:
 // lines, descriptors, connections, requests and bytes per account and waiting time are limited, and nothing here
 // blocks. Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
+//
+// Beside it lies a second socket, relay.sock, for aloft-relay: who connects there must be root, and says in a first
+// line of its own who asks, on another host (to_json of Relayed). All limits are those of that caller.
 class Server {
 public:
-    // Throws Error(system) if the socket cannot be made, or another process listens on it.
+    // Throws Error(system) if the sockets cannot be made.
     explicit Server(const std::filesystem::path& socket);
     ~Server();
 
@@ -59,6 +55,7 @@ private:
         std::vector<core::Fd> received, to_send;
         std::size_t sent = 0, counted = 0;  // counted: descriptors that it handed over, until it goes
         bool asked = false, answered = false;
+        bool is_relay = false;  // whose caller has not been named yet
         std::int64_t since = 0;  // seconds; of connecting, or of the answer
     };
     // What an account holds of this process.
@@ -66,7 +63,9 @@ private:
         int connections = 0;
         std::size_t descriptors = 0;
     };
-    void accept_callers();
+    enum class Door { callers, relays };
+    void accept_callers(int listener, Door door);
+    void hear_of_caller(CallerId id);
     void listen_again(bool on);
     std::size_t held() const;
     void read_from(CallerId id, Handler& handler);
@@ -74,8 +73,8 @@ private:
     void drop(CallerId id);
     void drop_idle();
 
-    std::filesystem::path path_;
-    core::Fd listener_, epoll_, signals_, timer_;
+    std::filesystem::path path_, relay_path_;
+    core::Fd listener_, relays_, epoll_, signals_, timer_;
     std::map<CallerId, Caller> callers_;
     std::map<uid_t, Share> shares_;
     Rates requests_, bytes_;

@@ -149,6 +149,7 @@ void Service::admit(Call& call, const Operation& operation) {
     if (!rates_.at(operation.rate).take(call.peer.uid, 1, steady_ms()))
         throw Error(Fault::system,
                     "account " + call.peer.account + " asks too much; wait a little and try again");
+    check_way(call.peer, operation);
     check_fields(call.body, operation.fields);
     if (call.descriptors.size() < operation.descriptors_least ||
         call.descriptors.size() > operation.descriptors_most)

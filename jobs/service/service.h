@@ -86,6 +86,9 @@ private:
     std::string move_enclave(const std::string& name, const std::string& kind, const std::string& doing);
     static Body with_login(const Call& call, Body details);
     std::vector<Report> reports();
+    // Where accounts of the enclave log in, if they do apart from all others: as relay.toml says, or here where
+    // there is none. Throws Error(usage) if it cannot be read.
+    std::optional<std::vector<std::string>> login_hosts(const std::string& enclave);
     void adopt_enclave(const std::string& name);
     // grants.cpp
     std::optional<Body> grant_issue(Call&);
@@ -127,8 +130,11 @@ private:
     std::optional<Body> release_export(Call&);
     void start_export(const std::string& id);
     void finish_export(const std::string& id);
-    void answer_export(const std::string& id, const std::optional<core::Error>& failure, const std::string& hash);
+    void answer_export(const std::string& id, const std::optional<core::Error>& failure,
+                       const std::string& hash);
 
+    // Throws Error(refused) if this caller may not ask from where it asks (ways.cpp).
+    void check_way(const Peer& peer, const Operation& operation);
     // Throws Error unless the request's fields are as the row says and its caller may ask for it; finds the
     // object.
     void admit(Call& call, const Operation& operation);

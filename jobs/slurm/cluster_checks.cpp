@@ -8,6 +8,7 @@
 
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/hosts.h"
 #include "core/policy/slurm_settings.h"
 #include "jobs/slurm/client.h"
 
@@ -26,65 +27,14 @@ std::string trimmed(std::string_view text) {
     return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
 }
 
-bool lists(const std::string& list, const std::string& word) {
-    std::istringstream words(list);
-    for (std::string one; std::getline(words, one, ',');)
-        if (trimmed(one) == word) return true;
-    return false;
-}
-
 std::string joined(const std::vector<std::string>& words) {
     std::string out;
     for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
     return out;
 }
 
-// Where a list is cut into its items: commas outside brackets.
-std::vector<std::string> items_of(std::string_view list) {
-    std::vector<std::string> items;
-    int depth = 0;
-    std::string item;
-    for (const char c : list) {
-        depth += c == '[' ? 1 : c == ']' ? -1 : 0;
-        if (c == ',' && depth == 0) {
-            items.push_back(std::move(item));
-            item.clear();
-        } else {
-            item += c;
-        }
-    }
-    if (!item.empty()) items.push_back(item);
-    return items;
-}
-
 bool is_number(const std::string& text) {
     return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
-}
-
-// "1-3" as 1, 2, 3, as wide as its first number is written; a single number as it is; else nothing.
-std::vector<std::string> numbers_of(const std::string& range) {
-    const auto dash = range.find('-');
-    const std::string first = range.substr(0, dash),
-                      last = dash == std::string::npos ? first : range.substr(dash + 1);
-    if (!is_number(first) || !is_number(last)) return {};
-    std::vector<std::string> numbers;
-    for (long n = std::stol(first); n <= std::stol(last) && numbers.size() < 100'000; ++n) {
-        std::string text = std::to_string(n);
-        if (text.size() < first.size()) text.insert(0, first.size() - text.size(), '0');
-        numbers.push_back(std::move(text));
-    }
-    return numbers;
-}
-
-void expand_item(const std::string& item, std::vector<std::string>& names) {
-    const auto open = item.find('['), close = item.find(']');
-    std::vector<std::string> numbers;
-    if (open != std::string::npos && close != std::string::npos && open < close)
-        for (const std::string& range : items_of(std::string_view(item).substr(open + 1, close - open - 1)))
-            for (std::string& number : numbers_of(range)) numbers.push_back(std::move(number));
-    if (numbers.empty()) return names.push_back(item);
-    for (const std::string& number : numbers)
-        expand_item(item.substr(0, open) + number + item.substr(close + 1), names);
 }
 
 Partition parse_partition(const std::string& line) {
@@ -99,7 +49,7 @@ Partition parse_partition(const std::string& line) {
         if (key == "OverTimeLimit") partition.over_time_limit = value;
         if (key == "State") partition.state = value;
         if (key == "Default") partition.is_default = value == "YES";
-        if (key == "Nodes") partition.nodes = expand_hosts(value);
+        if (key == "Nodes") partition.nodes = core::expand_hosts(value);
     }
     return partition;
 }
@@ -220,13 +170,6 @@ std::string SlurmSettings::value(const std::string& key) const {
 std::int64_t SlurmSettings::kill_wait_seconds() const {
     const std::string text = value("KillWait"), number = text.substr(0, text.find(' '));  // "5 sec"
     return is_number(number) ? std::stol(number) : kSlurmKillWaitSeconds;
-}
-
-std::vector<std::string> expand_hosts(std::string_view list) {
-    std::vector<std::string> names;
-    if (list == "(null)") return names;
-    for (const std::string& item : items_of(list)) expand_item(item, names);
-    return names;
 }
 
 SlurmSettings parse_settings(std::string_view config, std::string_view partitions) {

@@ -29,9 +29,6 @@ struct SlurmSettings {
 // From what `scontrol show config` and `scontrol --oneliner show partition` print.
 SlurmSettings parse_settings(std::string_view config, std::string_view partitions);
 
-// "n[1-2,07],gpu[1-2]x" as single names. What is not written so stays as it is.
-std::vector<std::string> expand_hosts(std::string_view list);
-
 // Asks scontrol. Nothing if this host has none; throws Error(system) if it has one that fails.
 std::optional<SlurmSettings> ask_slurm();
 

@@ -4,6 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/base/time.h"
+#include "core/policy/job_options.h"
+#include "jobs/wire/duration.h"
 
 namespace jobs {
 
@@ -29,11 +31,10 @@ std::string count(const json& number, const std::string& thing) {
 json data_of(const core::Site& site, const core::Grant& grant) {
     json data = json::array();
     for (const std::string& name : grant.datasets)
-        data.push_back(
-            {{"dataset", name},
-             {"path", "/aloft/data/" + name},
-             {"key", "/aloft/keys/" + name + ".key"},
-             {"sealed", fs::exists(site.mirror / "keys" / grant.enclave / (name + ".sealed"))}});
+        data.push_back({{"dataset", name},
+                        {"path", "/aloft/data/" + name},
+                        {"key", "/aloft/keys/" + name + ".key"},
+                        {"sealed", fs::exists(site.mirror / "keys" / grant.enclave / (name + ".sealed"))}});
     return data;
 }
 
@@ -50,14 +51,76 @@ std::string data_in_words(const json& data) {
     return out.empty() ? "data      none: the grant names no dataset\n" : out;
 }
 
+std::string wishes_in_words(const json& policy) {
+    std::string out;
+    const auto line = [&](const char* topic, const char* key, const std::string& before,
+                          const std::string& after) {
+        if (const json& value = policy.at(key); value.is_string() && value != "")
+            out += topic + before + value.get<std::string>() + after + "\n";
+    };
+    line("begin     ", "begin", "at ", ": jobs begin at full hours");
+    line("array     ", "array", "tasks ", "");
+    line("gpus      ", "gpus", "", " for the job");
+    line("gpus      ", "gpus_per_node", "", " on each node");
+    line("memory    ", "memory", "", " on each node");
+    line("signal    ", "signal", "", " before its time is over");
+    return out;
+}
+
+// "a100:2" as a list of generic resources has it.
+std::vector<std::string> as_resources(const std::string& gpus) {
+    return gpus.empty() ? std::vector<std::string>{} : std::vector<std::string>{"gpu:" + gpus};
+}
+
 }  // namespace
+
+void check_wish(const JobWish& wish, std::int64_t now) {
+    core::check_gpus(as_resources(wish.gpus));
+    core::check_gpus(as_resources(wish.gpus_per_node));
+    if (!wish.memory.empty()) core::memory_mib(wish.memory);
+    core::allowed_array(wish.array);
+    if (!wish.signal.empty()) core::check_signal(wish.signal);
+    core::allowed_begin(wish.begin, now);
+    if (!wish.grant.empty() && !core::is_grant_id(wish.grant))
+        throw Error(Fault::refused, "--grant must be a grant's name, such as G-12. See: aloft grant list");
+}
+
+std::vector<std::string> sbatch_options(const JobWish& wish, std::int64_t now) {
+    std::vector<std::string> options{"--nodes=" + std::to_string(wish.nodes),
+                                     "--ntasks-per-node=" + std::to_string(wish.tasks_per_node)};
+    const auto add = [&](const char* option, const std::string& value) {
+        if (!value.empty()) options.push_back(std::string(option) + "=" + value);
+    };
+    if (wish.minutes > 0) add("--time", std::to_string(wish.minutes));
+    add("--gpus", wish.gpus);
+    add("--gpus-per-node", wish.gpus_per_node);
+    if (!wish.memory.empty()) add("--mem", std::to_string(core::memory_mib(wish.memory)) + "M");
+    add("--array", core::allowed_array(wish.array));
+    add("--signal", wish.signal);
+    // As admission would write it. "uts": seconds since 1970, whatever the zone of this session.
+    if (const std::int64_t begin = core::allowed_begin(wish.begin, now))
+        add("--begin", "uts" + std::to_string(begin));
+    return options;
+}
+
+std::int64_t parse_begin(const std::string& text, std::int64_t now) {
+    try {
+        return text.find('T') == std::string::npos ? now + parse_duration(text) : core::parse_rfc3339(text);
+    } catch (const Error&) {
+        throw Error(Fault::usage,
+                    "--begin must be a duration from now on (30m, 2h, 7d) or a moment such as "
+                    "2026-11-27T06:00:00Z");
+    }
+}
 
 json job_policy(const core::Site& site, const core::Enclave& enclave, const core::Grant& grant,
                 const JobWish& wish, std::int64_t kill_wait_seconds, std::int64_t now) {
+    check_wish(wish, now);
+    const std::int64_t begin = core::allowed_begin(wish.begin, now);
     if (wish.nodes > static_cast<std::int64_t>(enclave.nodes.size()))
         throw Error(Fault::usage, "enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
                                       " nodes; ask for no more with --nodes");
-    const std::int64_t left = (core::last_limit(grant, kill_wait_seconds) - now) / 60;
+    const std::int64_t left = (core::last_limit(grant, kill_wait_seconds) - std::max(now, begin)) / 60;
     if (left < 1)
         throw Error(Fault::refused, "grant " + grant.id + " ends at " + core::rfc3339(grant.not_after) +
                                         ": no job can end in time. Apply for a new one (aloft apply create)");
@@ -80,6 +143,12 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
             {"minutes", as_wished ? wish.minutes : most},
             {"minutes_asked", wish.minutes},
             {"minutes_why", why},
+            {"begin", begin ? json(core::rfc3339(begin)) : json()},
+            {"array", core::allowed_array(wish.array)},
+            {"gpus", wish.gpus},
+            {"gpus_per_node", wish.gpus_per_node},
+            {"memory", wish.memory},
+            {"signal", wish.signal},
             {"data", data_of(site, grant)},
             {"software", software},
             {"network", "this job's own nodes"},
@@ -102,7 +171,7 @@ std::string in_words(const json& policy) {
                                              : policy.at("tasks_per_node").dump() + " processes") +
            " on each\n" + "time      " + count(policy.at("minutes"), "minute") +
            " at most: " + text("minutes_why") +
-           (cut ? " (you asked for " + std::to_string(asked) + ")" : "") + "\n" +
+           (cut ? " (you asked for " + std::to_string(asked) + ")" : "") + "\n" + wishes_in_words(policy) +
            data_in_words(policy.at("data")) + "software  read-only: " + joined(policy.at("software")) + "\n" +
            "network   " + text("network") + " only (MPI and NCCL between them run as outside)\n" +
            "blocked   " + joined(policy.at("blocked")) +

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/base/site.h"
 #include "core/policy/enclave.h"
@@ -14,9 +15,23 @@ namespace jobs {
 
 struct JobWish {
     std::int64_t nodes = 1, tasks_per_node = 1, minutes = 0;  // minutes 0: as many as may be
+    std::string gpus{}, gpus_per_node{};                      // "2", "a100:2"; "" for none
+    std::string memory{};                                     // per node, "32G"; "" for the partition's
+    std::string array{}, signal{};                            // as Slurm takes them; "" for none
+    std::int64_t begin = 0;                                   // seconds since 1970; 0: at once
+    std::string grant{};                                      // under which of one's own; "": the newest
 };
 
-// {"minutes", "minutes_why", "nodes", "data": [{"dataset", "path", "key", "sealed"}], "software", "network",
+// Throws Error(refused) for what no enclave's job may ask, with the text that Slurm's controller would say.
+void check_wish(const JobWish& wish, std::int64_t now);
+
+// The options of sbatch that say it.
+std::vector<std::string> sbatch_options(const JobWish& wish, std::int64_t now);
+
+// What people write for --begin: "2h" from now on, or "2026-11-27T06:00:00Z". Throws Error(usage).
+std::int64_t parse_begin(const std::string& text, std::int64_t now);
+
+// check_wish, and then {"minutes", "minutes_why", "nodes", "data": [{"dataset", "path", "key", "sealed"}], "software", "network",
 // ...}. Throws Error(refused) if the grant ends too soon for any job, Error(usage) if the enclave has fewer
 // nodes.
 nlohmann::json job_policy(const core::Site& site, const core::Enclave& enclave, const core::Grant& grant,

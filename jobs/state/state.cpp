@@ -61,6 +61,7 @@ DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXIS
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
 constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -311,11 +312,12 @@ void State::fold_node(const Record& record) {
         database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
                       {field(record, "time"), *job});
     } else if (record.kind == "node.job-ended") {
-        const json seconds = text("seconds");
+        json seconds = text("seconds");  // a sum that no longer fits would be no number of seconds any more
+        if (!seconds.is_number_integer() || seconds < 0 || seconds > kMostSeconds) seconds = 0;
         database_.run(
             "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ?, records_ended = "
             "records_ended + 1 WHERE id = ?",
-            {field(record, "time"), seconds.is_number_integer() ? seconds : json(0), *job});
+            {field(record, "time"), seconds, *job});
         fold_blocked(*job, classes_only(inner));
     }
 }

@@ -26,6 +26,8 @@ void wait_for(int socket, short events, int timeout_seconds) {
                     "aloftd does not answer; what was asked may still be done: look before asking again");
 }
 
+}  // namespace
+
 core::Fd connect_to(const std::filesystem::path& path) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
@@ -45,8 +47,6 @@ core::Fd connect_to(const std::filesystem::path& path) {
         ::poll(nullptr, 0, 100);
     }
 }
-
-}  // namespace
 
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors) {
     struct iovec part {
@@ -136,19 +136,34 @@ Answer ask(const std::filesystem::path& path, const nlohmann::json& request,
     }
 }
 
-nlohmann::json ask_all(const std::filesystem::path& path, nlohmann::json request, const std::string& name) {
-    nlohmann::json all = nlohmann::json::array();
-    for (;;) {
-        nlohmann::json page = ask(path, request).body;
-        try {
-            for (nlohmann::json& row : page.at(name)) all.push_back(std::move(row));
-            if (!page.value("more", false)) return all;
-            request["after"] = page.at("next");
-        } catch (const nlohmann::json::exception&) {
-            throw Error(Fault::system,
-                        "the answer of aloftd is not of this version; are both of one release?");
-        }
+Listing page_of(nlohmann::json answer, const std::string& name) {
+    Listing page;
+    try {
+        page.rows = std::move(answer.at(name).get_ref<nlohmann::json::array_t&>());
+        page.has_more = answer.value("more", false);
+        if (page.has_more) answer.at("next");
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
     }
+    answer.erase(name);
+    page.rest = std::move(answer);
+    return page;
+}
+
+Listing ask_all(const std::filesystem::path& path, nlohmann::json request, const std::string& name) {
+    Listing all;
+    do {
+        Listing page = page_of(ask(path, request).body, name);
+        for (nlohmann::json& row : page.rows) all.rows.push_back(std::move(row));
+        all.rest = std::move(page.rest);
+        all.has_more = page.has_more;
+        if (all.has_more) {
+            if (request.value("after", nlohmann::json()) == all.rest.at("next"))
+                throw Error(Fault::system, "aloftd gives the same page of a list again and again");
+            request["after"] = all.rest.at("next");
+        }
+    } while (all.has_more);
+    return all;
 }
 
 }  // namespace jobs

@@ -27,8 +27,18 @@ struct Answer {
 Answer ask(const std::filesystem::path& socket, const nlohmann::json& request,
            const std::vector<int>& descriptors = {}, int timeout_seconds = 60);
 
-// A whole list, asked for page by page: the rows that the answers have under `name`. Throws as ask.
-nlohmann::json ask_all(const std::filesystem::path& socket, nlohmann::json request, const std::string& name);
+struct Listing {
+    nlohmann::json rows = nlohmann::json::array();
+    nlohmann::json rest = nlohmann::json::object();  // what the (last) answer says beside them
+    bool has_more = false;
+};
+// A list, or its page in `answer`: the rows that answers have under `name`. The whole of it is asked for page by page.
+// Throws as ask.
+Listing page_of(nlohmann::json answer, const std::string& name);
+Listing ask_all(const std::filesystem::path& socket, nlohmann::json request, const std::string& name);
+
+// Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
+core::Fd connect_to(const std::filesystem::path& path);
 
 // One sendmsg with as much of `bytes` as the socket takes; the descriptors go with the first byte. Returns
 // the count sent, or -1 with errno.

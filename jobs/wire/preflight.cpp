@@ -119,6 +119,55 @@ std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::stri
     return std::move(judge.checks);
 }
 
+std::vector<Check> checks_of_logins(const std::vector<std::string>& hosts, const std::vector<Report>& reports,
+                                    const std::string& version, std::int64_t now) {
+    std::vector<Check> checks;
+    std::string host;
+    const auto add = [&](const std::string& what, bool good, const std::string& found,
+                         const std::string& remedy) {
+        checks.push_back(
+            {host, "login", what, good ? Verdict::good : Verdict::bad, true, found, good ? "" : remedy});
+    };
+    for (const std::string& one : hosts) {
+        host = one;
+        const std::string again = "as root on " + host + ": aloft-session --check --report";
+        const auto report = std::find_if(reports.begin(), reports.end(),
+                                         [&](const Report& each) { return each.node == host; });
+        if (report == reports.end()) {
+            add("report", false, "none", again);
+            continue;
+        }
+        const std::int64_t old = now - report->time;
+        const bool is_fresh =
+            old <= kReportSeconds && report->time <= report->received + core::kClockSkewSeconds;
+        add("report", is_fresh, "from " + core::rfc3339(report->time), again + " (daily)");
+        if (!is_fresh) continue;
+        try {
+            const auto its = report->body.at("version").get<std::string>();
+            add("version", its == version, its, "install " + version + " on " + host + "; then " + again);
+            std::size_t count = 0;
+            for (const json& entry : report->body.at("checks")) {
+                Check check = core::check_of(entry);
+                if (check.layer != "login") continue;
+                ++count;
+                check.host = host;
+                checks.push_back(std::move(check));
+            }
+            if (count == 0) add("login layer", false, "not reported", again);
+        } catch (const std::exception&) {
+            add("report's form", false, "not of this version",
+                "install " + version + " there; then " + again);
+        }
+    }
+    if (hosts.empty()) {
+        host = "-";
+        add("login hosts", false, "none",
+            "name one that is for this enclave in relay.toml of aloftd's host, and restart "
+            "aloft-relay-serve");
+    }
+    return checks;
+}
+
 std::string policy_sha256(const core::Site& site, const std::string& enclave) {
     return core::to_hex(
         core::sha256(core::read_file(site.config / "enclaves" / (enclave + ".toml"), 1 << 20)));

@@ -31,6 +31,11 @@ std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::stri
                                    const std::vector<Report>& reports, const std::string& version,
                                    std::int64_t now);
 
+// The same of an enclave's login hosts, where its accounts log in apart from all others: whether each has
+// reported, lately, of `version`, that it is fit, and the checks of layer "login" in it. No host is a miss.
+std::vector<Check> checks_of_logins(const std::vector<std::string>& hosts, const std::vector<Report>& reports,
+                                    const std::string& version, std::int64_t now);
+
 // Hex SHA-256 of the enclave's policy file on this host.
 std::string policy_sha256(const core::Site& site, const std::string& enclave);
 

@@ -1,20 +1,15 @@
 #include "slurm/admit/admission.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
-#include <regex>
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/policy/job_options.h"
 #include "slurm/admit/script.h"
 
 namespace slurm {
 namespace {
-
-constexpr std::int64_t kHourSeconds = 3600;
-constexpr std::int64_t kLatestBeginSeconds = 30 * 24 * kHourSeconds;
-constexpr std::uint32_t kMostTasks = 1'000'000;  // of an array: more than Slurm's MaxArraySize may be
 
 [[noreturn]] void refuse(const std::string& text) {
     throw core::Error(core::Fault::refused, text);
@@ -37,28 +32,6 @@ bool is_another(const std::string& option, const std::string& path, const std::s
     return full != ours;
 }
 
-std::uint32_t number(const std::string& digits) {
-    std::uint32_t value = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return value;
-}
-
-// An array's size only. Numbers of one's choice, kilobytes of them, would stand in the queue for everybody.
-std::string array_of(const std::string& asked) {
-    if (asked.empty()) return "";
-    static const std::regex form("([01])-([0-9]{1,7})(:1)?(%([0-9]{1,7}))?");
-    std::smatch found;
-    if (asked == "0" || asked == "1") return asked;
-    if (!std::regex_match(asked, found, form))
-        refuse(
-            "--array must be 0-N or 1-N, with %M for at most M tasks at a time. For other numbers, let the "
-            "script look up its own by $SLURM_ARRAY_TASK_ID in a file of your workspace");
-    const std::uint32_t first = number(found[1]), last = number(found[2]), at_once = number(found[5]);
-    if (last < first || last > kMostTasks) refuse("--array: from 0 or 1 up, to at most 1000000");
-    const std::string range = std::to_string(first) + "-" + std::to_string(last);
-    return at_once && at_once <= last ? range + "%" + std::to_string(at_once) : range;
-}
-
 // Names of nodes, sorted, each once: an order of one's choice would be a text.
 std::string nodes_of(const std::string& option, std::vector<std::string> names,
                      const core::Enclave& enclave) {
@@ -73,25 +46,11 @@ std::string nodes_of(const std::string& option, std::vector<std::string> names,
     return list;
 }
 
-void check_gpus(const std::vector<std::string>& asked) {
-    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?(:[0-9]{1,4})?");
-    for (const std::string& one : asked)
-        if (!std::regex_match(one, form))
-            refuse(
-                "of generic resources, an enclave's jobs ask for GPUs only: --gres=gpu:2, --gpus-per-node=2");
+std::string variable(std::string_view name, const std::string& value) {
+    return std::string(name) + "=" + value;
 }
-
-// When it may begin, in full hours: a moment of one's choice would be a text.
-std::int64_t begin_of(std::int64_t asked, std::int64_t now, std::vector<std::string>& notes) {
-    if (asked <= now) return 0;
-    if (asked > now + kLatestBeginSeconds) refuse("--begin must lie within the next 30 days");
-    const std::int64_t begin = (asked + kHourSeconds - 1) / kHourSeconds * kHourSeconds;
-    if (begin != asked) notes.push_back("It begins at the next full hour after the time that you asked for.");
-    return begin;
-}
-
-std::string variable(const char* name, std::uint32_t value) {
-    return std::string(name) + "=" + std::to_string(value);
+std::string variable(std::string_view name, std::uint32_t value) {
+    return variable(name, std::to_string(value));
 }
 
 void set_limit(const Request& request, const core::Enclave& enclave, const core::Grant& grant,
@@ -186,10 +145,22 @@ std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclav
     return std::nullopt;
 }
 
+std::string wished_grant(const std::vector<std::string>& environment) {
+    const std::string prefix = std::string(core::kGrantVariable) + "=";
+    std::string wish;
+    for (const std::string& one : environment)
+        if (one.starts_with(prefix)) wish = one.substr(prefix.size());
+    if (!wish.empty() && !core::is_grant_id(wish))
+        refuse("ALOFT_GRANT must be a grant's name, such as G-12. See: aloft grant list");
+    return wish;
+}
+
 Admitted admit(const Request& request, const core::Enclave& enclave, const core::Grant& grant,
                std::int64_t now, std::int64_t kill_wait_seconds) {
     if (grant.enclave != enclave.name || grant.account != request.account)
         refuse("grant " + grant.id + " is not for this account in enclave " + enclave.name);
+    if (!request.grant.empty() && request.grant != grant.id)
+        refuse("grant " + request.grant + " was asked for, and is not the one that was found");
     if (!request.script || request.script->empty())
         refuse(
             "only batch jobs run in an enclave: what an interactive step prints would leave it. Use aloft "
@@ -201,17 +172,21 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (request.nodes && *request.nodes > enclave.nodes.size())
         refuse("enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
                " nodes; a job of more would wait for ever. Ask for fewer with --nodes");
-    check_gpus(request.gpus);
+    core::check_gpus(request.gpus);
 
     Admitted admitted;
     admitted.name = kJobName;
     admitted.partition = enclave.partition;
     admitted.script = std::string(kWrapperLine) + *request.script;
     admitted.arguments = {kJobName};  // Slurm puts the script's path there; the user's own are in the call
-    admitted.array = array_of(request.array);
+    admitted.array = core::allowed_array(request.array);
     admitted.wanted = nodes_of("nodelist", request.wanted, enclave);
     admitted.unwanted = nodes_of("exclude", request.unwanted, enclave);
-    admitted.begin = begin_of(request.begin, now, admitted.notes);
+    admitted.begin = core::allowed_begin(request.begin, now);
+    if (admitted.begin != 0 && admitted.begin != request.begin)
+        admitted.notes.push_back("It begins at the next full hour after the time that you asked for.");
+    if (!request.grant.empty())
+        admitted.prolog_environment = {variable(core::kPrologGrantVariable, request.grant)};
     set_limit(request, enclave, grant, now, kill_wait_seconds, admitted);
     set_files(request, admitted);
     set_environment(request, enclave, admitted);

@@ -24,12 +24,14 @@ struct Request {
     std::vector<std::string> wanted, unwanted;  // nodes by name
     std::vector<std::string> gpus;              // each as --gres takes it
     std::int64_t begin = 0;                     // seconds since 1970; 0: at once
+    std::string grant;                          // under which of the account's; "": the newest
     std::optional<std::uint32_t> minutes, nodes, tasks, tasks_per_node, cpus_per_task;
 };
 
 struct Admitted {
     std::string name, partition, script, std_in, std_out, std_err, work_dir, array, wanted, unwanted;
     std::vector<std::string> arguments, environment;
+    std::vector<std::string> prolog_environment;  // what Slurm carries to Prolog beside the job
     std::uint32_t minutes = 0;
     std::int64_t begin = 0;          // seconds since 1970; 0: at once
     std::int64_t deadline = 0;       // seconds since 1970; 0: none
@@ -48,6 +50,9 @@ bool names_partition(const std::string& list, const std::string& partition);
 // account's job for open partitions. Throws Error(refused) if the two do not belong together.
 std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclaves,
                                         const std::string& account, const std::string& partition);
+
+// The grant that a submission names in its variables (aloft submit --grant); "" for none. Throws Error(refused).
+std::string wished_grant(const std::vector<std::string>& environment);
 
 // Throws Error(refused) with a text for the user: what, why, and what to do instead.
 // `kill_wait_seconds`: KillWait of slurm.conf, which Slurm adds to a job's time limit.

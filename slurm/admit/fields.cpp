@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/policy/job_options.h"
 #include "slurm/admit/slurm_memory.h"
 
 namespace slurm {
@@ -127,8 +128,8 @@ constexpr std::array kFields = {
     NUMBER(user_id, Rule::slurms),
     NUMBER(wait_all_nodes, Rule::unset),
     NUMBER(warn_flags, Rule::asked, "", KILL_JOB_BATCH | KILL_JOB_RESV),
-    NUMBER(warn_signal, Rule::asked, "", 64),
-    NUMBER(warn_time, Rule::asked, "", 65535),
+    NUMBER(warn_signal, Rule::asked, "", core::kMostSignal),
+    NUMBER(warn_time, Rule::asked, "", core::kMostSignalSeconds),
     TEXT(work_dir, Rule::ours),
     NUMBER(cpus_per_task, Rule::asked, "", kCores),
     NUMBER(min_cpus, Rule::asked, "", kTasks* kCores),

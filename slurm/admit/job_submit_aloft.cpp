@@ -1,7 +1,5 @@
 // slurmctld's door: job_submit/aloft. Runs inside slurmctld under its locks: local files only, and no
 // exception may leave (it would kill the controller). Whatever goes wrong here is a refusal.
-#include <pwd.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +8,7 @@
 #include "core/base/site.h"
 #include "core/base/time.h"
 #include "slurm/admit/dependency.h"
-#include "slurm/admit/known.h"
+#include "slurm/admit/places.h"
 #include "slurm/admit/slurm_memory.h"
 #include "slurm/admit/submission.h"
 
@@ -50,33 +48,11 @@ std::string text(const char* p) {
     return p ? p : "";
 }
 
-// The user database's answer to `ask` (getpwnam_r or getpwuid_r); none if there is no such account, or no
-// answer.
-template <class Ask, class Key>
-std::optional<passwd> ask_names(Ask ask, Key key, std::vector<char>& buffer) {
-    passwd entry{}, *found = nullptr;
-    if (ask(key, &entry, buffer.data(), buffer.size(), &found) || !found) return std::nullopt;
-    return entry;
-}
-
-std::optional<std::uint32_t> uid_of(const std::string& account) {
-    std::vector<char> buffer(16384);
-    const auto entry = ask_names(getpwnam_r, account.c_str(), buffer);
-    return entry ? std::optional<std::uint32_t>(entry->pw_uid) : std::nullopt;
-}
-
-std::optional<std::string> account_of(std::uint32_t uid) {
-    std::vector<char> buffer(16384);
-    const auto entry = ask_names(getpwuid_r, uid, buffer);
-    return entry ? std::optional<std::string>(entry->pw_name) : std::nullopt;
-}
-
 // One for slurmctld's life. Hooks run one at a time, under its job write lock.
-slurm::KnownEnclaves& known() {
-    static slurm::KnownEnclaves enclaves(
-        "/etc/aloft/site.toml", text(slurm_conf.state_save_location) + "/aloft-enclaves.json",
-        {uid_of, account_of}, [](const std::string& line) { slurm_error("aloft: %s", line.c_str()); });
-    return enclaves;
+slurm::Places& places() {
+    static slurm::Places all("/etc/aloft/site.toml", core::Site().known,
+                             [](const std::string& line) { slurm_error("aloft: %s", line.c_str()); });
+    return all;
 }
 
 // Frees what copy_job_record_to_job_desc made. All its variables lie in one block, at the first one.
@@ -105,13 +81,13 @@ slurm::JobOwner owner_of(std::uint32_t id) {
 void forbid_enclave_jobs(const job_desc_msg_t& job) {
     if (job.dependency)
         slurm::forbid_enclave_jobs(job.dependency, owner_of,
-                                   [](std::uint32_t uid) { return known().is_enclave_account(uid); });
+                                   [](std::uint32_t uid) { return places().is_enclave_account(uid); });
 }
 
 // Returns what to tell the user: "" for nothing.
 std::string submit(job_desc_msg_t& job, std::uint32_t caller) {
     const std::uint32_t uid = job.user_id == NO_VAL ? caller : job.user_id;
-    const auto place = known().place(uid, text(job.partition));
+    const auto place = places().place(uid, text(job.partition));
     if (!place) {
         forbid_enclave_jobs(job);
         return "";
@@ -119,7 +95,7 @@ std::string submit(job_desc_msg_t& job, std::uint32_t caller) {
     if (caller != 0 && uid != caller) throw Error(Fault::refused, "nobody submits for another account");
     slurm::Context context{place->enclave,   {},      place->account, uid, core::now_seconds(),
                            kKillWaitSeconds, owner_of};
-    context.grant = core::open_grant(place->site, uid, context.now);
+    context.grant = core::open_grant(place->site, uid, context.now, {slurm::grant_asked_for(job), {}});
     std::string notes;
     for (const std::string& note : slurm::admit_job(job, context))
         notes += (notes.empty() ? "aloft: " : "\naloft: ") + note;
@@ -132,10 +108,10 @@ std::string submit(job_desc_msg_t& job, std::uint32_t caller) {
 // written the job's owner into user_id where the caller named none.
 void modify(job_desc_msg_t& job, std::uint32_t caller) {
     if (caller == 0) return;
-    const bool is_enclaves = known().is_enclave_account(caller) ||
-                             (job.user_id != NO_VAL && known().is_enclave_account(job.user_id));
+    const bool is_enclaves = places().is_enclave_account(caller) ||
+                             (job.user_id != NO_VAL && places().is_enclave_account(job.user_id));
     if (!is_enclaves) {
-        known().place(caller, text(job.partition));
+        places().place(caller, text(job.partition));
         return forbid_enclave_jobs(job);
     }
     if (const slurm::Field* field = slurm::beyond_hold(job))

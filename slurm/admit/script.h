@@ -3,6 +3,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/policy/job_options.h"
+
 // The user's script and variables travel through the batch step as data: job_submit packs them, aloft-run
 // carries them, and only inside the fence do they become a program and its environment.
 
@@ -10,8 +12,7 @@ namespace slurm {
 
 // First line of every enclave job's script: the kernel starts the wrapper, whatever the user wrote.
 inline constexpr std::string_view kWrapperLine = "#!" ALOFT_PREFIX "/libexec/aloft/aloft-run\n";
-// A string of the environment may be 128 KiB; base64 takes a third more.
-inline constexpr std::size_t kLimitBytes = 90 << 10;
+inline constexpr std::size_t kLimitBytes = core::kJobTextLimitBytes;
 
 // One string of base64 for NAME=VALUE strings; those that Slurm, MPI or Aloft own are left out.
 std::string pack_environment(const std::vector<std::string>& variables);

@@ -1,16 +1,15 @@
 #include "slurm/admit/submission.h"
 
-#include <cstdlib>
-#include <memory>
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/hosts.h"
+#include "core/policy/job_options.h"
 #include "slurm/admit/slurm_memory.h"
 
 namespace slurm {
 namespace {
 
-constexpr std::uint64_t kMostMemory = std::uint64_t{1} << 30;  // MiB
 // Of the flags, those which say that a number was asked for, and what to do if a dependency cannot come true.
 constexpr std::uint64_t kFlags = JOB_NTASKS_SET | JOB_CPUS_SET | JOB_MEM_SET | KILL_INV_DEP | NO_KILL_INV_DEP;
 
@@ -45,19 +44,6 @@ void put_list(char**& array, std::uint32_t& count, const std::vector<std::string
     for (std::size_t i = 0; i < values.size(); ++i) array[i] = slurm_xstrdup(values[i].c_str());
 }
 
-std::vector<std::string> node_names(const char* nodes) {
-    std::vector<std::string> names;
-    if (!nodes) return names;
-    const std::unique_ptr<hostlist, decltype(&slurm_hostlist_destroy)> list(slurm_hostlist_create(nodes),
-                                                                            slurm_hostlist_destroy);
-    if (!list) refuse("--nodelist, --exclude: that is no list of nodes");
-    while (char* name = slurm_hostlist_shift(list.get())) {
-        names.emplace_back(name);
-        std::free(name);
-    }
-    return names;
-}
-
 void split(const char* resources, std::vector<std::string>& out) {
     std::istringstream words(text(resources));
     for (std::string one; std::getline(words, one, ',');) out.push_back(one);
@@ -71,7 +57,7 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     if (job.het_job_offset != NO_VAL)
         refuse("heterogeneous jobs do not run in an enclave. Submit one job per kind of node");
     if (job.bitflags & CRON_JOB) refuse("scrontab does not run in an enclave. Use sbatch --begin");
-    if (job.pn_min_memory != NO_VAL64 && (job.pn_min_memory & ~MEM_PER_CPU) > kMostMemory)
+    if (job.pn_min_memory != NO_VAL64 && (job.pn_min_memory & ~MEM_PER_CPU) > core::kMostMemoryMib)
         refuse("--mem: more than any node has");
     Request request;
     request.account = context.account;
@@ -80,13 +66,14 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     if (!request.arguments.empty())
         request.arguments.erase(request.arguments.begin());  // the script's own name
     request.environment = list(job.environment, job.env_size);
+    request.grant = wished_grant(request.environment);
     request.std_in = text(job.std_in);
     request.std_out = text(job.std_out);
     request.std_err = text(job.std_err);
     request.work_dir = text(job.work_dir);
     request.array = text(job.array_inx);
-    request.wanted = node_names(job.req_nodes);
-    request.unwanted = node_names(job.exc_nodes);
+    request.wanted = core::expand_hosts(text(job.req_nodes));
+    request.unwanted = core::expand_hosts(text(job.exc_nodes));
     for (const char* resources : {job.tres_per_job, job.tres_per_node, job.tres_per_socket, job.tres_per_task,
                                   job.cpus_per_tres, job.mem_per_tres})
         split(resources, request.gpus);
@@ -114,7 +101,7 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     put(job.alloc_node, kJobName);
     put_list(job.argv, job.argc, admitted.arguments);
     put_list(job.environment, job.env_size, admitted.environment);
-    put_list(job.spank_job_env, job.spank_job_env_size, {});
+    put_list(job.spank_job_env, job.spank_job_env_size, admitted.prolog_environment);
     job.begin_time = admitted.begin;
     job.time_limit = admitted.minutes;
     if (job.time_min != NO_VAL && job.time_min > admitted.minutes) job.time_min = admitted.minutes;
@@ -134,6 +121,10 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
 }
 
 }  // namespace
+
+std::string grant_asked_for(const job_desc_msg_t& job) {
+    return wished_grant(list(job.environment, job.env_size));
+}
 
 std::vector<std::string> admit_job(job_desc_msg_t& job, const Context& context) {
     refuse_fields(job);

@@ -17,6 +17,9 @@ struct Context {
     FindOwner find;
 };
 
+// The grant that the job's variables name; "" for none. Throws Error(refused).
+std::string grant_asked_for(const job_desc_msg_t& job);
+
 // Admits `job` to the enclave: afterwards each of its fields is as the table of fields says. Returns notes for
 // the user, a sentence each. Throws Error(refused); `job` is then not to be used.
 std::vector<std::string> admit_job(job_desc_msg_t& job, const Context& context);

@@ -54,6 +54,8 @@ constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ru
 
 // A grant that was issued again for longer has another name; the job goes on under it.
 core::Grant grant_of(const core::Site& site, const Job& job, std::int64_t now) {
+    if (job.grant.empty() && !job.asked_grant.empty())
+        return core::open_grant(site, job.uid, now, {job.asked_grant, {}});
     try {
         return core::open_grant(site, job.uid, now, {job.grant, {}});
     } catch (const core::ListIsStale&) {
@@ -91,8 +93,8 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job,   policy.uid,   policy.account, policy.partition,
-            policy.nodes, policy.start, policy.grant,   policy.datasets};
+    return {policy.job,   policy.uid, policy.account, policy.partition, policy.nodes, policy.start,
+            policy.grant, {},         policy.datasets};
 }
 
 std::string to_json(const Policy& policy) {
@@ -194,7 +196,8 @@ std::filesystem::path task_cgroup(std::uint32_t job, Part part) {
     return part_cgroup(job, part) / "tasks";
 }
 
-Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now) {
+Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now,
+              core::Enclave* enclave) {
     Policy policy;
     policy.job = job.id;
     policy.uid = job.uid;
@@ -203,10 +206,12 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.nodes = job.nodes;
     policy.start = job.start;
     policy.began = now;
-    std::optional<core::Enclave> by_account, by_partition;
+    core::Enclaves enclaves;
+    const core::Enclave *by_account = nullptr, *by_partition = nullptr;
     try {
-        by_account = core::enclave_of_user(site, job.account, job.uid);
-        by_partition = core::enclave_of_partition(site, job.partition);
+        enclaves = core::Enclaves::load(site);
+        by_account = enclaves.of_user(job.account, job.uid);
+        by_partition = enclaves.of_partition(job.partition);
     } catch (const core::ListIsStale& e) {
         policy.doubt = Doubt{e.issued};
         return deny(policy, e.what());
@@ -252,6 +257,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, e.what());
     }
     policy.ruling = Ruling::enclave;
+    if (enclave) *enclave = *by_account;
     return policy;
 }
 

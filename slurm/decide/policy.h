@@ -78,14 +78,17 @@ struct Job {
     std::vector<std::string> nodes;
     std::string start{};                  // see Policy
     std::string grant{};                  // it was admitted under this one; empty: the newest of the account
+    std::string asked_grant{};            // by its researcher (aloft submit --grant): under no other one
     std::vector<std::string> datasets{};  // what it reads: another grant that covers them may take over
 };
 
 Job job_of(const Policy& policy);
 
 // The ruling with its reason, its grant and its folders; peers and token are the caller's. Refusals are
-// rulings, not errors: throws only where the node itself is at fault (unreadable configuration).
-Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now);
+// rulings, not errors: throws only where the node itself is at fault (unreadable configuration). `enclave` gets
+// the enclave's policy that the ruling is by, if it is Ruling::enclave.
+Policy decide(const core::Site& site, const Job& job, std::string_view host, std::int64_t now,
+              core::Enclave* enclave = nullptr);
 
 // Why a job that was admitted under `running` must not go on, decided anew.
 struct Objection {

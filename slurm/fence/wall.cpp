@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 #include "core/base/child.h"
@@ -11,6 +12,7 @@
 #include "core/base/files.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
+#include "slurm/fence/judge.h"
 
 namespace slurm {
 namespace {
@@ -62,10 +64,39 @@ std::string addresses(const std::vector<Peer>& peers, int kind) {
     return list;
 }
 
-std::string set_of(const char* name, const char* type, const std::string& elements) {
+// Their addresses, by interface: a set with a key of four bytes is the fastest that the kernel has, and all
+// fellows of a job are mostly behind one interface.
+std::map<std::uint32_t, std::string> by_interface(const std::vector<Peer>& peers,
+                                                  std::initializer_list<int> kinds) {
+    std::map<std::uint32_t, std::string> lists;
+    for (const Peer& peer : peers)
+        if (std::find(kinds.begin(), kinds.end(), peer.kind) != kinds.end())
+            for (const std::uint32_t interface : peer.interfaces) {
+                std::string& list = lists[interface];
+                list += (list.empty() ? "" : ", ") + peer.address;
+            }
+    return lists;
+}
+
+// What a packet's port must be so that it is open. Those below 1024 are closed, and hardly any other: comparing
+// is faster than looking into a set.
+std::string open_ports(const std::vector<std::uint8_t>& closed) {
+    constexpr std::size_t kMostCompared = 4;
+    std::uint32_t first = 0;
+    while (first < 65536 && !is_open(closed.data(), static_cast<std::uint16_t>(first))) ++first;
+    std::vector<std::string> others;
+    for (std::uint32_t port = first; port < 65536; ++port)
+        if (!is_open(closed.data(), static_cast<std::uint16_t>(port))) others.push_back(std::to_string(port));
+    std::string match = "th dport >= " + std::to_string(first);
+    if (others.size() > kMostCompared) return match + " th dport != @closed";
+    for (const std::string& port : others) match += " th dport != " + port;
+    return match;
+}
+
+std::string set_of(const std::string& name, const char* type, const std::string& elements) {
     // A set whose size is known is a plain hash table, or for ports a bitmap: a packet feels the difference.
     const auto size = 1 + std::count(elements.begin(), elements.end(), ',');
-    return std::string("  set ") + name + " { " + type + "; size " + std::to_string(size) +
+    return "  set " + name + " { " + type + "; size " + std::to_string(size) +
            (elements.empty() ? "" : "; elements = { " + elements + " }") + "; }\n";
 }
 
@@ -92,9 +123,22 @@ std::string wall_table(const Policy& policy) {
     std::string closed;
     for (std::uint32_t port = 0; port < 65536; ++port)
         if (bits[port / 8] >> port % 8 & 1) closed += (closed.empty() ? "" : ", ") + std::to_string(port);
+    const auto fellows = by_interface(policy.peers, {PEER_FELLOW}),
+               peers = by_interface(policy.peers, {PEER_FELLOW, PEER_CONTROLLER});
+    std::string sets, to_fellows, from_peers;
+    for (const auto& [interface, list] : fellows) {
+        const std::string number = std::to_string(interface), name = "fellows_" + number;
+        sets += set_of(name, "type ipv4_addr", list);
+        to_fellows += "    oif " + number + " ip daddr @" + name + " " + open_ports(bits) + " accept\n";
+    }
+    for (const auto& [interface, list] : peers) {
+        const std::string number = std::to_string(interface), name = "peers_" + number;
+        sets += set_of(name, "type ipv4_addr", list);
+        from_peers += "    iif " + number + " ip saddr @" + name + " accept\n";
+    }
     std::ostringstream out;
     out << "table " << table << "\ndelete table " << table << "\ntable " << table << " {\n"
-        << set_of("fellows", "typeof oif . ip daddr", places(policy.peers, {PEER_FELLOW}))
+        << sets
         << set_of("peers", "typeof oif . ip daddr", places(policy.peers, {PEER_FELLOW, PEER_CONTROLLER}))
         << set_of("own", "type ipv4_addr", addresses(policy.peers, PEER_SELF))
         << set_of("never", "type ipv4_addr", addresses(policy.peers, PEER_NEVER))
@@ -131,12 +175,12 @@ std::string wall_table(const Policy& policy) {
   }
   chain out {
     type filter hook output priority filter; policy accept;
-    oif . ip daddr @fellows th dport != @closed accept
-  }
+)" << to_fellows
+        << R"(  }
   chain in {
     type filter hook input priority filter; policy accept;
-    iif . ip saddr @peers accept
-    iif 1 meta mark 0xA10F7E58 goto relayed
+)" << from_peers
+        << R"(    iif 1 meta mark 0xA10F7E58 goto relayed
     iif 1 accept
   }
 }

@@ -14,6 +14,7 @@
 #include "core/ledger/record.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
+#include "core/policy/known.h"
 #include "core/policy/list.h"
 #include "core/policy/names.h"
 
@@ -81,13 +82,16 @@ public:
         lay_down(site_.mirror / "list.json", envelope);
         remove_others(site_.mirror / "grants", grants);
         remove_others(site_.mirror / "enclaves", policies);
-        attempt("known enclaves", [&] { copy_known(site_.mirror, site_.known, list); });
+        attempt("known enclaves", [&] {
+            remember_enclaves(list);
+            copy_for_next_start(site_.mirror, site_.known, list);
+        });
     }
 
     void recall() {
         if (fs::exists(site_.mirror / "list.json")) return;
         const auto envelope = text_of(site_.known / "list.json", kListLimitBytes);
-        if (envelope) copy_known(site_.known, site_.mirror, core::parse_list(*envelope, keys_));
+        if (envelope) copy_for_next_start(site_.known, site_.mirror, core::parse_list(*envelope, keys_));
     }
 
 private:
@@ -100,7 +104,14 @@ private:
         }
     }
 
-    static void copy_known(const fs::path& from, const fs::path& to, const core::SignedList& list) {
+    // Numbers and partitions, which the list tells. Names stand in the policies alone: those are remembered
+    // when a policy comes, and read again here only if the memory was taken away.
+    void remember_enclaves(const core::SignedList& list) const {
+        if (!core::load_known(site_.known).has_all_of(core::known_of(list)))
+            core::remember(core::known_of(core::Enclaves::load(site_)), site_.known);
+    }
+
+    static void copy_for_next_start(const fs::path& from, const fs::path& to, const core::SignedList& list) {
         core::make_directories(to / "enclaves", 0755);
         std::set<std::string> wanted;
         for (const auto& [name, policy] : list.policies) {
@@ -158,7 +169,9 @@ private:
         const std::string text =
             core::read_text(site_.published / "enclaves" / (name + ".json"), kFileLimitBytes);
         if (!is_it(text)) throw Error(Fault::refused, "the file is not the policy that the list means");
-        core::open_enclave(text, name, keys_);
+        core::Enclaves opened;
+        opened.usable.push_back(core::open_enclave(text, name, keys_));
+        attempt("known enclaves", [&] { core::remember(core::known_of(opened), site_.known); });
         lay_down(here, text);
     }
 

@@ -13,8 +13,8 @@ namespace slurm {
 // first, each file is whole or not there, and the list comes after what it names and before what it no
 // longer names goes. A list that is forged, or older than the one that is here, changes nothing; a file
 // that is damaged keeps its predecessor. Tells such things as events. Throws Error if the list cannot be
-// read at all. What is remembered (recall) follows. One at a time per host. May hang as long as the file
-// system of SITE.published does.
+// read at all. SITE.known follows: the signed files (recall), and whose is what (core/policy/known.h). One
+// at a time per host. May hang as long as the file system of SITE.published does.
 void mirror_once(const core::Site& site);
 
 // At a host's start, before anything else can be read: lays down the list and the policies that SITE.known

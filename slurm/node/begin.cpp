@@ -16,10 +16,12 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/hosts.h"
 #include "core/base/time.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
-#include "slurm/decide/known.h"
+#include "core/policy/job_options.h"
+#include "core/policy/known.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
@@ -65,8 +67,8 @@ void hand_over(const fs::path& path, std::uint32_t uid) {
 }
 
 // May still refuse: a key that is not there, or not for this enclave.
-void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Policy& policy,
-              const JobFiles& files) {
+void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, const core::Enclave& enclave,
+              Policy& policy, const JobFiles& files) {
     if (!requires_fence(core::read_text(conf.plugstack)))
         throw Error(Fault::system,
                     conf.plugstack.string() +
@@ -88,10 +90,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, Pol
                            0444);
     core::write_atomically(files.token, policy.token, 0400);
     hand_over(files.token, job.uid);
-    const auto enclave = core::enclave_of_account(site, job.account);
-    if (!enclave || enclave->name != policy.enclave)
-        throw Error(Fault::system, "the policy of enclave " + policy.enclave + " changed meanwhile");
-    policy.peers = peers_of(job, conf, *enclave, core::short_host_name(), look_at_network(conf));
+    policy.peers = peers_of(job, conf, enclave, core::short_host_name(), look_at_network(conf));
     policy.slurmd_port = conf.slurmd_port;
     close_gate(site, policy);
     // On pure cgroup v2 the plugin has Slurm's own cgroups fenced (aloft-node attach).
@@ -113,8 +112,9 @@ Job job_from_environment() {
     job.id = job_id_from_environment();
     job.uid = number("SLURM_JOB_UID");
     job.partition = variable("SLURM_JOB_PARTITION");
-    job.nodes = expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
-                                                                    : variable("SLURM_JOB_NODELIST"));
+    job.nodes = core::expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
+                                                                          : variable("SLURM_JOB_NODELIST"));
+    job.asked_grant = variable(core::kPrologGrantVariable.data());
     const passwd* entry = ::getpwuid(job.uid);
     job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
     return job;
@@ -143,7 +143,8 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
     remove_leftovers(spool_on(conf, core::short_host_name()), job.id);
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
-    Policy policy = decide(site, job, core::short_host_name(), now);
+    core::Enclave enclave;
+    Policy policy = decide(site, job, core::short_host_name(), now, &enclave);
     const auto deny = [&](const char* reason) {
         policy.ruling = Ruling::deny;
         policy.reason = reason;
@@ -158,7 +159,7 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
         if (word.knows != Knows::job)
             deny("Slurm's controller does not tell this node about the job. Submit it again");
     }
-    if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, policy, files);
+    if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, enclave, policy, files);
     if (policy.ruling == Ruling::enclave)
         record_job(site, "job-started", policy, {{"datasets", policy.datasets}});
     if (policy.ruling == Ruling::deny)
@@ -209,7 +210,8 @@ void pass(const core::Site& site, const Job& job) noexcept {
     }
 }
 
-void refuse(const core::Site& site, const Job& job, const Known& known, const std::string& why) noexcept {
+void refuse(const core::Site& site, const Job& job, const core::Known& known,
+            const std::string& why) noexcept {
     core::Event("warning", "job_refused").with("job", job.id).with("reason", why);
     try {
         Policy policy = policy_for(job, Ruling::deny, why);
@@ -234,20 +236,20 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     core::Site site;
     site.run = "/run/aloft-node";  // until site.toml says otherwise
     std::string unsound;
-    Known known;
-    std::vector<core::UnusableEnclave> unusable;
+    core::Enclaves enclaves;
     try {
         site = core::Site::load(site_file);
-        known = known_of(core::load_enclaves(site, &unusable), unusable);
-        if (unusable.empty()) keep_known(known);
+        enclaves = core::Enclaves::load(site);
         make_run_folder(site);
     } catch (const std::exception& e) {
         unsound = e.what();
     }
-    if (!unsound.empty() || !unusable.empty()) known.add(load_known());
+    core::Known known;
+    if (!unsound.empty() || !enclaves.unusable.empty()) known = core::load_known(site.known);
+    known.add(core::known_of(enclaves));
     if (!known.concerns(job.account, job.uid, job.partition)) return pass(site, job);
     const std::string enclave = known.enclave_of(job.account, job.uid);
-    for (const core::UnusableEnclave& one : unusable)
+    for (const core::UnusableEnclave& one : enclaves.unusable)
         if (one.name == enclave || one.partition == job.partition) unsound = one.why;
     if (!unsound.empty())
         return refuse(site, job, known,

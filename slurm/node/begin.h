@@ -26,7 +26,7 @@ std::uint32_t job_id_from_environment();
 core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience);
 
 // Prolog. A job that is no enclave's passes, whatever is wrong with our files: what the node knew last
-// (known.h) says whose it is. An enclave's is begun; one that cannot be judged, because our own files are
+// (core/policy/known.h) says whose it is. An enclave's is begun; one that cannot be judged, because our own files are
 // unsound, is refused. Throws only where the node is at fault, so that Slurm drains it.
 void run_prolog(const std::filesystem::path& site_file, const std::filesystem::path& slurm_conf);
 

@@ -1,13 +1,10 @@
 #include "slurm/node/controller.h"
 
-#include <slurm/slurm.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 #include <sstream>
 
 #include "core/base/child.h"
+#include "core/base/hosts.h"
 
 namespace slurm {
 namespace {
@@ -41,7 +38,7 @@ ControllersWord parse_word(std::uint32_t job, std::string_view printed) {
         if (id != std::to_string(job) || state.empty()) continue;
         word.start = start;
         word.state = state;
-        word.nodes = expand_hosts(nodes);
+        word.nodes = core::expand_hosts(nodes);
         word.knows = Knows::job;
     }
     if (!is_complete) word.knows = Knows::no_answer;
@@ -56,17 +53,6 @@ ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience)
         "/usr/bin/squeue -h -a -j " + std::to_string(job) + " -O " + kFields + " 2>&1; echo rc=$?";
     const auto printed = core::output_of({"/bin/sh", "-c", command}, patience);
     return printed ? parse_word(job, *printed) : ControllersWord{};
-}
-
-std::vector<std::string> expand_hosts(const std::string& nodes) {
-    const std::unique_ptr<hostlist, decltype(&slurm_hostlist_destroy)> list(
-        slurm_hostlist_create(nodes.c_str()), slurm_hostlist_destroy);
-    std::vector<std::string> names;
-    while (char* name = list ? slurm_hostlist_shift(list.get()) : nullptr) {
-        names.emplace_back(name);
-        std::free(name);  // documented so in slurm.h
-    }
-    return names;
 }
 
 }  // namespace slurm

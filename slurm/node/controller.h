@@ -30,7 +30,4 @@ ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience)
 // What squeue printed, for tests.
 ControllersWord parse_word(std::uint32_t job, std::string_view printed);
 
-// Host names of an expression like "node[1-3,7]".
-std::vector<std::string> expand_hosts(const std::string& nodes);
-
 }  // namespace slurm

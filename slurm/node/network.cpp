@@ -17,8 +17,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/hosts.h"
 #include "core/policy/network.h"
-#include "slurm/node/controller.h"
 
 namespace slurm {
 namespace {
@@ -107,8 +107,10 @@ std::optional<std::string> configured_address(const SlurmConf& conf, const std::
             const auto equals = word.find('=');
             if (equals == std::string::npos) continue;
             const std::string key = word.substr(0, equals);
-            if (::strcasecmp(key.c_str(), "NodeName") == 0) names = expand_hosts(word.substr(equals + 1));
-            if (::strcasecmp(key.c_str(), "NodeAddr") == 0) addresses = expand_hosts(word.substr(equals + 1));
+            if (::strcasecmp(key.c_str(), "NodeName") == 0)
+                names = core::expand_hosts(word.substr(equals + 1));
+            if (::strcasecmp(key.c_str(), "NodeAddr") == 0)
+                addresses = core::expand_hosts(word.substr(equals + 1));
         }
         for (std::size_t i = 0; i < names.size(); ++i)
             if (names[i] == node) {

@@ -14,6 +14,7 @@
 #include "core/base/files.h"
 #include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
+#include "core/policy/known.h"
 #include "core/policy/slurm_settings.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
@@ -142,15 +143,19 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
     check_file(checks, "grants' public key", keys / "grant.pub", false, "copy aloftd's grant.pub here");
     const std::string host = core::short_host_name();
     try {
-        std::vector<core::UnusableEnclave> unusable;
-        for (const core::Enclave& enclave : core::load_enclaves(site, &unusable)) {
+        const core::Enclaves enclaves = core::Enclaves::load(site);
+        const bool is_kept = core::load_known(site.known).has_all_of(core::known_of(enclaves));
+        checks.push_back(
+            required("memory of enclaves", is_kept, is_kept ? "kept" : "not kept",
+                     "see what aloft-mirror says here: it must be able to write " + site.known.string()));
+        for (const core::Enclave& enclave : enclaves.usable) {
             if (!enclave.has_node(host)) continue;
             check_file(checks, "key of enclave " + enclave.name, keys / (enclave.name + ".enclave.key"), true,
                        "copy the enclave's private key here (root, 0400)");
             checks.push_back(required("policy of enclave " + enclave.name, true,
                                       core::to_hex(core::sha256(core::view(enclave.source))), ""));
         }
-        for (const core::UnusableEnclave& one : unusable)
+        for (const core::UnusableEnclave& one : enclaves.unusable)
             checks.push_back(
                 required("policy of enclave " + one.name, false, one.why, "see what aloft-mirror says here"));
     } catch (const Error& e) {
@@ -193,6 +198,8 @@ std::vector<Check> check_node(const core::Site& site, const std::string& slurm_c
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
+    for (Check& check : check_programs()) checks.push_back(std::move(check));
+    checks.push_back(check_wall());
     check_keys(checks, site);
     check_running(checks, site);
     check_swap(checks);

@@ -1,4 +1,5 @@
 #pragma once
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ std::vector<Check> check_node(const core::Site& site, const std::string& slurm_c
 std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // site_checks.cpp
 
 std::vector<Check> check_patches();  // patches.cpp
+// programs.cpp: what root starts on a node, below `root`; and whether nft and this kernel can put up a wall.
+std::vector<Check> check_programs(const std::filesystem::path& root = "/");
+Check check_wall();
 
 bool is_ready(const std::vector<Check>& checks);  // nothing is bad
 

@@ -21,6 +21,7 @@
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence.h"
 #include "slurm/preflight/kernel_settings.h"
+#include "slurm/preflight/preflight.h"
 #include "slurm/session/cgroup.h"
 #include "slurm/session/reach.h"
 #include "slurm/session/request.h"
@@ -205,17 +206,35 @@ Checks check_login_host(const core::Site& site, const std::string& slurm_conf) {
     return checks;
 }
 
-int print_login_checks() {
+namespace {
+
+// A record has 16 KiB, and an enclave may have hundreds of accounts: what holds is counted, what does not is told.
+void leave_report(const core::Site& site, const Checks& checks, bool is_ready) {
+    Checks told;
+    for (const Check& one : checks)
+        if (one.verdict != core::Verdict::good) told.push_back(one);
+    const auto held = std::to_string(checks.size() - told.size()) + " of " + std::to_string(checks.size());
+    told.insert(told.begin(),
+                required("login host", is_ready, held + " checks hold", "aloft-session --check"));
+    told.front().layer = "login";
+    report(site, told);
+}
+
+}  // namespace
+
+int print_login_checks(Report reports) {
     if (::getuid() != 0) throw Error(Fault::refused, "--check is for root");
     bool is_ready = true;
-    for (const Check& one :
-         check_login_host(core::Site::load("/etc/aloft/site.toml"), "/etc/slurm/slurm.conf")) {
+    const core::Site site = core::Site::load("/etc/aloft/site.toml");
+    const Checks checks = check_login_host(site, "/etc/slurm/slurm.conf");
+    for (const Check& one : checks) {
         std::cout << std::left << std::setw(9)
                   << (one.verdict == core::Verdict::bad ? "BAD" : core::name_of(one.verdict)) << one.what
                   << ": " << one.found << '\n';
         if (!one.remedy.empty()) std::cout << "         -> " << one.remedy << '\n';
         is_ready = is_ready && !one.is_miss();
     }
+    if (reports == Report::yes) leave_report(site, checks, is_ready);
     if (!is_ready) std::cerr << "aloft-session: this host cannot be an enclave's login host yet\n";
     return is_ready ? 0 : static_cast<int>(Fault::refused);
 }

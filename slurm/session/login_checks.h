@@ -14,8 +14,10 @@ namespace slurm {
 // Looked at now, as root. Never throws for what it finds. Layer "login".
 std::vector<core::Check> check_login_host(const core::Site& site, const std::string& slurm_conf);
 
-// Prints them. Returns 0, or 5 if a required one is bad. Throws Error(refused) if the caller is not root.
-int print_login_checks();
+// Prints them; with Report::yes, leaves them as this host's signed record for aloftd, too. Returns 0, or 5 if a required
+// one is bad. Throws Error(refused) if the caller is not root, and as spool_record.
+enum class Report { no, yes };
+int print_login_checks(Report report);
 
 // Parts of the checks that tests call.
 // What `sshd -T -C user=NAME` says that an enclave's account must not have: "allowtcpforwarding yes".

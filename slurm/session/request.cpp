@@ -52,6 +52,8 @@ Request parse_request(const std::vector<std::string>& arguments,
         request.command = arguments[1];
     } else if (arguments.size() == 1 && arguments[0] == "--check") {
         request.what = Request::What::checks;
+    } else if (arguments.size() == 2 && arguments[0] == "--check" && arguments[1] == "--report") {
+        request.what = Request::What::report;
     } else if (arguments.size() == 1 && arguments[0] == "--version") {
         request.what = Request::What::version;
     } else if (arguments.size() == 1 && arguments[0] == "--help") {

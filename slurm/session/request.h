@@ -12,7 +12,7 @@ namespace slurm {
 inline constexpr const char* kSession = ALOFT_PREFIX "/libexec/aloft/aloft-session";
 
 struct Request {
-    enum class What { shell, command, checks, version, help } what = What::shell;
+    enum class What { shell, command, checks, report, version, help } what = What::shell;
     std::string command;                           // What::command
     std::map<std::string, std::string> variables;  // TERM, LANG, if they are plain words
 };
@@ -23,7 +23,7 @@ struct Request {
 // - -c COMMAND: as sshd calls a login shell;
 // - -c with this program's own path: as sshd does where it is both, ForceCommand and login shell. As the
 //   first.
-// `--check`, `--version` and `--help` stand alone. Throws Error(usage) for anything else.
+// `--check` (with `--report` after it, or not), `--version` and `--help` stand alone. Throws Error(usage) for anything else.
 Request parse_request(const std::vector<std::string>& arguments,
                       const std::map<std::string, std::string>& environment);
 

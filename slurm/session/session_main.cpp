@@ -19,6 +19,7 @@ It is the login shell of the enclave's accounts, or sshd's ForceCommand for them
   aloft-session               a shell; with SSH_ORIGINAL_COMMAND set, that command
   aloft-session -c COMMAND    one command
   aloft-session --check       as root: may this host be an enclave's login host? Exit 5 if not
+  aloft-session --check --report   and leaves it as a signed record for aloftd (aloft admin preflight)
   aloft-session --version
 
 Example: ssh login.example.org aloft jobs
@@ -34,7 +35,9 @@ int run(const Request& request) {
             std::cout << "aloft " ALOFT_VERSION "\n";
             return 0;
         case Request::What::checks:
-            return slurm::print_login_checks();
+            return slurm::print_login_checks(slurm::Report::no);
+        case Request::What::report:
+            return slurm::print_login_checks(slurm::Report::yes);
         case Request::What::shell:
         case Request::What::command:
             break;

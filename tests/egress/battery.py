@@ -18,6 +18,7 @@ import network  # noqa: F401
 import ranks  # noqa: F401
 import reported  # noqa: F401
 import reported_programs  # noqa: F401
+import reported_runtimes  # noqa: F401
 import reported_slurm  # noqa: F401
 from after import after_epilog
 from common import ATTEMPTS, Stopped, describe, number_of

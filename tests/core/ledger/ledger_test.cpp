@@ -162,3 +162,39 @@ TEST_CASE("nobody but the ledger makes a checkpoint") {
     CHECK_THROWS_AS(ledger.add("e", "k", "s", {{"key", 1}, {"signature", std::string(88, 'A')}}), Error);
     CHECK_FALSE(ledger.has_batch());
 }
+
+TEST_CASE("a clock that once was a year ahead does not keep the ledger's times there") {
+    struct Clock : Env {
+        std::int64_t at = 1'790'000'000;
+        std::int64_t now() override { return at; }
+    } clock;
+    constexpr std::int64_t kYear = 365 * 86400;
+    const Desk desk;
+    const auto open = [&] {
+        return Ledger(desk.path, SigningKey::load(desk.scratch / "key"), 1000, std::nullopt, clock);
+    };
+    const auto written = [&](Ledger& ledger) {
+        const std::int64_t time = ledger.add("a", "k", "s", nullptr).time;
+        ledger.commit();
+        return time;
+    };
+    {
+        Ledger ledger = open();
+        const std::int64_t right = clock.at;
+        CHECK(written(ledger) == right);
+        clock.at = right - 1800;  // set back a little: the order stays
+        CHECK(written(ledger) == right);
+        clock.at = right + kYear;
+        CHECK(written(ledger) == right + kYear);
+        clock.at = right + 60;  // set right
+        CHECK(written(ledger) == right + 60);
+        ledger.checkpoint();
+        ledger.commit();
+        clock.at = right + 2 * kYear;
+        CHECK(written(ledger) == right + 2 * kYear);
+        clock.at = right + 120;
+    }
+    Ledger ledger = open();  // also by a process that did not see it jump
+    CHECK(written(ledger) == clock.at);
+    CHECK(verify_ledger(desk.path, {desk.key}, std::nullopt).head == ledger.head());
+}

@@ -22,6 +22,11 @@ TEST_CASE("roles are what the file says, and a misspelt one is refused") {
     CHECK(roles.same_person("mei", "e-mei"));
     CHECK_FALSE(roles.same_person("mei", "root"));
     CHECK(roles.person_of("e-mei") == "Mei");
+    CHECK_FALSE(roles.logins_apart());
+    write_atomically(file, "[login]\napart = true\n");
+    CHECK(Roles::load(file).logins_apart());
+    write_atomically(file, "[login]\napert = true\n");
+    CHECK_THROWS_WITH(Roles::load(file), Contains("apart"));
     write_atomically(file, "[accounts]\nmei = [\"reviewer-legl\"]\n");
     CHECK_THROWS_WITH(Roles::load(file), Contains("did you mean \"reviewer-legal\""));
     write_atomically(file, "[people]\na = [\"x\"]\nb = [\"x\"]\n");

@@ -26,6 +26,7 @@ import network  # noqa: F401
 import ranks
 import reported  # noqa: F401
 import reported_programs  # noqa: F401
+import reported_runtimes  # noqa: F401
 import residue  # noqa: F401
 from common import ATTEMPTS, Target, end, run_all
 

@@ -1,4 +1,5 @@
-"""What was reported of kernels, container runtimes and their like, tried from a step. `how` names the report.
+"""What was reported of kernels, tried from a step. `how` names the report: a CVE stands there only if its published record describes what is
+tried; what has no number, or none that fits, is named by its kind.
 
 A report that is closed on this machine cannot be shown without the fence: `absent` says so. Nothing here writes to a switch of the machine:
 that it can be opened is the way out.
@@ -28,64 +29,7 @@ def reported(name, report, how, layer, **more):
     return attempt("reported-" + name, f"{how} ({report})", layer, **more)
 
 
-def parents():
-    """The processes above this one, up to the first that is not to be seen."""
-    pid = os.getppid()
-    while pid > 1:
-        yield pid
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                pid = int(f.read().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            return
-
-
-# --- container runtimes
-
-@reported("runtime-program", "CVE-2019-5736", "overwrite the program that started the step, by /proc/PID/exe", "the program is root's; Landlock domain", opens=True, absent=PATCHED)
-def _(t):
-    for pid in parents():
-        try:
-            os.close(os.open(os.readlink(f"/proc/{pid}/exe"), os.O_WRONLY))
-            return
-        except OSError:
-            continue
-    raise Stopped("none may be written")
-
-
-@reported("runtime-program-again", "CVE-2019-5736", "the same through a path-only descriptor, opened again", "the program is root's; Landlock domain", opens=True, absent=PATCHED)
-def _(t):
-    for pid in parents():
-        try:
-            os.close(os.open(f"/proc/self/fd/{os.open(f'/proc/{pid}/exe', os.O_PATH)}", os.O_WRONLY))
-            return
-        except OSError:
-            continue
-    raise Stopped("none may be written")
-
-
-@reported("leaked-folder", "CVE-2024-21626", "a folder outside that an inherited descriptor leads to", "slurmstepd's descriptors are closed at exec", opens=True, absent=PATCHED)
-def _(t):
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            if os.path.isdir(f"/proc/self/fd/{fd}") and not os.readlink(f"/proc/self/fd/{fd}").startswith("/proc"):
-                os.listdir(f"/proc/self/fd/{fd}/../../../../home/e-alice")
-                return
-        except OSError:
-            continue
-    raise Stopped("no folder among its descriptors")
-
-
-@reported("parent-folder", "CVE-2024-21626", "the working folder of what started the step (/proc/PID/cwd)", "Landlock domain", opens=True, absent=PATCHED)
-def _(t):
-    for pid in parents():
-        try:
-            if os.path.exists(f"/proc/{pid}/cwd/../../../../../etc/shadow") and os.stat(f"/proc/{pid}/root").st_ino != os.stat("/").st_ino:
-                return
-        except OSError:
-            continue
-    raise Stopped("none leads out")
-
+# --- namespaces and what the kernel does in them
 
 @reported("release-agent", "CVE-2022-0492", "a release_agent of cgroups, which the kernel runs as root, in namespaces of one's own", SECCOMP, opens=True, absent=PATCHED)
 def _(t):
@@ -154,7 +98,7 @@ def _(t):
     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 6).close()
 
 
-@reported("traffic-in-namespace", "CVE-2023-1281, CVE-2022-2588", "queues of a network card in namespaces of one's own", SECCOMP, opens=True)
+@reported("traffic-in-namespace", "CVE-2023-1281, CVE-2022-2588, CVE-2022-29581", "queues of a network card in namespaces of one's own", SECCOMP, opens=True)
 def _(t):
     call(272, USER | NETWORK)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as s:
@@ -173,57 +117,28 @@ def _(t):
     os.waitpid(pid, 0)
 
 
-@reported("shim-sockets", "CVE-2020-15257", "every abstract socket that /proc/net/unix shows", "Landlock scope")
-def _(t):
-    with open("/proc/net/unix") as f:
-        names = {word for line in f for word in line.split()[7:] if word.startswith("@aloft-")}
-    sent, refusals = 0, []
-    for name in names:
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
-            try:
-                with socket.socket(socket.AF_UNIX, kind) as s:
-                    s.settimeout(1)
-                    s.connect("\0" + name[1:])
-                    s.send(t.mark)
-                    sent += 1
-            except OSError as error:
-                if error.errno in (1, 13):  # others are of another kind than this one
-                    refusals.append(error)
-    if not sent:
-        raise refusals[0] if refusals else Stopped("none is shown")
-
-
-@reported("masked-path", "CVE-2025-31133, CVE-2025-52881", "a name of one's own beside /dev/null, for a runtime that binds it", "a /dev of the job's own, read-only", opens=True, privilege="/dev is root's")
-def _(t):
-    os.symlink("/proc/sys/kernel/core_pattern", "/dev/" + t.text)
-    os.unlink("/dev/" + t.text)
-
-
-@reported("console", "CVE-2025-52565", "a console that the runtime makes: /dev/ptmx and a name for it", "a /dev of the job's own, read-only", opens=True, privilege="/dev is root's")
-def _(t):
-    os.symlink("/dev/ptmx", "/dev/" + t.text)
-    os.unlink("/dev/" + t.text)
-
-
 # --- the kernel's switches: opened, never written
 
-SWITCHES = {"core-pattern": ("/proc/sys/kernel/core_pattern", os.O_WRONLY, "container escapes by core_pattern"), "usermodehelper": ("/proc/sys/kernel/usermodehelper/bset", os.O_WRONLY, "escapes by helpers"),
-            "panic": ("/proc/sys/vm/panic_on_oom", os.O_WRONLY, "CVE-2016-3697 and kin"), "timer-list": ("/proc/timer_list", os.O_RDONLY, "CVE-2017-16539"),
+SWITCHES = {"core-pattern": ("/proc/sys/kernel/core_pattern", os.O_WRONLY, "CVE-2022-0811"), "usermodehelper": ("/proc/sys/kernel/usermodehelper/bset", os.O_WRONLY, "escapes by helpers"),
+            "panic": ("/proc/sys/vm/panic_on_oom", os.O_WRONLY, "a switch of the whole machine"), "timer-list": ("/proc/timer_list", os.O_RDONLY, "what the timers of others are"),
             "page-counts": ("/proc/kpagecount", os.O_RDONLY, "rowhammer"), "page-flags": ("/proc/kpageflags", os.O_RDONLY, "rowhammer"),
-            "ksm": ("/sys/kernel/mm/ksm/run", os.O_WRONLY, "CVE-2015-2877"), "slabs": ("/proc/slabinfo", os.O_RDONLY, "slab side channels"),
+            "ksm": ("/sys/kernel/mm/ksm/run", os.O_WRONLY, "deduplicated memory as a side channel"), "slabs": ("/proc/slabinfo", os.O_RDONLY, "slab side channels"),
             "vmalloc": ("/proc/vmallocinfo", os.O_RDONLY, "kernel addresses"), "addresses": ("/proc/sys/kernel/randomize_va_space", os.O_WRONLY, "container escapes"),
-            "dumpable": ("/proc/sys/fs/suid_dumpable", os.O_WRONLY, "CVE-2006-2451"), "power": ("/sys/power/state", os.O_WRONLY, "CVE-2018-16884 and kin"),
+            "dumpable": ("/proc/sys/fs/suid_dumpable", os.O_WRONLY, "core dumps of privileged programs"), "power": ("/sys/power/state", os.O_WRONLY, "a switch of the whole machine"),
             "init-memory": ("/proc/1/mem", os.O_RDWR, "CVE-2012-0056"),
             "init-pid": ("/proc/sys/kernel/cad_pid", os.O_WRONLY, "container escapes"), "page-types": ("/proc/pagetypeinfo", os.O_RDONLY, "memory side channels"),
-            "drop-caches": ("/proc/sys/vm/drop_caches", os.O_WRONLY, "page cache attacks, CVE-2019-5489")}
+            "drop-caches": ("/proc/sys/vm/drop_caches", os.O_WRONLY, "page cache attacks")}
 for label, (path, mode, report) in SWITCHES.items():
     @reported("switch-" + label, report, f"open {path}", PROC + "; not the account's", opens=True, privilege="it is root's")
     def _(t, path=path, mode=mode): os.close(os.open(path, mode))
 
-MISSING = {"sysrq": "/proc/sysrq-trigger", "modprobe": "/proc/sys/kernel/modprobe", "uevent": "/sys/kernel/uevent_helper", "binfmt": "/proc/sys/fs/binfmt_misc/register",
-           "kcore": "/proc/kcore", "trace-marker": "/sys/kernel/tracing/trace_marker", "efi": "/sys/firmware/efi/efivars", "idle-pages": "/sys/kernel/mm/page_idle/bitmap"}
-for label, path in MISSING.items():
-    @reported("switch-" + label, "container escapes", f"open {path}", PROC + "; not the account's", opens=True,
+ESCAPES = "container escapes"
+MISSING = {"sysrq": ("/proc/sysrq-trigger", ESCAPES), "modprobe": ("/proc/sys/kernel/modprobe", ESCAPES), "uevent": ("/sys/kernel/uevent_helper", ESCAPES),
+           "binfmt": ("/proc/sys/fs/binfmt_misc/register", ESCAPES), "kcore": ("/proc/kcore", ESCAPES), "trace-marker": ("/sys/kernel/tracing/trace_marker", ESCAPES),
+           "efi": ("/sys/firmware/efi/efivars", ESCAPES), "idle-pages": ("/sys/kernel/mm/page_idle/bitmap", ESCAPES),
+           "scsi": ("/proc/scsi/scsi", "CVE-2017-16539"), "acpi": ("/proc/acpi/wakeup", "CVE-2018-10892"), "latency": ("/proc/latency_stats", "CVE-2015-3630")}
+for label, (path, report) in MISSING.items():
+    @reported("switch-" + label, report, f"open {path}", PROC + "; not the account's", opens=True,
               **({"privilege": "it is root's"} if os.path.exists(path) else {"absent": "this kernel has none"}))
     def _(t, path=path): os.close(os.open(path, os.O_RDONLY if path.endswith(("kcore", "efivars")) else os.O_WRONLY))
 
@@ -272,18 +187,27 @@ def _(t):
     must_change(path, before)
 
 
-@reported("vmsplice", "CVE-2008-0600", "give pages of a file that is only read to a pipe, and write there", "the kernel; datasets are mounted read-only", opens=True, absent=PATCHED)
+@reported("vmsplice", "CVE-2008-0600", "give pages at a kernel's address to a pipe (vmsplice), and read them there", "the kernel", opens=True, absent=PATCHED)
 def _(t):
-    path = os.path.join(t.data, "shared-file")
-    with open(path, "rb") as f, mmap.mmap(f.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as page:
-        before = page[:64]
-        out, into = os.pipe()
-        where = ctypes.c_char.from_buffer(page)
-        call(278, into, struct.pack("PN", ctypes.addressof(where), 64), 1, 8)  # SPLICE_F_GIFT
-        ctypes.memmove(ctypes.addressof(where), t.mark, min(len(t.mark), 64))
-        os.read(out, 64)
-        del where
-    must_change(path, before)
+    out, into = os.pipe()
+    call(278, into, struct.pack("PN", 0xFFFFFFFF81000000, 64), 1, 0)
+    os.read(out, 64)
+
+
+@reported("dump-as-root", "CVE-2006-2451", "a process whose core dump root writes (PR_SET_DUMPABLE, 2)", "the kernel; core dumps are limited to a byte", opens=True, absent=PATCHED)
+def _(t): call(157, 4, 2, 0, 0, 0)
+
+
+@reported("page-cache-look", "CVE-2019-5489", "which pages of root's file others have read (mincore)", "the kernel", opens=True, absent=PATCHED)
+def _(t):
+    with open("/usr/lib/locale/C.utf8/LC_CTYPE", "rb") as f:
+        page = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)  # of its own: written to, so that its address can be had
+    where, size = ctypes.addressof(ctypes.c_char.from_buffer(page)), len(page)
+    pages = (ctypes.c_ubyte * ((size + 4095) // 4096))()
+    page.madvise(mmap.MADV_RANDOM)
+    call(27, where, size, pages)
+    if all(one & 1 for one in pages):
+        raise Stopped("all are said to be there, whoever asks")
 
 
 @reported("memory-file", "programs that are on no disk", "run a program from memory (memfd) that connects to outside", "the fence is inherited, whatever runs")
@@ -313,13 +237,22 @@ def _(t):
         raise Stopped(f"it runs as {effective}")
 
 
-@reported("terminal-input", "CVE-2016-2779, CVE-2017-5226", "keys pushed into a terminal outside (TIOCSTI)", "a /dev of the job's own: no terminals", opens=True,
+@reported("terminal-input", "CVE-2016-10124, CVE-2017-5226, CVE-2016-2779", "keys pushed into a terminal outside (TIOCSTI)", "a /dev of the job's own: no terminals", opens=True,
           absent="only into the controlling terminal, without the fence too")
 def _(t):
     with open(os.path.join(t.work, "terminal." + socket.gethostname())) as f:
         terminal = os.open(f.read(), os.O_RDWR | os.O_NOCTTY)
     for byte in t.mark:
         fcntl.ioctl(terminal, termios.TIOCSTI, bytes([byte]))
+
+
+@reported("terminal-input-wide", "CVE-2019-7303, CVE-2019-10063", "the same with a bit above the 32 that the kernel looks at", "a /dev of the job's own: no terminals", opens=True,
+          absent="only into the controlling terminal, without the fence too")
+def _(t):
+    with open(os.path.join(t.work, "terminal." + socket.gethostname())) as f:
+        terminal = os.open(f.read(), os.O_RDWR | os.O_NOCTTY)
+    for byte in t.mark:
+        call(16, terminal, termios.TIOCSTI | 1 << 32, bytes([byte]))
 
 
 @reported("terminal-selection", "CVE-2023-1523", "the console's selection pasted into a terminal (TIOCLINUX)", "a /dev of the job's own: no terminals", opens=True,
@@ -337,7 +270,7 @@ def _(t):
         raise OSError(-result, os.strerror(-result))
 
 
-@reported("x32", "CVE-2014-0038", "a call by its x32 number, which a filter may not know: a user namespace", SECCOMP + ", which knows one architecture", opens=True,
+@reported("x32", "seccomp(2)'s own warning", "a call by its x32 number, which a filter may not know: a user namespace", SECCOMP + ", which knows one architecture", opens=True,
           absent="this kernel has no x32")
 def _(t): call(0x40000000 | 272, USER)
 
@@ -363,10 +296,11 @@ def _(t):
         s.send(t.mark)
 
 
-@reported("raw-by-ping", "CVE-2017-2671", "a ping socket, unbound and bound again, and its echo", "cgroup BPF, connect and sendmsg")
+@reported("raw-by-ping", "CVE-2017-2671", "a ping socket, connected, disconnected, and its echo", "cgroup BPF, connect and sendmsg")
 def _(t):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as s:
-        s.bind(("0.0.0.0", 0))
+        s.connect(("127.0.0.1", 0))
+        call(42, s.fileno(), struct.pack("H14x", 0), 16)  # connect to AF_UNSPEC: disconnect
         s.sendto(b"\x08\0\0\0\0\1\0\1" + t.mark, (t.outside, 0))
 
 
@@ -376,7 +310,7 @@ def _(t):
     call(279, stranger(t), 1, struct.pack("P", 4096), 0, status, 0)
 
 
-@reported("io-priority", "CVE-2022-29581 and kin: shared I/O contexts", "the I/O priority of a process outside", "Landlock domain; seccomp", opens=True,
+@reported("io-priority", "priorities as a notice board", "the I/O priority of a process outside", "Landlock domain; seccomp", opens=True,
           allowed="it needs a process of the same account outside the job on the node: enclave accounts have no logins there")
 def _(t): call(251, 1, stranger(t), 2 << 13 | t.number % 8)
 

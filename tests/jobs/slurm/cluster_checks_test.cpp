@@ -60,19 +60,6 @@ TEST_CASE("what scontrol prints is read") {
     CHECK(made.partitions[0].is_default);
 }
 
-TEST_CASE("host lists are expanded as Slurm does") {
-    const auto expand = [](const char* list) { return expand_hosts(list); };
-    using Names = std::vector<std::string>;
-    CHECK(expand("a") == Names{"a"});
-    CHECK(expand("a,b[1-2,4],c") == Names{"a", "b1", "b2", "b4", "c"});
-    CHECK(expand("n[08-11]") == Names{"n08", "n09", "n10", "n11"});
-    CHECK(expand("r[1-2]c[1-2]") == Names{"r1c1", "r1c2", "r2c1", "r2c2"});
-    CHECK(expand("n[1]-ib") == Names{"n1-ib"});
-    CHECK(expand("(null)").empty());
-    CHECK(expand("").empty());
-    CHECK(expand("n[x-y]") == Names{"n[x-y]"});  // no node's name: counts as foreign
-}
-
 TEST_CASE("a site as configs/clusters has it passes") {
     CHECK(misses(settings()) == "");
 }

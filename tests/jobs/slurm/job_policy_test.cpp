@@ -68,3 +68,48 @@ TEST_CASE("what would be refused is said before it is submitted") {
     world.grant.datasets.clear();
     CHECK_THAT(world.words(), Contains("the grant names no dataset"));
 }
+
+TEST_CASE("what a job asks beside nodes and time is in its policy, and in what sbatch is told") {
+    const World world;
+    JobWish wish;
+    wish.gpus = "a100:4";
+    wish.memory = "32G";
+    wish.array = "0-9:1%2";
+    wish.signal = "USR1@120";
+    wish.begin = kNow + 1;
+    const std::int64_t hour = (kNow / 3600 + 1) * 3600;
+    CHECK_THAT(world.words(wish),
+               Contains("array     tasks 0-9%2\n") && Contains("gpus      a100:4 for the job\n") &&
+                   Contains("memory    32G on each node\n") && Contains("signal    USR1@120 before"));
+    CHECK(sbatch_options(wish, kNow) == std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1",
+                                                                 "--gpus=a100:4", "--mem=32768M",
+                                                                 "--array=0-9%2", "--signal=USR1@120",
+                                                                 "--begin=uts" + std::to_string(hour)});
+    CHECK(sbatch_options({}, kNow) == std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1"});
+    wish.begin = world.grant.not_after;  // less is left of the grant than a minute
+    CHECK_THROWS_WITH(world.words(wish), Contains("no job can end in time"));
+}
+
+TEST_CASE("what admission refuses is refused before, in the same words") {
+    const World world;
+    const auto refused = [&](auto change, const char* text) {
+        JobWish wish;
+        change(wish);
+        CHECK_THROWS_WITH(check_wish(wish, kNow), Contains(text));
+        CHECK_THROWS_WITH(world.words(wish), Contains(text));
+    };
+    refused([](JobWish& wish) { wish.gpus = "2;x"; }, "GPUs only");
+    refused([](JobWish& wish) { wish.gpus_per_node = "2,licence:1"; }, "GPUs only");
+    refused([](JobWish& wish) { wish.memory = "lots"; }, "--mem");
+    refused([](JobWish& wish) { wish.array = "7-9"; }, "--array");
+    refused([](JobWish& wish) { wish.signal = "USR1 x"; }, "--signal");
+    refused([](JobWish& wish) { wish.begin = kNow + 31 * 86400; }, "30 days");
+    refused([](JobWish& wish) { wish.grant = "G-1;x"; }, "--grant");
+}
+
+TEST_CASE("a beginning is a duration from now on, or a moment") {
+    CHECK(parse_begin("2h", kNow) == kNow + 7200);
+    CHECK(parse_begin("2026-11-27T06:00:00Z", kNow) == 1795759200);
+    for (const char* bad : {"", "tomorrow", "2h30m", "-2h", "2026-11-27", "2026-13-27T06:00:00Z"})
+        CHECK_THROWS_WITH(parse_begin(bad, kNow), Contains("--begin must be"));
+}

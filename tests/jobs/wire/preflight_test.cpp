@@ -135,3 +135,35 @@ TEST_CASE("a report that is not of the form is a miss, never a crash") {
                                 "verdict":"fine","required":true,"found":"","remedy":""}]})"})
         CHECK_THAT(misses({report(json::parse(text))}), Contains("report's form"));
 }
+
+TEST_CASE("a login host is fit if it has said so lately, and by this version") {
+    const json good{{"layer", "login"}, {"check", "login host"}, {"verdict", "good"},
+                    {"required", true}, {"found", "12 of 12"},   {"remedy", ""}};
+    const auto misses = [&](const std::vector<std::string>& hosts, const std::vector<Report>& reports) {
+        std::string out;
+        for (const Check& check : checks_of_logins(hosts, reports, "0.1.0", kNow)) {
+            CHECK(check.layer == "login");
+            if (check.is_miss()) out += check.host + ":" + check.what + ";";
+        }
+        return out;
+    };
+    const auto of = [&](const json& checks, std::int64_t age = 60, const std::string& version = "0.1.0") {
+        return Report{"login",
+                      kNow - age,
+                      kNow,
+                      {{"version", version}, {"enclaves", json::array()}, {"checks", checks}}};
+    };
+    CHECK(misses({"login"}, {of(json::array({good}))}).empty());
+    CHECK(misses({}, {of(json::array({good}))}) == "-:login hosts;");
+    CHECK(misses({"login", "other"}, {of(json::array({good}))}) == "other:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), kReportSeconds + 1)}) == "login:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), -3600)}) == "login:report;");
+    CHECK(misses({"login"}, {of(json::array({good}), 60, "0.0.9")}) == "login:version;");
+    CHECK(misses({"login"}, {of(json::array())}) == "login:login layer;");
+    CHECK(misses({"login"}, {of("none")}) == "login:report's form;");
+    json bad = good, of_a_node = good;
+    bad["verdict"] = "bad";
+    of_a_node["layer"] = "node";
+    CHECK(misses({"login"}, {of(json::array({bad}))}) == "login:login host;");
+    CHECK(misses({"login"}, {of(json::array({of_a_node}))}) == "login:login layer;");
+}

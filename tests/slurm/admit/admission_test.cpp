@@ -262,3 +262,19 @@ TEST_CASE("a grant that ends at once admits nothing") {
     const std::int64_t seconds = GENERATE(-1, 0, 60, 104);
     CHECK_THROWS_WITH(admit(request(), seconds), Catch::Contains("no job can end in time"));
 }
+
+TEST_CASE("a grant that the submission names goes on to Prolog, and no other text") {
+    auto what = request();
+    CHECK(admit(what).prolog_environment.empty());
+    what.grant = "G-1";
+    CHECK(admit(what).prolog_environment == std::vector<std::string>{"SPANK_ALOFT_GRANT=G-1"});
+    what.grant = "G-2";
+    CHECK_THROWS_WITH(admit(what), Catch::Contains("not the one that was found"));
+
+    CHECK(slurm::wished_grant({"PATH=/bin", "ALOFT_GRANTS=x"}) == "");
+    CHECK(slurm::wished_grant({"ALOFT_GRANT="}) == "");
+    CHECK(slurm::wished_grant({"A=1", "ALOFT_GRANT=G-12"}) == "G-12");
+    for (const char* bad :
+         {"ALOFT_GRANT=G-1 x", "ALOFT_GRANT=G-", "ALOFT_GRANT=the key is 0123", "ALOFT_GRANT=G-1\nX=y"})
+        CHECK_THROWS_WITH(slurm::wished_grant({bad}), Catch::Contains("must be a grant's name"));
+}

@@ -305,3 +305,22 @@ TEST_CASE("a step's token is the same on all nodes, and another for every job an
     policy.job = 18;
     CHECK(slurm::step_token(world.site, policy) != token);
 }
+
+TEST_CASE("a job runs under the grant that its researcher asked for, and under no other") {
+    World world;
+    core::Grant other;
+    other.id = "G-2";
+    other.application = "A-2";
+    other.account = "e-alice";
+    other.uid = world.job.uid;
+    other.enclave = "hel";
+    other.datasets = {"digits@1"};
+    other.not_before = kNow - 100;
+    other.not_after = kNow + 3600;
+    world.published->grant(other);
+    CHECK(world.decide().grant == "G-2");  // the newest
+    world.job.asked_grant = "G-1";
+    CHECK(world.decide().grant == "G-1");
+    world.job.asked_grant = "G-7";
+    check_denied(world, "grant G-7 was revoked");
+}

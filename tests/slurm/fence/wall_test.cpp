@@ -30,10 +30,17 @@ slurm::Policy a_policy() {
 TEST_CASE("the wall names each peer with its interfaces, and replaces one that stands") {
     const std::string table = slurm::wall_table(a_policy());
     CHECK_THAT(table, Contains("table ip aloft_17\ndelete table ip aloft_17\n"));
+    CHECK_THAT(table, Contains("set fellows_2 { type ipv4_addr; size 1; elements = { 10.0.0.12 }; }") &&
+                          Contains("set fellows_3 { type ipv4_addr; size 1; elements = { 10.0.0.12 }; }"));
+    CHECK_THAT(table,
+               Contains("set peers_2 { type ipv4_addr; size 2; elements = { 10.0.0.2, 10.0.0.12 }; }") &&
+                   Contains("set peers_3 { type ipv4_addr; size 1; elements = { 10.0.0.12 }; }"));
     CHECK_THAT(
         table,
         Contains(
-            "set fellows { typeof oif . ip daddr; size 2; elements = { 2 . 10.0.0.12, 3 . 10.0.0.12 }; }"));
+            "    oif 2 ip daddr @fellows_2 th dport >= 1024 th dport != 7000 th dport != 8004 accept\n"
+            "    oif 3 ip daddr @fellows_3 th dport >= 1024 th dport != 7000 th dport != 8004 accept\n"));
+    CHECK_THAT(table, Contains("    iif 2 ip saddr @peers_2 accept\n    iif 3 ip saddr @peers_3 accept\n"));
     CHECK_THAT(
         table,
         Contains("set peers { typeof oif . ip daddr; size 3; elements = { 2 . 10.0.0.2, 2 . 10.0.0.12, "
@@ -47,7 +54,18 @@ TEST_CASE("the wall names each peer with its interfaces, and replaces one that s
 TEST_CASE("a job of one node has empty sets, not all addresses") {
     auto policy = a_policy();
     policy.peers.clear();
-    CHECK_THAT(slurm::wall_table(policy), Contains("set fellows { typeof oif . ip daddr; size 1; }\n"));
+    const std::string table = slurm::wall_table(policy);
+    CHECK_THAT(table, Contains("set peers { typeof oif . ip daddr; size 1; }\n"));
+    CHECK_THAT(table, !Contains("fellows") && !Contains("peers_"));
+    CHECK_THAT(table, Contains("hook output priority filter; policy accept;\n  }\n"));
+}
+
+TEST_CASE("many closed ports are looked up, a few compared") {
+    auto policy = a_policy();
+    for (std::uint16_t port = 9000; port < 9003; ++port)
+        policy.allowed.push_back({core::parse_network("10.0.0.0/24"), true, true, port});
+    CHECK_THAT(slurm::wall_table(policy),
+               Contains("oif 2 ip daddr @fellows_2 th dport >= 1024 th dport != @closed accept"));
 }
 
 TEST_CASE("a cgroup is matched at its own depth, and only below where cgroups are") {

@@ -13,6 +13,7 @@
 #include "core/ledger/record.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
+#include "core/policy/known.h"
 #include "support/published.h"
 #include "support/scratch.h"
 
@@ -212,6 +213,27 @@ TEST_CASE("after a loss of power a host still knows who is an enclave's, and ope
     slurm::mirror_once(cluster.site);
     slurm::recall(cluster.site);  // a restart of the service goes back to nothing
     CHECK(read_list(cluster.site).issued == kNow);
+}
+
+TEST_CASE("a host remembers who was an enclave's, by name, number and partition, until its admin forgets it") {
+    Cluster cluster;
+    slurm::mirror_once(cluster.site);
+    const Known first{{{"e-alice", "hel"}}, {{70001, "hel"}}, {{"hel", "hel"}}};
+    CHECK(load_known(cluster.site.known) == first);
+    cluster.published.policy(Cluster::enclave({"e-bob"}), {{"e-bob", 70002}});
+    slurm::mirror_once(cluster.site);
+    const Known both{
+        {{"e-alice", "hel"}, {"e-bob", "hel"}}, {{70001, "hel"}, {70002, "hel"}}, {{"hel", "hel"}}};
+    CHECK(load_known(cluster.site.known) == both);
+    fs::remove(cluster.site.known / "known");  // all forgotten: what counts now comes back, names too
+    slurm::mirror_once(cluster.site);
+    const Known now{{{"e-bob", "hel"}}, {{70002, "hel"}}, {{"hel", "hel"}}};
+    CHECK(load_known(cluster.site.known) == now);
+    cluster.published.list.policies["lin"] = {std::string(64, '0'), "lin-gpu", {70009}};  // no file of it
+    cluster.published.write();
+    slurm::mirror_once(cluster.site);
+    CHECK(load_known(cluster.site.known).concerns("", 70009, "open"));
+    CHECK(load_known(cluster.site.known).concerns("", 1000, "lin-gpu"));
 }
 
 TEST_CASE("a grant that another key signed again is taken again while keys change") {

@@ -1,7 +1,17 @@
 #include "slurm/preflight/preflight.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+
+#include "core/base/child.h"
+#include "core/base/files.h"
+#include "support/scratch.h"
+
+namespace fs = std::filesystem;
 
 TEST_CASE("what is not required only warns") {
     const auto bad = core::required("key", false, "absent", "make one");
@@ -69,4 +79,42 @@ TEST_CASE("a version is compared number by number") {
     CHECK_FALSE(slurm::is_at_least("22.05.8", "23.11.11"));
     CHECK_FALSE(slurm::is_at_least("23.11", "23.11.11"));
     CHECK_FALSE(slurm::is_at_least("", "0"));
+}
+
+TEST_CASE("each program that Prolog and Epilog start is a check, with where it comes from") {
+    const test::Scratch root;
+    const auto made = [&](const std::string& path) {
+        core::make_directories((root.path() / path).parent_path());
+        core::write_atomically(root.path() / path, "x", 0755);
+    };
+    const std::vector<std::string> paths{"bin/sh",          "usr/bin/squeue", "usr/bin/scontrol",
+                                         "usr/bin/scancel", "usr/bin/srun",   "usr/sbin/nft"};
+    for (const std::string& path : paths) made(path);
+    CHECK(slurm::is_ready(slurm::check_programs(root.path())));
+    for (const std::string& path : paths) {
+        fs::remove(root.path() / path);
+        const auto checks = slurm::check_programs(root.path());
+        CHECK_FALSE(slurm::is_ready(checks));
+        CHECK(std::count_if(checks.begin(), checks.end(), [&](const slurm::Check& one) {
+                  return one.verdict == slurm::Verdict::bad && one.found == "/" + path + " is absent" &&
+                         one.remedy.starts_with("install ");
+              }) == 1);
+        made(path);
+    }
+    core::make_directories(root.path() / "proc/driver/nvidia");  // GPUs, and nothing that looks at them
+    CHECK_FALSE(slurm::is_ready(slurm::check_programs(root.path())));
+    made("usr/bin/nvidia-smi");
+    CHECK(slurm::is_ready(slurm::check_programs(root.path())));
+}
+
+TEST_CASE("the trial of the wall leaves no table") {
+    if (::geteuid() != 0) {
+        WARN("skipped: needs root");
+        return;
+    }
+    const auto check = slurm::check_wall();
+    INFO(check.found);
+    CHECK(check.verdict == slurm::Verdict::good);
+    CHECK(core::run_program({"/usr/sbin/nft", "list", "tables"}, "").output.find("aloft_trial") ==
+          std::string::npos);
 }

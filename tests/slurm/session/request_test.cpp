@@ -33,6 +33,9 @@ TEST_CASE("every other argument is refused") {
                                                       {"script"},
                                                       {"-c", "a", "--check"},
                                                       {"--check", "x"},
+                                                      {"--report"},
+                                                      {"--report", "--check"},
+                                                      {"--check", "--report", "x"},
                                                       {"-lc", "a"},
                                                       {""}})
         CHECK_THROWS_AS(parse_request(arguments, {}), core::Error);

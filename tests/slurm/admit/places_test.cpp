@@ -1,4 +1,4 @@
-#include "slurm/admit/known.h"
+#include "slurm/admit/places.h"
 
 #include <unistd.h>
 
@@ -17,9 +17,8 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kAlice = 70001, kBob = 70002, kCarol = 70010;
 
 struct Host {
-    fs::path folder = fs::temp_directory_path() / ("aloft-known-" + std::to_string(::getpid()));
+    fs::path folder = fs::temp_directory_path() / ("aloft-places-" + std::to_string(::getpid()));
     std::map<std::string, std::uint32_t> names{{"e-alice", kAlice}, {"e-bob", kBob}, {"carol", kCarol}};
-    int asked = 0;  // questions to the directory service
     std::vector<std::string> log;
 
     Host() {
@@ -59,26 +58,20 @@ struct Host {
         for (const std::string& account : accounts)
             if (names.contains(account)) uids[account] = names[account];
         published->policy(enclave, uids);
+        remember();
     }
     std::optional<test::Published> published;
-    slurm::KnownEnclaves start() {
-        return {folder / "etc/site.toml",
-                folder / "known.json",
-                {[this](const std::string& account) -> std::optional<std::uint32_t> {
-                     ++asked;
-                     return names.contains(account) ? std::optional(names[account]) : std::nullopt;
-                 },
-                 [this](std::uint32_t uid) -> std::optional<std::string> {
-                     ++asked;
-                     for (const auto& [name, number] : names)
-                         if (number == uid) return name;
-                     return std::nullopt;
-                 }},
-                [this](const std::string& line) { log.push_back(line); }};
+    // As aloft-mirror keeps it.
+    void remember() {
+        core::remember(core::known_of(core::Enclaves::load(test::host_site(folder))), memory());
+    }
+    fs::path memory() const { return folder / "known"; }
+    slurm::Places start() {
+        return {folder / "etc/site.toml", memory(), [this](const std::string& line) { log.push_back(line); }};
     }
 };
 
-std::string placed(slurm::KnownEnclaves& known, std::uint32_t uid, const std::string& partition) {
+std::string placed(slurm::Places& known, std::uint32_t uid, const std::string& partition) {
     try {
         const auto place = known.place(uid, partition);
         return place ? place->enclave.name + " " + place->account : "open";
@@ -88,7 +81,7 @@ std::string placed(slurm::KnownEnclaves& known, std::uint32_t uid, const std::st
     }
 }
 
-void only_enclave_jobs_are_refused(slurm::KnownEnclaves& known) {
+void only_enclave_jobs_are_refused(slurm::Places& known) {
     CHECK(placed(known, kAlice, "") == "refused");
     CHECK(placed(known, kAlice, "open") == "refused");
     CHECK(placed(known, kAlice, "secret") == "refused");
@@ -156,15 +149,11 @@ TEST_CASE("a configuration that is damaged later refuses the enclave's jobs and 
     only_enclave_jobs_are_refused(known);
     auto restarted = host.start();
     only_enclave_jobs_are_refused(restarted);
-    host.names.clear();  // and the directory service is away
-    auto again = host.start();
-    CHECK(placed(again, kAlice, "open") == "refused");
-    CHECK(placed(again, kCarol, "open") == "open");
-    host.names = {{"e-alice", kAlice}, {"e-bob", kBob}, {"carol", kCarol}};
     fs::create_directories(host.folder / "etc/keys");
     host.site();
     host.policy();
-    CHECK(placed(again, kAlice, "") == "hel e-alice");
+    CHECK(placed(known, kAlice, "") == "hel e-alice");
+    CHECK(placed(restarted, kAlice, "") == "hel e-alice");
 }
 
 TEST_CASE("a first configuration that is not whole already tells whose jobs to refuse") {
@@ -200,23 +189,19 @@ TEST_CASE("an account that left its enclave does not become an ordinary one by t
     host.policy({"e-alice"});
     CHECK(placed(known, kBob, "open") == "refused");
     CHECK(placed(known, kAlice, "") == "hel e-alice");
-    fs::remove(host.folder / "known.json");
+    auto restarted = host.start();
+    CHECK(placed(restarted, kBob, "open") == "refused");
+    fs::remove(host.memory() / "known");
     auto forgotten = host.start();
     CHECK(placed(forgotten, kBob, "open") == "open");
 }
 
-TEST_CASE("the directory service is asked when policies change, not for each job") {
+TEST_CASE("what is told to be an enclave's while slurmctld runs, it knows without a restart") {
     Host host;
-    host.site();
-    host.policy();
     auto known = host.start();
-    placed(known, kAlice, "");
-    const int asked = host.asked;
-    for (int n = 0; n < 100; ++n) {
-        placed(known, kAlice, "");
-        placed(known, kCarol, "open");
-    }
-    CHECK(host.asked == asked);
+    CHECK(placed(known, kAlice, "") == "open");
+    core::remember({{}, {{kAlice, "hel"}}, {{"secret", "hel"}}}, host.memory());
+    only_enclave_jobs_are_refused(known);
 }
 
 TEST_CASE("an account counts from when its number is signed") {
@@ -234,17 +219,18 @@ TEST_CASE("an account counts from when its number is signed") {
     CHECK(placed(known, kAlice, "") == "hel e-alice");
 }
 
-TEST_CASE("a memory that is damaged or cannot be written does no harm to others") {
+TEST_CASE("a memory that is damaged or cannot be read does no harm to others") {
     Host host;
     host.site();
     host.policy();
-    core::write_atomically(host.folder / "known.json", std::string_view("{\"accounts\":"));
+    core::write_atomically(host.memory() / "known",
+                           std::string_view("uid x hel\nuid 7\n\npartition\nnonsense"));
     auto known = host.start();
     CHECK(placed(known, kAlice, "") == "hel e-alice");
     CHECK(placed(known, kCarol, "open") == "open");
-    fs::remove(host.folder / "known.json");
-    fs::create_directories(host.folder / "known.json/x");
-    host.policy({"e-alice"});
-    CHECK(placed(known, kAlice, "") == "hel e-alice");
-    CHECK(placed(known, kCarol, "open") == "open");
+    fs::remove_all(host.memory());
+    fs::create_directories(host.memory() / "known/x");
+    auto again = host.start();
+    CHECK(placed(again, kAlice, "") == "hel e-alice");
+    CHECK(placed(again, kCarol, "open") == "open");
 }

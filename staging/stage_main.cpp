@@ -4,13 +4,12 @@
 
 #include "core/base/event.h"
 #include "core/base/files.h"
-#include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/mpi/tool.h"
-#include "core/shard/manifest.h"
-#include "core/shard/reader.h"
+#include "core/shard/version.h"
 #include "staging/build/build.h"
 #include "staging/build/init.h"
+#include "staging/check_version.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
 
@@ -44,7 +43,8 @@ struct Flags {
     staging::InitRequest init;
     std::string delivery;
     std::vector<std::string> deliveries, datasets;
-    std::string dir, key;
+    staging::CheckRequest check;
+    std::string dir;
     bool json = false;
 };
 
@@ -87,34 +87,12 @@ CLI::App* add_init(CLI::App& app, Flags& flags) {
     return init;
 }
 
-Json verify(const Flags& flags) {
-    const core::Manifest manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
-    const core::SecretKey key = core::SecretKey::load(flags.key);
-    if (key.id() != manifest.key_id)
-        throw core::Error(core::Fault::refused,
-                          "this is not the key of " + manifest.id() + " (its id is " + manifest.key_id + ")");
-    for (std::size_t i = 0; i < manifest.shards.size(); ++i)
-        core::verify_shard(core::shard_path(flags.dir, manifest.shards[i]), manifest.shards[i],
-                           manifest.schema, manifest.id(), static_cast<std::int64_t>(i), key);
-    return {{"dataset", manifest.id()},
-            {"verified", true},
-            {"shards", manifest.shards.size()},
-            {"samples", manifest.samples()}};
-}
-
-Json seal(const Flags& flags) {
-    const core::SigningKey steward = core::SigningKey::load(flags.key);
-    core::seal_manifest(flags.dir, steward, core::now_seconds());
-    const core::Manifest manifest =
-        core::open_manifest(flags.dir, {steward.verify_key()}, core::Seal::required);
-    return {{"dataset", manifest.id()}, {"sealed", true}, {"steward_key_id", steward.verify_key().id()}};
-}
-
 Json inspect(const Flags& flags) {
     const core::Manifest manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
     Json out = staging::manifest_summary(manifest);
     out["deidentification"] = manifest.deidentification;
     out["risk"] = manifest.risk;
+    out["moments"] = manifest.moments;
     out["splits_record"] = manifest.splits;
     out["parents"] = manifest.parents;
     return out;
@@ -140,11 +118,10 @@ void list_quarantine(const Flags& flags) {
     }
 }
 
-CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& flags, const char* key,
+CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& flags,
                      const std::string& example) {
     CLI::App* command = app.add_subcommand(name, text);
     command->add_option("dir", flags.dir, "Folder of the version, as DATASETS/digits/1")->required();
-    if (key) command->add_option("--key", flags.key, key)->required();
     command->add_flag("--json", flags.json, "Print JSON");
     add_example(*command, example);
     return command;
@@ -174,12 +151,20 @@ int main(int argc, char** argv) {
     CLI::App* build = add_build(app, flags);
     CLI::App* init = add_init(app, flags);
     CLI::App* check =
-        add_on_dir(app, "verify", "Read every shard back: SHA-256, every tag, every sample", flags,
-                   "The dataset's key", "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
+        add_on_dir(app, "verify", "Read everything back: manifest and seal, every shard, every tag", flags,
+                   "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
+    check->add_option("--key", flags.check.key, "The dataset's key")->required();
+    check->add_option("--steward", flags.check.steward,
+                      "Public key under which it must be sealed (default: the site's, if it is sealed)");
     CLI::App* seals =
-        add_on_dir(app, "seal", "Sign the manifest: the version never changes from here on", flags,
-                   "The steward's key", "aloft-stage seal /srv/datasets/digits/1 --key steward.key");
-    CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags, nullptr,
+        add_on_dir(app, "seal", "Verify, then sign the manifest: the version never changes from here on",
+                   flags, "aloft-stage seal /srv/datasets/digits/1 --key steward.key");
+    seals->add_option("--key", flags.check.steward, "The steward's key")->required();
+    seals->add_option("--dataset-key", flags.check.key,
+                      "Opens every sample before it signs (default: compares every file's SHA-256)");
+    for (CLI::App* command : {check, seals})
+        command->add_option("--threads", flags.check.threads, "That read shards [one for each processor]");
+    CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags,
                                  "aloft-stage inspect /srv/datasets/digits/1 --json");
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
@@ -193,7 +178,7 @@ int main(int argc, char** argv) {
     quarantine->require_subcommand(1);
     CLI::App* lists =
         add_on_dir(*quarantine, "list", "One line for each file or row that was left out, with the reason",
-                   flags, nullptr, "aloft-stage quarantine list /srv/datasets/digits/1 --json");
+                   flags, "aloft-stage quarantine list /srv/datasets/digits/1 --json");
     add_example(app,
                 "aloft-stage keys new KEYS --dataset digits@1\n"
                 "  mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery north=DIR "
@@ -220,8 +205,9 @@ int main(int argc, char** argv) {
             flags.init.folder = delivery.folder;
             print(staging::init_delivery(flags.init, *server), flags.json);
         }
-        if (check->parsed()) print(verify(flags), flags.json);
-        if (seals->parsed()) print(seal(flags), flags.json);
+        flags.check.dir = flags.dir;
+        if (check->parsed()) print(staging::verify_version(flags.check), flags.json);
+        if (seals->parsed()) print(staging::seal_version(flags.check), flags.json);
         if (shows->parsed()) print(inspect(flags), flags.json);
         if (lists->parsed()) list_quarantine(flags);
         if (make->parsed()) print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);

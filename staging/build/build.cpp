@@ -8,7 +8,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "core/mpi/queue.h"
-#include "core/shard/manifest.h"
+#include "core/shard/version.h"
 #include "staging/build/stage1.h"
 #include "staging/pack/pack.h"
 #include "staging/report/summary.h"
@@ -286,16 +286,17 @@ void Build::write_reports_and_manifest() {
         manifest.parents = parents_record(parents());
         const ShardPacker packer(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_);
         Quality quality;
+        core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
         for (std::size_t i = 0; i < shards_; ++i) {
             Receipt receipt = packer.receipt(static_cast<std::int64_t>(i));
             quality.merge(receipt.quality);
-            manifest.shards.push_back(std::move(receipt.entry));
+            writer.add(std::move(receipt.entry));
         }
-        const Json report = quality_report(manifest, quality, reasons_);
+        const Json report = quality_report(writer.complete(), quality, reasons_);
         core::write_atomically(folder_.reports() / "quality.json", report.dump(1) + "\n", 0640);
         core::write_atomically(folder_.reports() / "quality.html", quality_html(report), 0640);
         folder_.sweep();
-        core::write_manifest(folder_.out(), manifest);  // last: from here on the version exists
+        writer.finish();  // last: from here on the version exists
         folder_.remove_work();
     });
 }

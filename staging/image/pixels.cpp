@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "core/base/error.h"
 

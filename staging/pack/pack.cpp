@@ -7,7 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "core/mpi/queue.h"
-#include "core/shard/reader.h"
+#include "core/shard/verify.h"
 
 namespace staging {
 namespace {

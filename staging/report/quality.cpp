@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace staging {
 namespace {
@@ -63,14 +64,14 @@ nlohmann::ordered_json to_json(const NumberRange& range) {
     if (range.count) {
         json["min"] = range.min;
         json["max"] = range.max;
-        json["sum"] = range.sum;
+        if (std::isfinite(range.sum)) json["sum"] = range.sum;  // else absent: too large for a double
     }
     return json;
 }
 
 NumberRange range_from(const nlohmann::ordered_json& json) {
     return {json.at("count"), json.at("missing"), json.value("min", 0.0), json.value("max", 0.0),
-            json.value("sum", 0.0)};
+            json.value("sum", json.contains("min") ? std::numeric_limits<double>::infinity() : 0.0)};
 }
 
 using Ranges = std::map<std::string, std::map<std::string, NumberRange>>;

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <limits>
 
 #include "staging/report/quality.h"
 
@@ -68,7 +69,8 @@ std::string ranges(const Json& all, const char* title) {
         for (const auto& [site, range] : sites.items()) {
             const auto count = range.at("count").get<std::int64_t>();
             const std::string mean =
-                count ? fmt::format("{:.6g}", range.at("sum").get<double>() / static_cast<double>(count))
+                count ? fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
+                                                  static_cast<double>(count))
                       : "";
             out += row({escaped(name), escaped(site), std::to_string(count), shown(range.at("missing")),
                         count ? shown(range.at("min")) : "", mean, count ? shown(range.at("max")) : ""});

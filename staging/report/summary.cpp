@@ -77,23 +77,15 @@ Json parents_record(const std::vector<Parent>& parents) {
 }
 
 Json manifest_summary(const core::Manifest& manifest) {
-    std::map<std::string, std::map<std::string, std::int64_t>> counts;
-    std::uint64_t bytes = 0;
-    for (const core::ShardEntry& shard : manifest.shards) {
-        bytes += shard.bytes;
-        for (const auto& [column, categories] : shard.counts)
-            for (const auto& [category, count] : categories) counts[column][category] += count;
-    }
-    Json json{{"dataset", manifest.id()}, {"samples", manifest.samples()},
-              {"patients", Json()},       {"shards", manifest.shards.size()},
-              {"bytes", bytes},           {"key_id", manifest.key_id}};
+    Json json{{"dataset", manifest.id()},    {"samples", manifest.samples()}, {"patients", Json()},
+              {"shards", manifest.shards()}, {"bytes", manifest.bytes()},     {"key_id", manifest.key_id}};
     std::int64_t patients = 0;
     if (manifest.splits.contains("patients"))
         for (const auto& [split, count] : manifest.splits.at("patients").items())
             patients += count.get<std::int64_t>();
     json["patients"] = patients;
     for (const char* column : {"site", "vendor", "label", "split"})
-        if (counts.contains(column)) json[std::string(column) + "s"] = counts[column];
+        if (manifest.counts.contains(column)) json[std::string(column) + "s"] = manifest.counts.at(column);
     return json;
 }
 
@@ -112,7 +104,7 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
              {{"files delivered", files},
               {"samples", manifest.samples()},
               {"left out (files or rows)", left_out},
-              {"shards", manifest.shards.size()}}},
+              {"shards", manifest.shards()}}},
             {"quarantine", reasons},
             {"risk", manifest.risk},
             {"splits", manifest.splits},

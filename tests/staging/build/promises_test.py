@@ -2,7 +2,9 @@
 
 promises_test.py ALOFT_STAGE FIND_IDENTIFIERS MPIEXEC SOURCE [TEST...]
 with the Python that has pydicom (configs/install-deps --only data)."""
-import contextlib, csv, filecmp, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
+import base64, contextlib, csv, filecmp, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 STAGE, FIND, MPIEXEC, SOURCE = sys.argv[1], sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4])
 HOSPITALS = ("north", "central", "south", "east")
@@ -45,13 +47,25 @@ def ranks_of(pid):
     return []
 
 
+def entries(version):
+    """What the pages of a version say of its shards."""
+    pages = json.loads((version / "manifest.json").read_text())["pages"]
+    return [shard for page in pages for shard in json.loads((version / "pages" / page["file"]).read_text())["shards"]]
+
+
 def chunks(version):
     """Every chunk of a dataset version by (shard id, nonce): two that share these share key and nonce."""
     found = {}
-    for shard in json.loads((version / "manifest.json").read_text())["shards"]:
+    schema = json.loads((version / "manifest.json").read_text())["schema"]
+    for shard in entries(version):
         data = (version / "shards" / shard["file"]).read_bytes()
-        at, size = shard["index"]["offset"], shard["index"]["bytes"]
-        for line in range(at, at + size, 24):
+        at, size, tiles = shard["index"]["offset"], shard["index"]["bytes"], set()
+        for i, field in enumerate(schema["fields"]):  # the lines of ragged samples lead to lines, not to chunks
+            first = len(schema["columns"]) + i * shard["samples"]
+            tiles |= set(range(first, first + shard["samples"])) if field["shape"] is None else set()
+        for number, line in enumerate(range(at, at + size, 24)):
+            if number in tiles:
+                continue
             offset, stored = (int.from_bytes(data[line + k:line + k + 8], "little") for k in (0, 8))
             chunk = data[offset:offset + stored]
             assert chunk[:4] == b"ALFT"
@@ -331,7 +345,7 @@ class Promises(unittest.TestCase):
         _, _, version = self.small()
         hurt = self.root / "hurt"
         shutil.copytree(version, hurt)
-        entry = json.loads((hurt / "manifest.json").read_text())["shards"][0]
+        entry = entries(hurt)[0]
         path = hurt / "shards" / entry["file"]
         data = bytearray(path.read_bytes())
         columns = len(json.loads((hurt / "manifest.json").read_text())["schema"]["columns"])
@@ -339,6 +353,44 @@ class Promises(unittest.TestCase):
         data[int.from_bytes(data[line:line + 8], "little") + 90] ^= 1
         path.write_bytes(data)
         self.refused(3, f"{entry['file']}: /fields/features sample 3: ", "verify", hurt, "--key", self.keys / "wdbc@1.key")
+
+    def test_a_seal_is_looked_at_and_signs_only_what_is_whole(self):
+        _, _, version = self.small()
+        key, sealed = self.keys / "wdbc@1.key", self.root / "sealed"
+        shutil.copytree(version, sealed)
+        stewards = {}
+        for name in ("steward", "other"):
+            secret, public = self.root / f"{name}.key", self.root / f"{name}.pub"
+            pair = Ed25519PrivateKey.generate()
+            secret.write_text(f"aloft-key-1 ed25519-private {base64.b64encode(pair.private_bytes_raw()).decode()}\n")
+            secret.chmod(0o400)
+            public.write_text(f"aloft-key-1 ed25519-public {base64.b64encode(pair.public_key().public_bytes_raw()).decode()}\n")
+            stewards[name] = secret, public
+        secret, public = stewards["steward"]
+        shard = next((sealed / "shards").iterdir())
+        whole = shard.read_bytes()
+        shard.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
+        self.refused(3, f"{shard.name}: ", "seal", sealed, "--key", secret)
+        shard.write_bytes(whole)
+        (sealed / "shards/shard-000000.h5.old").write_bytes(b"x")
+        self.refused(3, "that the manifest does not name", "verify", sealed, "--key", key)
+        self.refused(3, "that the manifest does not name", "seal", sealed, "--key", secret)
+        (sealed / "shards/shard-000000.h5.old").unlink()
+        self.refused(5, "not sealed", "verify", sealed, "--key", key, "--steward", public)
+        self.assertFalse((sealed / "manifest.sig.json").exists())
+        done = subprocess.run([STAGE, "seal", sealed, "--key", secret, "--dataset-key", key, "--json"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["opened"]), (0, True), done.stderr)
+        self.refused(2, "sealed already", "seal", sealed, "--key", secret)
+        self.refused(2, "there is no steward's key", "verify", sealed, "--key", key)
+        self.refused(5, "manifest.sig.json", "verify", sealed, "--key", key, "--steward", stewards["other"][1])
+        done = subprocess.run([STAGE, "verify", sealed, "--key", key, "--steward", public, "--json"], capture_output=True, text=True)
+        self.assertEqual(json.loads(done.stdout), {"dataset": "wdbc@1", "verified": True, "sealed": True, "shards": 1, "samples": 32})
+        manifest = sealed / "manifest.json"
+        manifest.write_bytes(manifest.read_bytes() + b" ")
+        for more in ((), ("--steward", public)):
+            self.refused(5, "was changed after a steward sealed it", "verify", sealed, "--key", key, *more)
+        (sealed / "manifest.sig.json").unlink()  # without a seal the key's mark still holds
+        self.refused(5, "was not written by somebody who had the dataset's key", "verify", sealed, "--key", key)
 
     def test_a_version_that_is_there_never_changes(self):
         definition, deliveries, version = self.small()

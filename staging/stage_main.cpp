@@ -10,6 +10,7 @@
 #include "core/shard/manifest.h"
 #include "core/shard/reader.h"
 #include "staging/build/build.h"
+#include "staging/build/init.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
 
@@ -40,6 +41,8 @@ void add_example(CLI::App& app, const std::string& example) {
 
 struct Flags {
     staging::BuildRequest build;
+    staging::InitRequest init;
+    std::string delivery;
     std::vector<std::string> deliveries, datasets;
     std::string dir, key;
     bool json = false;
@@ -54,6 +57,9 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
         ->add_option("--delivery", flags.deliveries,
                      "NAME=DIR: a hospital's name and its folder; once for each")
         ->required();
+    build->add_option(
+        "--deliveries", flags.build.descriptions,
+        "What the hospitals declare: a file (configs/deliveries/*.toml) or a folder of NAME.toml");
     build->add_option("--keys", flags.build.keys, "Folder with pseudonym.key and NAME@VERSION.key")
         ->required();
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
@@ -66,6 +72,19 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
                 "north=/intake/north\n"
                 "    --keys /etc/intake/keys --out /srv/datasets/digits/1");
     return build;
+}
+
+CLI::App* add_init(CLI::App& app, Flags& flags) {
+    CLI::App* init = app.add_subcommand(
+        "init",
+        "What is in a delivery; a first description of it and a first definition. Never a value from it.");
+    init->add_option("delivery", flags.delivery, "NAME=DIR: a hospital's name and its folder")->required();
+    init->add_option("--out", flags.init.out, "Folder for deliveries/NAME.toml and datasets/NAME.toml")
+        ->required();
+    init->add_option("--files", flags.init.most_files, "Look at so many files, evenly spread [all]");
+    init->add_flag("--json", flags.json, "Print JSON");
+    add_example(*init, "aloft-stage init north=/intake/north --out configs");
+    return init;
 }
 
 Json verify(const Flags& flags) {
@@ -136,9 +155,10 @@ CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& f
 int main(int argc, char** argv) {
     // Parsers are forked while this process is empty: before flags, keys, threads and MPI.
     const bool is_build = argc > 1 && std::string_view(argv[1]) == "build";
+    const bool is_init = argc > 1 && std::string_view(argv[1]) == "init";
     std::optional<staging::Readers> server;
     try {
-        if (is_build) server.emplace();
+        if (is_build || is_init) server.emplace();
         core::forbid_core_dumps();
     } catch (const core::Error& e) {
         core::Event("error", "system").with("text", e.what());
@@ -152,6 +172,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     Flags flags;
     CLI::App* build = add_build(app, flags);
+    CLI::App* init = add_init(app, flags);
     CLI::App* check =
         add_on_dir(app, "verify", "Read every shard back: SHA-256, every tag, every sample", flags,
                    "The dataset's key", "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
@@ -192,6 +213,13 @@ int main(int argc, char** argv) {
     return core::run_tool(app, argc, argv, [&] {
         if (build->parsed())
             throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
+        if (init->parsed()) {
+            if (!server) throw core::Error(core::Fault::usage, "put `init` first: aloft-stage init ...");
+            const staging::DeliveryFolder delivery = staging::parse_delivery(flags.delivery);
+            flags.init.name = delivery.name;
+            flags.init.folder = delivery.folder;
+            print(staging::init_delivery(flags.init, *server), flags.json);
+        }
         if (check->parsed()) print(verify(flags), flags.json);
         if (seals->parsed()) print(seal(flags), flags.json);
         if (shows->parsed()) print(inspect(flags), flags.json);

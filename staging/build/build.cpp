@@ -45,7 +45,7 @@ public:
           server_(server),
           comm_(comm),
           deliveries_(in_order(request.deliveries)),
-          definition_(Definition::load(request.dataset, names_of(deliveries_))),
+          definition_(Definition::load(request.dataset, names_of(deliveries_), request.descriptions)),
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
@@ -87,8 +87,8 @@ private:
 };
 
 std::string Build::fingerprint(const std::string& state) const {
-    std::string all = "1\n" ALOFT_VERSION "\n" + state + "\n" + definition_.sha256 + "\n" +
-                      definition_.profile.sha256 + "\n" + dataset_key_.id() + "\n" + pseudonyms_.key_id() +
+    std::string all = "1\n" ALOFT_VERSION "\n" + state + "\n" + definition_.rules_sha256 +
+                      "\n" + dataset_key_.id() + "\n" + pseudonyms_.key_id() +
                       "\n" + std::to_string(kFilesPerBatch) + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
     return core::to_hex(core::sha256(core::view(all))) + "\n";
@@ -109,6 +109,8 @@ bool Build::already_built() {
         const Json& record = manifest.deidentification;
         if (record.at("definition_sha256") != definition_.sha256) refuse("another definition");
         if (record.at("profile").at("sha256") != definition_.profile.sha256) refuse("another profile");
+        if (record.at("rules_sha256") != definition_.rules_sha256)
+            refuse("other descriptions of the deliveries, or another list of placeholders");
         if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
             refuse("other keys");
         if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
@@ -181,6 +183,9 @@ void Build::stage1() {
 void Build::stage2() {
     pool_ =
         std::make_unique<Pool>(comm_, definition_, spill_, batches_, folder_.shuffle(), run_key_, waiting_);
+    pool_->join_identities([&](const core::Id16& patient) {
+        return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
+    });
     pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
     counted_ = pool_->count();
@@ -201,10 +206,12 @@ void Build::stage2() {
                             deliveries_[batch.delivery].name,
                             core::view(batch.names.at(ref.origin.file - batch.first_file)));
                         std::copy_n(name.data(), sizeof one.file_name, one.file_name);
-                        if (why == kTooFewAlike)
-                            set_reason(one, kSmallGroup, "");
+                        if (why == kTwoPersons)
+                            set_reason(one, Reason::identity_conflict, "two national identifiers");
+                        else if (why == kTooFewAlike)
+                            set_reason(one, Reason::risk_small_group, "");
                         else
-                            set_reason(one, std::string(reason_name(Reason::duplicate)),
+                            set_reason(one, Reason::duplicate,
                                        why == kSamePixels ? "same_content" : "sent_again");
                         quarantine.add(one);
                     });
@@ -243,7 +250,7 @@ void Build::plan_and_pack() {
             .with("samples", counted_.samples)
             .with("shards", std::uint64_t{shards_});
     reused_shards_ =
-        ShardPacker(definition_, spill_, folder_.shards(), folder_.work(), dataset_key_).pack(comm_, plan);
+        ShardPacker(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_).pack(comm_, plan);
 }
 
 std::vector<Parent> Build::parents() const {
@@ -277,7 +284,7 @@ void Build::write_reports_and_manifest() {
         manifest.risk = risk_record(definition_, risk_);
         manifest.splits = splits_record(definition_, counted_);
         manifest.parents = parents_record(parents());
-        const ShardPacker packer(definition_, spill_, folder_.shards(), folder_.work(), dataset_key_);
+        const ShardPacker packer(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_);
         Quality quality;
         for (std::size_t i = 0; i < shards_; ++i) {
             Receipt receipt = packer.receipt(static_cast<std::int64_t>(i));

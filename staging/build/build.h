@@ -13,6 +13,7 @@
 namespace staging {
 
 struct BuildRequest {
+    std::vector<std::filesystem::path> descriptions;  // of deliveries: files, or folders of NAME.toml
     std::filesystem::path dataset;           // configs/datasets/*.toml
     std::vector<DeliveryFolder> deliveries;  // in any order: they are sorted by name
     std::filesystem::path keys;              // folder of pseudonym.key and NAME@VERSION.key

@@ -32,7 +32,8 @@ bool ends_with_folded(const std::string& name, const std::string& suffix) {
 
 }  // namespace
 
-void set_reason(Rejected& rejected, const std::string& reason, const std::string& detail) {
+void set_reason(Rejected& rejected, Reason why, const std::string& detail) {
+    const std::string_view reason = reason_name(why);
     std::memset(rejected.reason, 0, sizeof rejected.reason);
     std::memset(rejected.detail, 0, sizeof rejected.detail);
     std::memcpy(rejected.reason, reason.data(), std::min(reason.size(), sizeof rejected.reason - 1));
@@ -72,37 +73,52 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
     ++result.files;
 
     if (!ends_with_folded(name, definition_.file_suffix)) {
-        set_reason(blank, kNotSelected, "file_suffix");
+        set_reason(blank, Reason::not_selected, "file_suffix");
         return sink.reject(blank);
     }
     const Opened file = deliveries_[batch.delivery].open(name);
     if (worker_) {
-        const Record record = worker_->read(file, Depth::pixels);
+        // The header decides first, so that nothing is decoded in vain and what is refused is refused for what it is.
+        Record record = worker_->read(file, Depth::header);
+        auto judged = judge(record, name, blank);
+        if (std::holds_alternative<Cleaned>(judged)) record = worker_->read(file, Depth::pixels);
         digest.update(record.file_sha256);
         result.bytes += record.file_bytes;
-        return judge(record, blank, sink);
+        return take(record, std::move(judged), blank, sink);
     }
-    Table table(server_, definition_.wanted, Limits{}, file);
+    const Description& delivery = definition_.description(names_[batch.delivery]);
+    Table table(server_, definition_.wanted.in_form(delivery.tables), Limits{}, file);
     Record row;
     while (table.next(row)) {
         blank.origin.row = row.row;
-        judge(row, blank, sink);
+        as_declared(row, definition_, delivery);
+        take(row, judge(row, name, blank), blank, sink);
     }
     digest.update(table.file_sha256());
     result.bytes += table.file_bytes();
 }
 
-void Stage1::judge(const Record& record, const Rejected& blank, Stage1Sink& sink) {
+std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
+                                               const Rejected& blank) const {
+    const std::string& site = definition_.sites[blank.site];
+    if (record.ok() && worker_) {
+        const Declared declared = definition_.description(site).declared_of(file_name);
+        if (auto risk = pixel_risk(record.facts, definition_.profile.pixels, declared))
+            return *std::move(risk);
+    }
+    return clean(record, {site, file_name}, definition_, pseudonyms_);
+}
+
+void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+                  Stage1Sink& sink) {
     const auto reject = [&](const Rejection& rejection) {
         Rejected out = blank;
         set_reason(out, rejection.reason, rejection.detail);
         sink.reject(out);
     };
-    if (record.ok() && worker_)
-        if (const auto risk = pixel_risk(record.facts, definition_.profile.pixels)) return reject(*risk);
-    auto cleaned = clean(record, definition_.sites[blank.site], definition_, pseudonyms_);
-    if (const auto* rejection = std::get_if<Rejection>(&cleaned)) return reject(*rejection);
-    Cleaned& good = std::get<Cleaned>(cleaned);
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection);
+    if (!record.ok()) return reject({record.reason, record.detail});
+    Cleaned& good = std::get<Cleaned>(judged);
     auto fields = fields_of(record, definition_);
     if (const auto* rejection = std::get_if<Rejection>(&fields)) return reject(*rejection);
     const core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
@@ -111,6 +127,8 @@ void Stage1::judge(const Record& record, const Rejected& blank, Stage1Sink& sink
     for (const core::Array& field : sample.fields) ref.bytes += field.bytes.size();
     ref.content = content_of(record, sample, pseudonyms_);
     ref.instance = good.instance;
+    ref.study = good.study;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.patient = good.patient;
     ref.quasi = quasi_of(sample, definition_, pseudonyms_);
     // From what the sample is, not from where it stood: it keeps its place among the others when data are

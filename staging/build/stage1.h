@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "staging/deid/clean.h"
 #include "staging/deid/definition.h"
 #include "staging/deid/identity.h"
 #include "staging/read/delivery.h"
@@ -35,7 +36,10 @@ public:
 private:
     void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
                    core::Sha256& digest);
-    void judge(const Record& record, const Rejected& blank, Stage1Sink& sink);
+    std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
+                                           const Rejected& blank) const;
+    void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+              Stage1Sink& sink);
     const Readers& server_;
     const Definition& definition_;
     const Pseudonyms& pseudonyms_;
@@ -45,6 +49,6 @@ private:
 };
 
 // A sealed record of fixed size: reasons and details are short names of ours.
-void set_reason(Rejected& rejected, const std::string& reason, const std::string& detail);
+void set_reason(Rejected& rejected, Reason reason, const std::string& detail);
 
 }  // namespace staging

@@ -22,20 +22,42 @@ auto find_rule(const core::Config& table, std::string_view key, const Rules& rul
                           (near ? "; did you mean \"" + *near + "\"?" : ""));
 }
 
-// The attributes to bring, each once.
+// The attributes to bring, each once; and the names that the path gives.
 class Paths {
 public:
     std::size_t position(const std::string& path) {
-        const auto index =
-            static_cast<std::size_t>(std::find(paths_.begin(), paths_.end(), path) - paths_.begin());
-        if (index == paths_.size()) paths_.push_back(path);
-        return index;
+        if (path.empty()) return kNowhere;
+        constexpr std::string_view kPath = "path:";
+        return path.starts_with(kPath) ? kPathBase + place(path.substr(kPath.size()), from_path_)
+                                       : place(path, paths_);
     }
     const std::vector<std::string>& all() const { return paths_; }
+    const std::vector<std::string>& from_path() const { return from_path_; }
 
 private:
-    std::vector<std::string> paths_;
+    static std::size_t place(const std::string& name, std::vector<std::string>& names) {
+        const auto index =
+            static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+        if (index == names.size()) names.push_back(name);
+        return index;
+    }
+    std::vector<std::string> paths_, from_path_;
 };
+
+// [*] is every item of a sequence, as far as kItems.
+std::vector<PatientChoice> patient_choices(const PatientRule& rule, Paths& paths) {
+    constexpr std::string_view kEvery = "[*]";
+    const auto item = [&](std::string path, int number) {
+        const auto at = path.find(kEvery);
+        return at == std::string::npos ? path
+                                       : path.replace(at, kEvery.size(), "[" + std::to_string(number) + "]");
+    };
+    std::vector<PatientChoice> out;
+    const int items = rule.from.find(kEvery) == std::string::npos ? 1 : kItems;
+    for (int i = 0; i < items; ++i)
+        out.push_back({rule, paths.position(item(rule.from, i)), paths.position(item(rule.issuer, i))});
+    return out;
+}
 
 FieldChoice read_field(const core::Config& table, const Profile& profile, Paths& paths) {
     FieldChoice choice;
@@ -69,15 +91,16 @@ ColumnChoice read_column(const core::Config& file, std::string_view key, const c
                          const std::string& name, const Profile& profile, Paths& paths) {
     ColumnChoice choice;
     choice.rule = find_rule(file, key, profile.columns, name, profile.name);
-    if (choice.rule.codes_from_dataset) {
+    const auto* codes = std::get_if<Codes>(&choice.rule.transform);
+    if (codes && codes->from_dataset) {
         if (!maps.has(name))
             file.refuse(key, "the profile leaves the codes of \"" + name + "\" to [maps." + name + "]");
         read_map(maps.table(name), choice.rule);
     } else if (maps.has(name)) {
         maps.refuse(name, "the profile gives these codes; a dataset cannot change them");
     }
-    choice.value = paths.position(choice.rule.from);
-    if (!choice.rule.until.empty()) choice.until_value = paths.position(choice.rule.until);
+    for (const Source& source : choice.rule.sources)
+        choice.places.push_back({paths.position(source.from), paths.position(source.until)});
     return choice;
 }
 
@@ -102,9 +125,103 @@ bool is_site(std::string_view name) {
     });
 }
 
+void read_sites(const core::Config& file, const std::vector<std::string>& deliveries,
+                std::vector<std::string>& sites) {
+    sites = file.texts("sites");
+    if (sites.empty()) {
+        sites = deliveries;
+        std::sort(sites.begin(), sites.end());
+        sites.erase(std::unique(sites.begin(), sites.end()), sites.end());
+    }
+    for (const std::string& site : sites)
+        if (!is_site(site)) file.refuse("sites", "a hospital's name has small letters, digits, - and _ only");
+    for (const std::string& name : deliveries)
+        if (std::find(sites.begin(), sites.end(), name) == sites.end()) {
+            const auto near = core::nearest(name, sites);
+            file.refuse("sites", "the delivery \"" + name + "\" is none of them" +
+                                     (near ? "; did you mean \"" + *near + "\"?" : ""));
+        }
+}
+
+// A description for each site, and what they add to the digest of the rules.
+std::string read_descriptions(Definition& out, const std::vector<std::filesystem::path>& given,
+                              const std::set<std::string>& placeholders) {
+    for (const std::string& site : out.sites) out.descriptions.emplace(site, Description::plain(site));
+    const auto take = [&](const std::filesystem::path& path) {
+        Description one = Description::load(path);
+        const auto found = out.descriptions.find(one.name);
+        if (found == out.descriptions.end())
+            throw core::Error(core::Fault::usage,
+                              path.string() + ": name: \"" + one.name + "\" is none of the dataset's sites");
+        if (!found->second.sha256.empty())
+            throw core::Error(core::Fault::usage, path.string() + ": name: described twice");
+        found->second = std::move(one);
+    };
+    for (const std::filesystem::path& path : given) {
+        if (!std::filesystem::is_directory(path)) {
+            take(path);
+            continue;
+        }
+        for (const std::string& site : out.sites)
+            if (std::filesystem::exists(path / (site + ".toml"))) take(path / (site + ".toml"));
+    }
+    std::string digests;
+    for (auto& [site, one] : out.descriptions) {
+        one.placeholders.insert(placeholders.begin(), placeholders.end());
+        digests += site + "=" + one.sha256 + "\n";
+    }
+    for (const std::string& one : placeholders) digests += one + "\n";
+    return digests;
+}
+
+void read_select(const core::Config& select, const core::Config& maps, Definition& out, Paths& paths) {
+    for (const std::string& name : select.keys()) {
+        auto found = std::find_if(out.columns.begin(), out.columns.end(),
+                                  [&](const auto& c) { return c.rule.name == name; });
+        if (found == out.columns.end()) {
+            out.columns.push_back(read_column(select, name, maps, name, out.profile, paths));
+            found = out.columns.end() - 1;
+            found->is_output = false;
+        }
+        found->select = select.texts(name);
+        if (found->rule.type != core::ColumnType::category)
+            select.refuse(name, "only a column of categories selects");
+        for (const std::string& value : found->select)
+            if (found->rule.column().code_of(value) < 0) {
+                const auto near = core::nearest(value, found->rule.categories);
+                select.refuse(name, "the profile knows no \"" + value + "\"" +
+                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
+            }
+    }
+}
+
+// Beside what the profile names: UIDs, and what a description's newborn rule needs.
+void add_own_needs(Definition& out, Paths& paths) {
+    const bool dicom = out.profile.source->name == "dicom";
+    if (dicom) {
+        out.instance = paths.position("SOPInstanceUID");
+        out.study = paths.position("StudyInstanceUID");
+        out.series = paths.position("SeriesInstanceUID");
+    }
+    for (const auto& [site, one] : out.descriptions) {
+        if (one.newborn.younger_than_days == 0) continue;
+        if (!dicom)
+            throw core::Error(
+                core::Fault::usage,
+                "the description of " + site + ": newborn: only DICOM says by itself how old somebody is");
+        out.newborn.age = paths.position("PatientAge");
+        out.newborn.born = paths.position("PatientBirthDate");
+        for (const char* date : {"StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"})
+            if (const std::size_t at = paths.position(date);
+                std::find(out.newborn.at.begin(), out.newborn.at.end(), at) == out.newborn.at.end())
+                out.newborn.at.push_back(at);
+    }
+}
+
 }  // namespace
 
-Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries) {
+Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries,
+                            const std::vector<std::filesystem::path>& descriptions) {
     std::string text;
     try {
         text = core::read_text(path, 1 << 20);
@@ -129,48 +246,26 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     const Profile& profile = out.profile;
     out.file_suffix = file.text_or("file_suffix", "");
 
-    out.sites = file.texts("sites");
-    if (out.sites.empty()) {
-        out.sites = deliveries;
-        std::sort(out.sites.begin(), out.sites.end());
-        out.sites.erase(std::unique(out.sites.begin(), out.sites.end()), out.sites.end());
-    }
-    for (const std::string& site : out.sites)
-        if (!is_site(site)) file.refuse("sites", "a hospital's name has small letters, digits, - and _ only");
-    for (const std::string& name : deliveries)
-        if (std::find(out.sites.begin(), out.sites.end(), name) == out.sites.end()) {
-            const auto near = core::nearest(name, out.sites);
-            file.refuse("sites", "the delivery \"" + name + "\" is none of them" +
-                                     (near ? "; did you mean \"" + *near + "\"?" : ""));
-        }
+    read_sites(file, deliveries, out.sites);
+    std::set<std::string> placeholders;
+    if (file.has("placeholders"))
+        placeholders = load_placeholders(path.parent_path() / file.text("placeholders"));
+    const std::string described = read_descriptions(out, descriptions, placeholders);
+    out.rules_sha256 =
+        core::to_hex(core::sha256(core::view(out.sha256 + "\n" + profile.sha256 + "\n" + described)));
 
     Paths paths;
-    for (const PatientRule& rule : profile.patient) out.patient_values.push_back(paths.position(rule.from));
+    for (const PatientRule& rule : profile.patient)
+        for (PatientChoice& choice : patient_choices(rule, paths)) out.patient.push_back(std::move(choice));
     for (const core::Config& table : file.tables("fields"))
         out.fields.push_back(read_field(table, profile, paths));
     if (out.fields.empty()) file.refuse("fields", "missing; a sample without a field teaches nothing");
     const core::Config maps = file.table("maps");
     for (const std::string& name : file.texts("columns"))
         out.columns.push_back(read_column(file, "columns", maps, name, profile, paths));
-    const core::Config select = file.table("select");
-    for (const std::string& name : select.keys()) {
-        auto found = std::find_if(out.columns.begin(), out.columns.end(),
-                                  [&](const auto& c) { return c.rule.name == name; });
-        if (found == out.columns.end()) {
-            out.columns.push_back(read_column(select, name, maps, name, profile, paths));
-            found = out.columns.end() - 1;
-            found->is_output = false;
-        }
-        found->select = select.texts(name);
-        if (found->rule.type != core::ColumnType::category)
-            select.refuse(name, "only a column of categories selects");
-        for (const std::string& value : found->select)
-            if (found->rule.column().code_of(value) < 0) {
-                const auto near = core::nearest(value, found->rule.categories);
-                select.refuse(name, "the profile knows no \"" + value + "\"" +
-                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
-            }
-    }
+    read_select(file.table("select"), maps, out, paths);
+    for (ColumnChoice& choice : out.columns)
+        if (std::holds_alternative<DeliveryName>(choice.rule.transform)) choice.rule.categories = out.sites;
     read_splits(file.table("splits"), out.splits);
     const core::Config shards = file.table("shards");
     out.target_bytes = shards.integer_or("target_bytes", std::int64_t{1} << 30);
@@ -180,7 +275,6 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
 
     out.schema.columns = {
         {"patient", core::ColumnType::id16, {}},
-        {"site", core::ColumnType::category, out.sites},
         {"split", core::ColumnType::category, {std::begin(core::kSplits), std::end(core::kSplits)}}};
     for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
     for (const ColumnChoice& choice : out.columns)
@@ -191,7 +285,8 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
             throw core::Error(core::Fault::usage,
                               file.where() + ": columns: the profile measures risk over \"" + name +
                                   "\"; a dataset without it has nothing to measure. Add it.");
-    if (profile.source->name == "dicom") out.instance_value = paths.position("SOPInstanceUID");
+    add_own_needs(out, paths);
+    out.path_names = paths.from_path();
     out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }

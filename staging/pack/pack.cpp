@@ -53,6 +53,9 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
     Receipt receipt;
     for (const SampleRef& ref : samples) {
         core::Sample sample = spill_.sample(ref);
+        // Stage 2 has found that the record's identifier is another person's name.
+        if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
+            move_to(sample.columns, ref.patient, definition_, pseudonyms_);
         receipt.quality.add(sample, definition_);
         writer.append(std::move(sample));
     }

@@ -33,9 +33,10 @@ struct Receipt {
 // its receipt and every tag in it holds.
 class ShardPacker {
 public:
-    ShardPacker(const Definition& definition, const Spill& spill, std::filesystem::path shards,
-                std::filesystem::path work, const core::SecretKey& dataset_key)
+    ShardPacker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill,
+                std::filesystem::path shards, std::filesystem::path work, const core::SecretKey& dataset_key)
         : definition_(definition),
+          pseudonyms_(pseudonyms),
           spill_(spill),
           shards_(std::move(shards)),
           work_(std::move(work)),
@@ -50,6 +51,7 @@ private:
     void write(std::int64_t number, std::vector<SampleRef> samples) const;
     std::filesystem::path receipt_path(std::int64_t number) const;
     const Definition& definition_;
+    const Pseudonyms& pseudonyms_;
     const Spill& spill_;
     std::filesystem::path shards_, work_;
     const core::SecretKey& key_;

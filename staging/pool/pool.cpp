@@ -62,7 +62,12 @@ void Pool::each(const std::function<void(const SampleRef&)>& keep,
         }
         for (auto batch = static_cast<std::uint64_t>(p); batch < batches_;
              batch += static_cast<std::uint64_t>(partitions_))
-            spill_.each_sample(batch, [&](const SampleRef& ref) {
+            spill_.each_sample(batch, [&](SampleRef ref) {
+                if (const Moved* moved = identities_.find(ref.patient)) {
+                    if (moved->conflict) return drop(ref, kTwoPersons);
+                    ref.patient = moved->to;
+                    ref.split = moved->split;
+                }
                 const auto found = dropped.find(ref.origin);
                 if (found == dropped.end())
                     keep(ref);
@@ -70,6 +75,25 @@ void Pool::each(const std::function<void(const SampleRef&)>& keep,
                     drop(ref, found->second);
             });
     }
+}
+
+void Pool::join_identities(const Identities::SplitOf& split_of) {
+    constexpr std::size_t kLinks = 1 << 16;
+    std::size_t next = kLinks;
+    std::vector<Link> links;
+    core::together(comm_, [&] {
+        each(
+            [&](const SampleRef& ref) {
+                for (std::size_t i = 1; i < ref.aliases.size() && ref.aliases[i].id != core::Id16{}; ++i)
+                    links.push_back({ref.aliases[0], ref.aliases[i]});
+                // A patient with a thousand files has one link: the list stays as long as there are pairs.
+                if (links.size() < next) return;
+                keep_each_once(links);
+                next = 2 * links.size() + kLinks;
+            },
+            [](const SampleRef&, WhyDropped) {});
+    });
+    identities_ = Identities::joined(comm_, links, split_of);
 }
 
 void Pool::find_duplicates() {

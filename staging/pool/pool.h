@@ -10,6 +10,7 @@
 
 #include "core/mpi/comm.h"
 #include "staging/deid/definition.h"
+#include "staging/pool/identity.h"
 #include "staging/work/shuffle.h"
 #include "staging/work/spill.h"
 
@@ -21,7 +22,7 @@ struct Drop {
     Origin origin;
     std::uint64_t why = 0;  // WhyDropped
 };
-enum WhyDropped : std::uint64_t { kSamePixels, kSentAgain, kTooFewAlike };
+enum WhyDropped : std::uint64_t { kTwoPersons, kSamePixels, kSentAgain, kTooFewAlike };
 
 // What stage 2 measured over the distinct patients of the dataset, exactly.
 struct PooledRisk {
@@ -44,6 +45,8 @@ public:
          const std::filesystem::path& folder, const core::SecretKey& run_key, std::int64_t samples);
     ~Pool();
 
+    // Who is one person: samples come with their person's pseudonym from here on; those of conflicts are dropped.
+    void join_identities(const Identities::SplitOf& split_of);
     // The first of equal samples, in the deliveries' order, stays; later ones are dropped: the same content,
     // or the same SOP Instance UID (a file sent again), whatever became of the first.
     void find_duplicates();
@@ -64,6 +67,7 @@ private:
     std::filesystem::path folder_;
     const core::SecretKey& key_;
     std::int64_t partitions_;
+    Identities identities_;
     std::unique_ptr<Shuffle<Drop>> duplicates_, small_;
 };
 

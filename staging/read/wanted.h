@@ -57,6 +57,9 @@ public:
     // name.
     static Wanted columns(std::vector<std::string> names);
 
+    // The same of tables that are written so. Throws as of().
+    Wanted in_form(TableForm form) const { return of(*format_, names_, std::move(form)); }
+
     bool has_format() const noexcept { return format_ != nullptr; }  // not if it was made by Wanted()
     const Format& format() const noexcept { return *format_; }
     bool is_table() const noexcept;

@@ -1,5 +1,7 @@
 #include "staging/report/summary.h"
 
+#include "staging/deid/direct.h"
+
 namespace staging {
 
 using Json = nlohmann::ordered_json;
@@ -7,9 +9,17 @@ using Json = nlohmann::ordered_json;
 Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
     const Profile& profile = definition.profile;
     auto methods = Json::array();
-    for (const std::string& code : profile.methods) methods.push_back({{"code", code}, {"scheme", "DCM"}});
+    for (const Method& method : methods_of(definition))
+        methods.push_back({{"code", method.code}, {"scheme", "DCM"}, {"meaning", method.meaning}});
+    // What a hospital answers for, and nobody here has looked at.
+    auto declared = Json::object();
+    for (const auto& [site, description] : definition.descriptions)
+        for (const auto& [folder, what] : description.declared)
+            declared[site].push_back(what == Declared::phantom ? "phantom" : "defaced");
     return {{"profile", {{"name", profile.name}, {"version", profile.version}, {"sha256", profile.sha256}}},
             {"definition_sha256", definition.sha256},
+            {"rules_sha256", definition.rules_sha256},
+            {"declared", declared},
             {"patient_identity_removed", "YES"},
             {"methods", methods},  // (0012,0064)
             {"software", "aloft " ALOFT_VERSION},

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -25,7 +26,8 @@ struct SampleRef {
     std::uint64_t batch = 0, offset = 0;  // where its bytes wait
     std::uint64_t bytes = 0;              // uncompressed
     std::uint64_t order = 0;              // its place among all samples: a keyed hash
-    core::Id16 content{}, instance{}, patient{}, quasi{};
+    core::Id16 content{}, instance{}, patient{}, quasi{}, study{};
+    std::array<Alias, kMostAliases> aliases{};  // all identifiers of its record, `patient` first; zeros fill up
     std::uint32_t site = 0, split = 0;
 };
 

@@ -237,14 +237,14 @@ class Promises(unittest.TestCase):
     def table(self, folder, hospital, rows):
         measures = [line.strip(' ",') for line in (SOURCE / "configs/deid/biopsy-table.toml").read_text()
                     .split("from = [")[1].split("]")[0].replace(",", "\n").splitlines() if line.strip(' ",')]
-        (folder / hospital).mkdir(parents=True)
+        (folder / hospital).mkdir(parents=True, exist_ok=True)
         if not rows:
             return
         with open(folder / hospital / "table.csv", "w", newline="") as out:
             writer = csv.writer(out)
             writer.writerow(["chart_no", "national_id", "birth_date", "exam_date", "diagnosis", "scanner_vendor", *measures])
-            for patient, born, value in rows:
-                writer.writerow([patient, "", f"{born}0101", "20240601", "BM"[value % 2], "Leica", *[value] * len(measures)])
+            for patient, born, value, *national in rows:
+                writer.writerow([patient, *(national or [""]), f"{born}0101", "20240601", "BM"[value % 2], "Leica", *[value] * len(measures)])
 
     def test_patients_in_small_groups_and_repeated_rows_are_left_out_on_any_number_of_ranks(self):
         definition = self.root / "small/datasets/small.toml"
@@ -253,7 +253,8 @@ class Promises(unittest.TestCase):
         profile = (SOURCE / "configs/deid/biopsy-table.toml").read_text()
         (self.root / "small/deid/biopsy-table.toml").write_text(
             profile.replace('below = "report"', 'below = "suppress"').replace("k = 5", "k = 3"))
-        definition.write_text((SOURCE / "configs/datasets/wdbc.toml").read_text().replace('"wdbc"', '"small"'))
+        definition.write_text((SOURCE / "configs/datasets/wdbc.toml").read_text().replace('"wdbc"', '"small"').replace(
+            '"../deliveries/placeholders.toml"', f'"{SOURCE}/configs/deliveries/placeholders.toml"'))
         deliveries = self.root / "small/deliveries"
         crowd = [(f"P{i}", 1980, i) for i in range(4)]  # four patients of one age, one of them twice
         pair = [("Q0", 1950, 20), ("Q1", 1951, 21), ("Q0", 1950, 22)]  # two of one age: below k
@@ -270,6 +271,30 @@ class Promises(unittest.TestCase):
             self.assertEqual((risk["patients"], risk["groups"], risk["smallest_group"]), (10, 4, 1))
             self.assertEqual((risk["patients_below_k"], risk["samples_below_k"]), (3, 4))
             self.assert_same_tree(self.root / "small-1", out)
+
+    def test_identifiers_that_stood_together_once_are_one_person_on_any_number_of_ranks(self):
+        deliveries = self.root / "persons/deliveries"
+        for hospital in HOSPITALS:
+            self.table(deliveries, hospital, [])
+        known, other = "B220987655", "F131056243"
+        self.table(deliveries, "north", [("C1", 1980, 1, known), ("C1", 1980, 2), ("C2", 1980, 3, known), ("C2", 1980, 4),
+                                         ("C3", 1980, 5)])  # one person with two charts; another one
+        self.table(deliveries, "south", [("C1", 1980, 6, known), ("C9", 1980, 7), ("C9", 1980, 8, known)])  # the first again
+        self.table(deliveries, "east", [("D1", 1980, 9, known), ("D1", 1980, 10, other), ("D1", 1980, 11)])
+        self.table(deliveries, "central", [("E1", 1980, 12), ("A123456789", 1980, 13), ("UNKNOWN", 1980, 14)])
+        for ranks in (1, 2):
+            out = self.root / f"persons-{ranks}"
+            summary = self.build("wdbc", out, ranks, deliveries=deliveries, definition=SOURCE / "configs/datasets/wdbc.toml")
+            # `known` and `other` share a chart: nobody knows whose any of their rows are.
+            self.assertEqual(summary["quarantine"], {"identity_conflict": 10, "placeholder_id": 2})
+            self.assertEqual(summary["samples"], 2)
+            self.assert_same_tree(self.root / "persons-1", out)
+        self.table(deliveries, "east", [("D1", 1980, 9, other), ("D1", 1980, 11)])  # the hospital has decided
+        summary = self.build("wdbc", self.root / "persons-3", 2, deliveries=deliveries,
+                             definition=SOURCE / "configs/datasets/wdbc.toml")
+        self.assertEqual((summary["samples"], summary["patients"]), (11, 4))
+        manifest = json.loads((self.root / "persons-3/manifest.json").read_text())
+        self.assertEqual(sum(manifest["splits"]["patients"].values()), 4)
 
     def small(self):
         """A few rows of one hospital, and a build of them: the definition, the deliveries, the version."""
@@ -321,7 +346,8 @@ class Promises(unittest.TestCase):
         self.assertTrue(self.build("wdbc", version, 2, deliveries=deliveries, definition=definition)["already_built"])
         other = self.root / "other/datasets/wdbc.toml"
         other.parent.mkdir(parents=True)
-        shutil.copytree(SOURCE / "configs/deid", self.root / "other/deid")
+        for folder in ("deid", "deliveries"):
+            shutil.copytree(SOURCE / "configs" / folder, self.root / "other" / folder)
         other.write_text(definition.read_text() + "# changed\n")
         run = self.start("wdbc", version, 1, deliveries=deliveries, definition=other)
         self.assertEqual(run.wait(), 2)

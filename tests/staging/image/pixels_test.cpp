@@ -32,7 +32,7 @@ core::Field field(std::vector<std::int64_t> shape, core::DType dtype) {
 }
 std::string rejected(const std::variant<core::Array, Rejection>& result) {
     const auto* rejection = std::get_if<Rejection>(&result);
-    return rejection ? rejection->reason : "taken";
+    return rejection ? std::string(reason_name(rejection->reason)) : "taken";
 }
 
 }  // namespace

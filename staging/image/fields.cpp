@@ -10,10 +10,10 @@ std::variant<core::Array, Rejection> numbers(const FieldChoice& choice, const Re
     for (std::size_t i = 0; i < choice.values.size(); ++i) {
         const std::optional<Value>& value = record.values[choice.values[i]];
         if ((!value || trimmed(value->bytes).empty()))
-            return Rejection{std::string(reason_name(Reason::missing_attribute)), choice.rule.from[i]};
+            return Rejection{Reason::missing_attribute, choice.rule.from[i]};
         const auto real = number(*value);
         if (!real || !(*real >= choice.rule.min && *real <= choice.rule.max))
-            return Rejection{std::string(reason_name(Reason::bad_value)), choice.rule.from[i]};
+            return Rejection{Reason::bad_value, choice.rule.from[i]};
         const auto put = [&](auto typed) {
             const auto* bytes = reinterpret_cast<const std::uint8_t*>(&typed);
             array.bytes.insert(array.bytes.end(), bytes, bytes + sizeof typed);

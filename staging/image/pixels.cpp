@@ -109,10 +109,11 @@ std::variant<core::Array, Rejection> pixels_to_array(const Pixels& pixels, const
     array.shape = {pixels.samples, pixels.rows, pixels.columns};
     if (volume) array.shape.insert(array.shape.begin() + 1, pixels.frames);
     if (!field.ragged() && (array.shape != field.shape || (!volume && pixels.frames != 1)))
-        return Rejection{kShapeDiffers, field.name};
+        return Rejection{Reason::shape_differs, field.name};
     if (pixels.bytes.size() != pixels.byte_count() || pixels.bytes.empty())
         throw core::Error(core::Fault::bug, "decoded pixels without their bytes");
-    if (!convert_any(pixels, field.dtype, array.bytes)) return Rejection{kDoesNotFit, field.name};
+    if (!convert_any(pixels, field.dtype, array.bytes))
+        return Rejection{Reason::value_does_not_fit, field.name};
     return array;
 }
 

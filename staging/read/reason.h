@@ -4,8 +4,9 @@
 
 namespace staging {
 
-// Why a file, or a row of a table, did not become a sample. The names (reason_name) are stable: quarantine
-// records, reports and tests hold them. A new reason goes to the end of its group; none is ever renamed.
+// Why a file, or a row of a table, did not become a sample: the one list. Each has a row in reason.cpp, with its
+// name and whose move it is. The names are stable: quarantine records, reports and tests hold them; none is ever
+// renamed. A new reason goes to the end of its group.
 enum class Reason : std::uint8_t {
     none,  // nothing wrong
 
@@ -15,6 +16,7 @@ enum class Reason : std::uint8_t {
     unreadable,          // it cannot be opened or read: gone, no permission, an I/O error
     changed_while_read,  // its size changed under the reader
     too_large,           // more bytes than Limits::file_bytes
+    io_error,            // the machine could not read it: no verdict, the file is tried again
     duplicate,           // the same bytes, or the same pixels, were already taken (found by the caller)
 
     // The bytes.
@@ -54,10 +56,36 @@ enum class Reason : std::uint8_t {
     too_many_rows,  // more rows than Limits::rows; the rest of the table was not read
     bad_value,      // a value that the profile cannot use: not a number, not a date (found by the caller)
     unlisted,       // a value that is not among the profile's categories (found by the caller)
-    count_          // how many there are; no reason
+
+    // What it is (found by deid/ and image/).
+    not_selected,        // of a kind that the dataset does not take
+    unlisted_sop_class,  // of a class that the profile does not list
+    unlisted_anatomy,    // no body part that the profile lists, or none at all: it could be a head
+    shape_differs,       // not the field's fixed shape
+    value_does_not_fit,  // a pixel outside the field's type
+
+    // Whose it is, and when it was.
+    placeholder_id,         // what stands for an unknown person (UNKNOWN, 0, A123456789), on the site's list
+    identity_conflict,      // identifiers of two people in one file, or joined by several
+    uid_conflict,           // one SOP Instance UID with two contents or two patients
+    study_of_two_patients,  // one Study Instance UID with two patients
+    ambiguous_date,         // two readings are plausible, and the delivery's description declares neither
+    bad_uid,                // a UID with other signs than digits and dots, or of more than 64
+    undecodable,            // text that its character set does not decode
+
+    // The whole dataset (stage 2).
+    risk_small_group,  // fewer than k patients are alike
+
+    count_  // how many there are; no reason
 };
+
+// Whose move it is. `machine` is never a verdict on a file: it is tried again, then the run fails.
+enum class Side : std::uint8_t { file, machine, not_wanted };
 
 // "truncated", "risk_face", ... ASCII, no spaces.
 std::string_view reason_name(Reason reason) noexcept;
+Side side_of(Reason reason) noexcept;
+// One sentence for reports: what it means and what can be done.
+std::string_view reason_text(Reason reason) noexcept;
 
 }  // namespace staging

@@ -191,7 +191,18 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
             throw core::Error(core::Fault::usage,
                               file.where() + ": columns: the profile measures risk over \"" + name +
                                   "\"; a dataset without it has nothing to measure. Add it.");
-    if (profile.source->name == "dicom") out.instance_value = paths.position("SOPInstanceUID");
+    if (const std::string& name = profile.risk.sensitive;
+        !name.empty() && (!out.schema.has_column(name) ||
+                          out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))
+        throw core::Error(core::Fault::usage, file.where() +
+                                                  ": columns: the profile measures l-diversity and "
+                                                  "t-closeness over the categories of \"" +
+                                                  name + "\". Add it.");
+    if (profile.source->name == "dicom") {
+        out.instance_value = paths.position("SOPInstanceUID");
+        out.series_value = paths.position("SeriesInstanceUID");
+        out.study_value = paths.position("StudyInstanceUID");
+    }
     out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }

@@ -38,6 +38,7 @@ struct Definition {
     std::vector<ColumnChoice> columns;
     std::vector<std::size_t> patient_values;    // positions in Wanted, as profile.patient
     std::optional<std::size_t> instance_value;  // the SOP Instance UID, which tells a file sent twice
+    std::optional<std::size_t> series_value, study_value;  // DICOM: of the Series and Study Instance UID
     Wanted wanted;
     std::array<double, 4> splits{};  // upper ends of train, validation, test, hidden in [0, 1]
     std::int64_t target_bytes = 0;

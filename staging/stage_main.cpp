@@ -1,37 +1,34 @@
 // aloft-stage: deliveries in, sealed dataset versions out.
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include "core/base/event.h"
-#include "core/base/files.h"
-#include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/mpi/tool.h"
 #include "core/shard/manifest.h"
-#include "core/shard/reader.h"
 #include "staging/build/build.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
+#include "staging/tool/print.h"
+#include "staging/tool/quarantine.h"
+#include "staging/tool/report.h"
+#include "staging/tool/seal.h"
+#include "staging/tool/verify.h"
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// JSON for programs, "key: value" lines for people.
+// JSON for programs, lines and tables for people.
 void print(const Json& result, bool as_json) {
-    if (as_json) {
+    if (as_json)
         std::cout << result.dump() << '\n';
-        return;
-    }
-    for (const auto& [key, value] : result.items()) {
-        if (!value.is_object()) {
-            std::cout << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
-            continue;
-        }
-        std::cout << key << ":";
-        for (const auto& [name, inner] : value.items()) std::cout << "  " << name << ' ' << inner.dump();
-        std::cout << '\n';
-    }
+    else
+        staging::print_words(std::cout, result);
 }
 
 void add_example(CLI::App& app, const std::string& example) {
@@ -40,10 +37,16 @@ void add_example(CLI::App& app, const std::string& example) {
 
 struct Flags {
     staging::BuildRequest build;
-    std::vector<std::string> deliveries, datasets;
-    std::string dir, key;
+    std::vector<std::string> deliveries, datasets, tune;
+    std::string dir, key, steward, file, what;
     bool json = false;
 };
+
+std::string names_of_options() {
+    std::string out;
+    for (const std::string& name : staging::Options::names()) out += (out.empty() ? "" : ", ") + name;
+    return out;
+}
 
 CLI::App* add_build(CLI::App& app, Flags& flags) {
     CLI::App* build = app.add_subcommand(
@@ -58,37 +61,21 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
         ->required();
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
     build->add_option("--work", flags.build.work,
-                      "Folder for sealed intermediate files, shared by all ranks [OUT/.work]");
-    build->add_flag("--dry-run", flags.build.dry_run, "Read and judge everything, write nothing");
+                      "Where the folder of sealed intermediate files is made, shared by all ranks [OUT]");
+    build->add_flag("--dry-run", flags.build.dry_run,
+                    "Read and judge everything, write nothing: what would be taken, what not and why");
+    build->add_flag("--discard", flags.build.discard,
+                    "Remove what an unfinished build of something else has left in OUT");
+    build->add_option(
+        "--tune", flags.tune,
+        "NAME=NUMBER: how work is cut; the version's bytes do not depend on it. NAME is one of " +
+            names_of_options());
     build->add_flag("--json", flags.json, "Print the summary as JSON");
     add_example(*build,
                 "mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery "
                 "north=/intake/north\n"
                 "    --keys /etc/intake/keys --out /srv/datasets/digits/1");
     return build;
-}
-
-Json verify(const Flags& flags) {
-    const core::Manifest manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
-    const core::SecretKey key = core::SecretKey::load(flags.key);
-    if (key.id() != manifest.key_id)
-        throw core::Error(core::Fault::refused,
-                          "this is not the key of " + manifest.id() + " (its id is " + manifest.key_id + ")");
-    for (std::size_t i = 0; i < manifest.shards.size(); ++i)
-        core::verify_shard(core::shard_path(flags.dir, manifest.shards[i]), manifest.shards[i],
-                           manifest.schema, manifest.id(), static_cast<std::int64_t>(i), key);
-    return {{"dataset", manifest.id()},
-            {"verified", true},
-            {"shards", manifest.shards.size()},
-            {"samples", manifest.samples()}};
-}
-
-Json seal(const Flags& flags) {
-    const core::SigningKey steward = core::SigningKey::load(flags.key);
-    core::seal_manifest(flags.dir, steward, core::now_seconds());
-    const core::Manifest manifest =
-        core::open_manifest(flags.dir, {steward.verify_key()}, core::Seal::required);
-    return {{"dataset", manifest.id()}, {"sealed", true}, {"steward_key_id", steward.verify_key().id()}};
 }
 
 Json inspect(const Flags& flags) {
@@ -102,23 +89,24 @@ Json inspect(const Flags& flags) {
 }
 
 void list_quarantine(const Flags& flags) {
-    const std::string lines = core::read_text(std::filesystem::path(flags.dir) / "reports/quarantine.jsonl",
-                                              std::uint64_t{1} << 34);
-    if (flags.json) {
-        std::cout << lines;
-        return;
-    }
-    std::size_t at = 0;
-    while (at < lines.size()) {
-        const std::size_t end = std::min(lines.find('\n', at), lines.size());
-        const Json one = Json::parse(lines.substr(at, end - at));
+    staging::each_quarantined(flags.dir, [&](const Json& one) {
+        if (flags.json) {
+            std::cout << one.dump() << '\n';
+            return;
+        }
         std::cout << one.at("site").get<std::string>() << "  file " << one.at("number");
         if (one.contains("row")) std::cout << " row " << one.at("row");
         std::cout << "  " << one.at("name").get<std::string>() << "  " << one.at("reason").get<std::string>();
         if (one.contains("detail")) std::cout << " (" << one.at("detail").get<std::string>() << ")";
         std::cout << '\n';
-        at = end + 1;
-    }
+    });
+}
+
+// Whether mpirun or srun has started this process: only then is MPI needed to verify.
+bool has_ranks() {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+        if (std::getenv(name)) return true;
+    return false;
 }
 
 CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& flags, const char* key,
@@ -155,11 +143,25 @@ int main(int argc, char** argv) {
     CLI::App* check =
         add_on_dir(app, "verify", "Read every shard back: SHA-256, every tag, every sample", flags,
                    "The dataset's key", "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
-    CLI::App* seals =
-        add_on_dir(app, "seal", "Sign the manifest: the version never changes from here on", flags,
-                   "The steward's key", "aloft-stage seal /srv/datasets/digits/1 --key steward.key");
+    check->add_option("--steward", flags.steward, "The steward's public key: the seal must hold, too");
+    CLI::App* seals = add_on_dir(
+        app, "seal", "Sign the manifest: the version never changes from here on", flags, nullptr,
+        "aloft-stage seal /srv/datasets/digits/1 --key steward.key --to digits-1.seal    # the "
+        "steward, who cannot write there\n"
+        "  aloft-stage seal /srv/datasets/digits/1 --attach digits-1.seal --steward steward.pub    "
+        "# the intake account");
+    CLI::Option* sealing_key = seals->add_option("--key", flags.key, "The steward's key");
+    CLI::Option* to =
+        seals->add_option("--to", flags.file, "Write the seal to this file, not into the folder");
+    CLI::Option* attach =
+        seals->add_option("--attach", flags.file, "Put the seal of this file into the folder, if it holds");
+    CLI::Option* sealed_by = seals->add_option("--steward", flags.steward, "The steward's public key");
+    attach->needs(sealed_by)->excludes(sealing_key)->excludes(to);
     CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags, nullptr,
                                  "aloft-stage inspect /srv/datasets/digits/1 --json");
+    CLI::App* reports =
+        add_on_dir(app, "report", "What was delivered, packed and left out, and what to do about it", flags,
+                   nullptr, "aloft-stage report /srv/datasets/digits/1");
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =
@@ -173,29 +175,97 @@ int main(int argc, char** argv) {
     CLI::App* lists =
         add_on_dir(*quarantine, "list", "One line for each file or row that was left out, with the reason",
                    flags, nullptr, "aloft-stage quarantine list /srv/datasets/digits/1 --json");
+    CLI::App* finds = add_on_dir(*quarantine, "find",
+                                 "Which file of a delivery a record means; prints its path, which can hold "
+                                 "identifiers",
+                                 flags, "pseudonym.key, as the version was built with",
+                                 "aloft-stage quarantine find /srv/datasets/digits/1 12 --delivery "
+                                 "north=/intake/north --key KEYS/pseudonym.key");
+    finds->add_option("what", flags.what, "The record's number or name")->required();
+    finds->add_option("--delivery", flags.deliveries, "NAME=DIR: the hospital's name and its folder")
+        ->required()
+        ->expected(1);
     add_example(app,
                 "aloft-stage keys new KEYS --dataset digits@1\n"
                 "  mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery north=DIR "
                 "--keys KEYS --out OUT\n"
                 "  aloft-stage verify OUT --key KEYS/digits@1.key");
 
+    // What --json promises: one object, also of a failure.
+    bool told = false, began = false;
+    const auto telling = [&](const std::function<void()>& work) {
+        began = true;
+        try {
+            work();
+        } catch (const core::Error& e) {
+            if (flags.json && !std::exchange(told, true))
+                std::cout
+                    << Json{{"error", {{"code", static_cast<int>(e.fault())}, {"text", e.what()}}}}.dump()
+                    << std::endl;
+            throw;
+        }
+    };
+    const auto run_with_ranks = [&](const std::function<void(const core::Comm&)>& work) {
+        return core::run_mpi_tool(
+            app, argc, argv,
+            [&](const core::Comm& world) {
+                if (world.is_root())
+                    telling([&] { work(world); });
+                else
+                    began = true, work(world);
+            },
+            core::Threads::funneled);
+    };
+    int code = 0;
     if (is_build) {
-        return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
+        code = run_with_ranks([&](const core::Comm& world) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
+                for (const std::string& text : flags.tune) flags.build.options.set(text);
             });
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);
         });
+    } else if (argc > 1 && std::string_view(argv[1]) == "verify" && has_ranks()) {
+        code = run_with_ranks([&](const core::Comm& world) {
+            Json result;
+            result = staging::verify(flags.dir, flags.key, flags.steward, &world);
+            if (world.is_root()) print(result, flags.json);
+        });
+    } else {
+        code = core::run_tool(app, argc, argv, [&] {
+            telling([&] {
+                if (build->parsed())
+                    throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
+                if (check->parsed())
+                    print(staging::verify(flags.dir, flags.key, flags.steward, nullptr), flags.json);
+                if (seals->parsed()) {
+                    if (!*attach && !*sealing_key)
+                        throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");
+                    print(*attach ? staging::attach_seal(flags.dir, flags.file, flags.steward)
+                                  : staging::seal(flags.dir, flags.key, flags.file),
+                          flags.json);
+                }
+                if (shows->parsed()) print(inspect(flags), flags.json);
+                if (reports->parsed()) {
+                    const Json report = staging::read_report(flags.dir);
+                    flags.json ? print(report, true) : staging::print_report(std::cout, report);
+                }
+                if (lists->parsed()) list_quarantine(flags);
+                if (finds->parsed())
+                    print(
+                        staging::find_quarantined(flags.dir, flags.what,
+                                                  staging::parse_delivery(flags.deliveries.at(0)), flags.key),
+                        flags.json);
+                if (make->parsed())
+                    print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
+            });
+        });
     }
-    return core::run_tool(app, argc, argv, [&] {
-        if (build->parsed())
-            throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
-        if (check->parsed()) print(verify(flags), flags.json);
-        if (seals->parsed()) print(seal(flags), flags.json);
-        if (shows->parsed()) print(inspect(flags), flags.json);
-        if (lists->parsed()) list_quarantine(flags);
-        if (make->parsed()) print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
-    });
+    // Flags that could not be parsed: what is wrong stands on stderr.
+    const auto is_json = [](const char* arg) { return std::string_view(arg) == "--json"; };
+    if (code && !began && std::any_of(argv, argv + argc, is_json))
+        std::cout << Json{{"error", {{"code", code}, {"text", "the flags: see stderr"}}}}.dump() << std::endl;
+    return code;
 }

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <set>
 
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/progress.h"
-#include "core/mpi/queue.h"
+#include "core/mpi/share.h"
 #include "core/shard/version.h"
+#include "staging/build/accounts.h"
+#include "staging/build/dry_run.h"
+#include "staging/build/request.h"
 #include "staging/build/stage1.h"
 #include "staging/pack/pack.h"
 #include "staging/report/summary.h"
@@ -19,23 +23,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kFilesPerBatch = 32;
 constexpr const char* kPseudonymKey = "pseudonym.key";
-
-std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries) {
-    std::sort(deliveries.begin(), deliveries.end(),
-              [](const auto& a, const auto& b) { return a.name < b.name; });
-    for (std::size_t i = 1; i < deliveries.size(); ++i)
-        if (deliveries[i].name == deliveries[i - 1].name)
-            throw core::Error(core::Fault::usage, "--delivery " + deliveries[i].name + ": given twice");
-    return deliveries;
-}
-
-std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries) {
-    std::vector<std::string> names;
-    for (const DeliveryFolder& delivery : deliveries) names.push_back(delivery.name);
-    return names;
-}
 
 // Everything of one build that every rank holds. Its phases are called in the order in which they stand.
 class Build {
@@ -49,21 +37,21 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
-          folder_(request.out, request.work),
-          spill_(folder_.work(), run_key_) {}
+          folder_(request.out, request.work, definition_.id()),
+          spill_(folder_.work(), run_key_, request.options) {}
 
     Json run();
-    Json dry_run();
 
 private:
     bool already_built();
+    void refuse_unless_same(const core::Manifest& manifest) const;
     void scan();
     void stage1();
     void stage2();
+    void quarantine();
     void plan_and_pack();
     void write_reports_and_manifest();
-    std::string fingerprint(const std::string& state) const;
-    std::vector<Parent> parents() const;
+    std::string identity() const;
 
     const BuildRequest& request_;
     const Readers& server_;
@@ -75,148 +63,193 @@ private:
     RunFolder folder_;
     Spill spill_;
 
-    Listing::Scan scan_;  // rank 0
+    Listing::Scan scan_;
     std::uint64_t batches_ = 0, files_ = 0;
-    std::int64_t waiting_ = 0;  // samples that stage 1 let through
+    std::vector<Parent> parents_;
     std::int64_t resumed_batches_ = 0, reused_shards_ = 0, replaced_workers_ = 0;
+    SharedContent shared_content_;
     PooledRisk risk_;
     Counted counted_;
-    ReasonCounts reasons_;  // rank 0
+    ReasonCounts reasons_;
     std::unique_ptr<Pool> pool_;
     std::size_t shards_ = 0;
 };
 
-std::string Build::fingerprint(const std::string& state) const {
-    std::string all = "1\n" ALOFT_VERSION "\n" + state + "\n" + definition_.rules_sha256 +
-                      "\n" + dataset_key_.id() + "\n" + pseudonyms_.key_id() +
-                      "\n" + std::to_string(kFilesPerBatch) + "\n";
+// What an unfinished build must be of, to be gone on with.
+std::string Build::identity() const {
+    std::string all = "3\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+                      pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
-    return core::to_hex(core::sha256(core::view(all))) + "\n";
+    for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
+    return core::to_hex(core::sha256(core::view(all)));
+}
+
+void Build::refuse_unless_same(const core::Manifest& manifest) const {
+    const auto refuse = [&](const std::string& what) {
+        throw core::Error(core::Fault::usage,
+                          "--out holds " + manifest.id() + ", built with " + what +
+                              ". A version never changes: give a new version and another --out");
+    };
+    if (manifest.id() != definition_.id()) refuse("another definition");
+    const Json& record = manifest.deidentification;
+    if (record.at("definition_sha256") != definition_.sha256) refuse("another definition");
+    if (record.at("profile").at("sha256") != definition_.profile.sha256) refuse("another profile");
+    if (record.at("rules_sha256") != definition_.rules_sha256)
+        refuse("other descriptions of the deliveries, or another list of placeholders");
+    if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
+        refuse("other keys");
+    if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
+    for (std::size_t i = 0; i < deliveries_.size(); ++i)
+        if (manifest.parents.at(i).at("delivery") != deliveries_[i].name) refuse("other deliveries");
+    // Names, sizes and who may read what: by one rank, in a folder of its own.
+    const TemporaryFolder temporary;
+    const core::Comm alone(MPI_COMM_SELF);
+    const Listing::Scan now =
+        Listing::scan(alone, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
+    for (std::size_t i = 0; i < deliveries_.size(); ++i) {
+        const Json& then = manifest.parents.at(i);
+        if (then.at("names_hmac") != now.deliveries[i].names_digest)
+            refuse("a delivery " + deliveries_[i].name + " that has changed since (" +
+                   std::to_string(then.at("files").get<std::uint64_t>()) + " files then, " +
+                   std::to_string(now.deliveries[i].files) + " now)");
+    }
 }
 
 // Collective. Whether the version that was asked for is there, complete.
 bool Build::already_built() {
-    std::int64_t there = 0;
+    std::int64_t there = 0, leftovers = 0;
     core::together(comm_, [&] {
         if (!comm_.is_root() || !folder_.has_manifest()) return;
-        const core::Manifest manifest = core::open_manifest(folder_.out(), {}, core::Seal::optional);
-        const auto refuse = [&](const std::string& what) {
-            throw core::Error(core::Fault::usage,
-                              "--out holds " + manifest.id() + ", built with " + what +
-                                  ". A version never changes: give a new version and another --out");
-        };
-        if (manifest.id() != definition_.id()) refuse("another definition");
-        const Json& record = manifest.deidentification;
-        if (record.at("definition_sha256") != definition_.sha256) refuse("another definition");
-        if (record.at("profile").at("sha256") != definition_.profile.sha256) refuse("another profile");
-        if (record.at("rules_sha256") != definition_.rules_sha256)
-            refuse("other descriptions of the deliveries, or another list of placeholders");
-        if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
-            refuse("other keys");
-        if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
-        for (std::size_t i = 0; i < deliveries_.size(); ++i)
-            if (manifest.parents.at(i).at("delivery") != deliveries_[i].name) refuse("other deliveries");
-        folder_.remove_work();  // a run that was killed at its very end
+        refuse_unless_same(core::open_manifest(folder_.out(), {}, core::Seal::optional));
         there = 1;
+        leftovers = std::filesystem::exists(folder_.work());
     });
+    if (comm_.max(leftovers) == 1) {  // of a run that was killed at its very end
+        folder_.claim(comm_);
+        folder_.remove_work(comm_);
+    }
     return comm_.max(there) == 1;
 }
 
 void Build::scan() {
-    std::int64_t same = 0;
+    folder_.claim(comm_);
+    core::together(comm_, [&] {
+        if (comm_.is_root()) folder_.check(identity(), request_.discard);
+    });
+    scan_ = Listing::scan(comm_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
+    for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
-        folder_.claim();
-        scan_ = Listing::scan(deliveries_, kFilesPerBatch, folder_.work(), run_key_, pseudonyms_);
-        same = folder_.prepare(fingerprint(scan_.state_digest));
-        for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
-        core::Event("info", "scanned").with("files", files_).with("resumed", same == 1);
+        const bool same = folder_.prepare({identity(), scan_.state_digest}, request_.discard);
+        core::Event("info", "scanned").with("files", files_).with("resumed", same);
     });
-    core::together(comm_, [&] { folder_.join(); });
-    files_ = static_cast<std::uint64_t>(comm_.sum(static_cast<std::int64_t>(files_)));
 }
 
 void Build::stage1() {
-    struct IntoBatch : Stage1Sink {
-        explicit IntoBatch(BatchWriter& to) : writer(to) {}
+    struct IntoSpill : Stage1Sink {
+        explicit IntoSpill(SpillWriter& to) : writer(to) {}
         void take(const SampleRef& ref, const core::Sample& sample) override { writer.add(ref, sample); }
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
-        BatchWriter& writer;
+        SpillWriter& writer;
     };
-    const Listing listing(folder_.work(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
     batches_ = listing.batches();
-    core::WorkQueue queue(comm_, static_cast<std::int64_t>(batches_));
-    core::Progress progress("stage1", static_cast<std::int64_t>(files_));
-    core::together(comm_, [&] {
-        Stage1 reader(server_, definition_, pseudonyms_, deliveries_);
-        std::uint64_t seen = 0;
-        while (const auto next = queue.next()) {
+    spill_.open(comm_, batches_);
+    // Rank 0 tells of its own share, which is like everybody's.
+    core::Progress progress("stage1", static_cast<std::int64_t>(files_) / comm_.size() + 1);
+    core::share(comm_, static_cast<std::int64_t>(batches_), [&](core::Shared& work) {
+        std::unique_ptr<Stage1> reader;
+        SpillWriter writer(spill_);
+        IntoSpill sink(writer);
+        while (const auto next = work.next()) {
             const auto number = static_cast<std::uint64_t>(*next);
-            auto summary = spill_.find(number);
-            const Batch batch = listing.batch(number);
-            if (summary) {
+            if (spill_.is_done(number)) {
                 ++resumed_batches_;
-            } else {
-                BatchWriter writer(spill_, number);
-                IntoBatch sink(writer);
-                const Stage1Result result = reader.read(batch, sink);
-                replaced_workers_ += static_cast<std::int64_t>(result.replaced_workers);
-                summary.emplace();
-                summary->delivery = batch.delivery;
-                summary->files = result.files;
-                summary->bytes = result.bytes;
-                summary->digest = result.digest;
-                writer.finish(*summary);
-                summary = spill_.summary(number);
+                if (comm_.is_root())
+                    progress.advance(static_cast<std::int64_t>(request_.options.files_per_batch));
+                continue;
             }
-            waiting_ += static_cast<std::int64_t>(summary->samples);
-            const std::uint64_t end = batch.first_file + batch.names.size();
-            if (comm_.is_root()) progress.advance(static_cast<std::int64_t>(end - std::exchange(seen, end)));
+            if (!reader) reader = std::make_unique<Stage1>(server_, definition_, pseudonyms_, deliveries_);
+            const Batch batch = listing.batch(number);
+            writer.begin(number);
+            const Stage1Result result = reader->read(batch, sink, [&] { return work.poll(); });
+            replaced_workers_ += static_cast<std::int64_t>(result.replaced_workers);
+            if (result.stopped) return;
+            BatchSummary summary;
+            summary.delivery = batch.delivery;
+            summary.files = result.files;
+            summary.bytes = result.bytes;
+            summary.digest = result.digest;
+            writer.finish(summary);
+            if (comm_.is_root()) progress.advance(static_cast<std::int64_t>(batch.names.size()));
         }
     });
     if (comm_.is_root()) progress.finish();
-    waiting_ = comm_.sum(waiting_);
+    spill_.close(comm_);
+    parents_ = received(comm_, spill_, deliveries_, scan_.deliveries, pseudonyms_);
     resumed_batches_ = comm_.sum(resumed_batches_);
     replaced_workers_ = comm_.sum(replaced_workers_);
 }
 
 void Build::stage2() {
-    pool_ =
-        std::make_unique<Pool>(comm_, definition_, spill_, batches_, folder_.shuffle(), run_key_, waiting_);
+    std::int64_t waiting = 0;
+    for (const Parent& parent : parents_) waiting += parent.pieces;
+    pool_ = std::make_unique<Pool>(comm_, definition_, spill_, folder_.shuffle(), run_key_, request_.options,
+                                   waiting);
     pool_->join_identities([&](const core::Id16& patient) {
         return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
     });
-    pool_->find_duplicates();
+    shared_content_ = pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
-    counted_ = pool_->count();
+    counted_ = pool_->counted();
+}
 
-    QuarantineWriter quarantine(comm_, folder_.shuffle(), run_key_, definition_.sites, files_);
-    core::together(comm_, [&] {
-        const Listing listing(folder_.work(), run_key_);
-        for (auto batch = static_cast<std::uint64_t>(comm_.rank()); batch < batches_;
-             batch += static_cast<std::uint64_t>(comm_.size()))
-            spill_.each_rejected(batch, [&](const Rejected& one) { quarantine.add(one); });
-        pool_->each([](const SampleRef&) {},
-                    [&](const SampleRef& ref, WhyDropped why) {
-                        const Batch batch = listing.batch(ref.batch);
-                        Rejected one;
-                        one.origin = ref.origin;
-                        one.site = ref.site;
-                        const std::string name = pseudonyms_.file_name(
-                            deliveries_[batch.delivery].name,
-                            core::view(batch.names.at(ref.origin.file - batch.first_file)));
-                        std::copy_n(name.data(), sizeof one.file_name, one.file_name);
-                        if (why == kTwoPersons)
-                            set_reason(one, Reason::identity_conflict, "two national identifiers");
-                        else if (why == kTooFewAlike)
-                            set_reason(one, Reason::risk_small_group, "");
-                        else
-                            set_reason(one, Reason::duplicate,
-                                       why == kSamePixels ? "same_content" : "sent_again");
-                        quarantine.add(one);
-                    });
+void Build::quarantine() {
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const auto dropped = [&](const SampleRef& ref, WhyDropped why) {
+        const Batch batch = listing.batch(ref.batch);
+        Rejected one;
+        one.origin = ref.origin;
+        one.site = ref.site;
+        one.pieces = ref.pieces;
+        const std::string name = pseudonyms_.file_name(
+            deliveries_[batch.delivery].name, core::view(batch.names.at(ref.origin.file - batch.first_file)));
+        std::copy_n(name.data(), sizeof one.file_name, one.file_name);
+        switch (why) {
+            case WhyDropped::two_persons:
+                set_reason(one, Reason::identity_conflict, "two national identifiers");
+                break;
+            case WhyDropped::uid_conflict:
+                set_reason(one, Reason::uid_conflict, "SOPInstanceUID");
+                break;
+            case WhyDropped::study_of_two_patients:
+                set_reason(one, Reason::study_of_two_patients, "StudyInstanceUID");
+                break;
+            case WhyDropped::sent_again:
+                set_reason(one, Reason::duplicate, "sent_again");
+                break;
+            case WhyDropped::same_content:
+                set_reason(one, Reason::duplicate, "same_content");
+                break;
+            case WhyDropped::small_group:
+                set_reason(one, Reason::risk_small_group, "");
+                break;
+        }
+        return one;
+    };
+    QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
+    auto next = static_cast<std::size_t>(comm_.rank());
+    reasons_ = writer.write(folder_.reports() / "quarantine.jsonl", [&](const auto& add) {
+        if (next < spill_.segments()) {
+            spill_.each_rejected(next, add);
+            pool_->each_of(
+                next, [](const SampleRef&) {},
+                [&](const SampleRef& ref, WhyDropped why) { add(dropped(ref, why)); });
+        }
+        next += static_cast<std::size_t>(comm_.size());
+        return next < spill_.segments();
     });
-    reasons_ = quarantine.write(folder_.reports() / "quarantine.jsonl");
+    if (files_ == 0) throw core::AgreedError(core::Fault::data, "the deliveries hold no files at all");
     if (counted_.samples == 0)
         throw core::AgreedError(
             core::Fault::data,
@@ -226,49 +259,34 @@ void Build::stage2() {
 void Build::plan_and_pack() {
     Plan plan;
     const std::int64_t parts = part_count(counted_.samples, counted_.bytes, definition_.target_bytes);
-    plan.samples = std::make_unique<Shuffle<SampleRef>>(comm_, folder_.shuffle(), "order", parts, run_key_);
-    std::vector<std::int64_t> mine(static_cast<std::size_t>(parts), 0);
-    core::together(comm_, [&] {
-        pool_->each(
-            [&](const SampleRef& ref) {
-                const std::int64_t part = partition_of(ref.order, parts);
-                ++mine[static_cast<std::size_t>(part)];
-                plan.samples->put(part, ref);
-            },
-            [](const SampleRef&, WhyDropped) {});
-    });
-    plan.samples->seal();
-    std::vector<std::int64_t> all(mine.size(), 0);
+    plan.samples = std::make_unique<Shuffle<SampleRef>>(comm_, folder_.shuffle(), "order", parts, run_key_,
+                                                        request_.options);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(parts), 0);
+    plan.samples->fill(pool_->steps<SampleRef>([&](const SampleRef& ref, const Shuffle<SampleRef>::Put& put) {
+        const std::int64_t part = partition_of(ref.order, parts);
+        ++all[static_cast<std::size_t>(part)];
+        put(part, ref);
+    }));
     core::check_mpi(
-        MPI_Allreduce(mine.data(), all.data(), static_cast<int>(parts), MPI_INT64_T, MPI_SUM, comm_.get()),
+        MPI_Allreduce(MPI_IN_PLACE, all.data(), static_cast<int>(parts), MPI_INT64_T, MPI_SUM, comm_.get()),
         "plan the shards");
-    for (std::int64_t part = 0; part < parts; ++part)
-        if (all[static_cast<std::size_t>(part)] > 0) plan.shards.push_back(part);
+    std::int64_t planned = 0;
+    for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t samples = all[static_cast<std::size_t>(part)];
+        if (samples > 0) plan.shards.push_back({part, samples});
+        planned += samples;
+    }
+    if (planned != counted_.samples)
+        throw core::AgreedError(core::Fault::bug, std::to_string(counted_.samples) + " samples stay and " +
+                                                      std::to_string(planned) + " were planned");
     shards_ = plan.shards.size();
     if (comm_.is_root())
         core::Event("info", "planned")
             .with("samples", counted_.samples)
             .with("shards", std::uint64_t{shards_});
     reused_shards_ =
-        ShardPacker(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_).pack(comm_, plan);
-}
-
-std::vector<Parent> Build::parents() const {
-    std::vector<Parent> out;
-    std::vector<core::Sha256> digests(deliveries_.size());
-    for (std::size_t i = 0; i < deliveries_.size(); ++i)
-        out.push_back({deliveries_[i].name, scan_.deliveries[i].names_digest, "", 0, 0});
-    for (std::uint64_t batch = 0; batch < batches_; ++batch) {
-        const BatchSummary summary = spill_.summary(batch);
-        out[summary.delivery].files += summary.files;
-        out[summary.delivery].bytes += summary.bytes;
-        digests[summary.delivery].update(core::view(summary.digest));
-    }
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        const core::Digest plain = digests[i].finish();
-        out[i].contents_digest = pseudonyms_.file_name("delivery contents", plain);
-    }
-    return out;
+        ShardPacker(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_)
+            .pack(comm_, plan);
 }
 
 void Build::write_reports_and_manifest() {
@@ -281,24 +299,36 @@ void Build::write_reports_and_manifest() {
         manifest.codec = definition_.codec;
         manifest.schema = definition_.schema;
         manifest.deidentification = deidentification_record(definition_, pseudonyms_);
-        manifest.risk = risk_record(definition_, risk_);
+        manifest.risk = risk_record(definition_, risk_, shared_content_);
         manifest.splits = splits_record(definition_, counted_);
-        manifest.parents = parents_record(parents());
-        const ShardPacker packer(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_);
+        const ShardPacker packer(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(),
+                                 dataset_key_);
         Quality quality;
-        core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
+        std::map<std::string, std::int64_t> packed;
+        std::int64_t samples = 0;
+        // Twice through the receipts, since the manifest is opened with its parents.
         for (std::size_t i = 0; i < shards_; ++i) {
             Receipt receipt = packer.receipt(static_cast<std::int64_t>(i));
             quality.merge(receipt.quality);
-            writer.add(std::move(receipt.entry));
+            for (const auto& [site, pieces] : receipt.pieces) packed[site] += pieces;
+            samples += receipt.entry.samples;
         }
+        if (samples != counted_.samples)
+            throw core::Error(core::Fault::bug, std::to_string(counted_.samples) +
+                                                    " samples were planned and " + std::to_string(samples) +
+                                                    " are in the shards. No version was made");
+        check_accounts(parents_, packed, reasons_);
+        manifest.parents = parents_record(parents_);
+        core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
+        for (std::size_t i = 0; i < shards_; ++i)
+            writer.add(packer.receipt(static_cast<std::int64_t>(i)).entry);
         const Json report = quality_report(writer.complete(), quality, reasons_);
         core::write_atomically(folder_.reports() / "quality.json", report.dump(1) + "\n", 0640);
         core::write_atomically(folder_.reports() / "quality.html", quality_html(report), 0640);
         folder_.sweep();
         writer.finish();  // last: from here on the version exists
-        folder_.remove_work();
     });
+    folder_.remove_work(comm_);
 }
 
 Json Build::run() {
@@ -307,6 +337,7 @@ Json Build::run() {
         scan();
         stage1();
         stage2();
+        quarantine();
         plan_and_pack();
         write_reports_and_manifest();
     } else if (comm_.is_root()) {
@@ -321,6 +352,12 @@ Json Build::run() {
     for (const auto& [reason, sites] : reasons_)
         for (const auto& [site, count] : sites) reasons[reason] += count;
     summary["files"] = files_;
+    for (const Parent& parent : parents_)
+        summary["deliveries"][parent.delivery] = {{"files", parent.files},
+                                                  {"files_and_rows", parent.pieces},
+                                                  {"packed", parent.packed},
+                                                  {"left_out", parent.left_out},
+                                                  {"not_selected", parent.not_selected}};
     summary["quarantine"] = reasons;
     summary["resumed_batches"] = resumed_batches_;
     summary["reused_shards"] = reused_shards_;
@@ -330,58 +367,13 @@ Json Build::run() {
     return summary;
 }
 
-// One rank does it all, through a folder of its own that is gone afterwards.
-Json Build::dry_run() {
-    struct Counting : Stage1Sink {
-        void take(const SampleRef& ref, const core::Sample&) override { ++samples[ref.site]; }
-        void reject(const Rejected& one) override { ++reasons[one.reason]; }
-        std::map<std::uint32_t, std::int64_t> samples;
-        std::map<std::string, std::int64_t> reasons;
-    };
-    Json summary;
-    core::together(comm_, [&] {
-        if (!comm_.is_root()) return;
-        std::string name = (std::filesystem::temp_directory_path() / "aloft-stage-XXXXXX").string();
-        if (!::mkdtemp(name.data()))
-            throw core::Error(core::Fault::system, core::with_errno("cannot make a temporary folder", errno));
-        struct Remove {
-            std::filesystem::path path;
-            ~Remove() {
-                std::error_code ignored;
-                std::filesystem::remove_all(path, ignored);
-            }
-        } temporary{name};
-        const Listing::Scan found =
-            Listing::scan(deliveries_, kFilesPerBatch, temporary.path, run_key_, pseudonyms_);
-        const Listing listing(temporary.path, run_key_);
-        Stage1 reader(server_, definition_, pseudonyms_, deliveries_);
-        Counting counting;
-        std::uint64_t files = 0;
-        for (const DeliveryCount& delivery : found.deliveries) files += delivery.files;
-        core::Progress progress("dry_run", static_cast<std::int64_t>(files));
-        for (std::uint64_t i = 0; i < listing.batches(); ++i) {
-            const Batch batch = listing.batch(i);
-            reader.read(batch, counting);
-            progress.advance(static_cast<std::int64_t>(batch.names.size()));
-        }
-        progress.finish();
-        summary = {{"dataset", definition_.id()},
-                   {"dry_run", true},
-                   {"files", files},
-                   {"samples_before_duplicates", Json::object()},
-                   {"quarantine", counting.reasons}};
-        for (const auto& [site, count] : counting.samples)
-            summary["samples_before_duplicates"][definition_.sites[site]] = count;
-    });
-    return summary;
-}
-
 }  // namespace
 
 Json build(const BuildRequest& request, const Readers& server, const core::Comm& comm) {
+    if (request.dry_run) return dry_run(request, server, comm);
     std::unique_ptr<Build> work;
     core::together(comm, [&] { work = std::make_unique<Build>(request, server, comm); });
-    return request.dry_run ? work->dry_run() : work->run();
+    return work->run();
 }
 
 DeliveryFolder parse_delivery(const std::string& text) {

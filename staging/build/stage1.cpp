@@ -1,7 +1,10 @@
 #include "staging/build/stage1.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
@@ -26,18 +29,57 @@ core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, co
     return pseudonyms.of("quasi", {}, core::view(values));
 }
 
+// Where a picture stands within its patient: series, and what tells its frames from others of the series. Zero
+// if nothing is known; a row has no place.
+core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudonyms& pseudonyms) {
+    if (record.row != 0) return {};
+    std::string place(series.begin(), series.end());
+    bool known = series != core::Id16{};
+    const auto put = [&](const auto& value) {
+        place += value ? '1' : '0';
+        if (!value) return;
+        known = true;
+        place.append(reinterpret_cast<const char*>(&*value), sizeof *value);
+    };
+    for (const Frame& frame : record.frames) {
+        put(frame.position);
+        put(frame.orientation);
+        put(frame.instance);
+        put(frame.acquisition);
+        put(frame.temporal);
+        put(frame.echo);
+        put(frame.stack);
+        put(frame.trigger_ms);
+        put(frame.b_value);
+    }
+    return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
+}
+
+// Of what must not be learned from the other columns: the number of its category from 1; 0 is missing.
+std::uint32_t sensitive_of(const core::Sample& sample, const Definition& definition) {
+    if (definition.profile.risk.sensitive.empty()) return 0;
+    const std::size_t at = definition.schema.column(definition.profile.risk.sensitive);
+    const auto* name = std::get_if<std::string>(&sample.columns[at]);
+    return name ? static_cast<std::uint32_t>(definition.schema.columns[at].code_of(*name) + 1) : 0;
+}
+
 bool ends_with_folded(const std::string& name, const std::string& suffix) {
     return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
 }
 
 }  // namespace
 
-void set_reason(Rejected& rejected, Reason why, const std::string& detail) {
-    const std::string_view reason = reason_name(why);
-    std::memset(rejected.reason, 0, sizeof rejected.reason);
-    std::memset(rejected.detail, 0, sizeof rejected.detail);
-    std::memcpy(rejected.reason, reason.data(), std::min(reason.size(), sizeof rejected.reason - 1));
-    std::memcpy(rejected.detail, detail.data(), std::min(detail.size(), sizeof rejected.detail - 1));
+void set_reason(Rejected& rejected, Reason reason, std::string_view detail) {
+    const auto put = [](auto& to, std::string_view text) {
+        std::memset(to, 0, sizeof to);
+        std::size_t length = std::min(text.size(), sizeof to - 1);
+        // Never half a character: names of columns are UTF-8.
+        if (length < text.size())
+            while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+        std::memcpy(to, text.data(), length);
+    };
+    put(rejected.reason, reason_name(reason));
+    put(rejected.detail, detail);
 }
 
 Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudonyms& pseudonyms,
@@ -50,19 +92,31 @@ Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudo
     if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
 }
 
-Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink) {
+Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
     Stage1Result result;
-    core::Sha256 digest;
+    // Whoever takes a worker over with a file of one hospital meets no file of another.
+    if (worker_ && std::exchange(worker_delivery_, batch.delivery) != batch.delivery) worker_->renew();
     const std::uint64_t replaced_before = worker_ ? worker_->replaced() : 0;
-    for (std::size_t i = 0; i < batch.names.size(); ++i) read_file(batch, i, sink, result, digest);
-    const core::Digest plain = digest.finish();
-    result.digest = pseudonyms_.file_name("contents", plain);
+    for (std::size_t i = 0; i < batch.names.size() && !result.stopped; ++i) {
+        read_file(batch, i, sink, result, stop);
+        result.stopped = result.stopped || (stop && stop());
+    }
     if (worker_) result.replaced_workers = worker_->replaced() - replaced_before;
     return result;
 }
 
+Opened Stage1::open(std::uint64_t delivery, const std::string& name) const {
+    constexpr int kTries = 3;
+    for (int tries = 1;; ++tries) {
+        Opened file = deliveries_[delivery].open(name);
+        if (file.trouble == 0) return file;
+        if (tries == kTries) throw MachineFault(core::with_errno("it cannot be opened", file.trouble));
+        std::this_thread::sleep_for(std::chrono::milliseconds(100 * tries));
+    }
+}
+
 void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
-                       core::Sha256& digest) {
+                       const std::function<bool()>& stop) {
     const std::string& name = batch.names[index];
     Rejected blank;
     blank.origin.file = batch.first_file + index;
@@ -72,30 +126,60 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
     std::memcpy(blank.file_name, file_name.data(), sizeof blank.file_name);
     ++result.files;
 
-    if (!ends_with_folded(name, definition_.file_suffix)) {
+    const bool is_folder = name.ends_with('/');  // one that could not be listed
+    if (!is_folder && !ends_with_folded(name, definition_.file_suffix)) {
         set_reason(blank, Reason::not_selected, "file_suffix");
         return sink.reject(blank);
     }
-    const Opened file = deliveries_[batch.delivery].open(name);
-    if (worker_) {
-        // The header decides first, so that nothing is decoded in vain and what is refused is refused for what it is.
-        Record record = worker_->read(file, Depth::header);
-        auto judged = judge(record, name, blank);
-        if (std::holds_alternative<Cleaned>(judged)) record = worker_->read(file, Depth::pixels);
-        digest.update(record.file_sha256);
-        result.bytes += record.file_bytes;
-        return take(record, std::move(judged), blank, sink);
+    core::Digest contents{};
+    const auto add_digest = [&] {
+        core::Sha256 keyed;
+        keyed.update(core::view(file_name));
+        keyed.update(contents);
+        const core::Digest one = keyed.finish();
+        for (std::size_t i = 0; i < result.digest.size(); ++i) result.digest[i] ^= one[i];
+    };
+    try {
+        const Opened file = open(batch.delivery, name);
+        if (is_folder) {
+            set_reason(blank, file.reason, "folder");
+            return sink.reject(blank);
+        }
+        if (worker_) {
+            // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
+            // it is.
+            Record record = worker_->read(file, Depth::header);
+            auto judged = judge(record, name, blank);
+            if (std::holds_alternative<Cleaned>(judged)) record = worker_->read(file, Depth::pixels);
+            contents = record.file_sha256;
+            result.bytes += record.file_bytes;
+            add_digest();
+            return take(record, std::move(judged), blank, sink);
+        }
+        constexpr std::uint64_t kLookEvery = 1024;  // rows
+        const Description& delivery = definition_.description(names_[batch.delivery]);
+        Table table(server_, definition_.wanted.in_form(delivery.tables), Limits{}, file);
+        Record row;
+        while (table.next(row)) {
+            blank.origin.row = row.row;
+            as_declared(row, definition_, delivery);
+            take(row, judge(row, name, blank), blank, sink);
+            if (row.row % kLookEvery == 0 && stop && stop()) {
+                result.stopped = true;
+                return;
+            }
+        }
+        contents = table.file_sha256();
+        result.bytes += table.file_bytes();
+        add_digest();
+    } catch (const MachineFault& e) {
+        throw core::Error(
+            core::Fault::system,
+            "delivery " + names_[batch.delivery] + ", file " + std::to_string(blank.origin.file) + " (" +
+                file_name + "): " + e.what() +
+                ". Nothing was decided about it: look at the machine and its file systems, then "
+                "run the build again; it goes on (aloft-stage quarantine find tells which file)");
     }
-    const Description& delivery = definition_.description(names_[batch.delivery]);
-    Table table(server_, definition_.wanted.in_form(delivery.tables), Limits{}, file);
-    Record row;
-    while (table.next(row)) {
-        blank.origin.row = row.row;
-        as_declared(row, definition_, delivery);
-        take(row, judge(row, name, blank), blank, sink);
-    }
-    digest.update(table.file_sha256());
-    result.bytes += table.file_bytes();
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
@@ -131,6 +215,8 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.patient = good.patient;
     ref.quasi = quasi_of(sample, definition_, pseudonyms_);
+    ref.place = place_of(record, good.series, pseudonyms_);
+    ref.sensitive = sensitive_of(sample, definition_);
     // From what the sample is, not from where it stood: it keeps its place among the others when data are
     // added.
     ref.order = first_64_bits(pseudonyms_.of("order", core::view(definition_.id()), ref.content));

@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,19 +25,23 @@ public:
 
 struct Stage1Result {
     std::uint64_t files = 0, bytes = 0, replaced_workers = 0;
-    std::string digest;  // keyed, over the digests of the batch's files
+    std::array<std::uint8_t, 32> digest{};  // exclusive or of keyed digests of the files' contents
+    bool stopped = false;                   // another rank has failed: the batch is not complete
 };
 
-// Reads batches of files in the sandboxed worker and lets through what the profile names. One rank's.
+// Reads batches of files in the sandboxed worker and lets through what the profile names. One rank's. A file
+// that the machine cannot read is tried again, then Error(system) names its delivery and keyed name.
 class Stage1 {
 public:
     Stage1(const Readers& server, const Definition& definition, const Pseudonyms& pseudonyms,
            const std::vector<DeliveryFolder>& deliveries);
-    Stage1Result read(const Batch& batch, Stage1Sink& sink);
+    // `stop` is asked between files, and now and then in a table.
+    Stage1Result read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop = {});
 
 private:
     void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
-                   core::Sha256& digest);
+                   const std::function<bool()>& stop);
+    Opened open(std::uint64_t delivery, const std::string& name) const;
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
@@ -46,9 +52,10 @@ private:
     std::vector<std::string> names_;
     std::vector<Delivery> deliveries_;
     std::unique_ptr<Worker> worker_;
+    std::uint64_t worker_delivery_ = 0;  // whose files the worker has seen
 };
 
 // A sealed record of fixed size: reasons and details are short names of ours.
-void set_reason(Rejected& rejected, Reason reason, const std::string& detail);
+void set_reason(Rejected& rejected, Reason reason, std::string_view detail);
 
 }  // namespace staging

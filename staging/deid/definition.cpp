@@ -287,6 +287,13 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
                                   "\"; a dataset without it has nothing to measure. Add it.");
     add_own_needs(out, paths);
     out.path_names = paths.from_path();
+    if (const std::string& name = profile.risk.sensitive;
+        !name.empty() && (!out.schema.has_column(name) ||
+                          out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))
+        throw core::Error(core::Fault::usage, file.where() +
+                                                  ": columns: the profile measures l-diversity and "
+                                                  "t-closeness over the categories of \"" +
+                                                  name + "\". Add it.");
     out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }

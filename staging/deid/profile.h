@@ -93,6 +93,9 @@ struct PixelPolicy {
 struct RiskPolicy {
     std::vector<std::string> quasi_identifiers;  // names of columns
     std::int64_t k = 5;
+    std::string sensitive;  // a column of categories that must not be learned from the others; empty: none
+    std::int64_t l = 0;     // at least so many of its categories in each group; 0: not asked for
+    double t = 0;  // a group's distribution differs from all patients' by at most this; 0: not asked for
     bool suppress = false;
 };
 

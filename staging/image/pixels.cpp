@@ -113,7 +113,8 @@ std::variant<core::Array, Rejection> pixels_to_array(const Pixels& pixels, const
         return Rejection{Reason::shape_differs, field.name};
     if (pixels.bytes.size() != pixels.byte_count() || pixels.bytes.empty())
         throw core::Error(core::Fault::bug, "decoded pixels without their bytes");
-    if (!convert_any(pixels, field.dtype, array.bytes)) return Rejection{Reason::value_does_not_fit, field.name};
+    if (!convert_any(pixels, field.dtype, array.bytes))
+        return Rejection{Reason::value_does_not_fit, field.name};
     return array;
 }
 

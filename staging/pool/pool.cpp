@@ -1,80 +1,78 @@
 #include "staging/pool/pool.h"
 
-#include <algorithm>
 #include <map>
 #include <tuple>
+
+#include "staging/deid/identity.h"
 
 namespace staging {
 namespace {
 
-constexpr std::int64_t kRecordsPerPartition = 1 << 20;
-
-// Who claims to be the thing that `key` names: a content, or an instance.
-struct Claim {
-    core::Id16 key;
+// A sample as one of those that have the same instance UID, or the same study UID.
+struct Named {
+    core::Id16 name, patient, content;
     Origin origin;
-    std::uint64_t batch, why;
+    std::uint64_t segment;
+    std::uint32_t is_study, padding;
 };
-struct Alike {
-    core::Id16 quasi, patient;
+struct Content {
+    core::Id16 content, patient, place;
     Origin origin;
-    std::uint64_t batch;
+    std::uint64_t segment;
 };
-struct Visit {
-    core::Id16 patient;
-    std::uint32_t site, split;
+// How many patients and samples of some have one content.
+struct Holders {
+    core::Id16 content;
+    std::int64_t patients, samples;
 };
 
-// The partitions of a rank: every one is some rank's.
-template <class Record, class Work>
-void own_partitions(const Shuffle<Record>& shuffle, const core::Comm& comm, Work work) {
-    core::together(comm, [&] {
-        for (std::int64_t p = comm.rank(); p < shuffle.partitions(); p += comm.size())
-            work(shuffle.records(p));
-    });
+// Where the run of records that are equal by `key` ends.
+template <class Record, class Key>
+std::size_t run_end(const std::vector<Record>& all, std::size_t begin, Key key) {
+    std::size_t end = begin + 1;
+    while (end < all.size() && key(all[end]) == key(all[begin])) ++end;
+    return end;
+}
+
+template <class Record, class Key>
+void sort_by(std::vector<Record>& all, Key key) {
+    std::sort(all.begin(), all.end(), [&](const Record& a, const Record& b) { return key(a) < key(b); });
 }
 
 }  // namespace
 
-Pool::Pool(const core::Comm& comm, const Definition& definition, const Spill& spill, std::uint64_t batches,
-           const std::filesystem::path& folder, const core::SecretKey& run_key, std::int64_t samples)
+Pool::Pool(const core::Comm& comm, const Definition& definition, const Spill& spill,
+           const std::filesystem::path& folder, const core::SecretKey& run_key, const Options& options,
+           std::int64_t samples)
     : comm_(comm),
       definition_(definition),
       spill_(spill),
-      batches_(batches),
       folder_(folder),
       key_(run_key),
-      partitions_(std::clamp<std::int64_t>(samples / kRecordsPerPartition + comm.size(), 1, 4096)) {}
+      options_(options),
+      partitions_(samples / static_cast<std::int64_t>(options.partition_records) + comm.size()) {}
 Pool::~Pool() = default;
 
-void Pool::each(const std::function<void(const SampleRef&)>& keep,
-                const std::function<void(const SampleRef&, WhyDropped)>& drop) const {
-    // Drops lie by batch modulo partitions: one partition's drops are in memory at a time.
-    for (std::int64_t p = comm_.rank(); p < partitions_; p += comm_.size()) {
-        std::map<Origin, WhyDropped> dropped;
-        for (const auto* shuffle : {duplicates_.get(), small_.get()}) {
-            if (!shuffle) continue;
-            for (const Drop& one : shuffle->records(p)) {
-                const auto why = static_cast<WhyDropped>(one.why);
-                const auto [at, is_new] = dropped.try_emplace(one.origin, why);
-                at->second = std::min(at->second, why);  // two reasons: the same one every time
-            }
+void Pool::each_of(std::size_t ordinal, const std::function<void(const SampleRef&)>& keep,
+                   const std::function<void(const SampleRef&, WhyDropped)>& drop) const {
+    std::map<Origin, WhyDropped> dropped;
+    for (const auto& drops : drops_)
+        for (const Drop& one : drops->records(static_cast<std::int64_t>(ordinal))) {
+            const auto [at, is_new] = dropped.try_emplace(one.origin, one.why);
+            at->second = std::min(at->second, one.why);
         }
-        for (auto batch = static_cast<std::uint64_t>(p); batch < batches_;
-             batch += static_cast<std::uint64_t>(partitions_))
-            spill_.each_sample(batch, [&](SampleRef ref) {
-                if (const Moved* moved = identities_.find(ref.patient)) {
-                    if (moved->conflict) return drop(ref, kTwoPersons);
-                    ref.patient = moved->to;
-                    ref.split = moved->split;
-                }
-                const auto found = dropped.find(ref.origin);
-                if (found == dropped.end())
-                    keep(ref);
-                else
-                    drop(ref, found->second);
-            });
-    }
+    spill_.each_sample(ordinal, [&](SampleRef ref) {
+        if (const Moved* moved = identities_.find(ref.patient)) {
+            if (moved->conflict) return drop(ref, WhyDropped::two_persons);
+            ref.patient = moved->to;
+            ref.split = moved->split;
+        }
+        const auto found = dropped.find(ref.origin);
+        if (found == dropped.end())
+            keep(ref);
+        else
+            drop(ref, found->second);
+    });
 }
 
 void Pool::join_identities(const Identities::SplitOf& split_of) {
@@ -82,136 +80,109 @@ void Pool::join_identities(const Identities::SplitOf& split_of) {
     std::size_t next = kLinks;
     std::vector<Link> links;
     core::together(comm_, [&] {
-        each(
-            [&](const SampleRef& ref) {
-                for (std::size_t i = 1; i < ref.aliases.size() && ref.aliases[i].id != core::Id16{}; ++i)
-                    links.push_back({ref.aliases[0], ref.aliases[i]});
+        for (auto i = static_cast<std::size_t>(comm_.rank()); i < spill_.segments();
+             i += static_cast<std::size_t>(comm_.size()))
+            spill_.each_sample(i, [&](const SampleRef& ref) {
+                for (std::size_t a = 1; a < ref.aliases.size() && ref.aliases[a].id != core::Id16{}; ++a)
+                    links.push_back({ref.aliases[0], ref.aliases[a]});
                 // A patient with a thousand files has one link: the list stays as long as there are pairs.
                 if (links.size() < next) return;
                 keep_each_once(links);
                 next = 2 * links.size() + kLinks;
-            },
-            [](const SampleRef&, WhyDropped) {});
+            });
     });
     identities_ = Identities::joined(comm_, links, split_of);
 }
 
-void Pool::find_duplicates() {
-    Shuffle<Claim> claims(comm_, folder_, "claims", partitions_, key_);
-    core::together(comm_, [&] {
-        each(
-            [&](const SampleRef& ref) {
-                const auto claim = [&](const core::Id16& key, WhyDropped why) {
-                    claims.put(partition_of(first_64_bits(key), partitions_),
-                               {key, ref.origin, ref.batch, why});
-                };
-                claim(ref.content, kSamePixels);
-                if (ref.instance != core::Id16{}) claim(ref.instance, kSentAgain);
-            },
-            [](const SampleRef&, WhyDropped) {});
-    });
-    claims.seal();
-    auto drops = std::make_unique<Shuffle<Drop>>(comm_, folder_, "duplicates", partitions_, key_);
-    own_partitions(claims, comm_, [&](std::vector<Claim> all) {
-        std::sort(all.begin(), all.end(), [](const Claim& a, const Claim& b) {
-            return std::tie(a.key, a.origin) < std::tie(b.key, b.origin);
-        });
-        for (std::size_t i = 1; i < all.size(); ++i)
-            if (all[i].key == all[i - 1].key)
-                drops->put(static_cast<std::int64_t>(all[i].batch) % partitions_,
-                           {all[i].batch, all[i].origin, all[i].why});
-    });
-    drops->seal();
-    duplicates_ = std::move(drops);
+SharedContent Pool::find_duplicates() {
+    find_conflicts();
+    return find_equal();
 }
 
-PooledRisk Pool::find_small_groups() {
-    const std::int64_t k = definition_.profile.risk.k;
-    Shuffle<Alike> people(comm_, folder_, "alike", partitions_, key_);
-    core::together(comm_, [&] {
-        each(
-            [&](const SampleRef& ref) {
-                people.put(partition_of(first_64_bits(ref.quasi), partitions_),
-                           {ref.quasi, ref.patient, ref.origin, ref.batch});
-            },
-            [](const SampleRef&, WhyDropped) {});
-    });
-    people.seal();
-    PooledRisk mine;
-    mine.smallest_group = INT64_MAX;
-    auto drops = std::make_unique<Shuffle<Drop>>(comm_, folder_, "small", partitions_, key_);
-    own_partitions(people, comm_, [&](std::vector<Alike> all) {
-        std::sort(all.begin(), all.end(), [](const Alike& a, const Alike& b) {
-            return std::tie(a.quasi, a.patient, a.origin) < std::tie(b.quasi, b.patient, b.origin);
-        });
+void Pool::find_conflicts() {
+    auto named = shuffle<Named>("named", partitions_);
+    named.fill(steps<Named>([&](const SampleRef& ref, const Shuffle<Named>::Put& put) {
+        for (const bool is_study : {false, true}) {
+            const core::Id16& name = is_study ? ref.study : ref.instance;
+            if (name == core::Id16{}) continue;
+            put(partition_of(first_64_bits(name), partitions_),
+                {name, ref.patient, ref.content, ref.origin, ref.segment, is_study, 0});
+        }
+    }));
+    find_drops("conflicts", named, [&](std::vector<Named> all, const auto& drop) {
+        const auto key = [](const Named& one) { return std::tie(one.is_study, one.name); };
+        sort_by(all, [](const Named& one) { return std::tie(one.is_study, one.name, one.origin); });
         for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-            std::int64_t patients = 0;
-            for (end = begin; end < all.size() && all[end].quasi == all[begin].quasi; ++end)
-                patients += end == begin || all[end].patient != all[end - 1].patient;
-            ++mine.groups;
-            mine.patients += patients;
-            mine.smallest_group = std::min(mine.smallest_group, patients);
-            if (patients >= k) continue;
-            mine.patients_below += patients;
-            mine.samples_below += static_cast<std::int64_t>(end - begin);
-            if (!definition_.profile.risk.suppress) continue;
-            for (std::size_t i = begin; i < end; ++i)
-                drops->put(static_cast<std::int64_t>(all[i].batch) % partitions_,
-                           {all[i].batch, all[i].origin, kTooFewAlike});
+            end = run_end(all, begin, key);
+            bool patients = false, contents = false;
+            for (std::size_t i = begin; i < end; ++i) {
+                patients |= all[i].patient != all[begin].patient;
+                contents |= all[i].content != all[begin].content;
+            }
+            const bool is_study = all[begin].is_study != 0;
+            const bool conflict = patients || (contents && !is_study);
+            if (is_study && !conflict) continue;
+            for (std::size_t i = conflict ? begin : begin + 1; i < end; ++i)
+                drop(all[i].origin, all[i].segment,
+                     !conflict  ? WhyDropped::sent_again
+                     : is_study ? WhyDropped::study_of_two_patients
+                                : WhyDropped::uid_conflict);
         }
     });
-    drops->seal();
-    if (definition_.profile.risk.suppress) small_ = std::move(drops);
-    PooledRisk out;
-    out.patients = comm_.sum(mine.patients);
-    out.groups = comm_.sum(mine.groups);
-    if (out.groups)
-        out.smallest_group = -comm_.max(-mine.smallest_group);  // `groups` is the same on every rank
-    out.patients_below = comm_.sum(mine.patients_below);
-    out.samples_below = comm_.sum(mine.samples_below);
-    out.suppressed = definition_.profile.risk.suppress;
-    return out;
 }
 
-Counted Pool::count() {
-    constexpr std::size_t kSplitCount = std::size(core::kSplits);
-    Shuffle<Visit> visits(comm_, folder_, "visits", partitions_, key_);
-    Counted mine;
-    mine.split_samples.assign(kSplitCount, 0);
-    mine.split_patients.assign(kSplitCount, 0);
-    core::together(comm_, [&] {
-        each(
-            [&](const SampleRef& ref) {
-                ++mine.samples;
-                mine.bytes += static_cast<std::int64_t>(ref.bytes);
-                ++mine.split_samples[ref.split];
-                visits.put(partition_of(first_64_bits(ref.patient), partitions_),
-                           {ref.patient, ref.site, ref.split});
-            },
-            [](const SampleRef&, WhyDropped) {});
-    });
-    visits.seal();
-    own_partitions(visits, comm_, [&](std::vector<Visit> all) {
-        std::sort(all.begin(), all.end(), [](const Visit& a, const Visit& b) {
-            return std::tie(a.patient, a.site) < std::tie(b.patient, b.site);
-        });
+SharedContent Pool::find_equal() {
+    auto contents = shuffle<Content>("contents", partitions_);
+    contents.fill(steps<Content>([&](const SampleRef& ref, const Shuffle<Content>::Put& put) {
+        // By patient too: empty pictures are all equal, and many.
+        const std::uint64_t hash = first_64_bits(ref.content) ^ first_64_bits(ref.patient);
+        put(partition_of(hash, partitions_), {ref.content, ref.patient, ref.place, ref.origin, ref.segment});
+    }));
+    find_drops("equal", contents, [&](std::vector<Content> all, const auto& drop) {
+        const auto key = [](const Content& one) { return std::tie(one.content, one.patient, one.place); };
+        sort_by(all,
+                [](const Content& one) { return std::tie(one.content, one.patient, one.place, one.origin); });
         for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-            for (end = begin; end < all.size() && all[end].patient == all[begin].patient; ++end) continue;
-            ++mine.patients;
-            ++mine.split_patients[all[begin].split];
-            mine.patients_at_two_sites += all[begin].site != all[end - 1].site;
+            end = run_end(all, begin, key);
+            for (std::size_t i = begin + 1; i < end; ++i)
+                drop(all[i].origin, all[i].segment, WhyDropped::same_content);
         }
     });
-    Counted out;
-    out.samples = comm_.sum(mine.samples);
-    out.bytes = comm_.sum(mine.bytes);
-    out.patients = comm_.sum(mine.patients);
-    out.patients_at_two_sites = comm_.sum(mine.patients_at_two_sites);
-    for (std::size_t i = 0; i < kSplitCount; ++i) {
-        out.split_samples.push_back(comm_.sum(mine.split_samples[i]));
-        out.split_patients.push_back(comm_.sum(mine.split_patients[i]));
-    }
-    return out;
+    // Which contents several patients have: what each partition knows, brought together.
+    auto holders = shuffle<Holders>("holders", partitions_);
+    std::int64_t next = comm_.rank();
+    holders.fill([&](const Shuffle<Holders>::Put& put) {
+        if (next < partitions_) {
+            std::vector<Content> all = contents.records(next);
+            sort_by(all, [](const Content& one) { return std::tie(one.content, one.patient); });
+            for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+                end = run_end(all, begin, [](const Content& one) { return std::tie(one.content); });
+                Holders one{all[begin].content, 1, static_cast<std::int64_t>(end - begin)};
+                for (std::size_t i = begin + 1; i < end; ++i)
+                    one.patients += all[i].patient != all[i - 1].patient;
+                put(partition_of(first_64_bits(one.content), partitions_), one);
+            }
+        }
+        next += comm_.size();
+        return next < partitions_;
+    });
+    SharedContent mine;
+    holders.each_own([&](std::int64_t, std::vector<Holders> all) {
+        const auto key = [](const Holders& one) { return std::tie(one.content); };
+        sort_by(all, key);
+        for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+            end = run_end(all, begin, key);
+            std::int64_t patients = 0, samples = 0;
+            for (std::size_t i = begin; i < end; ++i) {
+                patients += all[i].patients;
+                samples += all[i].samples;
+            }
+            if (patients < 2) continue;
+            ++mine.contents;
+            mine.samples += samples;
+        }
+    });
+    return {comm_.sum(mine.contents), comm_.sum(mine.samples)};
 }
 
 }  // namespace staging

@@ -22,6 +22,10 @@ using core::Fault;
 
 constexpr std::size_t kDepth = 64;
 
+[[noreturn]] void cannot_list(int why) {
+    throw Error(Fault::system, core::with_errno("cannot list a folder of the delivery", why));
+}
+
 // Opens relative to `folder` and nowhere else, whatever is renamed meanwhile (openat2(2), Linux 5.6).
 core::Fd open_beneath(int folder, const std::string& name, int flags) {
     open_how how{};
@@ -43,7 +47,7 @@ struct Child {
 std::vector<Child> children(int folder) {
     const std::unique_ptr<DIR, int (*)(DIR*)> open(::fdopendir(::fcntl(folder, F_DUPFD_CLOEXEC, 0)),
                                                    ::closedir);
-    if (!open) throw Error(Fault::system, core::with_errno("cannot list a folder of the delivery", errno));
+    if (!open) cannot_list(errno);
     std::vector<Child> found;
     for (;;) {
         errno = 0;
@@ -59,7 +63,7 @@ std::vector<Child> children(int folder) {
         }
         found.push_back({is_folder ? name + '/' : name, is_folder});
     }
-    if (errno) throw Error(Fault::system, core::with_errno("cannot list a folder of the delivery", errno));
+    if (errno) cannot_list(errno);
     std::ranges::sort(found, {}, &Child::name);
     return found;
 }
@@ -73,6 +77,29 @@ struct Level {
 
 }  // namespace
 
+bool is_machines_fault(int errno_value) noexcept {
+    switch (errno_value) {
+        case EIO:
+        case ESTALE:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+        case EAGAIN:
+        case ETIMEDOUT:
+        case EREMOTEIO:
+        case ENOTCONN:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ECONNABORTED:
+        case ECONNRESET:
+        case ESHUTDOWN:
+        case ENOLCK:
+            return true;
+        default:
+            return false;
+    }
+}
+
 Delivery::Delivery(const std::filesystem::path& folder) {
     folder_ = core::Fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder_.is_open()) return;
@@ -84,21 +111,30 @@ Delivery::Delivery(const std::filesystem::path& folder) {
 
 Opened Delivery::open(const std::string& name) const {
     Opened opened;
+    if (name.ends_with('/')) {
+        const auto depth = static_cast<std::size_t>(std::count(name.begin(), name.end(), '/'));
+        opened.reason = depth > kDepth ? Reason::nesting_too_deep : Reason::unreadable;
+        return opened;
+    }
     // A path descriptor first: opening a FIFO or a device for reading can block or act; looking cannot.
     const core::Fd path = open_beneath(folder_.get(), name, O_PATH | O_NOFOLLOW);
     struct stat status {};
+    const auto fail = [&](Reason reason) {
+        opened.reason = reason;
+        if (reason == Reason::unreadable && is_machines_fault(errno)) opened.trouble = errno;
+    };
     if (!path.is_open()) {
-        opened.reason = errno == ELOOP ? Reason::symlink : Reason::unreadable;
+        fail(errno == ELOOP ? Reason::symlink : Reason::unreadable);
     } else if (::fstat(path.get(), &status) != 0) {
-        opened.reason = Reason::unreadable;
+        fail(Reason::unreadable);
     } else if (S_ISLNK(status.st_mode)) {
-        opened.reason = Reason::symlink;
+        fail(Reason::symlink);
     } else if (!S_ISREG(status.st_mode)) {
-        opened.reason = Reason::not_regular;
+        fail(Reason::not_regular);
     } else {
         const std::string same = "/proc/self/fd/" + std::to_string(path.get());
         opened.fd = core::Fd(::open(same.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-        if (!opened.fd.is_open()) opened.reason = Reason::unreadable;
+        if (!opened.fd.is_open()) fail(Reason::unreadable);
         opened.bytes = static_cast<std::uint64_t>(status.st_size);
     }
     return opened;
@@ -119,11 +155,16 @@ void Delivery::walk(const std::function<void(const std::string& name)>& entry) c
             entry(path);
             continue;
         }
-        if (levels.size() > kDepth)
-            throw Error(Fault::data, "the delivery has more than 64 levels of folders");
+        if (levels.size() > kDepth) {
+            entry(path);
+            continue;
+        }
         core::Fd folder = open_beneath(level.folder.get(), child.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!folder.is_open())
-            throw Error(Fault::system, core::with_errno("cannot open a folder of the delivery", errno));
+        if (!folder.is_open()) {
+            if (is_machines_fault(errno)) cannot_list(errno);
+            entry(path);
+            continue;
+        }
         auto inside = children(folder.get());
         levels.push_back({std::move(folder), path, std::move(inside)});
     }

@@ -9,10 +9,15 @@
 
 namespace staging {
 
+// Whether a failed call says that the machine is in trouble (a disk, a file system, a lack of memory or
+// descriptors), not that something is wrong with the file: such a file must be tried again.
+bool is_machines_fault(int errno_value) noexcept;
+
 // A file of a delivery, open for reading and known to be regular; or the reason why it is not.
 struct Opened {
     core::Fd fd;
     Reason reason = Reason::none;
+    int trouble = 0;          // the machine's errno: the reason is then no verdict
     std::uint64_t bytes = 0;  // its size when it was opened
 };
 
@@ -25,13 +30,15 @@ public:
     // hold the path.
     explicit Delivery(const std::filesystem::path& folder);
 
-    // `name` is relative to the folder. Never throws for what it finds there.
+    // `name` is relative to the folder. Never throws for what it finds there. A name that walk() gave for a
+    // folder that it could not list opens as the reason why.
     Opened open(const std::string& name) const;
 
     // Calls `entry` with the name of everything that is not a folder, in byte order of the whole relative
     // path (folders and files of a level sorted together), the same on every run and file system. Symbolic
-    // links are named, not followed. Memory grows with the largest folder, not with the delivery. Throws
-    // Error(data) if folders nest deeper than 64, Error(system) if one cannot be read; neither names it.
+    // links are named, not followed. A folder that may not be read, or that lies more than 64 levels deep, is
+    // named itself, with a slash at its end. Memory grows with the largest folder, not with the delivery.
+    // Throws Error(system) if the machine cannot read one.
     void walk(const std::function<void(const std::string& name)>& entry) const;
 
 private:

@@ -16,6 +16,7 @@ enum class Reason : std::uint8_t {
     unreadable,          // it cannot be opened or read: gone, no permission, an I/O error
     changed_while_read,  // its size changed under the reader
     too_large,           // more bytes than Limits::file_bytes
+    io_error,            // the machine could not read it: no verdict, the file is tried again
     duplicate,           // the same bytes, or the same pixels, were already taken (found by the caller)
 
     // The bytes.

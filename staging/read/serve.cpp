@@ -1,9 +1,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <stdexcept>
 
+#include "staging/read/delivery.h"
 #include "staging/read/format.h"
 #include "staging/read/messages.h"
 #include "staging/read/table/csv.h"
@@ -23,7 +25,7 @@ Reason read_first(int fd, std::uint64_t count, std::uint64_t bytes, core::Bytes&
     out.resize(count);
     while (done < count) {
         const ssize_t got = ::pread(fd, out.data() + done, count - done, static_cast<off_t>(done));
-        if (got < 0) return Reason::unreadable;
+        if (got < 0) return is_machines_fault(errno) ? Reason::io_error : Reason::unreadable;
         if (got == 0) return Reason::changed_while_read;
         done += static_cast<std::uint64_t>(got);
     }

@@ -1,6 +1,12 @@
 #include "staging/read/worker.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <deque>
+#include <optional>
 #include <stdexcept>
 
 #include "core/base/error.h"
@@ -25,17 +31,49 @@ Record refusal(Reason reason, std::uint64_t row = 0) {
     return record;
 }
 
-Reason reason_of(Ended ended) {
-    switch (ended) {
-        case Ended::answered:
-            return Reason::none;
-        case Ended::died:
-            return Reason::worker_died;
-        case Ended::spent:
-        case Ended::stuck:
-            return Reason::time_limit;
+// How often a file is read before the machine, or the file, is said to be at fault.
+constexpr int kMachineTries = 3, kFileTries = 2;
+
+// Counts what went wrong with one file (or one table) until it is clear whose fault it is.
+class Tries {
+public:
+    // The verdict on the file, or nothing: try again with a fresh worker. Throws MachineFault.
+    std::optional<Reason> verdict(Ended ended) {
+        switch (ended) {
+            case Ended::answered:
+                return Reason::none;
+            case Ended::spent:
+                return Reason::time_limit;
+            case Ended::died:
+                if (++died_ >= kFileTries) return Reason::worker_died;
+                return std::nullopt;
+            case Ended::killed:
+                return machine("its reader was killed, as the kernel does when memory is short");
+            case Ended::stuck:
+                return machine("its reader got no answer from the file system");
+        }
+        return Reason::worker_died;
     }
-    return Reason::worker_died;
+    std::optional<Reason> machine(const std::string& what) {
+        if (++machine_ >= kMachineTries)
+            throw MachineFault(what + ", " + std::to_string(machine_) + " times");
+        return std::nullopt;
+    }
+
+private:
+    int died_ = 0, machine_ = 0;
+};
+
+// A worker says that the machine could not read the file: whether that is so.
+bool machine_cannot_read(int fd, std::uint64_t bytes) {
+    core::Bytes buffer(std::min<std::uint64_t>(bytes, 1 << 20));
+    for (std::uint64_t at = 0; at < bytes;) {
+        const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(at));
+        if (got < 0) return is_machines_fault(errno);
+        if (got == 0) return false;
+        at += static_cast<std::uint64_t>(got);
+    }
+    return false;
 }
 
 std::uint32_t code(Ask ask) {
@@ -82,20 +120,38 @@ Record Worker::read(const Opened& file, Depth depth) {
     if (last_pixel_bytes_ > kKeepPixels) channel_->region().release_bulk(kKeepPixels);
     last_pixel_bytes_ = 0;
 
-    const auto answer = channel_->ask(code(depth == Depth::pixels ? Ask::read_pixels : Ask::read_header),
-                                      file.fd.get(), file.bytes);
-    if (answer.ended != Ended::answered) return refusal(reason_of(answer.ended));
-    try {
-        const core::Bytes message = message_of(*channel_, answer.message_bytes);
-        Unpacker in(message);
-        Record record = unpack_record(in, wanted_, channel_->region().bulk());
-        record.file_bytes = file.bytes;
-        last_pixel_bytes_ = record.pixels.bytes.size();
-        return record;
-    } catch (const std::logic_error&) {  // not what our worker writes: it is not ours any more
-        channel_->replace();
-        return refusal(Reason::worker_died);
+    for (Tries tries;;) {
+        const auto answer = channel_->ask(code(depth == Depth::pixels ? Ask::read_pixels : Ask::read_header),
+                                          file.fd.get(), file.bytes);
+        if (answer.ended != Ended::answered) {
+            if (const auto reason = tries.verdict(answer.ended)) return refusal(*reason);
+            continue;
+        }
+        try {
+            const core::Bytes message = message_of(*channel_, answer.message_bytes);
+            Unpacker in(message);
+            Record record = unpack_record(in, wanted_, channel_->region().bulk());
+            if (record.reason == Reason::io_error) {
+                // A hostile file's worker must not end the run: its word is checked.
+                if (machine_cannot_read(file.fd.get(), file.bytes))
+                    tries.machine("it could not be read: an input/output error");
+                else if (const auto reason = tries.verdict(Ended::died))
+                    return refusal(*reason);
+                channel_->replace();
+                continue;
+            }
+            record.file_bytes = file.bytes;
+            last_pixel_bytes_ = record.pixels.bytes.size();
+            return record;
+        } catch (const std::logic_error&) {  // not what our worker writes: it is not ours any more
+            channel_->replace();
+            if (const auto reason = tries.verdict(Ended::died)) return refusal(*reason);
+        }
     }
+}
+
+void Worker::renew() noexcept {
+    channel_->replace();
 }
 
 std::uint64_t Worker::replaced() const noexcept {
@@ -105,6 +161,9 @@ std::uint64_t Worker::replaced() const noexcept {
 struct Table::State {
     Wanted wanted;
     std::unique_ptr<Channel> channel;
+    core::Fd file;
+    std::uint64_t size = 0;
+    Tries tries;
     std::deque<Record> rows;
     bool ended = false;
     std::uint64_t last_row = 0;
@@ -116,17 +175,40 @@ struct Table::State {
         ended = true;
     }
 
+    // Asks until there is an answer or a verdict. A fresh worker begins the table anew: what it had told
+    // before is left out again (fetch).
+    std::optional<std::uint64_t> ask(Ask what) {
+        for (;;) {
+            const auto answer = what == Ask::open_table ? channel->ask(code(what), file.get(), size)
+                                                        : channel->ask(code(what));
+            if (answer.ended == Ended::answered) return answer.message_bytes;
+            if (const auto reason = tries.verdict(answer.ended)) {
+                end_with(*reason);
+                return std::nullopt;
+            }
+            if (what != Ask::open_table && !ask(Ask::open_table)) return std::nullopt;
+        }
+    }
+
     void fetch() {
-        const auto answer = channel->ask(code(Ask::next_rows));
-        if (answer.ended != Ended::answered) return end_with(reason_of(answer.ended));
+        const auto answer = ask(Ask::next_rows);
+        if (!answer) return;
         try {
-            const core::Bytes message = message_of(*channel, answer.message_bytes);
+            const core::Bytes message = message_of(*channel, *answer);
             Unpacker in(message);
             while (in.get<std::uint8_t>()) {
-                rows.push_back(unpack_record(in, wanted, {}));
-                last_row = rows.back().row;
+                Record row = unpack_record(in, wanted, {});
+                if (row.reason == Reason::io_error) {
+                    tries.machine("it could not be read: an input/output error");
+                    channel->replace();
+                    ask(Ask::open_table);
+                    return;
+                }
+                if (row.row <= last_row) continue;
+                last_row = row.row;
+                rows.push_back(std::move(row));
             }
-            ended = in.get<bool>();
+            ended = in.get<std::uint8_t>() != 0;
             if (!ended) return;
             bytes = in.get<std::uint64_t>();
             in.raw(sha256.data(), sha256.size());
@@ -144,9 +226,11 @@ Table::Table(const Readers& readers, Wanted wanted, Limits limits, const Opened&
         state_->end_with(file.reason);
         return;
     }
+    state_->file = core::Fd(::fcntl(file.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!state_->file.is_open()) throw MachineFault(core::with_errno("it cannot be read", errno));
+    state_->size = file.bytes;
     state_->channel = open_channel(readers, state_->wanted, limits);
-    const auto answer = state_->channel->ask(code(Ask::open_table), file.fd.get(), file.bytes);
-    if (answer.ended != Ended::answered) state_->end_with(reason_of(answer.ended));
+    state_->ask(Ask::open_table);
 }
 
 Table::Table(Table&&) noexcept = default;

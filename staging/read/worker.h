@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/files.h"
 #include "staging/read/record.h"
 #include "staging/read/wanted.h"
@@ -26,6 +27,13 @@ namespace staging {
 
 struct Opened;  // delivery.h: a file that is known to be regular, or the reason why there is none
 
+// The machine could not read a file, three times: the run must end, not the file be judged. The text says
+// what happened and names nothing.
+class MachineFault : public core::Error {
+public:
+    explicit MachineFault(const std::string& text) : Error(core::Fault::system, text) {}
+};
+
 // The fork server of readers of this folder's formats.
 class Readers : public ForkServer {
 public:
@@ -40,9 +48,14 @@ public:
     Worker(Worker&&) noexcept;
     ~Worker();
 
-    // Reads a file of the format that is wanted. Never throws for what is in the file; throws Error(system) only if workers cannot
-    // be started any more. Pixels in the result are valid until the next call.
+    // Reads a file of the format that is wanted. Never throws for what is in the file: a worker that died of
+    // its own doing is tried once more, then the file is to blame. Throws Error(system) if workers cannot be
+    // started any more, MachineFault if the machine kept three workers from reading. Pixels in the result are
+    // valid until the next call.
     Record read(const Opened& file, Depth depth);
+
+    // The next file is another delivery's: it gets a worker that has seen no other.
+    void renew() noexcept;
 
     // Workers that were replaced so far: for the report.
     std::uint64_t replaced() const noexcept;
@@ -62,7 +75,7 @@ private:
 //   while (table.next(row)) ...
 class Table {
 public:
-    // Throws as Worker does. A file that cannot be opened gives one Record with the reason.
+    // Throws as Worker and its read() do. A file that cannot be opened gives one Record with the reason.
     Table(const Readers& readers, Wanted wanted, Limits limits, const Opened& file);
     Table(Table&&) noexcept;
     ~Table();

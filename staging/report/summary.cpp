@@ -27,22 +27,37 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
             {"max_shift_days", profile.max_shift_days}};
 }
 
-Json risk_record(const Definition& definition, const PooledRisk& risk) {
-    Json json{{"quasi_identifiers", definition.profile.risk.quasi_identifiers},
-              {"k", definition.profile.risk.k},
+Json risk_record(const Definition& definition, const PooledRisk& risk, const SharedContent& shared) {
+    const RiskPolicy& policy = definition.profile.risk;
+    Json json{{"quasi_identifiers", policy.quasi_identifiers},
+              {"unit", "patient: the set of the cells of all its samples"},
+              {"k", policy.k},
               {"patients", risk.patients},
+              {"patients_in_several_cells", risk.patients_in_several_cells},
               {"groups", risk.groups},
               {"smallest_group", risk.smallest_group},
               {"patients_below_k", risk.patients_below},
               {"samples_below_k", risk.samples_below},
               {"suppressed", risk.suppressed}};
     if (risk.groups) {
-        // As measured, before suppression: the chance to pick out a known patient, and the mean over all
-        // patients.
+        // As measured, before suppression. Prosecutor: the chance to pick out a patient who is known to be in
+        // the dataset, at worst. Journalist: one who may not be; the dataset stands for all people, which is the
+        // worst there is. Marketer: the mean over all patients.
         json["prosecutor_risk_max"] = 1.0 / static_cast<double>(risk.smallest_group);
+        json["journalist_risk_max"] = json["prosecutor_risk_max"];
         json["marketer_risk"] = static_cast<double>(risk.groups) / static_cast<double>(risk.patients);
+        json["patients_at_risk"] =
+            static_cast<double>(risk.patients_below) / static_cast<double>(risk.patients);
     }
-    json["not_measured"] = {"l-diversity", "t-closeness", "journalist risk"};
+    if (policy.sensitive.empty())
+        json["not_measured"] = {"l-diversity", "t-closeness"};
+    else
+        json["sensitive"] = {{"column", policy.sensitive},
+                             {"l", policy.l},
+                             {"fewest_categories", risk.fewest_categories},
+                             {"t", policy.t},
+                             {"greatest_distance", risk.greatest_distance}};
+    json["content_of_several_patients"] = {{"contents", shared.contents}, {"samples", shared.samples}};
     return json;
 }
 
@@ -71,6 +86,10 @@ Json parents_record(const std::vector<Parent>& parents) {
         json.push_back({{"delivery", parent.delivery},
                         {"files", parent.files},
                         {"bytes", parent.bytes},
+                        {"files_and_rows", parent.pieces},
+                        {"packed", parent.packed},
+                        {"left_out", parent.left_out},
+                        {"not_selected", parent.not_selected},
                         {"names_hmac", parent.names_digest},
                         {"contents_hmac", parent.contents_digest}});
     return json;
@@ -105,6 +124,7 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
               {"samples", manifest.samples()},
               {"left out (files or rows)", left_out},
               {"shards", manifest.shards()}}},
+            {"deliveries", manifest.parents},
             {"quarantine", reasons},
             {"risk", manifest.risk},
             {"splits", manifest.splits},

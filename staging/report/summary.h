@@ -16,13 +16,16 @@ namespace staging {
 
 // What the manifest says beside shards and schema. Deterministic: no times, hosts or rank counts.
 nlohmann::ordered_json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms);
-nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk);
+nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk,
+                                   const SharedContent& shared);
 nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);
 
 // A delivery as it was taken in.
 struct Parent {
     std::string delivery, names_digest, contents_digest;  // both keyed
     std::uint64_t files = 0, bytes = 0;
+    // Files, and rows of tables: what stage 1 saw = packed + left out + not selected.
+    std::int64_t pieces = 0, packed = 0, left_out = 0, not_selected = 0;
 };
 nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
 

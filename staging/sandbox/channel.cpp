@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,7 +86,7 @@ void Channel::start() {
         throw Error(Fault::system, core::with_errno("cannot make a socket pair", errno));
     socket_ = core::Fd(ends[0]);
     const core::Fd theirs(ends[1]);
-    const Start start{region_.size(), budget_.memory_bytes};
+    const Start start{region_.size(), budget_.memory_bytes, 0};
     const int handed[] = {theirs.get(), region_.fd()};
     auto started = send_message(server_.control_.get(), start, handed)
                        ? receive_message<Started>(server_.control_.get())
@@ -112,9 +113,20 @@ void Channel::kill() noexcept {
         while (::poll(&gone, 1, kEndsWithin_ms) < 0 && errno == EINTR) {
         }
     }
+    if (pid_ > 0) how_it_ended();  // so that no zombie stays
     socket_ = core::Fd();
     process_ = core::Fd();
     pid_ = -1;
+}
+
+// Asks its parent, the fork server: nobody else is told.
+Ended Channel::how_it_ended() noexcept {
+    const Start question{0, 0, std::exchange(pid_, -1)};
+    if (!send_message(server_.control_.get(), question)) return Ended::died;
+    const auto answer = receive_message<Started>(server_.control_.get());
+    if (!answer || answer->message.pid != question.ended) return Ended::died;
+    const int status = answer->message.status;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? Ended::killed : Ended::died;
 }
 
 Channel::Answer Channel::ask(std::uint32_t code, int file, std::uint64_t number) {
@@ -122,8 +134,9 @@ Channel::Answer Channel::ask(std::uint32_t code, int file, std::uint64_t number)
     const int handed[] = {file};
     const Question question{code, 0, number};
     if (!send_message(socket_.get(), question, {handed, file >= 0 ? 1U : 0U})) {
+        const Ended ended = how_it_ended();  // since the last question
         kill();
-        return {Ended::died, 0};
+        return {ended, 0};
     }
     return wait();
 }
@@ -138,8 +151,9 @@ Channel::Answer Channel::wait() {
             const auto reply = receive_message<Reply>(socket_.get());
             if (reply && reply->message.message_bytes <= kMessageBytes)
                 return {Ended::answered, reply->message.message_bytes};
+            const Ended ended = reply ? Ended::died : how_it_ended();
             kill();
-            return {Ended::died, 0};
+            return {ended, 0};
         }
         const auto cpu = cpu_seconds(pid_);
         const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - started;

@@ -87,9 +87,10 @@ private:
 // How a question ended.
 enum class Ended : std::uint8_t {
     answered,
-    died,   // it crashed, did what its sandbox forbids, or was killed by somebody else
-    spent,  // more processor time than its budget: the file's fault
-    stuck,  // no answer and no processor time used: the machine's fault (a dead file system)
+    died,    // it crashed, or did what its sandbox forbids: its own doing, so the file's fault
+    killed,  // by SIGKILL, which it cannot send itself: the machine's fault (out of memory) or somebody's
+    spent,   // more processor time than its budget: the file's fault
+    stuck,   // no answer and no processor time used: the machine's fault (a dead file system)
 };
 
 // A worker that is asked one thing at a time, and replaced when it died or had to be killed.
@@ -116,6 +117,7 @@ public:
 private:
     void start();
     void kill() noexcept;
+    Ended how_it_ended() noexcept;
     Answer wait();
 
     const ForkServer& server_;
@@ -130,9 +132,11 @@ private:
 // What the program tells the fork server, with the worker's end of the socket and the region.
 struct Start {
     std::uint64_t region_bytes, memory_bytes;
+    pid_t ended = 0;  // not 0: no worker is wanted, but how this one ended
 };
 struct Started {
-    pid_t pid;  // -1: it could not; else a pidfd travels with it
+    pid_t pid;       // -1: it could not; else a pidfd travels with it
+    int status = 0;  // of one that ended (waitpid)
 };
 
 // The worker's whole life, in its own process.

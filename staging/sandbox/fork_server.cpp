@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,17 +18,35 @@ namespace {
 
 constexpr int kControl = 3;  // where leave_parent_behind puts it
 
+// A worker whose socket is closed ends in a moment, unless it sleeps in the kernel.
+Started how_it_ended(pid_t pid) {
+    constexpr int kTries = 2000;
+    Started out{-1};
+    for (int i = 0; i < kTries && out.pid != pid; ++i) {
+        if (i) ::usleep(1000);
+        const pid_t found = ::waitpid(pid, &out.status, WNOHANG);
+        if (found < 0 && errno != EINTR) break;
+        out.pid = found == pid ? pid : -1;
+    }
+    return out;
+}
+
 [[noreturn]] void run_server(int control, pid_t parent, MakeAnswers make, Prepare prepare) {
     prctl(PR_SET_NAME, "aloft-readers");
     if (!leave_parent_behind(control, parent)) ::_exit(1);
     core::sha256({});  // OpenSSL reads its configuration once; workers cannot
     if (prepare) prepare();
     const pid_t self = ::getpid();
+    ::signal(SIGCHLD, SIG_DFL);  // how a worker ended is asked later
     while (auto start = receive_message<Start>(kControl)) {
+        if (const pid_t ended = start->message.ended) {
+            if (!send_message(kControl, how_it_ended(ended))) break;
+            continue;
+        }
         const pid_t worker = ::fork();
         if (worker == 0)
             serve(start->descriptors[0].get(), std::move(start->descriptors[1]), start->message, self, make);
-        Started started{worker};
+        Started started{worker, 0};
         core::Fd process;
         if (worker > 0) process = core::Fd(static_cast<int>(::syscall(SYS_pidfd_open, worker, 0)));
         if (!process.is_open()) started.pid = -1;

@@ -3,13 +3,17 @@
 #include <string>
 
 #include "core/base/files.h"
+#include "core/mpi/comm.h"
 
 namespace staging {
 
-// The folders of one build and what earlier runs left in them.
+// The folders of one build and what earlier runs left in them. Nothing is ever removed but what this program
+// made there, known by its name and, of the work folder, by a mark in it.
 class RunFolder {
 public:
-    RunFolder(std::filesystem::path out, std::filesystem::path work);
+    // `work`: where intermediate files may lie; the build makes a folder of its own in it. Empty: in `out`.
+    // `version` is NAME@VERSION.
+    RunFolder(std::filesystem::path out, const std::filesystem::path& work, const std::string& version);
 
     const std::filesystem::path& out() const noexcept { return out_; }
     const std::filesystem::path& work() const noexcept { return work_; }
@@ -18,23 +22,34 @@ public:
     std::filesystem::path shuffle() const { return work_ / "shuffle"; }
     bool has_manifest() const;
 
-    // The first rank makes the folders and sees that no other build is at work here; then every rank holds
-    // the lock. Throws Error(system) if one is.
-    void claim();
-    void join();
+    // Collective. Makes the folders and holds a lock in `out` until this object dies, so that no other build
+    // writes there, whatever its work folder. Throws Error(system) if one does, Error(usage) if the work folder
+    // holds something that is not ours.
+    void claim(const core::Comm& comm);
 
-    // One rank. If the last run was of the same `fingerprint`, its batches and shards stay; else all that it
-    // left is removed. Temporary files of killed runs go in either case. True if something was taken over.
-    bool prepare(const std::string& fingerprint);
+    // What an unfinished build was of: `identity` (definition, profile, keys, program) and `input` (the
+    // deliveries' state).
+    struct Mark {
+        std::string identity, input;
+    };
+    // One rank, before anything else is written. If the last run was of the same mark, what it left stays, and
+    // this is true. If the deliveries have changed since, its batches and shards are removed (told as an event).
+    // If it was a build of something else, Error(usage), unless `discard`.
+    bool prepare(const Mark& mark, bool discard);
+    // One rank, before the scan: throws as prepare() does if the identity differs, without removing anything.
+    void check(const std::string& identity, bool discard) const;
 
-    // One rank: the build is done, the work folder goes.
-    void remove_work();
+    // Collective: the build is done, the work folder goes; each rank removes its part of it.
+    void remove_work(const core::Comm& comm);
     // Temporary files of killed runs in the version's folder.
     void sweep() const;
 
 private:
-    std::filesystem::path out_, work_;
+    bool lock(int part, bool exclusive);
+    std::filesystem::path out_, parent_, work_;
+    std::string version_;
     core::Fd lock_;
+    bool root_ = false;
 };
 
 }  // namespace staging

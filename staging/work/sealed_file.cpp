@@ -58,6 +58,11 @@ std::uint64_t SealedWriter::append(core::ByteView block) {
     return begin;
 }
 
+void SealedWriter::sync() {
+    if (::fdatasync(fd_.get()))
+        throw core::Error(core::Fault::system, core::with_errno("cannot flush the work folder", errno));
+}
+
 SealedReader::SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose)
     : fd_(core::open_regular(path)), key_(key), purpose_(std::move(purpose)), size_(size_of(fd_)) {}
 
@@ -89,10 +94,14 @@ core::Bytes SealedReader::at(std::uint64_t offset) const {
     return plain;
 }
 
+std::uint64_t SealedReader::after(std::uint64_t offset, std::uint64_t plain_bytes) noexcept {
+    return offset + kExtra + plain_bytes;
+}
+
 std::optional<core::Bytes> SealedReader::next() {
     if (position_ == size_) return std::nullopt;
     core::Bytes block = at(position_);
-    position_ += kExtra + block.size();
+    position_ = after(position_, block.size());
     return block;
 }
 

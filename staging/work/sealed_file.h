@@ -20,6 +20,8 @@ public:
     SealedWriter(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose);
     // Where the block begins.
     std::uint64_t append(core::ByteView block);
+    // What was appended is on the disk. Throws Error(system).
+    void sync();
     std::uint64_t bytes() const noexcept { return end_; }
 
 private:
@@ -35,6 +37,8 @@ public:
     SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose);
     // The block that begins at `offset`. Throws Error(data) if it is not what was written.
     core::Bytes at(std::uint64_t offset) const;
+    // Where the block ends that begins at `offset` and holds `plain_bytes`.
+    static std::uint64_t after(std::uint64_t offset, std::uint64_t plain_bytes) noexcept;
     // One block after another; nothing at the end. Throws as `at`.
     std::optional<core::Bytes> next();
     std::uint64_t bytes() const noexcept { return size_; }

@@ -1,34 +1,52 @@
 #include "staging/work/spill.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 
 namespace staging {
+
+// A batch in a segment: from where to where its blocks stand. Batch kSynced: all before it is on the disk.
+struct Spill::Done {
+    BatchSummary summary;
+    std::uint64_t samples_from, samples_to, refs_from, refs_to;
+};
+
 namespace {
 
-constexpr const char* kParts[] = {"samples", "refs", "rejected"};
-constexpr std::size_t kBlockRecords = 4096;
+constexpr std::uint64_t kSynced = UINT64_MAX;
+constexpr const char *kSamples = "", *kRefs = ".refs", *kDone = ".done";
+enum Kind : std::uint8_t { kSampleRefs, kRejecteds };
 
-std::string purpose(std::uint64_t batch, const char* part) {
-    return "batch " + std::to_string(batch) + " " + part;
+std::string purpose(std::uint64_t segment, const char* end) {
+    return "segment " + std::to_string(segment) + end;
 }
 
 template <class T>
-core::ByteView bytes_of_all(const std::vector<T>& records) {
-    return {reinterpret_cast<const std::uint8_t*>(records.data()), records.size() * sizeof(T)};
+core::Bytes block_of(Kind kind, const std::vector<T>& records) {
+    core::Bytes out{kind};
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(records.data());
+    out.insert(out.end(), bytes, bytes + records.size() * sizeof(T));
+    return out;
 }
 
 template <class T>
-void read_each(SealedReader reader, const std::function<void(const T&)>& take) {
-    while (const auto block = reader.next())
-        for (std::size_t at = 0; at + sizeof(T) <= block->size(); at += sizeof(T)) {
-            T record;
-            std::memcpy(&record, block->data() + at, sizeof record);
-            take(record);
-        }
+core::ByteView bytes_of(const T& one) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return {reinterpret_cast<const std::uint8_t*>(&one), sizeof one};
+}
+
+[[noreturn]] void lost() {
+    throw core::Error(
+        core::Fault::data,
+        "the work folder lost samples that were waiting there. Remove it and run the build again");
 }
 
 class Output {
@@ -126,97 +144,236 @@ core::Sample decode(core::ByteView bytes) {
     return sample;
 }
 
-std::filesystem::path Spill::path(std::uint64_t batch, const char* part) const {
-    return folder_ / ("batch-" + std::to_string(batch) + "." + part);
+std::filesystem::path Spill::path(std::uint64_t segment, const char* end) const {
+    return folder_ / (kSegment + std::to_string(segment) + end);
 }
 
-SealedReader Spill::open(std::uint64_t batch, Part part) const {
-    return {path(batch, kParts[part]), key_, purpose(batch, kParts[part])};
+std::size_t Spill::ordinal_of(std::uint64_t segment) const {
+    const auto at = std::lower_bound(segments_.begin(), segments_.end(), segment);
+    if (at == segments_.end() || *at != segment) lost();
+    return static_cast<std::size_t>(at - segments_.begin());
 }
 
-BatchSummary Spill::summary(std::uint64_t batch) const {
-    const auto json = nlohmann::json::parse(core::read_text(path(batch, "done")));
-    BatchSummary out;
-    out.delivery = json.at("delivery");
-    out.files = json.at("files");
-    out.bytes = json.at("bytes");
-    out.samples = json.at("samples");
-    out.rejected = json.at("rejected");
-    out.digest = json.at("digest");
-    for (std::size_t i = 0; i < 3; ++i) out.parts[i] = json.at("parts").at(i);
+// What the folder holds, as rank 0 sees it: the other ranks are told, whatever their caches say.
+void Spill::list(const core::Comm& comm) {
+    core::Bytes found;
+    core::together(comm, [&] {
+        if (!comm.is_root()) return;
+        std::vector<std::uint64_t> numbers;
+        for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+            const std::string name = entry.path().filename().string();
+            const std::string_view prefix = kSegment, end = kDone;
+            if (!name.starts_with(prefix) || !name.ends_with(end)) continue;
+            std::uint64_t number = 0;
+            const char* last = name.data() + name.size() - end.size();
+            const auto [rest, failed] = std::from_chars(name.data() + prefix.size(), last, number);
+            if (failed == std::errc{} && rest == last) numbers.push_back(number);
+        }
+        std::sort(numbers.begin(), numbers.end());
+        found.resize(numbers.size() * sizeof(std::uint64_t));
+        if (!found.empty()) std::memcpy(found.data(), numbers.data(), found.size());
+    });
+    comm.broadcast(found);
+    segments_.resize(found.size() / sizeof(std::uint64_t));
+    if (!found.empty()) std::memcpy(segments_.data(), found.data(), found.size());
+}
+
+// The batches that were written down whole. A killed run can leave half a record at the end.
+std::vector<Spill::Done> Spill::done_of(std::uint64_t segment) const {
+    std::vector<Done> out;
+    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone));
+    while (const auto block = reader.next()) {
+        if (block->size() != sizeof(Done)) lost();
+        std::memcpy(&out.emplace_back(), block->data(), sizeof(Done));
+    }
     return out;
 }
 
-std::optional<BatchSummary> Spill::find(std::uint64_t batch) const {
-    if (std::filesystem::exists(path(batch, "done"))) {
+// Of a segment of an earlier run, the batches that are there with every block.
+std::vector<Spill::Done> Spill::checked(std::uint64_t segment) const {
+    std::vector<Done> all, good;
+    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone));
+    std::size_t synced = 0;
+    bool whole = true;
+    try {
+        while (const auto block = reader.next()) {
+            if (block->size() != sizeof(Done)) break;
+            std::memcpy(&all.emplace_back(), block->data(), sizeof(Done));
+            if (all.back().summary.batch == kSynced) synced = all.size();
+        }
+    } catch (const core::Error& e) {
+        if (e.fault() != core::Fault::data) throw;
+        whole = false;
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Done& one = all[i];
+        if (one.summary.batch == kSynced) continue;
         try {
-            BatchSummary out = summary(batch);
-            bool whole = true;
-            for (const Part part : {kSamples, kRefs, kRejected}) {
-                SealedReader reader = open(batch, part);
-                whole &= reader.bytes() == out.parts[part];
-                while (whole && reader.next()) continue;
+            for (const bool samples : {true, false}) {
+                if (i < synced) break;
+                const char* end = samples ? kSamples : kRefs;
+                const SealedReader file(path(segment, end), key_, purpose(segment, end));
+                std::uint64_t at = samples ? one.samples_from : one.refs_from;
+                const std::uint64_t to = samples ? one.samples_to : one.refs_to;
+                while (at < to) at = file.after(at, file.at(at).size());
             }
-            if (whole) return out;
-        } catch (const std::exception&) {
-            // A crash of the machine can leave less than was written: such a batch is done again.
+            good.push_back(one);
+        } catch (const core::Error&) {
+            whole = false;  // a machine went down before it had written this: the batch is done again
         }
     }
-    for (const char* part : {"done", kParts[0], kParts[1], kParts[2]}) {
-        std::error_code ignored;
-        std::filesystem::remove(path(batch, part), ignored);
+    if (whole) return good;
+    std::filesystem::remove(path(segment, kDone));
+    SealedWriter out(path(segment, kDone), key_, purpose(segment, kDone));
+    for (const Done& one : good) out.append(bytes_of(one));
+    return good;
+}
+
+void Spill::open(const core::Comm& comm, std::uint64_t batches) {
+    list(comm);
+    done_.assign((batches + 7) / 8, 0);
+    core::together(comm, [&] {
+        for (auto i = static_cast<std::size_t>(comm.rank()); i < segments_.size();
+             i += static_cast<std::size_t>(comm.size()))
+            for (const Done& one : checked(segments_[i]))
+                if (one.summary.batch < batches)
+                    done_[one.summary.batch / 8] |= static_cast<std::uint8_t>(1U << one.summary.batch % 8);
+    });
+    comm.unite(done_);
+    next_ = (segments_.empty() ? 0 : segments_.back() + 1) + static_cast<std::uint64_t>(comm.rank());
+    step_ = static_cast<std::uint64_t>(comm.size());
+}
+
+bool Spill::is_done(std::uint64_t batch) const {
+    return done_.at(batch / 8) >> batch % 8 & 1;
+}
+
+void Spill::close(const core::Comm& comm) {
+    comm.barrier();  // every rank has written what it writes
+    list(comm);
+}
+
+void Spill::each_batch(std::size_t ordinal, const std::function<void(const BatchSummary&)>& take) const {
+    for (const Done& one : done_of(segments_.at(ordinal)))
+        if (one.summary.batch != kSynced) take(one.summary);
+}
+
+template <class T>
+void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take) const {
+    constexpr bool is_ref = std::is_same_v<T, SampleRef>;
+    const std::uint64_t segment = segments_.at(ordinal);
+    const SealedReader file(path(segment, kRefs), key_, purpose(segment, kRefs));
+    for (const Done& one : done_of(segment)) {
+        if (one.summary.batch == kSynced) continue;
+        std::uint64_t count = 0;
+        for (std::uint64_t at = one.refs_from; at < one.refs_to;) {
+            const core::Bytes block = file.at(at);
+            at = file.after(at, block.size());
+            if (block.at(0) != (is_ref ? kSampleRefs : kRejecteds)) continue;
+            for (std::size_t i = 1; i + sizeof(T) <= block.size(); i += sizeof(T), ++count) {
+                T record;
+                std::memcpy(&record, block.data() + i, sizeof record);
+                take(record);
+            }
+        }
+        if (count != (is_ref ? one.summary.samples : one.summary.rejected)) lost();
     }
-    return std::nullopt;
 }
 
-void Spill::each_sample(std::uint64_t batch, const std::function<void(const SampleRef&)>& take) const {
-    read_each<SampleRef>(open(batch, kRefs), take);
+void Spill::each_sample(std::size_t ordinal, const std::function<void(const SampleRef&)>& take) const {
+    each<SampleRef>(ordinal, take);
 }
 
-void Spill::each_rejected(std::uint64_t batch, const std::function<void(const Rejected&)>& take) const {
-    read_each<Rejected>(open(batch, kRejected), take);
+void Spill::each_rejected(std::size_t ordinal, const std::function<void(const Rejected&)>& take) const {
+    each<Rejected>(ordinal, take);
 }
 
 core::Sample Spill::sample(const SampleRef& ref) const {
-    return decode(open(ref.batch, kSamples).at(ref.offset));
+    constexpr std::size_t kOpen = 64;
+    auto found = open_.find(ref.segment);
+    if (found == open_.end()) {
+        if (open_.size() >= kOpen) open_.clear();
+        found =
+            open_.try_emplace(ref.segment, path(ref.segment, kSamples), key_, purpose(ref.segment, kSamples))
+                .first;
+    }
+    return decode(found->second.at(ref.offset));
 }
 
-BatchWriter::BatchWriter(const Spill& spill, std::uint64_t batch)
-    : spill_(spill),
-      batch_(batch),
-      samples_(spill.path(batch, kParts[0]), spill.key_, purpose(batch, kParts[0])),
-      refs_(spill.path(batch, kParts[1]), spill.key_, purpose(batch, kParts[1])),
-      rejected_(spill.path(batch, kParts[2]), spill.key_, purpose(batch, kParts[2])) {}
+struct SpillWriter::Segment {
+    Segment(const Spill& spill, std::uint64_t number_)
+        : number(number_),
+          samples(spill.path(number, kSamples), spill.key_, purpose(number, kSamples)),
+          refs(spill.path(number, kRefs), spill.key_, purpose(number, kRefs)),
+          done(spill.path(number, kDone), spill.key_, purpose(number, kDone)) {}
+    void sync() {
+        samples.sync();
+        refs.sync();
+        Spill::Done mark{};
+        mark.summary.batch = kSynced;
+        done.append(bytes_of(mark));
+        synced = std::chrono::steady_clock::now();
+    }
+    std::uint64_t number, count = 0, samples_from = 0, refs_from = 0;
+    SealedWriter samples, refs, done;
+    std::chrono::steady_clock::time_point synced = std::chrono::steady_clock::now();
+};
 
-void BatchWriter::add(SampleRef ref, const core::Sample& sample) {
-    ref.batch = batch_;
-    ref.offset = samples_.append(encode(sample));
-    ref_buffer_.push_back(ref);
-    ++sample_count_;
-    if (ref_buffer_.size() == kBlockRecords) flush();
+SpillWriter::SpillWriter(Spill& spill) : spill_(spill) {}
+SpillWriter::~SpillWriter() = default;
+
+void SpillWriter::begin(std::uint64_t batch) {
+    if (!segment_)
+        segment_ =
+            std::make_unique<Segment>(spill_, std::exchange(spill_.next_, spill_.next_ + spill_.step_));
+    now_ = {};
+    now_.batch = batch;
+    segment_->samples_from = segment_->samples.bytes();
+    segment_->refs_from = segment_->refs.bytes();
 }
 
-void BatchWriter::reject(const Rejected& rejected) {
-    rejected_buffer_.push_back(rejected);
-    ++rejected_count_;
-    if (rejected_buffer_.size() == kBlockRecords) flush();
+void SpillWriter::add(SampleRef ref, const core::Sample& sample) {
+    ref.batch = now_.batch;
+    ref.segment = segment_->number;
+    ref.offset = segment_->samples.append(encode(sample));
+    refs_.push_back(ref);
+    ++now_.samples;
+    if (refs_.size() == spill_.options_.block_records) flush();
 }
 
-void BatchWriter::flush() {
-    if (!ref_buffer_.empty()) refs_.append(bytes_of_all(ref_buffer_));
-    if (!rejected_buffer_.empty()) rejected_.append(bytes_of_all(rejected_buffer_));
-    ref_buffer_.clear();
-    rejected_buffer_.clear();
+void SpillWriter::reject(const Rejected& rejected) {
+    rejected_.push_back(rejected);
+    ++now_.rejected;
+    if (rejected_.size() == spill_.options_.block_records) flush();
 }
 
-void BatchWriter::finish(BatchSummary summary) {
+void SpillWriter::flush() {
+    if (!refs_.empty()) segment_->refs.append(block_of(kSampleRefs, refs_));
+    if (!rejected_.empty()) segment_->refs.append(block_of(kRejecteds, rejected_));
+    refs_.clear();
+    rejected_.clear();
+}
+
+void SpillWriter::finish(BatchSummary summary) {
     flush();
-    const nlohmann::ordered_json json{
-        {"delivery", summary.delivery}, {"files", summary.files},
-        {"bytes", summary.bytes},       {"samples", sample_count_},
-        {"rejected", rejected_count_},  {"parts", {samples_.bytes(), refs_.bytes(), rejected_.bytes()}},
-        {"digest", summary.digest}};
-    core::write_atomically(spill_.path(batch_, "done"), json.dump() + "\n");
+    summary.batch = now_.batch;
+    summary.samples = now_.samples;
+    summary.rejected = now_.rejected;
+    Spill::Done record{};
+    record.summary = summary;
+    record.samples_from = segment_->samples_from;
+    record.samples_to = segment_->samples.bytes();
+    record.refs_from = segment_->refs_from;
+    record.refs_to = segment_->refs.bytes();
+    segment_->done.append(bytes_of(record));
+    segment_->count += now_.samples;
+    const Options& options = spill_.options_;
+    if (std::chrono::steady_clock::now() - segment_->synced >= std::chrono::seconds(options.sync_seconds))
+        segment_->sync();
+    if (segment_->samples.bytes() >= options.segment_bytes || segment_->count >= options.segment_samples) {
+        segment_->sync();
+        segment_.reset();
+    }
 }
 
 }  // namespace staging

@@ -3,18 +3,22 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/keys/keys.h"
+#include "core/mpi/comm.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/work/options.h"
 #include "staging/work/sealed_file.h"
 
 namespace staging {
 
-// Where a sample came from, in the sorted order of the deliveries: decides which of two duplicates stays.
+// Where a sample came from, in the order of the deliveries: decides which of two duplicates stays.
 struct Origin {
     std::uint64_t file = 0, row = 0;  // row 0: the file is the sample
     auto operator<=>(const Origin&) const = default;
@@ -23,68 +27,100 @@ struct Origin {
 // What planning needs to know of a sample that waits in the work folder.
 struct SampleRef {
     Origin origin;
-    std::uint64_t batch = 0, offset = 0;  // where its bytes wait
-    std::uint64_t bytes = 0;              // uncompressed
-    std::uint64_t order = 0;              // its place among all samples: a keyed hash
-    core::Id16 content{}, instance{}, patient{}, quasi{}, study{};
-    std::array<Alias, kMostAliases> aliases{};  // all identifiers of its record, `patient` first; zeros fill up
+    std::uint64_t batch = 0;                // of files: names its file
+    std::uint64_t segment = 0, offset = 0;  // where its bytes wait
+    std::uint64_t bytes = 0;                // uncompressed
+    std::uint64_t order = 0;                // its place among all samples: a keyed hash
+    core::Id16 content{}, instance{}, patient{}, quasi{};
+    core::Id16 study{};  // keyed digest of the Study Instance UID; zero: none
+    core::Id16 place{};  // keyed digest of series and position; equal for a picture sent twice
+    std::array<Alias, kMostAliases>
+        aliases{};                // all identifiers of its record, `patient` first; zeros fill up
+    std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
     std::uint32_t site = 0, split = 0;
+    std::uint32_t pieces = 1;  // files or rows that it is made of
 };
 
 // A sample that was left out.
 struct Rejected {
     Origin origin;
-    std::uint32_t site = 0, padding = 0;
+    std::uint32_t site = 0, pieces = 1;
     char file_name[24] = {};  // keyed hash, hex, not terminated
-    char reason[32] = {}, detail[64] = {};
+    char reason[32] = {}, detail[128] = {};
 };
 
-// What one batch of files became; the mark that the batch is done.
+// What one batch of files became.
 struct BatchSummary {
-    std::uint64_t delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
-    std::uint64_t parts[3] = {};  // lengths of the batch's files
-    std::string digest;           // keyed, over the files' digests
+    std::uint64_t batch = 0, delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
+    std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
 };
 
-// The work folder's place for batches.
+// The work folder's place for what stage 1 found: segments, each written by one rank, appended to until it has
+// `segment_bytes`, and three files long: segment-N (the samples), segment-N.refs (references and what was left
+// out), segment-N.done (the batches that were written whole). What a killed run appended after its last
+// whole batch is never looked at. All blocks are sealed.
 class Spill {
 public:
-    Spill(std::filesystem::path folder, const core::SecretKey& run_key)
-        : folder_(std::move(folder)), key_(run_key) {}
+    Spill(std::filesystem::path folder, const core::SecretKey& run_key, const Options& options)
+        : folder_(std::move(folder)), key_(run_key), options_(options) {}
 
-    // The summary, if the batch was written whole; every block is checked. Anything else is removed.
-    std::optional<BatchSummary> find(std::uint64_t batch) const;
-    BatchSummary summary(std::uint64_t batch) const;
-    // Block by block: a table's batch can be long.
-    void each_sample(std::uint64_t batch, const std::function<void(const SampleRef&)>& take) const;
-    void each_rejected(std::uint64_t batch, const std::function<void(const Rejected&)>& take) const;
+    // Collective. Takes over what earlier runs left: blocks that may not have reached the disk when a machine
+    // went down are read again; a batch that lacks one is done again. `batches` is how many there are.
+    void open(const core::Comm& comm, std::uint64_t batches);
+    // Whether an earlier run has done this batch.
+    bool is_done(std::uint64_t batch) const;
+    // Collective, when stage 1 is over: which segments there are now.
+    void close(const core::Comm& comm);
+
+    // Segments are numbered in one order on all ranks: [0, segments()). `ordinal_of` a reference's segment.
+    std::size_t segments() const noexcept { return segments_.size(); }
+    std::size_t ordinal_of(std::uint64_t segment) const;
+    // Block by block. Throws Error(data) if a segment does not hold what its batches say.
+    void each_batch(std::size_t ordinal, const std::function<void(const BatchSummary&)>& take) const;
+    void each_sample(std::size_t ordinal, const std::function<void(const SampleRef&)>& take) const;
+    void each_rejected(std::size_t ordinal, const std::function<void(const Rejected&)>& take) const;
     core::Sample sample(const SampleRef& ref) const;
 
+    // The beginning of the files' names, by which they are known and removed.
+    static constexpr char kSegment[] = "segment-";
+
 private:
-    friend class BatchWriter;
-    enum Part { kSamples, kRefs, kRejected };
-    std::filesystem::path path(std::uint64_t batch, const char* part) const;
-    SealedReader open(std::uint64_t batch, Part part) const;
+    friend class SpillWriter;
+    struct Done;
+    std::filesystem::path path(std::uint64_t segment, const char* end) const;
+    void list(const core::Comm& comm);
+    std::vector<Done> done_of(std::uint64_t segment) const;
+    std::vector<Done> checked(std::uint64_t segment) const;
+    template <class T>
+    void each(std::size_t ordinal, const std::function<void(const T&)>& take) const;
     std::filesystem::path folder_;
     const core::SecretKey& key_;
+    const Options& options_;
+    std::vector<std::uint64_t> segments_;
+    mutable std::map<std::uint64_t, SealedReader> open_;  // a shard's samples come from many segments
+    std::uint64_t next_ = 0, step_ = 1;                   // numbers of this rank's new segments
+    core::Bytes done_;                                    // a bit for each batch
 };
 
-// Writes one batch; without finish() it never happened.
-class BatchWriter {
+// One rank's end of the spill: one batch after another.
+class SpillWriter {
 public:
-    BatchWriter(const Spill& spill, std::uint64_t batch);
+    explicit SpillWriter(Spill& spill);
+    ~SpillWriter();
+    void begin(std::uint64_t batch);
     void add(SampleRef ref, const core::Sample& sample);
     void reject(const Rejected& rejected);
+    // Counts of samples and of what was left out are this writer's. Without finish() the batch never was.
     void finish(BatchSummary summary);
 
 private:
-    const Spill& spill_;
-    std::uint64_t batch_;
-    SealedWriter samples_, refs_, rejected_;
-    std::vector<SampleRef> ref_buffer_;
-    std::vector<Rejected> rejected_buffer_;
-    std::uint64_t sample_count_ = 0, rejected_count_ = 0;
+    struct Segment;
     void flush();
+    Spill& spill_;
+    std::unique_ptr<Segment> segment_;
+    std::vector<SampleRef> refs_;
+    std::vector<Rejected> rejected_;
+    BatchSummary now_;
 };
 
 core::Bytes encode(const core::Sample& sample);

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <new>
 
+#include "staging/read/delivery.h"
 #include "staging/read/table/utf8.h"
 
 namespace staging {
@@ -53,7 +55,7 @@ void CsvReader::pack_rows(Packer& message) {
     while (!at_end && message.size() < kBatch && read_bytes_ - from < kReadAtMost) {
         const ssize_t count = ::pread(file_.get(), chunk_.data(), kChunk, static_cast<off_t>(read_bytes_));
         if (count < 0) {
-            end_with(Reason::unreadable);
+            end_with(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
             at_end = true;
         } else if (count == 0) {
             at_end = true;

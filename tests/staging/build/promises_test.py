@@ -97,12 +97,12 @@ class Promises(unittest.TestCase):
             command += ["--delivery", f"{hospital}={deliveries / hospital}"]
         return command + ["--keys", str(self.keys), "--out", str(out), "--json"]
 
-    def start(self, dataset, out, ranks, deliveries=None, definition=None):
+    def start(self, dataset, out, ranks, deliveries=None, definition=None, more=()):
         """Starts a build; what it prints goes to a log of its own."""
         log = self.logs / f"{out.name}-{len(list(self.logs.iterdir()))}"
         with open(f"{log}.out", "wb") as stdout, open(f"{log}.err", "wb") as stderr:
             run = subprocess.Popen(self.command(definition or SOURCE / f"configs/datasets/{dataset}.toml", out, ranks,
-                                                deliveries or self.deliveries / dataset), stdout=stdout, stderr=stderr)
+                                                deliveries or self.deliveries / dataset) + list(more), stdout=stdout, stderr=stderr)
         run.log = log
         return run
 
@@ -149,6 +149,189 @@ class Promises(unittest.TestCase):
         self.assertEqual(sorted(here), sorted(there))
         for name in here:
             self.assertEqual(here[name], there[name], f"{name} differs")
+
+    def failed(self, code, text, *args, **more):
+        """A build that ends with `code`: its one error line says `text`, and --json printed that as one object."""
+        run = self.start(*args, **more)
+        self.assertEqual(run.wait(), code, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
+        errors = pathlib.Path(f"{run.log}.err").read_text()
+        self.assertEqual(errors.count(" error "), 1, errors)
+        self.assertIn(text, errors)
+        told = json.loads(pathlib.Path(f"{run.log}.out").read_text())["error"]
+        self.assertEqual(told["code"], code)
+        self.assertIn(text, told["text"])
+        return errors
+
+    def test_the_bytes_do_not_depend_on_how_work_is_cut(self):
+        definition, deliveries, version = self.small()
+        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_bytes=1", "segment_samples=2", "block_records=1",
+                                       "exchange_bytes=4096", "partition_records=1", "sync_seconds=0")]
+        for ranks in (1, 3):
+            out = self.root / f"cut-{ranks}"
+            self.build("wdbc", out, ranks, deliveries=deliveries, definition=definition, more=cut)
+            self.assert_same_tree(version, out)
+
+    def test_delivered_is_packed_and_left_out_by_delivery(self):
+        for dataset in DATASETS:
+            manifest = json.loads((self.version(dataset) / "manifest.json").read_text())
+            records = [json.loads(line) for line in (self.version(dataset) / "reports/quarantine.jsonl").read_text().splitlines()]
+            self.assertEqual(sum(p["packed"] for p in manifest["parents"]), sum(s["samples"] for s in manifest["shards"]))
+            for parent in manifest["parents"]:
+                here = [r for r in records if r["site"] == parent["delivery"]]
+                not_selected = sum(r["reason"] == "not_selected" for r in here)
+                self.assertEqual((parent["not_selected"], parent["left_out"]), (not_selected, len(here) - not_selected))
+                self.assertEqual(parent["files_and_rows"], parent["packed"] + len(here))
+                files = sum(len(names) for _, _, names in os.walk(self.deliveries / dataset / parent["delivery"]))
+                self.assertEqual(parent["files"], files)
+
+    def test_what_lies_in_the_work_folder_of_another_stays(self):
+        definition, deliveries, version = self.small()
+        scratch = self.root / "scratch"
+        (scratch / "theirs").mkdir(parents=True)
+        (scratch / "theirs/file").write_text("x")
+        (scratch / ".tmp-theirs").write_text("x")
+        out = self.root / "with-work"
+        for already in (False, True):
+            summary = self.build("wdbc", out, 2, deliveries=deliveries, definition=definition, more=["--work", str(scratch)])
+            self.assertEqual(summary["already_built"], already)
+            self.assertEqual(sorted(p.name for p in scratch.iterdir()), [".tmp-theirs", "theirs"])
+            self.assertTrue((scratch / "theirs/file").exists())
+        self.assert_same_tree(version, out)
+
+    def test_an_unfinished_build_of_something_else_is_kept_until_discard(self):
+        definition, deliveries, version = self.small()
+        out = self.root / "unfinished"
+        (out / ".work").mkdir(parents=True)
+        (out / "shards").mkdir()
+        (out / "shards/shard-000000.h5").write_text("days of work")
+        shutil.rmtree(out / ".work")
+        self.failed(2, "--discard", "wdbc", out, 2, deliveries=deliveries, definition=definition)
+        self.assertEqual((out / "shards/shard-000000.h5").read_text(), "days of work")
+        self.build("wdbc", out, 2, deliveries=deliveries, definition=definition, more=["--discard"])
+        self.assert_same_tree(version, out)
+
+    def test_a_delivery_that_has_changed_since_is_seen_and_said(self):
+        definition, deliveries, version = self.small()
+        for change in ("grown", "shrunk", "corrected"):
+            changed = self.root / f"delivery-{change}"
+            shutil.copytree(deliveries, changed)
+            if change == "grown":
+                shutil.copy(changed / "north/table.csv", changed / "north/second.csv")
+            if change == "shrunk":
+                (changed / "north/table.csv").unlink()
+            if change == "corrected":
+                (changed / "north/table.csv").write_text((changed / "north/table.csv").read_text() + "\n")
+            self.failed(2, "a delivery north that has changed since", "wdbc", version, 2, deliveries=changed, definition=definition)
+
+    def test_a_reader_that_is_killed_from_outside_changes_nothing(self):
+        whole, killed = self.version("digits"), 0
+        out = self.root / "readers-killed"
+        run = self.start("digits", out, 2)
+        while run.poll() is None:
+            time.sleep(0.05)
+            for pid in family(run.pid) if killed < 6 else ():
+                with contextlib.suppress(OSError):
+                    if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "aloft-reader":
+                        os.kill(pid, signal.SIGKILL)
+                        killed += 1
+        self.assertEqual(run.returncode, 0, pathlib.Path(f"{run.log}.err").read_text()[-2000:])
+        self.assertGreater(killed, 0)
+        self.assert_same_tree(whole, out)
+
+    def test_a_disk_that_is_full_anywhere_ends_in_one_line_and_the_next_run_goes_on(self):
+        whole = self.version("digits")
+        if os.geteuid() != 0:
+            self.skipTest("a small file system needs root")
+        full = 0
+        for kilobytes in (64, 300, 700, 1200):
+            disk = self.root / f"disk-{kilobytes}"
+            disk.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)], check=True)
+            try:
+                out = disk / "1"
+                run = self.start("digits", out, 2)
+                if run.wait() == 0:
+                    continue
+                full += 1
+                errors = pathlib.Path(f"{run.log}.err").read_text()
+                self.assertEqual(run.returncode, 4, errors[-3000:])
+                self.assertIn("No space left on device", errors)
+                self.assertFalse((out / "manifest.json").exists())
+                subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+                self.build("digits", out, 2)
+                self.assert_same_tree(whole, out)
+            finally:
+                subprocess.run(["umount", str(disk)], check=True)
+        self.assertGreater(full, 1, "the disk was never full")
+
+    def over_tcp(self, *ranks, out):
+        """A build whose ranks meet as they do between hosts: by TCP, no shared memory, no one-sided operations but pt2pt's.
+        Each of `ranks` is what is put before the program of one rank."""
+        command = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl",
+                   "self,tcp", "--mca", "pml", "ob1", "--mca", "osc", "pt2pt"]
+        build = self.command(SOURCE / "configs/datasets/digits.toml", out, 1, self.deliveries / "digits")
+        for i, before in enumerate(ranks):
+            command += [":"] * (i > 0) + ["-n", "1", *before, *build[build.index(STAGE):]]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def test_ranks_that_meet_by_tcp_alone_build_the_same(self):
+        whole, out = self.version("digits"), self.root / "by-tcp"
+        done = self.over_tcp([], [], [], out=out)
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        self.assert_same_tree(whole, out)
+
+    def test_a_rank_that_cannot_write_says_so_and_stops_the_others(self):
+        whole, out = self.version("digits"), self.root / "one-full"
+        small = ["sh", "-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]
+        done = self.over_tcp([], small, [], out=out)
+        self.assertEqual(done.returncode, 4, done.stderr[-3000:])
+        self.assertIn("rank_failed rank=1", done.stderr)
+        self.assertIn("File too large", done.stderr)
+        self.assertEqual(done.stderr.count(" error "), 1, done.stderr)
+        self.assertIn("error", json.loads(done.stdout))
+        self.build("digits", out, 2)
+        self.assert_same_tree(whole, out)
+
+    def test_verify_by_many_ranks_finds_the_same_damage(self):
+        whole = self.version("digits")
+        mpirun = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader,tcp", "-n", "3"]
+        command = [STAGE, "verify", str(whole), "--key", str(self.keys / "digits@1.key"), "--json"]
+        done = subprocess.run(mpirun + command, capture_output=True, text=True, check=True)
+        alone = subprocess.run(command, capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(done.stdout), json.loads(alone.stdout))
+        hurt = self.root / "hurt-digits"
+        shutil.copytree(whole, hurt)
+        shard = sorted((hurt / "shards").iterdir())[-1]
+        data = bytearray(shard.read_bytes())
+        data[len(data) // 2] ^= 1
+        shard.write_bytes(data)
+        done = subprocess.run([*mpirun, STAGE, "verify", str(hurt), "--key", str(self.keys / "digits@1.key")], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(shard.name, done.stderr)
+        shard.write_bytes((whole / "shards" / shard.name).read_bytes())
+        (hurt / "shards/shard-999999.h5").write_text("a stranger")
+        self.refused(3, "does not name", "verify", hurt, "--key", self.keys / "digits@1.key")
+
+    def test_a_record_leads_to_its_file(self):
+        version = self.version("mixed")
+        record = next(r for r in map(json.loads, (version / "reports/quarantine.jsonl").read_text().splitlines())
+                      if r["reason"] not in ("duplicate", "not_selected"))
+        for what in (record["name"], record["number"]):
+            done = subprocess.run([STAGE, "quarantine", "find", version, str(what), "--delivery",
+                                   f"{record['site']}={self.deliveries / 'mixed' / record['site']}", "--key",
+                                   self.keys / "pseudonym.key", "--json"], capture_output=True, text=True, check=True)
+            self.assertTrue(os.path.lexists(json.loads(done.stdout)["file"]))
+        self.refused(2, "has that number or name", "quarantine", "find", version, "no-such-name", "--delivery",
+                     f"{record['site']}={self.deliveries / 'mixed' / record['site']}", "--key", self.keys / "pseudonym.key")
+
+    def test_json_is_one_object_for_flags_that_are_wrong_too(self):
+        done = subprocess.run([STAGE, "build", "--datset", "x", "--json"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["error"]["code"]), (2, 2))
+
+    def test_a_report_for_people_has_every_delivery_and_what_each_reason_means(self):
+        done = subprocess.run([STAGE, "report", self.version("mixed")], capture_output=True, text=True, check=True).stdout
+        for word in (*HOSPITALS, "left out because", "what it means", "groups"):
+            self.assertIn(word, done)
 
     def test_the_same_bytes_from_1_2_and_4_ranks(self):
         for dataset in DATASETS:
@@ -411,6 +594,8 @@ class Promises(unittest.TestCase):
         out = self.root / "dry"
         done = subprocess.run([*self.command(definition, out, 2, deliveries), "--dry-run"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+        deliveries_of = json.loads(done.stdout)["deliveries"]
+        self.assertEqual(sorted(deliveries_of), sorted(HOSPITALS))
         taken = json.loads(done.stdout)["samples_before_duplicates"]
         self.assertEqual(sum(taken.values()), json.loads((version / "manifest.json").read_text())["samples"])
         self.assertFalse(out.exists())

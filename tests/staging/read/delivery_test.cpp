@@ -1,6 +1,7 @@
 #include "staging/read/delivery.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -89,18 +90,50 @@ TEST_CASE("a delivery is walked in byte order of paths, links not followed") {
     CHECK(std::is_sorted(expected.begin(), expected.end()));
 }
 
-TEST_CASE("folders that nest without end are refused, without their names") {
+TEST_CASE("folders that nest without end are one entry, and the rest is read") {
     const test::Scratch folder;
     std::string deep;
-    for (int i = 0; i < 70; ++i) deep += "secret/";
+    for (int i = 0; i < 70; ++i) deep += "d/";
     fs::create_directories(folder / deep);
-    try {
-        names(folder.path());
-        FAIL("walked");
-    } catch (const core::Error& error) {
-        CHECK(error.fault() == core::Fault::data);
-        CHECK(std::string(error.what()).find("secret") == std::string::npos);
-    }
+    core::write_atomically(folder / "z", "x");
+    const std::vector<std::string> found = names(folder.path());
+    REQUIRE(found.size() == 2);
+    CHECK(found[0] == deep.substr(0, 2 * 65));
+    CHECK(found[1] == "z");
+    CHECK(Delivery(folder.path()).open(found[0]).reason == Reason::nesting_too_deep);
+}
+
+TEST_CASE("a folder that may not be read is one entry, and the rest is read") {
+    if (::geteuid() == 0)
+        return;  // who may read everything; tests/staging/build tries it with another account
+    const test::Scratch folder;
+    fs::create_directories(folder / "closed");
+    core::write_atomically(folder / "z", "x");
+    ::chmod((folder / "closed").c_str(), 0);
+    CHECK(names(folder.path()) == std::vector<std::string>{"closed/", "z"});
+    CHECK(Delivery(folder.path()).open("closed/").reason == Reason::unreadable);
+    ::chmod((folder / "closed").c_str(), 0700);
+}
+
+TEST_CASE("what the machine lacks is told apart from what is wrong with a file") {
+    const test::Scratch folder;
+    core::write_atomically(folder / "f", "x");
+    const Delivery delivery(folder.path());
+    CHECK(delivery.open("absent").trouble == 0);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const int next = ::dup(0);
+    const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+    ::close(next);
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    const int trouble = delivery.open("f").trouble;
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(trouble == EMFILE);
+    CHECK(delivery.open("f").reason == Reason::none);
+    for (const int machine : {EIO, ESTALE, EMFILE, ENFILE, ENOMEM, ETIMEDOUT})
+        CHECK(is_machines_fault(machine));
+    for (const int file : {ENOENT, EACCES, EPERM, ELOOP, ENOTDIR, EISDIR, ENAMETOOLONG})
+        CHECK_FALSE(is_machines_fault(file));
 }
 
 TEST_CASE("a delivery must be a folder") {

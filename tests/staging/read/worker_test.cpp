@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
@@ -70,17 +72,97 @@ TEST_CASE("a worker brings what is wanted, at both depths, file after file") {
     CHECK(worker.replaced() == 0);
 }
 
-TEST_CASE("a worker that dies costs one file and is replaced") {
+namespace {
+
+// Processor time of another process.
+double cpu_seconds(pid_t pid) {
+    clockid_t clock;
+    timespec time{};
+    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// While it lives, every worker is sent `signal_number` when it is at work on a file.
+class Killer {
+public:
+    explicit Killer(int signal_number)
+        : thread_([this, signal_number] {
+              while (!done_) {
+                  for (const pid_t pid : test::workers())
+                      if (cpu_seconds(pid) > 0.04) ::kill(pid, signal_number);
+                  std::this_thread::sleep_for(std::chrono::milliseconds(3));
+              }
+          }) {}
+    ~Killer() {
+        done_ = true;
+        thread_.join();
+    }
+
+private:
+    std::atomic<bool> done_ = false;
+    std::thread thread_;
+};
+
+// Some hundred milliseconds of work: two million items, and a digest of 115 MB.
+Wanted slow_wanted() {
+    return Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeValue"});
+}
+std::string slow_file() {
+    std::string items;
+    for (int i = 0; i < 1'900'000; ++i) items += Dicom().item_head(0xfffee000, 0);
+    Dicom file;
+    file.element(0x00081084, "SQ", items).element(0x00104000, "UT", std::string(100 << 20, ' '));
+    return file.file();
+}
+
+}  // namespace
+
+TEST_CASE("a worker that somebody killed is no verdict: the file is read again") {
     const Readers server;
     Worker worker(server, Wanted::attributes({}));
     const One one(image().file());
-    for (int i = 1; i <= 3; ++i) {
+    for (const int number : {SIGKILL, SIGSEGV, SIGKILL}) {
         REQUIRE(test::workers().size() == 1);
-        ::kill(test::workers()[0], SIGKILL);
-        CHECK(worker.read(one.open(), Depth::pixels).reason == Reason::worker_died);
+        ::kill(test::workers()[0], number);
         CHECK(worker.read(one.open(), Depth::pixels).ok());
-        CHECK(worker.replaced() == static_cast<std::uint64_t>(i));
     }
+    CHECK(worker.replaced() == 3);
+}
+
+TEST_CASE("workers that are killed again and again end the run, not the file") {
+    const Readers server;
+    Worker worker(server, slow_wanted());
+    const One slow(slow_file());
+    {
+        const Killer out_of_memory(SIGKILL);
+        CHECK_THROWS_AS(worker.read(slow.open(), Depth::pixels), MachineFault);
+    }
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+}
+
+TEST_CASE("a file of which two workers die is to blame") {
+    const Readers server;
+    Worker worker(server, slow_wanted());
+    const One slow(slow_file());
+    {
+        const Killer crash(SIGSEGV);
+        CHECK(worker.read(slow.open(), Depth::pixels).reason == Reason::worker_died);
+    }
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    CHECK(worker.replaced() == 2);
+}
+
+TEST_CASE("the next delivery's files meet a worker that has seen no other") {
+    const Readers server;
+    Worker worker(server, Wanted::attributes({}));
+    const One one(image().file());
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    const auto before = test::workers();
+    worker.renew();
+    CHECK(worker.read(one.open(), Depth::pixels).ok());
+    CHECK(test::workers() != before);
 }
 
 TEST_CASE("signals to the whole group do not reach a worker") {
@@ -97,13 +179,8 @@ TEST_CASE("a file that takes too long is given up") {
     Limits limits;
     limits.seconds = 0.02;
     const Readers server;
-    Worker worker(server, Wanted::attributes({"AdmittingDiagnosesCodeSequence[0].CodeValue"}), limits);
-    // Two million items, and a digest of 115 MB: some hundred milliseconds of work.
-    std::string items;
-    for (int i = 0; i < 1'900'000; ++i) items += Dicom().item_head(0xfffee000, 0);
-    Dicom file;
-    file.element(0x00081084, "SQ", items).element(0x00104000, "UT", std::string(100 << 20, ' '));
-    const One slow(file.file());
+    Worker worker(server, slow_wanted(), limits);
+    const One slow(slow_file());
     CHECK(worker.read(slow.open(), Depth::pixels).reason == Reason::time_limit);
     const One one(image().file());
     CHECK(worker.read(one.open(), Depth::pixels).ok());

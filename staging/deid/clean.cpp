@@ -9,7 +9,7 @@ namespace staging {
 namespace {
 
 Rejection reject(Reason reason, const std::string& detail) {
-    return {std::string(reason_name(reason)), detail};
+    return {reason, detail};
 }
 
 bool is_absent(const std::optional<Value>& value) {
@@ -105,7 +105,7 @@ std::variant<core::Cell, Rejection> transform(const ColumnRule& rule, const std:
 
 std::variant<Cleaned, Rejection> clean(const Record& record, std::string_view site,
                                        const Definition& definition, const Pseudonyms& pseudonyms) {
-    if (!record.ok()) return Rejection{std::string(reason_name(record.reason)), record.detail};
+    if (!record.ok()) return Rejection{record.reason, record.detail};
     static const std::optional<Value> kNone;
     const std::int64_t max_shift = definition.profile.max_shift_days;
     const auto column_cell = [&](const ColumnChoice& choice, const core::Id16& patient) {
@@ -119,7 +119,7 @@ std::variant<Cleaned, Rejection> clean(const Record& record, std::string_view si
         const auto* kept = std::get_if<core::Cell>(&cell);
         const auto* name = kept ? std::get_if<std::string>(kept) : nullptr;
         if (!name || std::find(choice.select.begin(), choice.select.end(), *name) == choice.select.end())
-            return Rejection{kNotSelected, choice.rule.name};
+            return Rejection{Reason::not_selected, choice.rule.name};
     }
 
     std::vector<const std::optional<Value>*> ids;

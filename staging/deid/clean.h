@@ -13,12 +13,9 @@ namespace staging {
 // Why a sample was left out. `detail` names an attribute, column or field of the configuration, or a transfer
 // syntax: never a value from the delivery.
 struct Rejection {
-    std::string reason, detail;
+    Reason reason = Reason::none;
+    std::string detail;
 };
-inline constexpr char kNotSelected[] = "not_selected";       // of a kind that the dataset does not take
-inline constexpr char kShapeDiffers[] = "shape_differs";     // not the field's fixed shape
-inline constexpr char kDoesNotFit[] = "value_does_not_fit";  // a pixel outside the field's type
-inline constexpr char kSmallGroup[] = "risk_small_group";    // stage 2: fewer than k patients are alike
 
 // What remains of a record's attributes: the keep-list's values, transformed. Nothing in it identifies without
 // the key. The pixels are image/'s affair.

@@ -44,7 +44,7 @@ bool shows_head(std::string_view part) {
 }  // namespace
 
 std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy) {
-    const std::string burned_in(reason_name(Reason::risk_burned_in_text));
+    constexpr Reason burned_in = Reason::risk_burned_in_text;
     const std::string modality = folded(facts.modality);
     if (folded(facts.burned_in_annotation) == "YES") return Rejection{burned_in, "BurnedInAnnotation"};
     if (!policy.allow_ultrasound &&
@@ -68,14 +68,14 @@ std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& polic
     }
     if (!policy.allow_faces) {
         if (folded(facts.recognizable_features) == "YES")
-            return Rejection{std::string(reason_name(Reason::risk_face)), "RecognizableVisualFeatures"};
+            return Rejection{Reason::risk_face, "RecognizableVisualFeatures"};
         const bool tomography =
             modality == "CT" || modality == "MR" || modality == "PT" || one_of(facts.sop_class, kTomography);
         const std::string body_part = folded(facts.body_part);
         if (tomography && shows_head(body_part))
-            return Rejection{std::string(reason_name(Reason::risk_face)), "BodyPartExamined"};
+            return Rejection{Reason::risk_face, "BodyPartExamined"};
         if (tomography && body_part.empty() && !policy.allow_unknown_anatomy)
-            return Rejection{std::string(reason_name(Reason::risk_face)), "unknown_anatomy"};
+            return Rejection{Reason::risk_face, "unknown_anatomy"};
     }
     return std::nullopt;
 }

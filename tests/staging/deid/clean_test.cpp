@@ -49,7 +49,7 @@ struct Made {
     std::string rejected() const {
         const auto out = cleaned();
         if (std::holds_alternative<Cleaned>(out)) return "taken";
-        return std::get<Rejection>(out).reason + " " + std::get<Rejection>(out).detail;
+        return std::string(reason_name(std::get<Rejection>(out).reason)) + " " + std::get<Rejection>(out).detail;
     }
     Made with(const std::string& name, const std::string& value) const {
         Made other = *this;

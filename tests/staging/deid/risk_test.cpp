@@ -18,7 +18,7 @@ std::string judged(const Change& change, const PixelPolicy& policy = {}) {
     facts.body_part = "CHEST";
     change(facts);
     const auto rejection = pixel_risk(facts, policy);
-    return rejection ? rejection->reason : "";
+    return rejection ? std::string(reason_name(rejection->reason)) : "";
 }
 Change tomography(const std::string& modality, const std::string& body_part) {
     return [=](Facts& f) { f.modality = modality, f.body_part = body_part; };

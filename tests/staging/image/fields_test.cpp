@@ -45,7 +45,7 @@ TEST_CASE("an image of another shape is no field") {
     const core::Bytes pixels(64, 3);
     const auto fields = fields_of(image(pixels, 4), digits());
     REQUIRE(std::holds_alternative<Rejection>(fields));
-    CHECK(std::get<Rejection>(fields).reason == "shape_differs");
+    CHECK(std::get<Rejection>(fields).reason == Reason::shape_differs);
     CHECK(std::get<Rejection>(fields).detail == "image");
 }
 

@@ -61,7 +61,8 @@ bool Keeper::wants(std::span<const Step> path) {
         }
     }
     if (first == kPerFrameGroups && path.size() == 2) frames_.saw_frame(path.front().item, limits_);
-    if (last == kAnatomicRegion || last == kPrimaryStructure || last == kFrameAnatomy || FrameCollector::wants(path))
+    if (last == kAnatomicRegion || last == kPrimaryStructure || last == kFrameAnatomy ||
+        FrameCollector::wants(path))
         return true;
     const bool in_groups = (first == kSharedGroups || (first == kPerFrameGroups && path.front().item == 0));
     // A group itself may hold any attribute: which ones, its elements tell.
@@ -149,7 +150,8 @@ void Keeper::anatomy(const Element& element) {
     if (in != kAnatomicRegion && in != kPrimaryStructure) return;
     std::string word = text(element);
     if (word.empty() || std::ranges::find(facts_.anatomy, word) != facts_.anatomy.end()) return;
-    if (facts_.anatomy.size() == kAnatomyWords) throw Refused(Reason::too_many_elements, "AnatomicRegionSequence");
+    if (facts_.anatomy.size() == kAnatomyWords)
+        throw Refused(Reason::too_many_elements, "AnatomicRegionSequence");
     facts_.anatomy.push_back(std::move(word));
 }
 
@@ -183,7 +185,9 @@ void Keeper::root(const Element& element) {
     };
     const auto fact = [&](std::string& to) { set(to, text(element), std::string()); };
     const auto number = [&](std::optional<std::uint16_t>& to) { set(to, u16(element), std::nullopt); };
-    const auto words = [&](std::optional<std::string>& to) { set(to, std::optional(text(element)), std::nullopt); };
+    const auto words = [&](std::optional<std::string>& to) {
+        set(to, std::optional(text(element)), std::nullopt);
+    };
     const auto table = [&](std::size_t colour) -> Palette::Table& {
         header.palette.big_endian = element.big_endian;
         return header.palette.tables[colour];
@@ -212,6 +216,18 @@ void Keeper::root(const Element& element) {
             return fact(facts_.recognizable_features);
         case 0x00480010:
             return fact(facts_.specimen_label);
+        case 0x00190010:
+            siemens.creator_0019 = trimmed(core::text(element.value));
+            return;
+        case 0x0019100a:
+            siemens.images = u16(element);
+            return;
+        case 0x00290010:
+            siemens.creator_0029 = trimmed(core::text(element.value));
+            return;
+        case 0x00291010:
+            siemens.csa = element.value;
+            return;
         case 0x00280002:
             return number(header.samples);
         case 0x00280004:

@@ -10,6 +10,7 @@
 #include "core/mpi/queue.h"
 #include "core/shard/manifest.h"
 #include "staging/build/stage1.h"
+#include "staging/build/volumes.h"
 #include "staging/pack/pack.h"
 #include "staging/report/summary.h"
 #include "staging/work/run_folder.h"
@@ -59,7 +60,10 @@ private:
     bool already_built();
     void scan();
     void stage1();
+    void volumes();
     void stage2();
+    void quarantine_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                            QuarantineWriter& quarantine) const;
     void plan_and_pack();
     void write_reports_and_manifest();
     std::string fingerprint(const std::string& state) const;
@@ -75,8 +79,9 @@ private:
     RunFolder folder_;
     Spill spill_;
 
-    Listing::Scan scan_;  // rank 0
-    std::uint64_t batches_ = 0, files_ = 0;
+    Listing::Scan scan_;                     // rank 0
+    std::uint64_t batches_ = 0, files_ = 0;  // batches of files; those of volumes follow them
+    std::uint64_t all_batches_ = 0;
     std::int64_t waiting_ = 0;  // samples that stage 1 let through
     std::int64_t resumed_batches_ = 0, reused_shards_ = 0, replaced_workers_ = 0;
     PooledRisk risk_;
@@ -138,6 +143,9 @@ void Build::stage1() {
     struct IntoBatch : Stage1Sink {
         explicit IntoBatch(BatchWriter& to) : writer(to) {}
         void take(const SampleRef& ref, const core::Sample& sample) override { writer.add(ref, sample); }
+        void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) override {
+            writer.add_slices(std::move(slices), sample);
+        }
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         BatchWriter& writer;
     };
@@ -178,9 +186,46 @@ void Build::stage1() {
     replaced_workers_ = comm_.sum(replaced_workers_);
 }
 
+void Build::volumes() {
+    all_batches_ = batches_;
+    if (definition_.kind != SampleKind::volume) return;
+    const VolumesMade made =
+        make_volumes(comm_, definition_, pseudonyms_, spill_, batches_, folder_.shuffle(), run_key_);
+    all_batches_ += made.batches;
+    waiting_ = made.samples;
+    if (comm_.is_root()) core::Event("info", "volumes_made").with("volumes", waiting_);
+}
+
+// Of a volume, each of its files once.
+void Build::quarantine_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                               QuarantineWriter& quarantine) const {
+    const auto add = [&](const Origin& origin, const char* file_name) {
+        Rejected one;
+        one.origin = origin;
+        one.site = ref.site;
+        std::copy_n(file_name, sizeof one.file_name, one.file_name);
+        if (why == kTooFewAlike)
+            set_reason(one, Reason::risk_small_group, "");
+        else
+            set_reason(one, Reason::duplicate, why == kSamePixels ? "same_content" : "sent_again");
+        quarantine.add(one);
+    };
+    if (const auto volume = definition_.kind == SampleKind::volume ? spill_.composite(ref) : std::nullopt) {
+        std::set<std::uint64_t> files;
+        for (const Piece& piece : volume->pieces)
+            if (files.insert(piece.file).second) add({piece.file, 0}, piece.file_name);
+        return;
+    }
+    const Batch batch = listing.batch(ref.batch);
+    add(ref.origin, pseudonyms_
+                        .file_name(deliveries_[batch.delivery].name,
+                                   core::view(batch.names.at(ref.origin.file - batch.first_file)))
+                        .data());
+}
+
 void Build::stage2() {
-    pool_ =
-        std::make_unique<Pool>(comm_, definition_, spill_, batches_, folder_.shuffle(), run_key_, waiting_);
+    pool_ = std::make_unique<Pool>(comm_, definition_, spill_, all_batches_, folder_.shuffle(), run_key_,
+                                   waiting_);
     pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
     counted_ = pool_->count();
@@ -188,26 +233,12 @@ void Build::stage2() {
     QuarantineWriter quarantine(comm_, folder_.shuffle(), run_key_, definition_.sites, files_);
     core::together(comm_, [&] {
         const Listing listing(folder_.work(), run_key_);
-        for (auto batch = static_cast<std::uint64_t>(comm_.rank()); batch < batches_;
+        for (auto batch = static_cast<std::uint64_t>(comm_.rank()); batch < all_batches_;
              batch += static_cast<std::uint64_t>(comm_.size()))
             spill_.each_rejected(batch, [&](const Rejected& one) { quarantine.add(one); });
-        pool_->each([](const SampleRef&) {},
-                    [&](const SampleRef& ref, WhyDropped why) {
-                        const Batch batch = listing.batch(ref.batch);
-                        Rejected one;
-                        one.origin = ref.origin;
-                        one.site = ref.site;
-                        const std::string name = pseudonyms_.file_name(
-                            deliveries_[batch.delivery].name,
-                            core::view(batch.names.at(ref.origin.file - batch.first_file)));
-                        std::copy_n(name.data(), sizeof one.file_name, one.file_name);
-                        if (why == kTooFewAlike)
-                            set_reason(one, kSmallGroup, "");
-                        else
-                            set_reason(one, std::string(reason_name(Reason::duplicate)),
-                                       why == kSamePixels ? "same_content" : "sent_again");
-                        quarantine.add(one);
-                    });
+        pool_->each(
+            [](const SampleRef&) {},
+            [&](const SampleRef& ref, WhyDropped why) { quarantine_dropped(ref, why, listing, quarantine); });
     });
     reasons_ = quarantine.write(folder_.reports() / "quarantine.jsonl");
     if (counted_.samples == 0)
@@ -298,6 +329,7 @@ Json Build::run() {
     if (!already_built()) {
         scan();
         stage1();
+        volumes();
         stage2();
         plan_and_pack();
         write_reports_and_manifest();
@@ -326,6 +358,9 @@ Json Build::run() {
 Json Build::dry_run() {
     struct Counting : Stage1Sink {
         void take(const SampleRef& ref, const core::Sample&) override { ++samples[ref.site]; }
+        void take_slices(std::vector<SliceRef> slices, const core::Sample&) override {
+            samples[slices.front().ref.site] += static_cast<std::int64_t>(slices.size());
+        }
         void reject(const Rejected& one) override { ++reasons[one.reason]; }
         std::map<std::uint32_t, std::int64_t> samples;
         std::map<std::string, std::int64_t> reasons;

@@ -26,16 +26,39 @@ core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, co
     return pseudonyms.of("quasi", {}, core::view(values));
 }
 
+std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
+                                const Rejected& blank, const Pseudonyms& pseudonyms) {
+    SliceRef slice;
+    slice.ref = ref;
+    slice.series = series;
+    slice.frames = record.pixels.frames;
+    slice.rows = record.pixels.rows;
+    slice.columns = record.pixels.columns;
+    slice.samples = record.pixels.samples;
+    slice.is_localizer = folded(record.facts.image_type).find("LOCALIZER") != std::string::npos;
+    std::memcpy(slice.file_name, blank.file_name, sizeof slice.file_name);
+    std::vector<SliceRef> out;
+    for (std::uint32_t frame = 0; frame < record.pixels.frames; ++frame) {
+        slice.frame = frame;
+        slice.ref.content = content_of_frame(record, frame, pseudonyms);
+        // One place for several frames is a place for none of them.
+        slice.place = record.frames.size() == record.pixels.frames ? record.frames[frame] : Frame{};
+        out.push_back(slice);
+    }
+    return out;
+}
+
 bool ends_with_folded(const std::string& name, const std::string& suffix) {
     return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
 }
 
 }  // namespace
 
-void set_reason(Rejected& rejected, const std::string& reason, const std::string& detail) {
+void set_reason(Rejected& rejected, Reason reason, const std::string& detail) {
     std::memset(rejected.reason, 0, sizeof rejected.reason);
     std::memset(rejected.detail, 0, sizeof rejected.detail);
-    std::memcpy(rejected.reason, reason.data(), std::min(reason.size(), sizeof rejected.reason - 1));
+    const std::string_view name = reason_name(reason);
+    std::memcpy(rejected.reason, name.data(), std::min(name.size(), sizeof rejected.reason - 1));
     std::memcpy(rejected.detail, detail.data(), std::min(detail.size(), sizeof rejected.detail - 1));
 }
 
@@ -72,7 +95,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
     ++result.files;
 
     if (!ends_with_folded(name, definition_.file_suffix)) {
-        set_reason(blank, kNotSelected, "file_suffix");
+        set_reason(blank, Reason::not_selected, "file_suffix");
         return sink.reject(blank);
     }
     const Opened file = deliveries_[batch.delivery].open(name);
@@ -105,7 +128,9 @@ void Stage1::judge(const Record& record, const Rejected& blank, Stage1Sink& sink
     Cleaned& good = std::get<Cleaned>(cleaned);
     auto fields = fields_of(record, definition_);
     if (const auto* rejection = std::get_if<Rejection>(&fields)) return reject(*rejection);
-    const core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
+    core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
+    if (worker_)
+        for (core::Cell& cell : image_cells(record)) sample.columns.push_back(std::move(cell));
     SampleRef ref;
     ref.origin = blank.origin;
     for (const core::Array& field : sample.fields) ref.bytes += field.bytes.size();
@@ -120,7 +145,12 @@ void Stage1::judge(const Record& record, const Rejected& blank, Stage1Sink& sink
     const auto& split = std::get<std::string>(sample.columns[kSplitColumn]);
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
-    sink.take(ref, sample);
+    if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
+    const auto& uid = record.values[*definition_.series_value];
+    if (!uid || trimmed(uid->bytes).empty()) return reject({Reason::missing_attribute, "SeriesInstanceUID"});
+    // With the patient in it: two people never become one volume.
+    const core::Id16 series = pseudonyms_.of("series", good.patient, without_padding(core::view(uid->bytes)));
+    sink.take_slices(slices_of(record, ref, series, blank, pseudonyms_), sample);
 }
 
 }  // namespace staging

@@ -17,6 +17,8 @@ class Stage1Sink {
 public:
     virtual ~Stage1Sink() = default;
     virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
+    // The frames of a file, where samples are volumes; `sample` holds what they give to one.
+    virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
     virtual void reject(const Rejected& rejected) = 0;
 };
 
@@ -45,6 +47,6 @@ private:
 };
 
 // A sealed record of fixed size: reasons and details are short names of ours.
-void set_reason(Rejected& rejected, const std::string& reason, const std::string& detail);
+void set_reason(Rejected& rejected, Reason reason, const std::string& detail);
 
 }  // namespace staging

@@ -8,6 +8,7 @@
 #include "core/base/progress.h"
 #include "core/mpi/queue.h"
 #include "core/shard/reader.h"
+#include "staging/image/fields.h"
 
 namespace staging {
 namespace {
@@ -53,6 +54,9 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
     Receipt receipt;
     for (const SampleRef& ref : samples) {
         core::Sample sample = spill_.sample(ref);
+        if (definition_.kind == SampleKind::volume)
+            if (const auto volume = spill_.composite(ref))
+                finish_volume(sample, definition_, volume->spacing);
         receipt.quality.add(sample, definition_);
         writer.append(std::move(sample));
     }

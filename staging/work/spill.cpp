@@ -9,7 +9,7 @@
 namespace staging {
 namespace {
 
-constexpr const char* kParts[] = {"samples", "refs", "rejected"};
+constexpr const char* kParts[] = {"samples", "refs", "rejected", "slices"};
 constexpr std::size_t kBlockRecords = 4096;
 
 std::string purpose(std::uint64_t batch, const char* part) {
@@ -143,7 +143,7 @@ BatchSummary Spill::summary(std::uint64_t batch) const {
     out.samples = json.at("samples");
     out.rejected = json.at("rejected");
     out.digest = json.at("digest");
-    for (std::size_t i = 0; i < 3; ++i) out.parts[i] = json.at("parts").at(i);
+    for (std::size_t i = 0; i < 4; ++i) out.parts[i] = json.at("parts").at(i);
     return out;
 }
 
@@ -152,7 +152,7 @@ std::optional<BatchSummary> Spill::find(std::uint64_t batch) const {
         try {
             BatchSummary out = summary(batch);
             bool whole = true;
-            for (const Part part : {kSamples, kRefs, kRejected}) {
+            for (const Part part : {kSamples, kRefs, kRejected, kSlices}) {
                 SealedReader reader = open(batch, part);
                 whole &= reader.bytes() == out.parts[part];
                 while (whole && reader.next()) continue;
@@ -162,7 +162,7 @@ std::optional<BatchSummary> Spill::find(std::uint64_t batch) const {
             // A crash of the machine can leave less than was written: such a batch is done again.
         }
     }
-    for (const char* part : {"done", kParts[0], kParts[1], kParts[2]}) {
+    for (const char* part : {"done", kParts[0], kParts[1], kParts[2], kParts[3]}) {
         std::error_code ignored;
         std::filesystem::remove(path(batch, part), ignored);
     }
@@ -177,8 +177,21 @@ void Spill::each_rejected(std::uint64_t batch, const std::function<void(const Re
     read_each<Rejected>(open(batch, kRejected), take);
 }
 
+void Spill::each_slice(std::uint64_t batch, const std::function<void(const SliceRef&)>& take) const {
+    read_each<SliceRef>(open(batch, kSlices), take);
+}
+
 core::Sample Spill::sample(const SampleRef& ref) const {
-    return decode(open(ref.batch, kSamples).at(ref.offset));
+    const core::Bytes block = open(ref.batch, kSamples).at(ref.offset);
+    const auto volume = decode_composite(block);
+    if (!volume) return decode(block);
+    return assemble(*volume, [&](std::uint64_t batch, std::uint64_t offset) {
+        return decode(open(batch, kSamples).at(offset));
+    });
+}
+
+std::optional<Composite> Spill::composite(const SampleRef& ref) const {
+    return decode_composite(open(ref.batch, kSamples).at(ref.offset));
 }
 
 BatchWriter::BatchWriter(const Spill& spill, std::uint64_t batch)
@@ -186,7 +199,8 @@ BatchWriter::BatchWriter(const Spill& spill, std::uint64_t batch)
       batch_(batch),
       samples_(spill.path(batch, kParts[0]), spill.key_, purpose(batch, kParts[0])),
       refs_(spill.path(batch, kParts[1]), spill.key_, purpose(batch, kParts[1])),
-      rejected_(spill.path(batch, kParts[2]), spill.key_, purpose(batch, kParts[2])) {}
+      rejected_(spill.path(batch, kParts[2]), spill.key_, purpose(batch, kParts[2])),
+      slices_(spill.path(batch, kParts[3]), spill.key_, purpose(batch, kParts[3])) {}
 
 void BatchWriter::add(SampleRef ref, const core::Sample& sample) {
     ref.batch = batch_;
@@ -194,6 +208,24 @@ void BatchWriter::add(SampleRef ref, const core::Sample& sample) {
     ref_buffer_.push_back(ref);
     ++sample_count_;
     if (ref_buffer_.size() == kBlockRecords) flush();
+}
+
+void BatchWriter::add_volume(SampleRef ref, const Composite& volume) {
+    ref.batch = batch_;
+    ref.offset = samples_.append(encode(volume));
+    ref_buffer_.push_back(ref);
+    ++sample_count_;
+    if (ref_buffer_.size() == kBlockRecords) flush();
+}
+
+void BatchWriter::add_slices(std::vector<SliceRef> slices, const core::Sample& sample) {
+    const std::uint64_t offset = samples_.append(encode(sample));
+    for (SliceRef& slice : slices) {
+        slice.ref.batch = batch_;
+        slice.ref.offset = offset;
+        slice_buffer_.push_back(slice);
+    }
+    if (slice_buffer_.size() >= kBlockRecords) flush();
 }
 
 void BatchWriter::reject(const Rejected& rejected) {
@@ -205,6 +237,8 @@ void BatchWriter::reject(const Rejected& rejected) {
 void BatchWriter::flush() {
     if (!ref_buffer_.empty()) refs_.append(bytes_of_all(ref_buffer_));
     if (!rejected_buffer_.empty()) rejected_.append(bytes_of_all(rejected_buffer_));
+    if (!slice_buffer_.empty()) slices_.append(bytes_of_all(slice_buffer_));
+    slice_buffer_.clear();
     ref_buffer_.clear();
     rejected_buffer_.clear();
 }
@@ -212,9 +246,12 @@ void BatchWriter::flush() {
 void BatchWriter::finish(BatchSummary summary) {
     flush();
     const nlohmann::ordered_json json{
-        {"delivery", summary.delivery}, {"files", summary.files},
-        {"bytes", summary.bytes},       {"samples", sample_count_},
-        {"rejected", rejected_count_},  {"parts", {samples_.bytes(), refs_.bytes(), rejected_.bytes()}},
+        {"delivery", summary.delivery},
+        {"files", summary.files},
+        {"bytes", summary.bytes},
+        {"samples", sample_count_},
+        {"rejected", rejected_count_},
+        {"parts", {samples_.bytes(), refs_.bytes(), rejected_.bytes(), slices_.bytes()}},
         {"digest", summary.digest}};
     core::write_atomically(spill_.path(batch_, "done"), json.dump() + "\n");
 }

@@ -9,6 +9,7 @@
 #include "core/keys/keys.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/work/composite.h"
 #include "staging/work/sealed_file.h"
 
 namespace staging {
@@ -29,6 +30,16 @@ struct SampleRef {
     std::uint32_t site = 0, split = 0;
 };
 
+// A frame that waits for the rest of its volume: where its pixels are, and what image/series.h asks of it.
+struct SliceRef {
+    SampleRef ref;  // of its file; `content` is the frame's own
+    core::Id16 series{};
+    std::uint64_t frame = 0, frames = 1;  // which of the file's
+    std::uint32_t rows = 0, columns = 0, samples = 0, is_localizer = 0;
+    char file_name[24] = {};
+    Frame place;
+};
+
 // A sample that was left out.
 struct Rejected {
     Origin origin;
@@ -40,7 +51,7 @@ struct Rejected {
 // What one batch of files became; the mark that the batch is done.
 struct BatchSummary {
     std::uint64_t delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
-    std::uint64_t parts[3] = {};  // lengths of the batch's files
+    std::uint64_t parts[4] = {};  // lengths of the batch's files
     std::string digest;           // keyed, over the files' digests
 };
 
@@ -55,12 +66,16 @@ public:
     BatchSummary summary(std::uint64_t batch) const;
     // Block by block: a table's batch can be long.
     void each_sample(std::uint64_t batch, const std::function<void(const SampleRef&)>& take) const;
+    void each_slice(std::uint64_t batch, const std::function<void(const SliceRef&)>& take) const;
     void each_rejected(std::uint64_t batch, const std::function<void(const Rejected&)>& take) const;
+    // A volume is put together here.
     core::Sample sample(const SampleRef& ref) const;
+    // Of a volume that waits: nothing for other samples.
+    std::optional<Composite> composite(const SampleRef& ref) const;
 
 private:
     friend class BatchWriter;
-    enum Part { kSamples, kRefs, kRejected };
+    enum Part { kSamples, kRefs, kRejected, kSlices };
     std::filesystem::path path(std::uint64_t batch, const char* part) const;
     SealedReader open(std::uint64_t batch, Part part) const;
     std::filesystem::path folder_;
@@ -72,15 +87,19 @@ class BatchWriter {
 public:
     BatchWriter(const Spill& spill, std::uint64_t batch);
     void add(SampleRef ref, const core::Sample& sample);
+    // The frames of one file, and the sample that holds their pixels.
+    void add_slices(std::vector<SliceRef> slices, const core::Sample& sample);
+    void add_volume(SampleRef ref, const Composite& volume);
     void reject(const Rejected& rejected);
     void finish(BatchSummary summary);
 
 private:
     const Spill& spill_;
     std::uint64_t batch_;
-    SealedWriter samples_, refs_, rejected_;
+    SealedWriter samples_, refs_, rejected_, slices_;
     std::vector<SampleRef> ref_buffer_;
     std::vector<Rejected> rejected_buffer_;
+    std::vector<SliceRef> slice_buffer_;
     std::uint64_t sample_count_ = 0, rejected_count_ = 0;
     void flush();
 };

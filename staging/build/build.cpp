@@ -14,6 +14,7 @@
 #include "staging/build/dry_run.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
+#include "staging/build/volumes.h"
 #include "staging/pack/pack.h"
 #include "staging/report/summary.h"
 #include "staging/work/run_folder.h"
@@ -38,7 +39,8 @@ public:
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
           folder_(request.out, request.work, definition_.id()),
-          spill_(folder_.work(), run_key_, request.options) {}
+          spill_(folder_.work(), run_key_, request.options),
+          volumes_(spill_, "volumes") {}
 
     Json run();
 
@@ -47,11 +49,15 @@ private:
     void refuse_unless_same(const core::Manifest& manifest) const;
     void scan();
     void stage1();
+    void volumes();
     void stage2();
+    void each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                      const std::function<void(const Rejected&)>& add) const;
     void quarantine();
     void plan_and_pack();
     void write_reports_and_manifest();
     std::string identity() const;
+    const Spill& samples() const { return definition_.kind == SampleKind::volume ? volumes_ : spill_; }
 
     const BuildRequest& request_;
     const Readers& server_;
@@ -61,7 +67,7 @@ private:
     core::SecretKey dataset_key_, run_key_;
     Pseudonyms pseudonyms_;
     RunFolder folder_;
-    Spill spill_;
+    Spill spill_, volumes_;  // what stage 1 found; what was made of its slices
 
     Listing::Scan scan_;
     std::uint64_t batches_ = 0, files_ = 0;
@@ -79,6 +85,8 @@ private:
 std::string Build::identity() const {
     std::string all = "3\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
+    if (definition_.kind == SampleKind::volume)  // which series are in a batch of volumes
+        all += std::to_string(request_.options.partition_records) + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
     for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
     return core::to_hex(core::sha256(core::view(all)));
@@ -149,6 +157,9 @@ void Build::stage1() {
     struct IntoSpill : Stage1Sink {
         explicit IntoSpill(SpillWriter& to) : writer(to) {}
         void take(const SampleRef& ref, const core::Sample& sample) override { writer.add(ref, sample); }
+        void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) override {
+            writer.add_slices(std::move(slices), sample);
+        }
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
     };
@@ -191,11 +202,18 @@ void Build::stage1() {
     replaced_workers_ = comm_.sum(replaced_workers_);
 }
 
+void Build::volumes() {
+    if (definition_.kind != SampleKind::volume) return;
+    const std::int64_t made = make_volumes(comm_, definition_, pseudonyms_, spill_, volumes_,
+                                           folder_.shuffle(), run_key_, request_.options);
+    if (comm_.is_root()) core::Event("info", "volumes_made").with("volumes", made);
+}
+
 void Build::stage2() {
     std::int64_t waiting = 0;
     for (const Parent& parent : parents_) waiting += parent.pieces;
-    pool_ = std::make_unique<Pool>(comm_, definition_, spill_, folder_.shuffle(), run_key_, request_.options,
-                                   waiting);
+    pool_ = std::make_unique<Pool>(comm_, definition_, samples(), folder_.shuffle(), run_key_,
+                                   request_.options, waiting);
     pool_->join_identities([&](const core::Id16& patient) {
         return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
     });
@@ -204,50 +222,65 @@ void Build::stage2() {
     counted_ = pool_->counted();
 }
 
+// One record for each of its files.
+void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                         const std::function<void(const Rejected&)>& add) const {
+    Rejected one;
+    one.site = ref.site;
+    switch (why) {
+        case WhyDropped::two_persons:
+            set_reason(one, Reason::identity_conflict, "two national identifiers");
+            break;
+        case WhyDropped::uid_conflict:
+            set_reason(one, Reason::uid_conflict, "SOPInstanceUID");
+            break;
+        case WhyDropped::study_of_two_patients:
+            set_reason(one, Reason::study_of_two_patients, "StudyInstanceUID");
+            break;
+        case WhyDropped::sent_again:
+            set_reason(one, Reason::duplicate, "sent_again");
+            break;
+        case WhyDropped::same_content:
+            set_reason(one, Reason::duplicate, "same_content");
+            break;
+        case WhyDropped::small_group:
+            set_reason(one, Reason::risk_small_group, "");
+            break;
+    }
+    if (definition_.kind == SampleKind::volume) {
+        std::map<std::uint64_t, Rejected> files;
+        for (const Piece& piece : volumes_.composite(ref).pieces) {
+            const auto [at, is_new] = files.try_emplace(piece.file, one);
+            at->second.origin.file = piece.file;
+            std::copy_n(piece.file_name, sizeof one.file_name, at->second.file_name);
+            at->second.pieces = is_new ? 1 : at->second.pieces + 1;
+        }
+        for (const auto& [file, record] : files) add(record);
+        return;
+    }
+    const Batch batch = listing.batch(ref.batch);
+    one.origin = ref.origin;
+    one.pieces = ref.pieces;
+    const std::string name = pseudonyms_.file_name(
+        deliveries_[batch.delivery].name, core::view(batch.names.at(ref.origin.file - batch.first_file)));
+    std::copy_n(name.data(), sizeof one.file_name, one.file_name);
+    add(one);
+}
+
 void Build::quarantine() {
     const Listing listing(folder_.work(), deliveries_.size(), run_key_);
-    const auto dropped = [&](const SampleRef& ref, WhyDropped why) {
-        const Batch batch = listing.batch(ref.batch);
-        Rejected one;
-        one.origin = ref.origin;
-        one.site = ref.site;
-        one.pieces = ref.pieces;
-        const std::string name = pseudonyms_.file_name(
-            deliveries_[batch.delivery].name, core::view(batch.names.at(ref.origin.file - batch.first_file)));
-        std::copy_n(name.data(), sizeof one.file_name, one.file_name);
-        switch (why) {
-            case WhyDropped::two_persons:
-                set_reason(one, Reason::identity_conflict, "two national identifiers");
-                break;
-            case WhyDropped::uid_conflict:
-                set_reason(one, Reason::uid_conflict, "SOPInstanceUID");
-                break;
-            case WhyDropped::study_of_two_patients:
-                set_reason(one, Reason::study_of_two_patients, "StudyInstanceUID");
-                break;
-            case WhyDropped::sent_again:
-                set_reason(one, Reason::duplicate, "sent_again");
-                break;
-            case WhyDropped::same_content:
-                set_reason(one, Reason::duplicate, "same_content");
-                break;
-            case WhyDropped::small_group:
-                set_reason(one, Reason::risk_small_group, "");
-                break;
-        }
-        return one;
-    };
+    const std::size_t segments = std::max(spill_.segments(), volumes_.segments());
     QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
     auto next = static_cast<std::size_t>(comm_.rank());
     reasons_ = writer.write(folder_.reports() / "quarantine.jsonl", [&](const auto& add) {
-        if (next < spill_.segments()) {
-            spill_.each_rejected(next, add);
+        if (next < spill_.segments()) spill_.each_rejected(next, add);
+        if (next < volumes_.segments()) volumes_.each_rejected(next, add);
+        if (next < samples().segments())
             pool_->each_of(
                 next, [](const SampleRef&) {},
-                [&](const SampleRef& ref, WhyDropped why) { add(dropped(ref, why)); });
-        }
+                [&](const SampleRef& ref, WhyDropped why) { each_dropped(ref, why, listing, add); });
         next += static_cast<std::size_t>(comm_.size());
-        return next < spill_.segments();
+        return next < segments;
     });
     if (files_ == 0) throw core::AgreedError(core::Fault::data, "the deliveries hold no files at all");
     if (counted_.samples == 0)
@@ -285,7 +318,7 @@ void Build::plan_and_pack() {
             .with("samples", counted_.samples)
             .with("shards", std::uint64_t{shards_});
     reused_shards_ =
-        ShardPacker(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(), dataset_key_)
+        ShardPacker(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(), dataset_key_)
             .pack(comm_, plan);
 }
 
@@ -301,7 +334,7 @@ void Build::write_reports_and_manifest() {
         manifest.deidentification = deidentification_record(definition_, pseudonyms_);
         manifest.risk = risk_record(definition_, risk_, shared_content_);
         manifest.splits = splits_record(definition_, counted_);
-        const ShardPacker packer(definition_, pseudonyms_, spill_, folder_.shards(), folder_.work(),
+        const ShardPacker packer(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(),
                                  dataset_key_);
         Quality quality;
         std::map<std::string, std::int64_t> packed;
@@ -336,6 +369,7 @@ Json Build::run() {
     if (!already_built()) {
         scan();
         stage1();
+        volumes();
         stage2();
         quarantine();
         plan_and_pack();

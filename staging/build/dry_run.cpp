@@ -13,6 +13,9 @@ using Json = nlohmann::ordered_json;
 
 struct Counting : Stage1Sink {
     void take(const SampleRef& ref, const core::Sample&) override { ++samples[ref.site]; }
+    void take_slices(std::vector<SliceRef> slices, const core::Sample&) override {
+        samples[slices.front().ref.site] += static_cast<std::int64_t>(slices.size());
+    }
     void reject(const Rejected& one) override { ++reasons[one.site][one.reason]; }
     std::map<std::uint32_t, std::int64_t> samples;
     std::map<std::uint32_t, std::map<std::string, std::int64_t>> reasons;

@@ -63,6 +63,29 @@ std::uint32_t sensitive_of(const core::Sample& sample, const Definition& definit
     return name ? static_cast<std::uint32_t>(definition.schema.columns[at].code_of(*name) + 1) : 0;
 }
 
+std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
+                                const Rejected& blank, const Pseudonyms& pseudonyms) {
+    SliceRef slice;
+    slice.ref = ref;
+    slice.series = series;
+    slice.file_content = ref.content;
+    slice.frames = record.pixels.frames;
+    slice.rows = record.pixels.rows;
+    slice.columns = record.pixels.columns;
+    slice.samples = record.pixels.samples;
+    slice.is_localizer = folded(record.facts.image_type).find("LOCALIZER") != std::string::npos;
+    std::memcpy(slice.file_name, blank.file_name, sizeof slice.file_name);
+    std::vector<SliceRef> out;
+    for (std::uint32_t frame = 0; frame < record.pixels.frames; ++frame) {
+        slice.frame = frame;
+        slice.ref.content = content_of_frame(record, frame, pseudonyms);
+        // One place for several frames is a place for none of them.
+        slice.place = record.frames.size() == record.pixels.frames ? record.frames[frame] : Frame{};
+        out.push_back(slice);
+    }
+    return out;
+}
+
 bool ends_with_folded(const std::string& name, const std::string& suffix) {
     return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
 }
@@ -205,7 +228,9 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     Cleaned& good = std::get<Cleaned>(judged);
     auto fields = fields_of(record, definition_);
     if (const auto* rejection = std::get_if<Rejection>(&fields)) return reject(*rejection);
-    const core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
+    core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
+    if (worker_)
+        for (core::Cell& cell : image_cells(record)) sample.columns.push_back(std::move(cell));
     SampleRef ref;
     ref.origin = blank.origin;
     for (const core::Array& field : sample.fields) ref.bytes += field.bytes.size();
@@ -224,7 +249,13 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     const auto& split = std::get<std::string>(sample.columns[kSplitColumn]);
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
-    sink.take(ref, sample);
+    if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
+    if (good.series == core::Id16{}) return reject({Reason::missing_attribute, "SeriesInstanceUID"});
+    // With patient and study in it: two people never become one volume.
+    core::Bytes whole(good.study.begin(), good.study.end());
+    whole.insert(whole.end(), good.series.begin(), good.series.end());
+    const core::Id16 series = pseudonyms_.of("series of a patient", good.patient, whole);
+    sink.take_slices(slices_of(record, ref, series, blank, pseudonyms_), sample);
 }
 
 }  // namespace staging

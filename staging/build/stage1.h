@@ -20,6 +20,8 @@ class Stage1Sink {
 public:
     virtual ~Stage1Sink() = default;
     virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
+    // The frames of a file, where samples are volumes; `sample` holds what they give to one.
+    virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
     virtual void reject(const Rejected& rejected) = 0;
 };
 

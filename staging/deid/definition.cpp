@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "staging/deid/computed.h"
 
 namespace staging {
 namespace {
@@ -59,7 +60,42 @@ std::vector<PatientChoice> patient_choices(const PatientRule& rule, Paths& paths
     return out;
 }
 
-FieldChoice read_field(const core::Config& table, const Profile& profile, Paths& paths) {
+// What becomes of pixel values, and of arrays that are not of the field's shape.
+void read_meaning(const core::Config& table, const Profile& profile, FieldChoice& choice) {
+    if (!choice.rule.pixels) return;
+    const std::string values = table.text_or("values", "real");
+    if (values != "real" && values != "stored") table.refuse("values", "expected \"real\" or \"stored\"");
+    choice.stored = values == "stored";
+    if (choice.stored)
+        for (const char* attribute : {"RescaleSlope", "RescaleIntercept", "PhotometricInterpretation"})
+            if (std::ranges::none_of(profile.columns, [&](const ColumnRule& rule) {
+                    return std::ranges::any_of(
+                        rule.sources, [&](const Source& source) { return source.from == attribute; });
+                }))
+                table.refuse("values",
+                             std::string("stored values of several scanners would be mixed, since the "
+                                         "profile keeps no column of ") +
+                                 attribute + "; leave it at \"real\"");
+    if (table.has("padding")) choice.padding = table.number("padding");
+    const std::string fit = table.text_or("fit", "exact");
+    if (fit == "crop_pad")
+        choice.fit = Fit::crop_pad;
+    else if (fit == "resample")
+        choice.fit = Fit::resample;
+    else if (fit != "exact")
+        table.refuse("fit", "expected \"exact\", \"crop_pad\" or \"resample\"");
+    if (choice.fit != Fit::exact && choice.field.ragged())
+        table.refuse("fit", "a field of shape [] takes every shape; there is nothing to fit");
+    if (choice.fit == Fit::crop_pad && !choice.padding)
+        table.refuse("padding", "missing; expected the number that fills what is too small");
+    if (table.has("spacing_mm")) choice.spacing = table.numbers("spacing_mm");
+    for (const double mm : choice.spacing)
+        if (!(mm >= 0.001 && mm <= 1000)) table.refuse("spacing_mm", "expected millimetres, 0.001 to 1000");
+    if ((choice.fit == Fit::resample || !choice.spacing.empty()) && choice.field.dtype == core::DType::i64)
+        table.refuse("dtype", "64-bit integers are not resampled");
+}
+
+FieldChoice read_field(const core::Config& table, const Profile& profile, SampleKind kind, Paths& paths) {
     FieldChoice choice;
     choice.rule = find_rule(table, "name", profile.fields, table.text("name"), profile.name);
     choice.field.name = choice.rule.name;
@@ -72,6 +108,7 @@ FieldChoice read_field(const core::Config& table, const Profile& profile, Paths&
         table.refuse("dtype", e.what());
     }
     choice.field.units = table.text_or("units", "");
+    read_meaning(table, profile, choice);
     const auto& shape = choice.field.shape;
     if (!choice.rule.pixels) {
         const auto count = static_cast<std::int64_t>(choice.rule.from.size());
@@ -81,6 +118,8 @@ FieldChoice read_field(const core::Config& table, const Profile& profile, Paths&
         if (choice.field.dtype != core::DType::f32 && choice.field.dtype != core::DType::f64)
             table.refuse("dtype", "expected \"f32\" or \"f64\"");
         for (const std::string& column : choice.rule.from) choice.values.push_back(paths.position(column));
+    } else if (kind == SampleKind::volume && !shape.empty() && shape.size() != 4) {
+        table.refuse("shape", "of a volume: expected [channels, slices, rows, columns] or []");
     } else if (!shape.empty() && shape.size() != 3 && shape.size() != 4) {
         table.refuse("shape", "expected [channels, rows, columns], [channels, frames, rows, columns] or []");
     }
@@ -117,6 +156,14 @@ void read_splits(const core::Config& table, std::array<double, 4>& ends) {
     }
     if (sum < 0.999999 || sum > 1.000001) table.refuse("train", "the fractions must add up to 1");
     ends[2] = ends[3] = 1;
+}
+
+SampleKind read_kind(const core::Config& file, const Profile& profile) {
+    const bool table = profile.source->is_table;
+    const std::string word = file.text_or("samples", table ? "row" : "image");
+    if (table != (word == "row") || (word != "row" && word != "image" && word != "volume"))
+        file.refuse("samples", table ? "a table's samples are \"row\"" : "expected \"image\" or \"volume\"");
+    return table ? SampleKind::row : word == "image" ? SampleKind::image : SampleKind::volume;
 }
 
 bool is_site(std::string_view name) {
@@ -245,6 +292,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     out.profile = Profile::load(path.parent_path() / file.text("profile"));
     const Profile& profile = out.profile;
     out.file_suffix = file.text_or("file_suffix", "");
+    out.kind = read_kind(file, profile);
 
     read_sites(file, deliveries, out.sites);
     std::set<std::string> placeholders;
@@ -258,7 +306,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (const PatientRule& rule : profile.patient)
         for (PatientChoice& choice : patient_choices(rule, paths)) out.patient.push_back(std::move(choice));
     for (const core::Config& table : file.tables("fields"))
-        out.fields.push_back(read_field(table, profile, paths));
+        out.fields.push_back(read_field(table, profile, out.kind, paths));
     if (out.fields.empty()) file.refuse("fields", "missing; a sample without a field teaches nothing");
     const core::Config maps = file.table("maps");
     for (const std::string& name : file.texts("columns"))
@@ -279,6 +327,9 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
     for (const ColumnChoice& choice : out.columns)
         if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
+    if (std::ranges::any_of(out.fields, [](const FieldChoice& choice) { return choice.rule.pixels; }))
+        for (core::Column& column : computed_columns(out.kind))
+            out.schema.columns.push_back(std::move(column));
     out.schema.check();
     for (const std::string& name : profile.risk.quasi_identifiers)
         if (!out.schema.has_column(name))
@@ -287,6 +338,8 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
                                   "\"; a dataset without it has nothing to measure. Add it.");
     add_own_needs(out, paths);
     out.path_names = paths.from_path();
+    if (out.kind == SampleKind::volume && out.series == kNowhere)
+        file.refuse("samples", "only DICOM says which files are of one series");
     if (const std::string& name = profile.risk.sensitive;
         !name.empty() && (!out.schema.has_column(name) ||
                           out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))

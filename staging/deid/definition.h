@@ -15,10 +15,25 @@
 
 namespace staging {
 
+// What one sample is made of: a table's row, a file's image, or a series' volume.
+enum class SampleKind { row, image, volume };
+
+// How an array that is not of the field's shape becomes one.
+enum class Fit {
+    exact,     // it does not: shape_differs
+    crop_pad,  // cut or filled evenly at both ends of each axis
+    resample,  // stretched to the shape
+};
+
 // A field of the dataset: what the profile lets through, in the shape and type that trainers are to find.
 struct FieldChoice {
     FieldRule rule;
     core::Field field;
+    bool stored = false;            // pixel values as the file has them, instead of what they mean
+    std::optional<double> padding;  // stands for "no measurement", and fills what cropping leaves empty
+    Fit fit = Fit::exact;
+    // mm between voxels along the array's last axes (k, j, i); the array is resampled to it before it is fitted.
+    std::vector<double> spacing;
     std::vector<std::size_t> values;  // of a table: positions in Wanted
 };
 
@@ -44,6 +59,7 @@ struct Definition {
     std::string sha256;         // of the file
     std::string rules_sha256;   // over the file, the profile, the descriptions and the list of placeholders
     Profile profile;
+    SampleKind kind = SampleKind::image;
     std::vector<std::string> sites;
     std::string file_suffix;  // files without it are left out; empty: all are read
     std::vector<FieldChoice> fields;
@@ -62,7 +78,8 @@ struct Definition {
     std::array<double, 4> splits{};  // upper ends of train, validation, test, hidden in [0, 1]
     std::int64_t target_bytes = 0;
     core::Codec codec = core::Codec::none;
-    core::Schema schema;  // patient, split, then the columns
+    // patient, split, the columns, then what is computed from the pixels (computed.h)
+    core::Schema schema;
 
     std::string id() const { return name + "@" + version; }
 

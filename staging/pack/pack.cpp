@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "core/shard/verify.h"
+#include "staging/image/fields.h"
 
 namespace staging {
 namespace {
@@ -55,6 +56,8 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
     for (const SampleRef& ref : samples) {
         if (others.poll()) return;  // another rank has failed: nothing is under the shard's name yet
         core::Sample sample = spill_.sample(ref);
+        if (definition_.kind == SampleKind::volume)
+            finish_volume(sample, definition_, spill_.composite(ref).spacing);
         // Stage 2 has found that the record's identifier is another person's name.
         if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
             move_to(sample.columns, ref.patient, definition_, pseudonyms_);

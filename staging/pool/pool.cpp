@@ -100,14 +100,19 @@ SharedContent Pool::find_duplicates() {
 }
 
 void Pool::find_conflicts() {
+    // A volume is left out for any of its files; files sent twice were found when it was made.
+    const bool volumes = definition_.kind == SampleKind::volume;
     auto named = shuffle<Named>("named", partitions_);
     named.fill(steps<Named>([&](const SampleRef& ref, const Shuffle<Named>::Put& put) {
-        for (const bool is_study : {false, true}) {
-            const core::Id16& name = is_study ? ref.study : ref.instance;
-            if (name == core::Id16{}) continue;
-            put(partition_of(first_64_bits(name), partitions_),
-                {name, ref.patient, ref.content, ref.origin, ref.segment, is_study, 0});
-        }
+        const auto put_name = [&](const core::Id16& name, const core::Id16& content, bool is_study) {
+            if (name != core::Id16{})
+                put(partition_of(first_64_bits(name), partitions_),
+                    {name, ref.patient, content, ref.origin, ref.segment, is_study, 0});
+        };
+        put_name(ref.study, ref.content, true);
+        if (!volumes) return put_name(ref.instance, ref.content, false);
+        for (const Piece& piece : spill_.composite(ref).pieces)
+            put_name(piece.instance, piece.content, false);
     }));
     find_drops("conflicts", named, [&](std::vector<Named> all, const auto& drop) {
         const auto key = [](const Named& one) { return std::tie(one.is_study, one.name); };
@@ -121,7 +126,7 @@ void Pool::find_conflicts() {
             }
             const bool is_study = all[begin].is_study != 0;
             const bool conflict = patients || (contents && !is_study);
-            if (is_study && !conflict) continue;
+            if ((is_study || volumes) && !conflict) continue;
             for (std::size_t i = conflict ? begin : begin + 1; i < end; ++i)
                 drop(all[i].origin, all[i].segment,
                      !conflict  ? WhyDropped::sent_again

@@ -42,6 +42,27 @@ enum class Reason : std::uint8_t {
     risk_burned_in_text,  // a class in which text is burned into pixels: ultrasound, secondary capture, ...
     risk_face,            // a head volume from which a face can be made
 
+    // The series it belongs to (found by the caller: image/series.h).
+    series_geometry,   // no usable position, orientation or spacing
+    series_localizer,  // a scout image
+    series_single,     // alone in its orientation and size: no volume
+    series_duplicate,  // the same pixels at the same position of the same series
+    series_mixed,      // several frames at one position, and nothing that tells them apart
+    series_gap,        // slices are missing between its neighbours
+    series_spacing,    // distances between slices vary
+    series_tilt,       // the gantry was tilted: slices are sheared
+    series_too_large,  // a volume of more bytes than a shard's chunk holds
+
+    // What its values mean (found by the caller: image/meaning.h).
+    units_differ,        // not in the units that the field declares
+    padding_undeclared,  // pixels that stand for no measurement, and the field declares no number for them
+
+    // Images, labels and masks that belong together (found by the caller: image/).
+    unmatched_image,  // no label, or no mask, where the dataset wants one
+    unmatched_label,  // a label or a mask without an image
+    mask_off_grid,    // a mask that does not lie on its image's grid
+    bad_mask,         // a segmentation whose frames or segments cannot be told
+
     // The worker that read it.
     worker_died,   // it crashed, or did what its sandbox forbids
     time_limit,    // more processor time than Limits::seconds

@@ -56,8 +56,13 @@ ReasonCounts QuarantineWriter::write(
     core::together(comm_, [&] {
         for (std::int64_t p = comm_.rank(); p < shuffle_.partitions(); p += comm_.size()) {
             std::vector<Rejected> all = shuffle_.records(p);
+            // A file of many frames can be left out for several reasons, and of several volumes.
+            const auto key = [](const Rejected& one) {
+                return std::tuple(one.origin, text_of(one.reason, sizeof one.reason),
+                                  text_of(one.detail, sizeof one.detail), one.pieces);
+            };
             std::sort(all.begin(), all.end(),
-                      [](const Rejected& a, const Rejected& b) { return a.origin < b.origin; });
+                      [&](const Rejected& a, const Rejected& b) { return key(a) < key(b); });
             core::AtomicFile part(part_of(folder_, p));
             for (const Rejected& one : all) {
                 part.write(core::view(line_of(one, sites_)));

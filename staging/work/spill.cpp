@@ -23,15 +23,16 @@ namespace {
 
 constexpr std::uint64_t kSynced = UINT64_MAX;
 constexpr const char *kSamples = "", *kRefs = ".refs", *kDone = ".done";
-enum Kind : std::uint8_t { kSampleRefs, kRejecteds };
-
-std::string purpose(std::uint64_t segment, const char* end) {
-    return "segment " + std::to_string(segment) + end;
-}
+enum Kind : std::uint8_t { kSampleRefs, kRejecteds, kSliceRefs };
+template <class T>
+constexpr Kind kKindOf = std::is_same_v<T, SampleRef>  ? kSampleRefs
+                         : std::is_same_v<T, Rejected> ? kRejecteds
+                                                       : kSliceRefs;
 
 template <class T>
-core::Bytes block_of(Kind kind, const std::vector<T>& records) {
-    core::Bytes out{kind};
+core::Bytes block_of(const std::vector<T>& records) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    core::Bytes out{kKindOf<T>};
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(records.data());
     out.insert(out.end(), bytes, bytes + records.size() * sizeof(T));
     return out;
@@ -145,7 +146,11 @@ core::Sample decode(core::ByteView bytes) {
 }
 
 std::filesystem::path Spill::path(std::uint64_t segment, const char* end) const {
-    return folder_ / (kSegment + std::to_string(segment) + end);
+    return folder_ / (prefix_ + std::to_string(segment) + end);
+}
+
+std::string Spill::purpose(std::uint64_t segment, const char* end) const {
+    return prefix_ + std::to_string(segment) + end;
 }
 
 std::size_t Spill::ordinal_of(std::uint64_t segment) const {
@@ -162,7 +167,7 @@ void Spill::list(const core::Comm& comm) {
         std::vector<std::uint64_t> numbers;
         for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
             const std::string name = entry.path().filename().string();
-            const std::string_view prefix = kSegment, end = kDone;
+            const std::string_view prefix = prefix_, end = kDone;
             if (!name.starts_with(prefix) || !name.ends_with(end)) continue;
             std::uint64_t number = 0;
             const char* last = name.data() + name.size() - end.size();
@@ -260,7 +265,6 @@ void Spill::each_batch(std::size_t ordinal, const std::function<void(const Batch
 
 template <class T>
 void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take) const {
-    constexpr bool is_ref = std::is_same_v<T, SampleRef>;
     const std::uint64_t segment = segments_.at(ordinal);
     const SealedReader file(path(segment, kRefs), key_, purpose(segment, kRefs));
     for (const Done& one : done_of(segment)) {
@@ -269,14 +273,17 @@ void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take)
         for (std::uint64_t at = one.refs_from; at < one.refs_to;) {
             const core::Bytes block = file.at(at);
             at = file.after(at, block.size());
-            if (block.at(0) != (is_ref ? kSampleRefs : kRejecteds)) continue;
+            if (block.at(0) != kKindOf<T>) continue;
             for (std::size_t i = 1; i + sizeof(T) <= block.size(); i += sizeof(T), ++count) {
                 T record;
                 std::memcpy(&record, block.data() + i, sizeof record);
                 take(record);
             }
         }
-        if (count != (is_ref ? one.summary.samples : one.summary.rejected)) lost();
+        const std::uint64_t expected = kKindOf<T> == kSampleRefs  ? one.summary.samples
+                                       : kKindOf<T> == kRejecteds ? one.summary.rejected
+                                                                  : one.summary.slices;
+        if (count != expected) lost();
     }
 }
 
@@ -288,24 +295,39 @@ void Spill::each_rejected(std::size_t ordinal, const std::function<void(const Re
     each<Rejected>(ordinal, take);
 }
 
-core::Sample Spill::sample(const SampleRef& ref) const {
+void Spill::each_slice(std::size_t ordinal, const std::function<void(const SliceRef&)>& take) const {
+    each<SliceRef>(ordinal, take);
+}
+
+core::Bytes Spill::waiting(std::uint64_t segment, std::uint64_t offset) const {
     constexpr std::size_t kOpen = 64;
-    auto found = open_.find(ref.segment);
+    auto found = open_.find(segment);
     if (found == open_.end()) {
         if (open_.size() >= kOpen) open_.clear();
-        found =
-            open_.try_emplace(ref.segment, path(ref.segment, kSamples), key_, purpose(ref.segment, kSamples))
-                .first;
+        found = open_.try_emplace(segment, path(segment, kSamples), key_, purpose(segment, kSamples)).first;
     }
-    return decode(found->second.at(ref.offset));
+    return found->second.at(offset);
+}
+
+core::Sample Spill::sample(const SampleRef& ref) const {
+    if (!slices_) return decode(waiting(ref.segment, ref.offset));
+    return assemble(composite(ref), [&](std::uint64_t segment, std::uint64_t offset) {
+        return decode(slices_->waiting(segment, offset));
+    });
+}
+
+Composite Spill::composite(const SampleRef& ref) const {
+    auto volume = decode_composite(waiting(ref.segment, ref.offset));
+    if (!volume) throw core::Error(core::Fault::bug, "a waiting sample is no volume");
+    return *std::move(volume);
 }
 
 struct SpillWriter::Segment {
     Segment(const Spill& spill, std::uint64_t number_)
         : number(number_),
-          samples(spill.path(number, kSamples), spill.key_, purpose(number, kSamples)),
-          refs(spill.path(number, kRefs), spill.key_, purpose(number, kRefs)),
-          done(spill.path(number, kDone), spill.key_, purpose(number, kDone)) {}
+          samples(spill.path(number, kSamples), spill.key_, spill.purpose(number, kSamples)),
+          refs(spill.path(number, kRefs), spill.key_, spill.purpose(number, kRefs)),
+          done(spill.path(number, kDone), spill.key_, spill.purpose(number, kDone)) {}
     void sync() {
         samples.sync();
         refs.sync();
@@ -332,13 +354,33 @@ void SpillWriter::begin(std::uint64_t batch) {
     segment_->refs_from = segment_->refs.bytes();
 }
 
-void SpillWriter::add(SampleRef ref, const core::Sample& sample) {
+void SpillWriter::append(SampleRef ref, const core::Bytes& encoded) {
     ref.batch = now_.batch;
     ref.segment = segment_->number;
-    ref.offset = segment_->samples.append(encode(sample));
+    ref.offset = segment_->samples.append(encoded);
     refs_.push_back(ref);
     ++now_.samples;
     if (refs_.size() == spill_.options_.block_records) flush();
+}
+
+void SpillWriter::add(SampleRef ref, const core::Sample& sample) {
+    append(ref, encode(sample));
+}
+
+void SpillWriter::add_volume(SampleRef ref, const Composite& volume) {
+    append(ref, encode(volume));
+}
+
+void SpillWriter::add_slices(std::vector<SliceRef> slices, const core::Sample& sample) {
+    const std::uint64_t offset = segment_->samples.append(encode(sample));
+    for (SliceRef& slice : slices) {
+        slice.ref.batch = now_.batch;
+        slice.ref.segment = segment_->number;
+        slice.ref.offset = offset;
+        slices_.push_back(slice);
+        ++now_.slices;
+        if (slices_.size() == spill_.options_.block_records) flush();
+    }
 }
 
 void SpillWriter::reject(const Rejected& rejected) {
@@ -348,9 +390,11 @@ void SpillWriter::reject(const Rejected& rejected) {
 }
 
 void SpillWriter::flush() {
-    if (!refs_.empty()) segment_->refs.append(block_of(kSampleRefs, refs_));
-    if (!rejected_.empty()) segment_->refs.append(block_of(kRejecteds, rejected_));
+    if (!refs_.empty()) segment_->refs.append(block_of(refs_));
+    if (!rejected_.empty()) segment_->refs.append(block_of(rejected_));
+    if (!slices_.empty()) segment_->refs.append(block_of(slices_));
     refs_.clear();
+    slices_.clear();
     rejected_.clear();
 }
 
@@ -359,6 +403,7 @@ void SpillWriter::finish(BatchSummary summary) {
     summary.batch = now_.batch;
     summary.samples = now_.samples;
     summary.rejected = now_.rejected;
+    summary.slices = now_.slices;
     Spill::Done record{};
     record.summary = summary;
     record.samples_from = segment_->samples_from;
@@ -366,7 +411,7 @@ void SpillWriter::finish(BatchSummary summary) {
     record.refs_from = segment_->refs_from;
     record.refs_to = segment_->refs.bytes();
     segment_->done.append(bytes_of(record));
-    segment_->count += now_.samples;
+    segment_->count += now_.samples + now_.slices;
     const Options& options = spill_.options_;
     if (std::chrono::steady_clock::now() - segment_->synced >= std::chrono::seconds(options.sync_seconds))
         segment_->sync();

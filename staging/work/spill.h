@@ -13,6 +13,7 @@
 #include "core/mpi/comm.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/work/composite.h"
 #include "staging/work/options.h"
 #include "staging/work/sealed_file.h"
 
@@ -38,7 +39,17 @@ struct SampleRef {
         aliases{};                // all identifiers of its record, `patient` first; zeros fill up
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
     std::uint32_t site = 0, split = 0;
-    std::uint32_t pieces = 1;  // files or rows that it is made of
+    std::uint32_t pieces = 1;  // files or rows that it is made of; of a volume: frames
+};
+
+// A frame that waits for the rest of its volume: where its pixels are, and what image/series.h asks of it.
+struct SliceRef {
+    SampleRef ref;  // of its file; `content` is the frame's own
+    core::Id16 series{}, file_content{};
+    std::uint64_t frame = 0, frames = 1;  // which of the file's
+    std::uint32_t rows = 0, columns = 0, samples = 0, is_localizer = 0;
+    char file_name[24] = {};
+    Frame place;
 };
 
 // A sample that was left out.
@@ -52,17 +63,26 @@ struct Rejected {
 // What one batch of files became.
 struct BatchSummary {
     std::uint64_t batch = 0, delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
+    std::uint64_t slices = 0;               // frames that wait for their volume
     std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
 };
 
 // The work folder's place for what stage 1 found: segments, each written by one rank, appended to until it has
 // `segment_bytes`, and three files long: segment-N (the samples), segment-N.refs (references and what was left
 // out), segment-N.done (the batches that were written whole). What a killed run appended after its last
-// whole batch is never looked at. All blocks are sealed.
+// whole batch is never looked at. All blocks are sealed. Volumes wait in a spill of their own, as lists of where
+// their slices wait in stage 1's: no pixel is written twice.
 class Spill {
 public:
     Spill(std::filesystem::path folder, const core::SecretKey& run_key, const Options& options)
         : folder_(std::move(folder)), key_(run_key), options_(options) {}
+    // Of volumes whose slices wait in `slices`.
+    Spill(const Spill& slices, std::string name)
+        : folder_(slices.folder_),
+          key_(slices.key_),
+          options_(slices.options_),
+          prefix_(kSegment + std::move(name) + "-"),
+          slices_(&slices) {}
 
     // Collective. Takes over what earlier runs left: blocks that may not have reached the disk when a machine
     // went down are read again; a batch that lacks one is done again. `batches` is how many there are.
@@ -78,8 +98,12 @@ public:
     // Block by block. Throws Error(data) if a segment does not hold what its batches say.
     void each_batch(std::size_t ordinal, const std::function<void(const BatchSummary&)>& take) const;
     void each_sample(std::size_t ordinal, const std::function<void(const SampleRef&)>& take) const;
+    void each_slice(std::size_t ordinal, const std::function<void(const SliceRef&)>& take) const;
     void each_rejected(std::size_t ordinal, const std::function<void(const Rejected&)>& take) const;
+    // A volume is put together here.
     core::Sample sample(const SampleRef& ref) const;
+    // Of a volume that waits.
+    Composite composite(const SampleRef& ref) const;
 
     // The beginning of the files' names, by which they are known and removed.
     static constexpr char kSegment[] = "segment-";
@@ -91,11 +115,15 @@ private:
     void list(const core::Comm& comm);
     std::vector<Done> done_of(std::uint64_t segment) const;
     std::vector<Done> checked(std::uint64_t segment) const;
+    core::Bytes waiting(std::uint64_t segment, std::uint64_t offset) const;
+    std::string purpose(std::uint64_t segment, const char* end) const;
     template <class T>
     void each(std::size_t ordinal, const std::function<void(const T&)>& take) const;
     std::filesystem::path folder_;
     const core::SecretKey& key_;
     const Options& options_;
+    std::string prefix_ = kSegment;
+    const Spill* slices_ = nullptr;
     std::vector<std::uint64_t> segments_;
     mutable std::map<std::uint64_t, SealedReader> open_;  // a shard's samples come from many segments
     std::uint64_t next_ = 0, step_ = 1;                   // numbers of this rank's new segments
@@ -109,16 +137,21 @@ public:
     ~SpillWriter();
     void begin(std::uint64_t batch);
     void add(SampleRef ref, const core::Sample& sample);
+    // The frames of one file, and the sample that holds their pixels.
+    void add_slices(std::vector<SliceRef> slices, const core::Sample& sample);
+    void add_volume(SampleRef ref, const Composite& volume);
     void reject(const Rejected& rejected);
-    // Counts of samples and of what was left out are this writer's. Without finish() the batch never was.
+    // Counts of samples, slices and of what was left out are this writer's. Without finish() the batch never was.
     void finish(BatchSummary summary);
 
 private:
     struct Segment;
+    void append(SampleRef ref, const core::Bytes& encoded);
     void flush();
     Spill& spill_;
     std::unique_ptr<Segment> segment_;
     std::vector<SampleRef> refs_;
+    std::vector<SliceRef> slices_;
     std::vector<Rejected> rejected_;
     BatchSummary now_;
 };

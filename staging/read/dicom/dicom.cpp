@@ -1,6 +1,9 @@
 #include "staging/read/dicom/dicom.h"
 
+#include <algorithm>
+
 #include "staging/read/dicom/keeper.h"
+#include "staging/read/dicom/siemens.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -46,9 +49,15 @@ void read(const Window& file, const Wanted& wanted, const Limits& limits, Depth 
         if (layout.extra_bytes) keeper.deviates(Deviation::extra_pixel_bytes);
         record.pixels = layout.pixels;
         keeper.finish(record);
+        const auto mosaic = find_mosaic(keeper.siemens, record.facts.image_type);
+        std::span<std::uint8_t> out;
         if (depth == Depth::pixels) {
-            const auto out = room.first(layout.pixels.byte_count());
+            out = room.first(layout.pixels.byte_count());
             decode_pixels(layout, keeper.header, keeper.source, *syntax, out);
+        }
+        if (mosaic && cut_mosaic(*mosaic, record, out))
+            out = out.first(std::min(out.size(), record.pixels.byte_count()));
+        if (depth == Depth::pixels) {
             record.pixels.bytes = out;
             record.pixels.sha256 = core::sha256(out);
         }

@@ -216,6 +216,18 @@ void Keeper::root(const Element& element) {
             return fact(facts_.recognizable_features);
         case 0x00480010:
             return fact(facts_.specimen_label);
+        case 0x00190010:
+            siemens.creator_0019 = trimmed(core::text(element.value));
+            return;
+        case 0x0019100a:
+            siemens.images = u16(element);
+            return;
+        case 0x00290010:
+            siemens.creator_0029 = trimmed(core::text(element.value));
+            return;
+        case 0x00291010:
+            siemens.csa = element.value;
+            return;
         case 0x00280002:
             return number(header.samples);
         case 0x00280004:

@@ -8,6 +8,7 @@
 #include "staging/read/dicom/character_set.h"
 #include "staging/read/dicom/geometry.h"
 #include "staging/read/dicom/pixels.h"
+#include "staging/read/dicom/siemens.h"
 #include "staging/read/dicom/walker.h"
 #include "staging/read/record.h"
 
@@ -28,6 +29,7 @@ public:
     void finish(Record& record);
 
     PixelHeader header;
+    SiemensHeader siemens;
     PixelSource source;
     std::uint32_t deviations = 0;
 

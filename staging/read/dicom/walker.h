@@ -70,7 +70,7 @@ const Syntax* guess_syntax(core::ByteView data_set);
 // Walks a data set once, in order, without recursion and without allocating by any declared length: a frame for each
 // open sequence and item on a fixed stack, each length checked against the frame it is in. With Depth::header it ends
 // at the root's pixel data. What the standard forbids is read where the chain of lengths still proves itself: what
-// follows must be an element or an end again. Private elements (odd groups) of defined length are stepped over whole.
+// follows must be an element or an end again. Private elements (odd groups) of defined length are stepped over whole, but for those of siemens.h.
 // Throws Refused, NeedMore.
 void walk(const Window& data_set, const Syntax& syntax, const Limits& limits, Depth depth, Visitor& visitor);
 

@@ -492,6 +492,75 @@ class Promises(unittest.TestCase):
         self.assertEqual((summary["samples"], summary["patients"]), (11, 4))
         manifest = json.loads((self.root / "persons-3/manifest.json").read_text())
         self.assertEqual(sum(manifest["splits"]["patients"].values()), 4)
+    def series(self, folder, patient, series, places, rows=4, offset=-1024, **more):
+        """One CT series as files in no order of place; `places`: z of each slice, in mm."""
+        import numpy as np
+        from pydicom.dataset import Dataset, FileMetaDataset
+        from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, z in enumerate(places):
+            ds = Dataset()
+            ds.file_meta = FileMetaDataset()
+            ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{series}.{number + 1}"
+            ds.SeriesInstanceUID, ds.StudyInstanceUID = f"1.2.3.{series}", f"1.2.4.{patient}"
+            ds.PatientID, ds.PatientSex, ds.PatientAge, ds.StudyDate = f"P{patient}", "F", "045Y", "20240601"
+            ds.Modality, ds.Manufacturer, ds.BodyPartExamined = "CT", "SIEMENS", "CHEST"
+            ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+            ds.ImagePositionPatient, ds.ImageOrientationPatient = [-10, -20, z], [1, 0, 0, 0, 1, 0]
+            ds.PixelSpacing, ds.SliceThickness, ds.InstanceNumber = [0.5, 0.75], 2, number + 1
+            ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = rows, 6, 1, "MONOCHROME2"
+            ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+            ds.RescaleSlope, ds.RescaleIntercept = 1, offset
+            for key, value in more.items():
+                setattr(ds, key, value)
+            values = np.arange(rows * 6).reshape(rows, 6) + round(z * 10) % 500 + 1000 * patient % 900
+            ds.PixelData = values.astype("<u2").tobytes()
+            ds.save_as(folder / f"{(number * 7) % 31:02}-{series}.dcm", enforce_file_format=True)
+
+    def test_series_become_volumes_and_every_file_left_out_says_why_on_any_number_of_ranks(self):
+        root = self.root / "volumes"
+        definition = root / "datasets/ct.toml"
+        definition.parent.mkdir(parents=True)
+        shutil.copytree(SOURCE / "configs/deid", root / "deid")
+        definition.write_text("""
+name = "ct"
+version = "1"
+profile = "../deid/imaging.toml"
+samples = "volume"
+sites = ["north", "central", "south", "east"]
+columns = ["vendor", "modality", "sex", "age"]
+[[fields]]
+name = "image"
+shape = []
+dtype = "i16"
+units = "Hounsfield units"
+[splits]
+train = 1.0
+[shards]
+target_bytes = 4096
+""")
+        deliveries = root / "deliveries"
+        for hospital in HOSPITALS:
+            (deliveries / hospital).mkdir(parents=True)
+        for patient in range(6):
+            self.series(deliveries / "north", patient, 10 + patient, [4, 0, 8, 2, 6, 10])
+        self.series(deliveries / "south", 7, 17, [0, 2, 4, 8, 10])  # 6 is missing
+        self.series(deliveries / "south", 8, 18, [0])
+        self.series(deliveries / "east", 9, 19, [0, 2, 4], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        self.series(deliveries / "east", 10, 20, [0, 2, 4], RescaleType="US")
+        subprocess.run([STAGE, "keys", "new", self.keys, "--dataset=ct@1"], check=True, stdout=subprocess.DEVNULL)
+        for ranks in (1, 2, 4):
+            out = self.root / f"ct-{ranks}"
+            summary = self.build("ct", out, ranks, deliveries=deliveries, definition=definition)
+            self.assertEqual(summary["samples"], 6)
+            self.assertEqual(summary["quarantine"], {"series_gap": 5, "series_single": 1, "series_localizer": 3,
+                                                     "units_differ": 3})
+            self.assert_same_tree(self.root / "ct-1", out)
+        done = subprocess.run([STAGE, "verify", self.root / "ct-1", "--key", self.keys / "ct@1.key"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def small(self):
         """A few rows of one hospital, and a build of them: the definition, the deliveries, the version."""

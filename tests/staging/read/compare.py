@@ -138,6 +138,11 @@ def reference_pixels(ds):
     if ds.PhotometricInterpretation == "PALETTE COLOR":
         array = apply_color_lut(array, ds)
         array = (array >> 8).astype("u1") if array.dtype.itemsize == 2 else array
+    if "MOSAIC" in ds.get("ImageType", []) and (0x0019, 0x100A) in ds:  # Siemens: slices side by side
+        images = ds[0x0019, 0x100A].value
+        side = int(np.ceil(np.sqrt(images)))
+        rows, columns = (n // side for n in array.shape)
+        array = array.reshape(side, rows, side, columns).swapaxes(1, 2).reshape(-1, rows, columns)[:images]
     array = np.ascontiguousarray(array)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array

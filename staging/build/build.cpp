@@ -332,7 +332,8 @@ void Build::write_reports_and_manifest() {
         manifest.codec = definition_.codec;
         manifest.schema = definition_.schema;
         manifest.deidentification = deidentification_record(definition_, pseudonyms_);
-        manifest.risk = risk_record(definition_, risk_, shared_content_);
+        const Json risk = risk_record(definition_, risk_, shared_content_);
+        manifest.risk = published_risk(risk);
         manifest.splits = splits_record(definition_, counted_);
         const ShardPacker packer(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(),
                                  dataset_key_);
@@ -355,7 +356,7 @@ void Build::write_reports_and_manifest() {
         core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
         for (std::size_t i = 0; i < shards_; ++i)
             writer.add(packer.receipt(static_cast<std::int64_t>(i)).entry);
-        const Json report = quality_report(writer.complete(), quality, reasons_);
+        const Json report = quality_report(writer.complete(), quality, reasons_, risk);
         core::write_atomically(folder_.reports() / "quality.json", report.dump(1) + "\n", 0640);
         core::write_atomically(folder_.reports() / "quality.html", quality_html(report), 0640);
         folder_.sweep();

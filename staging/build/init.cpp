@@ -213,9 +213,8 @@ std::string definition(const InitRequest& request, const Seen& seen) {
     out += "sites = [\"" + request.name + "\"]\n";
     if (table) out += "file_suffix = \".csv\"\n";
     out += table ? "\n[[fields]]\nname = \"values\"\nshape = [1]\ndtype = \"f32\"\n"
-                 : "\n[[fields]]\nname = \"image\"\nshape = []     # each sample's own\ndtype = \"i32\"  # "
-                   "holds 8- and 16-bit "
-                   "pixels of either sign\n";
+                 : "\n[[fields]]\nname = \"image\"\nshape = []     # each sample's own\ndtype = \"f32\"  # "
+                   "what values mean, slope and intercept applied; i16 holds Hounsfield units\n";
     return out + "\n[splits]\ntrain = 0.6\nvalidation = 0.2\ntest = 0.2\n";
 }
 

@@ -1,10 +1,20 @@
 #include "staging/report/summary.h"
 
+#include "core/shard/moments.h"
 #include "staging/deid/direct.h"
 
 namespace staging {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+// As a count of a category in the manifest.
+Json published(std::int64_t count) {
+    return core::published(core::Counts{{"", {{"", count}}}}).at("").value("", Json(0));
+}
+
+}  // namespace
 
 Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
     const Profile& profile = definition.profile;
@@ -61,6 +71,16 @@ Json risk_record(const Definition& definition, const PooledRisk& risk, const Sha
     return json;
 }
 
+Json published_risk(Json risk) {
+    for (const char* name : {"smallest_group", "patients_below_k", "samples_below_k"})
+        risk[name] = published(risk.at(name).get<std::int64_t>());
+    for (auto& [name, count] : risk.at("content_of_several_patients").items())
+        count = published(count.get<std::int64_t>());
+    for (const char* name : {"prosecutor_risk_max", "journalist_risk_max", "patients_at_risk"})
+        risk.erase(name);
+    return risk;
+}
+
 Json splits_record(const Definition& definition, const Counted& counted) {
     Json fractions, samples, patients;
     double before = 0;
@@ -77,7 +97,7 @@ Json splits_record(const Definition& definition, const Counted& counted) {
             {"fractions", fractions},
             {"samples", samples},
             {"patients", patients},
-            {"patients_at_two_sites", counted.patients_at_two_sites}};
+            {"patients_at_two_sites", published(counted.patients_at_two_sites)}};
 }
 
 Json parents_record(const std::vector<Parent>& parents) {
@@ -108,7 +128,8 @@ Json manifest_summary(const core::Manifest& manifest) {
     return json;
 }
 
-Json quality_report(const core::Manifest& manifest, const Quality& quality, const ReasonCounts& reasons) {
+Json quality_report(const core::Manifest& manifest, const Quality& quality, const ReasonCounts& reasons,
+                    const Json& risk) {
     std::int64_t left_out = 0;
     for (const auto& [reason, sites] : reasons)
         for (const auto& [site, count] : sites) left_out += count;
@@ -126,7 +147,7 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
               {"shards", manifest.shards()}}},
             {"deliveries", manifest.parents},
             {"quarantine", reasons},
-            {"risk", manifest.risk},
+            {"risk", risk},
             {"splits", manifest.splits},
             {"quality", to_json(quality)}};
 }

@@ -18,6 +18,8 @@ namespace staging {
 nlohmann::ordered_json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms);
 nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk,
                                    const SharedContent& shared);
+// What of a risk record may stand in the clear: small counts rounded, and what would tell them left out.
+nlohmann::ordered_json published_risk(nlohmann::ordered_json risk);
 nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);
 
 // A delivery as it was taken in.
@@ -29,9 +31,9 @@ struct Parent {
 };
 nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
 
-// reports/quality.json.
+// reports/quality.json. `risk`: as measured.
 nlohmann::ordered_json quality_report(const core::Manifest& manifest, const Quality& quality,
-                                      const ReasonCounts& reasons);
+                                      const ReasonCounts& reasons, const nlohmann::ordered_json& risk);
 
 // Samples, bytes and counts per site, vendor, label and split, from the manifest alone.
 nlohmann::ordered_json manifest_summary(const core::Manifest& manifest);

@@ -464,7 +464,10 @@ class Promises(unittest.TestCase):
             summary = self.build("small", out, ranks, deliveries=deliveries, definition=definition)
             self.assertEqual(summary["samples"], 8)
             self.assertEqual(summary["quarantine"], {"duplicate": 1, "risk_small_group": 4})
-            risk = json.loads((out / "manifest.json").read_text())["risk"]
+            published = json.loads((out / "manifest.json").read_text())["risk"]
+            self.assertEqual((published["smallest_group"], published["patients_below_k"], published["patients"]), ("<10", "<10", 10))
+            self.assertNotIn("prosecutor_risk_max", published)
+            risk = json.loads((out / "reports/quality.json").read_text())["risk"]
             self.assertEqual((risk["patients"], risk["groups"], risk["smallest_group"]), (10, 4, 1))
             self.assertEqual((risk["patients_below_k"], risk["samples_below_k"]), (3, 4))
             self.assert_same_tree(self.root / "small-1", out)
@@ -492,6 +495,7 @@ class Promises(unittest.TestCase):
         self.assertEqual((summary["samples"], summary["patients"]), (11, 4))
         manifest = json.loads((self.root / "persons-3/manifest.json").read_text())
         self.assertEqual(sum(manifest["splits"]["patients"].values()), 4)
+
     def series(self, folder, patient, series, places, rows=4, offset=-1024, **more):
         """One CT series as files in no order of place; `places`: z of each slice, in mm."""
         import numpy as np
@@ -530,7 +534,7 @@ version = "1"
 profile = "../deid/imaging.toml"
 samples = "volume"
 sites = ["north", "central", "south", "east"]
-columns = ["vendor", "modality", "sex", "age"]
+columns = ["site", "vendor", "modality", "sex", "age"]
 [[fields]]
 name = "image"
 shape = []
@@ -550,13 +554,18 @@ target_bytes = 4096
         self.series(deliveries / "south", 8, 18, [0])
         self.series(deliveries / "east", 9, 19, [0, 2, 4], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
         self.series(deliveries / "east", 10, 20, [0, 2, 4], RescaleType="US")
+        self.series(deliveries / "east", 11, 21, [0, 2, 4])  # one set of UIDs, two patients
+        self.series(deliveries / "central", 12, 21, [0, 2, 4])
+        self.series(deliveries / "north" / "again", 0, 10, [4, 0, 8, 2, 6, 10])  # sent twice
         subprocess.run([STAGE, "keys", "new", self.keys, "--dataset=ct@1"], check=True, stdout=subprocess.DEVNULL)
         for ranks in (1, 2, 4):
             out = self.root / f"ct-{ranks}"
             summary = self.build("ct", out, ranks, deliveries=deliveries, definition=definition)
             self.assertEqual(summary["samples"], 6)
             self.assertEqual(summary["quarantine"], {"series_gap": 5, "series_single": 1, "series_localizer": 3,
-                                                     "units_differ": 3})
+                                                     "units_differ": 3, "series_duplicate": 6, "uid_conflict": 6})
+            self.assertEqual({name: (d["files_and_rows"], d["packed"]) for name, d in summary["deliveries"].items()},
+                             {"north": (42, 36), "central": (3, 0), "south": (6, 0), "east": (9, 0)})
             self.assert_same_tree(self.root / "ct-1", out)
         done = subprocess.run([STAGE, "verify", self.root / "ct-1", "--key", self.keys / "ct@1.key"],
                               capture_output=True, text=True)

@@ -13,7 +13,7 @@ using namespace staging;
 namespace {
 
 Value value_of(const std::string& bytes, const char* vr) {
-    return {bytes, {vr[0], vr[1]}, ""};
+    return {bytes, {vr[0], vr[1]}, {}};
 }
 
 }  // namespace

@@ -166,9 +166,10 @@ TEST_CASE("a dataset needs no column but its patient and split") {
         "name = \"set\"\nversion = \"1\"\nprofile = \"imaging.toml\"\n[[fields]]\nname = \"image\"\n"
         "shape = []\ndtype = \"u16\"\n[splits]\ntrain = 1\n");
     const Definition definition = Definition::load(folder / "set.toml", {"north"});
-    REQUIRE(definition.schema.columns.size() == 2);
+    REQUIRE(definition.schema.columns.size() == 3);
     CHECK(definition.schema.columns[kPatientColumn].name == "patient");
     CHECK(definition.schema.columns[kSplitColumn].name == "split");
+    CHECK(definition.schema.columns[2].name == "inverted");  // computed from the pixels
 }
 
 TEST_CASE("the categories that stand for missing and unknown stay when the dataset brings its own codes") {
@@ -185,5 +186,6 @@ TEST_CASE("the categories that stand for missing and unknown stay when the datas
         "\"age\", \"label\"]\n[[fields]]\nname = \"image\"\nshape = []\ndtype = \"u16\"\n"
         "[maps.label]\ncategories = [\"a\"]\n[maps.label.codes]\nA = \"a\"\n[splits]\ntrain = 1\n");
     const Definition definition = Definition::load(folder / "set.toml", {"north"});
-    CHECK(definition.schema.columns.back().names == std::vector<std::string>{"a", "none", "more"});
+    CHECK(definition.schema.columns[definition.schema.column("label")].names ==
+          std::vector<std::string>{"a", "none", "more"});
 }

@@ -153,7 +153,7 @@ TEST_CASE("a segment that lost a block is an error, not fewer samples") {
     spill.close(comm);
     const std::filesystem::path file = folder.path() / "segment-0.refs";
     SECTION("cut at a block's end") {
-        SealedReader reader(file, key, "segment 0.refs");
+        SealedReader reader(file, key, "segment-0.refs");
         std::uint64_t last = 0, at = 0;
         while (at < reader.bytes()) {
             last = at;

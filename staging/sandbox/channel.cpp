@@ -81,11 +81,22 @@ Channel::~Channel() {
 void Channel::start() {
     if (server_.failed_)
         throw Error(Fault::system, std::string("the readers' fork server could not ") + server_.failed_);
+    constexpr int kTries = 8;  // of those that somebody kills while they start
+    for (int tries = 1;; ++tries) {
+        const Ended ended = start_one();
+        if (ended == Ended::answered) return;
+        if (ended != Ended::killed || tries == kTries)
+            throw Error(Fault::system,
+                        "a reader ended while it entered its sandbox: seccomp or limits of this machine");
+    }
+}
+
+Ended Channel::start_one() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         throw Error(Fault::system, core::with_errno("cannot make a socket pair", errno));
     socket_ = core::Fd(ends[0]);
-    const core::Fd theirs(ends[1]);
+    core::Fd theirs(ends[1]);
     const Start start{region_.size(), budget_.memory_bytes, 0};
     const int handed[] = {theirs.get(), region_.fd()};
     auto started = send_message(server_.control_.get(), start, handed)
@@ -93,15 +104,17 @@ void Channel::start() {
                        : std::nullopt;
     if (!started || started->message.pid < 0 || !started->descriptors[0].is_open())
         throw Error(Fault::system, "cannot start a reader: its fork server is gone or out of processes");
+    theirs = core::Fd();  // or the end of a reader that dies here would not be seen
     process_ = std::move(started->descriptors[0]);
     pid_ = started->message.pid;
     ++started_;
 
     std::copy(configuration_.begin(), configuration_.end(), region_.messages().begin());
     const Question configure{0, static_cast<std::uint32_t>(configuration_.size()), 0};
-    if (!send_message(socket_.get(), configure) || wait().ended != Ended::answered)
-        throw Error(Fault::system,
-                    "a reader ended while it entered its sandbox: seccomp or limits of this machine");
+    if (send_message(socket_.get(), configure)) return wait().ended;
+    const Ended ended = how_it_ended();
+    kill();
+    return ended;
 }
 
 void Channel::kill() noexcept {

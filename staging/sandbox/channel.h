@@ -116,6 +116,7 @@ public:
 
 private:
     void start();
+    Ended start_one();
     void kill() noexcept;
     Ended how_it_ended() noexcept;
     Answer wait();

@@ -129,6 +129,25 @@ TEST_CASE("a worker that somebody killed is no verdict: the file is read again")
     CHECK(worker.replaced() == 3);
 }
 
+TEST_CASE("a worker that is killed while it starts is not waited for") {
+    const Readers server;
+    const One one(image().file());
+    const auto began = std::chrono::steady_clock::now();
+    for (int round = 0; round < 10; ++round) {
+        std::thread killer([] {
+            for (int killed = 0; killed < 2;)
+                for (const pid_t pid : test::workers()) {
+                    ::kill(pid, SIGKILL);
+                    ++killed;
+                }
+        });
+        Worker worker(server, Wanted::attributes({}));  // it meets the killer here
+        killer.join();
+        CHECK(worker.read(one.open(), Depth::pixels).ok());
+    }
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(30));
+}
+
 TEST_CASE("workers that are killed again and again end the run, not the file") {
     const Readers server;
     Worker worker(server, slow_wanted());

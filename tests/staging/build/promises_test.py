@@ -175,7 +175,7 @@ class Promises(unittest.TestCase):
         for dataset in DATASETS:
             manifest = json.loads((self.version(dataset) / "manifest.json").read_text())
             records = [json.loads(line) for line in (self.version(dataset) / "reports/quarantine.jsonl").read_text().splitlines()]
-            self.assertEqual(sum(p["packed"] for p in manifest["parents"]), sum(s["samples"] for s in manifest["shards"]))
+            self.assertEqual(sum(p["packed"] for p in manifest["parents"]), sum(s["samples"] for s in entries(self.version(dataset))))
             for parent in manifest["parents"]:
                 here = [r for r in records if r["site"] == parent["delivery"]]
                 not_selected = sum(r["reason"] == "not_selected" for r in here)

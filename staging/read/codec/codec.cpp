@@ -38,27 +38,26 @@ bool begins_always(core::ByteView) {
     return true;
 }
 
-constexpr bool is_whole(const Codec& codec) {
-    return !codec.name.empty() && codec.decode && codec.begins && codec.allocated;
+// References cannot be left out, as a member of an aggregate can: a codec with a gap does not compile.
+constexpr Codec whole(std::string_view name, decltype(decode_rle)& decode, decltype(begins_rle)& begins,
+                      unsigned allocated, bool may_be_4_2_2, bool undoes_colour) {
+    return {name, decode, begins, allocated, may_be_4_2_2, undoes_colour};
 }
 
 }  // namespace
 
-#define ALOFT_CODEC(name, ...)         \
-    constexpr Codec name{__VA_ARGS__}; \
-    static_assert(is_whole(name), "a codec with a gap")
-
-ALOFT_CODEC(kRle, "RLE", decode_rle, begins_rle, 1 | 8 | 16 | 32, false, false);
-ALOFT_CODEC(kJpeg, "JPEG", decode_jpeg, begins_jpeg, 8, true, false);
-ALOFT_CODEC(kJpegExtended, "JPEG extended", decode_jpeg_extended, begins_jpeg, 8 | 16, true, false);
-ALOFT_CODEC(kJpegLossless, "JPEG lossless", decode_jpeg_lossless, begins_jpeg, 8 | 16, false, false);
-ALOFT_CODEC(kJpegLs, "JPEG-LS", decode_jpeg_ls, begins_jpeg, 8 | 16, false, false);
-ALOFT_CODEC(kJpeg2000, "JPEG 2000", decode_jpeg_2000, begins_jpeg_2000, 1 | 8 | 16 | 32, true, true);
-ALOFT_CODEC(kJpegXl, "JPEG XL", decode_jpeg_xl, begins_jpeg_xl, 8 | 16, true, true);
-ALOFT_CODEC(kDeflatedFrame, "deflated frame", decode_deflated_frame, begins_always, 1 | 8 | 16 | 32, false,
-            false);
-
-#undef ALOFT_CODEC
+constexpr Codec kRle = whole("RLE", decode_rle, begins_rle, 1 | 8 | 16 | 32, false, false);
+constexpr Codec kJpeg = whole("JPEG", decode_jpeg, begins_jpeg, 8, true, false);
+constexpr Codec kJpegExtended =
+    whole("JPEG extended", decode_jpeg_extended, begins_jpeg, 8 | 16, true, false);
+constexpr Codec kJpegLossless =
+    whole("JPEG lossless", decode_jpeg_lossless, begins_jpeg, 8 | 16, false, false);
+constexpr Codec kJpegLs = whole("JPEG-LS", decode_jpeg_ls, begins_jpeg, 8 | 16, false, false);
+constexpr Codec kJpeg2000 =
+    whole("JPEG 2000", decode_jpeg_2000, begins_jpeg_2000, 1 | 8 | 16 | 32, true, true);
+constexpr Codec kJpegXl = whole("JPEG XL", decode_jpeg_xl, begins_jpeg_xl, 8 | 16, true, true);
+constexpr Codec kDeflatedFrame =
+    whole("deflated frame", decode_deflated_frame, begins_always, 1 | 8 | 16 | 32, false, false);
 
 void prepare_codecs() noexcept {
     // Each would make OpenJPEG start threads, which the sandbox forbids.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "staging/read/codec/inflate.h"
 #include "staging/read/dicom/keeper.h"
 #include "staging/read/dicom/siemens.h"
 #include "staging/read/refused.h"

@@ -74,8 +74,4 @@ const Syntax* guess_syntax(core::ByteView data_set);
 // Throws Refused, NeedMore.
 void walk(const Window& data_set, const Syntax& syntax, const Limits& limits, Depth depth, Visitor& visitor);
 
-// A raw deflate stream (PS3.5 annex A.5), inflated. Throws Refused(decompression_limit | truncated |
-// malformed).
-core::Bytes inflate(core::ByteView deflated, std::uint64_t file_bytes, const Limits& limits);
-
 }  // namespace staging

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "staging/read/codec/gunzip.h"
+#include "staging/read/codec/inflate.h"
 #include "staging/read/refused.h"
 
 namespace staging {

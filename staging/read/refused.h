@@ -2,7 +2,7 @@
 #include <string>
 #include <utility>
 
-#include "staging/read/reason.h"
+#include "staging/read/record.h"
 
 namespace staging {
 
@@ -13,5 +13,18 @@ struct Refused {
     Reason reason;
     std::string detail;
 };
+
+// Reads into `record`; what is refused leaves the reason, and nothing of the picture.
+template <class Read>
+void read_or_refuse(Record& record, Read read) {
+    try {
+        read();
+    } catch (const Refused& refused) {
+        record.reason = refused.reason;
+        record.detail = refused.detail;
+        record.pixels = {};
+        record.frames.clear();
+    }
+}
 
 }  // namespace staging

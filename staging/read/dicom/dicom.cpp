@@ -79,14 +79,10 @@ std::optional<Record> read_dicom_head(core::ByteView head, std::uint64_t file_by
     Record record;
     record.file_bytes = file_bytes;
     try {
-        read({head, file_bytes}, wanted, limits, Depth::header, {}, record);
+        read_or_refuse(record, [&] { read({head, file_bytes}, wanted, limits, Depth::header, {}, record); });
     } catch (const NeedMore& more) {
         needed = more.bytes;
         return std::nullopt;
-    } catch (const Refused& refused) {
-        record.reason = refused.reason;
-        record.detail = refused.detail;
-        record.pixels = {};
     }
     return record;
 }
@@ -96,13 +92,7 @@ Record read_dicom(core::ByteView file, const Wanted& wanted, const Limits& limit
     Record record;
     record.file_bytes = file.size();
     record.file_sha256 = core::sha256(file);
-    try {
-        read({file, file.size()}, wanted, limits, depth, pixels, record);
-    } catch (const Refused& refused) {
-        record.reason = refused.reason;
-        record.detail = refused.detail;
-        record.pixels = {};
-    }
+    read_or_refuse(record, [&] { read({file, file.size()}, wanted, limits, depth, pixels, record); });
     return record;
 }
 

@@ -342,14 +342,7 @@ Record read_nifti(core::ByteView file, const Wanted& wanted, const Limits& limit
     Record record;
     record.file_bytes = file.size();
     record.file_sha256 = core::sha256(file);
-    try {
-        read(file, wanted, limits, depth, pixels, record);
-    } catch (const Refused& refused) {
-        record.reason = refused.reason;
-        record.detail = refused.detail;
-        record.pixels = {};
-        record.frames.clear();
-    }
+    read_or_refuse(record, [&] { read(file, wanted, limits, depth, pixels, record); });
     return record;
 }
 

@@ -74,7 +74,7 @@ Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limi
     Record record;
     record.file_bytes = file.size();
     record.file_sha256 = core::sha256(file);
-    try {
+    read_or_refuse(record, [&] {
         const Family* family = family_of(file);
         if (!family) throw Refused(Reason::not_recognised);
         record.facts.transfer_syntax = family->name;
@@ -89,11 +89,7 @@ Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limi
             std::swap(pixels.rows, pixels.columns);
         }
         record.values.resize(wanted.size());
-    } catch (const Refused& refused) {
-        record.reason = refused.reason;
-        record.detail = refused.detail;
-        record.pixels = {};
-    }
+    });
     return record;
 }
 

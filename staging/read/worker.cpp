@@ -34,6 +34,18 @@ Record refusal(Reason reason, std::uint64_t row = 0) {
 // How often a file is read before the machine, or the file, is said to be at fault.
 constexpr int kMachineTries = 3, kFileTries = 2;
 
+// Whether the machine cannot read a file, as a worker has said of it.
+bool machine_cannot_read(int fd, std::uint64_t bytes) {
+    core::Bytes buffer(std::min<std::uint64_t>(bytes, 1 << 20));
+    for (std::uint64_t at = 0; at < bytes;) {
+        const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(at));
+        if (got < 0) return is_machines_fault(errno);
+        if (got == 0) return false;
+        at += static_cast<std::uint64_t>(got);
+    }
+    return false;
+}
+
 // Counts what went wrong with one file (or one table) until it is clear whose fault it is.
 class Tries {
 public:
@@ -54,27 +66,22 @@ public:
         }
         return Reason::worker_died;
     }
+    // The same where a worker says that the file cannot be read. A hostile file's worker must not end the run:
+    // its word is checked.
+    std::optional<Reason> io_error(int fd, std::uint64_t bytes) {
+        if (machine_cannot_read(fd, bytes)) return machine("it could not be read: an input/output error");
+        return verdict(Ended::died);
+    }
+
+private:
     std::optional<Reason> machine(const std::string& what) {
         if (++machine_ >= kMachineTries)
             throw MachineFault(what + ", " + std::to_string(machine_) + " times");
         return std::nullopt;
     }
 
-private:
     int died_ = 0, machine_ = 0;
 };
-
-// A worker says that the machine could not read the file: whether that is so.
-bool machine_cannot_read(int fd, std::uint64_t bytes) {
-    core::Bytes buffer(std::min<std::uint64_t>(bytes, 1 << 20));
-    for (std::uint64_t at = 0; at < bytes;) {
-        const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(at));
-        if (got < 0) return is_machines_fault(errno);
-        if (got == 0) return false;
-        at += static_cast<std::uint64_t>(got);
-    }
-    return false;
-}
 
 std::uint32_t code(Ask ask) {
     return static_cast<std::uint32_t>(ask);
@@ -132,11 +139,7 @@ Record Worker::read(const Opened& file, Depth depth) {
             Unpacker in(message);
             Record record = unpack_record(in, wanted_, channel_->region().bulk());
             if (record.reason == Reason::io_error) {
-                // A hostile file's worker must not end the run: its word is checked.
-                if (machine_cannot_read(file.fd.get(), file.bytes))
-                    tries.machine("it could not be read: an input/output error");
-                else if (const auto reason = tries.verdict(Ended::died))
-                    return refusal(*reason);
+                if (const auto reason = tries.io_error(file.fd.get(), file.bytes)) return refusal(*reason);
                 channel_->replace();
                 continue;
             }
@@ -199,7 +202,7 @@ struct Table::State {
             while (in.get<std::uint8_t>()) {
                 Record row = unpack_record(in, wanted, {});
                 if (row.reason == Reason::io_error) {
-                    tries.machine("it could not be read: an input/output error");
+                    if (const auto reason = tries.io_error(file.get(), size)) return end_with(*reason);
                     channel->replace();
                     ask(Ask::open_table);
                     return;

@@ -24,8 +24,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kPseudonymKey = "pseudonym.key";
-
 // Everything of one build that every rank holds. Its phases are called in the order in which they stand.
 class Build {
 public:

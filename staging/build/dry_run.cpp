@@ -27,7 +27,7 @@ Json run(const BuildRequest& request, const Readers& server) {
         Definition::load(request.dataset, names_of(deliveries), request.descriptions);
     // The dataset's own key is not there yet, perhaps: what is written here is gone in a moment.
     const core::SecretKey run_key = core::SecretKey::generate();
-    const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / "pseudonym.key"));
+    const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / kPseudonymKey));
     const TemporaryFolder temporary;
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan found =
@@ -46,9 +46,7 @@ Json run(const BuildRequest& request, const Readers& server) {
     Json taken = Json::object(), by_delivery = Json::object();
     std::map<std::string, std::int64_t> reasons;
     for (std::size_t i = 0; i < deliveries.size(); ++i) {
-        const auto site = static_cast<std::uint32_t>(
-            std::find(definition.sites.begin(), definition.sites.end(), deliveries[i].name) -
-            definition.sites.begin());
+        const std::uint32_t site = definition.site_number(deliveries[i].name);
         const std::int64_t samples = counting.samples[site];
         if (samples) taken[deliveries[i].name] = samples;
         for (const auto& [reason, count] : counting.reasons[site]) reasons[reason] += count;

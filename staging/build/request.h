@@ -7,6 +7,8 @@
 
 namespace staging {
 
+inline constexpr const char* kPseudonymKey = "pseudonym.key";  // the project's, in the folder of keys
+
 // By name. Throws Error(usage) if one is given twice.
 std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries);
 std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries);

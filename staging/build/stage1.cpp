@@ -143,8 +143,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
     const std::string& name = batch.names[index];
     Rejected blank;
     blank.origin.file = batch.first_file + index;
-    const auto site = std::find(definition_.sites.begin(), definition_.sites.end(), names_[batch.delivery]);
-    blank.site = static_cast<std::uint32_t>(site - definition_.sites.begin());
+    blank.site = definition_.site_number(names_[batch.delivery]);
     const std::string file_name = pseudonyms_.file_name(names_[batch.delivery], core::view(name));
     std::memcpy(blank.file_name, file_name.data(), sizeof blank.file_name);
     ++result.files;
@@ -159,8 +158,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
         core::Sha256 keyed;
         keyed.update(core::view(file_name));
         keyed.update(contents);
-        const core::Digest one = keyed.finish();
-        for (std::size_t i = 0; i < result.digest.size(); ++i) result.digest[i] ^= one[i];
+        core::join_digest(result.digest, keyed.finish());
     };
     try {
         const Opened file = open(batch.delivery, name);

@@ -198,10 +198,7 @@ void as_declared(Record& row, const Definition& definition, const Description& d
     for (const FieldChoice& field : definition.fields)
         for (const std::size_t place : field.values) {
             auto& value = row.values[place];
-            if (!value || is_binary(*value)) continue;
-            const auto comma = value->bytes.find(',');
-            if (comma != std::string::npos && value->bytes.find('.') == std::string::npos)
-                value->bytes[comma] = '.';
+            if (value && !is_binary(*value)) comma_to_point(value->bytes);
         }
 }
 

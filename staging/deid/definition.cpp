@@ -267,6 +267,10 @@ void add_own_needs(Definition& out, Paths& paths) {
 
 }  // namespace
 
+std::uint32_t Definition::site_number(std::string_view name) const {
+    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), name) - sites.begin());
+}
+
 Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries,
                             const std::vector<std::filesystem::path>& descriptions) {
     std::string text;

@@ -83,6 +83,8 @@ struct Definition {
 
     std::string id() const { return name + "@" + version; }
 
+    // The place in `sites` of a delivery's name, which is one of them.
+    std::uint32_t site_number(std::string_view name) const;
     const Description& description(std::string_view site) const { return descriptions.at(std::string(site)); }
 
     // Throws Error(usage) that names the file and the key; unknown keys are refused. `deliveries` are the

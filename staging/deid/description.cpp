@@ -7,7 +7,6 @@
 #include "core/base/files.h"
 #include "staging/deid/identity.h"
 #include "staging/deid/profile.h"
-#include "staging/read/text/converter.h"
 
 namespace staging {
 namespace {
@@ -37,15 +36,13 @@ Calendar read_calendar(const core::Config& table, std::string_view key) {
 TableForm read_form(const core::Config& table) {
     TableForm form;
     form.encoding = table.text_or("encoding", "utf-8");
-    if (form.encoding != "utf-16" && !encoding_of(form.encoding))
+    if (!form.has_known_encoding())
         table.refuse("encoding",
                      "expected \"utf-8\", \"utf-16\", \"big5\", \"gb18030\", \"euc-kr\" or another of them");
     const std::string separator = table.text_or("separator", ",");
     form.separator = ",;\t|"[one_of(table, "separator", separator, {",", ";", "tab", "|"})];
-    // In these a second byte can be a bar.
-    for (const char* two : {"big5", "cp950", "gbk", "gb18030", "shift_jis"})
-        if (form.encoding == two && form.separator == '|')
-            table.refuse("separator", "\"|\" can be a part of a character of this encoding");
+    if (!form.separator_is_told_apart())
+        table.refuse("separator", "\"|\" can be a part of a character of this encoding");
     const std::int64_t titles = table.integer_or("title_rows", 0);
     if (titles < 0 || titles > 1000) table.refuse("title_rows", "expected 0 to 1000");
     form.title_rows = static_cast<std::uint32_t>(titles);

@@ -91,13 +91,6 @@ std::uint64_t first_64_bits(core::ByteView digest) {
     return bits;
 }
 
-core::ByteView without_padding(core::ByteView raw) {
-    const auto padding = [](std::uint8_t c) { return c == ' ' || c == '\0'; };
-    while (!raw.empty() && padding(raw.back())) raw = raw.first(raw.size() - 1);
-    while (!raw.empty() && padding(raw.front())) raw = raw.subspan(1);
-    return raw;
-}
-
 Pseudonyms::Pseudonyms(const core::SecretKey& project_key)
     : ids_(project_key.derive({}, "aloft pseudonyms 1")),
       dates_(project_key.derive({}, "aloft date shifts 1")),

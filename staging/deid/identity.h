@@ -20,9 +20,6 @@ std::optional<std::string> national_id(core::ByteView raw);
 // `raw` with full-width letters, digits and signs (UTF-8 or Big5) as their ASCII twins; all else as it stands.
 std::string narrowed(core::ByteView raw);
 
-// What padding and case rules leave of an identifier: DICOM pads with spaces and NUL. No decoding.
-core::ByteView without_padding(core::ByteView raw);
-
 // The beginning of a keyed digest (8 bytes at least) as a number: what orders or divides by it.
 std::uint64_t first_64_bits(core::ByteView digest);
 

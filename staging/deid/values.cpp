@@ -47,6 +47,11 @@ std::optional<std::string_view> text_part(const Value& value, int n) noexcept {
     return trimmed(value.bytes);
 }
 
+void comma_to_point(std::string& text) noexcept {
+    const auto comma = text.find(',');
+    if (comma != std::string::npos && text.find('.') == std::string::npos) text[comma] = '.';
+}
+
 std::optional<double> real_part(const Value& value, int n, bool decimal_comma) noexcept {
     if (is_binary(value)) {
         const auto index = word_index(value, n);
@@ -55,9 +60,7 @@ std::optional<double> real_part(const Value& value, int n, bool decimal_comma) n
     const auto text = text_part(value, n);
     if (!text) return std::nullopt;
     Value one{std::string(*text), {'D', 'S'}, {}};
-    const auto comma = one.bytes.find(',');
-    if (decimal_comma && comma != std::string::npos && one.bytes.find('.') == std::string::npos)
-        one.bytes[comma] = '.';
+    if (decimal_comma) comma_to_point(one.bytes);
     return number(one);
 }
 

@@ -28,6 +28,9 @@ bool is_absent(const std::optional<Value>& value) noexcept;
 // of them. Only DICOM's text has several: in a table's field, and in ST, LT, UT and UR, a backslash is a sign like others.
 std::optional<std::string_view> text_part(const Value& value, int n) noexcept;
 
+// A decimal comma as a point, where the delivery writes numbers so: "5,0" becomes "5.0"; "1,234.5" stays.
+void comma_to_point(std::string& text) noexcept;
+
 // A number as it is typed: DS, IS and tables' fields; with a comma for the point if `decimal_comma`. Finite.
 std::optional<double> real_part(const Value& value, int n, bool decimal_comma) noexcept;
 // A whole number; "1.0" is one.

@@ -101,6 +101,17 @@ Attribute compile(const std::string& path) {
 
 }  // namespace
 
+bool TableForm::has_known_encoding() const {
+    return encoding == "utf-16" || encoding_of(encoding);
+}
+
+bool TableForm::separator_is_told_apart() const {
+    if (separator != '|') return true;
+    const auto known = encoding_of(encoding);
+    return known != Encoding::big5 && known != Encoding::gbk && known != Encoding::gb18030 &&
+           known != Encoding::shift_jis;
+}
+
 Wanted Wanted::attributes(const std::vector<std::string>& paths) {
     Wanted wanted;
     wanted.format_ = find_format("dicom");
@@ -131,14 +142,11 @@ Wanted Wanted::of(const Format& format, std::vector<std::string> names, TableFor
                                           " have no such value");
     if (std::string_view(",;|\t").find(form.separator) == std::string_view::npos)
         throw Error(Fault::usage, "separator: expected a comma, a semicolon, a bar or a tab");
-    if (form.encoding != "utf-16" && !encoding_of(form.encoding))
+    if (!form.has_known_encoding())
         throw Error(Fault::usage, "encoding \"" + form.encoding +
                                       "\": expected utf-8, utf-16, big5, gb18030, "
                                       "gbk, euc-kr, euc-jp, shift_jis, tis-620, iso-8859-1, -2 or -15");
-    // A bar is the second half of characters of the double-byte encodings.
-    const auto encoding = encoding_of(form.encoding);
-    if (form.separator == '|' && (encoding == Encoding::big5 || encoding == Encoding::gbk ||
-                                  encoding == Encoding::gb18030 || encoding == Encoding::shift_jis))
+    if (!form.separator_is_told_apart())
         throw Error(Fault::usage, "separator \"|\" cannot be told apart in encoding " + form.encoding);
     Wanted wanted;
     wanted.form_ = std::move(form);

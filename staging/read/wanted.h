@@ -35,6 +35,10 @@ struct TableForm {
     std::string encoding =
         "utf-8";  // as text/converter.h's encoding_of, or "utf-16" (with or without its mark)
     std::uint32_t title_rows = 0;  // lines before the header row
+
+    bool has_known_encoding() const;
+    // Not a bar in the double-byte encodings, where it is the second half of characters.
+    bool separator_is_told_apart() const;
 };
 
 // What the reader is to bring: nothing else leaves the worker. Values in a Record are in this order.

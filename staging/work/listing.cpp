@@ -43,10 +43,6 @@ std::string line(const std::string& name, std::uint64_t size) {
     return std::to_string(name.size()) + " " + name + " " + std::to_string(size) + "\n";
 }
 
-void join(core::Id16& all, const core::Id16& one) {
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] ^= one[i];
-}
-
 // The names of one delivery, in batches; numbers begin at 0.
 void list(const DeliveryFolder& delivery, std::size_t number, const Options& options,
           const std::filesystem::path& work, const core::SecretKey& run_key) {
@@ -118,11 +114,12 @@ Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFo
                 const bool readable = !failed && ::faccessat(folder.get(), name.c_str(), R_OK,
                                                              AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
                 const std::string what = line(name, size) + (readable ? "" : "unreadable\n");
-                join(names[batch.delivery],
-                     pseudonyms.of("listed", core::view(delivery.name), core::view(what)));
-                join(state, pseudonyms.of("listed state", core::view(delivery.name),
-                                          core::view(what + std::to_string(status.st_mtim.tv_sec) + "." +
-                                                     std::to_string(status.st_mtim.tv_nsec))));
+                core::join_digest(names[batch.delivery],
+                                  pseudonyms.of("listed", core::view(delivery.name), core::view(what)));
+                core::join_digest(
+                    state, pseudonyms.of("listed state", core::view(delivery.name),
+                                         core::view(what + std::to_string(status.st_mtim.tv_sec) + "." +
+                                                    std::to_string(status.st_mtim.tv_nsec))));
                 ++files[batch.delivery];
                 bytes[batch.delivery] += static_cast<std::int64_t>(size);
             }

@@ -6,28 +6,14 @@
 #include <thread>
 #include <utility>
 
+#include "staging/build/risk_of.h"
+#include "staging/deid/cases.h"
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
 #include "staging/image/fields.h"
 
 namespace staging {
 namespace {
-
-// The class of patients that look alike: equal values of every quasi-identifier.
-core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, const Pseudonyms& pseudonyms) {
-    std::string values;
-    for (const std::string& name : definition.profile.risk.quasi_identifiers) {
-        const core::Cell& cell = sample.columns[definition.schema.column(name)];
-        if (const auto* category = std::get_if<std::string>(&cell))
-            values += *category;
-        else if (const auto* integer = std::get_if<std::int64_t>(&cell))
-            values += std::to_string(*integer);
-        else if (const auto* real = std::get_if<double>(&cell))
-            values += std::to_string(*real);
-        values += '\0';
-    }
-    return pseudonyms.of("quasi", {}, core::view(values));
-}
 
 // Where a picture stands within its patient: series, and what tells its frames from others of the series. Zero
 // if nothing is known; a row has no place.
@@ -53,14 +39,6 @@ core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudo
         put(frame.b_value);
     }
     return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
-}
-
-// Of what must not be learned from the other columns: the number of its category from 1; 0 is missing.
-std::uint32_t sensitive_of(const core::Sample& sample, const Definition& definition) {
-    if (definition.profile.risk.sensitive.empty()) return 0;
-    const std::size_t at = definition.schema.column(definition.profile.risk.sensitive);
-    const auto* name = std::get_if<std::string>(&sample.columns[at]);
-    return name ? static_cast<std::uint32_t>(definition.schema.columns[at].code_of(*name) + 1) : 0;
 }
 
 std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
@@ -149,7 +127,8 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
     ++result.files;
 
     const bool is_folder = name.ends_with('/');  // one that could not be listed
-    if (!is_folder && !ends_with_folded(name, definition_.file_suffix)) {
+    const bool is_label = !is_folder && is_label_table(name);
+    if (!is_folder && !is_label && !ends_with_folded(name, definition_.file_suffix)) {
         set_reason(blank, Reason::not_selected, "file_suffix");
         return sink.reject(blank);
     }
@@ -166,7 +145,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
             set_reason(blank, file.reason, "folder");
             return sink.reject(blank);
         }
-        if (worker_) {
+        if (worker_ && !is_label) {
             // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
             // it is.
             Record record = worker_->read(file, Depth::header);
@@ -177,22 +156,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
             add_digest();
             return take(record, std::move(judged), blank, sink);
         }
-        constexpr std::uint64_t kLookEvery = 1024;  // rows
-        const Description& delivery = definition_.description(names_[batch.delivery]);
-        Table table(server_, definition_.wanted.in_form(delivery.tables), Limits{}, file);
-        Record row;
-        while (table.next(row)) {
-            blank.origin.row = row.row;
-            as_declared(row, definition_, delivery);
-            take(row, judge(row, name, blank), blank, sink);
-            if (row.row % kLookEvery == 0 && stop && stop()) {
-                result.stopped = true;
-                return;
-            }
-        }
-        contents = table.file_sha256();
-        result.bytes += table.file_bytes();
-        add_digest();
+        if (read_table(batch, name, file, blank, contents, sink, result, stop)) add_digest();
     } catch (const MachineFault& e) {
         throw core::Error(
             core::Fault::system,
@@ -201,6 +165,57 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
                 ". Nothing was decided about it: look at the machine and its file systems, then "
                 "run the build again; it goes on (aloft-stage quarantine find tells which file)");
     }
+}
+
+bool Stage1::is_label_table(const std::string& name) const {
+    return definition_.labels && definition_.labels->files.match(name);
+}
+
+// False if another rank has failed.
+bool Stage1::read_table(const Batch& batch, const std::string& name, const Opened& file, Rejected& blank,
+                        core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
+                        const std::function<bool()>& stop) {
+    constexpr std::uint64_t kLookEvery = 1024;  // rows
+    const std::string& site = names_[batch.delivery];
+    const bool is_label = is_label_table(name);
+    const Definition& rules = is_label ? definition_.labels->table : definition_;
+    const Description& delivery = rules.description(site);
+    Table table(server_, rules.wanted.in_form(delivery.tables), Limits{}, file);
+    Record row;
+    while (table.next(row)) {
+        blank.origin.row = row.row;
+        as_declared(row, rules, delivery);
+        auto judged = clean(row, {site, name}, rules, pseudonyms_);
+        if (is_label)
+            take_label(std::move(judged), blank, sink);
+        else
+            take(row, std::move(judged), blank, sink);
+        if (row.row % kLookEvery == 0 && stop && stop()) {
+            result.stopped = true;
+            return false;
+        }
+    }
+    contents = table.file_sha256();
+    result.bytes += table.file_bytes();
+    return true;
+}
+
+void Stage1::take_label(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+                        Stage1Sink& sink) const {
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) {
+        Rejected out = blank;
+        set_reason(out, rejection->reason, rejection->detail);
+        return sink.reject(out);
+    }
+    Cleaned& good = std::get<Cleaned>(judged);
+    LabelRef ref;
+    ref.origin = blank.origin;
+    ref.key = good.key;
+    ref.patient = good.patient;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
+    ref.site = blank.site;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    sink.take_label(ref, std::move(good.columns));
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
@@ -235,11 +250,12 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.content = content_of(record, sample, pseudonyms_);
     ref.instance = good.instance;
     ref.study = good.study;
+    ref.key = good.key;
     std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.patient = good.patient;
-    ref.quasi = quasi_of(sample, definition_, pseudonyms_);
+    ref.quasi = quasi_of(sample.columns, definition_, pseudonyms_);
     ref.place = place_of(record, good.series, pseudonyms_);
-    ref.sensitive = sensitive_of(sample, definition_);
+    ref.sensitive = sensitive_of(sample.columns, definition_);
     // From what the sample is, not from where it stood: it keeps its place among the others when data are
     // added.
     ref.order = first_64_bits(pseudonyms_.of("order", core::view(definition_.id()), ref.content));

@@ -22,6 +22,8 @@ public:
     virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
     // The frames of a file, where samples are volumes; `sample` holds what they give to one.
     virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
+    // A row of a table of labels; `columns` begin with patient and split.
+    virtual void take_label(const LabelRef& ref, std::vector<core::Cell> columns) = 0;
     virtual void reject(const Rejected& rejected) = 0;
 };
 
@@ -44,8 +46,13 @@ private:
     void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
                    const std::function<bool()>& stop);
     Opened open(std::uint64_t delivery, const std::string& name) const;
+    bool is_label_table(const std::string& name) const;
+    bool read_table(const Batch& batch, const std::string& name, const Opened& file, Rejected& blank,
+                    core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
+                    const std::function<bool()>& stop);
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
+    void take_label(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
               Stage1Sink& sink);
     const Readers& server_;

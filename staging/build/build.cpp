@@ -40,7 +40,8 @@ public:
           folder_(request.out, request.work, definition_.id()),
           spill_(folder_.work(), run_key_, request.options),
           volumes_(spill_, "volumes"),
-          cases_(images(), "cases") {}
+          masked_(images(), "masked"),
+          labelled_(definition_.masks ? masked_ : images(), "labelled") {}
 
     Json run();
 
@@ -57,7 +58,9 @@ private:
     void write_reports_and_manifest();
     std::string identity() const;
     const Spill& images() const { return definition_.kind == SampleKind::volume ? volumes_ : spill_; }
-    const Spill& samples() const { return definition_.labels ? cases_ : images(); }
+    const Spill& samples() const {
+        return definition_.labels ? labelled_ : definition_.masks ? masked_ : images();
+    }
 
     const BuildRequest& request_;
     const Readers& server_;
@@ -68,7 +71,7 @@ private:
     Pseudonyms pseudonyms_;
     RunFolder folder_;
     // What stage 1 found; what was made of its slices; images with what was joined to them.
-    Spill spill_, volumes_, cases_;
+    Spill spill_, volumes_, masked_, labelled_;
     std::vector<Link> links_;  // of images and rows, where they were joined
 
     Listing::Scan scan_;
@@ -88,7 +91,7 @@ std::string Build::identity() const {
     std::string all = "4\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
-    if (definition_.kind == SampleKind::volume || definition_.labels)
+    if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
         all += std::to_string(request_.options.partition_records) + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
     for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
@@ -163,8 +166,8 @@ void Build::stage1() {
         void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) override {
             writer.add_slices(std::move(slices), sample);
         }
-        void take_label(const LabelRef& ref, std::vector<core::Cell> columns) override {
-            writer.add_label(ref, std::move(columns));
+        void take_beside(const Beside& ref, const core::Sample& sample) override {
+            writer.add_beside(ref, sample);
         }
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
@@ -216,11 +219,13 @@ void Build::volumes() {
 }
 
 void Build::cases() {
-    if (!definition_.labels) return;
+    if (!definition_.labels && !definition_.masks) return;
     const Listing listing(folder_.work(), deliveries_.size(), run_key_);
     const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
-    links_ = join_labels(comm_, definition_, pseudonyms_, left_out, {spill_, images()}, cases_,
-                         folder_.shuffle(), run_key_, request_.options);
+    const CaseWork work{comm_,  definition_,       pseudonyms_, left_out,
+                        spill_, folder_.shuffle(), run_key_,    request_.options};
+    if (definition_.masks) links_ = join_masks(work, images(), masked_);
+    if (definition_.labels) links_ = join_labels(work, definition_.masks ? masked_ : images(), labelled_);
 }
 
 void Build::stage2() {
@@ -241,13 +246,15 @@ void Build::stage2() {
 void Build::quarantine() {
     const Listing listing(folder_.work(), deliveries_.size(), run_key_);
     const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
-    const std::size_t segments = std::max({spill_.segments(), volumes_.segments(), cases_.segments()});
+    const std::size_t segments =
+        std::max({spill_.segments(), volumes_.segments(), masked_.segments(), labelled_.segments()});
     QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
     auto next = static_cast<std::size_t>(comm_.rank());
     reasons_ = writer.write(folder_.reports() / "quarantine.jsonl", [&](const auto& add) {
         if (next < spill_.segments()) spill_.each_rejected(next, add);
         if (next < volumes_.segments()) volumes_.each_rejected(next, add);
-        if (next < cases_.segments()) cases_.each_rejected(next, add);
+        if (next < masked_.segments()) masked_.each_rejected(next, add);
+        if (next < labelled_.segments()) labelled_.each_rejected(next, add);
         if (next < samples().segments())
             pool_->each_of(
                 next, [](const SampleRef&) {},

@@ -11,22 +11,27 @@
 
 namespace staging {
 
-// What waits after stage 1 (and, of volumes, after they were made).
-struct Waiting {
-    const Spill& rows;    // where the rows of tables wait
-    const Spill& images;  // the same, or volumes
+struct CaseWork {
+    const core::Comm& comm;
+    const Definition& definition;
+    const Pseudonyms& pseudonyms;
+    const LeftOut& left_out;
+    const Spill& stage1;  // where rows and masks wait
+    std::filesystem::path folder;
+    const core::SecretKey& run_key;
+    const Options& options;
 };
 
-// Where a definition has labels: brings each row and the images of its case together (Shuffle, by keyed digest) and
-// writes cases into `cases`, as references to where image and pixels wait. What finds no counterpart is rejected there
-// (unmatched_image, unmatched_label); so are rows that contradict each other (label_conflict), and rows that name
-// another person than the image does (identity_conflict, both). A row counts with the first of its images: what becomes
-// of that one is what becomes of the row. What is written does not depend on the number of ranks; batches (one for each
-// partition of keys) of a killed run are taken over. Collective. Returns what this rank's images and rows say of who is
-// one person, for the pool.
-std::vector<Link> join_labels(const core::Comm& comm, const Definition& definition,
-                              const Pseudonyms& pseudonyms, const LeftOut& left_out, const Waiting& waiting,
-                              Spill& cases, const std::filesystem::path& folder,
-                              const core::SecretKey& run_key, const Options& options);
+// Both bring what stage 1 found beside images and the images of its case together (Shuffle, by keyed digest) and write
+// cases into `cases`, as references to where image and mask wait. What finds no counterpart is rejected there
+// (unmatched_image, unmatched_label); so is what contradicts itself (label_conflict) and what would join two people
+// (identity_conflict). A row or a mask counts with the first of its images: what becomes of that one is what becomes of
+// it. What is written does not depend on the number of ranks; batches (one for each partition of keys) of a killed run
+// are taken over. Collective. They return what this rank's images and rows say of who is one person, for the pool.
+
+// A mask belongs to the images of its case on its grid; one on the grid of none is mask_off_grid.
+std::vector<Link> join_masks(const CaseWork& work, const Spill& images, Spill& cases);
+// A row belongs to all images of its case.
+std::vector<Link> join_labels(const CaseWork& work, const Spill& images, Spill& cases);
 
 }  // namespace staging

@@ -11,6 +11,7 @@
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
 #include "staging/image/fields.h"
+#include "staging/image/mask.h"
 
 namespace staging {
 namespace {
@@ -91,18 +92,24 @@ Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudo
         deliveries_.emplace_back(delivery.folder);
     }
     if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
+    if (definition.masks) mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted);
 }
 
 Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
     Stage1Result result;
     // Whoever takes a worker over with a file of one hospital meets no file of another.
-    if (worker_ && std::exchange(worker_delivery_, batch.delivery) != batch.delivery) worker_->renew();
-    const std::uint64_t replaced_before = worker_ ? worker_->replaced() : 0;
+    if (std::exchange(worker_delivery_, batch.delivery) != batch.delivery)
+        for (const auto* worker : {&worker_, &mask_worker_})
+            if (*worker) (*worker)->renew();
+    const auto replaced = [&] {
+        return (worker_ ? worker_->replaced() : 0) + (mask_worker_ ? mask_worker_->replaced() : 0);
+    };
+    const std::uint64_t replaced_before = replaced();
     for (std::size_t i = 0; i < batch.names.size() && !result.stopped; ++i) {
         read_file(batch, i, sink, result, stop);
         result.stopped = result.stopped || (stop && stop());
     }
-    if (worker_) result.replaced_workers = worker_->replaced() - replaced_before;
+    result.replaced_workers = replaced() - replaced_before;
     return result;
 }
 
@@ -128,7 +135,10 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
 
     const bool is_folder = name.ends_with('/');  // one that could not be listed
     const bool is_label = !is_folder && is_label_table(name);
-    if (!is_folder && !is_label && !ends_with_folded(name, definition_.file_suffix)) {
+    const auto mask = definition_.masks && !is_folder && !is_label
+                          ? mask_key(definition_, name, names_[batch.delivery], pseudonyms_)
+                          : std::nullopt;
+    if (!is_folder && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix)) {
         set_reason(blank, Reason::not_selected, "file_suffix");
         return sink.reject(blank);
     }
@@ -144,6 +154,13 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
         if (is_folder) {
             set_reason(blank, file.reason, "folder");
             return sink.reject(blank);
+        }
+        if (mask) {
+            const Record record = mask_worker_->read(file, Depth::pixels);
+            contents = record.file_sha256;
+            result.bytes += record.file_bytes;
+            add_digest();
+            return take_mask(record, *mask, name, blank, sink);
         }
         if (worker_ && !is_label) {
             // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
@@ -187,7 +204,7 @@ bool Stage1::read_table(const Batch& batch, const std::string& name, const Opene
         as_declared(row, rules, delivery);
         auto judged = clean(row, {site, name}, rules, pseudonyms_);
         if (is_label)
-            take_label(std::move(judged), blank, sink);
+            take_row(std::move(judged), blank, sink);
         else
             take(row, std::move(judged), blank, sink);
         if (row.row % kLookEvery == 0 && stop && stop()) {
@@ -200,22 +217,50 @@ bool Stage1::read_table(const Batch& batch, const std::string& name, const Opene
     return true;
 }
 
-void Stage1::take_label(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-                        Stage1Sink& sink) const {
+void Stage1::take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+                      Stage1Sink& sink) const {
     if (const auto* rejection = std::get_if<Rejection>(&judged)) {
         Rejected out = blank;
         set_reason(out, rejection->reason, rejection->detail);
         return sink.reject(out);
     }
     Cleaned& good = std::get<Cleaned>(judged);
-    LabelRef ref;
+    Beside ref;
     ref.origin = blank.origin;
     ref.key = good.key;
     ref.patient = good.patient;
     std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.site = blank.site;
     std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
-    sink.take_label(ref, std::move(good.columns));
+    sink.take_beside(ref, {{}, std::move(good.columns)});
+}
+
+void Stage1::take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
+                       const Rejected& blank, Stage1Sink& sink) const {
+    const auto reject = [&](const Rejection& rejection) {
+        Rejected out = blank;
+        set_reason(out, rejection.reason, rejection.detail);
+        sink.reject(out);
+    };
+    if (!record.ok()) return reject({record.reason, record.detail});
+    const PixelPolicy& policy = definition_.profile.pixels;
+    if (!policy.by_class)  // a mask of the skin is a face, too
+        if (const auto risk =
+                pixel_risk(record.facts, policy,
+                           definition_.description(definition_.sites[blank.site]).declared_of(file_name)))
+            return reject(*risk);
+    if (key == core::Id16{}) return reject({Reason::missing_attribute, "match"});
+    auto made = mask_of(record, *definition_.masks);
+    if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
+    Mask& mask = std::get<Mask>(made);
+    Beside ref;
+    ref.origin = blank.origin;
+    ref.key = key;
+    ref.site = blank.site;
+    ref.is_mask = 1;
+    ref.grid = mask.grid;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    sink.take_beside(ref, {{std::move(mask.array)}, {}});
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
@@ -251,6 +296,7 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.instance = good.instance;
     ref.study = good.study;
     ref.key = good.key;
+    ref.mask_key = good.mask_key;
     std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.patient = good.patient;
     ref.quasi = quasi_of(sample.columns, definition_, pseudonyms_);
@@ -264,6 +310,10 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
     if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
+    // A file of NIfTI is a series by itself.
+    if (definition_.series == kNowhere)
+        good.series = pseudonyms_.of("series of a file", {},
+                                     core::view(std::string_view(blank.file_name, sizeof blank.file_name)));
     if (good.series == core::Id16{}) return reject({Reason::missing_attribute, "SeriesInstanceUID"});
     // With patient and study in it: two people never become one volume.
     core::Bytes whole(good.study.begin(), good.study.end());

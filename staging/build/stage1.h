@@ -22,8 +22,8 @@ public:
     virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
     // The frames of a file, where samples are volumes; `sample` holds what they give to one.
     virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
-    // A row of a table of labels; `columns` begin with patient and split.
-    virtual void take_label(const LabelRef& ref, std::vector<core::Cell> columns) = 0;
+    // A row of a table of labels, whose columns begin with patient and split; or a mask, a field.
+    virtual void take_beside(const Beside& ref, const core::Sample& sample) = 0;
     virtual void reject(const Rejected& rejected) = 0;
 };
 
@@ -52,7 +52,9 @@ private:
                     const std::function<bool()>& stop);
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
-    void take_label(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
+    void take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
+    void take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
+                   const Rejected& blank, Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
               Stage1Sink& sink);
     const Readers& server_;
@@ -60,7 +62,7 @@ private:
     const Pseudonyms& pseudonyms_;
     std::vector<std::string> names_;
     std::vector<Delivery> deliveries_;
-    std::unique_ptr<Worker> worker_;
+    std::unique_ptr<Worker> worker_, mask_worker_;
     std::uint64_t worker_delivery_ = 0;  // whose files the worker has seen
 };
 

@@ -82,6 +82,16 @@ void join_risk(const core::Config& table, RiskPolicy& images, const RiskPolicy& 
     if (rows.t > 0) images.t = images.t > 0 ? std::min(images.t, rows.t) : rows.t;
 }
 
+core::Id16 joined(const Masks& masks, const std::vector<std::string>& parts, std::string_view site,
+                  const Pseudonyms& pseudonyms) {
+    std::string all;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (parts[i].empty()) return {};
+        all += masks.names[i] + '\0' + parts[i] + '\0';
+    }
+    return pseudonyms.of("case:mask", core::view(site), core::view(all));
+}
+
 }  // namespace
 
 std::string_view name_of(Match match) {
@@ -154,6 +164,77 @@ std::variant<core::Id16, Rejection> case_key(const Definition& definition, const
         return pseudonyms.of("case:" + std::string(name_of(key.match)), core::view(site), core::view(text));
     if (is_row) return rejected(Reason::missing_attribute);
     return core::Id16{};
+}
+
+std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths) {
+    if (!file.has("masks")) return nullptr;
+    const core::Config table = file.table("masks");
+    if (images.kind != SampleKind::volume)
+        table.refuse("files", "masks lie on volumes: samples = \"volume\"");
+    std::optional<PathPattern> files;
+    try {
+        files.emplace(table.text("files"));
+    } catch (const core::Error& e) {
+        table.refuse("files", e.what());
+    }
+    Masks out{*std::move(files), {}, {}, {}, {}, images.fields.front(), {}};
+    const core::Config match = table.table("match");
+    for (const std::string& name : match.keys()) {
+        const auto& names = out.files.names();
+        const auto found = std::ranges::find(names, name);
+        if (found == names.end()) match.refuse(name, "`files` has no {" + name + "}");
+        out.names.push_back(name);
+        out.in_path.push_back(static_cast<std::size_t>(found - names.begin()));
+        out.places.push_back(paths.position(match.text(name)));
+    }
+    if (out.names.empty())
+        table.refuse("match", "missing; expected names of `files`, and where images say the same");
+    const auto values = table.integers("values");
+    if (values.empty()) table.refuse("values", "missing; expected the numbers that may stand in a mask");
+    for (const std::int64_t value : values) {
+        if (value < 0 || value > 255) table.refuse("values", "expected 0 to 255");
+        out.values[static_cast<std::size_t>(value)] = true;
+    }
+    // What is cropped or lies outside of what was scanned is 0.
+    if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
+    FieldChoice& field = out.field;
+    field.rule =
+        find_rule(table, "name", images.profile.fields, table.text_or("name", "mask"), images.profile.name);
+    if (!field.rule.masks) table.refuse("name", "the profile has this field from pixels, not from masks");
+    field.field.name = field.rule.name;
+    field.field.dtype = core::DType::u8;
+    field.field.units.clear();
+    if (!field.field.shape.empty()) field.field.shape[0] = 1;
+    field.padding = 0;
+    field.stored = false;
+    out.wanted = Wanted::of(*find_format("nifti"), {});
+    return std::make_shared<const Masks>(std::move(out));
+}
+
+std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
+                                             std::string_view site, const Pseudonyms& pseudonyms) {
+    const Masks& masks = *definition.masks;
+    std::vector<std::string> parts;
+    for (std::size_t i = 0; i < masks.places.size(); ++i) {
+        const auto& value = values.at(masks.places[i]);
+        if (is_absent(value)) return core::Id16{};
+        if (value->undecodable) return Rejection{Reason::undecodable, masks.names[i]};
+        if (is_binary(*value)) return Rejection{Reason::bad_value, masks.names[i]};
+        parts.push_back(definition.description(site).normal(masks.names[i], core::view(value->bytes)));
+    }
+    return joined(masks, parts, site, pseudonyms);
+}
+
+std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,
+                                   std::string_view site, const Pseudonyms& pseudonyms) {
+    const Masks& masks = *definition.masks;
+    const auto match = masks.files.match(file_name);
+    if (!match) return std::nullopt;
+    std::vector<std::string> parts;
+    for (std::size_t i = 0; i < masks.in_path.size(); ++i)
+        parts.push_back(
+            definition.description(site).normal(masks.names[i], core::view((*match)[masks.in_path[i]])));
+    return joined(masks, parts, site, pseudonyms);
 }
 
 std::vector<core::Cell> label_cells(std::vector<core::Cell> row, const core::Id16& patient,

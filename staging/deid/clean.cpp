@@ -162,6 +162,11 @@ std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, c
         if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
         out.key = std::get<core::Id16>(key);
     }
+    if (definition.masks) {
+        auto key = mask_key(definition, values, sent.site, pseudonyms);
+        if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
+        out.mask_key = std::get<core::Id16>(key);
+    }
     if (!definition.patient.empty()) {
         auto identified = identify(definition, values, sent.site, pseudonyms);
         if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);

@@ -50,6 +50,7 @@ void read_meaning(const core::Config& table, const Profile& profile, FieldChoice
 FieldChoice read_field(const core::Config& table, const Profile& profile, SampleKind kind, Paths& paths) {
     FieldChoice choice;
     choice.rule = find_rule(table, "name", profile.fields, table.text("name"), profile.name);
+    if (choice.rule.masks) table.refuse("name", "masks are declared by [masks]");
     choice.field.name = choice.rule.name;
     if (!table.has("shape"))
         table.refuse("shape", "missing; expected a list of integers, [] if shapes differ");
@@ -202,8 +203,8 @@ void add_own_needs(Definition& out, Paths& paths) {
 
 }  // namespace
 
-std::uint32_t Definition::site_number(std::string_view name) const {
-    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), name) - sites.begin());
+std::uint32_t Definition::site_number(std::string_view site) const {
+    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), site) - sites.begin());
 }
 
 Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries,
@@ -257,6 +258,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     read_splits(file.table("splits"), out.splits);
     out.labels = read_labels(file, path.parent_path(), maps, out, paths);
     if (out.labels) rules += "labels=" + out.labels->table.profile.sha256 + "\n";
+    out.masks = read_masks(file, out, paths);
     out.rules_sha256 = core::to_hex(core::sha256(core::view(rules)));
     const core::Config shards = file.table("shards");
     out.target_bytes = shards.integer_or("target_bytes", std::int64_t{1} << 30);
@@ -268,6 +270,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
         {"patient", core::ColumnType::id16, {}},
         {"split", core::ColumnType::category, {std::begin(core::kSplits), std::end(core::kSplits)}}};
     for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
+    if (out.masks) out.schema.fields.push_back(out.masks->field.field);
     for (const ColumnChoice& choice : out.columns)
         if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
     if (std::ranges::any_of(out.fields, [](const FieldChoice& choice) { return choice.rule.pixels; }))
@@ -284,8 +287,9 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
                                   "\"; a dataset without it has nothing to measure. Add it.");
     add_own_needs(out, paths);
     out.path_names = paths.from_path();
-    if (out.kind == SampleKind::volume && out.series == kNowhere)
-        file.refuse("samples", "only DICOM says which files are of one series");
+    if (out.kind == SampleKind::volume && out.series == kNowhere && profile.source->name != "nifti")
+        file.refuse("samples",
+                    "only DICOM says which files are of one series, and NIfTI's files are volumes");
     if (const std::string& name = profile.risk.sensitive;
         !name.empty() && (!out.schema.has_column(name) ||
                           out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))

@@ -36,6 +36,7 @@ struct CaseKey {
     bool is_uid = false;
 };
 struct Labels;  // cases.h
+struct Masks;   // cases.h
 
 // A field of the dataset: what the profile lets through, in the shape and type that trainers are to find.
 struct FieldChoice {
@@ -88,11 +89,12 @@ struct Definition {
     } newborn;
     std::shared_ptr<const Labels> labels;  // none: images stand alone
     std::optional<CaseKey> key;            // of images, and of a table of labels
+    std::shared_ptr<const Masks> masks;
     Wanted wanted;
     std::array<double, 4> splits{};  // upper ends of train, validation, test, hidden in [0, 1]
     std::int64_t target_bytes = 0;
     core::Codec codec = core::Codec::none;
-    // patient, split, the columns, what is computed from the pixels (computed.h), then the labels'
+    // The fields, then the mask. patient, split, the columns, what is computed from the pixels (computed.h), then the labels'
     core::Schema schema;
 
     std::string id() const { return name + "@" + version; }

@@ -212,8 +212,8 @@ FieldRule read_field(const core::Config& table, const Format& source) {
     if (table.text("transform") != "keep")
         table.refuse("transform", "a field is kept or not there: \"keep\"");
     if (!source.is_table) {
-        if (table.text("from") != "pixels") table.refuse("from", "expected \"pixels\"");
-        rule.pixels = true;
+        rule.pixels = is_first(table, "from", "", "pixels", "masks");
+        rule.masks = !rule.pixels;
     } else {
         rule.from = table.texts("from");
         if (rule.from.empty()) table.refuse("from", "missing; expected a list of columns");

@@ -91,7 +91,7 @@ std::vector<Link> links_of(const core::Comm& comm, const Spill& spill) {
         for (auto i = static_cast<std::size_t>(comm.rank()); i < spill.segments();
              i += static_cast<std::size_t>(comm.size())) {
             spill.each_sample(i, take);
-            spill.each_label(i, take);
+            spill.each_beside(i, take);
         }
     });
     return links;

@@ -14,13 +14,20 @@ constexpr std::uint64_t kMark = ~std::uint64_t{1};
 static_assert(std::is_trivially_copyable_v<Companion>);
 
 struct Head {
-    std::uint64_t mark, batch, segment, offset, companions;
+    std::uint64_t mark, batch, segment, offset, companions, has_mask;
+    Case::Place mask;
 };
 
 }  // namespace
 
 core::Bytes encode(const Case& joined) {
-    const Head head{kMark, joined.batch, joined.segment, joined.offset, joined.companions.size()};
+    const Head head{kMark,
+                    joined.batch,
+                    joined.segment,
+                    joined.offset,
+                    joined.companions.size(),
+                    joined.mask.has_value(),
+                    joined.mask.value_or(Case::Place{})};
     core::Bytes out(sizeof head + joined.companions.size() * sizeof(Companion));
     std::memcpy(out.data(), &head, sizeof head);
     if (!joined.companions.empty())
@@ -39,6 +46,7 @@ std::optional<Case> decode_case(core::ByteView bytes) {
         throw core::Error(core::Fault::bug, "a waiting case is cut short");
     Case out;
     out.batch = head.batch, out.segment = head.segment, out.offset = head.offset;
+    if (head.has_mask) out.mask = head.mask;
     out.companions.resize(head.companions);
     const std::size_t size = head.companions * sizeof(Companion);
     if (size) std::memcpy(out.companions.data(), bytes.data() + sizeof head, size);

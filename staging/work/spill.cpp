@@ -24,11 +24,11 @@ namespace {
 
 constexpr std::uint64_t kSynced = UINT64_MAX;
 constexpr const char *kSamples = "", *kRefs = ".refs", *kDone = ".done";
-enum Kind : std::uint8_t { kSampleRefs, kRejecteds, kSliceRefs, kLabelRefs };
+enum Kind : std::uint8_t { kSampleRefs, kRejecteds, kSliceRefs, kBesides };
 template <class T>
 constexpr Kind kKindOf = std::is_same_v<T, SampleRef>  ? kSampleRefs
                          : std::is_same_v<T, Rejected> ? kRejecteds
-                         : std::is_same_v<T, LabelRef> ? kLabelRefs
+                         : std::is_same_v<T, Beside>   ? kBesides
                                                        : kSliceRefs;
 
 template <class T>
@@ -191,7 +191,7 @@ void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take)
         }
         const std::uint64_t expected = kKindOf<T> == kSampleRefs  ? one.summary.samples
                                        : kKindOf<T> == kRejecteds ? one.summary.rejected
-                                       : kKindOf<T> == kLabelRefs ? one.summary.labels
+                                       : kKindOf<T> == kBesides   ? one.summary.beside
                                                                   : one.summary.slices;
         if (count != expected) lost();
     }
@@ -209,8 +209,8 @@ void Spill::each_slice(std::size_t ordinal, const std::function<void(const Slice
     each<SliceRef>(ordinal, take);
 }
 
-void Spill::each_label(std::size_t ordinal, const std::function<void(const LabelRef&)>& take) const {
-    each<LabelRef>(ordinal, take);
+void Spill::each_beside(std::size_t ordinal, const std::function<void(const Beside&)>& take) const {
+    each<Beside>(ordinal, take);
 }
 
 core::Bytes Spill::waiting(std::uint64_t segment, std::uint64_t offset) const {
@@ -229,6 +229,12 @@ core::Sample Spill::sample(const SampleRef& ref) const {
     if (auto found = joined(ref, block)) {
         core::Sample out = inner_->sample(found->second);
         std::ranges::move(found->first.columns, std::back_inserter(out.columns));
+        if (const auto& mask = found->first.mask) {
+            const Spill* stage1 = inner_;
+            while (stage1->inner_) stage1 = stage1->inner_;
+            core::Sample beside = decode(stage1->waiting(mask->segment, mask->offset));
+            std::ranges::move(beside.fields, std::back_inserter(out.fields));
+        }
         return out;
     }
     return assemble(composite(ref, block), [&](std::uint64_t segment, std::uint64_t offset) {
@@ -249,8 +255,8 @@ std::optional<std::pair<Case, SampleRef>> Spill::joined(const SampleRef& ref, co
     return std::pair(*std::move(found), image);
 }
 
-std::vector<core::Cell> Spill::columns(const LabelRef& ref) const {
-    return decode(waiting(ref.segment, ref.offset)).columns;
+core::Sample Spill::beside(const Beside& ref) const {
+    return decode(waiting(ref.segment, ref.offset));
 }
 
 Composite Spill::composite(const SampleRef& ref) const {
@@ -321,12 +327,12 @@ void SpillWriter::add_case(const SampleRef& ref, Case joined) {
     append(whole, encode(joined));
 }
 
-void SpillWriter::add_label(LabelRef ref, std::vector<core::Cell> columns) {
+void SpillWriter::add_beside(Beside ref, const core::Sample& sample) {
     ref.segment = segment_->number;
-    ref.offset = segment_->samples.append(encode(core::Sample{{}, std::move(columns)}));
-    labels_.push_back(ref);
-    ++now_.labels;
-    if (labels_.size() == spill_.options_.block_records) flush();
+    ref.offset = segment_->samples.append(encode(sample));
+    beside_.push_back(ref);
+    ++now_.beside;
+    if (beside_.size() == spill_.options_.block_records) flush();
 }
 
 void SpillWriter::add_slices(std::vector<SliceRef> slices, const core::Sample& sample) {
@@ -351,10 +357,10 @@ void SpillWriter::flush() {
     if (!refs_.empty()) segment_->refs.append(block_of(refs_));
     if (!rejected_.empty()) segment_->refs.append(block_of(rejected_));
     if (!slices_.empty()) segment_->refs.append(block_of(slices_));
-    if (!labels_.empty()) segment_->refs.append(block_of(labels_));
+    if (!beside_.empty()) segment_->refs.append(block_of(beside_));
     refs_.clear();
     slices_.clear();
-    labels_.clear();
+    beside_.clear();
     rejected_.clear();
 }
 
@@ -364,7 +370,7 @@ void SpillWriter::finish(BatchSummary summary) {
     summary.samples = now_.samples;
     summary.rejected = now_.rejected;
     summary.slices = now_.slices;
-    summary.labels = now_.labels;
+    summary.beside = now_.beside;
     Spill::Done record{};
     record.summary = summary;
     record.samples_from = segment_->samples_from;
@@ -372,7 +378,7 @@ void SpillWriter::finish(BatchSummary summary) {
     record.refs_from = segment_->refs_from;
     record.refs_to = segment_->refs.bytes();
     segment_->done.append(bytes_of(record));
-    segment_->count += now_.samples + now_.slices + now_.labels;
+    segment_->count += now_.samples + now_.slices + now_.beside;
     const Options& options = spill_.options_;
     if (std::chrono::steady_clock::now() - segment_->synced >= std::chrono::seconds(options.sync_seconds))
         segment_->sync();

@@ -37,7 +37,8 @@ struct SampleRef {
     core::Id16 content{}, instance{}, patient{}, quasi{};
     core::Id16 study{};  // keyed digest of the Study Instance UID; zero: none
     core::Id16 place{};  // keyed digest of series and position; equal for a picture sent twice
-    core::Id16 key{};    // which case it is of (deid/cases.h); zero: it says none
+    // Which case it is of, for labels and for masks (deid/cases.h); zero: it says none.
+    core::Id16 key{}, mask_key{};
     std::array<Alias, kMostAliases>
         aliases{};                // all identifiers of its record, `patient` first; zeros fill up
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
@@ -55,13 +56,14 @@ struct SliceRef {
     Frame place;
 };
 
-// A row of a table that waits for its images.
-struct LabelRef {
+// A row of a table, or a mask, that waits for its images.
+struct Beside {
     Origin origin;
-    std::uint64_t segment = 0, offset = 0;  // where its columns wait
+    std::uint64_t segment = 0, offset = 0;  // where its columns or its field wait
     core::Id16 key{}, patient{};
     std::array<Alias, kMostAliases> aliases{};  // none if it names nobody
-    std::uint32_t site = 0;
+    std::uint32_t site = 0, is_mask = 0;
+    Grid grid;  // of a mask
     char file_name[24] = {};
 };
 
@@ -77,7 +79,7 @@ struct Rejected {
 struct BatchSummary {
     std::uint64_t batch = 0, delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
     std::uint64_t slices = 0;               // frames that wait for their volume
-    std::uint64_t labels = 0;               // rows that wait for their images
+    std::uint64_t beside = 0;               // rows and masks that wait for their images
     std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
 };
 
@@ -114,7 +116,7 @@ public:
     void each_sample(std::size_t ordinal, const std::function<void(const SampleRef&)>& take) const;
     void each_slice(std::size_t ordinal, const std::function<void(const SliceRef&)>& take) const;
     void each_rejected(std::size_t ordinal, const std::function<void(const Rejected&)>& take) const;
-    void each_label(std::size_t ordinal, const std::function<void(const LabelRef&)>& take) const;
+    void each_beside(std::size_t ordinal, const std::function<void(const Beside&)>& take) const;
     // A volume is put together here, and a case.
     core::Sample sample(const SampleRef& ref) const;
     // Of a volume that waits, in a case or by itself.
@@ -122,8 +124,8 @@ public:
     // What was joined to a sample, and the sample by itself: a reference into inner(). Nothing if nothing was.
     std::optional<std::pair<Case, SampleRef>> joined(const SampleRef& ref) const;
     const Spill* inner() const noexcept { return inner_; }
-    // A row's columns.
-    std::vector<core::Cell> columns(const LabelRef& ref) const;
+    // A row's columns, or a mask's field.
+    core::Sample beside(const Beside& ref) const;
 
     // The beginning of the files' names, by which they are known and removed.
     static constexpr char kSegment[] = "segment-";
@@ -164,9 +166,9 @@ public:
     void add_volume(SampleRef ref, const Composite& volume);
     // `ref` is of the image, as inner() has it.
     void add_case(const SampleRef& ref, Case joined);
-    void add_label(LabelRef ref, std::vector<core::Cell> columns);
+    void add_beside(Beside ref, const core::Sample& sample);
     void reject(const Rejected& rejected);
-    // Counts of samples, slices, rows and of what was left out are this writer's. Without finish() the batch never was.
+    // Counts of samples, slices, of what is beside and of what was left out are this writer's. Without finish() the batch never was.
     void finish(BatchSummary summary);
 
 private:
@@ -177,7 +179,7 @@ private:
     std::unique_ptr<Segment> segment_;
     std::vector<SampleRef> refs_;
     std::vector<SliceRef> slices_;
-    std::vector<LabelRef> labels_;
+    std::vector<Beside> beside_;
     std::vector<Rejected> rejected_;
     BatchSummary now_;
 };

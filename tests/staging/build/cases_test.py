@@ -1,6 +1,8 @@
 """Images and what a table or a mask of the same delivery says of them: what is joined, what is left out and told. Run as
 builds.py says."""
-import csv, json, pathlib, shutil, subprocess, sys, tempfile
+import csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile
+
+import numpy as np
 
 from builds import MPIEXEC, SOURCE, STAGE, Builds, main
 
@@ -18,7 +20,7 @@ class Cases(Builds):
         cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
         cls.logs.mkdir()
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=nodules@1"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=nodules@1", "--dataset=organs@1"], check=True, stdout=subprocess.DEVNULL)
 
     def command(self, definition, out, ranks, deliveries):
         command = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl",
@@ -51,13 +53,24 @@ class Cases(Builds):
         path.write_text(json.dumps({"identifiers": [{"kind": "case", "value": value} for value in values]}))
         return path
 
-    def nothing_planted_in(self, version, *values):
+    def nothing_planted_in(self, version, *values, key="nodules@1"):
         done = subprocess.run([self.find, "--planted", self.planted(*values), "--tree", version, "--tree", self.logs, "--dataset", version,
-                               "--key", self.keys / "nodules@1.key"], capture_output=True, text=True)
+                               "--key", self.keys / f"{key}.key"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    def samples(self, version):
-        return list(Version(version, self.keys / "nodules@1.key").samples())
+    def samples(self, version, key="nodules@1"):
+        return list(Version(version, self.keys / f"{key}.key").samples())
+
+    def nifti(self, path, array, affine=((2, 0, 0, -10), (0, 2, 0, -20), (0, 0, 3, 30)), slope=0.0):
+        """`array` is [k, j, i]; the affine is RAS."""
+        header = bytearray(352)
+        for at, form, values in ((0, "i", [348]), (40, "8h", [3, *array.shape[::-1], 1, 1, 1, 1]),
+                                 (70, "2h", [{"uint8": 2, "int16": 4, "float32": 16}[array.dtype.name], 8 * array.itemsize]),
+                                 (76, "8f", [1, 1, 1, 1, 1, 1, 1, 1]), (108, "3f", [352, slope, 0]), (123, "B", [2]), (252, "2h", [0, 1]),
+                                 (280, "12f", np.ravel(affine)), (344, "4s", [b"n+1\0"])):
+            struct.pack_into("<" + form, header, at, *values)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(bytes(header) + array.tobytes(), 1, mtime=0))
 
     def left_out(self, version):
         """What the quarantine lists: site, row of a table or 0, reason, detail; once for each file or row."""
@@ -200,6 +213,66 @@ class Cases(Builds):
         self.assertEqual([one["label"] for one in self.samples(out)], ["benign"] * 5)
         # The one malignant patient's three files, and the row.
         self.assertEqual(self.left_out(out), [("north", row, "risk_small_group", "") for row in (0, 0, 0, 6)])
+
+    def test_masks_on_the_grid_of_their_volumes_become_a_field(self):
+        root, random = self.root / "masks", np.random.default_rng(5)
+        shape = (4, 5, 6)
+        images, masks = {}, {}
+        turned = ((-2, 0, 0, -10), (0, 2, 0, -20), (0, 0, 3, 30))  # left-handed: slices are turned around
+
+        def one(patient, scan, site="north", affine=None, mask_affine=None, mask=None, mask_slope=0.0):
+            images[patient, scan] = random.integers(-1000, 1000, shape, dtype=np.int16)
+            masks[patient, scan] = random.integers(0, 3, shape, dtype=np.uint8) if mask is None else mask
+            more = {} if affine is None else {"affine": affine}
+            self.nifti(root / site / patient / f"{scan}.nii.gz", images[patient, scan], **more)
+            if mask_affine is not None:
+                more = {"affine": mask_affine}
+            if masks[patient, scan] is not False:
+                self.nifti(root / site / patient / f"{scan}_mask.nii.gz", masks[patient, scan], slope=mask_slope, **more)
+
+        one("CHART-501", "first")
+        one("CHART-501", "second", affine=turned)
+        one("CHART-502", "first", mask_affine=((2, 0, 0, -10.0001), (0, 2, 0, -20), (0, 0, 3, 30)))  # the same to 1e-3 mm
+        one("CHART-503", "first", mask_affine=((2, 0, 0, -10.01), (0, 2, 0, -20), (0, 0, 3, 30)))  # not so
+        one("CHART-504", "first", mask=random.integers(0, 3, (4, 5, 5), dtype=np.uint8))
+        one("CHART-505", "first", mask=random.integers(3, 9, shape, dtype=np.uint8))  # grey values, of which none is listed
+        one("CHART-506", "first", mask=False)
+        one("CHART-507", "first", mask=random.random(shape).astype("float32"))  # probabilities
+        self.nifti(root / "north/CHART-508/first_mask.nii.gz", np.zeros(shape, np.uint8))
+        one("CHART-501", "third", site="south", mask=np.zeros(shape, np.uint8))  # nothing was found: a mask of zeros is one
+        descriptions = root / "deliveries"
+        descriptions.mkdir()
+        for site in HOSPITALS:
+            (descriptions / f"{site}.toml").write_text(f'name = "{site}"\npath = "{{patient}}/{{scan}}.nii.gz"\n[[declared]]\nis = "defaced"\n')
+        whole = root / "version-2"
+        definition = self.root / "configs/datasets/organs.toml"
+        more = ["--deliveries", str(descriptions)]
+        summary = self.build("organs", whole, 2, deliveries=root, definition=definition, more=more)
+        self.adds_up(summary)
+        self.assertEqual(summary["deliveries"]["south"]["packed"], 5)  # four slices and the mask
+        self.assertEqual(summary["quarantine"], {"bad_mask": 2, "mask_off_grid": 2, "unmatched_image": 20, "unmatched_label": 1})
+        found = {one["image"].tobytes(): one for one in self.samples(whole, "organs@1")}
+        self.assertEqual(len(found), 4)
+        order = {("CHART-501", "first"): 1, ("CHART-501", "second"): -1, ("CHART-502", "first"): 1, ("CHART-501", "third"): 1}
+        for name, step in order.items():
+            image = np.ascontiguousarray(images[name][::step], dtype="float32")[None]
+            sample = found[image.tobytes()]
+            self.assertEqual((sample["mask"].dtype, sample["mask"].shape), (np.uint8, (1, *shape)))
+            self.assertTrue((sample["mask"][0] == masks[name][::step]).all(), name)
+        self.nothing_planted_in(whole, *(f"CHART-50{n}" for n in range(1, 9)), key="organs@1")
+        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        for ranks, tuned in ((1, []), (4, cut)):
+            out = root / f"version-{ranks}"
+            self.build("organs", out, ranks, deliveries=root, definition=definition, more=more + tuned)
+            self.assert_same_tree(whole, out)
+
+        # Fitted alike: twice as fine along k, cut in the plane; labels are never mixed.
+        fitted = self.changed(("shape = []", "shape = [1, 8, 3, 4]"),
+                              ('dtype = "f32"', 'dtype = "f32"\nspacing_mm = [1.5, 2, 2]\nfit = "crop_pad"\npadding = 0'), name="organs")
+        out = root / "fitted"
+        self.build("organs", out, 2, deliveries=root, definition=fitted, more=more)
+        expected = {np.repeat(masks[name][::step], 2, 0)[:, 1:4, 1:5].tobytes() for name, step in order.items()}
+        self.assertEqual({one["mask"].tobytes() for one in self.samples(out, "organs@1")}, expected)
 
 
 Cases.find = sys.argv[2]

@@ -147,3 +147,51 @@ TEST_CASE("a label's date moves with its image's patient") {
     REQUIRE(cells.size() == 3);
     CHECK(std::get<std::int64_t>(cells[2]) == day + pseudonyms.shift_days(patient, days));
 }
+
+TEST_CASE("a mask and its image have one key, by the names that both have") {
+    const test::Scratch folder;
+    for (const char* part : {"deid", "datasets", "deliveries"})
+        fs::copy(configs() / part, folder / part, fs::copy_options::recursive);
+    core::write_atomically(folder / "north.toml", "name = \"north\"\npath = \"{patient}/{scan}.nii.gz\"\n");
+    const std::string good = core::read_text(configs() / "datasets/organs.toml");
+    const auto load = [&](const std::string& toml) {
+        core::write_atomically(folder / "datasets/organs.toml", toml);
+        return Definition::load(folder / "datasets/organs.toml", {"north", "south"}, {folder / "north.toml"});
+    };
+    const Definition definition = load(good);
+    REQUIRE(definition.masks);
+    CHECK(definition.schema.fields.size() == 2);
+    CHECK(definition.schema.fields[1].name == "mask");
+    CHECK(definition.schema.fields[1].dtype == core::DType::u8);
+    const Pseudonyms pseudonyms(core::SecretKey::from(core::Bytes(32, 6)));
+    const auto of_image = [&](const char* patient, const char* scan) {
+        std::vector<std::optional<Value>> path(definition.path_names.size());
+        for (std::size_t i = 0; i < path.size(); ++i)
+            path[i] = Value{definition.path_names[i] == "patient" ? patient : scan, {'U', 'T'}, {}};
+        return std::get<core::Id16>(mask_key(definition, Values{{}, path}, "north", pseudonyms));
+    };
+    const auto key = mask_key(definition, "P1/ct_mask.nii.gz", "north", pseudonyms);
+    REQUIRE(key);
+    CHECK(*key != core::Id16{});
+    CHECK(*key == of_image("P1", "ct"));
+    CHECK(*key != of_image("P2", "ct"));
+    CHECK(*key != of_image("P1c", "t"));  // parts are told apart
+    CHECK(of_image("P1", "") == core::Id16{});
+    CHECK(*key != *mask_key(definition, "P1/ct_mask.nii.gz", "south", pseudonyms));
+    CHECK_FALSE(mask_key(definition, "P1/ct.nii.gz", "north", pseudonyms));
+
+    const auto refusal = [&](const std::string& from, const std::string& to) -> std::string {
+        try {
+            load(replaced(good, from, to));
+        } catch (const core::Error& e) {
+            return e.what();
+        }
+        return "accepted";
+    };
+    CHECK_THAT(refusal("samples = \"volume\"", "samples = \"image\""), Contains("masks lie on volumes"));
+    CHECK_THAT(refusal("scan = \"path:scan\" }", "visit = \"path:scan\" }"), Contains("has no {visit}"));
+    CHECK_THAT(refusal("values = [0, 1, 2]", "values = [1, 2]"), Contains("0 stands for nothing"));
+    CHECK_THAT(refusal("values = [0, 1, 2]", "values = [0, 256]"), Contains("0 to 255"));
+    CHECK_THAT(refusal("name = \"mask\"", "name = \"image\""), Contains("not from masks"));
+    CHECK_THAT(refusal("name = \"image\"\nshape", "name = \"mask\"\nshape"), Contains("declared by [masks]"));
+}

@@ -1,10 +1,10 @@
 """Images and what a table or a mask of the same delivery says of them: what is joined, what is left out and told. Run as
 builds.py says."""
-import csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile
+import contextlib, csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile, time
 
 import numpy as np
 
-from builds import MPIEXEC, SOURCE, STAGE, Builds, main
+from builds import MPIEXEC, SOURCE, STAGE, Builds, kill_family, main
 
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
@@ -121,6 +121,17 @@ class Cases(Builds):
             self.build("nodules", out, ranks, deliveries=root, definition=definition, more=more)
             self.assert_same_tree(whole, out)
         subprocess.run([STAGE, "verify", whole, "--key", self.keys / "nodules@1.key"], check=True, stdout=subprocess.DEVNULL)
+        # Killed when some cases are written, and run again.
+        out = root / "killed"
+        run = self.start("nodules", out, 2, deliveries=root, definition=definition, more=cut)
+        while run.poll() is None:
+            time.sleep(0.01)
+            with contextlib.suppress(OSError):
+                if any(path.stat().st_size for path in (out / ".work").glob("segment-labelled-*.done")):
+                    kill_family(run.pid)
+        self.assertFalse((out / "manifest.json").exists())
+        self.assertGreater(self.build("nodules", out, 2, deliveries=root, definition=definition, more=cut)["resumed_batches"], 0)
+        self.assert_same_tree(whole, out)
 
     def test_images_without_a_row_stay_if_the_definition_says_so(self):
         root = self.root / "keep"
@@ -273,6 +284,34 @@ class Cases(Builds):
         self.build("organs", out, 2, deliveries=root, definition=fitted, more=more)
         expected = {np.repeat(masks[name][::step], 2, 0)[:, 1:4, 1:5].tobytes() for name, step in order.items()}
         self.assertEqual({one["mask"].tobytes() for one in self.samples(out, "organs@1")}, expected)
+
+    def test_a_volume_has_its_mask_and_its_label_or_is_left_out_with_both(self):
+        root, shape = self.root / "both", (3, 4, 5)
+        (root / "south").mkdir(parents=True)
+        for patient in range(1, 4):
+            self.nifti(root / f"north/P{patient}/scan{patient}.nii.gz", np.full(shape, patient, np.int16))
+            self.nifti(root / f"north/P{patient}/scan{patient}_mask.nii.gz", np.full(shape, patient % 3, np.uint8))
+        self.rows(root / "north", [("scan1", "B", "", ""), ("scan2", "M", "", "")], header=("scan", "label", "score", "report_date"), name="labels.csv")
+        (root / "north.toml").write_text('name = "north"\npath = "{patient}/{scan}.nii.gz"\n[[declared]]\nis = "phantom"\n')
+        definition = self.changed(("[splits]", """[labels]
+files = "labels.csv"
+profile = "../deid/study-labels.toml"
+match = "study"
+from = "path:scan"
+column = "scan"
+columns = ["label", "report_day"]
+[maps.label]
+categories = ["benign", "malignant"]
+codes = {B = "benign", M = "malignant"}
+[splits]"""), name="organs")
+        out = root / "version"
+        summary = self.build("organs", out, 2, deliveries=root, definition=definition, more=["--deliveries", str(root / "north.toml")])
+        self.adds_up(summary)
+        self.assertEqual(sorted((one["image"].max(), one["mask"].max(), one["label"]) for one in self.samples(out, "organs@1")),
+                         [(1, 1, "benign"), (2, 2, "malignant")])
+        # The third has no row: its three frames, in one record, and its mask.
+        self.assertEqual(self.left_out(out), [("north", 0, "unmatched_image", "study")] * 2)
+        self.assertEqual(summary["quarantine"], {"unmatched_image": 4})
 
 
 Cases.find = sys.argv[2]

@@ -93,6 +93,7 @@ public:
             return;
         }
         const bool agree =
+            all.beside.size() < 2 ||
             std::ranges::all_of(all.beside, [&, first = contents(all.beside)](const Beside& row) {
                 return contents({&row, 1}) == first;
             });

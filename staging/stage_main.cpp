@@ -1,37 +1,35 @@
 // aloft-stage: deliveries in, sealed dataset versions out.
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include "core/base/event.h"
-#include "core/base/files.h"
-#include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/mpi/tool.h"
-#include "core/shard/manifest.h"
-#include "core/shard/reader.h"
-#include "staging/pack/build.h"
-#include "staging/pack/summary.h"
-#include "staging/source/worker.h"
+#include "core/shard/version.h"
+#include "staging/build/build.h"
+#include "staging/build/init.h"
+#include "staging/read/worker.h"
+#include "staging/report/summary.h"
+#include "staging/tool/print.h"
+#include "staging/tool/quarantine.h"
+#include "staging/tool/report.h"
+#include "staging/tool/seal.h"
+#include "staging/tool/verify.h"
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// JSON for programs, "key: value" lines for people.
+// JSON for programs, lines and tables for people.
 void print(const Json& result, bool as_json) {
-    if (as_json) {
+    if (as_json)
         std::cout << result.dump() << '\n';
-        return;
-    }
-    for (const auto& [key, value] : result.items()) {
-        if (!value.is_object()) {
-            std::cout << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
-            continue;
-        }
-        std::cout << key << ":";
-        for (const auto& [name, inner] : value.items()) std::cout << "  " << name << ' ' << inner.dump();
-        std::cout << '\n';
-    }
+    else
+        staging::print_words(std::cout, result);
 }
 
 void add_example(CLI::App& app, const std::string& example) {
@@ -40,10 +38,18 @@ void add_example(CLI::App& app, const std::string& example) {
 
 struct Flags {
     staging::BuildRequest build;
-    std::vector<std::string> deliveries, datasets;
-    std::string dir, key;
+    staging::InitRequest init;
+    staging::CheckRequest check;
+    std::vector<std::string> deliveries, datasets, tune;
+    std::string delivery, dir, key, steward, file, what;
     bool json = false;
 };
+
+std::string names_of_options() {
+    std::string out;
+    for (const std::string& name : staging::Options::names()) out += (out.empty() ? "" : ", ") + name;
+    return out;
+}
 
 CLI::App* add_build(CLI::App& app, Flags& flags) {
     CLI::App* build = app.add_subcommand(
@@ -54,12 +60,22 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
         ->add_option("--delivery", flags.deliveries,
                      "NAME=DIR: a hospital's name and its folder; once for each")
         ->required();
+    build->add_option(
+        "--deliveries", flags.build.descriptions,
+        "What the hospitals declare: a file (configs/deliveries/*.toml) or a folder of NAME.toml");
     build->add_option("--keys", flags.build.keys, "Folder with pseudonym.key and NAME@VERSION.key")
         ->required();
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
     build->add_option("--work", flags.build.work,
-                      "Folder for sealed intermediate files, shared by all ranks [OUT/.work]");
-    build->add_flag("--dry-run", flags.build.dry_run, "Read and judge everything, write nothing");
+                      "Where the folder of sealed intermediate files is made, shared by all ranks [OUT]");
+    build->add_flag("--dry-run", flags.build.dry_run,
+                    "Read and judge everything, write nothing: what would be taken, what not and why");
+    build->add_flag("--discard", flags.build.discard,
+                    "Remove what an unfinished build of something else has left in OUT");
+    build->add_option(
+        "--tune", flags.tune,
+        "NAME=NUMBER: how work is cut; the version's bytes do not depend on it. NAME is one of " +
+            names_of_options());
     build->add_flag("--json", flags.json, "Print the summary as JSON");
     add_example(*build,
                 "mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery "
@@ -68,27 +84,17 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     return build;
 }
 
-Json verify(const Flags& flags) {
-    const core::Manifest manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
-    const core::SecretKey key = core::SecretKey::load(flags.key);
-    if (key.id() != manifest.key_id)
-        throw core::Error(core::Fault::refused,
-                          "this is not the key of " + manifest.id() + " (its id is " + manifest.key_id + ")");
-    for (std::size_t i = 0; i < manifest.shards.size(); ++i)
-        core::verify_shard(core::shard_path(flags.dir, manifest.shards[i]), manifest.shards[i],
-                           manifest.schema, manifest.id(), static_cast<std::int64_t>(i), key);
-    return {{"dataset", manifest.id()},
-            {"verified", true},
-            {"shards", manifest.shards.size()},
-            {"samples", manifest.samples()}};
-}
-
-Json seal(const Flags& flags) {
-    const core::SigningKey steward = core::SigningKey::load(flags.key);
-    core::seal_manifest(flags.dir, steward, core::now_seconds());
-    const core::Manifest manifest =
-        core::open_manifest(flags.dir, {steward.verify_key()}, core::Seal::required);
-    return {{"dataset", manifest.id()}, {"sealed", true}, {"steward_key_id", steward.verify_key().id()}};
+CLI::App* add_init(CLI::App& app, Flags& flags) {
+    CLI::App* init = app.add_subcommand(
+        "init",
+        "What is in a delivery; a first description of it and a first definition. Never a value from it.");
+    init->add_option("delivery", flags.delivery, "NAME=DIR: a hospital's name and its folder")->required();
+    init->add_option("--out", flags.init.out, "Folder for deliveries/NAME.toml and datasets/NAME.toml")
+        ->required();
+    init->add_option("--files", flags.init.most_files, "Look at so many files, evenly spread [all]");
+    init->add_flag("--json", flags.json, "Print JSON");
+    add_example(*init, "aloft-stage init north=/intake/north --out configs");
+    return init;
 }
 
 Json inspect(const Flags& flags) {
@@ -96,36 +102,37 @@ Json inspect(const Flags& flags) {
     Json out = staging::manifest_summary(manifest);
     out["deidentification"] = manifest.deidentification;
     out["risk"] = manifest.risk;
+    out["moments"] = manifest.moments;
     out["splits_record"] = manifest.splits;
     out["parents"] = manifest.parents;
     return out;
 }
 
 void list_quarantine(const Flags& flags) {
-    const std::string lines = core::read_text(std::filesystem::path(flags.dir) / "reports/quarantine.jsonl",
-                                              std::uint64_t{1} << 34);
-    if (flags.json) {
-        std::cout << lines;
-        return;
-    }
-    std::size_t at = 0;
-    while (at < lines.size()) {
-        const std::size_t end = std::min(lines.find('\n', at), lines.size());
-        const Json one = Json::parse(lines.substr(at, end - at));
+    staging::each_quarantined(flags.dir, [&](const Json& one) {
+        if (flags.json) {
+            std::cout << one.dump() << '\n';
+            return;
+        }
         std::cout << one.at("site").get<std::string>() << "  file " << one.at("number");
         if (one.contains("row")) std::cout << " row " << one.at("row");
         std::cout << "  " << one.at("name").get<std::string>() << "  " << one.at("reason").get<std::string>();
         if (one.contains("detail")) std::cout << " (" << one.at("detail").get<std::string>() << ")";
         std::cout << '\n';
-        at = end + 1;
-    }
+    });
 }
 
-CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& flags, const char* key,
+// Whether mpirun or srun has started this process: only then is MPI needed to verify.
+bool has_ranks() {
+    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+        if (std::getenv(name)) return true;
+    return false;
+}
+
+CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& flags,
                      const std::string& example) {
     CLI::App* command = app.add_subcommand(name, text);
     command->add_option("dir", flags.dir, "Folder of the version, as DATASETS/digits/1")->required();
-    if (key) command->add_option("--key", flags.key, key)->required();
     command->add_flag("--json", flags.json, "Print JSON");
     add_example(*command, example);
     return command;
@@ -136,9 +143,10 @@ CLI::App* add_on_dir(CLI::App& app, const char* name, const char* text, Flags& f
 int main(int argc, char** argv) {
     // Parsers are forked while this process is empty: before flags, keys, threads and MPI.
     const bool is_build = argc > 1 && std::string_view(argv[1]) == "build";
-    std::optional<staging::ForkServer> server;
+    const bool is_init = argc > 1 && std::string_view(argv[1]) == "init";
+    std::optional<staging::Readers> server;
     try {
-        if (is_build) server.emplace();
+        if (is_build || is_init) server.emplace();
         core::forbid_core_dumps();
     } catch (const core::Error& e) {
         core::Event("error", "system").with("text", e.what());
@@ -152,14 +160,38 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     Flags flags;
     CLI::App* build = add_build(app, flags);
+    CLI::App* init = add_init(app, flags);
     CLI::App* check =
-        add_on_dir(app, "verify", "Read every shard back: SHA-256, every tag, every sample", flags,
-                   "The dataset's key", "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
-    CLI::App* seals =
-        add_on_dir(app, "seal", "Sign the manifest: the version never changes from here on", flags,
-                   "The steward's key", "aloft-stage seal /srv/datasets/digits/1 --key steward.key");
-    CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags, nullptr,
+        add_on_dir(app, "verify", "Read everything back: manifest and seal, every shard, every tag", flags,
+                   "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key\n"
+                   "  mpirun -n 4 aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
+    check->add_option("--key", flags.check.key, "The dataset's key")->required();
+    check->add_option("--steward", flags.check.steward,
+                      "Public key under which it must be sealed (default: the site's, if it is sealed)");
+    CLI::App* seals = add_on_dir(
+        app, "seal", "Verify, then sign the manifest: the version never changes from here on", flags,
+        "aloft-stage seal /srv/datasets/digits/1 --key steward.key --to digits-1.seal    # the "
+        "steward, who cannot write there\n"
+        "  aloft-stage seal /srv/datasets/digits/1 --attach digits-1.seal --steward steward.pub    "
+        "# the intake account");
+    CLI::Option* sealing_key = seals->add_option("--key", flags.key, "The steward's key");
+    CLI::Option* dataset_key =
+        seals->add_option("--dataset-key", flags.check.key,
+                          "Opens every sample before it signs (default: compares every file's SHA-256)");
+    CLI::Option* to =
+        seals->add_option("--to", flags.file, "Write the seal to this file, not into the folder");
+    CLI::Option* attach =
+        seals->add_option("--attach", flags.file, "Put the seal of this file into the folder, if it holds");
+    CLI::Option* sealed_by = seals->add_option("--steward", flags.steward, "The steward's public key");
+    attach->needs(sealed_by)->excludes(sealing_key)->excludes(to)->excludes(dataset_key);
+    for (CLI::App* command : {check, seals})
+        command->add_option("--threads", flags.check.threads,
+                            "That read shards [one for each processor; with mpirun, one a rank]");
+    CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags,
                                  "aloft-stage inspect /srv/datasets/digits/1 --json");
+    CLI::App* reports =
+        add_on_dir(app, "report", "What was delivered, packed and left out, and what to do about it", flags,
+                   "aloft-stage report /srv/datasets/digits/1");
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =
@@ -172,30 +204,108 @@ int main(int argc, char** argv) {
     quarantine->require_subcommand(1);
     CLI::App* lists =
         add_on_dir(*quarantine, "list", "One line for each file or row that was left out, with the reason",
-                   flags, nullptr, "aloft-stage quarantine list /srv/datasets/digits/1 --json");
+                   flags, "aloft-stage quarantine list /srv/datasets/digits/1 --json");
+    CLI::App* finds = add_on_dir(*quarantine, "find",
+                                 "Which file of a delivery a record means; prints its path, which can hold "
+                                 "identifiers",
+                                 flags,
+                                 "aloft-stage quarantine find /srv/datasets/digits/1 12 --delivery "
+                                 "north=/intake/north --key KEYS/pseudonym.key");
+    finds->add_option("--key", flags.key, "pseudonym.key, as the version was built with")->required();
+    finds->add_option("what", flags.what, "The record's number or name")->required();
+    finds->add_option("--delivery", flags.deliveries, "NAME=DIR: the hospital's name and its folder")
+        ->required()
+        ->expected(1);
     add_example(app,
                 "aloft-stage keys new KEYS --dataset digits@1\n"
                 "  mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery north=DIR "
                 "--keys KEYS --out OUT\n"
                 "  aloft-stage verify OUT --key KEYS/digits@1.key");
 
+    // What --json promises: one object, also of a failure.
+    bool told = false, began = false;
+    const auto telling = [&](const std::function<void()>& work) {
+        began = true;
+        try {
+            work();
+        } catch (const core::Error& e) {
+            if (flags.json && !std::exchange(told, true))
+                std::cout
+                    << Json{{"error", {{"code", static_cast<int>(e.fault())}, {"text", e.what()}}}}.dump()
+                    << std::endl;
+            throw;
+        }
+    };
+    const auto run_with_ranks = [&](const std::function<void(const core::Comm&)>& work) {
+        return core::run_mpi_tool(
+            app, argc, argv,
+            [&](const core::Comm& world) {
+                if (world.is_root())
+                    telling([&] { work(world); });
+                else
+                    began = true, work(world);
+            },
+            core::Threads::funneled);
+    };
+    int code = 0;
     if (is_build) {
-        return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
+        code = run_with_ranks([&](const core::Comm& world) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
+                for (const std::string& text : flags.tune) flags.build.options.set(text);
             });
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);
         });
+    } else if (argc > 1 && std::string_view(argv[1]) == "verify" && has_ranks()) {
+        code = run_with_ranks([&](const core::Comm& world) {
+            flags.check.dir = flags.dir;
+            const Json result = staging::verify(flags.check, &world);
+            if (world.is_root()) print(result, flags.json);
+        });
+    } else {
+        code = core::run_tool(app, argc, argv, [&] {
+            telling([&] {
+                if (build->parsed())
+                    throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
+                if (init->parsed()) {
+                    if (!server)
+                        throw core::Error(core::Fault::usage, "put `init` first: aloft-stage init ...");
+                    const staging::DeliveryFolder delivery = staging::parse_delivery(flags.delivery);
+                    flags.init.name = delivery.name;
+                    flags.init.folder = delivery.folder;
+                    print(staging::init_delivery(flags.init, *server), flags.json);
+                }
+                flags.check.dir = flags.dir;
+                if (check->parsed()) print(staging::verify(flags.check), flags.json);
+                if (seals->parsed()) {
+                    if (!*attach && !*sealing_key)
+                        throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");
+                    flags.check.steward = flags.key;
+                    print(*attach ? staging::attach_seal(flags.dir, flags.file, flags.steward)
+                                  : staging::seal(flags.check, flags.file),
+                          flags.json);
+                }
+                if (shows->parsed()) print(inspect(flags), flags.json);
+                if (reports->parsed()) {
+                    const Json report = staging::read_report(flags.dir);
+                    flags.json ? print(report, true) : staging::print_report(std::cout, report);
+                }
+                if (lists->parsed()) list_quarantine(flags);
+                if (finds->parsed())
+                    print(
+                        staging::find_quarantined(flags.dir, flags.what,
+                                                  staging::parse_delivery(flags.deliveries.at(0)), flags.key),
+                        flags.json);
+                if (make->parsed())
+                    print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
+            });
+        });
     }
-    return core::run_tool(app, argc, argv, [&] {
-        if (build->parsed())
-            throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
-        if (check->parsed()) print(verify(flags), flags.json);
-        if (seals->parsed()) print(seal(flags), flags.json);
-        if (shows->parsed()) print(inspect(flags), flags.json);
-        if (lists->parsed()) list_quarantine(flags);
-        if (make->parsed()) print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
-    });
+    // Flags that could not be parsed: what is wrong stands on stderr.
+    const auto is_json = [](const char* arg) { return std::string_view(arg) == "--json"; };
+    if (code && !began && std::any_of(argv, argv + argc, is_json))
+        std::cout << Json{{"error", {{"code", code}, {"text", "the flags: see stderr"}}}}.dump() << std::endl;
+    return code;
 }

@@ -40,33 +40,27 @@ void print_metrics(const Json& metrics) {
 
 // What the manifest says, without a key.
 void print_summary(const core::Manifest& manifest, bool as_json) {
-    std::map<std::string, std::map<std::string, std::int64_t>> counts;
-    std::uint64_t bytes = 0;
-    for (const auto& shard : manifest.shards) {
-        bytes += shard.bytes;
-        for (const auto& [column, values] : shard.counts)
-            for (const auto& [value, count] : values) counts[column][value] += count;
-    }
     if (as_json) {
         std::cout << Json{{"dataset", manifest.id()},
                           {"samples", manifest.samples()},
-                          {"shards", manifest.shards.size()},
-                          {"bytes", bytes},
+                          {"shards", manifest.shards()},
+                          {"bytes", manifest.bytes()},
                           {"schema", core::to_json(manifest.schema)},
-                          {"counts", counts}}
+                          {"counts", manifest.counts}}
                          .dump(1)
                   << '\n';
         return;
     }
-    std::cout << manifest.id() << ": " << manifest.samples() << " samples in " << manifest.shards.size()
-              << " shards, " << bytes << " bytes\n";
+    std::cout << manifest.id() << ": " << manifest.samples() << " samples in " << manifest.shards()
+              << " shards, " << manifest.bytes() << " bytes\n";
     for (const auto& field : manifest.schema.fields)
         std::cout << "  field " << field.name << ": " << core::name_of(field.dtype) << ' '
                   << Json(field.shape).dump() << ' ' << field.units << '\n';
-    for (const auto& [column, values] : counts) {
+    for (const auto& [column, values] : manifest.counts.items()) {  // rounded
         std::cout << "  " << column << ":";
-        for (const auto& [value, count] : values)
-            std::cout << ' ' << (value.empty() ? "(missing)" : value) << ' ' << count;
+        for (const auto& [value, count] : values.items())
+            std::cout << ' ' << (value.empty() ? "(missing)" : value) << ' '
+                      << (count.is_string() ? count.get<std::string>() : count.dump());
         std::cout << '\n';
     }
 }

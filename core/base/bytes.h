@@ -49,6 +49,12 @@ Bytes from_base64(std::string_view text);      // throws Error(data)
 Bytes random_bytes(std::size_t count);         // from the kernel
 std::string random_id(std::size_t bytes = 8);  // hex
 
+// all ^= one: joins digests of things in whatever order they come.
+template <std::size_t N>
+void join_digest(std::array<std::uint8_t, N>& all, const std::array<std::uint8_t, N>& one) {
+    for (std::size_t i = 0; i < N; ++i) all[i] ^= one[i];
+}
+
 // Comparison whose time does not depend on where they differ.
 bool equal_secret(ByteView a, ByteView b);
 

@@ -171,6 +171,11 @@ bool Config::flag_or(std::string_view key, bool otherwise) const {
 std::vector<std::string> Config::texts(std::string_view key) const {
     return get_list<std::string>(*node_, key, "texts");
 }
+std::vector<std::string> Config::words(std::string_view key) const {
+    const toml::node* value = find(*node_, key);
+    if (value && value->is_string()) return {text(key)};
+    return get_list<std::string>(*node_, key, "texts, or a text");
+}
 std::vector<std::int64_t> Config::integers(std::string_view key) const {
     return get_list<std::int64_t>(*node_, key, "integers");
 }

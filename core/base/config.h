@@ -33,6 +33,7 @@ public:
     double number_or(std::string_view key, double otherwise) const;
     bool flag_or(std::string_view key, bool otherwise) const;
     std::vector<std::string> texts(std::string_view key) const;      // empty if absent
+    std::vector<std::string> words(std::string_view key) const;      // a text or a list of texts
     std::vector<std::int64_t> integers(std::string_view key) const;  // empty if absent
     std::vector<double> numbers(std::string_view key) const;         // empty if absent
     Config table(std::string_view key) const;                        // an absent table reads as an empty one

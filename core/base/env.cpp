@@ -29,6 +29,9 @@ int Env::fdatasync(int fd) {
 int Env::rename(const char* from, const char* to) {
     return ::rename(from, to);
 }
+int Env::link(const char* from, const char* to) {
+    return ::link(from, to);
+}
 int Env::unlink(const char* path) {
     return ::unlink(path);
 }

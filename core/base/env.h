@@ -6,7 +6,7 @@
 
 namespace core {
 
-// What the ledger and atomic files ask of the operating system, so that a test can make any one call fail,
+// What the ledger, shards and atomic files ask of the operating system, so that a test can make any one call fail,
 // lose what was not flushed, or move the clock. Calls are those of POSIX: a negative result, and errno.
 class Env {
 public:
@@ -18,6 +18,7 @@ public:
     virtual int fsync(int fd);
     virtual int fdatasync(int fd);
     virtual int rename(const char* from, const char* to);
+    virtual int link(const char* from, const char* to);
     virtual int unlink(const char* path);
     virtual std::int64_t now();  // seconds since 1970
 

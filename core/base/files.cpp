@@ -90,6 +90,18 @@ void AtomicFile::commit() {
     sync_directory(path_.parent_path(), env_);
 }
 
+bool AtomicFile::commit_new() {
+    if (env_.fsync(fd_.get())) fail("cannot flush " + path_.string());
+    if (env_.link(temporary_.c_str(), path_.c_str())) {
+        if (errno == EEXIST) return false;
+        fail("cannot name " + path_.string());
+    }
+    if (env_.unlink(temporary_.c_str())) fail("cannot remove the temporary name of " + path_.string());
+    temporary_.clear();
+    sync_directory(path_.parent_path(), env_);
+    return true;
+}
+
 void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode) {
     AtomicFile file(path, mode);
     file.write(bytes);

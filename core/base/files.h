@@ -56,6 +56,9 @@ public:
     const std::filesystem::path& temporary() const noexcept { return temporary_; }
     void write(ByteView bytes) { write_all(fd(), bytes, env_); }
     void commit();
+    // The same, but replaces nothing: false if something has that name already, even since a moment ago. link()
+    // and not renameat2(RENAME_NOREPLACE), which NFS does not know.
+    [[nodiscard]] bool commit_new();
 
 private:
     Env& env_;

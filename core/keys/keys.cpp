@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -27,15 +28,23 @@ void start_sodium() {
 
 enum class Half { secret, open };
 
-std::string key_line(std::string_view kind, ByteView bytes) {
-    return "aloft-key-1 " + std::string(kind) + " " + to_base64(bytes) + "\n";
-}
-
-void save_line(const std::filesystem::path& path, std::string line, Half half) {
-    if (std::error_code ignored; std::filesystem::exists(path, ignored))
+// Nothing is replaced, even by two who save at the same moment: what is encrypted under the first key would be lost.
+void save_key(const std::filesystem::path& path, std::string_view kind, ByteView bytes, Half half) {
+    char line[160];  // on the stack, where it can be wiped
+    const std::string prefix = "aloft-key-1 " + std::string(kind) + " ";
+    std::copy(prefix.begin(), prefix.end(), line);
+    sodium_bin2base64(line + prefix.size(), sizeof line - prefix.size() - 1, bytes.data(), bytes.size(),
+                      sodium_base64_VARIANT_ORIGINAL);
+    const std::size_t length = std::strlen(line);
+    line[length] = '\n';
+    struct Wipe {
+        char (&line)[160];
+        ~Wipe() { sodium_memzero(line, sizeof line); }
+    } wipe{line};
+    AtomicFile file(path, half == Half::secret ? 0400 : 0644);
+    file.write(view({line, length + 1}));
+    if (!file.commit_new())
         throw Error(Fault::usage, path.string() + ": exists already; a key is never overwritten");
-    write_atomically(path, line, half == Half::secret ? 0400 : 0644);
-    sodium_memzero(line.data(), line.size());
 }
 
 // The key's 32 bytes into `out`.
@@ -112,7 +121,7 @@ SecretKey SecretKey::load(const std::filesystem::path& path) {
     return load_secret(path, "secret");
 }
 void SecretKey::save(const std::filesystem::path& path) const {
-    save_line(path, key_line("secret", bytes()), Half::secret);
+    save_key(path, "secret", bytes(), Half::secret);
 }
 ByteView SecretKey::bytes() const noexcept {
     return {bytes_.get(), kKeyBytes};
@@ -135,7 +144,7 @@ VerifyKey VerifyKey::load(const std::filesystem::path& path) {
     return load_public<VerifyKey>(path, "ed25519-public");
 }
 void VerifyKey::save(const std::filesystem::path& path) const {
-    save_line(path, key_line("ed25519-public", bytes), Half::open);
+    save_key(path, "ed25519-public", bytes, Half::open);
 }
 
 std::vector<VerifyKey> load_verify_keys(const std::filesystem::path& folder, std::string_view name) {
@@ -169,7 +178,7 @@ SecretKey load_signing_seed(const std::filesystem::path& path) {
     return load_secret(path, "ed25519-private");
 }
 void SigningKey::save(const std::filesystem::path& path) const {
-    save_line(path, key_line("ed25519-private", seed_.bytes()), Half::secret);
+    save_key(path, "ed25519-private", seed_.bytes(), Half::secret);
 }
 std::array<std::uint8_t, 64> SigningKey::sign(ByteView message) const {
     std::uint8_t unused[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
@@ -220,7 +229,7 @@ SealingKey SealingKey::load(const std::filesystem::path& path) {
     return load_public<SealingKey>(path, "x25519-public");
 }
 void SealingKey::save(const std::filesystem::path& path) const {
-    save_line(path, key_line("x25519-public", bytes), Half::open);
+    save_key(path, "x25519-public", bytes, Half::open);
 }
 Bytes SealingKey::seal(const SecretKey& key) const {
     start_sodium();
@@ -237,7 +246,7 @@ OpeningKey OpeningKey::load(const std::filesystem::path& path) {
     return OpeningKey(load_secret(path, "x25519-private"));
 }
 void OpeningKey::save(const std::filesystem::path& path) const {
-    save_line(path, key_line("x25519-private", key_.bytes()), Half::secret);
+    save_key(path, "x25519-private", key_.bytes(), Half::secret);
 }
 SealingKey OpeningKey::sealing_key() const {
     SealingKey key;

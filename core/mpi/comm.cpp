@@ -14,11 +14,14 @@ void check_mpi(int code, const char* doing) {
                                    std::string(text, static_cast<std::size_t>(length)));
 }
 
-MpiSession::MpiSession(int* argc, char*** argv) {
+MpiSession::MpiSession(int* argc, char*** argv, Threads threads) {
+    const int wanted = threads == Threads::multiple ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED;
     int provided = 0;
-    check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided), "start");
-    if (provided < MPI_THREAD_MULTIPLE)
-        throw Error(Fault::system, "MPI: this library lacks MPI_THREAD_MULTIPLE");
+    check_mpi(MPI_Init_thread(argc, argv, wanted, &provided), "start");
+    if (provided < wanted)
+        throw Error(Fault::system,
+                    std::string("MPI: this library lacks ") +
+                        (threads == Threads::multiple ? "MPI_THREAD_MULTIPLE" : "MPI_THREAD_FUNNELED"));
 }
 
 MpiSession::~MpiSession() {
@@ -52,6 +55,15 @@ void Comm::broadcast(Bytes& bytes, int root) const {
     }
 }
 
+void Comm::join(std::span<std::uint8_t> bytes, MPI_Op how) const {
+    constexpr std::size_t kPiece = 1 << 20;
+    for (std::size_t at = 0; at < bytes.size(); at += kPiece)
+        check_mpi(
+            MPI_Allreduce(MPI_IN_PLACE, bytes.data() + at,
+                          static_cast<int>(std::min(bytes.size() - at, kPiece)), MPI_UINT8_T, how, comm_),
+            "join bits");
+}
+
 std::int64_t Comm::sum(std::int64_t mine) const {
     std::int64_t all = 0;
     check_mpi(MPI_Allreduce(&mine, &all, 1, MPI_INT64_T, MPI_SUM, comm_), "sum over ranks");
@@ -61,6 +73,12 @@ std::int64_t Comm::sum(std::int64_t mine) const {
 std::int64_t Comm::max(std::int64_t mine) const {
     std::int64_t all = 0;
     check_mpi(MPI_Allreduce(&mine, &all, 1, MPI_INT64_T, MPI_MAX, comm_), "take the maximum over ranks");
+    return all;
+}
+
+double Comm::max_real(double mine) const {
+    double all = 0;
+    check_mpi(MPI_Allreduce(&mine, &all, 1, MPI_DOUBLE, MPI_MAX, comm_), "take the maximum over ranks");
     return all;
 }
 

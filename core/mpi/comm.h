@@ -16,10 +16,13 @@ namespace core {
 // Throws Error(system) "MPI: cannot <doing>: ..." unless `code` is MPI_SUCCESS.
 void check_mpi(int code, const char* doing);
 
-// Starts MPI with MPI_THREAD_MULTIPLE and finalises it. One per program, in main, before any Comm.
+// What a program's threads do with MPI: all of them call it, or only the one that started it does.
+enum class Threads { multiple, funneled };
+
+// Starts MPI for what `threads` do, and finalises it. One per program, in main, before any Comm.
 class MpiSession {
 public:
-    MpiSession(int* argc, char*** argv);
+    MpiSession(int* argc, char*** argv, Threads threads = Threads::multiple);
     MpiSession(const MpiSession&) = delete;
     MpiSession& operator=(const MpiSession&) = delete;
     ~MpiSession();
@@ -41,13 +44,18 @@ public:
 
     // All collective: every rank calls them in the same order.
     void barrier() const;
+    // Every rank's bytes, equally many, joined bit by bit: digests in any order; sets.
+    void exclusive_or(std::span<std::uint8_t> bytes) const { join(bytes, MPI_BXOR); }
+    void unite(std::span<std::uint8_t> bytes) const { join(bytes, MPI_BOR); }
     void broadcast(Bytes& bytes, int root = 0) const;  // resizes on the other ranks; any length
     std::int64_t sum(std::int64_t mine) const;
     std::int64_t max(std::int64_t mine) const;
+    double max_real(double mine) const;
     // Every rank's bytes on `root`, in rank order; empty elsewhere. Any length.
     std::vector<Bytes> gather(ByteView mine, int root = 0) const;
 
 private:
+    void join(std::span<std::uint8_t> bytes, MPI_Op how) const;
     MPI_Comm comm_;
     int rank_ = 0, size_ = 1;
 };

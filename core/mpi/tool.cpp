@@ -6,13 +6,14 @@
 
 namespace core {
 
-int run_mpi_tool(CLI::App& app, int argc, char** argv, const std::function<void(const Comm& world)>& work) {
+int run_mpi_tool(CLI::App& app, int argc, char** argv, const std::function<void(const Comm& world)>& work,
+                 Threads threads) {
     std::optional<MpiSession> session;
     int agreed = 0;  // a failure that every rank has, and rank 0 tells
     const int code = run_tool(
         app, argc, argv,
         [&] {
-            session.emplace(&argc, &argv);
+            session.emplace(&argc, &argv, threads);
             const Comm world(MPI_COMM_WORLD);
             if (!world.is_root()) set_quiet(true);  // rank 0 reports progress, any rank reports trouble
             try {

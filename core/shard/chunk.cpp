@@ -11,7 +11,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little endian, and so is this code");
 constexpr std::array<std::uint8_t, 4> kMagic{'A', 'L', 'F', 'T'};
-constexpr std::uint16_t kVersion = 1;
 
 template <class T>
 void put(PackedHeader& bytes, std::size_t at, const T& value) noexcept {
@@ -27,7 +26,7 @@ void get(ByteView bytes, std::size_t at, T& value) noexcept {
 PackedHeader ChunkHeader::pack() const noexcept {
     PackedHeader bytes{};
     put(bytes, 0, kMagic);
-    put(bytes, 4, kVersion);
+    put(bytes, 4, format);
     put(bytes, 6, codec);
     put(bytes, 7, element);
     put(bytes, 8, shard);
@@ -35,19 +34,22 @@ PackedHeader ChunkHeader::pack() const noexcept {
     put(bytes, 32, raw_bytes);
     put(bytes, 40, dataset);
     put(bytes, 44, shape);
-    put(bytes, kNonceOffset, nonce);  // 60 to 67 are reserved: zero
+    put(bytes, 60, tile);  // 64 to 67 are reserved: zero
+    put(bytes, kNonceOffset, nonce);
     return bytes;
 }
 
 std::optional<ChunkHeader> ChunkHeader::parse(ByteView bytes) noexcept {
     std::array<std::uint8_t, 4> magic;
-    std::uint16_t version = 0;
-    std::uint64_t reserved = 0;
+    std::uint32_t reserved = 0;
     ChunkHeader header;
     get(bytes, 0, magic);
-    get(bytes, 4, version);
-    get(bytes, 60, reserved);
-    if (magic != kMagic || version != kVersion || reserved != 0 || bytes[6] > 2) return std::nullopt;
+    get(bytes, 4, header.format);
+    get(bytes, 60, header.tile);
+    get(bytes, 64, reserved);
+    if (magic != kMagic || header.format < 1 || header.format > kFormat || reserved != 0 || bytes[6] > 2 ||
+        (header.format == 1 && header.tile != 0))
+        return std::nullopt;
     get(bytes, 6, header.codec);
     get(bytes, 7, header.element);
     get(bytes, 8, header.shard);

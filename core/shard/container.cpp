@@ -1,11 +1,9 @@
 #include "core/shard/container.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 
-#include "core/base/files.h"
+#include "core/shard/tiles.h"
 
 namespace core {
 namespace {
@@ -78,49 +76,18 @@ std::string sample_name(std::int64_t sample) {
     return std::string(8 - std::min<std::size_t>(8, digits.size()), '0') + digits;
 }
 
-void read_all(int fd, std::uint8_t* out, std::size_t bytes, std::uint64_t offset) {
-    while (bytes > 0) {
-        const ssize_t got = ::pread(fd, out, bytes, static_cast<off_t>(offset));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0)
-            throw Error(Fault::system, with_errno("cannot read a shard back", got < 0 ? errno : EIO));
-        out += got;
-        bytes -= static_cast<std::size_t>(got);
-        offset += static_cast<std::uint64_t>(got);
-    }
-}
-
-// Where `header` lies in the file from `from` on; the size of the file if nowhere.
-std::uint64_t search(int fd, const PackedHeader& header, std::uint64_t from, std::uint64_t size) {
-    Bytes window(1 << 20);
-    while (from + header.size() <= size) {
-        const std::size_t bytes =
-            static_cast<std::size_t>(std::min<std::uint64_t>(window.size(), size - from));
-        read_all(fd, window.data(), bytes, from);
-        const auto end = window.begin() + static_cast<std::ptrdiff_t>(bytes);
-        const auto found = std::search(window.begin(), end, header.begin(), header.end());
-        if (found != end) return from + static_cast<std::uint64_t>(found - window.begin());
-        from += bytes - header.size() + 1;
-    }
-    return size;
-}
-
 }  // namespace
 
-Container::Container(const std::filesystem::path& path, const Schema& schema, const std::string& dataset,
-                     std::int64_t number)
-    : path_(path), schema_(schema), fixed_(schema.fields.size()) {
+Container::Container(int fd, Env& env, const Schema& schema, const std::string& dataset, std::int64_t number)
+    : schema_(schema), sink_(fd, env), fixed_(schema.fields.size()), lines_(schema.fields.size()) {
     quiet_h5();
     const H5Properties access(H5Pcreate(H5P_FILE_ACCESS), "make properties");
     // Fixed on both sides: the bytes must not change with the library's newest format.
     check_h5(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18), "fix the version");
     check_h5(H5Pset_meta_block_size(access.get(), kPoolBytes), "size a pool");
     check_h5(H5Pset_small_data_block_size(access.get(), kPoolBytes), "size a pool");
-    // The name is ours alone, and network file systems may not know flock.
-    check_h5(H5Pset_file_locking(access.get(), false, true), "do without locks");
-    const H5Properties creation = timeless(H5P_FILE_CREATE);
-    file_ = H5File(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), "create a shard");
-    const std::int32_t format = 1;
+    file_ = sink_.create(timeless(H5P_FILE_CREATE), access);
+    const std::int32_t format = kFormat;
     set_attribute(file_.get(), "aloft_format", H5T_STD_I32LE, &format);
     set_attribute(file_.get(), "dataset", dataset);
     set_attribute(file_.get(), "shard", H5T_STD_I64LE, &number);
@@ -156,36 +123,41 @@ H5Dataset Container::make(hid_t group, const std::string& name, hid_t type,
             "make a dataset"};
 }
 
-void Container::write(const H5Dataset& dataset, const std::vector<hsize_t>& at, const Bytes& chunk) const {
+IndexEntry Container::write(const H5Dataset& dataset, const std::vector<hsize_t>& at, const Bytes& chunk) {
+    sink_.watch(chunk.data(), chunk.size());
     check_h5(H5Dwrite_chunk(dataset.get(), H5P_DEFAULT, 0, at.data(), chunk.size(), chunk.data()),
              "write a chunk");
-}
-
-void Container::note(const Bytes& chunk) {
-    Written written;
-    std::copy_n(chunk.begin(), kHeaderBytes, written.header.begin());
-    written.stored_bytes = chunk.size();
-    written_.push_back(written);
+    const ChunkHeader header = ChunkHeader::parse(chunk).value();
+    return {sink_.watched_at(), chunk.size(), header.raw_bytes};
 }
 
 void Container::put_field(std::size_t field, std::int64_t sample, const std::vector<std::int64_t>& shape,
-                          const Bytes& chunk) {
+                          const std::vector<Bytes>& chunks) {
     quiet_h5();
     const Field& description = schema_.fields[field];
+    Lines& lines = lines_[field];
     if (description.ragged()) {
-        const std::vector<hsize_t> extent(shape.begin(), shape.end());
+        const Tiling tiles = Tiling::of(shape, bytes_of(description.dtype));
+        const std::size_t rank = shape.size();
+        const std::vector<hsize_t> extent(shape.begin(), shape.end()),
+            chunk(tiles.tile.end() - static_cast<std::ptrdiff_t>(rank), tiles.tile.end());
         const H5Dataset dataset =
-            make(ragged_[field].get(), sample_name(sample), element_type(description).get(), extent, extent);
-        write(dataset, std::vector<hsize_t>(extent.size(), 0), chunk);
+            make(ragged_[field].get(), sample_name(sample), element_type(description).get(), extent, chunk);
+        lines.samples.push_back({lines.chunks.size(), packed_shape(shape)});
+        for (std::size_t tile = 0; tile < chunks.size(); ++tile) {
+            const Extent origin = tiles.origin(tile);
+            const std::vector<hsize_t> at(origin.end() - static_cast<std::ptrdiff_t>(rank), origin.end());
+            lines.chunks.push_back(write(dataset, at, chunks[tile]));
+        }
     } else {
         std::vector<hsize_t> extent(description.shape.begin(), description.shape.end());
         extent.insert(extent.begin(), static_cast<hsize_t>(sample) + 1);
         check_h5(H5Dset_extent(fixed_[field].get(), extent.data()), "extend a dataset");
         std::vector<hsize_t> at(extent.size(), 0);
         at[0] = static_cast<hsize_t>(sample);
-        write(fixed_[field], at, chunk);
+        lines.chunks.push_back(write(fixed_[field], at, chunks.at(0)));
     }
-    note(chunk);
+    sink_.check();
 }
 
 void Container::put_column(std::size_t column, std::int64_t samples, const Bytes& chunk) {
@@ -194,51 +166,44 @@ void Container::put_column(std::size_t column, std::int64_t samples, const Bytes
     const std::vector<hsize_t> extent{static_cast<hsize_t>(samples)};
     const H5Dataset dataset =
         make(columns_.get(), description.name, element_type(description).get(), extent, extent);
-    write(dataset, {0}, chunk);
-    note(chunk);
+    column_lines_.push_back(write(dataset, {0}, chunk));
 }
 
-// HDF5 1.10 looks for one chunk's address by walking all of them (11 s for 20,000): the chunks are found in
-// the file instead, each by its own header (with its nonce) right after the one before it, or, where HDF5
-// put structure in between, by searching on.
-std::vector<IndexEntry> Container::find_chunks(std::int64_t samples) const {
-    const Fd fd = open_regular(path_);
-    const off_t end = ::lseek(fd.get(), 0, SEEK_END);
-    if (end < 0) throw Error(Fault::system, with_errno("cannot measure a shard", errno));
-    const auto size = static_cast<std::uint64_t>(end);
-    std::vector<IndexEntry> index(index_lines(schema_, samples));
-    std::uint64_t next = 0;
-    for (const Written& written : written_) {
-        PackedHeader there{};
-        std::uint64_t offset = next;
-        if (offset + there.size() <= size) read_all(fd.get(), there.data(), there.size(), offset);
-        if (there != written.header) offset = search(fd.get(), written.header, next, size);
-        if (offset == size) offset = search(fd.get(), written.header, 0, size);
-        if (offset == size || written.stored_bytes > size - offset)
-            throw Error(Fault::bug, "a chunk is not in the shard it was written to");
-        const ChunkHeader header = ChunkHeader::parse(written.header).value();
-        const std::size_t columns = schema_.columns.size();
-        const std::uint64_t line = header.dataset < columns
-                                       ? header.dataset
-                                       : index_line(schema_, samples, header.dataset - columns,
-                                                    static_cast<std::int64_t>(header.index));
-        index[line] = {offset, written.stored_bytes, header.raw_bytes};
-        next = offset + written.stored_bytes;
+Bytes Container::index() const {
+    Bytes bytes;
+    const auto append = [&](const auto& lines) {
+        const auto* from = reinterpret_cast<const std::uint8_t*>(lines.data());
+        bytes.insert(bytes.end(), from, from + lines.size() * sizeof(lines[0]));
+    };
+    append(column_lines_);
+    std::uint64_t tiles = column_lines_.size();
+    for (const Lines& field : lines_)
+        tiles += field.samples.empty() ? field.chunks.size() : field.samples.size();
+    for (const Lines& field : lines_) {
+        if (field.samples.empty()) {
+            append(field.chunks);
+            continue;
+        }
+        std::vector<RaggedEntry> samples = field.samples;
+        for (RaggedEntry& sample : samples) sample.first_tile += tiles;
+        append(samples);
+        tiles += field.chunks.size();
     }
-    return index;
+    for (const Lines& field : lines_)
+        if (!field.samples.empty()) append(field.chunks);
+    return bytes;
 }
 
-Container::Index Container::finish(std::int64_t samples) {
+Container::Index Container::finish() {
     quiet_h5();
-    check_h5(H5Fflush(file_.get(), H5F_SCOPE_LOCAL), "flush a shard");
-    const std::vector<IndexEntry> index = find_chunks(samples);
-    const hsize_t extent[2] = {index.size(), 3};
+    const Bytes bytes = index();
+    const hsize_t extent[2] = {bytes.size() / sizeof(IndexEntry), 3};
     const H5Space space(H5Screate_simple(2, extent, nullptr), "make a space");
     const H5Properties creation = timeless(H5P_DATASET_CREATE);
     H5Dataset dataset(H5Dcreate2(file_.get(), "index", H5T_STD_U64LE, space.get(), H5P_DEFAULT,
                                  creation.get(), H5P_DEFAULT),
                       "make the index");
-    check_h5(H5Dwrite(dataset.get(), H5T_STD_U64LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, index.data()),
+    check_h5(H5Dwrite(dataset.get(), H5T_STD_U64LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()),
              "write the index");
     const haddr_t offset = H5Dget_offset(dataset.get());
     if (offset == HADDR_UNDEF) fail_h5("find the index");
@@ -248,8 +213,8 @@ Container::Index Container::finish(std::int64_t samples) {
     fields_.close("close the fields");
     columns_.close("close the columns");
     file_.close("close a shard");
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(index.data());
-    return {offset, index.size() * sizeof(IndexEntry), sha256({bytes, index.size() * sizeof(IndexEntry)})};
+    sink_.check();
+    return {offset, bytes.size(), sha256(bytes)};
 }
 
 }  // namespace core

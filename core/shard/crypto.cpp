@@ -31,6 +31,13 @@ const IMB_MGR& library() {
 // tests/bench/loader/README.md).
 constexpr std::size_t kPieceBytes = 4096, kAheadBytes = 12288, kLineBytes = 64;
 
+ShardId id_of(const std::string& kind, std::string_view dataset, std::int64_t number) {
+    const Digest digest = sha256(view(kind + '\0' + std::string(dataset) + '\0' + std::to_string(number)));
+    ShardId id;
+    std::copy_n(digest.begin(), id.size(), id.begin());
+    return id;
+}
+
 }  // namespace
 
 struct AesGcm::Expanded {
@@ -75,18 +82,16 @@ bool AesGcm::open(const Nonce& nonce, ByteView authenticated, ByteView sealed, c
     return equal_secret(computed, tag);
 }
 
-ShardId shard_id(std::string_view dataset, std::int64_t number) {
-    const std::string name =
-        std::string("aloft shard 1") + '\0' + std::string(dataset) + '\0' + std::to_string(number);
-    const Digest digest = sha256(view(name));
-    ShardId id;
-    std::copy_n(digest.begin(), id.size(), id.begin());
-    return id;
+ShardId shard_id(std::string_view dataset, std::int64_t number, int format) {
+    return id_of("aloft shard " + std::to_string(format), dataset, number);
+}
+ShardId page_id(std::string_view dataset, std::int64_t number) {
+    return id_of("aloft page 2", dataset, number);
 }
 
-ShardKeys::ShardKeys(const SecretKey& dataset_key, const ShardId& id)
-    : cipher(dataset_key.derive(id, "aloft shard 1 cipher")),
-      nonce(dataset_key.derive(id, "aloft shard 1 nonce")) {}
+ShardKeys::ShardKeys(const SecretKey& dataset_key, const ShardId& id, int format)
+    : cipher(dataset_key.derive(id, "aloft shard " + std::to_string(format) + " cipher")),
+      nonce(dataset_key.derive(id, "aloft shard " + std::to_string(format) + " nonce")) {}
 
 Nonce ShardKeys::nonce_for(ByteView header, ByteView payload) const {
     const Digest mac = hmac_sha256(nonce.bytes(), {header, payload});

@@ -37,16 +37,22 @@ private:
     std::unique_ptr<Expanded, Wipe> key_;
 };
 
-// Names a shard inside its chunks: the first 16 bytes of SHA-256("aloft shard 1" 00 dataset 00 number), where
-// `dataset` is "digits@1" and `number` is decimal. Equal input gives equal shards: nothing here is random.
-using ShardId = std::array<std::uint8_t, 16>;
-ShardId shard_id(std::string_view dataset, std::int64_t number);
+// The format version that is written. Version 1 is read too.
+inline constexpr std::uint16_t kFormat = 2;
 
-// The keys of one shard: HKDF-SHA-256 of the dataset's key, salted with the shard's id.
+// Names a shard inside its chunks: the first 16 bytes of SHA-256("aloft shard 2" 00 dataset 00 number), where
+// `dataset` is "digits@1", `number` is decimal, and 2 is the format version. Equal input gives equal shards:
+// nothing here is random.
+using ShardId = std::array<std::uint8_t, 16>;
+ShardId shard_id(std::string_view dataset, std::int64_t number, int format = kFormat);
+// The same for a page of the manifest: "aloft page 2".
+ShardId page_id(std::string_view dataset, std::int64_t number);
+
+// The keys of one shard or page: HKDF-SHA-256 of the dataset's key, salted with its id.
 struct ShardKeys {
     AesGcm cipher;
     SecretKey nonce;
-    ShardKeys(const SecretKey& dataset_key, const ShardId& id);
+    ShardKeys(const SecretKey& dataset_key, const ShardId& id, int format = kFormat);
 
     // First 96 bits of HMAC-SHA-256(nonce key, header || payload): never a counter, so that equal input gives
     // equal bytes and changed input never meets the same key and nonce. `header` has its nonce bytes zero.

@@ -8,10 +8,13 @@
 
 #include "core/base/bytes.h"
 #include "core/keys/keys.h"
-#include "core/shard/manifest.h"
 #include "core/shard/schema.h"
+#include "core/shard/shard_entry.h"
 
 namespace core {
+
+class ChunkSource;
+struct RaggedSample;
 
 // The values of one column of one shard.
 struct ColumnData {
@@ -41,8 +44,11 @@ public:
     // Decrypts a whole column. Throws Error(data).
     ColumnData column(std::size_t column) const;
 
-    // Where the sample is stored: samples that follow each other lie side by side.
+    // Where the sample, or its first tile, is stored: samples that follow each other lie side by side.
     std::uint64_t offset(std::size_t field, std::int64_t sample) const;
+
+    // Of one sample, without reading it.
+    std::vector<std::int64_t> shape(std::size_t field, std::int64_t sample) const;
 
     // Decrypts and unpacks one sample of a fixed-shape field to `out`, which has its size. `next`, if not
     // negative, is the sample that will be read after it: its bytes are prefetched. Throws Error(data) if a
@@ -53,17 +59,29 @@ public:
     // One sample of any field, with its shape. Throws Error(data).
     Array array(std::size_t field, std::int64_t sample) const;
 
+    // The box of `extent` from `origin` on, both in the sample's dimensions, to `out`, which has its size: a
+    // patch of a volume. Of a ragged sample it reads the tiles that the box touches and no more. Throws
+    // Error(bug) if the box does not lie in the sample, Error(data) if a tag does not match.
+    void read_box(std::size_t field, std::int64_t sample, std::span<const std::int64_t> origin,
+                  std::span<const std::int64_t> extent, std::span<std::uint8_t> out) const;
+    // The same tile by tile, for threads that share a box, or a whole sample: those of `tiles` in their order,
+    // which is that of the file. Different tiles write different bytes of `out`.
+    std::vector<std::uint64_t> tiles(std::size_t field, std::int64_t sample,
+                                     std::span<const std::int64_t> origin,
+                                     std::span<const std::int64_t> extent) const;
+    void read_tile(std::size_t field, std::int64_t sample, std::uint64_t tile,
+                   std::span<const std::int64_t> origin, std::span<const std::int64_t> extent,
+                   std::span<std::uint8_t> out) const;
+
+    // That the lines of ragged samples lead to all tiles, each once. Throws Error(data). For verify.
+    void check_tiles() const;
+
     // Asks the kernel to bring `count` samples from `sample` on into memory; returns at once.
     void will_need(std::size_t field, std::int64_t sample, std::int64_t count) const noexcept;
 
 private:
-    struct State;
-    std::unique_ptr<State> state_;
+    RaggedSample sample_of(std::size_t field, std::int64_t sample) const;
+    std::unique_ptr<ChunkSource> chunks_;
 };
-
-// Reads the whole file and checks everything: SHA-256, index, every tag, every payload. Throws Error(data)
-// that names the first damage by file, dataset and sample (or says that it lies outside all samples).
-void verify_shard(const std::filesystem::path& path, const ShardEntry& entry, const Schema& schema,
-                  const std::string& dataset, std::int64_t number, const SecretKey& dataset_key);
 
 }  // namespace core

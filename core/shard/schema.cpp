@@ -132,8 +132,6 @@ void Schema::check() const {
         if (!seen.insert(c.name).second) refuse("column " + c.name + " is there twice");
     }
     const std::pair<std::string_view, ColumnType> mandatory[] = {{"patient", ColumnType::id16},
-                                                                 {"site", ColumnType::category},
-                                                                 {"vendor", ColumnType::category},
                                                                  {"split", ColumnType::category}};
     for (const auto& [name, type] : mandatory)
         if (!has_column(name) || columns[column(name)].type != type)

@@ -50,9 +50,9 @@ inline constexpr std::int32_t kMissingCategory = -1;
 std::size_t bytes_of(ColumnType type) noexcept;  // 8, 8, 4, 16
 std::string_view name_of(ColumnType type) noexcept;
 
-// What every sample of a dataset consists of. Every dataset has the columns `patient` (id16), `site`,
-// `vendor` and `split` (categories; split's names are train, validation, test, hidden) and, if labelled,
-// `label` (category or i64).
+// What every sample of a dataset consists of. Every dataset has the columns `patient` (id16) and `split` (a
+// category whose names are train, validation, test, hidden) and, if labelled, `label` (category or i64).
+// `site`, `vendor` and whatever else a dataset's definition names to compare groups by are columns like others.
 struct Schema {
     std::vector<Field> fields;
     std::vector<Column> columns;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <limits>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "core/base/error.h"
@@ -17,6 +18,7 @@
 #include "core/shard/chunk.h"
 #include "core/shard/container.h"
 #include "core/shard/crypto.h"
+#include "core/shard/tiles.h"
 
 namespace core {
 namespace {
@@ -26,8 +28,8 @@ constexpr std::uint64_t kJobBytes = 256 << 10;  // what one thread takes at a ti
 std::uint64_t product(const std::vector<std::int64_t>& shape, std::uint64_t element_bytes) {
     std::uint64_t bytes = element_bytes;
     for (const std::int64_t extent : shape) {
-        if (extent <= 0 ||
-            static_cast<std::uint64_t>(extent) > std::numeric_limits<std::uint32_t>::max() / bytes)
+        if (extent <= 0 || extent > std::numeric_limits<std::uint32_t>::max() ||
+            static_cast<std::uint64_t>(extent) > kMaxRaggedBytes / bytes)
             return 0;
         bytes *= static_cast<std::uint64_t>(extent);
     }
@@ -44,7 +46,7 @@ void check_array(const Array& array, const Field& field) {
         refuse("a shape has 1 to 4 dimensions");
     const std::uint64_t bytes =
         field.ragged() ? product(array.shape, bytes_of(field.dtype)) : field.sample_bytes();
-    if (bytes == 0) refuse("a dimension is not positive, or the sample is larger than 4 GiB");
+    if (bytes == 0) refuse("a dimension is not positive, or the sample is larger than 1 TiB");
     if (bytes != array.bytes.size()) refuse("the sample's bytes do not fit its shape");
 }
 
@@ -111,11 +113,20 @@ public:
           number_(number),
           id_(shard_id(dataset, number)),
           keys_(dataset_key, id_),
-          file_(std::move(path), 0640),
-          container_(file_.temporary(), schema_, dataset, number),
-          columns_(schema_.columns.size()) {
-        for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { encode(); });
-        threads_.emplace_back([this] { write(); });
+          env_(options.env ? *options.env : Env::real()),
+          file_(std::move(path), 0640, env_),
+          container_(file_.fd(), env_, schema_, dataset, number),
+          columns_(schema_.columns.size()),
+          split_(schema_.column("split")) {
+        try {
+            for (int i = 0; i < std::max(1, options_.threads); ++i)
+                threads_.emplace_back([this] { encode(); });
+            threads_.emplace_back([this] { write(); });
+        } catch (const std::system_error& e) {
+            end(std::make_exception_ptr(
+                Error(Fault::bug, "a shard was given up")));  // those that were started
+            throw Error(Fault::system, "cannot start a thread: " + e.code().message());
+        }
     }
 
     ~Work() { end(std::make_exception_ptr(Error(Fault::bug, "a shard was given up"))); }
@@ -127,6 +138,8 @@ public:
         if (!gathering_) gathering_ = std::make_unique<Job>();
         if (gathering_->samples.empty()) gathering_->first = samples_;
         gathering_->samples.push_back(std::move(sample.fields));
+        const auto* split = std::get_if<std::string>(&sample.columns[split_]);
+        gathering_->splits.push_back(split ? *split : "");
         gathering_->bytes += bytes;
         ++samples_;
         bytes_ += bytes;
@@ -146,8 +159,8 @@ public:
             container_.put_column(i, samples_, seal_chunk(header, options_.codec, columns_[i], keys_));
         }
         ShardEntry entry;
-        const Container::Index index = container_.finish(samples_);
-        if (::fsync(file_.fd())) throw Error(Fault::system, with_errno("cannot flush a shard", errno));
+        const Container::Index index = container_.finish();
+        if (env_.fsync(file_.fd())) throw Error(Fault::system, with_errno("cannot flush a shard", errno));
         entry.file = shard_file(number_);
         entry.sha256 = read_back(file_.fd(), entry.bytes);
         entry.samples = samples_;
@@ -155,6 +168,7 @@ public:
         entry.index_bytes = index.bytes;
         entry.index_sha256 = index.sha256;
         entry.counts = counts();
+        entry.moments = std::move(moments_);
         file_.commit();
         return entry;
     }
@@ -164,7 +178,12 @@ private:
         std::int64_t first = 0;
         std::uint64_t bytes = 0;
         std::vector<std::vector<Array>> samples;  // their bytes are given up as they are encoded
-        std::vector<std::vector<Bytes>> chunks;
+        std::vector<std::string> splits;          // of each sample
+        struct Encoded {
+            std::vector<Bytes> chunks;  // one, or one for each tile
+            Moments moments;
+        };
+        std::vector<std::vector<Encoded>> encoded;  // of each sample, each field
         bool done = false;
     };
 
@@ -219,16 +238,39 @@ private:
 
     void encode_job(Job& job) const {
         for (std::size_t k = 0; k < job.samples.size(); ++k) {
-            auto& chunks = job.chunks.emplace_back();
+            auto& encoded = job.encoded.emplace_back();
             for (std::size_t i = 0; i < schema_.fields.size(); ++i) {
                 const Field& field = schema_.fields[i];
                 Array& array = job.samples[k][i];
                 ChunkHeader header = head(schema_.columns.size() + i,
                                           job.first + static_cast<std::int64_t>(k), element_of(field));
                 header.shape = packed_shape(field.ragged() ? array.shape : field.shape);
-                chunks.push_back(seal_chunk(header, options_.codec, array.bytes, keys_));
+                Job::Encoded& out = encoded.emplace_back();
+                out.moments = moments_of(array.bytes, field.dtype);
+                if (field.ragged())
+                    encode_tiles(array, bytes_of(field.dtype), header, out.chunks);
+                else
+                    out.chunks.push_back(seal_chunk(header, options_.codec, array.bytes, keys_));
                 array.bytes = Bytes();
             }
+        }
+    }
+
+    void encode_tiles(const Array& array, std::size_t element_bytes, ChunkHeader header,
+                      std::vector<Bytes>& chunks) const {
+        const Tiling tiles = Tiling::of(array.shape, element_bytes);
+        if (tiles.count() == 1) {
+            chunks.push_back(seal_chunk(header, options_.codec, array.bytes, keys_));
+            return;
+        }
+        Bytes tile;
+        for (std::uint64_t number = 0; number < tiles.count(); ++number) {
+            const Box part = tiles.shared(number, {{}, tiles.shape});
+            tile.assign(static_cast<std::size_t>(tiles.tile_bytes()), 0);  // beyond the sample's edge: zeros
+            copy_box(tile.data(), tiles.tile, {}, array.bytes.data(), tiles.shape, part.origin, part.extent,
+                     element_bytes);
+            header.tile = static_cast<std::uint32_t>(number);
+            chunks.push_back(seal_chunk(header, options_.codec, tile, keys_));
         }
     }
 
@@ -271,9 +313,12 @@ private:
                     job = pending_.front().get();
                 }
                 for (std::size_t k = 0; k < job->samples.size(); ++k)
-                    for (std::size_t i = 0; i < job->chunks[k].size(); ++i)
+                    for (std::size_t i = 0; i < schema_.fields.size(); ++i) {
+                        const Job::Encoded& encoded = job->encoded[k][i];
                         container_.put_field(i, job->first + static_cast<std::int64_t>(k),
-                                             job->samples[k][i].shape, job->chunks[k][i]);
+                                             job->samples[k][i].shape, encoded.chunks);
+                        moments_[job->splits[k]][schema_.fields[i].name].merge(encoded.moments);
+                    }
                 const std::lock_guard lock(mutex_);
                 pending_bytes_ -= job->bytes;
                 pending_.pop_front();
@@ -305,9 +350,12 @@ private:
     const std::int64_t number_;
     const ShardId id_;
     const ShardKeys keys_;
+    Env& env_;
     AtomicFile file_;
     Container container_;
     std::vector<Bytes> columns_;
+    const std::size_t split_;  // that column
+    SplitMoments moments_;     // the writing thread's until it has ended
     std::int64_t samples_ = 0;
     std::uint64_t bytes_ = 0;
 

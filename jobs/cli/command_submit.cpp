@@ -12,6 +12,7 @@
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/job_options.h"
+#include "core/policy/list.h"
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/client.h"
 #include "jobs/slurm/cluster_checks.h"
@@ -94,7 +95,14 @@ void tell(const Common& common, const Wish& wish) {
 // The number that Slurm gave to the job. Throws Error(refused) with Slurm's reason.
 std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::string& script,
                            const json& granted) {
-    const auto line = sbatch_line(wish, judged(common.site(), wish).enclave.partition);
+    // What admission would refuse is refused here, in the same words. In a session nothing that is published is to
+    // be seen: there admission alone decides.
+    try {
+        judged(common.site(), wish);
+    } catch (const core::ListIsStale& stale) {
+        if (stale.issued != 0) throw;
+    }
+    const auto line = sbatch_line(wish, granted.at("partition").get<std::string>());
     // A newer grant may come between: the job runs under the one on record.
     if (!wish.grant.empty()) ::setenv(core::kGrantVariable.data(), wish.grant.c_str(), 1);
     const core::Finished sbatch = core::run_program(line, script);

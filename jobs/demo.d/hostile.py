@@ -1,5 +1,5 @@
 """Broken and hostile files, as deliveries hold them. Each function writes one and says why staging should refuse it:
-the reason codes (staging/source/reason.h) of which one must be given."""
+the reason codes (staging/read/reason.h) of which one must be given."""
 import copy
 import os
 import struct
@@ -172,14 +172,14 @@ class Hostile:
         ds.PixelData = pixels.tobytes()
         identify(ds, self.town, self.hospital, person, "ultrasound", "20250401")
         write(ds, self._name(person, "us"), person.name)
-        self._expect("ultrasound_banner", "risk_burned_in_text")
+        self._expect("ultrasound_banner", "unlisted_sop_class")  # the profile lists the classes that may pass
 
     def scanned_paper(self) -> None:
         person = self.town.person()
         ds = dcmread(self.real_file("SC_rgb.dcm"))
         identify(ds, self.town, self.hospital, person, "paper", "20250402")
         write(ds, self._name(person, "paper"), person.name)
-        self._expect("scanned_paper", "risk_burned_in_text")
+        self._expect("scanned_paper", "unlisted_sop_class")
 
     def odd_names(self) -> None:
         """Names that break loops over file lists; the images are good."""

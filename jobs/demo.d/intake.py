@@ -31,7 +31,8 @@ def deliver(cluster: Cluster, deliveries: Path) -> None:
 
 def build(dataset: str, configs, deliveries, keys, out) -> list:
     named = [word for hospital in HOSPITALS for word in ("--delivery", f"{hospital}={deliveries}/{dataset}/{hospital}")]
-    return ["aloft-stage", "build", "--dataset", f"{configs}/datasets/{dataset}.toml", *named, "--keys", keys, "--out", out, "--json"]
+    return ["aloft-stage", "build", "--dataset", f"{configs}/datasets/{dataset}.toml", *named, "--deliveries", f"{configs}/deliveries/demo",
+            "--keys", keys, "--out", out, "--json"]
 
 
 def project_key() -> str:

@@ -1,11 +1,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <mutex>
 
@@ -29,7 +27,7 @@ constexpr int kConnections = 256, kConnectionsPerAccount = 16, kWithFilesPerAcco
 // A handshake costs a millisecond or so: an account has the like of what aloftd answers it.
 constexpr double kRequestsPerSecond = 50, kRequestsAtOnce = 300;
 
-core::Fd listen_at(const std::filesystem::path& path) {
+core::Fd listen_alone(const std::filesystem::path& path) {
     struct stat status {};
     if (::lstat(path.c_str(), &status) == 0) {
         try {
@@ -44,16 +42,7 @@ core::Fd listen_at(const std::filesystem::path& path) {
                             "started with --serve");
     }
     core::make_directories(path.parent_path(), 0755);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.string().size() >= sizeof address.sun_path)
-        throw Error(Fault::usage, "site.toml: socket: the path is too long");
-    std::strcpy(address.sun_path, path.c_str());
-    core::Fd out(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!out.is_open() || ::bind(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ||
-        ::chmod(path.c_str(), 0666) || ::listen(out.get(), 512))
-        throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
-    return out;
+    return listen_at(path, 0666);
 }
 
 class LoginEnd {
@@ -172,7 +161,7 @@ private:
 
 void run_login_end(const core::Site& site, int ended) {
     LoginEnd end(site);
-    const core::Fd listener = listen_at(site.socket);
+    const core::Fd listener = listen_alone(site.socket);
     Event("info", "aloft_relay_ready").with("socket", site.socket.string());
     serve_each(listener.get(), ended, connections_of(2 * kDescriptorLimit + 4, kConnections),
                [&](core::Fd socket) { end.serve(std::move(socket)); });

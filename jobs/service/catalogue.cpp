@@ -21,11 +21,10 @@ constexpr std::uint64_t kManifestLimitBytes = 64 << 20;
 
 // What the catalogue shows of a manifest; the rest stays in the manifest.
 json summary_of(const json& manifest) {
-    json summary = {{"shards", 0}, {"samples", 0}};
-    const json shards = manifest.value("shards", json::array());
-    for (const json& shard : shards)
-        summary["samples"] = summary["samples"].get<std::int64_t>() + shard.value("samples", std::int64_t{0});
-    summary["shards"] = shards.size();
+    const json shards =
+        manifest.value("shards", json::array());  // since format 2 their number, in format 1 a list
+    json summary = {{"shards", shards.is_array() ? json(shards.size()) : shards},
+                    {"samples", manifest.value("samples", json(0))}};
     if (manifest.contains("splits")) summary["splits"] = manifest.at("splits");
     return summary;
 }

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,22 +68,6 @@ void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
         throw Error(Fault::system, core::with_errno("cannot watch a descriptor", errno));
 }
 
-// The ledger's lock has shown that no other aloftd of this site runs: what is there is left over.
-Fd listen_at(const std::filesystem::path& path, mode_t mode) {
-    struct sockaddr_un address {};
-    address.sun_family = AF_UNIX;
-    if (path.string().size() >= sizeof address.sun_path)
-        throw Error(Fault::usage, "site.toml: socket: the path is too long");
-    std::strcpy(address.sun_path, path.c_str());
-    ::unlink(path.c_str());
-    Fd listener =
-        owned(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "cannot make a socket");
-    if (::bind(listener.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
-        ::chmod(path.c_str(), mode) || ::listen(listener.get(), 512))
-        throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
-    return listener;
-}
-
 }  // namespace
 
 Server::Server(const std::filesystem::path& path)
@@ -93,6 +76,8 @@ Server::Server(const std::filesystem::path& path)
       requests_(kRequestsPerSecond, kRequestsAtOnce),
       bytes_(kBytesPerSecond, kBytesAtOnce),
       descriptor_limit_(descriptors_for_callers()) {
+    // The ledger's lock has shown that no other aloftd of this site runs: what is there is left over.
+    for (const std::filesystem::path& left_over : {path_, relay_path_}) ::unlink(left_over.c_str());
     listener_ = listen_at(path_, 0666);
     relays_ = listen_at(relay_path_, 0600);
     epoll_ = owned(::epoll_create1(EPOLL_CLOEXEC), "cannot make an epoll");

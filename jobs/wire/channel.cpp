@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cerrno>
@@ -26,24 +27,39 @@ void wait_for(int socket, short events, int timeout_seconds) {
                     "aloftd does not answer; what was asked may still be done: look before asking again");
 }
 
-}  // namespace
-
-core::Fd connect_to(const std::filesystem::path& path) {
+struct sockaddr_un address_of(const std::filesystem::path& path) {
     struct sockaddr_un address {};
     address.sun_family = AF_UNIX;
     const std::string name = path.string();
     if (name.size() >= sizeof address.sun_path)
         throw Error(Fault::usage, "site.toml: socket: the path is too long");
     std::memcpy(address.sun_path, name.c_str(), name.size());
+    return address;
+}
+
+}  // namespace
+
+core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
+    const struct sockaddr_un address = address_of(path);
+    core::Fd out(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!out.is_open() ||
+        ::bind(out.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
+        ::chmod(path.c_str(), mode) || ::listen(out.get(), 512))
+        throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
+    return out;
+}
+
+core::Fd connect_to(const std::filesystem::path& path) {
+    const struct sockaddr_un address = address_of(path);
     core::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket.is_open()) throw Error(Fault::system, core::with_errno("cannot make a socket", errno));
     for (int attempt = 0;; ++attempt) {  // EAGAIN: its queue of callers is full for the moment
         if (::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) == 0)
             return socket;
         if (errno != EAGAIN || attempt == 50)
-            throw Error(
-                Fault::system,
-                core::with_errno("cannot reach aloftd at " + name + "; is it running on this host?", errno));
+            throw Error(Fault::system, core::with_errno("cannot reach aloftd at " + path.string() +
+                                                            "; is it running on this host?",
+                                                        errno));
         ::poll(nullptr, 0, 100);
     }
 }

@@ -40,6 +40,10 @@ Listing ask_all(const std::filesystem::path& socket, nlohmann::json request, con
 // Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
 core::Fd connect_to(const std::filesystem::path& path);
 
+// Listens at `path`, where nothing may be yet; the socket does not block. Throws Error(usage) if the path is too
+// long, Error(system) if it cannot.
+core::Fd listen_at(const std::filesystem::path& path, mode_t mode);
+
 // One sendmsg with as much of `bytes` as the socket takes; the descriptors go with the first byte. Returns
 // the count sent, or -1 with errno.
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors);

@@ -4,198 +4,202 @@
 
 #include "core/base/error.h"
 #include "staging/deid/date.h"
-#include "staging/deid/pixels.h"
 
 namespace staging {
 namespace {
 
-Rejection reject(Reason reason, const std::string& detail) {
-    return {std::string(reason_name(reason)), detail};
-}
+using Outcome = std::variant<core::Cell, Reason>;
 
-bool is_absent(const std::optional<Value>& value) {
-    return !value || trimmed(value->bytes).empty();
-}
+// What one source's value becomes, by transform. Sources are there (not absent) and decodable.
+struct Apply {
+    const ColumnRule& rule;
+    const Found& found;
+    const Person& person;
+    const Source& source;
 
-// The part that the rule speaks of; nothing if the attribute has several values and the rule expects one.
-std::optional<std::string_view> one_part(const ColumnRule& rule, const Value& value) {
-    if (rule.value >= 0) return part(value.bytes, static_cast<std::size_t>(rule.value));
-    if (value.bytes.find('\\') != std::string::npos) return std::nullopt;
-    return trimmed(value.bytes);
-}
+    const Value& value() const { return **found.value; }
+    bool comma() const { return person.delivery.decimal_comma; }
 
-std::optional<core::Cell> number_cell(const ColumnRule& rule, const Value& value) {
-    if (!one_part(rule, value)) return std::nullopt;
-    const auto n = static_cast<std::size_t>(std::max(rule.value, 0));
-    if (rule.type == core::ColumnType::i64) {
-        const auto whole = integer(value, n);
-        if (!whole || static_cast<double>(*whole) < rule.min || static_cast<double>(*whole) > rule.max)
-            return std::nullopt;
-        return *whole;
+    DateText date(const Value& text, const std::string& attribute) const {
+        return read_date(core::view(text.bytes), person.delivery.calendar_of(attribute));
     }
-    const auto real = number(value, n);
-    if (!real || !(*real >= rule.min && *real <= rule.max)) return std::nullopt;
-    return *real;
+
+    Outcome operator()(const Codes& map) const {
+        const auto code = code_part(value(), rule.value);
+        const auto at = code ? map.codes.find(folded(*code)) : map.codes.end();
+        if (at != map.codes.end()) return core::Cell(at->second);
+        if (map.unknown) return core::Cell(*map.unknown);
+        return Reason::unlisted;
+    }
+    Outcome operator()(const Number& bounds) const {
+        const auto real = real_part(value(), rule.value, comma());
+        if (!real || !(*real >= bounds.min && *real <= bounds.max)) return Reason::bad_value;
+        return core::Cell(*real);
+    }
+    Outcome operator()(const Integer& bounds) const {
+        const auto whole = whole_part(value(), rule.value, comma());
+        if (!whole || static_cast<double>(*whole) < bounds.min || static_cast<double>(*whole) > bounds.max)
+            return Reason::bad_value;
+        return core::Cell(*whole);
+    }
+    Outcome operator()(const AgeBand& band) const {
+        std::optional<std::int64_t> years;
+        if (source.until.empty()) {
+            years = is_binary(value()) ? whole_part(value(), rule.value, false)
+                                       : parse_age(core::view(value().bytes));
+        } else {
+            const DateText birth = date(value(), source.from), at = date(**found.until, source.until);
+            if (birth.ambiguous || at.ambiguous) return Reason::ambiguous_date;
+            if (birth.day && at.day) years = years_between(*birth.day, *at.day);
+        }
+        if (!years || *years < 0 || *years > 150) return Reason::bad_value;
+        const auto index = *years > band.pool_above ? band.pool_above / band.width + 1 : *years / band.width;
+        return core::Cell(rule.categories[static_cast<std::size_t>(index)]);
+    }
+    Outcome operator()(const ShiftDate&) const {
+        const DateText text = date(value(), source.from);
+        if (text.ambiguous) return Reason::ambiguous_date;
+        if (!text.day) return Reason::bad_value;
+        return core::Cell(*text.day + person.pseudonyms.shift_days(person.patient, person.max_shift_days));
+    }
+    Outcome operator()(const Pseudonymise& to) const {
+        if (is_binary(value())) return Reason::bad_value;
+        const std::string text = person.delivery.normal(to.kind, core::view(value().bytes));
+        if (value().vr == Vr{'U', 'I'} && !is_uid(text)) return Reason::bad_uid;
+        if (text.empty()) return Reason::bad_value;
+        return core::Cell(person.pseudonyms.of("column:" + to.kind, {}, core::view(text)));
+    }
+    Outcome operator()(const DeliveryName&) const { return core::Cell(person.delivery.name); }
+};
+
+// The keyed digest of a UID; zero if it is absent.
+std::variant<core::Id16, Rejection> uid_digest(const Definition& definition, const Record& record,
+                                               std::size_t place, std::string_view kind,
+                                               const Pseudonyms& pseudonyms) {
+    if (place == kNowhere || is_absent(record.values[place])) return core::Id16{};
+    const std::string_view text = trimmed(record.values[place]->bytes);
+    if (!is_uid(text)) return Rejection{Reason::bad_uid, definition.wanted.name(place)};
+    return pseudonyms.of(kind, {}, core::view(text));
 }
 
-std::optional<std::int64_t> age(const ColumnRule& rule, const Value& value,
-                                const std::optional<Value>& until) {
-    if (rule.until.empty()) return parse_age(core::view(value.bytes));
-    const auto birth = parse_date(core::view(value.bytes)), at = parse_date(core::view(until->bytes));
-    if (!birth || !at) return std::nullopt;
-    const auto years = years_between(*birth, *at);
-    return years && *years <= 150 ? years : std::nullopt;
+std::vector<std::optional<Value>> path_values(const Definition& definition, const Description& delivery,
+                                              std::string_view file_name) {
+    std::vector<std::optional<Value>> out(definition.path_names.size());
+    if (out.empty() || !delivery.path) return out;
+    const auto match = delivery.path->match(file_name);
+    if (!match) return out;
+    const auto& names = delivery.path->names();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const auto at = std::find(definition.path_names.begin(), definition.path_names.end(), names[i]);
+        if (at != definition.path_names.end())
+            out[static_cast<std::size_t>(at - definition.path_names.begin())] =
+                Value{(*match)[i], {'U', 'T'}, {}};
+    }
+    return out;
 }
 
-std::variant<core::Array, Rejection> numbers(const FieldChoice& choice, const Record& record) {
-    core::Array array;
-    for (std::size_t i = 0; i < choice.values.size(); ++i) {
-        const std::optional<Value>& value = record.values[choice.values[i]];
-        if (is_absent(value)) return reject(Reason::missing_attribute, choice.rule.from[i]);
-        const auto real = number(*value);
-        if (!real || !(*real >= choice.rule.min && *real <= choice.rule.max))
-            return reject(Reason::bad_value, choice.rule.from[i]);
-        const auto put = [&](auto typed) {
-            const auto* bytes = reinterpret_cast<const std::uint8_t*>(&typed);
-            array.bytes.insert(array.bytes.end(), bytes, bytes + sizeof typed);
-        };
-        if (choice.field.dtype == core::DType::f32)
-            put(static_cast<float>(*real));
-        else
-            put(*real);
-    }
-    return array;
-}
-
-// Equal for records whose fields (and, of a table, all else that is kept) are equal.
-core::Id16 content_of(const Record& record, const Cleaned& cleaned, bool is_table,
-                      const Pseudonyms& pseudonyms) {
-    if (!is_table) {
-        const Pixels& p = record.pixels;
-        const std::string form = std::to_string(p.frames) + "x" + std::to_string(p.rows) + "x" +
-                                 std::to_string(p.columns) + "x" + std::to_string(p.samples) + " " +
-                                 std::string(pixel_type_name(p.type));
-        return pseudonyms.of("pixels", core::view(form), p.sha256);
-    }
-    core::Bytes all;
-    for (const core::Array& array : cleaned.sample.fields)
-        all.insert(all.end(), array.bytes.begin(), array.bytes.end());
-    for (const core::Cell& cell : cleaned.sample.columns) {
-        std::string text;
-        if (const auto* name = std::get_if<std::string>(&cell)) text = *name;
-        if (const auto* integer = std::get_if<std::int64_t>(&cell)) text = std::to_string(*integer);
-        if (const auto* id = std::get_if<core::Id16>(&cell)) text = core::to_hex(*id);
-        if (const auto* real = std::get_if<double>(&cell))
-            text.assign(reinterpret_cast<const char*>(real), sizeof *real);
-        text += '\0';
-        all.insert(all.end(), text.begin(), text.end());
-    }
-    return pseudonyms.of("row", {}, all);
+core::Cell split_cell(const core::Id16& patient, const Definition& definition, const Pseudonyms& pseudonyms) {
+    return std::string(core::kSplits[split_of(patient, definition, pseudonyms)]);
 }
 
 }  // namespace
 
-std::variant<core::Id16, Rejection> identify(const std::vector<PatientRule>& rules,
-                                             const std::vector<const std::optional<Value>*>& values,
-                                             std::string_view issuer, const Pseudonyms& pseudonyms) {
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-        if (is_absent(*values[i])) continue;
-        const core::ByteView raw = core::view((*values[i])->bytes);
-        // A hospital may use the national ID as its record number: the form decides, not the field.
-        if (const auto id = national_id(raw))
-            return pseudonyms.of("national-id", core::view("TW"), core::view(*id));
-        if (!rules[i].national_id)
-            return pseudonyms.of("record-number", core::view(issuer), without_padding(raw));
-        if (rules[i].quarantine_other_form) return reject(Reason::bad_value, rules[i].from);
+std::variant<core::Cell, Rejection> transform(const ColumnRule& rule, const std::vector<Found>& sources,
+                                              const Person& person) {
+    if (std::holds_alternative<DeliveryName>(rule.transform)) return core::Cell(person.delivery.name);
+    std::optional<Rejection> bad;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        const Found& found = sources[i];
+        const bool two = !rule.sources[i].until.empty();
+        if (is_absent(*found.value) || (two && is_absent(*found.until))) continue;
+        Outcome outcome = Reason::undecodable;
+        if (!(*found.value)->undecodable && !(two && (*found.until)->undecodable))
+            outcome = std::visit(Apply{rule, found, person, rule.sources[i]}, rule.transform);
+        if (auto* cell = std::get_if<core::Cell>(&outcome)) return std::move(*cell);
+        if (!bad) bad = Rejection{std::get<Reason>(outcome), rule.name};
     }
-    return reject(Reason::missing_attribute, rules.back().from);
+    if (bad && !rule.bad_is_missing) return *bad;
+    if (rule.missing) return *rule.missing;
+    return Rejection{Reason::missing_attribute, rule.sources.front().from};
 }
 
-std::variant<core::Cell, Rejection> transform(const ColumnRule& rule, const std::optional<Value>& value,
-                                              const std::optional<Value>& until, const core::Id16& patient,
-                                              std::int64_t max_shift_days, const Pseudonyms& pseudonyms) {
-    if (is_absent(value) || (!rule.until.empty() && is_absent(until))) {
-        if (!rule.optional) return reject(Reason::missing_attribute, rule.from);
-        return rule.missing ? core::Cell(*rule.missing) : core::Cell();
-    }
-    switch (rule.transform) {
-        case Transform::keep:
-        case Transform::map: {
-            if (rule.type != core::ColumnType::category) {
-                auto cell = number_cell(rule, *value);
-                if (!cell) return reject(Reason::bad_value, rule.name);
-                return *std::move(cell);
-            }
-            const auto code = one_part(rule, *value);
-            const auto found = code ? rule.codes.find(folded(*code)) : rule.codes.end();
-            if (found != rule.codes.end()) return found->second;
-            if (rule.unknown) return *rule.unknown;
-            return reject(Reason::unlisted, rule.name);
-        }
-        case Transform::bucket: {
-            const auto years = age(rule, *value, until);
-            if (!years) return reject(Reason::bad_value, rule.name);
-            if (*years > rule.pool_above)
-                return rule.categories[static_cast<std::size_t>((rule.pool_above / rule.width) + 1)];
-            return rule.categories[static_cast<std::size_t>(*years / rule.width)];
-        }
-        case Transform::shift: {
-            const auto day = parse_date(core::view(value->bytes));
-            if (!day) return reject(Reason::bad_value, rule.name);
-            return *day + pseudonyms.shift_days(patient, max_shift_days);
-        }
-        case Transform::pseudonymise:
-            return pseudonyms.of(rule.kind, {}, without_padding(core::view(value->bytes)));
-    }
-    throw core::Error(core::Fault::bug, "a transform without a case");
-}
-
-std::variant<Cleaned, Rejection> clean(const Record& record, std::string_view site,
-                                       const Definition& definition, const Pseudonyms& pseudonyms) {
-    if (!record.ok()) return Rejection{std::string(reason_name(record.reason)), record.detail};
-    static const std::optional<Value> kNone;
-    const std::int64_t max_shift = definition.profile.max_shift_days;
-    const auto column_cell = [&](const ColumnChoice& choice, const core::Id16& patient) {
-        const auto& until = choice.rule.until.empty() ? kNone : record.values[choice.until_value];
-        return transform(choice.rule, record.values[choice.value], until, patient, max_shift, pseudonyms);
+std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, const Definition& definition,
+                                       const Pseudonyms& pseudonyms) {
+    if (!record.ok()) return Rejection{record.reason, record.detail};
+    const Description& delivery = definition.description(sent.site);
+    const auto from_path = path_values(definition, delivery, sent.file_name);
+    const Values values{record.values, from_path};
+    Person person{delivery, pseudonyms, {}, definition.profile.max_shift_days};
+    const auto column_cell = [&](const ColumnChoice& choice) {
+        std::vector<Found> found;
+        for (const ColumnChoice::Place& place : choice.places)
+            found.push_back({&values.at(place.from), &values.at(place.until)});
+        return transform(choice.rule, found, person);
     };
     // What the dataset does not take is not judged further: it is not the hospital's fault.
     for (const ColumnChoice& choice : definition.columns) {
         if (choice.select.empty()) continue;
-        const auto cell = column_cell(choice, {});
+        const auto cell = column_cell(choice);
         const auto* kept = std::get_if<core::Cell>(&cell);
         const auto* name = kept ? std::get_if<std::string>(kept) : nullptr;
         if (!name || std::find(choice.select.begin(), choice.select.end(), *name) == choice.select.end())
-            return Rejection{kNotSelected, choice.rule.name};
+            return Rejection{Reason::not_selected, choice.rule.name};
     }
-
-    std::vector<const std::optional<Value>*> ids;
-    for (const std::size_t position : definition.patient_values) ids.push_back(&record.values[position]);
-    const auto patient = identify(definition.profile.patient, ids, site, pseudonyms);
-    if (const auto* rejection = std::get_if<Rejection>(&patient)) return *rejection;
 
     Cleaned out;
-    out.patient = std::get<core::Id16>(patient);
-    const double point = pseudonyms.split_point(out.patient);
+    const auto digest = [&](std::size_t place, std::string_view kind, core::Id16& to) {
+        auto found = uid_digest(definition, record, place, kind, pseudonyms);
+        if (const auto* id = std::get_if<core::Id16>(&found)) to = *id;
+        return std::get_if<Rejection>(&found) ? std::optional(std::get<Rejection>(found)) : std::nullopt;
+    };
+    if (auto bad = digest(definition.instance, "instance", out.instance)) return *bad;
+    if (auto bad = digest(definition.study, "study", out.study)) return *bad;
+    if (auto bad = digest(definition.series, "series", out.series)) return *bad;
+
+    auto identified = identify(definition, values, sent.site, pseudonyms);
+    if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
+    out.aliases = std::get<std::vector<Alias>>(std::move(identified));
+    out.patient = person.patient = out.aliases.front().id;
+    out.columns = {out.patient, split_cell(out.patient, definition, pseudonyms)};
+    for (const ColumnChoice& choice : definition.columns) {
+        auto cell = column_cell(choice);
+        if (auto* rejection = std::get_if<Rejection>(&cell)) return std::move(*rejection);
+        if (choice.is_output) out.columns.push_back(std::get<core::Cell>(std::move(cell)));
+    }
+    return out;
+}
+
+std::size_t split_of(const core::Id16& patient, const Definition& definition, const Pseudonyms& pseudonyms) {
+    const double point = pseudonyms.split_point(patient);
     std::size_t split = 0;
     while (split < 3 && point >= definition.splits[split]) ++split;
-    out.sample.columns = {out.patient, std::string(site), std::string(core::kSplits[split])};
+    return split;
+}
+
+void move_to(std::vector<core::Cell>& columns, const core::Id16& patient, const Definition& definition,
+             const Pseudonyms& pseudonyms) {
+    const core::Id16 before = std::get<core::Id16>(columns.at(kPatientColumn));
+    const std::int64_t max_days = definition.profile.max_shift_days;
+    const std::int64_t days =
+        pseudonyms.shift_days(patient, max_days) - pseudonyms.shift_days(before, max_days);
+    std::size_t at = kFirstRuleColumn;
     for (const ColumnChoice& choice : definition.columns) {
-        auto cell = column_cell(choice, out.patient);
-        if (auto* rejection = std::get_if<Rejection>(&cell)) return std::move(*rejection);
-        if (choice.is_output) out.sample.columns.push_back(std::get<core::Cell>(std::move(cell)));
+        if (!choice.is_output) continue;
+        core::Cell& cell = columns.at(at++);
+        auto* day = std::get_if<std::int64_t>(&cell);
+        if (day && std::holds_alternative<ShiftDate>(choice.rule.transform)) *day += days;
     }
-    for (const FieldChoice& choice : definition.fields) {
-        auto array =
-            choice.rule.pixels ? pixels_to_array(record.pixels, choice.field) : numbers(choice, record);
-        if (auto* rejection = std::get_if<Rejection>(&array)) return std::move(*rejection);
-        out.sample.fields.push_back(std::get<core::Array>(std::move(array)));
-    }
-    out.content = content_of(record, out, definition.profile.source == SourceKind::csv, pseudonyms);
-    if (definition.instance_value && !is_absent(record.values[*definition.instance_value]))
-        out.instance = pseudonyms.of(
-            "instance", {}, without_padding(core::view(record.values[*definition.instance_value]->bytes)));
-    return out;
+    columns[kPatientColumn] = patient;
+    columns[kSplitColumn] = split_cell(patient, definition, pseudonyms);
+}
+
+void as_declared(Record& row, const Definition& definition, const Description& delivery) {
+    if (!delivery.decimal_comma || !row.ok()) return;
+    for (const FieldChoice& field : definition.fields)
+        for (const std::size_t place : field.values) {
+            auto& value = row.values[place];
+            if (value && !is_binary(*value)) comma_to_point(value->bytes);
+        }
 }
 
 }  // namespace staging

@@ -1,13 +1,12 @@
 #include "staging/deid/date.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "staging/deid/identity.h"
+#include "staging/read/record.h"
 
 namespace staging {
 namespace {
@@ -30,14 +29,15 @@ constexpr Sign kSigns[] = {
     {"\xA1\x40", ' '},
 };
 
-// `raw` with the signs above as single characters; nothing if another non-ASCII byte is in it.
+// `raw` with the signs above as single characters; nothing if another sign is in it.
 std::optional<std::string> in_ascii(core::ByteView raw) {
-    std::string_view rest = core::text(without_padding(raw));
+    const std::string narrow = narrowed(raw);
+    std::string_view rest = trimmed(narrow);
     std::string out;
-    while (!rest.empty()) {
+    while (!rest.empty() && out.size() <= 40) {
         if (static_cast<unsigned char>(rest[0]) < 0x80) {
             const bool used = (rest[0] >= '0' && rest[0] <= '9') ||
-                              std::string_view("/-. ").find(rest[0]) != std::string_view::npos;
+                              std::string_view("/-. :T+").find(rest[0]) != std::string_view::npos;
             if (!used) return std::nullopt;
             out += rest[0];
             rest.remove_prefix(1);
@@ -49,7 +49,7 @@ std::optional<std::string> in_ascii(core::ByteView raw) {
         out += sign->meaning;
         rest.remove_prefix(sign->bytes.size());
     }
-    if (out.size() > 32) return std::nullopt;
+    if (out.size() > 40) return std::nullopt;
     return out;
 }
 
@@ -66,56 +66,108 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+// Takes the digits at the front off `text`.
+std::string_view digits_of(std::string_view& text) {
+    std::size_t count = 0;
+    while (count < text.size() && is_digit(text[count])) ++count;
+    const std::string_view digits = text.substr(0, count);
+    text.remove_prefix(count);
+    return digits;
+}
+
+std::int64_t number(std::string_view digits) {
+    std::int64_t value = 0;
+    for (const char c : digits) value = value * 10 + (c - '0');
+    return value;
+}
+
+// Whether `rest`, which follows a date, is a time of day: "", "101500.5+0800" (DT), " 10:15", "T10:15:00Z".
+bool is_time(std::string_view rest, bool after_plain_digits) {
+    if (rest.empty()) return true;
+    if (rest[0] != ' ' && rest[0] != 'T' && !after_plain_digits) return false;
+    const bool separated = rest[0] == ' ' || rest[0] == 'T';
+    if (separated) rest.remove_prefix(1);
+    const std::string_view first = digits_of(rest);
+    if (separated ? first.size() > 2 || !rest.starts_with(':') : first.size() % 2 || first.size() > 6)
+        return false;
+    return !first.empty() && rest.find_first_not_of("0123456789:.+-") == std::string_view::npos;
+}
+
+DateText one(std::optional<Day> day) {
+    return {day, false};
+}
+
+// A year that can be of either calendar, with month and day.
+DateText short_year(std::int64_t year, std::int64_t month, std::int64_t day, bool roc) {
+    const auto minguo = year > 0 ? checked(year + 1911, month, day) : std::nullopt;
+    if (roc) return one(minguo);
+    const bool gregorian = checked(1900 + year, month, day) || checked(2000 + year, month, day);
+    if (!gregorian) return one(minguo);
+    return {std::nullopt, true};
+}
+
+DateText plain_digits(std::string_view all, bool roc, bool signed_roc) {
+    if (all.size() == 8 && all[0] != '0' && !roc)
+        return one(checked(number(all.substr(0, 4)), number(all.substr(4, 2)), number(all.substr(6))));
+    if (all.size() == 8 && (all[0] != '0' || signed_roc)) return {};
+    if (all.size() < 6 || all.size() > 8) return {};
+    const std::size_t width = all.size() - 4;
+    const std::int64_t year = number(all.substr(0, width)), month = number(all.substr(width, 2)),
+                       day = number(all.substr(width + 2));
+    if (year == 0) return {};
+    if (width == 2) return short_year(year, month, day, roc);
+    return one(checked(year + 1911, month, day));
+}
+
 }  // namespace
 
-std::optional<Day> parse_date(core::ByteView raw) {
+DateText read_date(core::ByteView raw, Calendar calendar) {
     const auto text = in_ascii(raw);
-    if (!text) return std::nullopt;
+    if (!text) return {};
     std::string_view rest = *text;
-    bool roc = false;
-    if (rest.starts_with('R')) {
-        roc = true;
+    const bool signed_roc = rest.starts_with('R');
+    if (signed_roc) {
         rest.remove_prefix(1);
         while (rest.starts_with(' ')) rest.remove_prefix(1);
     }
-    std::array<std::string_view, 3> part;
-    std::string separators;
-    std::size_t count = 0;
-    while (!rest.empty()) {
-        std::size_t digits = 0;
-        while (digits < rest.size() && is_digit(rest[digits])) ++digits;
-        if (digits == 0 || count == 3) return std::nullopt;
-        part[count++] = rest.substr(0, digits);
-        rest.remove_prefix(digits);
-        if (rest.empty()) break;
-        const char separator = rest[0];
+    const bool roc = signed_roc || calendar == Calendar::roc;
+    const std::string_view year = digits_of(rest);
+    if (year.size() >= 6) {
+        // DT writes the time behind the day without a sign between them.
+        const bool has_time = year.size() == 10 || year.size() == 12 || year.size() == 14;
+        if (has_time ? !(rest.empty() || is_time("00" + std::string(rest), true)) : !is_time(rest, false))
+            return {};
+        const std::string_view day = has_time ? year.substr(0, 8) : year;
+        // A delivery that declares ROC still has eight digits where a machine wrote them.
+        if (day.size() == 8 && day[0] != '0' && !signed_roc) return plain_digits(day, false, false);
+        const bool only_roc = day.size() == 7 || day.size() == 8;
+        if (only_roc && !roc && calendar == Calendar::gregorian) return {};
+        return plain_digits(day, roc, signed_roc);
+    }
+    const auto separator = [&]() -> char {
+        if (rest.empty()) return '\0';
+        const char sign = rest[0];
         rest.remove_prefix(1);
-        if (separator == ' ' || separator == 'R') return std::nullopt;
-        separators += separator;
-        while (separator >= 'd' && rest.starts_with(' ')) rest.remove_prefix(1);
-    }
-    const auto number = [](std::string_view digits) {
-        std::int64_t value = 0;
-        for (const char c : digits) value = value * 10 + (c - '0');
-        return value;
+        while (sign >= 'd' && rest.starts_with(' ')) rest.remove_prefix(1);
+        return sign;
     };
-    if (count == 1 && separators.empty()) {
-        const std::string_view all = part[0];
-        if (all.size() == 8 && !roc)
-            return checked(number(all.substr(0, 4)), number(all.substr(4, 2)), number(all.substr(6)));
-        if (all.size() != 6 && all.size() != 7) return std::nullopt;
-        const std::size_t year_digits = all.size() - 4;
-        const std::int64_t year = number(all.substr(0, year_digits));
-        if (year == 0) return std::nullopt;
-        return checked(year + 1911, number(all.substr(year_digits, 2)), number(all.substr(year_digits + 2)));
+    const char first = separator();
+    const std::string_view month = digits_of(rest);
+    const char second = separator();
+    const std::string_view day = digits_of(rest);
+    if (first == 'y') {
+        if (second != 'm' || separator() != 'd') return {};
+    } else if (first != second || std::string_view("/-.").find(first) == std::string_view::npos) {
+        return {};
     }
-    const bool same_signs = separators.size() == 2 && separators[0] == separators[1] && separators[0] < 'a';
-    if (count != 3 || !(same_signs || separators == "ymd")) return std::nullopt;
-    if (part[1].size() > 2 || part[2].size() > 2) return std::nullopt;
-    std::int64_t year = number(part[0].substr(0, 4));
-    if (part[0].size() == 4 && !roc && year > 999) return checked(year, number(part[1]), number(part[2]));
-    if (part[0].size() > 3 || year == 0) return std::nullopt;
-    return checked(year + 1911, number(part[1]), number(part[2]));
+    if (year.empty() || month.empty() || day.empty() || month.size() > 2 || day.size() > 2) return {};
+    if (!is_time(rest, false)) return {};
+    const std::int64_t y = number(year), m = number(month), d = number(day);
+    if (year.size() == 4 && y > 999 && !signed_roc) return one(checked(y, m, d));
+    if (year.size() > 3 || y == 0) return {};
+    if (year.size() < 3) return short_year(y, m, d, roc);
+    if (!roc && calendar == Calendar::gregorian) return {};
+    return one(checked(y + 1911, m, d));
 }
 
 Day day_of(int year, unsigned month, unsigned day) {
@@ -136,23 +188,34 @@ std::optional<std::int64_t> years_between(Day birth, Day at) {
 }
 
 std::optional<std::int64_t> parse_age(core::ByteView raw) {
-    const std::string_view text = core::text(without_padding(raw));
-    if (text.size() < 2 || text.size() > 4 || !std::all_of(text.begin(), text.end() - 1, is_digit))
-        return std::nullopt;
-    std::int64_t value = 0;
-    for (const char c : text.substr(0, text.size() - 1)) value = value * 10 + (c - '0');
-    switch (text.back()) {
+    const std::string narrow = narrowed(raw);
+    std::string_view text = trimmed(narrow);
+    const std::string_view digits = digits_of(text);
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    if (digits.empty() || digits.size() > 4 || text.size() > 1) return std::nullopt;
+    const std::int64_t value = number(digits);
+    std::int64_t years = 0;
+    switch (text.empty() ? 'Y' : text[0]) {
         case 'Y':
-            return value;
+        case 'y':
+            years = value;
+            break;
         case 'M':
-            return value / 12;
+        case 'm':
+            years = value / 12;
+            break;
         case 'W':
-            return value * 7 / 365;
+        case 'w':
+            years = value * 7 / 365;
+            break;
         case 'D':
-            return value / 365;
+        case 'd':
+            years = value / 365;
+            break;
         default:
             return std::nullopt;
     }
+    return years <= 150 ? std::optional(years) : std::nullopt;
 }
 
 }  // namespace staging

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "staging/deid/computed.h"
 
 namespace staging {
 namespace {
@@ -22,22 +23,79 @@ auto find_rule(const core::Config& table, std::string_view key, const Rules& rul
                           (near ? "; did you mean \"" + *near + "\"?" : ""));
 }
 
-// The attributes to bring, each once.
+// The attributes to bring, each once; and the names that the path gives.
 class Paths {
 public:
     std::size_t position(const std::string& path) {
-        const auto index =
-            static_cast<std::size_t>(std::find(paths_.begin(), paths_.end(), path) - paths_.begin());
-        if (index == paths_.size()) paths_.push_back(path);
-        return index;
+        if (path.empty()) return kNowhere;
+        constexpr std::string_view kPath = "path:";
+        return path.starts_with(kPath) ? kPathBase + place(path.substr(kPath.size()), from_path_)
+                                       : place(path, paths_);
     }
     const std::vector<std::string>& all() const { return paths_; }
+    const std::vector<std::string>& from_path() const { return from_path_; }
 
 private:
-    std::vector<std::string> paths_;
+    static std::size_t place(const std::string& name, std::vector<std::string>& names) {
+        const auto index =
+            static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+        if (index == names.size()) names.push_back(name);
+        return index;
+    }
+    std::vector<std::string> paths_, from_path_;
 };
 
-FieldChoice read_field(const core::Config& table, const Profile& profile, Paths& paths) {
+// [*] is every item of a sequence, as far as kItems.
+std::vector<PatientChoice> patient_choices(const PatientRule& rule, Paths& paths) {
+    constexpr std::string_view kEvery = "[*]";
+    const auto item = [&](std::string path, int number) {
+        const auto at = path.find(kEvery);
+        return at == std::string::npos ? path
+                                       : path.replace(at, kEvery.size(), "[" + std::to_string(number) + "]");
+    };
+    std::vector<PatientChoice> out;
+    const int items = rule.from.find(kEvery) == std::string::npos ? 1 : kItems;
+    for (int i = 0; i < items; ++i)
+        out.push_back({rule, paths.position(item(rule.from, i)), paths.position(item(rule.issuer, i))});
+    return out;
+}
+
+// What becomes of pixel values, and of arrays that are not of the field's shape.
+void read_meaning(const core::Config& table, const Profile& profile, FieldChoice& choice) {
+    if (!choice.rule.pixels) return;
+    const std::string values = table.text_or("values", "real");
+    if (values != "real" && values != "stored") table.refuse("values", "expected \"real\" or \"stored\"");
+    choice.stored = values == "stored";
+    if (choice.stored)
+        for (const char* attribute : {"RescaleSlope", "RescaleIntercept", "PhotometricInterpretation"})
+            if (std::ranges::none_of(profile.columns, [&](const ColumnRule& rule) {
+                    return std::ranges::any_of(
+                        rule.sources, [&](const Source& source) { return source.from == attribute; });
+                }))
+                table.refuse("values",
+                             std::string("stored values of several scanners would be mixed, since the "
+                                         "profile keeps no column of ") +
+                                 attribute + "; leave it at \"real\"");
+    if (table.has("padding")) choice.padding = table.number("padding");
+    const std::string fit = table.text_or("fit", "exact");
+    if (fit == "crop_pad")
+        choice.fit = Fit::crop_pad;
+    else if (fit == "resample")
+        choice.fit = Fit::resample;
+    else if (fit != "exact")
+        table.refuse("fit", "expected \"exact\", \"crop_pad\" or \"resample\"");
+    if (choice.fit != Fit::exact && choice.field.ragged())
+        table.refuse("fit", "a field of shape [] takes every shape; there is nothing to fit");
+    if (choice.fit == Fit::crop_pad && !choice.padding)
+        table.refuse("padding", "missing; expected the number that fills what is too small");
+    if (table.has("spacing_mm")) choice.spacing = table.numbers("spacing_mm");
+    for (const double mm : choice.spacing)
+        if (!(mm >= 0.001 && mm <= 1000)) table.refuse("spacing_mm", "expected millimetres, 0.001 to 1000");
+    if ((choice.fit == Fit::resample || !choice.spacing.empty()) && choice.field.dtype == core::DType::i64)
+        table.refuse("dtype", "64-bit integers are not resampled");
+}
+
+FieldChoice read_field(const core::Config& table, const Profile& profile, SampleKind kind, Paths& paths) {
     FieldChoice choice;
     choice.rule = find_rule(table, "name", profile.fields, table.text("name"), profile.name);
     choice.field.name = choice.rule.name;
@@ -50,6 +108,7 @@ FieldChoice read_field(const core::Config& table, const Profile& profile, Paths&
         table.refuse("dtype", e.what());
     }
     choice.field.units = table.text_or("units", "");
+    read_meaning(table, profile, choice);
     const auto& shape = choice.field.shape;
     if (!choice.rule.pixels) {
         const auto count = static_cast<std::int64_t>(choice.rule.from.size());
@@ -59,6 +118,8 @@ FieldChoice read_field(const core::Config& table, const Profile& profile, Paths&
         if (choice.field.dtype != core::DType::f32 && choice.field.dtype != core::DType::f64)
             table.refuse("dtype", "expected \"f32\" or \"f64\"");
         for (const std::string& column : choice.rule.from) choice.values.push_back(paths.position(column));
+    } else if (kind == SampleKind::volume && !shape.empty() && shape.size() != 4) {
+        table.refuse("shape", "of a volume: expected [channels, slices, rows, columns] or []");
     } else if (!shape.empty() && shape.size() != 3 && shape.size() != 4) {
         table.refuse("shape", "expected [channels, rows, columns], [channels, frames, rows, columns] or []");
     }
@@ -69,15 +130,16 @@ ColumnChoice read_column(const core::Config& file, std::string_view key, const c
                          const std::string& name, const Profile& profile, Paths& paths) {
     ColumnChoice choice;
     choice.rule = find_rule(file, key, profile.columns, name, profile.name);
-    if (choice.rule.codes_from_dataset) {
+    const auto* codes = std::get_if<Codes>(&choice.rule.transform);
+    if (codes && codes->from_dataset) {
         if (!maps.has(name))
             file.refuse(key, "the profile leaves the codes of \"" + name + "\" to [maps." + name + "]");
         read_map(maps.table(name), choice.rule);
     } else if (maps.has(name)) {
         maps.refuse(name, "the profile gives these codes; a dataset cannot change them");
     }
-    choice.value = paths.position(choice.rule.from);
-    if (!choice.rule.until.empty()) choice.until_value = paths.position(choice.rule.until);
+    for (const Source& source : choice.rule.sources)
+        choice.places.push_back({paths.position(source.from), paths.position(source.until)});
     return choice;
 }
 
@@ -96,15 +158,121 @@ void read_splits(const core::Config& table, std::array<double, 4>& ends) {
     ends[2] = ends[3] = 1;
 }
 
+SampleKind read_kind(const core::Config& file, const Profile& profile) {
+    const bool table = profile.source->is_table;
+    const std::string word = file.text_or("samples", table ? "row" : "image");
+    if (table != (word == "row") || (word != "row" && word != "image" && word != "volume"))
+        file.refuse("samples", table ? "a table's samples are \"row\"" : "expected \"image\" or \"volume\"");
+    return table ? SampleKind::row : word == "image" ? SampleKind::image : SampleKind::volume;
+}
+
 bool is_site(std::string_view name) {
     return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
 }
 
+void read_sites(const core::Config& file, const std::vector<std::string>& deliveries,
+                std::vector<std::string>& sites) {
+    sites = file.texts("sites");
+    if (sites.empty()) {
+        sites = deliveries;
+        std::sort(sites.begin(), sites.end());
+        sites.erase(std::unique(sites.begin(), sites.end()), sites.end());
+    }
+    for (const std::string& site : sites)
+        if (!is_site(site)) file.refuse("sites", "a hospital's name has small letters, digits, - and _ only");
+    for (const std::string& name : deliveries)
+        if (std::find(sites.begin(), sites.end(), name) == sites.end()) {
+            const auto near = core::nearest(name, sites);
+            file.refuse("sites", "the delivery \"" + name + "\" is none of them" +
+                                     (near ? "; did you mean \"" + *near + "\"?" : ""));
+        }
+}
+
+// A description for each site, and what they add to the digest of the rules.
+std::string read_descriptions(Definition& out, const std::vector<std::filesystem::path>& given,
+                              const std::set<std::string>& placeholders) {
+    for (const std::string& site : out.sites) out.descriptions.emplace(site, Description::plain(site));
+    const auto take = [&](const std::filesystem::path& path) {
+        Description one = Description::load(path);
+        const auto found = out.descriptions.find(one.name);
+        if (found == out.descriptions.end())
+            throw core::Error(core::Fault::usage,
+                              path.string() + ": name: \"" + one.name + "\" is none of the dataset's sites");
+        if (!found->second.sha256.empty())
+            throw core::Error(core::Fault::usage, path.string() + ": name: described twice");
+        found->second = std::move(one);
+    };
+    for (const std::filesystem::path& path : given) {
+        if (!std::filesystem::is_directory(path)) {
+            take(path);
+            continue;
+        }
+        for (const std::string& site : out.sites)
+            if (std::filesystem::exists(path / (site + ".toml"))) take(path / (site + ".toml"));
+    }
+    std::string digests;
+    for (auto& [site, one] : out.descriptions) {
+        one.placeholders.insert(placeholders.begin(), placeholders.end());
+        digests += site + "=" + one.sha256 + "\n";
+    }
+    for (const std::string& one : placeholders) digests += one + "\n";
+    return digests;
+}
+
+void read_select(const core::Config& select, const core::Config& maps, Definition& out, Paths& paths) {
+    for (const std::string& name : select.keys()) {
+        auto found = std::find_if(out.columns.begin(), out.columns.end(),
+                                  [&](const auto& c) { return c.rule.name == name; });
+        if (found == out.columns.end()) {
+            out.columns.push_back(read_column(select, name, maps, name, out.profile, paths));
+            found = out.columns.end() - 1;
+            found->is_output = false;
+        }
+        found->select = select.texts(name);
+        if (found->rule.type != core::ColumnType::category)
+            select.refuse(name, "only a column of categories selects");
+        for (const std::string& value : found->select)
+            if (found->rule.column().code_of(value) < 0) {
+                const auto near = core::nearest(value, found->rule.categories);
+                select.refuse(name, "the profile knows no \"" + value + "\"" +
+                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
+            }
+    }
+}
+
+// Beside what the profile names: UIDs, and what a description's newborn rule needs.
+void add_own_needs(Definition& out, Paths& paths) {
+    const bool dicom = out.profile.source->name == "dicom";
+    if (dicom) {
+        out.instance = paths.position("SOPInstanceUID");
+        out.study = paths.position("StudyInstanceUID");
+        out.series = paths.position("SeriesInstanceUID");
+    }
+    for (const auto& [site, one] : out.descriptions) {
+        if (one.newborn.younger_than_days == 0) continue;
+        if (!dicom)
+            throw core::Error(
+                core::Fault::usage,
+                "the description of " + site + ": newborn: only DICOM says by itself how old somebody is");
+        out.newborn.age = paths.position("PatientAge");
+        out.newborn.born = paths.position("PatientBirthDate");
+        for (const char* date : {"StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"})
+            if (const std::size_t at = paths.position(date);
+                std::find(out.newborn.at.begin(), out.newborn.at.end(), at) == out.newborn.at.end())
+                out.newborn.at.push_back(at);
+    }
+}
+
 }  // namespace
 
-Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries) {
+std::uint32_t Definition::site_number(std::string_view name) const {
+    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), name) - sites.begin());
+}
+
+Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries,
+                            const std::vector<std::filesystem::path>& descriptions) {
     std::string text;
     try {
         text = core::read_text(path, 1 << 20);
@@ -128,49 +296,28 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     out.profile = Profile::load(path.parent_path() / file.text("profile"));
     const Profile& profile = out.profile;
     out.file_suffix = file.text_or("file_suffix", "");
+    out.kind = read_kind(file, profile);
 
-    out.sites = file.texts("sites");
-    if (out.sites.empty()) {
-        out.sites = deliveries;
-        std::sort(out.sites.begin(), out.sites.end());
-        out.sites.erase(std::unique(out.sites.begin(), out.sites.end()), out.sites.end());
-    }
-    for (const std::string& site : out.sites)
-        if (!is_site(site)) file.refuse("sites", "a hospital's name has small letters, digits, - and _ only");
-    for (const std::string& name : deliveries)
-        if (std::find(out.sites.begin(), out.sites.end(), name) == out.sites.end()) {
-            const auto near = core::nearest(name, out.sites);
-            file.refuse("sites", "the delivery \"" + name + "\" is none of them" +
-                                     (near ? "; did you mean \"" + *near + "\"?" : ""));
-        }
+    read_sites(file, deliveries, out.sites);
+    std::set<std::string> placeholders;
+    if (file.has("placeholders"))
+        placeholders = load_placeholders(path.parent_path() / file.text("placeholders"));
+    const std::string described = read_descriptions(out, descriptions, placeholders);
+    out.rules_sha256 =
+        core::to_hex(core::sha256(core::view(out.sha256 + "\n" + profile.sha256 + "\n" + described)));
 
     Paths paths;
-    for (const PatientRule& rule : profile.patient) out.patient_values.push_back(paths.position(rule.from));
+    for (const PatientRule& rule : profile.patient)
+        for (PatientChoice& choice : patient_choices(rule, paths)) out.patient.push_back(std::move(choice));
     for (const core::Config& table : file.tables("fields"))
-        out.fields.push_back(read_field(table, profile, paths));
+        out.fields.push_back(read_field(table, profile, out.kind, paths));
     if (out.fields.empty()) file.refuse("fields", "missing; a sample without a field teaches nothing");
     const core::Config maps = file.table("maps");
     for (const std::string& name : file.texts("columns"))
         out.columns.push_back(read_column(file, "columns", maps, name, profile, paths));
-    const core::Config select = file.table("select");
-    for (const std::string& name : select.keys()) {
-        auto found = std::find_if(out.columns.begin(), out.columns.end(),
-                                  [&](const auto& c) { return c.rule.name == name; });
-        if (found == out.columns.end()) {
-            out.columns.push_back(read_column(select, name, maps, name, profile, paths));
-            found = out.columns.end() - 1;
-            found->is_output = false;
-        }
-        found->select = select.texts(name);
-        if (found->rule.type != core::ColumnType::category)
-            select.refuse(name, "only a column of categories selects");
-        for (const std::string& value : found->select)
-            if (found->rule.column().code_of(value) < 0) {
-                const auto near = core::nearest(value, found->rule.categories);
-                select.refuse(name, "the profile knows no \"" + value + "\"" +
-                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
-            }
-    }
+    read_select(file.table("select"), maps, out, paths);
+    for (ColumnChoice& choice : out.columns)
+        if (std::holds_alternative<DeliveryName>(choice.rule.transform)) choice.rule.categories = out.sites;
     read_splits(file.table("splits"), out.splits);
     const core::Config shards = file.table("shards");
     out.target_bytes = shards.integer_or("target_bytes", std::int64_t{1} << 30);
@@ -180,20 +327,31 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
 
     out.schema.columns = {
         {"patient", core::ColumnType::id16, {}},
-        {"site", core::ColumnType::category, out.sites},
         {"split", core::ColumnType::category, {std::begin(core::kSplits), std::end(core::kSplits)}}};
     for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
     for (const ColumnChoice& choice : out.columns)
         if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
+    if (std::ranges::any_of(out.fields, [](const FieldChoice& choice) { return choice.rule.pixels; }))
+        for (core::Column& column : computed_columns(out.kind))
+            out.schema.columns.push_back(std::move(column));
     out.schema.check();
     for (const std::string& name : profile.risk.quasi_identifiers)
         if (!out.schema.has_column(name))
             throw core::Error(core::Fault::usage,
                               file.where() + ": columns: the profile measures risk over \"" + name +
                                   "\"; a dataset without it has nothing to measure. Add it.");
-    if (profile.source == SourceKind::dicom) out.instance_value = paths.position("SOPInstanceUID");
-    out.wanted =
-        profile.source == SourceKind::csv ? Wanted::columns(paths.all()) : Wanted::attributes(paths.all());
+    add_own_needs(out, paths);
+    out.path_names = paths.from_path();
+    if (out.kind == SampleKind::volume && out.series == kNowhere)
+        file.refuse("samples", "only DICOM says which files are of one series");
+    if (const std::string& name = profile.risk.sensitive;
+        !name.empty() && (!out.schema.has_column(name) ||
+                          out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))
+        throw core::Error(core::Fault::usage, file.where() +
+                                                  ": columns: the profile measures l-diversity and "
+                                                  "t-closeness over the categories of \"" +
+                                                  name + "\". Add it.");
+    out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }
 

@@ -52,18 +52,31 @@ double unit_interval(const core::Digest& digest) {
 
 }  // namespace
 
-std::optional<std::string> national_id(core::ByteView raw) {
-    std::string id;
+std::string narrowed(core::ByteView raw) {
+    std::string out;
     while (!raw.empty()) {
-        const auto next = narrow(raw);
-        if (!next || id.size() > 64) return std::nullopt;
-        raw = raw.subspan(next->length);
-        const char c = next->character;
+        if (const auto next = narrow(raw)) {
+            out += next->character;
+            raw = raw.subspan(next->length);
+            continue;
+        }
+        // A whole character of UTF-8 as it stands, so that its last bytes are not taken for a Big5 sign.
+        const std::size_t length = raw[0] >= 0xF0 ? 4 : raw[0] >= 0xE0 ? 3 : raw[0] >= 0xC2 ? 2 : 1;
+        for (std::size_t i = 0; i < length && !raw.empty(); ++i) {
+            out += static_cast<char>(raw[0]);
+            raw = raw.subspan(1);
+        }
+    }
+    return out;
+}
+
+std::optional<std::string> national_id(core::ByteView raw) {
+    if (raw.size() > 256) return std::nullopt;
+    std::string id;
+    for (const char c : narrowed(raw)) {
+        if (c == ' ' || c == '\0' || c == '\t' || c == '-') continue;
         id += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
     }
-    const auto padding = [](char c) { return c == ' ' || c == '\0' || c == '\t'; };
-    while (!id.empty() && padding(id.back())) id.pop_back();
-    id.erase(id.begin(), std::find_if_not(id.begin(), id.end(), padding));
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
     if (id.size() != 10 || id[0] < 'A' || id[0] > 'Z') return std::nullopt;
     if (std::string_view("1289ABCD").find(id[1]) == std::string_view::npos) return std::nullopt;
@@ -76,13 +89,6 @@ std::uint64_t first_64_bits(core::ByteView digest) {
     std::uint64_t bits = 0;
     for (const std::uint8_t byte : digest.first(8)) bits = bits << 8 | byte;
     return bits;
-}
-
-core::ByteView without_padding(core::ByteView raw) {
-    const auto padding = [](std::uint8_t c) { return c == ' ' || c == '\0'; };
-    while (!raw.empty() && padding(raw.back())) raw = raw.first(raw.size() - 1);
-    while (!raw.empty() && padding(raw.front())) raw = raw.subspan(1);
-    return raw;
 }
 
 Pseudonyms::Pseudonyms(const core::SecretKey& project_key)

@@ -12,13 +12,13 @@
 namespace staging {
 
 // A Taiwanese national ID or UI number in its one normal form ("A123456789"), if `raw` is one: full-width
-// letters and digits (UTF-8 or Big5) count as their ASCII twins, case and surrounding padding do not count,
-// and the checksum must hold. Forms: a letter, then 1 or 2 (national), 8 or 9 (UI number since 2021) or A to
+// letters and digits count as their ASCII twins; case, padding, dashes and blanks do not count; and the checksum
+// must hold. Forms: a letter, then 1 or 2 (national), 8 or 9 (UI number since 2021) or A to
 // D (UI number before), then eight digits.
 std::optional<std::string> national_id(core::ByteView raw);
 
-// What padding and case rules leave of an identifier: DICOM pads with spaces and NUL. No decoding.
-core::ByteView without_padding(core::ByteView raw);
+// `raw` with full-width letters, digits and signs (UTF-8 or Big5) as their ASCII twins; all else as it stands.
+std::string narrowed(core::ByteView raw);
 
 // The beginning of a keyed digest (8 bytes at least) as a number: what orders or divides by it.
 std::uint64_t first_64_bits(core::ByteView digest);

@@ -6,6 +6,8 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "staging/deid/anatomy.h"
+#include "staging/deid/direct.h"
 
 namespace staging {
 namespace {
@@ -59,70 +61,157 @@ std::vector<std::string> bands(std::int64_t width, std::int64_t pool_above) {
     return names;
 }
 
-ColumnRule read_column(const core::Config& table) {
+void read_sources(const core::Config& table, ColumnRule& rule) {
+    for (const std::string& from : table.words("from")) rule.sources.push_back({from, ""});
+    if (table.has("born") || table.has("until")) {
+        if (!std::holds_alternative<AgeBand>(rule.transform))
+            table.refuse("until", "only an age (transform = \"bucket\") comes of two dates");
+        const auto births = table.words("born"), ends = table.words("until");
+        if (births.empty())
+            table.refuse("born", "missing; the birth date, or a list of places where it stands");
+        if (ends.empty()) table.refuse("until", "missing; the date of the age, or a list of them");
+        for (const std::string& born : births)
+            for (const std::string& until : ends) rule.sources.push_back({born, until});
+    }
+    if (rule.sources.empty())
+        table.refuse("from", "missing; expected an attribute, or a list of them in order");
+}
+
+void read_keep(const core::Config& table, ColumnRule& rule) {
+    if (table.has("values")) {
+        Codes codes;
+        rule.categories = table.texts("values");
+        need_categories(table, "values", rule.categories);
+        for (const std::string& name : rule.categories) codes.codes[folded(name)] = name;
+        rule.transform = codes;
+    } else if (is_first(table, "type", "", "integer", "number")) {
+        Integer integer;
+        read_bounds(table, integer.min, integer.max);
+        rule.type = core::ColumnType::i64;
+        rule.transform = integer;
+    } else {
+        Number number;
+        read_bounds(table, number.min, number.max);
+        rule.type = core::ColumnType::f64;
+        rule.transform = number;
+    }
+}
+
+void read_codes(const core::Config& table, ColumnRule& rule) {
+    Codes codes;
+    codes.from_dataset = !table.has("codes");
+    rule.transform = codes;
+    if (!codes.from_dataset) read_map(table, rule);
+}
+
+void read_bucket(const core::Config& table, ColumnRule& rule) {
+    AgeBand band{table.integer("width"), table.integer_or("pool_above", 89)};
+    if (band.width < 1 || band.width > 100) table.refuse("width", "expected 1 to 100 years");
+    if (band.pool_above < 1 || band.pool_above > 89)
+        table.refuse("pool_above", "ages above 89 identify: expected 1 to 89");
+    rule.categories = bands(band.width, band.pool_above);
+    rule.transform = band;
+}
+
+void read_shift(const core::Config&, ColumnRule& rule) {
+    rule.type = core::ColumnType::i64;
+    rule.transform = ShiftDate{};
+}
+
+void read_pseudonymise(const core::Config& table, ColumnRule& rule) {
+    rule.type = core::ColumnType::id16;
+    rule.transform = Pseudonymise{table.text("kind")};
+    if (!is_name(table.text("kind"))) table.refuse("kind", "small letters, digits and _ only");
+}
+
+void read_delivery(const core::Config&, ColumnRule& rule) {
+    rule.transform = DeliveryName{};  // its categories are the dataset's sites
+}
+
+// The one list of transforms' names.
+struct NamedTransform {
+    const char* name;
+    void (*read)(const core::Config& table, ColumnRule& rule);
+};
+constexpr NamedTransform kTransforms[] = {{"keep", read_keep},
+                                          {"map", read_codes},
+                                          {"bucket", read_bucket},
+                                          {"shift", read_shift},
+                                          {"pseudonymise", read_pseudonymise},
+                                          {"delivery", read_delivery}};
+
+void read_missing(const core::Config& table, ColumnRule& rule) {
+    rule.bad_is_missing = !is_first(table, "bad", "quarantine", "quarantine", "missing");
+    if (table.has("missing")) {
+        if (rule.type == core::ColumnType::category) {
+            rule.missing = core::Cell(*read_category(table, "missing", rule));
+        } else {
+            const char* const word = rule.type == core::ColumnType::f64 ? "nan" : "none";
+            if (table.text("missing") != word)
+                table.refuse("missing", std::string("expected \"") + word + "\"");
+            rule.missing = core::Cell();
+        }
+    } else if (rule.bad_is_missing) {
+        table.refuse("bad", "needs `missing`, which says what stands for it");
+    }
+    if (auto* codes = std::get_if<Codes>(&rule.transform))
+        codes->unknown = read_category(table, "unknown", rule);
+}
+
+ColumnRule read_column(const core::Config& table, const Format& source) {
     ColumnRule rule;
     rule.name = table.text("name");
     if (!is_name(rule.name)) table.refuse("name", "small letters, digits and _ only");
-    for (const char* reserved : {"patient", "site", "split"})
+    for (const char* reserved : {"patient", "split"})
         if (rule.name == reserved)
             table.refuse("name", "every dataset has this column already; take another name");
-    rule.from = table.text("from");
     rule.value = static_cast<int>(table.integer_or("value", -1));
     const std::string transform = table.text("transform");
-    if (transform == "keep") {
-        rule.transform = Transform::keep;
-        if (table.has("values")) {
-            rule.categories = table.texts("values");
-            need_categories(table, "values", rule.categories);
-            for (const std::string& name : rule.categories) rule.codes[folded(name)] = name;
-        } else {
-            const bool integer = is_first(table, "type", "", "integer", "number");
-            rule.type = integer ? core::ColumnType::i64 : core::ColumnType::f64;
-            read_bounds(table, rule.min, rule.max);
-        }
-    } else if (transform == "map") {
-        rule.transform = Transform::map;
-        rule.codes_from_dataset = !table.has("codes");
-        if (!rule.codes_from_dataset) read_map(table, rule);
-    } else if (transform == "bucket") {
-        rule.transform = Transform::bucket;
-        rule.until = table.text_or("until", "");
-        rule.width = table.integer("width");
-        rule.pool_above = table.integer_or("pool_above", 89);
-        if (rule.width < 1 || rule.width > 100) table.refuse("width", "expected 1 to 100 years");
-        if (rule.pool_above < 1 || rule.pool_above > 89)
-            table.refuse("pool_above", "ages above 89 identify: expected 1 to 89");
-        rule.categories = bands(rule.width, rule.pool_above);
-    } else if (transform == "shift") {
-        rule.transform = Transform::shift;
-        rule.type = core::ColumnType::i64;
-    } else if (transform == "pseudonymise") {
-        rule.transform = Transform::pseudonymise;
-        rule.type = core::ColumnType::id16;
-        rule.kind = table.text("kind");
-        if (!is_name(rule.kind)) table.refuse("kind", "small letters, digits and _ only");
-    } else {
-        const auto near = core::nearest(transform, {"keep", "map", "bucket", "shift", "pseudonymise"});
+    const auto* named = std::find_if(std::begin(kTransforms), std::end(kTransforms),
+                                     [&](const NamedTransform& one) { return one.name == transform; });
+    if (named == std::end(kTransforms)) {
+        std::vector<std::string> names;
+        for (const NamedTransform& one : kTransforms) names.emplace_back(one.name);
+        const auto near = core::nearest(transform, names);
         table.refuse("transform", "no such transform" + (near ? "; did you mean \"" + *near + "\"?" : ""));
     }
-    rule.optional = table.has("missing");
-    if (rule.type == core::ColumnType::category) {
-        rule.missing = read_category(table, "missing", rule);
-        if (rule.transform == Transform::map) rule.unknown = read_category(table, "unknown", rule);
-    } else if (rule.optional) {
-        if (rule.type != core::ColumnType::f64 || table.text("missing") != "nan")
-            table.refuse("missing", "a number of type \"number\" can be \"nan\"; others must be there");
+    named->read(table, rule);
+    if (!std::holds_alternative<DeliveryName>(rule.transform)) {
+        read_sources(table, rule);
+        read_missing(table, rule);
     }
+    if (source.name == "dicom")
+        for (const Source& one : rule.sources)
+            for (const std::string& path : {one.from, one.until}) {
+                if (path.empty()) continue;
+                const std::string why = refusal(rule, {path, ""});
+                if (!why.empty()) table.refuse("from", why);
+            }
     return rule;
 }
 
-FieldRule read_field(const core::Config& table, SourceKind source) {
+const Format* read_source(const core::Config& file) {
+    const std::string name = file.text("source");
+    const Format* found = find_format(name);
+    if (found) return found;
+    std::vector<std::string> names;
+    std::string all;
+    for (const Format& format : formats()) {
+        names.emplace_back(format.name);
+        all += (all.empty() ? "" : ", ") + std::string(format.name);
+    }
+    const auto near = core::nearest(name, names);
+    file.refuse("source",
+                "no such format" + (near ? "; did you mean \"" + *near + "\"?" : "; there are: " + all));
+}
+
+FieldRule read_field(const core::Config& table, const Format& source) {
     FieldRule rule;
     rule.name = table.text("name");
     if (!is_name(rule.name)) table.refuse("name", "small letters, digits and _ only");
     if (table.text("transform") != "keep")
         table.refuse("transform", "a field is kept or not there: \"keep\"");
-    if (source == SourceKind::dicom) {
+    if (!source.is_table) {
         if (table.text("from") != "pixels") table.refuse("from", "expected \"pixels\"");
         rule.pixels = true;
     } else {
@@ -136,10 +225,77 @@ FieldRule read_field(const core::Config& table, SourceKind source) {
 PatientRule read_patient(const core::Config& table) {
     PatientRule rule;
     rule.from = table.text("from");
-    rule.national_id = is_first(table, "kind", "", "national-id", "record-number");
-    if (rule.national_id)
+    rule.issuer = table.text_or("issuer", "");
+    rule.kind = table.text("kind");
+    if (rule.kind.empty() || rule.kind.size() > 32 ||
+        rule.kind.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
+        table.refuse("kind", "small letters, digits and - only");
+    rule.is_national_id = rule.kind == "national-id";
+    rule.everywhere = rule.is_national_id || is_first(table, "scope", "delivery", "everywhere", "delivery");
+    if (rule.is_national_id)
         rule.quarantine_other_form = is_first(table, "other_form", "quarantine", "quarantine", "next");
     return rule;
+}
+
+void read_sop_classes(const core::Config& table, PixelPolicy& policy) {
+    for (const std::string& name : table.texts("sop_classes")) {
+        const SopClass* row = find_sop_class(name);
+        if (row && row->shows == Shows::no_image)
+            table.refuse("sop_classes", "\"" + name + "\" holds no image");
+        if (row) {
+            policy.sop_classes.push_back(row);
+        } else if (name.find_first_not_of("0123456789.") == std::string::npos && name.size() <= 64) {
+            policy.other_sop_classes.push_back(name);
+        } else {
+            std::vector<std::string> names;
+            for (const SopClass& one : sop_classes()) names.emplace_back(one.name);
+            const auto near = core::nearest(name, names);
+            table.refuse("sop_classes", "no such storage class: \"" + name + "\"" +
+                                            (near ? "; did you mean \"" + *near + "\"?" : ""));
+        }
+    }
+    if (policy.sop_classes.empty() && policy.other_sop_classes.empty())
+        table.refuse("sop_classes",
+                     "missing; expected the storage classes that may pass, by PS3.6's keywords");
+}
+
+void read_body_parts(const core::Config& table, PixelPolicy& policy) {
+    std::vector<std::string> terms;
+    for (const BodyPart& part : body_parts()) terms.emplace_back(part.term);
+    const auto check = [&](std::string_view key, const core::Config& in, const std::string& term) {
+        if (std::find(terms.begin(), terms.end(), term) != terms.end()) return;
+        const auto near = core::nearest(term, terms);
+        in.refuse(key, "\"" + term + "\" is no term for a part that shows no face" +
+                           (near ? "; did you mean \"" + *near + "\"?" : ""));
+    };
+    policy.body_parts = table.texts("body_parts");
+    for (const std::string& term : policy.body_parts) check("body_parts", table, term);
+    const core::Config spellings = table.table("spellings");
+    for (const std::string& word : spellings.keys()) {
+        check(word, spellings, spellings.text(word));
+        policy.spellings[folded(word)] = spellings.text(word);
+    }
+}
+
+PixelPolicy read_pixels(const core::Config& table, bool by_class) {
+    PixelPolicy policy;
+    policy.by_class = by_class;
+    if (!by_class) {
+        policy.allow_faces = !quarantines(table, "faces");
+        policy.allow_unknown_anatomy = !quarantines(table, "unknown_anatomy");
+        return policy;
+    }
+    read_sop_classes(table, policy);
+    read_body_parts(table, policy);
+    policy.allow_faces = !quarantines(table, "faces");
+    policy.allow_unknown_anatomy = !quarantines(table, "unknown_anatomy");
+    policy.allow_ultrasound = !quarantines(table, "ultrasound");
+    policy.allow_secondary_capture = !quarantines(table, "secondary_capture");
+    policy.allow_conversion_type = !quarantines(table, "conversion_type");
+    policy.allow_screen = !quarantines(table, "screen");
+    policy.allow_other_modality = !quarantines(table, "other_modality");
+    policy.need_burned_in_no = is_first(table, "burned_in_annotation", "not-yes", "no", "not-yes");
+    return policy;
 }
 
 }  // namespace
@@ -155,6 +311,8 @@ std::string folded(std::string_view code) {
 }
 
 void read_map(const core::Config& table, ColumnRule& rule) {
+    auto& map = std::get<Codes>(rule.transform);
+    const std::vector<std::string> added(rule.categories);  // what stands for missing and unknown: at the end
     rule.categories = table.texts("categories");
     need_categories(table, "categories", rule.categories);
     const core::Config codes = table.table("codes");
@@ -164,10 +322,13 @@ void read_map(const core::Config& table, ColumnRule& rule) {
             const auto near = core::nearest(category, rule.categories);
             codes.refuse(code, "not one of `categories`" + (near ? "; did you mean \"" + *near + "\"?" : ""));
         }
-        if (!rule.codes.emplace(folded(code), category).second)
+        if (!map.codes.emplace(folded(code), category).second)
             codes.refuse(code, "stands twice (case does not count)");
     }
-    if (rule.codes.empty()) table.refuse("codes", "missing; expected CODE = \"category\"");
+    if (map.codes.empty()) table.refuse("codes", "missing; expected CODE = \"category\"");
+    for (const std::string& name : added)
+        if (std::find(rule.categories.begin(), rule.categories.end(), name) == rule.categories.end())
+            rule.categories.push_back(name);
 }
 
 Profile Profile::load(const std::filesystem::path& path) {
@@ -184,8 +345,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     profile.sha256 = core::to_hex(core::sha256(core::view(toml)));
     profile.name = file.text("name");
     profile.version = file.integer("version");
-    profile.source = is_first(file, "source", "", "dicom", "csv") ? SourceKind::dicom : SourceKind::csv;
-    profile.methods = file.texts("methods");
+    profile.source = read_source(file);
 
     for (const core::Config& table : file.tables("patient")) profile.patient.push_back(read_patient(table));
     if (profile.patient.empty()) file.refuse("patient", "missing; without it no sample belongs to anybody");
@@ -195,24 +355,27 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     if (profile.max_shift_days < 30 || profile.max_shift_days > 36500)
         dates.refuse("max_shift_days", "expected 30 to 36500");
 
-    if (profile.source == SourceKind::dicom) {
-        const core::Config pixels = file.table("pixels");
-        profile.pixels.allow_ultrasound = !quarantines(pixels, "ultrasound");
-        profile.pixels.allow_secondary_capture = !quarantines(pixels, "secondary_capture");
-        profile.pixels.allow_faces = !quarantines(pixels, "faces");
-        profile.pixels.allow_unknown_anatomy = !quarantines(pixels, "unknown_anatomy");
+    if (!profile.source->is_table) {
+        profile.pixels = read_pixels(file.table("pixels"), profile.source->name == "dicom");
     }
     const core::Config risk = file.table("risk");
     profile.risk.quasi_identifiers = risk.texts("quasi_identifiers");
     profile.risk.k = risk.integer("k");
     if (profile.risk.k < 1) risk.refuse("k", "expected 1 or more");
+    profile.risk.sensitive = risk.text_or("sensitive", "");
+    profile.risk.l = risk.integer_or("l", 0);
+    profile.risk.t = risk.number_or("t", 0);
+    if (profile.risk.l < 0) risk.refuse("l", "expected 2 or more");
+    if (profile.risk.t < 0 || profile.risk.t > 1) risk.refuse("t", "expected a number from 0 to 1");
+    if (profile.risk.sensitive.empty() && (profile.risk.l || profile.risk.t > 0))
+        risk.refuse("sensitive", "l and t are measured over a column: name it");
     profile.risk.suppress = is_first(risk, "below", "report", "suppress", "report");
 
     for (const core::Config& table : file.tables("fields"))
-        profile.fields.push_back(read_field(table, profile.source));
+        profile.fields.push_back(read_field(table, *profile.source));
     std::set<std::string> names;
     for (const core::Config& table : file.tables("columns")) {
-        profile.columns.push_back(read_column(table));
+        profile.columns.push_back(read_column(table, *profile.source));
         if (!names.insert(profile.columns.back().name).second) table.refuse("name", "stands twice");
     }
     file.finish();

@@ -4,34 +4,53 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/base/config.h"
 #include "core/shard/schema.h"
+#include "staging/deid/sop_class.h"
+#include "staging/read/format.h"
 
 namespace staging {
 
-enum class SourceKind { dicom, csv };
-
-enum class Transform { keep, map, bucket, shift, pseudonymise };
-
-// How one output column comes out of one source attribute. What has no rule has no way into a shard.
-struct ColumnRule {
-    std::string name;   // of the column
-    std::string from;   // path of the attribute: "PatientSex", "OtherPatientIDsSequence[0].PatientID"
-    std::string until;  // bucket: `from` and `until` are dates, the value is the years between
-    int value = -1;     // which of several values (PixelSpacing has two); -1: the attribute has one
-    Transform transform = Transform::keep;
-    core::ColumnType type = core::ColumnType::category;
-    std::vector<std::string> categories;       // every category it can have, in the order of their codes
-    std::map<std::string, std::string> codes;  // map: folded code -> category
-    bool codes_from_dataset = false;           // map: the dataset's definition brings categories and codes
-    bool optional = false;                     // missing is no reason for quarantine
-    std::optional<std::string> missing;        // the category that stands for a missing value
+// The transforms of a column: the one list. What has no rule has no way into a shard.
+struct Codes {                                 // keep with `values`, and map: one of the categories
+    std::map<std::string, std::string> codes;  // folded code -> category
     std::optional<std::string> unknown;        // the category of an unlisted code
-    double min = 0, max = 0;                   // keep, of numbers: inclusive
-    std::int64_t width = 0, pool_above = 89;   // bucket, years
-    std::string kind;                          // pseudonymise
+    bool from_dataset = false;                 // the dataset's definition brings categories and codes
+};
+struct Number {  // keep, within inclusive bounds
+    double min = 0, max = 0;
+};
+struct Integer {
+    double min = 0, max = 0;
+};
+struct AgeBand {  // bucket, years
+    std::int64_t width = 0, pool_above = 89;
+};
+struct ShiftDate {};
+struct Pseudonymise {
+    std::string kind;
+};
+struct DeliveryName {};  // delivery: which hospital sent it
+using Transform = std::variant<Codes, Number, Integer, AgeBand, ShiftDate, Pseudonymise, DeliveryName>;
+
+// Where a column's value is looked for: an attribute or a table's column, or (an age) two dates.
+struct Source {
+    std::string from;   // "PatientSex", "OtherPatientIDsSequence[0].PatientID", "path:visit"
+    std::string until;  // not empty: `from` is the birth, the value is the years between
+};
+
+struct ColumnRule {
+    std::string name;
+    std::vector<Source> sources;  // in order: the first that gives a value counts. Empty for DeliveryName
+    int value = -1;               // which of several values (PixelSpacing has two); -1: the attribute has one
+    Transform transform;
+    core::ColumnType type = core::ColumnType::category;
+    std::vector<std::string> categories;  // every category it can have, in the order of their codes
+    std::optional<core::Cell> missing;    // what stands for a missing value; without it: quarantine
+    bool bad_is_missing = false;          // so does a value that cannot be used; without it: quarantine
 
     core::Column column() const { return {name, type, categories}; }
 };
@@ -44,21 +63,39 @@ struct FieldRule {
     double min = 0, max = 0;
 };
 
-// One way to tell whose sample it is; the first that is there counts.
+// One way to tell whose sample it is. The first identifier that is there and stands for somebody names the
+// patient; the others are the same person's.
 struct PatientRule {
-    std::string from;
-    bool national_id = false;            // else: a record number, of this hospital alone
+    std::string from;    // with [*]: every item of the sequence, as far as kItems
+    std::string issuer;  // where the identifier's issuer is told; may be empty
+    std::string kind;    // "national-id", "record-number", or a kind of the site's own
+    bool is_national_id = false;
+    bool everywhere = false;             // one name space for all deliveries, as the national ID has
     bool quarantine_other_form = false;  // something that is no national ID in a national ID's place
 };
+inline constexpr int kItems = 8;
 
+// Which images may pass. What is not listed, or says nothing, is quarantined.
 struct PixelPolicy {
-    bool allow_ultrasound = false, allow_secondary_capture = false, allow_faces = false;
-    bool allow_unknown_anatomy = false;  // CT and MR that do not say which body part they show
+    bool by_class = true;  // false: of formats that name no class (NIfTI, pictures); only faces are judged
+    std::vector<const SopClass*> sop_classes;
+    std::vector<std::string> other_sop_classes;    // UIDs that our table does not have
+    std::vector<std::string> body_parts;           // CID 4 terms that show no face
+    std::map<std::string, std::string> spellings;  // what scanners write -> a term of body_parts
+    bool allow_faces = false;                      // heads, and what does not say what it shows
+    bool allow_unknown_anatomy = false;            // only what does not say what it shows
+    // The signs of text in the pixels, each a rule of its own.
+    bool allow_ultrasound = false, allow_secondary_capture = false, allow_conversion_type = false,
+         allow_screen = false, allow_other_modality = false;
+    bool need_burned_in_no = false;  // BurnedInAnnotation must say NO; else it must not say YES
 };
 
 struct RiskPolicy {
-    std::vector<std::string> quasi_identifiers;  // names of columns; "site" is one
+    std::vector<std::string> quasi_identifiers;  // names of columns
     std::int64_t k = 5;
+    std::string sensitive;  // a column of categories that must not be learned from the others; empty: none
+    std::int64_t l = 0;     // at least so many of its categories in each group; 0: not asked for
+    double t = 0;  // a group's distribution differs from all patients' by at most this; 0: not asked for
     bool suppress = false;
 };
 
@@ -66,9 +103,8 @@ struct RiskPolicy {
 struct Profile {
     std::string name;
     std::int64_t version = 0;
-    SourceKind source = SourceKind::dicom;
-    std::vector<std::string> methods;  // DICOM CID 7050 codes
-    std::string sha256;                // of the file
+    const Format* source = nullptr;  // of the deliveries' files
+    std::string sha256;              // of the file
     std::vector<PatientRule> patient;
     std::int64_t max_shift_days = 0;
     PixelPolicy pixels;

@@ -1,83 +1,97 @@
 #include "staging/deid/risk.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
+
+#include "staging/deid/anatomy.h"
 
 namespace staging {
 namespace {
 
-using namespace std::string_view_literals;
-
-// PS3.6 annex A. A name alone would miss files whose modality was typed wrongly.
-constexpr std::array kUltrasound = {"1.2.840.10008.5.1.4.1.1.3"sv,   "1.2.840.10008.5.1.4.1.1.3.1"sv,
-                                    "1.2.840.10008.5.1.4.1.1.6"sv,   "1.2.840.10008.5.1.4.1.1.6.1"sv,
-                                    "1.2.840.10008.5.1.4.1.1.6.2"sv, "1.2.840.10008.5.1.4.1.1.6.3"sv};
-constexpr auto kSecondaryCapture = "1.2.840.10008.5.1.4.1.1.7"sv;  // and its multi-frame kinds, .7.1 to .7.4
-constexpr std::array kTomography = {
-    "1.2.840.10008.5.1.4.1.1.2"sv,   "1.2.840.10008.5.1.4.1.1.2.1"sv, "1.2.840.10008.5.1.4.1.1.2.2"sv,
-    "1.2.840.10008.5.1.4.1.1.4"sv,   "1.2.840.10008.5.1.4.1.1.4.1"sv, "1.2.840.10008.5.1.4.1.1.4.3"sv,
-    "1.2.840.10008.5.1.4.1.1.4.4"sv, "1.2.840.10008.5.1.4.1.1.128"sv, "1.2.840.10008.5.1.4.1.1.130"sv};
-
-// Body parts that show a face, whole or in part (PS3.16 CID 4, and what scanners write).
-constexpr std::array kHead = {"HEAD"sv,  "BRAIN"sv, "SKULL"sv,   "FACE"sv,   "FACIAL"sv,
-                              "ORBIT"sv, "SINUS"sv, "MAXILLA"sv, "MANDIB"sv, "NASAL"sv,
-                              "NOSE"sv,  "NECK"sv,  "TEMPOR"sv,  "PITUIT"sv, "SELLA"sv,
-                              "CRANI"sv, "DENT"sv,  "TEETH"sv,   "WHOLE"sv};
-constexpr std::array kHeadWords = {"EAR"sv, "EYE"sv, "IAC"sv, "JAW"sv, "TMJ"sv};  // as words: HEART is none
-
-bool one_of(std::string_view word, const auto& list) {
+bool one_of(std::string_view word, std::initializer_list<std::string_view> list) {
     return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-bool shows_head(std::string_view part) {
-    for (const std::string_view word : kHead)
-        if (part.find(word) != std::string_view::npos) return true;
-    while (!part.empty()) {
-        const std::size_t end = std::min(part.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), part.size());
-        if (one_of(part.substr(0, end), kHeadWords)) return true;
-        part.remove_prefix(std::min(end + 1, part.size()));
+// The image type's values (PS3.3 C.7.6.1.1.2) that say where the pixels come from.
+bool has_value(std::string_view image_type, std::initializer_list<std::string_view> wanted) {
+    for (std::size_t n = 0;; ++n) {
+        const auto value = part(image_type, n);
+        if (!value) return false;
+        if (one_of(*value, wanted)) return true;
     }
-    return false;
+}
+
+std::optional<Rejection> class_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy) {
+    if (row && row->shows == Shows::no_image) return Rejection{Reason::not_selected, "SOPClassUID"};
+    const bool listed =
+        row ? std::find(policy.sop_classes.begin(), policy.sop_classes.end(), row) != policy.sop_classes.end()
+            : std::find(policy.other_sop_classes.begin(), policy.other_sop_classes.end(), facts.sop_class) !=
+                  policy.other_sop_classes.end();
+    if (listed) return std::nullopt;
+    // The name is one of our table's.
+    return Rejection{Reason::unlisted_sop_class, row ? std::string(row->name) : "SOPClassUID"};
+}
+
+std::optional<Rejection> text_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy) {
+    const auto risk = [](const char* sign) { return Rejection{Reason::risk_burned_in_text, sign}; };
+    const std::string modality = folded(facts.modality), type = folded(facts.image_type);
+    const std::string burned_in = folded(facts.burned_in_annotation);
+    if (burned_in == "YES") return risk("BurnedInAnnotation");
+    if (policy.need_burned_in_no && burned_in != "NO") return risk("BurnedInAnnotation");
+    // The photographed label of a slide: the patient's name is printed on it (PS3.3 C.8.12.4.1.1).
+    if (has_value(type, {"LABEL", "OVERVIEW"})) return risk("ImageType");
+    if (folded(facts.specimen_label) == "YES") return risk("SpecimenLabelInImage");
+    if (!policy.allow_ultrasound &&
+        (one_of(modality, {"US", "IVUS"}) || (row && row->shows == Shows::ultrasound)))
+        return risk("ultrasound");
+    if (!policy.allow_secondary_capture && row && row->shows == Shows::secondary)
+        return risk("secondary_capture");
+    // Any conversion type means film, paper, video or a workstation (PS3.3 C.8.6.1).
+    if (!policy.allow_conversion_type && !folded(facts.conversion_type).empty())
+        return risk("ConversionType");
+    if (!policy.allow_screen)
+        for (const char* word : {"SCREEN", "SECONDARY CAPTURE", "SCANNED", "DOSE", "REPORT", "PHOTO FILE"})
+            if (type.find(word) != std::string::npos) return risk("ImageType");
+    if (!policy.allow_other_modality && one_of(modality, {"OT", "SC", "DOC", "HC", "PR", "KO", "SR"}))
+        return risk("Modality");
+    return std::nullopt;
+}
+
+std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy) {
+    const auto face = [](const char* sign) { return Rejection{Reason::risk_face, sign}; };
+    if (folded(facts.recognizable_features) == "YES") return face("RecognizableVisualFeatures");
+    // A class that our table does not have can show anything; a modality can contradict its class.
+    const bool surface = !row || row->shows == Shows::volume || row->shows == Shows::surface ||
+                         row->shows == Shows::secondary || row->shows == Shows::mask ||
+                         one_of(folded(facts.modality), {"CT", "MR", "PT", "XC", "ES", "OP"});
+    if (!surface) return std::nullopt;
+    for (const std::string* text :
+         {&facts.study_description, &facts.series_description, &facts.protocol_name})
+        if (names_a_head(*text)) return face("description");
+    switch (anatomy_of(facts, policy)) {
+        case Anatomy::head:
+            return face("anatomy");
+        case Anatomy::unlisted:
+            return Rejection{Reason::unlisted_anatomy, "anatomy"};
+        case Anatomy::untold:
+            if (!policy.allow_unknown_anatomy) return Rejection{Reason::unlisted_anatomy, "untold"};
+            break;
+        case Anatomy::listed:
+            break;
+    }
+    return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy) {
-    const std::string burned_in(reason_name(Reason::risk_burned_in_text));
-    const std::string modality = folded(facts.modality);
-    if (folded(facts.burned_in_annotation) == "YES") return Rejection{burned_in, "BurnedInAnnotation"};
-    if (!policy.allow_ultrasound &&
-        (modality == "US" || modality == "IVUS" || one_of(facts.sop_class, kUltrasound)))
-        return Rejection{burned_in, "ultrasound"};
-    if (!policy.allow_secondary_capture) {
-        if (facts.sop_class.starts_with(kSecondaryCapture) &&
-            (facts.sop_class.size() == kSecondaryCapture.size() ||
-             facts.sop_class[kSecondaryCapture.size()] == '.'))
-            return Rejection{burned_in, "secondary_capture"};
-        // Any conversion type means that the pixels came from film, paper, video or a workstation (PS3.3
-        // C.8.6.1).
-        if (!folded(facts.conversion_type).empty()) return Rejection{burned_in, "ConversionType"};
-        const std::string type = folded(facts.image_type);
-        // The second value says whether the image was made in the examination or afterwards (PS3.3
-        // C.7.6.1.1.2).
-        if (const auto made = part(type, 1); made && *made == "SECONDARY")
-            return Rejection{burned_in, "ImageType"};
-        for (const auto word : {"SCREEN"sv, "SECONDARY CAPTURE"sv, "SCANNED"sv, "DOSE"sv, "REPORT"sv})
-            if (type.find(word) != std::string::npos) return Rejection{burned_in, "ImageType"};
+std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy, Declared declared) {
+    const SopClass* row = find_sop_class(facts.sop_class);
+    if (policy.by_class) {
+        if (const auto risk = class_risk(row, facts, policy)) return risk;
+        if (const auto risk = text_risk(row, facts, policy)) return risk;
     }
-    if (!policy.allow_faces) {
-        if (folded(facts.recognizable_features) == "YES")
-            return Rejection{std::string(reason_name(Reason::risk_face)), "RecognizableVisualFeatures"};
-        const bool tomography =
-            modality == "CT" || modality == "MR" || modality == "PT" || one_of(facts.sop_class, kTomography);
-        const std::string body_part = folded(facts.body_part);
-        if (tomography && shows_head(body_part))
-            return Rejection{std::string(reason_name(Reason::risk_face)), "BodyPartExamined"};
-        if (tomography && body_part.empty() && !policy.allow_unknown_anatomy)
-            return Rejection{std::string(reason_name(Reason::risk_face)), "unknown_anatomy"};
-    }
-    return std::nullopt;
+    if (policy.allow_faces || declared != Declared::nothing) return std::nullopt;
+    return face_risk(row, facts, policy);
 }
 
 }  // namespace staging

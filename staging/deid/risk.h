@@ -2,13 +2,16 @@
 #include <optional>
 
 #include "staging/deid/clean.h"
+#include "staging/deid/description.h"
 #include "staging/deid/profile.h"
-#include "staging/source/record.h"
+#include "staging/read/record.h"
 
 namespace staging {
 
-// Stage 1, pixels: classes of images that may show who somebody is. Decided from the header alone, so that
-// nothing is decoded in vain; nothing is cleaned here: what is at risk goes to quarantine.
-std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy);
+// Stage 1, pixels: may this image pass? Decided from the header alone, before anything is decoded. Classes and body
+// parts that may pass are listed by the profile; what is not listed, or says nothing, does not pass. `declared`: what
+// the hospital answers for of this file. Nothing is cleaned here.
+std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy,
+                                    Declared declared = Declared::nothing);
 
 }  // namespace staging

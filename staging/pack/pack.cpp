@@ -6,8 +6,8 @@
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/progress.h"
-#include "core/mpi/queue.h"
-#include "core/shard/reader.h"
+#include "core/shard/verify.h"
+#include "staging/image/fields.h"
 
 namespace staging {
 namespace {
@@ -28,13 +28,15 @@ std::filesystem::path ShardPacker::receipt_path(std::int64_t number) const {
 
 Receipt ShardPacker::receipt(std::int64_t number) const {
     const auto json = nlohmann::ordered_json::parse(core::read_text(receipt_path(number)));
-    return {core::shard_from_json(json.at("entry"), number), quality_from_json(json.at("quality"))};
+    return {core::shard_from_json(json.at("entry"), number), quality_from_json(json.at("quality")),
+            json.at("pieces").get<std::map<std::string, std::int64_t>>()};
 }
 
-bool ShardPacker::is_complete(std::int64_t number) const {
+bool ShardPacker::is_complete(std::int64_t number, std::int64_t samples) const {
     if (!std::filesystem::exists(receipt_path(number))) return false;
     try {
         const core::ShardEntry entry = receipt(number).entry;
+        if (entry.samples != samples) return false;
         core::verify_shard(shards_ / entry.file, entry, definition_.schema, definition_.id(), number, key_);
         return true;
     } catch (const std::exception&) {
@@ -42,7 +44,7 @@ bool ShardPacker::is_complete(std::int64_t number) const {
     }
 }
 
-void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) const {
+void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, core::Shared& others) const {
     std::sort(samples.begin(), samples.end(), [](const SampleRef& a, const SampleRef& b) {
         return std::tie(a.order, a.origin) < std::tie(b.order, b.origin);
     });
@@ -52,8 +54,15 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
                              key_, options);
     Receipt receipt;
     for (const SampleRef& ref : samples) {
+        if (others.poll()) return;  // another rank has failed: nothing is under the shard's name yet
         core::Sample sample = spill_.sample(ref);
+        if (definition_.kind == SampleKind::volume)
+            finish_volume(sample, definition_, spill_.composite(ref).spacing);
+        // Stage 2 has found that the record's identifier is another person's name.
+        if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
+            move_to(sample.columns, ref.patient, definition_, pseudonyms_);
         receipt.quality.add(sample, definition_);
+        receipt.pieces[definition_.sites.at(ref.site)] += ref.pieces;
         writer.append(std::move(sample));
     }
     receipt.entry = writer.finish();
@@ -62,7 +71,8 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
     core::verify_shard(shards_ / receipt.entry.file, receipt.entry, definition_.schema, definition_.id(),
                        number, key_);
     const nlohmann::ordered_json json{{"entry", core::to_json(receipt.entry)},
-                                      {"quality", staging::to_json(receipt.quality)}};
+                                      {"quality", staging::to_json(receipt.quality)},
+                                      {"pieces", receipt.pieces}};
     core::write_atomically(receipt_path(number), json.dump());
     core::Event("info", "shard_written")
         .with("shard", number)
@@ -73,16 +83,22 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples) con
 std::int64_t ShardPacker::pack(const core::Comm& comm, const Plan& plan) const {
     const auto count = static_cast<std::int64_t>(plan.shards.size());
     std::int64_t reused = 0;
-    core::WorkQueue queue(comm, count);
-    core::Progress progress("pack", comm.is_root() ? count : 0);
-    core::together(comm, [&] {
-        std::int64_t seen = 0;
-        while (const auto number = queue.next()) {
-            if (is_complete(*number))
+    // Rank 0 tells of its own share, which is like everybody's.
+    core::Progress progress("pack", (count + comm.size() - 1) / comm.size());
+    core::share(comm, count, [&](core::Shared& work) {
+        while (const auto number = work.next()) {
+            const Plan::Shard& shard = plan.shards[static_cast<std::size_t>(*number)];
+            if (is_complete(*number, shard.samples)) {
                 ++reused;
-            else
-                write(*number, plan.samples->records(plan.shards[static_cast<std::size_t>(*number)]));
-            if (comm.is_root()) progress.advance(*number + 1 - std::exchange(seen, *number + 1));
+            } else {
+                std::vector<SampleRef> samples = plan.samples->records(shard.part);
+                if (static_cast<std::int64_t>(samples.size()) != shard.samples)
+                    throw core::Error(core::Fault::data, "the work folder lost samples of shard " +
+                                                             std::to_string(*number) +
+                                                             ". Remove it and run the build again");
+                write(*number, std::move(samples), work);
+            }
+            if (comm.is_root()) progress.advance();
         }
     });
     if (comm.is_root()) progress.finish();

@@ -1,15 +1,17 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "core/mpi/comm.h"
+#include "core/mpi/share.h"
 #include "core/shard/writer.h"
 #include "staging/deid/definition.h"
-#include "staging/pack/quality.h"
-#include "staging/pack/shuffle.h"
-#include "staging/pack/spill.h"
+#include "staging/report/quality.h"
+#include "staging/work/shuffle.h"
+#include "staging/work/spill.h"
 
 namespace staging {
 
@@ -17,7 +19,10 @@ namespace staging {
 // that a shard mixes patients and hospitals, and nobody needs the list of all samples.
 struct Plan {
     std::unique_ptr<Shuffle<SampleRef>> samples;
-    std::vector<std::int64_t> shards;  // the partition of each shard: those that hold samples, in order
+    struct Shard {
+        std::int64_t part, samples;  // its partition, and how many were put there
+    };
+    std::vector<Shard> shards;  // those that hold samples, in order
 };
 
 // Parts of about target_bytes, and few enough samples that a rank can sort one part.
@@ -27,15 +32,17 @@ std::int64_t part_count(std::int64_t samples, std::int64_t bytes, std::int64_t t
 struct Receipt {
     core::ShardEntry entry;
     Quality quality;
+    std::map<std::string, std::int64_t> pieces;  // by site: files or rows that its samples are made of
 };
 
 // Writes shards and reads each back. A shard of an earlier run is taken over if it still has the SHA-256 of
 // its receipt and every tag in it holds.
 class ShardPacker {
 public:
-    ShardPacker(const Definition& definition, const Spill& spill, std::filesystem::path shards,
-                std::filesystem::path work, const core::SecretKey& dataset_key)
+    ShardPacker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill,
+                std::filesystem::path shards, std::filesystem::path work, const core::SecretKey& dataset_key)
         : definition_(definition),
+          pseudonyms_(pseudonyms),
           spill_(spill),
           shards_(std::move(shards)),
           work_(std::move(work)),
@@ -46,10 +53,11 @@ public:
     Receipt receipt(std::int64_t number) const;
 
 private:
-    bool is_complete(std::int64_t number) const;
-    void write(std::int64_t number, std::vector<SampleRef> samples) const;
+    bool is_complete(std::int64_t number, std::int64_t samples) const;
+    void write(std::int64_t number, std::vector<SampleRef> samples, core::Shared& others) const;
     std::filesystem::path receipt_path(std::int64_t number) const;
     const Definition& definition_;
+    const Pseudonyms& pseudonyms_;
     const Spill& spill_;
     std::filesystem::path shards_, work_;
     const core::SecretKey& key_;

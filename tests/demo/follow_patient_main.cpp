@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/tool.h"
-#include "core/shard/manifest.h"
 #include "core/shard/reader.h"
+#include "core/shard/version.h"
 #include "staging/deid/identity.h"
 
 namespace {
@@ -70,12 +70,12 @@ int main(int argc, char** argv) {
         const core::Id16 patient = staging::Pseudonyms(core::SecretKey::load(project_key))
                                        .of("national-id", core::view("TW"), core::view(*id));
         const core::SecretKey key = core::SecretKey::load(key_file);
-        const core::Manifest manifest = core::open_manifest(version, {}, core::Seal::optional);
+        const core::Version open(version, {}, core::Seal::optional);
+        const core::Manifest& manifest = open.manifest();
         Json found = Json::array();
-        for (std::size_t s = 0; s < manifest.shards.size(); ++s) {
-            const core::ShardEntry& entry = manifest.shards[s];
-            const core::ShardReader shard(core::shard_path(version, entry), entry, manifest.schema,
-                                          manifest.id(), static_cast<std::int64_t>(s), key);
+        for (std::int64_t s = 0; s < open.shards(); ++s) {
+            const core::ShardEntry entry = open.shard(s);
+            const core::ShardReader shard(open.shard_path(s), entry, manifest.schema, manifest.id(), s, key);
             find_in_shard(shard, manifest.schema, entry.file, patient, found);
         }
         std::cout << Json{{"patient", core::to_hex(patient)}, {"samples", found}} << '\n';

@@ -8,11 +8,11 @@
 #include <random>
 
 #include "hostile/seeds.h"
-#include "staging/source/csv.h"
-#include "staging/source/dicom.h"
-#include "staging/source/make_dicom.h"
-#include "staging/source/messages.h"
-#include "staging/source/sandbox.h"
+#include "staging/read/dicom/dicom.h"
+#include "staging/read/make_dicom.h"
+#include "staging/read/messages.h"
+#include "staging/read/table/csv.h"
+#include "staging/sandbox/sandbox.h"
 
 using namespace staging;
 

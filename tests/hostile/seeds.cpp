@@ -9,7 +9,8 @@
 #include <jpeglib.h>
 // clang-format on
 
-#include "staging/source/make_dicom.h"
+#include "staging/read/encode.h"
+#include "staging/read/make_dicom.h"
 
 namespace test {
 namespace {
@@ -104,6 +105,39 @@ std::vector<std::string> seeds() {
                         .image(9, 17, 8, 8, false, 3, "YBR_FULL", 0, "2")
                         .fragments({jpeg(9, 17, 3), jpeg(9, 17, 3)})
                         .file());
+
+    const std::string jpegs = "1.2.840.10008.1.2.4.";
+    const Picture grey = picture(9, 11, 1, 12), colour = picture(9, 11, 3, 8);
+    const auto compressed = [&](const std::string& syntax, const std::string& of_grey,
+                                const std::string& of_colour) {
+        files.push_back(Dicom(syntax).image(9, 11, 16, 12, true).fragments({of_grey}).file());
+        if (!of_colour.empty())
+            files.push_back(Dicom(syntax).image(9, 11, 8, 8, false, 3, "RGB").fragments({of_colour}).file());
+    };
+    compressed(jpegs + "51", jpeg_12_bits(grey), "");
+    compressed(jpegs + "57", jpeg_lossless(grey, 4), jpeg_lossless(colour, 7));
+    compressed(jpegs + "70", jpeg_lossless(picture(9, 11, 1, 16)), "");
+    compressed(jpegs + "80", jpeg_ls(grey), jpeg_ls(colour));
+    compressed(jpegs + "80", jpeg_ls(grey), jpeg_ls(colour, true));
+    compressed(jpegs + "90", jpeg_2000(grey, true), jpeg_2000(colour));
+    compressed(jpegs + "110", jpeg_xl(grey), jpeg_xl(colour));
+    compressed("1.2.840.10008.1.2.8.1", deflated_frame(grey, 16), deflated_frame(colour, 8));
+
+    // A palette, a functional group of each frame, text with escape sequences.
+    const std::string table = "abcdefgh", descriptor("\x08\0\0\0\x08\0", 6);
+    Dicom palette;
+    palette.text(0x00080005, "CS", "\\ISO 2022 IR 87").text(0x00100010, "PN", "A^\x1b$B;3ED\x1b(B");
+    palette.image(1, 2, 8, 8, false, 1, "PALETTE COLOR", 0, "2");
+    for (unsigned i = 0; i < 3; ++i) palette.element(0x00281101 + i, "US", descriptor);
+    for (unsigned i = 0; i < 3; ++i) palette.element(0x00281201 + i, "OW", table);
+    std::vector<std::string> groups;
+    for (const std::string position : {"0\\0\\1", "0\\0\\2"}) {
+        Dicom plane, group;
+        plane.text(0x00200032, "DS", position);
+        group.sequence(0x00209113, {plane.data_set()});
+        groups.push_back(group.data_set());
+    }
+    files.push_back(palette.sequence(0x52009230, groups).pixels(std::string("\0\1\2\3", 4), "OB").file());
     return files;
 }
 

@@ -11,8 +11,8 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/keys/keys.h"
-#include "core/shard/manifest.h"
 #include "core/shard/reader.h"
+#include "core/shard/version.h"
 
 namespace identifiers {
 namespace {
@@ -206,12 +206,12 @@ void Search::tree(const std::filesystem::path& path) {
 
 void Search::dataset(const std::filesystem::path& version, const std::filesystem::path& key_file) {
     const core::SecretKey key = core::SecretKey::load(key_file);
-    const core::Manifest manifest = core::open_manifest(version, {}, core::Seal::optional);
+    const core::Version open(version, {}, core::Seal::optional);
+    const core::Manifest& manifest = open.manifest();
     const core::Schema& schema = manifest.schema;
-    for (std::size_t s = 0; s < manifest.shards.size(); ++s) {
-        const core::ShardEntry& entry = manifest.shards[s];
-        const core::ShardReader shard(core::shard_path(version, entry), entry, schema, manifest.id(),
-                                      static_cast<std::int64_t>(s), key);
+    for (std::int64_t s = 0; s < open.shards(); ++s) {
+        const core::ShardEntry entry = open.shard(s);
+        const core::ShardReader shard(open.shard_path(s), entry, schema, manifest.id(), s, key);
         ++searched_files_;
         for (std::size_t c = 0; c < schema.columns.size(); ++c) {
             const core::ColumnData data = shard.column(c);

@@ -60,6 +60,12 @@ public:
         }
         return result;
     }
+    int link(const char* from, const char* to) override {
+        if (fails()) return -1;
+        const int result = Env::link(from, to);
+        if (result == 0) flushed_[to] = flushed_[from];
+        return result;
+    }
     int unlink(const char* path) override {
         flushed_.erase(path);
         return Env::unlink(path);

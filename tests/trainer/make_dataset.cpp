@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <random>
 
-#include "core/shard/manifest.h"
+#include "core/shard/version.h"
 #include "core/shard/writer.h"
 
 namespace {
@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
     manifest.deidentification = manifest.risk = manifest.splits = nlohmann::ordered_json::object();
     manifest.parents = nlohmann::ordered_json::array();
 
+    ManifestWriter pages(dir, manifest, key);
     std::mt19937_64 random(20261123);
     for (int shard = 0; shard < kShards; ++shard) {
         const auto entry = shard_file(shard);
@@ -89,7 +90,7 @@ int main(int argc, char** argv) {
                               kClasses[static_cast<std::size_t>(label)], std::string(split)};
             writer.append(std::move(sample));
         }
-        manifest.shards.push_back(writer.finish());
+        pages.add(writer.finish());
     }
-    write_manifest(dir, manifest);
+    pages.finish();
 }

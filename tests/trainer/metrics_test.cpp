@@ -90,6 +90,17 @@ TEST_CASE("of more classes each stands against the rest, and absent ones do not 
     CHECK(*m.auroc == Approx((1.0 + 1.0) / 2));
 }
 
+TEST_CASE("what a dataset has no column for is left out of the strata") {
+    Predictions predictions = sites({40, 40}, {4, 20});
+    std::erase_if(predictions.strata, [](const auto& stratum) { return stratum.name == "vendor"; });
+    EvaluateOptions options;
+    options.bootstrap = 0;
+    options.strata = {"site", "vendor", "site*vendor"};
+    const auto json = report(predictions, options);
+    CHECK(json["strata"].contains("site"));
+    CHECK(json["strata"].size() == 1);
+}
+
 TEST_CASE("strata come worst first, and small ones without figures") {
     EvaluateOptions options;
     options.strata = {"site", "vendor", "site*vendor"};

@@ -1,6 +1,7 @@
 #include "trainer/data/dataset.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "core/base/error.h"
 
@@ -11,19 +12,28 @@ using core::Fault;
 
 Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
                  core::Seal seal)
-    : dir_(std::move(dir)),
-      key_(std::move(key)),
-      manifest_(core::open_manifest(dir_, stewards, seal)),
-      open_(manifest_.shards.size()) {
-    if (key_.id() != manifest_.key_id)
-        throw Error(Fault::refused, manifest_.id() +
-                                        ": the key is not this dataset's. Ask for the key of exactly "
-                                        "this version.");
+    : key_(std::move(key)), version_(std::move(dir), stewards, seal) {
+    version_.authenticate(key_);
     std::int64_t first = 0;
-    for (const auto& shard : manifest_.shards) {
-        first_.push_back(first);
-        first += shard.samples;
-    }
+    for (std::int64_t page = 0; page < version_.pages(); ++page)
+        for (const core::ShardEntry& entry : version_.page(page, key_)) {
+            Counted counted{entry.samples, {}};
+            const auto counts = entry.counts.find("split");
+            if (counts == entry.counts.end())
+                throw Error(Fault::data,
+                            manifest().id() + ": the manifest does not count the samples of each split");
+            for (std::size_t i = 0; i < std::size(core::kSplits); ++i)
+                if (const auto found = counts->second.find(std::string(core::kSplits[i]));
+                    found != counts->second.end()) {
+                    if (found->second > INT32_MAX)
+                        throw Error(Fault::data, entry.file + ": more than 2^31 samples");
+                    counted.split[i] = static_cast<std::int32_t>(found->second);
+                }
+            counted_.push_back(counted);
+            first_.push_back(first);
+            first += entry.samples;
+        }
+    open_.resize(counted_.size());
 }
 
 std::int64_t Dataset::samples(const std::string& split) const {
@@ -33,28 +43,30 @@ std::int64_t Dataset::samples(const std::string& split) const {
 }
 
 std::int64_t Dataset::samples(std::size_t shard, const std::string& split) const {
-    const core::ShardEntry& entry = manifest_.shards.at(shard);
-    if (split.empty()) return entry.samples;
-    if (std::find(std::begin(core::kSplits), std::end(core::kSplits), split) == std::end(core::kSplits))
+    const Counted& counted = counted_.at(shard);
+    if (split.empty()) return counted.samples;
+    const auto found = std::find(std::begin(core::kSplits), std::end(core::kSplits), split);
+    if (found == std::end(core::kSplits))
         throw Error(Fault::usage,
                     "there is no split \"" + split + "\"; there are train, validation, test, hidden");
-    const auto counts = entry.counts.find("split");
-    if (counts == entry.counts.end())
-        throw Error(Fault::data, manifest_.id() + ": the manifest does not count the samples of each split");
-    const auto found = counts->second.find(split);
-    return found == counts->second.end() ? 0 : found->second;
+    return counted.split[static_cast<std::size_t>(found - std::begin(core::kSplits))];
 }
 
 const OpenShard& Dataset::shard(std::size_t shard) const {
     const std::lock_guard lock(mutex_);
     auto& open = open_.at(shard);
     if (!open) {
-        const core::ShardEntry& entry = manifest_.shards[shard];
-        core::ShardReader reader(core::shard_path(dir_, entry), entry, schema(), manifest_.id(),
-                                 static_cast<std::int64_t>(shard), key_);
-        auto split = reader.column(schema().column("split")).codes;
-        auto site = reader.column(schema().column("site")).codes;
-        auto vendor = reader.column(schema().column("vendor")).codes;
+        const auto number = static_cast<std::int64_t>(shard);
+        core::ShardReader reader(version_.shard_path(number), version_.shard(number), schema(),
+                                 manifest().id(), number, key_);
+        const auto codes = [&](const char* column) {
+            if (schema().has_column(column) &&
+                schema().columns[schema().column(column)].type == core::ColumnType::category)
+                return reader.column(schema().column(column)).codes;
+            return std::vector<std::int32_t>(static_cast<std::size_t>(reader.samples()),
+                                             core::kMissingCategory);
+        };
+        auto split = codes("split"), site = codes("site"), vendor = codes("vendor");
         auto patient = reader.column(schema().column("patient")).ids;
         open.reset(new OpenShard{std::move(reader), std::move(split), std::move(site), std::move(vendor),
                                  std::move(patient)});

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -7,15 +8,15 @@
 #include <vector>
 
 #include "core/keys/keys.h"
-#include "core/shard/manifest.h"
 #include "core/shard/reader.h"
+#include "core/shard/version.h"
 
 namespace trainer {
 
 // A shard that is open, with the columns that batches carry.
 struct OpenShard {
     core::ShardReader reader;
-    std::vector<std::int32_t> split, site, vendor;
+    std::vector<std::int32_t> split, site, vendor;  // all missing where the dataset has no such column
     std::vector<core::Id16> patient;
 };
 
@@ -23,16 +24,16 @@ struct OpenShard {
 // Samples are numbered through the dataset: shard by shard, in stored order.
 class Dataset {
 public:
-    // Throws Error(refused) if the seal is required and not there or not valid, or the key is not the
-    // dataset's; Error(data) if the manifest is damaged.
+    // Throws Error(refused) if the seal is required and not there or not valid, the key is not the dataset's, or
+    // the manifest was not written with it; Error(data) if the manifest or a page of it is damaged.
     Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
             core::Seal seal);
 
-    const core::Manifest& manifest() const noexcept { return manifest_; }
-    const core::Schema& schema() const noexcept { return manifest_.schema; }
-    std::size_t shards() const noexcept { return manifest_.shards.size(); }
+    const core::Manifest& manifest() const noexcept { return version_.manifest(); }
+    const core::Schema& schema() const noexcept { return manifest().schema; }
+    std::size_t shards() const noexcept { return counted_.size(); }
 
-    // Samples of a split, per the manifest. Throws Error(usage) if there is no such split.
+    // Samples of a split ("": of all), per the manifest. Throws Error(usage) if there is no such split.
     std::int64_t samples(const std::string& split) const;
     std::int64_t samples(std::size_t shard, const std::string& split) const;
     std::int64_t first_sample(std::size_t shard) const { return first_[shard]; }
@@ -41,9 +42,14 @@ public:
     const OpenShard& shard(std::size_t shard) const;
 
 private:
-    std::filesystem::path dir_;
+    // All that is kept of a shard that nobody has opened: there may be a million.
+    struct Counted {
+        std::int64_t samples;
+        std::array<std::int32_t, std::size(core::kSplits)> split;
+    };
     core::SecretKey key_;
-    core::Manifest manifest_;
+    core::Version version_;
+    std::vector<Counted> counted_;
     std::vector<std::int64_t> first_;
     mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<OpenShard>> open_;

@@ -221,7 +221,7 @@ private:
                     found.rows.push_back(static_cast<std::uint32_t>(i));
             if (static_cast<std::int64_t>(found.rows.size()) != dataset_.samples(shard, options_.split))
                 throw Error(Fault::data,
-                            dataset_.manifest().shards[shard].file +
+                            core::shard_file(static_cast<std::int64_t>(shard)) +
                                 ": /columns/split: the manifest counts other samples than the shard has");
             if (label_) found.labels = found.shard->reader.column(*label_);
             rows_[shard] = std::move(found);

@@ -103,15 +103,16 @@ Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& 
     if (static_cast<std::int64_t>(rows.size()) != dataset.samples(options.split))
         throw core::Error(core::Fault::bug, "a sample was not evaluated");
     out.classes = category_names(dataset, options.label);
-    out.strata = {{"site", category_names(dataset, "site"), {}},
-                  {"vendor", category_names(dataset, "vendor"), {}}};
+    for (const char* name : {"site", "vendor"})  // which every dataset may have, and none must
+        if (dataset.schema().has_column(name))
+            out.strata.push_back({name, category_names(dataset, name), {}});
     for (const auto& [sample, bytes] : rows) {
         Row row;
         std::memcpy(&row, bytes, sizeof row);
         out.label.push_back(row.label);
         out.patient.push_back(row.patient);
-        out.strata[0].code.push_back(row.site);
-        out.strata[1].code.push_back(row.vendor);
+        for (Predictions::Stratum& stratum : out.strata)
+            stratum.code.push_back(stratum.name == "site" ? row.site : row.vendor);
         out.probability.resize(out.probability.size() + classes);
         std::memcpy(out.probability.data() + out.probability.size() - classes, bytes + sizeof row,
                     classes * sizeof(float));

@@ -70,6 +70,18 @@ Json with_intervals(const Predictions& predictions, const std::vector<std::size_
     return out;
 }
 
+// Whether the dataset has what the stratum "site" or "site*vendor" compares.
+bool is_there(const Predictions& predictions, const std::string& name) {
+    for (std::size_t from = 0; from <= name.size();) {
+        const auto star = std::min(name.find('*', from), name.size());
+        if (std::none_of(predictions.strata.begin(), predictions.strata.end(),
+                         [&](const auto& stratum) { return stratum.name == name.substr(from, star - from); }))
+            return false;
+        from = star + 1;
+    }
+    return true;
+}
+
 // The values of "site" or "site*vendor" and the samples of each.
 std::vector<std::pair<std::string, std::vector<std::size_t>>> split(const Predictions& predictions,
                                                                     const std::string& name) {
@@ -146,7 +158,7 @@ Json report(const Predictions& predictions, const EvaluateOptions& options) {
     out["min_stratum"] = options.min_stratum;
     Json& strata = out["strata"] = Json::object();
     for (const std::string& name : options.strata)
-        strata[name] = stratum_json(predictions, name, positive, options);
+        if (is_there(predictions, name)) strata[name] = stratum_json(predictions, name, positive, options);
     return out;
 }
 

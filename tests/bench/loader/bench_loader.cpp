@@ -34,6 +34,9 @@ void pack(const std::string& corpus, std::int64_t side, const std::filesystem::p
     manifest.codec = codec;
     manifest.schema = schema;
     core::make_directories(dir / "shards");
+    const core::SecretKey dataset_key = key();
+    core::ManifestWriter pages(dir, manifest, dataset_key);
+    std::int64_t shards = 0;
     std::ifstream in(corpus, std::ios::binary);
     core::Bytes image(static_cast<std::size_t>(side * side));
     const auto read = [&] {
@@ -45,7 +48,7 @@ void pack(const std::string& corpus, std::int64_t side, const std::filesystem::p
     options.threads = 2;
     std::int64_t sample = 0;
     for (bool more = read(); more;) {
-        const auto number = static_cast<std::int64_t>(manifest.shards.size());
+        const std::int64_t number = shards++;
         core::ShardWriter writer(dir / "shards" / core::shard_file(number), schema, "bench@1", number, key(),
                                  options);
         for (; more && writer.bytes() < kShardBytes; more = read()) {
@@ -55,9 +58,9 @@ void pack(const std::string& corpus, std::int64_t side, const std::filesystem::p
                 {{{image, {}}},
                  {patient, std::string("here"), std::string("any"), sample++ % 10, std::string("train")}});
         }
-        manifest.shards.push_back(writer.finish());
+        pages.add(writer.finish());
     }
-    core::write_manifest(dir, manifest);
+    pages.finish();
 }
 
 void serve(const std::filesystem::path& dir, std::int64_t batch_size, int threads) {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "core/base/error.h"
+#include "support/faulty_env.h"
 #include "support/scratch.h"
 
 using namespace core;
@@ -37,6 +38,26 @@ TEST_CASE("without commit nothing is left behind") {
         file.write(view("half"));
     }
     CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a new file replaces nothing, and whatever fails, is there whole or not at all") {
+    const test::Scratch folder;
+    const auto write = [&](const std::string& text, Env& env) {
+        AtomicFile file(folder / "f", 0600, env);
+        file.write(view(text));
+        return file.commit_new();
+    };
+    test::FaultyEnv sound;
+    CHECK(write("first", sound));
+    CHECK_FALSE(write("second", Env::real()));
+    CHECK(read_text(folder / "f") == "first");
+    for (int n = 1; n <= sound.calls(); ++n) {
+        std::filesystem::remove(folder / "f");
+        test::FaultyEnv env(n, EIO);
+        CHECK_THROWS_AS(write("first", env), Error);
+        env.lose_power();
+        if (std::filesystem::exists(folder / "f")) CHECK(read_text(folder / "f") == "first");
+    }
 }
 
 TEST_CASE("links, FIFOs and folders are not files") {

@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -26,6 +28,34 @@ TEST_CASE("a secret key survives its file, which only the owner can read") {
     CHECK_THROWS_WITH(SecretKey::generate().save(folder / "k"), Contains("never overwritten"));
     ::chmod((folder / "k").c_str(), 0440);
     CHECK_THROWS_WITH(SecretKey::load(folder / "k"), Contains("others can read"));
+}
+
+TEST_CASE("of several who save a key under one name at the same moment one does, the others are told") {
+    for (int round = 0; round < 20; ++round) {
+        const test::Scratch folder;
+        std::vector<SecretKey> keys;
+        for (int i = 0; i < 4; ++i) keys.push_back(SecretKey::generate());
+        std::vector<int> saved(keys.size(), 0);
+        {
+            std::vector<std::jthread> threads;
+            for (std::size_t i = 0; i < keys.size(); ++i)
+                threads.emplace_back([&, i] {
+                    try {
+                        keys[i].save(folder / "k");
+                        saved[i] = 1;
+                    } catch (const Error& e) {
+                        if (e.fault() != Fault::usage) saved[i] = 100;
+                    }
+                });
+        }
+        REQUIRE(std::count(saved.begin(), saved.end(), 1) == 1);
+        REQUIRE(std::count(saved.begin(), saved.end(), 0) == 3);
+        const auto winner =
+            static_cast<std::size_t>(std::find(saved.begin(), saved.end(), 1) - saved.begin());
+        CHECK(SecretKey::load(folder / "k").id() == keys[winner].id());
+        const auto entries = std::filesystem::directory_iterator(folder.path());
+        CHECK(std::distance(begin(entries), end(entries)) == 1);  // nothing temporary stays
+    }
 }
 
 TEST_CASE("a missing key is refused, a key of another kind is not taken") {

@@ -101,11 +101,13 @@ TEST_CASE("shards of one dataset have keys of their own, and so have datasets an
         for (const std::int64_t number : {0, 1, 11}) {
             const ShardId id = shard_id(dataset, number);
             CHECK(seen.insert(to_hex(id)).second);
-            CHECK(seen.insert(to_hex(made::key().derive(id, "aloft shard 1 cipher").bytes())).second);
-            CHECK(seen.insert(to_hex(made::key().derive(id, "aloft shard 1 nonce").bytes())).second);
+            CHECK(seen.insert(to_hex(made::key().derive(id, "aloft shard 2 cipher").bytes())).second);
+            CHECK(seen.insert(to_hex(made::key().derive(id, "aloft shard 2 nonce").bytes())).second);
         }
     CHECK(shard_id("digits@1", 11) != shard_id("digits@11", 1));
     CHECK(shard_id("digits@1", 1) == shard_id("digits@1", 1));
+    CHECK(shard_id("digits@1", 1) != shard_id("digits@1", 1, 1));  // formats share no key
+    CHECK(shard_id("digits@1", 1) != page_id("digits@1", 1));
 }
 
 TEST_CASE("the same key and nonce never meet different input; equal input gives equal bytes") {
@@ -136,7 +138,7 @@ TEST_CASE("the same key and nonce never meet different input; equal input gives 
         CHECK(seal(plain, Bytes(101, 3), Codec::none));
         CHECK(seal(plain, Bytes(99, 3), Codec::none));
     }
-    SECTION("any changed part of the header: position, dataset, type, shape, codec") {
+    SECTION("any changed part of the header: position, tile, dataset, type, shape, codec") {
         ChunkHeader other = plain;
         other.index = 1;
         CHECK(seal(other, raw, Codec::none));
@@ -148,6 +150,9 @@ TEST_CASE("the same key and nonce never meet different input; equal input gives 
         CHECK(seal(other, raw, Codec::none));
         other = plain;
         other.shape = {10, 10, 0, 0};
+        CHECK(seal(other, raw, Codec::none));
+        other = plain;
+        other.tile = 1;
         CHECK(seal(other, raw, Codec::none));
         CHECK(seal(plain, raw, Codec::lz4));
         CHECK(seal(plain, raw, Codec::zstd));
@@ -176,15 +181,22 @@ TEST_CASE("a header reads as it was written, and nothing else reads as a header"
     header.raw_bytes = 0x11121314;
     header.dataset = 0x21222324;
     header.shape = {1, 2, 3, 4};
+    header.tile = 0x31323334;
     header.nonce = {1, 2, 3};
     const PackedHeader packed = header.pack();
     const auto back = ChunkHeader::parse(packed);
     REQUIRE(back);
     CHECK(back->pack() == packed);
     CHECK(back->index == header.index);
-    for (const std::size_t at : {0, 1, 2, 3, 4, 5, 60, 67}) {
+    CHECK(back->tile == 0x31323334);
+    PackedHeader first = packed;
+    first[4] = 1;
+    CHECK_FALSE(ChunkHeader::parse(first));  // format 1 has no tiles
+    std::fill(first.begin() + 60, first.begin() + 64, std::uint8_t{0});
+    CHECK(ChunkHeader::parse(first)->format == 1);
+    for (const std::size_t at : {0, 1, 2, 3, 4, 5, 64, 67}) {
         PackedHeader other = packed;
-        other[at] ^= 1;
+        other[at] ^= 4;
         CHECK_FALSE(ChunkHeader::parse(other));
     }
 }

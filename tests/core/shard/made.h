@@ -7,6 +7,8 @@
 
 #include "core/base/files.h"
 #include "core/shard/reader.h"
+#include "core/shard/verify.h"
+#include "core/shard/version.h"
 #include "core/shard/writer.h"
 
 // Small datasets made from a seed, for the tests of the format and of the loader.
@@ -24,6 +26,14 @@ inline std::vector<core::Column> columns() {
             {"split", core::ColumnType::category, {"train", "validation", "test", "hidden"}},
             {"age", core::ColumnType::f64, {}},
             {"day", core::ColumnType::i64, {}}};
+}
+
+// What the golden versions hold: a field of each kind.
+inline core::Schema everything() {
+    return {{{"image", core::DType::u8, {1, 6, 5}, "arbitrary"},
+             {"volume", core::DType::i16, {}, "Hounsfield units"},
+             {"features", core::DType::f32, {7}, ""}},
+            columns()};
 }
 
 inline core::Schema images(std::vector<std::int64_t> shape = {1, 6, 5}, core::DType dtype = core::DType::u8) {
@@ -100,14 +110,15 @@ inline core::Manifest dataset(const std::filesystem::path& dir, const core::Sche
     manifest.key_id = key().id();
     manifest.codec = options.codec;
     manifest.schema = schema;
+    const core::SecretKey dataset_key = key();
+    core::ManifestWriter writer(dir, manifest, dataset_key);
     std::int64_t first = 0;
     for (std::size_t i = 0; i < samples_per_shard.size(); ++i) {
-        manifest.shards.push_back(shard(dir / "shards", schema, static_cast<std::int64_t>(i), first,
-                                        samples_per_shard[i], options));
+        writer.add(shard(dir / "shards", schema, static_cast<std::int64_t>(i), first, samples_per_shard[i],
+                         options));
         first += samples_per_shard[i];
     }
-    core::write_manifest(dir, manifest);
-    return manifest;
+    return writer.finish();
 }
 
 inline void flip(const std::filesystem::path& path, std::uint64_t at, std::uint8_t mask = 1) {

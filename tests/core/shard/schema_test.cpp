@@ -34,12 +34,21 @@ TEST_CASE("a schema that cannot be kept is refused") {
     refused([](Schema& s) { s.fields[0].shape = {1 << 20, 1 << 20}; });
     refused([](Schema& s) { s.fields[0].shape = {1, 1, 1, 1, 1}; });
     refused([](Schema& s) { s.columns.erase(s.columns.begin()); });
+    refused([](Schema& s) { s.columns[0].type = ColumnType::i64; });
+    refused([](Schema& s) { s.columns.erase(s.columns.begin() + 4); });
     refused([](Schema& s) { s.columns[1].names.clear(); });
     refused([](Schema& s) { s.columns[1].names = {"a", "a"}; });
     refused([](Schema& s) { s.columns[1].names = {"(missing)"}; });
     refused([](Schema& s) { s.columns[4].names = {"test", "train"}; });
     refused([](Schema& s) { s.columns[3].type = ColumnType::f64; });
     refused([](Schema& s) { s.columns[1].names.assign(1, std::string(40000, 'x')); });
+}
+
+TEST_CASE("a dataset names its own strata: only patient and split must be there") {
+    Schema schema = made::images();
+    std::erase_if(schema.columns, [](const Column& c) { return c.name != "patient" && c.name != "split"; });
+    CHECK_NOTHROW(schema.check());
+    CHECK(schema_from_json(to_json(schema)).columns.size() == 2);
 }
 
 TEST_CASE("a wrong name is answered with the nearest right one") {

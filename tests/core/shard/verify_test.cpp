@@ -16,7 +16,7 @@ TEST_CASE("verify finds every flipped byte of a shard, and names the sample if i
     const auto verify = [&] { verify_shard(path, entry, schema, "made@1", 0, made::key()); };
     CHECK_NOTHROW(verify());
     const ShardReader reader(path, entry, schema, "made@1", 0, made::key());
-    const std::uint64_t first = reader.offset(0, 1), size = 96 + 16;
+    const std::uint64_t first = reader.offset(0, 1), size = kChunkOverhead;
     std::uint64_t named = 0, found = 0;
     for (std::uint64_t at = 0; at < entry.bytes; ++at) {
         made::flip(path, at, static_cast<std::uint8_t>(1 << (at % 8)));
@@ -67,4 +67,45 @@ TEST_CASE("two samples that changed places are found") {
     write_atomically(path, bytes);
     CHECK_THROWS_WITH(verify_shard(path, entry, schema, "made@1", 0, made::key()),
                       Catch::Contains("/fields/image sample 3: its header"));
+}
+
+TEST_CASE("what the manifest does not name is found, whatever it is called") {
+    const test::Scratch folder;
+    made::dataset(folder.path(), made::images(), {3, 4});
+    const auto strange = [&] { return strange_files(Version(folder.path(), {}, Seal::optional)); };
+    CHECK(strange() == 0);
+    for (const char* name : {"shards/shard-000002.h5", "shards/shard-0000000.h5", "shards/shard-00001.h5",
+                             "shards/shard-000000.h5.bak", "shards/.hidden", "shards/shard--00001.h5",
+                             "pages/page-000001.json", "pages/x"}) {
+        write_atomically(folder / name, "x");
+        CHECK(strange() == 1);
+        std::filesystem::remove(folder / name);
+    }
+    std::filesystem::create_directory(folder / "shards/more");
+    CHECK(strange() == 1);
+}
+
+TEST_CASE("sums that are not those of the pages are found") {
+    const test::Scratch folder;
+    made::dataset(folder.path(), made::images(), {30, 40});
+    const SecretKey key = made::key();
+    const Version version(folder.path(), {}, Seal::optional);
+    const VerifiedPage page = verify_page(version, 0, key);
+    CHECK_NOTHROW(verify_sums(version.manifest(), {page}));
+    Manifest other = version.manifest();
+    other.counts["site"]["north"] = 1000;
+    CHECK_THROWS_WITH(verify_sums(other, {page}), Catch::Contains("not those of its pages"));
+    other = version.manifest();
+    other.moments["train"]["image"]["mean"] = 1e6;
+    CHECK_THROWS_AS(verify_sums(other, {page}), Error);
+    CHECK_THROWS_AS(verify_sums(version.manifest(), {}), Error);
+    CHECK_THROWS_AS(verify_sums(version.manifest(), {page, page}), Error);
+}
+
+TEST_CASE("without the key a file is compared with its digest") {
+    const test::Scratch folder;
+    const ShardEntry entry = made::shard(folder.path(), made::images(), 0, 0, 5);
+    CHECK_NOTHROW(verify_file(folder / entry.file, entry));
+    made::flip(folder / entry.file, 3000);
+    CHECK_THROWS_WITH(verify_file(folder / entry.file, entry), Catch::Contains("SHA-256 differs"));
 }

@@ -2,12 +2,12 @@
 #include <cstdlib>
 #include <memory>
 
-#include "staging/source/dicom.h"
+#include "staging/read/dicom/dicom.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace staging;
     static const Wanted wanted =
-        Wanted::attributes({"PatientID", "AnatomicRegionSequence[0].CodeValue", "Rows"});
+        Wanted::attributes({"PatientID", "PatientName", "AnatomicRegionSequence[0].CodeValue", "Rows", "ImagePositionPatient"});
     static const Limits limits = [] {
         Limits small;
         small.pixel_bytes = 1 << 18;

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <set>
+
+#include "staging/deid/anatomy.h"
 
 using namespace staging;
 
@@ -9,16 +12,25 @@ namespace {
 
 using Change = std::function<void(Facts&)>;
 
+// A policy that lists every class of our table and three parts of the body.
+PixelPolicy listing() {
+    PixelPolicy policy;
+    for (const SopClass& row : sop_classes()) policy.sop_classes.push_back(&row);
+    policy.body_parts = {"CHEST", "ABDOMEN", "HEART", "KNEE", "PELVIS", "LSPINE"};
+    return policy;
+}
+
 // The reason for which a plain radiograph, changed, goes to quarantine; "" if it does not.
-std::string judged(const Change& change, const PixelPolicy& policy = {}) {
+std::string judged(const Change& change, const PixelPolicy& policy = listing(),
+                   Declared declared = Declared::nothing) {
     Facts facts;
     facts.sop_class = "1.2.840.10008.5.1.4.1.1.1.1";
     facts.modality = "DX";
     facts.image_type = "ORIGINAL\\PRIMARY";
     facts.body_part = "CHEST";
     change(facts);
-    const auto rejection = pixel_risk(facts, policy);
-    return rejection ? rejection->reason : "";
+    const auto rejection = pixel_risk(facts, policy, declared);
+    return rejection ? std::string(reason_name(rejection->reason)) : "";
 }
 Change tomography(const std::string& modality, const std::string& body_part) {
     return [=](Facts& f) { f.modality = modality, f.body_part = body_part; };
@@ -43,7 +55,10 @@ TEST_CASE("classes with text burned into their pixels go to quarantine, however 
         [](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.7"; },
         [](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.7.2"; },
         [](Facts& f) { f.conversion_type = "WSD"; },
-        [](Facts& f) { f.image_type = "DERIVED\\SECONDARY"; },
+        [](Facts& f) { f.image_type = "ORIGINAL\\PRIMARY\\LABEL\\NONE"; },
+        [](Facts& f) { f.image_type = "DERIVED\\PRIMARY\\OVERVIEW\\NONE"; },
+        [](Facts& f) { f.specimen_label = "YES"; },
+        [](Facts& f) { f.modality = "OT"; },
         [](Facts& f) { f.image_type = "ORIGINAL\\PRIMARY\\SCREEN SAVE"; },
         [](Facts& f) { f.image_type = "DERIVED\\PRIMARY\\DOSE_INFO"; },
     };
@@ -51,37 +66,129 @@ TEST_CASE("classes with text burned into their pixels go to quarantine, however 
         INFO("case " << i);
         CHECK(judged(at_risk[i]) == "risk_burned_in_text");
     }
+    // A derived image is none of them: reformats, ADC maps, resampled series.
+    CHECK(judged([](Facts& f) { f.image_type = "DERIVED\\SECONDARY"; }).empty());
     CHECK(judged([](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.77.1.6"; }).empty());  // begins alike
 }
 
-TEST_CASE("volumes that show a face go to quarantine") {
+TEST_CASE("a class that the profile does not list does not pass, nor does one that nobody knows") {
+    PixelPolicy policy = listing();
+    policy.sop_classes = {find_sop_class("CTImageStorage")};
+    CHECK(judged([](Facts&) {}, policy) == "unlisted_sop_class");
+    CHECK(judged([](Facts& f) { f.sop_class = ""; }) == "unlisted_sop_class");
+    CHECK(judged([](Facts& f) { f.sop_class = "1.3.12.2.1107.5.9.1"; }) == "unlisted_sop_class");
+    policy.other_sop_classes = {"1.3.12.2.1107.5.9.1"};
+    // Listed by its UID: what it shows is not known, so it is held to what a volume is held to.
+    CHECK(judged([](Facts& f) { f.sop_class = "1.3.12.2.1107.5.9.1"; }, policy).empty());
+    CHECK(judged([](Facts& f) { f.sop_class = "1.3.12.2.1107.5.9.1", f.body_part = ""; }, policy) ==
+          "unlisted_anatomy");
+}
+
+TEST_CASE("reports, documents, waveforms and plans are not the hospital's fault") {
+    for (const char* uid :
+         {"1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.11.1",
+          "1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.1.3.10"})
+        CHECK(judged([&](Facts& f) { f.sop_class = uid; }) == "not_selected");
+    CHECK(side_of(Reason::not_selected) == Side::not_wanted);
+}
+
+TEST_CASE("volumes that show a face go to quarantine, and so does what does not say what it shows") {
     const std::string modality = GENERATE("CT", "MR", "PT");
-    for (const char* part :
-         {"HEAD", "BRAIN", "Head and neck", "SINUSES", "L TMJ", "EAR", "WHOLEBODY", "skull "})
+    for (const char* part : {"HEAD", "BRAIN", "Head and neck", "SINUSES", "L TMJ", "EAR", "WHOLEBODY",
+                             "skull ", "Schädel", "CSPINE", "頭部", "CHEST\\HEAD"})
         CHECK(judged(tomography(modality, part)) == "risk_face");
-    for (const char* part : {"HEART", "CHEST", "ABDOMEN", "KNEE", "PEARL"})
+    for (const char* part :
+         {"HEART", "CHEST", "ABDOMEN", "KNEE", "Thorax", "CHEST/ABD/PELVIS", "LEFT KNEE", "CHEST_TO_PELVIS"})
         CHECK(judged(tomography(modality, part)).empty());
-    CHECK(judged(tomography(modality, "")) == "risk_face");
+    for (const char* part : {"PEARL", "LIVER", "CHEST PEARL", "THYROID", "13", ""})
+        CHECK(judged(tomography(modality, part)) == "unlisted_anatomy");
     CHECK(judged([](Facts& f) { f.recognizable_features = "YES"; }) == "risk_face");
+}
+
+TEST_CASE("coded regions and descriptions count as much as the body part") {
+    const auto enhanced = [](std::vector<std::string> anatomy, const std::string& series = "") {
+        return [=](Facts& f) {
+            f.sop_class = "1.2.840.10008.5.1.4.1.1.4.1", f.modality = "MR", f.body_part = "";
+            f.anatomy = anatomy, f.series_description = series;
+        };
+    };
+    CHECK(judged(enhanced({"69536005", "Head"})) == "risk_face");
+    CHECK(judged(enhanced({"T-A0100", "Gehirn"})) == "risk_face");
+    CHECK(judged(enhanced({"51185008", "Thorax"})).empty());
+    CHECK(judged(enhanced({"T-D4000", "Bauch"})).empty());
+    CHECK(judged(enhanced({"51185008", "T-D3000", "69536005"})) == "risk_face");
+    CHECK(judged(enhanced({"51185008", "99999"})) == "unlisted_anatomy");
+    CHECK(judged(enhanced({})) == "unlisted_anatomy");
+    CHECK(judged(enhanced({"51185008"}, "HEAD/NECK CTA")) == "risk_face");
+    CHECK(judged(enhanced({"51185008"}, "incidental finding, temporal resolution")).empty());
+}
+
+TEST_CASE("a format that names no class passes only if somebody answers for it") {
+    PixelPolicy policy;
+    policy.by_class = false;
+    CHECK(pixel_risk({}, policy)->reason == Reason::unlisted_anatomy);
+    CHECK_FALSE(pixel_risk({}, policy, Declared::defaced));
+    policy.allow_unknown_anatomy = true;
+    CHECK_FALSE(pixel_risk({}, policy));
+}
+
+TEST_CASE("cone-beam volumes of the face are no radiographs") {
+    CHECK(judged([](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.13.1.2", f.body_part = ""; }) ==
+          "unlisted_anatomy");
+}
+
+TEST_CASE("what the hospital answers for is not looked at for faces, but for text") {
+    CHECK(judged(tomography("MR", "BRAIN"), listing(), Declared::defaced).empty());
+    CHECK(judged(tomography("CT", ""), listing(), Declared::phantom).empty());
+    CHECK(judged([](Facts& f) { f.burned_in_annotation = "YES"; }, listing(), Declared::phantom) ==
+          "risk_burned_in_text");
 }
 
 TEST_CASE("a policy allows what it names and nothing beside it") {
     const Change ultrasound = [](Facts& f) { f.modality = "US"; };
-    const Change captured = [](Facts& f) { f.conversion_type = "WSD"; };
-    PixelPolicy policy;
-    policy.allow_ultrasound = true;
-    CHECK(judged(ultrasound, policy).empty());
-    CHECK(judged(captured, policy) == "risk_burned_in_text");
-    CHECK(judged([](Facts& f) { f.modality = "US", f.burned_in_annotation = "YES"; }, policy) ==
-          "risk_burned_in_text");
-    policy = {};
-    policy.allow_secondary_capture = true;
-    CHECK(judged(captured, policy).empty());
-    CHECK(judged(ultrasound, policy) == "risk_burned_in_text");
-    policy = {};
+    const Change converted = [](Facts& f) { f.conversion_type = "WSD"; };
+    const Change captured = [](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.7"; };
+    const Change screen = [](Facts& f) { f.image_type = "DERIVED\\SECONDARY\\SCREEN SAVE"; };
+    const Change other = [](Facts& f) { f.modality = "OT"; };
+    const std::vector<std::pair<bool PixelPolicy::*, Change>> signs = {
+        {&PixelPolicy::allow_ultrasound, ultrasound},
+        {&PixelPolicy::allow_conversion_type, converted},
+        {&PixelPolicy::allow_secondary_capture, captured},
+        {&PixelPolicy::allow_screen, screen},
+        {&PixelPolicy::allow_other_modality, other}};
+    for (const auto& [allowed, ignored] : signs) {
+        PixelPolicy policy = listing();
+        policy.*allowed = true;
+        for (const auto& [sign, change] : signs)
+            CHECK(judged(change, policy) == (sign == allowed ? "" : "risk_burned_in_text"));
+        CHECK(judged([](Facts& f) { f.burned_in_annotation = "YES"; }, policy) == "risk_burned_in_text");
+    }
+    PixelPolicy policy = listing();
+    policy.need_burned_in_no = true;
+    CHECK(judged([](Facts&) {}, policy) == "risk_burned_in_text");
+    CHECK(judged([](Facts& f) { f.burned_in_annotation = "NO"; }, policy).empty());
+    policy = listing();
     policy.allow_unknown_anatomy = true;
     CHECK(judged(tomography("CT", ""), policy).empty());
     CHECK(judged(tomography("CT", "HEAD"), policy) == "risk_face");
     policy.allow_faces = true;
     CHECK(judged(tomography("CT", "HEAD"), policy).empty());
+}
+
+TEST_CASE("every class and every part of our tables is there once, and no head can be listed") {
+    std::set<std::string_view> seen;
+    for (const SopClass& row : sop_classes()) {
+        CHECK(seen.insert(row.uid).second);
+        CHECK(seen.insert(row.name).second);
+        CHECK(row.shows != Shows::no_image);
+    }
+    PixelPolicy every = listing();
+    every.body_parts.clear();
+    for (const BodyPart& part : body_parts()) every.body_parts.emplace_back(part.term);
+    for (const BodyPart& part : body_parts()) {
+        CHECK_FALSE(names_a_head(part.term));
+        CHECK(judged(tomography("CT", std::string(part.term)), every).empty());
+        for (const std::string_view code : part.codes)
+            if (!code.empty()) CHECK(find_body_part(code) != nullptr);
+    }
 }

@@ -122,6 +122,31 @@ TEST_CASE("validation has every sample exactly once, in stored order, on any num
     }
 }
 
+TEST_CASE("a dataset without site and vendor is read; both are missing everywhere") {
+    const test::Scratch folder;
+    core::Schema schema = made::images();
+    std::erase_if(schema.columns,
+                  [](const auto& column) { return column.name == "site" || column.name == "vendor"; });
+    const auto manifest = made::dataset(folder.path(), schema, {9, 4});
+    const Dataset dataset = open(folder.path());
+    LoaderOptions options;
+    options.split = "train";
+    options.batch_size = 4;
+    options.order = Order::stored;
+    options.tail = Tail::keep;
+    Loader loader(dataset, options);
+    loader.begin_epoch(0);
+    std::int64_t samples = 0;
+    while (const auto batch = loader.next()) {
+        samples += batch->valid;
+        for (std::int64_t i = 0; i < batch->valid; ++i) {
+            CHECK(batch->site[i].item<std::int64_t>() == core::kMissingCategory);
+            CHECK(batch->vendor[i].item<std::int64_t>() == core::kMissingCategory);
+        }
+    }
+    CHECK(samples == static_cast<std::int64_t>(members(manifest, "train").size()));
+}
+
 TEST_CASE("resuming in the middle of an epoch equals not having stopped") {
     const test::Scratch folder;
     made::dataset(folder.path(), large_images(), {300, 170});
@@ -232,8 +257,9 @@ TEST_CASE("a flipped byte is named by file, dataset and sample before a batch wi
     const auto manifest = made::dataset(folder.path(), made::images({1, 64, 64}), {60, 60});
     const std::int64_t hurt = 17;
     {
-        const core::ShardReader reader(folder / "shards/shard-000001.h5", manifest.shards[1], manifest.schema,
-                                       "made@1", 1, made::key());
+        const core::ShardReader reader(folder / "shards/shard-000001.h5",
+                                       core::Version(folder.path(), {}, core::Seal::optional).shard(1),
+                                       manifest.schema, "made@1", 1, made::key());
         made::flip(folder / "shards/shard-000001.h5", reader.offset(0, hurt) + 1000);
     }
     const Dataset dataset = open(folder.path());

@@ -1,0 +1,439 @@
+#include "staging/build/build.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "core/base/progress.h"
+#include "core/mpi/share.h"
+#include "core/shard/version.h"
+#include "staging/build/accounts.h"
+#include "staging/build/dry_run.h"
+#include "staging/build/request.h"
+#include "staging/build/stage1.h"
+#include "staging/build/volumes.h"
+#include "staging/pack/pack.h"
+#include "staging/report/summary.h"
+#include "staging/work/run_folder.h"
+
+namespace staging {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Everything of one build that every rank holds. Its phases are called in the order in which they stand.
+class Build {
+public:
+    Build(const BuildRequest& request, const Readers& server, const core::Comm& comm)
+        : request_(request),
+          server_(server),
+          comm_(comm),
+          deliveries_(in_order(request.deliveries)),
+          definition_(Definition::load(request.dataset, names_of(deliveries_), request.descriptions)),
+          dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
+          run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
+          pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
+          folder_(request.out, request.work, definition_.id()),
+          spill_(folder_.work(), run_key_, request.options),
+          volumes_(spill_, "volumes") {}
+
+    Json run();
+
+private:
+    bool already_built();
+    void refuse_unless_same(const core::Manifest& manifest) const;
+    void scan();
+    void stage1();
+    void volumes();
+    void stage2();
+    void each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                      const std::function<void(const Rejected&)>& add) const;
+    void quarantine();
+    void plan_and_pack();
+    void write_reports_and_manifest();
+    std::string identity() const;
+    const Spill& samples() const { return definition_.kind == SampleKind::volume ? volumes_ : spill_; }
+
+    const BuildRequest& request_;
+    const Readers& server_;
+    const core::Comm& comm_;
+    std::vector<DeliveryFolder> deliveries_;
+    Definition definition_;
+    core::SecretKey dataset_key_, run_key_;
+    Pseudonyms pseudonyms_;
+    RunFolder folder_;
+    Spill spill_, volumes_;  // what stage 1 found; what was made of its slices
+
+    Listing::Scan scan_;
+    std::uint64_t batches_ = 0, files_ = 0;
+    std::vector<Parent> parents_;
+    std::int64_t resumed_batches_ = 0, reused_shards_ = 0, replaced_workers_ = 0;
+    SharedContent shared_content_;
+    PooledRisk risk_;
+    Counted counted_;
+    ReasonCounts reasons_;
+    std::unique_ptr<Pool> pool_;
+    std::size_t shards_ = 0;
+};
+
+// What an unfinished build must be of, to be gone on with.
+std::string Build::identity() const {
+    std::string all = "3\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+                      pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
+    if (definition_.kind == SampleKind::volume)  // which series are in a batch of volumes
+        all += std::to_string(request_.options.partition_records) + "\n";
+    for (const std::string& site : definition_.sites) all += site + "\n";
+    for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
+    return core::to_hex(core::sha256(core::view(all)));
+}
+
+void Build::refuse_unless_same(const core::Manifest& manifest) const {
+    const auto refuse = [&](const std::string& what) {
+        throw core::Error(core::Fault::usage,
+                          "--out holds " + manifest.id() + ", built with " + what +
+                              ". A version never changes: give a new version and another --out");
+    };
+    if (manifest.id() != definition_.id()) refuse("another definition");
+    const Json& record = manifest.deidentification;
+    if (record.at("definition_sha256") != definition_.sha256) refuse("another definition");
+    if (record.at("profile").at("sha256") != definition_.profile.sha256) refuse("another profile");
+    if (record.at("rules_sha256") != definition_.rules_sha256)
+        refuse("other descriptions of the deliveries, or another list of placeholders");
+    if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
+        refuse("other keys");
+    if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
+    for (std::size_t i = 0; i < deliveries_.size(); ++i)
+        if (manifest.parents.at(i).at("delivery") != deliveries_[i].name) refuse("other deliveries");
+    // Names, sizes and who may read what: by one rank, in a folder of its own.
+    const TemporaryFolder temporary;
+    const core::Comm alone(MPI_COMM_SELF);
+    const Listing::Scan now =
+        Listing::scan(alone, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
+    for (std::size_t i = 0; i < deliveries_.size(); ++i) {
+        const Json& then = manifest.parents.at(i);
+        if (then.at("names_hmac") != now.deliveries[i].names_digest)
+            refuse("a delivery " + deliveries_[i].name + " that has changed since (" +
+                   std::to_string(then.at("files").get<std::uint64_t>()) + " files then, " +
+                   std::to_string(now.deliveries[i].files) + " now)");
+    }
+}
+
+// Collective. Whether the version that was asked for is there, complete.
+bool Build::already_built() {
+    std::int64_t there = 0, leftovers = 0;
+    core::together(comm_, [&] {
+        if (!comm_.is_root() || !folder_.has_manifest()) return;
+        refuse_unless_same(core::open_manifest(folder_.out(), {}, core::Seal::optional));
+        there = 1;
+        leftovers = std::filesystem::exists(folder_.work());
+    });
+    if (comm_.max(leftovers) == 1) {  // of a run that was killed at its very end
+        folder_.claim(comm_);
+        folder_.remove_work(comm_);
+    }
+    return comm_.max(there) == 1;
+}
+
+void Build::scan() {
+    folder_.claim(comm_);
+    core::together(comm_, [&] {
+        if (comm_.is_root()) folder_.check(identity(), request_.discard);
+    });
+    scan_ = Listing::scan(comm_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
+    for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        const bool same = folder_.prepare({identity(), scan_.state_digest}, request_.discard);
+        core::Event("info", "scanned").with("files", files_).with("resumed", same);
+    });
+}
+
+void Build::stage1() {
+    struct IntoSpill : Stage1Sink {
+        explicit IntoSpill(SpillWriter& to) : writer(to) {}
+        void take(const SampleRef& ref, const core::Sample& sample) override { writer.add(ref, sample); }
+        void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) override {
+            writer.add_slices(std::move(slices), sample);
+        }
+        void reject(const Rejected& rejected) override { writer.reject(rejected); }
+        SpillWriter& writer;
+    };
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    batches_ = listing.batches();
+    spill_.open(comm_, batches_);
+    // Rank 0 tells of its own share, which is like everybody's.
+    core::Progress progress("stage1", static_cast<std::int64_t>(files_) / comm_.size() + 1);
+    core::share(comm_, static_cast<std::int64_t>(batches_), [&](core::Shared& work) {
+        std::unique_ptr<Stage1> reader;
+        SpillWriter writer(spill_);
+        IntoSpill sink(writer);
+        while (const auto next = work.next()) {
+            const auto number = static_cast<std::uint64_t>(*next);
+            if (spill_.is_done(number)) {
+                ++resumed_batches_;
+                if (comm_.is_root())
+                    progress.advance(static_cast<std::int64_t>(request_.options.files_per_batch));
+                continue;
+            }
+            if (!reader) reader = std::make_unique<Stage1>(server_, definition_, pseudonyms_, deliveries_);
+            const Batch batch = listing.batch(number);
+            writer.begin(number);
+            const Stage1Result result = reader->read(batch, sink, [&] { return work.poll(); });
+            replaced_workers_ += static_cast<std::int64_t>(result.replaced_workers);
+            if (result.stopped) return;
+            BatchSummary summary;
+            summary.delivery = batch.delivery;
+            summary.files = result.files;
+            summary.bytes = result.bytes;
+            summary.digest = result.digest;
+            writer.finish(summary);
+            if (comm_.is_root()) progress.advance(static_cast<std::int64_t>(batch.names.size()));
+        }
+    });
+    if (comm_.is_root()) progress.finish();
+    spill_.close(comm_);
+    parents_ = received(comm_, spill_, deliveries_, scan_.deliveries, pseudonyms_);
+    resumed_batches_ = comm_.sum(resumed_batches_);
+    replaced_workers_ = comm_.sum(replaced_workers_);
+}
+
+void Build::volumes() {
+    if (definition_.kind != SampleKind::volume) return;
+    const std::int64_t made = make_volumes(comm_, definition_, pseudonyms_, spill_, volumes_,
+                                           folder_.shuffle(), run_key_, request_.options);
+    if (comm_.is_root()) core::Event("info", "volumes_made").with("volumes", made);
+}
+
+void Build::stage2() {
+    std::int64_t waiting = 0;
+    for (const Parent& parent : parents_) waiting += parent.pieces;
+    pool_ = std::make_unique<Pool>(comm_, definition_, samples(), folder_.shuffle(), run_key_,
+                                   request_.options, waiting);
+    pool_->join_identities([&](const core::Id16& patient) {
+        return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
+    });
+    shared_content_ = pool_->find_duplicates();
+    risk_ = pool_->find_small_groups();
+    counted_ = pool_->counted();
+}
+
+// One record for each of its files.
+void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
+                         const std::function<void(const Rejected&)>& add) const {
+    Rejected one;
+    one.site = ref.site;
+    switch (why) {
+        case WhyDropped::two_persons:
+            set_reason(one, Reason::identity_conflict, "two national identifiers");
+            break;
+        case WhyDropped::uid_conflict:
+            set_reason(one, Reason::uid_conflict, "SOPInstanceUID");
+            break;
+        case WhyDropped::study_of_two_patients:
+            set_reason(one, Reason::study_of_two_patients, "StudyInstanceUID");
+            break;
+        case WhyDropped::sent_again:
+            set_reason(one, Reason::duplicate, "sent_again");
+            break;
+        case WhyDropped::same_content:
+            set_reason(one, Reason::duplicate, "same_content");
+            break;
+        case WhyDropped::small_group:
+            set_reason(one, Reason::risk_small_group, "");
+            break;
+    }
+    if (definition_.kind == SampleKind::volume) {
+        std::map<std::uint64_t, Rejected> files;
+        for (const Piece& piece : volumes_.composite(ref).pieces) {
+            const auto [at, is_new] = files.try_emplace(piece.file, one);
+            at->second.origin.file = piece.file;
+            std::copy_n(piece.file_name, sizeof one.file_name, at->second.file_name);
+            at->second.pieces = is_new ? 1 : at->second.pieces + 1;
+        }
+        for (const auto& [file, record] : files) add(record);
+        return;
+    }
+    const Batch batch = listing.batch(ref.batch);
+    one.origin = ref.origin;
+    one.pieces = ref.pieces;
+    const std::string name = pseudonyms_.file_name(
+        deliveries_[batch.delivery].name, core::view(batch.names.at(ref.origin.file - batch.first_file)));
+    std::copy_n(name.data(), sizeof one.file_name, one.file_name);
+    add(one);
+}
+
+void Build::quarantine() {
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const std::size_t segments = std::max(spill_.segments(), volumes_.segments());
+    QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
+    auto next = static_cast<std::size_t>(comm_.rank());
+    reasons_ = writer.write(folder_.reports() / "quarantine.jsonl", [&](const auto& add) {
+        if (next < spill_.segments()) spill_.each_rejected(next, add);
+        if (next < volumes_.segments()) volumes_.each_rejected(next, add);
+        if (next < samples().segments())
+            pool_->each_of(
+                next, [](const SampleRef&) {},
+                [&](const SampleRef& ref, WhyDropped why) { each_dropped(ref, why, listing, add); });
+        next += static_cast<std::size_t>(comm_.size());
+        return next < segments;
+    });
+    if (files_ == 0) throw core::AgreedError(core::Fault::data, "the deliveries hold no files at all");
+    if (counted_.samples == 0)
+        throw core::AgreedError(
+            core::Fault::data,
+            "nothing could be taken: every file is in quarantine. The reasons: aloft-stage quarantine list");
+}
+
+void Build::plan_and_pack() {
+    Plan plan;
+    const std::int64_t parts = part_count(counted_.samples, counted_.bytes, definition_.target_bytes);
+    plan.samples = std::make_unique<Shuffle<SampleRef>>(comm_, folder_.shuffle(), "order", parts, run_key_,
+                                                        request_.options);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(parts), 0);
+    plan.samples->fill(pool_->steps<SampleRef>([&](const SampleRef& ref, const Shuffle<SampleRef>::Put& put) {
+        const std::int64_t part = partition_of(ref.order, parts);
+        ++all[static_cast<std::size_t>(part)];
+        put(part, ref);
+    }));
+    core::check_mpi(
+        MPI_Allreduce(MPI_IN_PLACE, all.data(), static_cast<int>(parts), MPI_INT64_T, MPI_SUM, comm_.get()),
+        "plan the shards");
+    std::int64_t planned = 0;
+    for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t samples = all[static_cast<std::size_t>(part)];
+        if (samples > 0) plan.shards.push_back({part, samples});
+        planned += samples;
+    }
+    if (planned != counted_.samples)
+        throw core::AgreedError(core::Fault::bug, std::to_string(counted_.samples) + " samples stay and " +
+                                                      std::to_string(planned) + " were planned");
+    shards_ = plan.shards.size();
+    if (comm_.is_root())
+        core::Event("info", "planned")
+            .with("samples", counted_.samples)
+            .with("shards", std::uint64_t{shards_});
+    reused_shards_ =
+        ShardPacker(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(), dataset_key_)
+            .pack(comm_, plan);
+}
+
+void Build::write_reports_and_manifest() {
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        core::Manifest manifest;
+        manifest.dataset = definition_.name;
+        manifest.version = definition_.version;
+        manifest.key_id = dataset_key_.id();
+        manifest.codec = definition_.codec;
+        manifest.schema = definition_.schema;
+        manifest.deidentification = deidentification_record(definition_, pseudonyms_);
+        const Json risk = risk_record(definition_, risk_, shared_content_);
+        manifest.risk = published_risk(risk);
+        manifest.splits = splits_record(definition_, counted_);
+        const ShardPacker packer(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(),
+                                 dataset_key_);
+        Quality quality;
+        std::map<std::string, std::int64_t> packed;
+        std::int64_t samples = 0;
+        // Twice through the receipts, since the manifest is opened with its parents.
+        for (std::size_t i = 0; i < shards_; ++i) {
+            Receipt receipt = packer.receipt(static_cast<std::int64_t>(i));
+            quality.merge(receipt.quality);
+            for (const auto& [site, pieces] : receipt.pieces) packed[site] += pieces;
+            samples += receipt.entry.samples;
+        }
+        if (samples != counted_.samples)
+            throw core::Error(core::Fault::bug, std::to_string(counted_.samples) +
+                                                    " samples were planned and " + std::to_string(samples) +
+                                                    " are in the shards. No version was made");
+        check_accounts(parents_, packed, reasons_);
+        manifest.parents = parents_record(parents_);
+        core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
+        for (std::size_t i = 0; i < shards_; ++i)
+            writer.add(packer.receipt(static_cast<std::int64_t>(i)).entry);
+        const Json report = quality_report(writer.complete(), quality, reasons_, risk);
+        core::write_atomically(folder_.reports() / "quality.json", report.dump(1) + "\n", 0640);
+        core::write_atomically(folder_.reports() / "quality.html", quality_html(report), 0640);
+        folder_.sweep();
+        writer.finish();  // last: from here on the version exists
+    });
+    folder_.remove_work(comm_);
+}
+
+Json Build::run() {
+    const auto begin = std::chrono::steady_clock::now();
+    if (!already_built()) {
+        scan();
+        stage1();
+        volumes();
+        stage2();
+        quarantine();
+        plan_and_pack();
+        write_reports_and_manifest();
+    } else if (comm_.is_root()) {
+        core::Event("info", "already_built").with("dataset", definition_.id());
+    }
+    if (!comm_.is_root()) return {};
+    Json summary = manifest_summary(core::open_manifest(folder_.out(), {}, core::Seal::optional));
+    summary["already_built"] = files_ == 0;
+    if (files_ == 0) return summary;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::map<std::string, std::int64_t> reasons;
+    for (const auto& [reason, sites] : reasons_)
+        for (const auto& [site, count] : sites) reasons[reason] += count;
+    summary["files"] = files_;
+    for (const Parent& parent : parents_)
+        summary["deliveries"][parent.delivery] = {{"files", parent.files},
+                                                  {"files_and_rows", parent.pieces},
+                                                  {"packed", parent.packed},
+                                                  {"left_out", parent.left_out},
+                                                  {"not_selected", parent.not_selected}};
+    summary["quarantine"] = reasons;
+    summary["resumed_batches"] = resumed_batches_;
+    summary["reused_shards"] = reused_shards_;
+    summary["replaced_workers"] = replaced_workers_;
+    summary["seconds"] = seconds;
+    summary["files_per_second"] = static_cast<double>(files_) / seconds;
+    return summary;
+}
+
+}  // namespace
+
+Json build(const BuildRequest& request, const Readers& server, const core::Comm& comm) {
+    if (request.dry_run) return dry_run(request, server, comm);
+    std::unique_ptr<Build> work;
+    core::together(comm, [&] { work = std::make_unique<Build>(request, server, comm); });
+    return work->run();
+}
+
+DeliveryFolder parse_delivery(const std::string& text) {
+    const std::size_t at = text.find('=');
+    if (at == 0 || at == std::string::npos || at + 1 == text.size())
+        throw core::Error(
+            core::Fault::usage,
+            "--delivery: expected NAME=DIR, the hospital's name and the folder of its delivery");
+    return {text.substr(0, at), text.substr(at + 1)};
+}
+
+std::vector<std::string> make_keys(const std::filesystem::path& folder,
+                                   const std::vector<std::string>& datasets) {
+    core::make_directories(folder, 0700);
+    std::set<std::string> names{kPseudonymKey};
+    for (const std::string& dataset : datasets) {
+        if (dataset.find('@') == std::string::npos || dataset.find('/') != std::string::npos)
+            throw core::Error(core::Fault::usage, "--dataset: expected NAME@VERSION, as in digits@1");
+        names.insert(dataset + ".key");
+    }
+    std::vector<std::string> made;
+    for (const std::string& name : names) {
+        if (std::filesystem::exists(folder / name)) continue;
+        core::SecretKey::generate().save(folder / name);
+        made.push_back(name);
+    }
+    return made;
+}
+
+}  // namespace staging

@@ -1,0 +1,71 @@
+#include "staging/build/dry_run.h"
+
+#include <map>
+
+#include "core/base/progress.h"
+#include "staging/build/request.h"
+#include "staging/build/stage1.h"
+
+namespace staging {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Counting : Stage1Sink {
+    void take(const SampleRef& ref, const core::Sample&) override { ++samples[ref.site]; }
+    void take_slices(std::vector<SliceRef> slices, const core::Sample&) override {
+        samples[slices.front().ref.site] += static_cast<std::int64_t>(slices.size());
+    }
+    void reject(const Rejected& one) override { ++reasons[one.site][one.reason]; }
+    std::map<std::uint32_t, std::int64_t> samples;
+    std::map<std::uint32_t, std::map<std::string, std::int64_t>> reasons;
+};
+
+Json run(const BuildRequest& request, const Readers& server) {
+    const std::vector<DeliveryFolder> deliveries = in_order(request.deliveries);
+    const Definition definition =
+        Definition::load(request.dataset, names_of(deliveries), request.descriptions);
+    // The dataset's own key is not there yet, perhaps: what is written here is gone in a moment.
+    const core::SecretKey run_key = core::SecretKey::generate();
+    const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / kPseudonymKey));
+    const TemporaryFolder temporary;
+    const core::Comm alone(MPI_COMM_SELF);
+    const Listing::Scan found =
+        Listing::scan(alone, deliveries, request.options, temporary.path(), run_key, pseudonyms);
+    const Listing listing(temporary.path(), deliveries.size(), run_key);
+    Stage1 reader(server, definition, pseudonyms, deliveries);
+    Counting counting;
+    core::Progress progress("dry_run", static_cast<std::int64_t>(listing.files()));
+    for (std::uint64_t i = 0; i < listing.batches(); ++i) {
+        const Batch batch = listing.batch(i);
+        reader.read(batch, counting);
+        progress.advance(static_cast<std::int64_t>(batch.names.size()));
+    }
+    progress.finish();
+
+    Json taken = Json::object(), by_delivery = Json::object();
+    std::map<std::string, std::int64_t> reasons;
+    for (std::size_t i = 0; i < deliveries.size(); ++i) {
+        const std::uint32_t site = definition.site_number(deliveries[i].name);
+        const std::int64_t samples = counting.samples[site];
+        if (samples) taken[deliveries[i].name] = samples;
+        for (const auto& [reason, count] : counting.reasons[site]) reasons[reason] += count;
+        by_delivery[deliveries[i].name] = {
+            {"files", found.deliveries[i].files}, {"taken", samples}, {"left_out", counting.reasons[site]}};
+    }
+    return {{"dataset", definition.id()},         {"dry_run", true},
+            {"files", listing.files()},           {"deliveries", by_delivery},
+            {"samples_before_duplicates", taken}, {"quarantine", reasons}};
+}
+
+}  // namespace
+
+Json dry_run(const BuildRequest& request, const Readers& server, const core::Comm& comm) {
+    Json summary;
+    core::together(comm, [&] {
+        if (comm.is_root()) summary = run(request, server);
+    });
+    return summary;
+}
+
+}  // namespace staging

@@ -1,0 +1,40 @@
+#include "staging/build/request.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "core/base/error.h"
+
+namespace staging {
+
+std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries) {
+    std::sort(deliveries.begin(), deliveries.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
+    for (std::size_t i = 1; i < deliveries.size(); ++i)
+        if (deliveries[i].name == deliveries[i - 1].name)
+            throw core::Error(core::Fault::usage, "--delivery " + deliveries[i].name + ": given twice");
+    return deliveries;
+}
+
+std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries) {
+    std::vector<std::string> names;
+    for (const DeliveryFolder& delivery : deliveries) names.push_back(delivery.name);
+    return names;
+}
+
+TemporaryFolder::TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "aloft-stage-XXXXXX").string();
+    if (!::mkdtemp(name.data()))
+        throw core::Error(core::Fault::system, core::with_errno("cannot make a temporary folder", errno));
+    path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace staging

@@ -1,0 +1,29 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "staging/work/listing.h"
+
+namespace staging {
+
+inline constexpr const char* kPseudonymKey = "pseudonym.key";  // the project's, in the folder of keys
+
+// By name. Throws Error(usage) if one is given twice.
+std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries);
+std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries);
+
+// A folder of one process, gone with this object.
+class TemporaryFolder {
+public:
+    TemporaryFolder();
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder();
+    const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+}  // namespace staging

@@ -1,0 +1,259 @@
+#include "staging/build/stage1.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "staging/deid/clean.h"
+#include "staging/deid/risk.h"
+#include "staging/image/fields.h"
+
+namespace staging {
+namespace {
+
+// The class of patients that look alike: equal values of every quasi-identifier.
+core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, const Pseudonyms& pseudonyms) {
+    std::string values;
+    for (const std::string& name : definition.profile.risk.quasi_identifiers) {
+        const core::Cell& cell = sample.columns[definition.schema.column(name)];
+        if (const auto* category = std::get_if<std::string>(&cell))
+            values += *category;
+        else if (const auto* integer = std::get_if<std::int64_t>(&cell))
+            values += std::to_string(*integer);
+        else if (const auto* real = std::get_if<double>(&cell))
+            values += std::to_string(*real);
+        values += '\0';
+    }
+    return pseudonyms.of("quasi", {}, core::view(values));
+}
+
+// Where a picture stands within its patient: series, and what tells its frames from others of the series. Zero
+// if nothing is known; a row has no place.
+core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudonyms& pseudonyms) {
+    if (record.row != 0) return {};
+    std::string place(series.begin(), series.end());
+    bool known = series != core::Id16{};
+    const auto put = [&](const auto& value) {
+        place += value ? '1' : '0';
+        if (!value) return;
+        known = true;
+        place.append(reinterpret_cast<const char*>(&*value), sizeof *value);
+    };
+    for (const Frame& frame : record.frames) {
+        put(frame.position);
+        put(frame.orientation);
+        put(frame.instance);
+        put(frame.acquisition);
+        put(frame.temporal);
+        put(frame.echo);
+        put(frame.stack);
+        put(frame.trigger_ms);
+        put(frame.b_value);
+    }
+    return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
+}
+
+// Of what must not be learned from the other columns: the number of its category from 1; 0 is missing.
+std::uint32_t sensitive_of(const core::Sample& sample, const Definition& definition) {
+    if (definition.profile.risk.sensitive.empty()) return 0;
+    const std::size_t at = definition.schema.column(definition.profile.risk.sensitive);
+    const auto* name = std::get_if<std::string>(&sample.columns[at]);
+    return name ? static_cast<std::uint32_t>(definition.schema.columns[at].code_of(*name) + 1) : 0;
+}
+
+std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
+                                const Rejected& blank, const Pseudonyms& pseudonyms) {
+    SliceRef slice;
+    slice.ref = ref;
+    slice.series = series;
+    slice.file_content = ref.content;
+    slice.frames = record.pixels.frames;
+    slice.rows = record.pixels.rows;
+    slice.columns = record.pixels.columns;
+    slice.samples = record.pixels.samples;
+    slice.is_localizer = folded(record.facts.image_type).find("LOCALIZER") != std::string::npos;
+    std::memcpy(slice.file_name, blank.file_name, sizeof slice.file_name);
+    std::vector<SliceRef> out;
+    for (std::uint32_t frame = 0; frame < record.pixels.frames; ++frame) {
+        slice.frame = frame;
+        slice.ref.content = content_of_frame(record, frame, pseudonyms);
+        // One place for several frames is a place for none of them.
+        slice.place = record.frames.size() == record.pixels.frames ? record.frames[frame] : Frame{};
+        out.push_back(slice);
+    }
+    return out;
+}
+
+bool ends_with_folded(const std::string& name, const std::string& suffix) {
+    return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
+}
+
+}  // namespace
+
+void set_reason(Rejected& rejected, Reason reason, std::string_view detail) {
+    const auto put = [](auto& to, std::string_view text) {
+        std::memset(to, 0, sizeof to);
+        std::size_t length = std::min(text.size(), sizeof to - 1);
+        // Never half a character: names of columns are UTF-8.
+        if (length < text.size())
+            while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+        std::memcpy(to, text.data(), length);
+    };
+    put(rejected.reason, reason_name(reason));
+    put(rejected.detail, detail);
+}
+
+Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudonyms& pseudonyms,
+               const std::vector<DeliveryFolder>& deliveries)
+    : server_(server), definition_(definition), pseudonyms_(pseudonyms) {
+    for (const DeliveryFolder& delivery : deliveries) {
+        names_.push_back(delivery.name);
+        deliveries_.emplace_back(delivery.folder);
+    }
+    if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
+}
+
+Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
+    Stage1Result result;
+    // Whoever takes a worker over with a file of one hospital meets no file of another.
+    if (worker_ && std::exchange(worker_delivery_, batch.delivery) != batch.delivery) worker_->renew();
+    const std::uint64_t replaced_before = worker_ ? worker_->replaced() : 0;
+    for (std::size_t i = 0; i < batch.names.size() && !result.stopped; ++i) {
+        read_file(batch, i, sink, result, stop);
+        result.stopped = result.stopped || (stop && stop());
+    }
+    if (worker_) result.replaced_workers = worker_->replaced() - replaced_before;
+    return result;
+}
+
+Opened Stage1::open(std::uint64_t delivery, const std::string& name) const {
+    constexpr int kTries = 3;
+    for (int tries = 1;; ++tries) {
+        Opened file = deliveries_[delivery].open(name);
+        if (file.trouble == 0) return file;
+        if (tries == kTries) throw MachineFault(core::with_errno("it cannot be opened", file.trouble));
+        std::this_thread::sleep_for(std::chrono::milliseconds(100 * tries));
+    }
+}
+
+void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
+                       const std::function<bool()>& stop) {
+    const std::string& name = batch.names[index];
+    Rejected blank;
+    blank.origin.file = batch.first_file + index;
+    blank.site = definition_.site_number(names_[batch.delivery]);
+    const std::string file_name = pseudonyms_.file_name(names_[batch.delivery], core::view(name));
+    std::memcpy(blank.file_name, file_name.data(), sizeof blank.file_name);
+    ++result.files;
+
+    const bool is_folder = name.ends_with('/');  // one that could not be listed
+    if (!is_folder && !ends_with_folded(name, definition_.file_suffix)) {
+        set_reason(blank, Reason::not_selected, "file_suffix");
+        return sink.reject(blank);
+    }
+    core::Digest contents{};
+    const auto add_digest = [&] {
+        core::Sha256 keyed;
+        keyed.update(core::view(file_name));
+        keyed.update(contents);
+        core::join_digest(result.digest, keyed.finish());
+    };
+    try {
+        const Opened file = open(batch.delivery, name);
+        if (is_folder) {
+            set_reason(blank, file.reason, "folder");
+            return sink.reject(blank);
+        }
+        if (worker_) {
+            // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
+            // it is.
+            Record record = worker_->read(file, Depth::header);
+            auto judged = judge(record, name, blank);
+            if (std::holds_alternative<Cleaned>(judged)) record = worker_->read(file, Depth::pixels);
+            contents = record.file_sha256;
+            result.bytes += record.file_bytes;
+            add_digest();
+            return take(record, std::move(judged), blank, sink);
+        }
+        constexpr std::uint64_t kLookEvery = 1024;  // rows
+        const Description& delivery = definition_.description(names_[batch.delivery]);
+        Table table(server_, definition_.wanted.in_form(delivery.tables), Limits{}, file);
+        Record row;
+        while (table.next(row)) {
+            blank.origin.row = row.row;
+            as_declared(row, definition_, delivery);
+            take(row, judge(row, name, blank), blank, sink);
+            if (row.row % kLookEvery == 0 && stop && stop()) {
+                result.stopped = true;
+                return;
+            }
+        }
+        contents = table.file_sha256();
+        result.bytes += table.file_bytes();
+        add_digest();
+    } catch (const MachineFault& e) {
+        throw core::Error(
+            core::Fault::system,
+            "delivery " + names_[batch.delivery] + ", file " + std::to_string(blank.origin.file) + " (" +
+                file_name + "): " + e.what() +
+                ". Nothing was decided about it: look at the machine and its file systems, then "
+                "run the build again; it goes on (aloft-stage quarantine find tells which file)");
+    }
+}
+
+std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
+                                               const Rejected& blank) const {
+    const std::string& site = definition_.sites[blank.site];
+    if (record.ok() && worker_) {
+        const Declared declared = definition_.description(site).declared_of(file_name);
+        if (auto risk = pixel_risk(record.facts, definition_.profile.pixels, declared))
+            return *std::move(risk);
+    }
+    return clean(record, {site, file_name}, definition_, pseudonyms_);
+}
+
+void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+                  Stage1Sink& sink) {
+    const auto reject = [&](const Rejection& rejection) {
+        Rejected out = blank;
+        set_reason(out, rejection.reason, rejection.detail);
+        sink.reject(out);
+    };
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection);
+    if (!record.ok()) return reject({record.reason, record.detail});
+    Cleaned& good = std::get<Cleaned>(judged);
+    auto fields = fields_of(record, definition_);
+    if (const auto* rejection = std::get_if<Rejection>(&fields)) return reject(*rejection);
+    core::Sample sample{std::get<std::vector<core::Array>>(std::move(fields)), std::move(good.columns)};
+    if (worker_)
+        for (core::Cell& cell : image_cells(record)) sample.columns.push_back(std::move(cell));
+    SampleRef ref;
+    ref.origin = blank.origin;
+    for (const core::Array& field : sample.fields) ref.bytes += field.bytes.size();
+    ref.content = content_of(record, sample, pseudonyms_);
+    ref.instance = good.instance;
+    ref.study = good.study;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
+    ref.patient = good.patient;
+    ref.quasi = quasi_of(sample, definition_, pseudonyms_);
+    ref.place = place_of(record, good.series, pseudonyms_);
+    ref.sensitive = sensitive_of(sample, definition_);
+    // From what the sample is, not from where it stood: it keeps its place among the others when data are
+    // added.
+    ref.order = first_64_bits(pseudonyms_.of("order", core::view(definition_.id()), ref.content));
+    ref.site = blank.site;
+    const auto& split = std::get<std::string>(sample.columns[kSplitColumn]);
+    ref.split = static_cast<std::uint32_t>(
+        std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
+    if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
+    if (good.series == core::Id16{}) return reject({Reason::missing_attribute, "SeriesInstanceUID"});
+    // With patient and study in it: two people never become one volume.
+    core::Bytes whole(good.study.begin(), good.study.end());
+    whole.insert(whole.end(), good.series.begin(), good.series.end());
+    const core::Id16 series = pseudonyms_.of("series of a patient", good.patient, whole);
+    sink.take_slices(slices_of(record, ref, series, blank, pseudonyms_), sample);
+}
+
+}  // namespace staging

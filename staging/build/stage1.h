@@ -1,0 +1,63 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "staging/deid/clean.h"
+#include "staging/deid/definition.h"
+#include "staging/deid/identity.h"
+#include "staging/read/delivery.h"
+#include "staging/read/worker.h"
+#include "staging/work/listing.h"
+#include "staging/work/spill.h"
+
+namespace staging {
+
+// Where stage 1 puts what it found.
+class Stage1Sink {
+public:
+    virtual ~Stage1Sink() = default;
+    virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
+    // The frames of a file, where samples are volumes; `sample` holds what they give to one.
+    virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
+    virtual void reject(const Rejected& rejected) = 0;
+};
+
+struct Stage1Result {
+    std::uint64_t files = 0, bytes = 0, replaced_workers = 0;
+    std::array<std::uint8_t, 32> digest{};  // exclusive or of keyed digests of the files' contents
+    bool stopped = false;                   // another rank has failed: the batch is not complete
+};
+
+// Reads batches of files in the sandboxed worker and lets through what the profile names. One rank's. A file
+// that the machine cannot read is tried again, then Error(system) names its delivery and keyed name.
+class Stage1 {
+public:
+    Stage1(const Readers& server, const Definition& definition, const Pseudonyms& pseudonyms,
+           const std::vector<DeliveryFolder>& deliveries);
+    // `stop` is asked between files, and now and then in a table.
+    Stage1Result read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop = {});
+
+private:
+    void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
+                   const std::function<bool()>& stop);
+    Opened open(std::uint64_t delivery, const std::string& name) const;
+    std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
+                                           const Rejected& blank) const;
+    void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+              Stage1Sink& sink);
+    const Readers& server_;
+    const Definition& definition_;
+    const Pseudonyms& pseudonyms_;
+    std::vector<std::string> names_;
+    std::vector<Delivery> deliveries_;
+    std::unique_ptr<Worker> worker_;
+    std::uint64_t worker_delivery_ = 0;  // whose files the worker has seen
+};
+
+// A sealed record of fixed size: reasons and details are short names of ours.
+void set_reason(Rejected& rejected, Reason reason, std::string_view detail);
+
+}  // namespace staging

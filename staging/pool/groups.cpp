@@ -1,0 +1,196 @@
+// Stage 2 over patients: groups of equal sets of cells, what a group tells of the sensitive column, suppression.
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "staging/deid/identity.h"
+#include "staging/pool/pool.h"
+
+namespace staging {
+namespace {
+
+using Signature = std::array<std::uint8_t, 16>;  // of a patient's set of cells
+
+// How many patients of one rank's partition have one set of cells and one category.
+struct Share {
+    Signature group;
+    std::int64_t patients;
+    std::uint32_t category, rank;
+};
+
+struct Patient {
+    std::size_t begin, end;  // in the partition's visits
+    Signature group;
+    std::uint32_t category;
+    bool several_cells;
+};
+
+// A patient with several categories is one of a category of its own: after all others.
+std::uint32_t joined(std::uint32_t a, std::uint32_t b, std::uint32_t several) {
+    return a == b ? a : several;
+}
+
+// Half the sum of absolute differences of two distributions (equal distances between categories: Li, Li and
+// Venkatasubramanian, ICDE 2007, section 5.2). Whole numbers in a fixed order: the same on any number of ranks.
+double distance(const std::map<std::uint32_t, std::int64_t>& group, std::int64_t group_size,
+                const std::vector<std::int64_t>& all, std::int64_t all_size) {
+    double sum = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto found = group.find(static_cast<std::uint32_t>(i));
+        const std::int64_t here = found == group.end() ? 0 : found->second;
+        sum += std::abs(static_cast<double>(here) / static_cast<double>(group_size) -
+                        static_cast<double>(all[i]) / static_cast<double>(all_size));
+    }
+    return sum / 2;
+}
+
+}  // namespace
+
+PooledRisk Pool::find_small_groups() {
+    const RiskPolicy& policy = definition_.profile.risk;
+    constexpr std::size_t kSplitCount = std::size(core::kSplits);
+    // 0: the value is missing; then the categories; then "several".
+    std::uint32_t several = 1;
+    if (!policy.sensitive.empty()) {
+        const core::Schema& schema = definition_.schema;
+        several += static_cast<std::uint32_t>(schema.columns[schema.column(policy.sensitive)].names.size());
+    }
+
+    auto visits = shuffle<Visit>("visits", partitions_);
+    visits.fill(steps<Visit>([&](const SampleRef& ref, const Shuffle<Visit>::Put& put) {
+        put(partition_of(first_64_bits(ref.patient), partitions_),
+            {ref.patient, ref.quasi, ref.origin, ref.segment, ref.bytes,
+             policy.sensitive.empty() ? 0 : ref.sensitive, ref.site, ref.split, 0});
+    }));
+    const auto each_patient = [&](std::vector<Visit>& all, const auto& take) {
+        std::sort(all.begin(), all.end(), [](const Visit& a, const Visit& b) {
+            return std::tie(a.patient, a.quasi, a.origin) < std::tie(b.patient, b.quasi, b.origin);
+        });
+        for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+            core::Sha256 cells;
+            Patient one{begin, begin, {}, all[begin].sensitive, false};
+            for (end = begin; end < all.size() && all[end].patient == all[begin].patient; ++end) {
+                one.category = joined(one.category, all[end].sensitive, several);
+                if (end > begin && all[end].quasi == all[end - 1].quasi) continue;
+                cells.update(all[end].quasi);
+                one.several_cells |= end > begin;
+            }
+            one.end = end;
+            const core::Digest digest = cells.finish();
+            std::copy_n(digest.begin(), one.group.size(), one.group.begin());
+            take(one);
+        }
+    };
+
+    PooledRisk mine;
+    std::vector<std::int64_t> categories(several + 1, 0);
+    auto shares = shuffle<Share>("groups", partitions_);
+    std::int64_t next = comm_.rank();
+    shares.fill([&](const Shuffle<Share>::Put& put) {
+        if (next < partitions_) {
+            std::map<std::pair<Signature, std::uint32_t>, std::int64_t> counts;
+            std::vector<Visit> all = visits.records(next);
+            each_patient(all, [&](const Patient& one) {
+                ++counts[{one.group, one.category}];
+                ++categories[one.category];
+                ++mine.patients;
+                mine.patients_in_several_cells += one.several_cells;
+            });
+            for (const auto& [key, count] : counts)
+                put(partition_of(first_64_bits(key.first), partitions_),
+                    {key.first, count, key.second, static_cast<std::uint32_t>(comm_.rank())});
+        }
+        next += comm_.size();
+        return next < partitions_;
+    });
+    for (std::int64_t& count : categories) count = comm_.sum(count);
+    PooledRisk out;
+    out.patients = comm_.sum(mine.patients);
+    out.patients_in_several_cells = comm_.sum(mine.patients_in_several_cells);
+
+    // Each group at its owner; those that break a threshold are told to the ranks whose patients are in them.
+    mine.smallest_group = mine.fewest_categories = INT64_MAX;
+    auto small = shuffle<Signature>("small-groups", comm_.size());
+    next = comm_.rank();
+    small.fill([&](const Shuffle<Signature>::Put& put) {
+        std::vector<Share> all;
+        if (next < partitions_) all = shares.records(next);
+        std::sort(all.begin(), all.end(), [](const Share& a, const Share& b) {
+            return std::tie(a.group, a.category) < std::tie(b.group, b.category);
+        });
+        for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+            std::map<std::uint32_t, std::int64_t> of_category;
+            std::set<std::uint32_t> ranks;
+            std::int64_t size = 0;
+            for (end = begin; end < all.size() && all[end].group == all[begin].group; ++end) {
+                of_category[all[end].category] += all[end].patients;
+                size += all[end].patients;
+                ranks.insert(all[end].rank);
+            }
+            const auto different = static_cast<std::int64_t>(of_category.size());
+            const double far = distance(of_category, size, categories, out.patients);
+            ++mine.groups;
+            mine.smallest_group = std::min(mine.smallest_group, size);
+            mine.fewest_categories = std::min(mine.fewest_categories, different);
+            mine.greatest_distance = std::max(mine.greatest_distance, far);
+            if (size >= policy.k && different >= policy.l && (policy.t == 0 || far <= policy.t)) continue;
+            mine.patients_below += size;
+            for (const std::uint32_t rank : ranks) put(rank, all[begin].group);
+        }
+        next += comm_.size();
+        return next < partitions_;
+    });
+    std::set<Signature> told;
+    small.each_own([&](std::int64_t, const std::vector<Signature>& groups) {
+        told.insert(groups.begin(), groups.end());
+    });
+
+    Counted counts;
+    counts.split_samples.assign(kSplitCount, 0);
+    counts.split_patients.assign(kSplitCount, 0);
+    find_drops("suppressed", visits, [&](std::vector<Visit> all, const auto& drop) {
+        each_patient(all, [&](const Patient& one) {
+            const bool below = told.contains(one.group);
+            if (below) mine.samples_below += static_cast<std::int64_t>(one.end - one.begin);
+            bool two_sites = false;
+            for (std::size_t i = one.begin; i < one.end; ++i) {
+                if (below && policy.suppress) {
+                    drop(all[i].origin, all[i].segment, WhyDropped::small_group);
+                    continue;
+                }
+                ++counts.samples;
+                counts.bytes += static_cast<std::int64_t>(all[i].bytes);
+                ++counts.split_samples[all[i].split];
+                two_sites |= all[i].site != all[one.begin].site;
+            }
+            if (below && policy.suppress) return;
+            ++counts.patients;
+            ++counts.split_patients[all[one.begin].split];
+            counts.patients_at_two_sites += two_sites;
+        });
+    });
+    counted_ = {};
+    counted_.samples = comm_.sum(counts.samples);
+    counted_.bytes = comm_.sum(counts.bytes);
+    counted_.patients = comm_.sum(counts.patients);
+    counted_.patients_at_two_sites = comm_.sum(counts.patients_at_two_sites);
+    for (std::size_t i = 0; i < kSplitCount; ++i) {
+        counted_.split_samples.push_back(comm_.sum(counts.split_samples[i]));
+        counted_.split_patients.push_back(comm_.sum(counts.split_patients[i]));
+    }
+
+    out.groups = comm_.sum(mine.groups);
+    out.patients_below = comm_.sum(mine.patients_below);
+    out.samples_below = comm_.sum(mine.samples_below);
+    if (out.groups) {  // the same on every rank
+        out.smallest_group = -comm_.max(-mine.smallest_group);
+        out.fewest_categories = -comm_.max(-mine.fewest_categories);
+        out.greatest_distance = comm_.max_real(mine.greatest_distance);
+    }
+    out.suppressed = policy.suppress;
+    return out;
+}
+
+}  // namespace staging

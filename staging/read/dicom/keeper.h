@@ -1,0 +1,57 @@
+#pragma once
+#include <bitset>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "staging/read/dicom/character_set.h"
+#include "staging/read/dicom/geometry.h"
+#include "staging/read/dicom/pixels.h"
+#include "staging/read/dicom/siemens.h"
+#include "staging/read/dicom/walker.h"
+#include "staging/read/record.h"
+
+namespace staging {
+
+// Keeps what is wanted of the elements that pass, what they say of frames and pixels, and where the pixels are.
+class Keeper final : public Visitor {
+public:
+    Keeper(const Wanted& wanted, const Limits& limits);
+
+    void element(const Element& element) override;
+    bool wants(std::span<const Step> path) override;
+    void native_pixels(Tag tag, Vr vr, core::ByteView bytes, std::uint64_t size) override;
+    void encapsulated_pixels(core::ByteView table, std::vector<core::ByteView> fragments) override;
+    void deviates(Deviation deviation) override { deviations |= 1U << static_cast<unsigned>(deviation); }
+
+    // Into the record, all but the pixels themselves. Throws Refused.
+    void finish(Record& record);
+
+    PixelHeader header;
+    SiemensHeader siemens;
+    PixelSource source;
+    std::uint32_t deviations = 0;
+
+private:
+    enum class Place { root, shared, first_frame, none };
+    void keep(std::size_t index, const Attribute& attribute, const Element& element, Place place);
+    void root(const Element& element);
+    void anatomy(const Element& element);
+    std::string text(const Element& element);
+    std::optional<std::string> decoded(const Element& element, Vr vr);
+    void found(PixelSource::Kind kind);
+
+    const Wanted& wanted_;
+    const Limits& limits_;
+    std::bitset<4096> last_tags_, sequence_tags_;  // of wanted paths, by hash: most elements are none of them
+    std::vector<std::optional<Value>> values_;
+    std::vector<Place> places_;  // where each value was found: the root's counts, then the shared group's
+    Facts facts_;
+    FrameCollector frames_;
+    std::optional<double> padding_, padding_to_;
+    bool modality_lut_ = false, shared_seen_ = false, per_frame_seen_ = false;
+    std::map<std::string, CharacterSet, std::less<>> character_sets_;
+};
+
+}  // namespace staging

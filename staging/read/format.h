@@ -1,0 +1,38 @@
+#pragma once
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/base/bytes.h"
+#include "staging/read/record.h"
+
+namespace staging {
+
+// A kind of file. The table in format.cpp is the only list of them: a new kind is a row there, a folder of its
+// own, and its test.
+struct Format {
+    std::string_view name;  // in a profile: source = "dicom"
+    // Rows, a batch at a time (table/), instead of one Record for a file.
+    bool is_table = false;
+    // Whether a file that begins with `head` is one; `head` has its first 512 bytes, or all of it.
+    bool (*recognises)(core::ByteView head) = nullptr;
+    // The whole file to a Record; runs in the worker. `pixels` has room for limits.pixel_bytes; the Record's
+    // pixels point into it. Never throws for what is in the file, but for memory (std::bad_alloc). Null for
+    // tables.
+    Record (*read)(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
+                   std::span<std::uint8_t> pixels) = nullptr;
+    // For Depth::header, by the beginning of the file: nullopt if more of it is needed, `needed` bytes at least.
+    // Null where only the whole file can be read.
+    std::optional<Record> (*read_head)(core::ByteView head, std::uint64_t file_bytes, const Wanted& wanted,
+                                       const Limits& limits, std::uint64_t& needed) = nullptr;
+    // What must be done before the worker gives up files and most system calls; once, in the fork server.
+    void (*prepare)() noexcept = nullptr;
+    // Whether a file of this kind can have a value of that name. Null: the names are compiled (DICOM) or the
+    // table's own.
+    bool (*knows)(std::string_view name) = nullptr;
+};
+
+std::span<const Format> formats() noexcept;
+const Format* find_format(std::string_view name) noexcept;  // nullptr for a name that is not in the table
+
+}  // namespace staging

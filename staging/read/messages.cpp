@@ -1,0 +1,200 @@
+#include "staging/read/messages.h"
+
+#include <type_traits>
+
+#include "staging/read/format.h"
+
+namespace staging {
+namespace {
+
+static_assert(std::is_trivially_copyable_v<Limits>);
+
+void refuse_unless(bool honest) {
+    if (!honest) throw std::out_of_range("not what a worker writes");
+}
+
+std::optional<Value> unpack_value(Unpacker& in, bool is_table) {
+    if (!in.get<std::uint8_t>()) return std::nullopt;
+    Value value;
+    value.bytes = in.text();
+    if (is_table) {
+        value.vr = {'U', 'T'};
+    } else {
+        value.vr[0] = in.get<char>();
+        value.vr[1] = in.get<char>();
+        const auto undecodable = in.get<std::uint8_t>();
+        refuse_unless(undecodable <= 1);
+        value.undecodable = undecodable;
+    }
+    return value;
+}
+
+template <class T>
+void pack_optional(Packer& out, const std::optional<T>& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    out.put(static_cast<std::uint8_t>(value.has_value()));
+    if (value) out.raw(&*value, sizeof *value);
+}
+
+template <class T>
+void unpack_optional(Unpacker& in, std::optional<T>& value) {
+    if (in.get<std::uint8_t>()) in.raw(&value.emplace(), sizeof(T));
+}
+
+// Calls `one` with each fact that is one text, in one order for both directions.
+template <class SomeFacts, class One>
+void each_fact(SomeFacts& facts, One one) {
+    one(facts.transfer_syntax);
+    one(facts.sop_class);
+    one(facts.modality);
+    one(facts.image_type);
+    one(facts.conversion_type);
+    one(facts.body_part);
+    one(facts.burned_in_annotation);
+    one(facts.recognizable_features);
+    one(facts.specimen_label);
+    one(facts.study_description);
+    one(facts.series_description);
+    one(facts.protocol_name);
+}
+
+// Calls `one` with each member of a frame, in one order for both directions.
+template <class AFrame, class One>
+void each_member(AFrame& frame, One one) {
+    one(frame.position);
+    one(frame.orientation);
+    one(frame.spacing);
+    one(frame.thickness);
+    one(frame.slice_spacing);
+    one(frame.slope);
+    one(frame.intercept);
+    one(frame.instance);
+    one(frame.acquisition);
+    one(frame.temporal);
+    one(frame.echo);
+    one(frame.stack);
+    one(frame.trigger_ms);
+    one(frame.b_value);
+}
+
+}  // namespace
+
+void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
+    out.raw(&limits, sizeof limits);
+    out.put(wanted.format().name);
+    out.put(wanted.form().separator);
+    out.put(wanted.form().encoding);
+    out.put(wanted.form().title_rows);
+    out.put(static_cast<std::uint32_t>(wanted.size()));
+    for (std::size_t i = 0; i < wanted.size(); ++i) out.put(wanted.name(i));
+}
+
+Configuration unpack_configuration(Unpacker& in) {
+    Configuration configuration;
+    in.raw(&configuration.limits, sizeof configuration.limits);
+    const Format* format = find_format(in.text());
+    refuse_unless(format != nullptr);
+    TableForm form;
+    form.separator = in.get<char>();
+    form.encoding = in.text();
+    form.title_rows = in.get<std::uint32_t>();
+    std::vector<std::string> names(in.get<std::uint32_t>());
+    for (std::string& name : names) name = in.text();
+    configuration.wanted = Wanted::of(*format, std::move(names), std::move(form));
+    return configuration;
+}
+
+void pack(Packer& out, const Record& record) {
+    out.put(record.reason);
+    out.put(record.detail);
+    out.put(record.row);
+    out.put(record.file_bytes);
+    const bool is_table = record.row != 0;
+    if (!is_table) out.raw(record.file_sha256.data(), record.file_sha256.size());
+    if (record.reason != Reason::none) return;
+
+    for (const auto& value : record.values) {
+        out.put(static_cast<std::uint8_t>(value.has_value()));
+        if (!value) continue;
+        out.put(value->bytes);
+        if (is_table) continue;
+        out.put(value->vr[0]);
+        out.put(value->vr[1]);
+        out.put(static_cast<std::uint8_t>(value->undecodable));
+    }
+    if (is_table) return;
+
+    each_fact(record.facts, [&](const std::string& fact) { out.put(fact); });
+    out.put(static_cast<std::uint32_t>(record.facts.anatomy.size()));
+    for (const std::string& word : record.facts.anatomy) out.put(word);
+    const Pixels& pixels = record.pixels;
+    for (const std::uint32_t count : {pixels.frames, pixels.rows, pixels.columns, pixels.samples})
+        out.put(count);
+    out.put(pixels.type);
+    out.put(pixels.bits_allocated);
+    out.put(pixels.bits_stored);
+    out.put(pixels.photometric);
+    out.put(static_cast<std::uint64_t>(pixels.bytes.size()));
+    out.raw(pixels.sha256.data(), pixels.sha256.size());
+    out.put(static_cast<std::uint32_t>(record.frames.size()));
+    for (const Frame& frame : record.frames)
+        each_member(frame, [&](const auto& value) { pack_optional(out, value); });
+    out.put(record.units);
+    out.put(static_cast<std::uint8_t>(record.modality_lut));
+    pack_optional(out, record.padding);
+    out.put(record.deviations);
+}
+
+Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::uint8_t> room) {
+    Record record;
+    record.reason = in.get<Reason>();
+    refuse_unless(record.reason < Reason::count_);
+    record.detail = in.text();
+    record.row = in.get<std::uint64_t>();
+    record.file_bytes = in.get<std::uint64_t>();
+    const bool is_table = record.row != 0;
+    refuse_unless(is_table == wanted.is_table());
+    if (!is_table) in.raw(record.file_sha256.data(), record.file_sha256.size());
+    if (record.reason != Reason::none) return record;
+
+    record.values.reserve(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) record.values.push_back(unpack_value(in, is_table));
+    if (is_table) return record;
+
+    each_fact(record.facts, [&](std::string& fact) { fact = in.text(); });
+    const auto words = in.get<std::uint32_t>();
+    refuse_unless(words <= kAnatomyWords);
+    for (std::uint32_t i = 0; i < words; ++i) record.facts.anatomy.push_back(in.text());
+    Pixels& pixels = record.pixels;
+    for (std::uint32_t* count : {&pixels.frames, &pixels.rows, &pixels.columns, &pixels.samples})
+        *count = in.get<std::uint32_t>();
+    pixels.type = in.get<PixelType>();
+    pixels.bits_allocated = in.get<std::uint16_t>();
+    pixels.bits_stored = in.get<std::uint16_t>();
+    pixels.photometric = in.text();
+    const auto bytes = in.get<std::uint64_t>();
+    in.raw(pixels.sha256.data(), pixels.sha256.size());
+    refuse_unless(pixels.rows <= 0xffff && pixels.columns <= 0xffff && pixels.samples <= 3 &&
+                  pixels.type <= PixelType::f64);
+    const std::uint64_t frame =
+        std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
+    refuse_unless(frame == 0 || pixels.frames <= room.size() / frame);  // so that byte_count() cannot wrap
+    if (bytes) {
+        refuse_unless(bytes == pixels.byte_count() && bytes <= room.size());
+        pixels.bytes = room.first(bytes);
+    }
+    const auto frames = in.get<std::uint32_t>();
+    refuse_unless(frames <= 1 || frames == pixels.frames);
+    record.frames.resize(frames);
+    for (Frame& one : record.frames) each_member(one, [&](auto& value) { unpack_optional(in, value); });
+    record.units = in.get<Units>();
+    refuse_unless(record.units <= Units::other);
+    const auto modality_lut = in.get<std::uint8_t>();
+    refuse_unless(modality_lut <= 1);
+    record.modality_lut = modality_lut;
+    unpack_optional(in, record.padding);
+    record.deviations = in.get<std::uint32_t>();
+    return record;
+}
+
+}  // namespace staging

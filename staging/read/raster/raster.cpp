@@ -1,0 +1,96 @@
+#include "staging/read/raster/raster.h"
+
+#include <cstring>
+
+#include "staging/read/refused.h"
+
+namespace staging {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Family {
+    std::string_view mark, name;
+    int (*read)(const RasterJob& job, Pixels& pixels);
+};
+constexpr Family kFamilies[] = {
+    {"\x89PNG\r\n\x1a\n"sv, "PNG", read_png},
+    {"\xff\xd8\xff"sv, "JPEG", read_jpeg_file},
+    {"II*\0"sv, "TIFF", read_tiff},
+    {"MM\0*"sv, "TIFF", read_tiff},
+    {"II+\0\x8\0\0\0"sv, "BigTIFF", read_tiff},
+    {"MM\0+\0\x8\0\0"sv, "BigTIFF", read_tiff},
+};
+
+const Family* family_of(core::ByteView file) {
+    for (const Family& family : kFamilies)
+        if (core::text(file).starts_with(family.mark)) return &family;
+    return nullptr;
+}
+
+}  // namespace
+
+bool is_raster(core::ByteView head) {
+    return family_of(head) != nullptr;
+}
+
+void plan_raster(Pixels& pixels, const Limits& limits) {
+    if (pixels.rows == 0 || pixels.columns == 0 || pixels.frames == 0)
+        throw Refused(Reason::pixel_size_mismatch);
+    if (pixels.rows > 0xffff || pixels.columns > 0xffff) throw Refused(Reason::pixels_too_large);
+    const std::uint64_t frame =
+        std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
+    if (pixels.frames > limits.pixel_bytes / frame) throw Refused(Reason::pixels_too_large);
+    if (pixels.photometric.empty()) pixels.photometric = pixels.samples == 3 ? "RGB" : "MONOCHROME2";
+}
+
+void turn_upright(Pixels& pixels, int orientation, std::span<std::uint8_t> bytes) {
+    if (orientation <= 1 || orientation > 8) return;
+    const std::size_t rows = pixels.rows, columns = pixels.columns,
+                      pixel = pixels.samples * pixel_type_bytes(pixels.type);
+    const bool is_swapped = orientation >= 5;
+    const std::size_t to_rows = is_swapped ? columns : rows, to_columns = is_swapped ? rows : columns;
+    const core::Bytes from(bytes.begin(), bytes.end());
+    for (std::size_t frame = 0; frame < pixels.frames; ++frame) {
+        const std::size_t base = frame * rows * columns;
+        for (std::size_t r = 0; r < to_rows; ++r)
+            for (std::size_t c = 0; c < to_columns; ++c) {
+                // Where the pixel that is to be seen at (r, c) is stored.
+                std::size_t y = is_swapped ? c : r, x = is_swapped ? r : c;
+                if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
+                    x = columns - 1 - x;
+                if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
+                    y = rows - 1 - y;
+                std::memcpy(bytes.data() + (base + r * to_columns + c) * pixel,
+                            from.data() + (base + y * columns + x) * pixel, pixel);
+            }
+    }
+    pixels.rows = static_cast<std::uint32_t>(to_rows);
+    pixels.columns = static_cast<std::uint32_t>(to_columns);
+}
+
+Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
+                   std::span<std::uint8_t> room) {
+    Record record;
+    record.file_bytes = file.size();
+    record.file_sha256 = core::sha256(file);
+    read_or_refuse(record, [&] {
+        const Family* family = family_of(file);
+        if (!family) throw Refused(Reason::not_recognised);
+        record.facts.transfer_syntax = family->name;
+        Pixels& pixels = record.pixels;
+        const int orientation = family->read({file, limits, depth, room}, pixels);
+        if (depth == Depth::pixels) {
+            const auto out = room.first(pixels.byte_count());
+            turn_upright(pixels, orientation, out);
+            pixels.bytes = out;
+            pixels.sha256 = core::sha256(out);
+        } else if (orientation >= 5) {
+            std::swap(pixels.rows, pixels.columns);
+        }
+        record.values.resize(wanted.size());
+    });
+    return record;
+}
+
+}  // namespace staging

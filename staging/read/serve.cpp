@@ -1,0 +1,130 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <stdexcept>
+
+#include "staging/read/delivery.h"
+#include "staging/read/format.h"
+#include "staging/read/messages.h"
+#include "staging/read/table/csv.h"
+
+// The worker's side. Nothing here is reached by the program itself.
+namespace staging {
+namespace {
+
+constexpr std::size_t kKeepBuffer = 8 << 20;  // a buffer up to this size is used again; pages are dear
+
+constexpr std::uint64_t kFirstHead = 64 << 10;  // most headers are shorter
+
+// The first `count` bytes of a file that had `bytes` when it was opened, in memory of our own: a file that shrinks
+// meanwhile is a short read, not a SIGBUS, and what is hashed is what is parsed. What `out` has is there already.
+Reason read_first(int fd, std::uint64_t count, std::uint64_t bytes, core::Bytes& out) {
+    std::uint64_t done = out.size();
+    out.resize(count);
+    while (done < count) {
+        const ssize_t got = ::pread(fd, out.data() + done, count - done, static_cast<off_t>(done));
+        if (got < 0) return is_machines_fault(errno) ? Reason::io_error : Reason::unreadable;
+        if (got == 0) return Reason::changed_while_read;
+        done += static_cast<std::uint64_t>(got);
+    }
+    if (count < bytes) return Reason::none;
+    char more;
+    return ::pread(fd, &more, 1, static_cast<off_t>(bytes)) == 0 ? Reason::none : Reason::changed_while_read;
+}
+
+class ReaderAnswers final : public Answers {
+public:
+    explicit ReaderAnswers(const Region& region) : region_(region) {}
+
+    std::size_t answer(const Question& question, core::Fd file) override {
+        Packer message(region_.messages());
+        switch (static_cast<Ask>(question.code)) {
+            case Ask::configure:
+                configure(question.message_bytes);
+                break;
+            case Ask::read_header:
+                read(file.get(), question.number, Depth::header, message);
+                break;
+            case Ask::read_pixels:
+                read(file.get(), question.number, Depth::pixels, message);
+                break;
+            case Ask::open_table:
+                csv_.reset();
+                csv_.emplace(std::move(file), question.number, configuration_.wanted, configuration_.limits);
+                break;
+            case Ask::next_rows:
+                if (!csv_) throw std::logic_error("no table is open");
+                csv_->pack_rows(message);
+                break;
+        }
+        return message.size();
+    }
+
+private:
+    void configure(std::uint32_t bytes) {
+        Unpacker in(region_.messages().first(bytes));
+        configuration_ = unpack_configuration(in);
+    }
+
+    void read(int fd, std::uint64_t bytes, Depth depth, Packer& message) {
+        Record record;
+        try {
+            const Format& format = configuration_.wanted.format();
+            buffer_.clear();
+            if (depth == Depth::header && format.read_head) {
+                record = read_head(fd, bytes, format);
+            } else {
+                record.reason = read_first(fd, bytes, bytes, buffer_);
+                if (record.ok())
+                    record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
+                                         region_.bulk());
+            }
+            pack(message, record);
+        } catch (const std::bad_alloc&) {
+            fail(message, Reason::memory_limit);
+        } catch (const std::length_error&) {
+            fail(message, Reason::value_too_large);
+        }
+        if (buffer_.capacity() > kKeepBuffer) core::Bytes().swap(buffer_);
+    }
+
+    Record read_head(int fd, std::uint64_t bytes, const Format& format) {
+        for (std::uint64_t count = std::min(bytes, kFirstHead), needed = 0;;) {
+            Record record;
+            record.reason = read_first(fd, count, bytes, buffer_);
+            if (!record.ok()) return record;
+            if (auto read =
+                    format.read_head(buffer_, bytes, configuration_.wanted, configuration_.limits, needed))
+                return std::move(*read);
+            if (count == bytes) throw std::logic_error("more than the whole file is wanted");
+            count = std::min(bytes, std::max(4 * count, needed));
+        }
+    }
+
+    static void fail(Packer& message, Reason reason) {
+        Record record;
+        record.reason = reason;
+        message.rewind(0);
+        pack(message, record);
+    }
+
+    const Region& region_;
+    Configuration configuration_;
+    core::Bytes buffer_;
+    std::optional<CsvReader> csv_;
+};
+
+}  // namespace
+
+void prepare_answers() noexcept {
+    for (const Format& format : formats())
+        if (format.prepare) format.prepare();
+}
+
+Answers* make_answers(const Region& region) {
+    return new ReaderAnswers(region);
+}
+
+}  // namespace staging

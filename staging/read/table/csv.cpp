@@ -1,0 +1,265 @@
+#include "staging/read/table/csv.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <new>
+
+#include "staging/read/delivery.h"
+#include "staging/read/table/utf8.h"
+
+namespace staging {
+namespace {
+
+// What one chunk gives must fit into a message: at most about 60 bytes for each of its bytes (a row of one
+// empty field), and one row before it.
+constexpr std::size_t kChunk = 64 << 10;
+static_assert(kChunk * 60 + (2 << 20) <= kMessageBytes);
+constexpr std::size_t kBatch = 1 << 20;  // bytes of a message that are worth a round trip
+// Bytes of the file that one question reads at most: what it costs does not depend on how little is wanted.
+constexpr std::size_t kReadAtMost = 64 << 20;
+constexpr std::size_t kBeginning = 4096;
+constexpr std::size_t kColumns = 100'000;
+
+int is_never_space(unsigned char) {
+    return 0;
+}
+
+}  // namespace
+
+CsvReader::CsvReader(core::Fd file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits)
+    : file_(std::move(file)),
+      declared_bytes_(file_bytes),
+      wanted_(wanted),
+      limits_(limits),
+      encoding_(encoding_of(wanted.form().encoding).value_or(Encoding::utf8)),
+      is_utf16_(wanted.form().encoding == "utf-16"),
+      titles_left_(wanted.form().title_rows),
+      chunk_(kChunk) {
+    if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
+    csv_set_delim(&parser_, static_cast<unsigned char>(wanted.form().separator));
+    csv_set_space_func(&parser_, is_never_space);  // spaces belong to the field (RFC 4180, section 2.4)
+    row_.values.resize(wanted_.size());
+}
+
+CsvReader::~CsvReader() {
+    csv_free(&parser_);
+}
+
+void CsvReader::pack_rows(Packer& message) {
+    message_ = &message;
+    bool at_end = false;
+    const std::uint64_t from = read_bytes_;
+    while (!at_end && message.size() < kBatch && read_bytes_ - from < kReadAtMost) {
+        const ssize_t count = ::pread(file_.get(), chunk_.data(), kChunk, static_cast<off_t>(read_bytes_));
+        if (count < 0) {
+            end_with(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
+            at_end = true;
+        } else if (count == 0) {
+            at_end = true;
+            if (!ended_ && is_utf16_) parse_utf16({}, true);
+            if (!ended_ && csv_fini(&parser_, on_field, on_row, this) != 0) end_with(Reason::bad_quoting);
+            if (!ended_ && in_header_) end_with(Reason::bad_header, std::string(hint()));
+            if (!ended_ && read_bytes_ != declared_bytes_) end_with(Reason::changed_while_read);
+        } else {
+            const std::span<std::uint8_t> chunk(chunk_.data(), static_cast<std::size_t>(count));
+            hash_.update(chunk);
+            const bool first = read_bytes_ == 0;
+            read_bytes_ += chunk.size();
+            const bool has_mark = core::text(chunk).starts_with("\xef\xbb\xbf");
+            if (first) beginning_.assign(chunk.begin(), chunk.begin() + std::min(chunk.size(), kBeginning));
+            if (ended_) continue;
+            if (is_utf16_)
+                parse_utf16(chunk, false);
+            else
+                parse(first && has_mark ? chunk.subspan(3) : chunk);
+        }
+    }
+    message.put(std::uint8_t{0});
+    message.put(at_end);
+    if (at_end) {
+        const core::Digest digest = hash_.finish();
+        message.put(read_bytes_);
+        message.raw(digest.data(), digest.size());
+    }
+}
+
+void CsvReader::parse(std::span<std::uint8_t> chunk) {
+    const std::size_t parsed = csv_parse(&parser_, chunk.data(), chunk.size(), on_field, on_row, this);
+    if (ended_) return;
+    if (parsed != chunk.size()) {
+        if (csv_error(&parser_) == CSV_ENOMEM) throw std::bad_alloc();
+        return end_with(Reason::bad_quoting);
+    }
+    // One field that goes on and on: a quote that was never closed, most often.
+    if (csv_get_buffer_size(&parser_) > limits_.row_bytes + kChunk) end_with(Reason::row_too_large);
+}
+
+// A chunk of UTF-16 may end within a character: what is left waits for the next one.
+void CsvReader::parse_utf16(core::ByteView chunk, bool at_end) {
+    undecoded_.insert(undecoded_.end(), chunk.begin(), chunk.end());
+    std::size_t at = 0;
+    const auto unit = [&](std::size_t i) {
+        return static_cast<std::uint32_t>(big_endian_ ? undecoded_[i] << 8 | undecoded_[i + 1]
+                                                      : undecoded_[i + 1] << 8 | undecoded_[i]);
+    };
+    if (!knows_order_ && undecoded_.size() >= 2) {
+        knows_order_ = true;  // without a mark: little endian, as Windows writes it
+        big_endian_ = undecoded_[0] == 0xfe && undecoded_[1] == 0xff;
+        if (unit(0) == 0xfeff) at = 2;
+    }
+    std::vector<std::uint8_t> text;
+    text.reserve(undecoded_.size() * 3 / 2);
+    while (at + 2 <= undecoded_.size()) {
+        std::uint32_t c = unit(at);
+        std::size_t length = 2;
+        if (c >= 0xd800 && c < 0xdc00) {
+            if (at + 4 > undecoded_.size()) break;
+            const std::uint32_t low = unit(at + 2);
+            if (low < 0xdc00 || low > 0xdfff) return end_with(Reason::not_utf8, "utf-16");
+            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+            length = 4;
+        } else if (c >= 0xdc00 && c < 0xe000) {
+            return end_with(Reason::not_utf8, "utf-16");
+        }
+        at += length;
+        const auto put = [&](std::uint32_t byte) { text.push_back(static_cast<std::uint8_t>(byte)); };
+        if (c < 0x80) {
+            put(c);
+        } else if (c < 0x800) {
+            put(0xc0 | c >> 6);
+            put(0x80 | (c & 0x3f));
+        } else if (c < 0x10000) {
+            put(0xe0 | c >> 12);
+            put(0x80 | (c >> 6 & 0x3f));
+            put(0x80 | (c & 0x3f));
+        } else {
+            put(0xf0 | c >> 18);
+            put(0x80 | (c >> 12 & 0x3f));
+            put(0x80 | (c >> 6 & 0x3f));
+            put(0x80 | (c & 0x3f));
+        }
+    }
+    undecoded_.erase(undecoded_.begin(), undecoded_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (!text.empty()) parse(text);
+    if (at_end && !ended_ && !undecoded_.empty()) end_with(Reason::not_utf8, "utf-16");
+}
+
+bool CsvReader::decode(std::string_view text, std::string& out) const {
+    out.clear();
+    if (text.find('\0') != std::string_view::npos) return false;
+    return append_utf8(is_utf16_ ? Encoding::utf8 : encoding_, text, out);
+}
+
+// What a table looks like whose header row is not what is wanted: one of our own words, for the person who
+// describes the delivery.
+std::string_view CsvReader::hint() const {
+    const std::string_view begins = core::text(beginning_);
+    if (!is_utf16_ && (begins.starts_with("\xff\xfe") || begins.starts_with("\xfe\xff") ||
+                       (begins.size() > 3 && begins[1] == '\0' && begins[3] == '\0')))
+        return "looks like utf-16";
+    const std::string_view line = begins.substr(0, begins.find_first_of("\r\n"));
+    const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
+    const auto mine = count(wanted_.form().separator);
+    struct Word {
+        char separator;
+        std::string_view word;
+    };
+    for (const Word& other : {Word{',', "looks like commas"}, Word{';', "looks like semicolons"},
+                              Word{'\t', "looks like tabs"}, Word{'|', "looks like bars"}})
+        if (other.separator != wanted_.form().separator && count(other.separator) > mine) return other.word;
+    if (!is_utf16_ && encoding_ == Encoding::utf8 && !is_utf8_text(line))
+        return "looks like another encoding";
+    if (wanted_.form().title_rows == 0 && mine == 0) return "looks like a title row";
+    return "";
+}
+
+void CsvReader::on_field(void* text, std::size_t size, void* self) {
+    static_cast<CsvReader*>(self)->field({static_cast<const char*>(text), size});
+}
+
+void CsvReader::on_row(int, void* self) {
+    CsvReader& reader = *static_cast<CsvReader*>(self);
+    if (reader.ended_) return;  // libcsv finishes its chunk
+    reader.in_header_ ? reader.header_row() : reader.data_row();
+    reader.fields_ = 0;
+    reader.row_bytes_ = 0;
+    reader.trouble_ = Reason::none;
+    reader.trouble_detail_.clear();
+}
+
+void CsvReader::field(std::string_view text) {
+    if (ended_) return;
+    row_bytes_ += text.size() + 1;
+    const std::size_t column = fields_++;
+    if (titles_left_) return;
+    std::string decoded;
+    if (in_header_) {
+        if (row_bytes_ > limits_.row_bytes || column >= kColumns || !decode(text, decoded))
+            trouble_ = Reason::bad_header;
+        else
+            header_.push_back(std::move(decoded));
+        return;
+    }
+    if (column >= column_of_.size()) return;
+    const std::int64_t index = column_of_[column];
+    if (trouble_ != Reason::none) return;
+    if (row_bytes_ > limits_.row_bytes) {
+        trouble_ = Reason::row_too_large;
+    } else if (index >= 0 && text.size() > limits_.value_bytes) {
+        trouble_ = Reason::value_too_large;
+        trouble_detail_ = wanted_.name(static_cast<std::size_t>(index));
+    } else if (!decode(text, decoded)) {
+        trouble_ = Reason::not_utf8;
+        if (index >= 0) trouble_detail_ = wanted_.name(static_cast<std::size_t>(index));
+    } else if (index >= 0) {
+        auto& value = row_.values[static_cast<std::size_t>(index)];
+        if (!value) value.emplace();
+        value->bytes = std::move(decoded);
+    }
+}
+
+void CsvReader::header_row() {
+    if (titles_left_) {
+        --titles_left_;
+        return;
+    }
+    in_header_ = false;
+    if (trouble_ != Reason::none) return end_with(trouble_, std::string(hint()));
+    std::map<std::string_view, std::size_t> where;
+    for (std::size_t i = 0; i < header_.size(); ++i)
+        if (!where.emplace(header_[i], i).second) return end_with(Reason::bad_header);
+    column_of_.assign(header_.size(), -1);
+    for (std::size_t i = 0; i < wanted_.size(); ++i) {
+        const auto found = where.find(wanted_.name(i));
+        // A column that is missing because the whole line was read as something else: say that instead.
+        if (found == where.end())
+            return end_with(Reason::bad_header, hint().empty() ? wanted_.name(i) : std::string(hint()));
+        column_of_[found->second] = static_cast<std::int64_t>(i);
+    }
+}
+
+void CsvReader::data_row() {
+    if (rows_ >= limits_.rows) return end_with(Reason::too_many_rows);
+    ++rows_;
+    if (trouble_ == Reason::none && fields_ != column_of_.size()) trouble_ = Reason::bad_row;
+    emit(trouble_, trouble_detail_);
+}
+
+void CsvReader::end_with(Reason reason, std::string detail) {
+    ended_ = true;
+    ++rows_;  // the row at which it ended
+    emit(reason, std::move(detail));
+}
+
+void CsvReader::emit(Reason reason, std::string detail) {
+    row_.reason = reason;
+    row_.detail = std::move(detail);
+    row_.row = rows_;
+    message_->put(std::uint8_t{1});
+    pack(*message_, row_);
+}
+
+}  // namespace staging

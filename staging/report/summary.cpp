@@ -1,0 +1,155 @@
+#include "staging/report/summary.h"
+
+#include "core/shard/moments.h"
+#include "staging/deid/direct.h"
+
+namespace staging {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+// As a count of a category in the manifest.
+Json published(std::int64_t count) {
+    return core::published(core::Counts{{"", {{"", count}}}}).at("").value("", Json(0));
+}
+
+}  // namespace
+
+Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
+    const Profile& profile = definition.profile;
+    auto methods = Json::array();
+    for (const Method& method : methods_of(definition))
+        methods.push_back({{"code", method.code}, {"scheme", "DCM"}, {"meaning", method.meaning}});
+    // What a hospital answers for, and nobody here has looked at.
+    auto declared = Json::object();
+    for (const auto& [site, description] : definition.descriptions)
+        for (const auto& [folder, what] : description.declared)
+            declared[site].push_back(what == Declared::phantom ? "phantom" : "defaced");
+    return {{"profile", {{"name", profile.name}, {"version", profile.version}, {"sha256", profile.sha256}}},
+            {"definition_sha256", definition.sha256},
+            {"rules_sha256", definition.rules_sha256},
+            {"declared", declared},
+            {"patient_identity_removed", "YES"},
+            {"methods", methods},  // (0012,0064)
+            {"software", "aloft " ALOFT_VERSION},
+            {"pseudonym_key_id", pseudonyms.key_id()},
+            {"max_shift_days", profile.max_shift_days}};
+}
+
+Json risk_record(const Definition& definition, const PooledRisk& risk, const SharedContent& shared) {
+    const RiskPolicy& policy = definition.profile.risk;
+    Json json{{"quasi_identifiers", policy.quasi_identifiers},
+              {"unit", "patient: the set of the cells of all its samples"},
+              {"k", policy.k},
+              {"patients", risk.patients},
+              {"patients_in_several_cells", risk.patients_in_several_cells},
+              {"groups", risk.groups},
+              {"smallest_group", risk.smallest_group},
+              {"patients_below_k", risk.patients_below},
+              {"samples_below_k", risk.samples_below},
+              {"suppressed", risk.suppressed}};
+    if (risk.groups) {
+        // As measured, before suppression. Prosecutor: the chance to pick out a patient who is known to be in
+        // the dataset, at worst. Journalist: one who may not be; the dataset stands for all people, which is the
+        // worst there is. Marketer: the mean over all patients.
+        json["prosecutor_risk_max"] = 1.0 / static_cast<double>(risk.smallest_group);
+        json["journalist_risk_max"] = json["prosecutor_risk_max"];
+        json["marketer_risk"] = static_cast<double>(risk.groups) / static_cast<double>(risk.patients);
+        json["patients_at_risk"] =
+            static_cast<double>(risk.patients_below) / static_cast<double>(risk.patients);
+    }
+    if (policy.sensitive.empty())
+        json["not_measured"] = {"l-diversity", "t-closeness"};
+    else
+        json["sensitive"] = {{"column", policy.sensitive},
+                             {"l", policy.l},
+                             {"fewest_categories", risk.fewest_categories},
+                             {"t", policy.t},
+                             {"greatest_distance", risk.greatest_distance}};
+    json["content_of_several_patients"] = {{"contents", shared.contents}, {"samples", shared.samples}};
+    return json;
+}
+
+Json published_risk(Json risk) {
+    for (const char* name : {"smallest_group", "patients_below_k", "samples_below_k"})
+        risk[name] = published(risk.at(name).get<std::int64_t>());
+    for (auto& [name, count] : risk.at("content_of_several_patients").items())
+        count = published(count.get<std::int64_t>());
+    for (const char* name : {"prosecutor_risk_max", "journalist_risk_max", "patients_at_risk"})
+        risk.erase(name);
+    return risk;
+}
+
+Json splits_record(const Definition& definition, const Counted& counted) {
+    Json fractions, samples, patients;
+    double before = 0;
+    for (std::size_t i = 0; i < std::size(core::kSplits); ++i) {
+        const std::string name(core::kSplits[i]);
+        fractions[name] = definition.splits[i] - before;
+        before = definition.splits[i];
+        samples[name] = counted.split_samples[i];
+        patients[name] = counted.split_patients[i];
+    }
+    return {{"by", "patient"},
+            {"method",
+             "keyed hash of the patient's pseudonym: stable when data are added, balanced up to chance"},
+            {"fractions", fractions},
+            {"samples", samples},
+            {"patients", patients},
+            {"patients_at_two_sites", published(counted.patients_at_two_sites)}};
+}
+
+Json parents_record(const std::vector<Parent>& parents) {
+    auto json = Json::array();
+    for (const Parent& parent : parents)
+        json.push_back({{"delivery", parent.delivery},
+                        {"files", parent.files},
+                        {"bytes", parent.bytes},
+                        {"files_and_rows", parent.pieces},
+                        {"packed", parent.packed},
+                        {"left_out", parent.left_out},
+                        {"not_selected", parent.not_selected},
+                        {"names_hmac", parent.names_digest},
+                        {"contents_hmac", parent.contents_digest}});
+    return json;
+}
+
+Json manifest_summary(const core::Manifest& manifest) {
+    Json json{{"dataset", manifest.id()},    {"samples", manifest.samples()}, {"patients", Json()},
+              {"shards", manifest.shards()}, {"bytes", manifest.bytes()},     {"key_id", manifest.key_id}};
+    std::int64_t patients = 0;
+    if (manifest.splits.contains("patients"))
+        for (const auto& [split, count] : manifest.splits.at("patients").items())
+            patients += count.get<std::int64_t>();
+    json["patients"] = patients;
+    for (const char* column : {"site", "vendor", "label", "split"})
+        if (manifest.counts.contains(column)) json[std::string(column) + "s"] = manifest.counts.at(column);
+    return json;
+}
+
+Json quality_report(const core::Manifest& manifest, const Quality& quality, const ReasonCounts& reasons,
+                    const Json& risk) {
+    std::int64_t left_out = 0;
+    for (const auto& [reason, sites] : reasons)
+        for (const auto& [site, count] : sites) left_out += count;
+    std::uint64_t files = 0;
+    for (const auto& parent : manifest.parents) files += parent.at("files").get<std::uint64_t>();
+    return {{"dataset", manifest.id()},
+            {"readers",
+             "For the intake account, data managers and stewards. Counts are exact and can be small: not to "
+             "leave the "
+             "trusted environment without a release."},
+            {"totals",
+             {{"files delivered", files},
+              {"samples", manifest.samples()},
+              {"left out (files or rows)", left_out},
+              {"shards", manifest.shards()}}},
+            {"deliveries", manifest.parents},
+            {"quarantine", reasons},
+            {"risk", risk},
+            {"splits", manifest.splits},
+            {"quality", to_json(quality)}};
+}
+
+}  // namespace staging

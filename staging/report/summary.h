@@ -1,0 +1,41 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/shard/manifest.h"
+#include "staging/deid/definition.h"
+#include "staging/deid/identity.h"
+#include "staging/pool/pool.h"
+#include "staging/report/quality.h"
+#include "staging/report/quarantine.h"
+#include "staging/work/listing.h"
+
+namespace staging {
+
+// What the manifest says beside shards and schema. Deterministic: no times, hosts or rank counts.
+nlohmann::ordered_json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms);
+nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk,
+                                   const SharedContent& shared);
+// What of a risk record may stand in the clear: small counts rounded, and what would tell them left out.
+nlohmann::ordered_json published_risk(nlohmann::ordered_json risk);
+nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);
+
+// A delivery as it was taken in.
+struct Parent {
+    std::string delivery, names_digest, contents_digest;  // both keyed
+    std::uint64_t files = 0, bytes = 0;
+    // Files, and rows of tables: what stage 1 saw = packed + left out + not selected.
+    std::int64_t pieces = 0, packed = 0, left_out = 0, not_selected = 0;
+};
+nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
+
+// reports/quality.json. `risk`: as measured.
+nlohmann::ordered_json quality_report(const core::Manifest& manifest, const Quality& quality,
+                                      const ReasonCounts& reasons, const nlohmann::ordered_json& risk);
+
+// Samples, bytes and counts per site, vendor, label and split, from the manifest alone.
+nlohmann::ordered_json manifest_summary(const core::Manifest& manifest);
+
+}  // namespace staging

@@ -1,0 +1,76 @@
+#include "staging/tool/report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "staging/read/reason.h"
+#include "staging/tool/print.h"
+
+namespace staging {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of_reason(const std::string& name) {
+    for (auto i = 0U; i < static_cast<unsigned>(Reason::count_); ++i)
+        if (reason_name(static_cast<Reason>(i)) == name)
+            return std::string(reason_text(static_cast<Reason>(i)));
+    return "";
+}
+
+std::string number(const Json& value) {
+    return value.dump();
+}
+
+}  // namespace
+
+Json read_report(const std::filesystem::path& dir) {
+    const std::filesystem::path path = dir / "reports/quality.json";
+    const Json report = Json::parse(core::read_text(path, std::uint64_t{1} << 30), nullptr, false);
+    if (report.is_discarded()) throw core::Error(core::Fault::data, path.string() + ": is damaged");
+    return report;
+}
+
+void print_report(std::ostream& out, const Json& report) {
+    out << report.at("dataset").get<std::string>() << "\n\n";
+    std::vector<std::vector<std::string>> rows{
+        {"delivery", "files", "files and rows", "packed", "left out", "not selected"}};
+    for (const Json& one : report.at("deliveries"))
+        rows.push_back({one.at("delivery").get<std::string>(), number(one.at("files")),
+                        number(one.at("files_and_rows")), number(one.at("packed")),
+                        number(one.at("left_out")), number(one.at("not_selected"))});
+    print_table(out, rows);
+
+    rows = {{"left out because", "files or rows", "what it means"}};
+    for (const auto& [reason, sites] : report.at("quarantine").items()) {
+        std::int64_t sum = 0;
+        for (const auto& [site, count] : sites.items()) sum += count.get<std::int64_t>();
+        rows.push_back({reason, std::to_string(sum), text_of_reason(reason)});
+    }
+    std::stable_sort(rows.begin() + 1, rows.end(),
+                     [](const auto& a, const auto& b) { return std::stoll(a[1]) > std::stoll(b[1]); });
+    out << '\n';
+    print_table(out, rows);
+
+    const Json& risk = report.at("risk");
+    out << '\n'
+        << risk.at("patients") << " patients in " << risk.at("groups") << " groups; the smallest has "
+        << risk.at("smallest_group") << " (k = " << risk.at("k") << "), " << risk.at("patients_below_k")
+        << " patients are in groups that break a threshold"
+        << (risk.at("suppressed").get<bool>() ? " and were left out\n" : ", and are in the version\n");
+    if (risk.contains("sensitive"))
+        out << risk.at("sensitive").at("column").get<std::string>() << ": at least "
+            << risk.at("sensitive").at("fewest_categories")
+            << " different values in a group (l = " << risk.at("sensitive").at("l") << "), greatest distance "
+            << risk.at("sensitive").at("greatest_distance") << " (t = " << risk.at("sensitive").at("t")
+            << ")\n";
+    const Json& shared = risk.at("content_of_several_patients");
+    if (shared.at("contents") != 0)
+        out << shared.at("contents") << " contents are in samples of several patients ("
+            << shared.at("samples")
+            << " samples): empty pictures, or one person under two identities. They were kept\n";
+}
+
+}  // namespace staging

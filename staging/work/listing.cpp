@@ -1,0 +1,194 @@
+#include "staging/work/listing.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/mpi/share.h"
+#include "staging/read/delivery.h"
+
+namespace staging {
+namespace {
+
+constexpr char kPurpose[] = "listing";
+
+std::filesystem::path path_of(const std::filesystem::path& work, std::size_t delivery, const char* end) {
+    return work / ("listing-" + std::to_string(delivery) + end);
+}
+
+// One batch: delivery, first file, then the names, each with its length.
+core::Bytes encode(const Batch& batch) {
+    core::Bytes out;
+    const auto number = [&](std::uint64_t value) {
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+        out.insert(out.end(), bytes, bytes + sizeof value);
+    };
+    number(batch.delivery);
+    number(batch.first_file);
+    for (const std::string& name : batch.names) {
+        number(name.size());
+        out.insert(out.end(), name.begin(), name.end());
+    }
+    return out;
+}
+
+std::string line(const std::string& name, std::uint64_t size) {
+    return std::to_string(name.size()) + " " + name + " " + std::to_string(size) + "\n";
+}
+
+// The names of one delivery, in batches; numbers begin at 0.
+void list(const DeliveryFolder& delivery, std::size_t number, const Options& options,
+          const std::filesystem::path& work, const core::SecretKey& run_key) {
+    std::filesystem::remove(path_of(work, number, ""));
+    SealedWriter names(path_of(work, number, ""), run_key, kPurpose + std::to_string(number));
+    core::AtomicFile index(path_of(work, number, ".index"));
+    core::Bytes offsets;
+    Batch batch{number, 0, {}};
+    std::uint64_t next = 0;
+    const auto flush = [&] {
+        if (batch.names.empty()) return;
+        const std::uint64_t offset = names.append(encode(batch));
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&offset);
+        offsets.insert(offsets.end(), bytes, bytes + sizeof offset);
+        if (offsets.size() >= 1 << 16) {
+            index.write(offsets);
+            offsets.clear();
+        }
+        batch = {number, next, {}};
+    };
+    try {
+        Delivery(delivery.folder).walk([&](const std::string& name) {
+            batch.names.push_back(name);
+            ++next;
+            if (batch.names.size() == options.files_per_batch) flush();
+        });
+    } catch (const core::Error& e) {
+        throw core::Error(e.fault(), "--delivery " + delivery.name + ": " + e.what());
+    }
+    flush();
+    index.write(offsets);
+    index.commit();
+}
+
+}  // namespace
+
+Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFolder>& deliveries,
+                            const Options& options, const std::filesystem::path& work,
+                            const core::SecretKey& run_key, const Pseudonyms& pseudonyms) {
+    core::share(comm, static_cast<std::int64_t>(deliveries.size()), [&](core::Shared& work_of) {
+        while (const auto i = work_of.next())
+            list(deliveries[static_cast<std::size_t>(*i)], static_cast<std::size_t>(*i), options, work,
+                 run_key);
+    });
+    std::optional<Listing> listing;
+    core::together(comm, [&] { listing.emplace(work, deliveries.size(), run_key); });
+
+    std::vector<core::Id16> names(deliveries.size());
+    core::Id16 state{};
+    std::vector<std::int64_t> files(deliveries.size()), bytes(deliveries.size());
+    core::share(comm, static_cast<std::int64_t>(listing->batches()), [&](core::Shared& work_of) {
+        std::vector<core::Fd> folders(deliveries.size());
+        while (const auto number = work_of.next()) {
+            const Batch batch = listing->batch(static_cast<std::uint64_t>(*number));
+            core::Fd& folder = folders[batch.delivery];
+            const DeliveryFolder& delivery = deliveries[batch.delivery];
+            if (!folder.is_open())
+                folder = core::Fd(::open(delivery.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            for (const std::string& name : batch.names) {
+                struct stat status {};
+                const int failed = ::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW);
+                if (failed && is_machines_fault(errno))
+                    throw core::Error(core::Fault::system, core::with_errno("--delivery " + delivery.name +
+                                                                                ": cannot look at its files",
+                                                                            errno));
+                const std::uint64_t size =
+                    !failed && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+                // A file that becomes readable is another delivery, too.
+                const bool readable = !failed && ::faccessat(folder.get(), name.c_str(), R_OK,
+                                                             AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
+                const std::string what = line(name, size) + (readable ? "" : "unreadable\n");
+                core::join_digest(names[batch.delivery],
+                                  pseudonyms.of("listed", core::view(delivery.name), core::view(what)));
+                core::join_digest(
+                    state, pseudonyms.of("listed state", core::view(delivery.name),
+                                         core::view(what + std::to_string(status.st_mtim.tv_sec) + "." +
+                                                    std::to_string(status.st_mtim.tv_nsec))));
+                ++files[batch.delivery];
+                bytes[batch.delivery] += static_cast<std::int64_t>(size);
+            }
+        }
+    });
+    Scan out;
+    std::string all;
+    comm.exclusive_or(state);
+    for (std::size_t i = 0; i < deliveries.size(); ++i) {
+        comm.exclusive_or(names[i]);
+        out.deliveries.push_back({static_cast<std::uint64_t>(comm.sum(files[i])),
+                                  static_cast<std::uint64_t>(comm.sum(bytes[i])), core::to_hex(names[i])});
+        all += deliveries[i].name + " " + std::to_string(out.deliveries.back().files) + "\n";
+    }
+    out.state_digest = core::to_hex(pseudonyms.of("listed state", state, core::view(all)));
+    return out;
+}
+
+Listing::Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key) {
+    for (std::size_t i = 0; i < deliveries; ++i) {
+        Part part{SealedReader(path_of(work, i, ""), run_key, kPurpose + std::to_string(i)),
+                  core::open_regular(path_of(work, i, ".index")), batches_, files_};
+        struct stat status {};
+        if (::fstat(part.index.get(), &status))
+            throw core::Error(core::Fault::system, core::with_errno("cannot examine the listing", errno));
+        const std::uint64_t count = static_cast<std::uint64_t>(status.st_size) / sizeof(std::uint64_t);
+        if (count) {
+            const Batch last = read(part, count - 1);
+            files_ += last.first_file + last.names.size();
+        }
+        batches_ += count;
+        parts_.push_back(std::move(part));
+    }
+}
+
+Batch Listing::read(const Part& part, std::uint64_t number) {
+    std::uint64_t offset = 0;
+    if (::pread(part.index.get(), &offset, sizeof offset, static_cast<off_t>(number * sizeof offset)) !=
+        sizeof offset)
+        throw core::Error(core::Fault::system, core::with_errno("cannot read the listing", errno));
+    const core::Bytes bytes = part.names.at(offset);
+    Batch out;
+    std::size_t at = 0;
+    const auto next = [&] {
+        std::uint64_t value = 0;
+        if (at + sizeof value > bytes.size()) throw core::Error(core::Fault::bug, "the listing is cut short");
+        std::memcpy(&value, bytes.data() + at, sizeof value);
+        at += sizeof value;
+        return value;
+    };
+    out.delivery = next();
+    out.first_file = next();
+    while (at < bytes.size()) {
+        const std::uint64_t length = next();
+        if (length > bytes.size() - at) throw core::Error(core::Fault::bug, "the listing is cut short");
+        out.names.emplace_back(reinterpret_cast<const char*>(bytes.data()) + at, length);
+        at += length;
+    }
+    return out;
+}
+
+Batch Listing::batch(std::uint64_t number) const {
+    const auto after =
+        std::upper_bound(parts_.begin(), parts_.end(), number,
+                         [](std::uint64_t n, const Part& part) { return n < part.first_batch; });
+    const Part& part = *(after - 1);  // of several that begin there, the last: the others are empty
+    Batch out = read(part, number - part.first_batch);
+    out.first_file += part.first_file;
+    return out;
+}
+
+}  // namespace staging

@@ -1,0 +1,92 @@
+"""aloft-stage init on real files: init_test.py STAGE SOURCE
+
+What it writes is a description and a definition that build takes as they are, and holds no value from any file.
+"""
+import csv
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import warnings
+
+import pydicom
+from pydicom.data import get_testdata_file
+
+STAGE, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+warnings.simplefilter("ignore")
+
+
+class Init(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.root = pathlib.Path(cls.scratch.name)
+        cls.delivery = cls.root / "delivery"
+        cls.delivery.mkdir()
+        cls.identifiers = set()
+        for name in ("CT_small.dcm", "MR_small.dcm", "US1_UNCR.dcm", "JPEG2000.dcm", "reportsi.dcm", "rtplan.dcm"):
+            data = pydicom.dcmread(get_testdata_file(name), force=True)
+            data.PatientName, data.PatientID, data.InstitutionName = "Wang^Siaoming", "H212345676", "Secret Hospital"
+            data.Manufacturer = "Wang and Sons"
+            data.BodyPartExamined = "SIAOMING"
+            data.save_as(cls.delivery / f"Wang-{name}")
+        with open(cls.delivery / "Wang.csv", "w", newline="", encoding="utf-8") as out:
+            csv.writer(out, delimiter=";").writerows([["chart", "name"], ["H212345676", "Siaoming"]])
+        (cls.delivery / "notes.bin").write_bytes(b"Wang" * 300)
+
+    def run_init(self, out, *more):
+        return subprocess.run([STAGE, "init", f"north={self.delivery}", "--out", out, "--json", *more],
+                              capture_output=True, text=True)
+
+    def test_it_counts_what_is_there_and_repeats_no_value(self):
+        out = self.root / "one"
+        done = self.run_init(out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual(found["files"], 8)
+        self.assertEqual(found["kinds"], {"dicom": 6, "other": 1, "table": 1})
+        self.assertEqual(found["sop_classes"]["CTImageStorage"], 1)
+        self.assertEqual(found["sop_classes"]["StructuredReports"], 1)
+        self.assertEqual(found["modalities"]["US"], 1)
+        self.assertEqual(set(found["vendors"]), {"other"})
+        self.assertEqual(set(found["body_parts"]), {"other"})
+        written = [path.read_text() for path in sorted(out.rglob("*.toml"))]
+        self.assertEqual(len(written), 2)
+        for text in [done.stdout.replace(str(self.root), ""), done.stderr.replace(str(self.root), ""), *written]:
+            for value in ("wang", "siaoming", "h212345676", "secret", "chart"):
+                self.assertNotIn(value, text.lower())
+        self.assertIn('separator = ";"', written[1] if "[tables]" in written[1] else written[0])
+
+    def test_what_it_writes_is_taken_by_build(self):
+        out = self.root / "two"
+        self.assertEqual(self.run_init(out).returncode, 0)
+        shutil.copytree(SOURCE / "configs/deid", out / "deid")
+        keys = self.root / "keys"
+        subprocess.run([STAGE, "keys", "new", keys, "--dataset", "north@1"], check=True, capture_output=True)
+        done = subprocess.run([STAGE, "build", "--dataset", out / "datasets/north.toml", "--delivery", f"north={self.delivery}",
+                               "--deliveries", out / "deliveries", "--keys", keys, "--out", self.root / "version", "--dry-run"],
+                              capture_output=True, text=True)
+        self.assertNotEqual(done.returncode, 2, done.stderr)
+        self.assertIn(done.returncode, (0, 3), done.stderr)
+
+    def test_it_writes_over_nothing(self):
+        out = self.root / "three"
+        self.assertEqual(self.run_init(out).returncode, 0)
+        before = (out / "deliveries/north.toml").read_bytes()
+        done = self.run_init(out)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is there already", done.stderr)
+        self.assertEqual((out / "deliveries/north.toml").read_bytes(), before)
+
+    def test_a_part_of_the_files_is_enough(self):
+        done = self.run_init(self.root / "four", "--files", "4")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual((found["files"], found["looked_at"]), (8, 4))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

@@ -1,0 +1,62 @@
+#include "staging/image/fields.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+
+using namespace staging;
+
+namespace {
+
+const Definition& digits() {
+    static const Definition definition = Definition::load(
+        std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "configs/datasets/digits.toml", {"north"});
+    return definition;
+}
+
+const Pseudonyms& pseudonyms() {
+    static const Pseudonyms mine(core::SecretKey::from(core::Bytes(32, 9)));
+    return mine;
+}
+
+Record image(const core::Bytes& pixels, std::uint32_t rows) {
+    Record record;
+    record.pixels.frames = record.pixels.samples = 1;
+    record.pixels.rows = rows;
+    record.pixels.columns = static_cast<std::uint32_t>(pixels.size()) / rows;
+    record.pixels.type = PixelType::u8;
+    record.pixels.bytes = pixels;
+    record.pixels.sha256 = core::sha256(pixels);
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a good image keeps its pixels, bit by bit") {
+    core::Bytes pixels(64, 3);
+    pixels[17] = 200;
+    const auto fields = fields_of(image(pixels, 8), digits());
+    REQUIRE(std::holds_alternative<std::vector<core::Array>>(fields));
+    REQUIRE(std::get<0>(fields).size() == 1);
+    CHECK(std::get<0>(fields)[0].bytes == pixels);
+}
+
+TEST_CASE("an image of another shape is no field") {
+    const core::Bytes pixels(64, 3);
+    const auto fields = fields_of(image(pixels, 4), digits());
+    REQUIRE(std::holds_alternative<Rejection>(fields));
+    CHECK(std::get<Rejection>(fields).reason == Reason::shape_differs);
+    CHECK(std::get<Rejection>(fields).detail == "image");
+}
+
+TEST_CASE("content tells the same pixels") {
+    core::Bytes pixels(64, 3);
+    const auto content = [&](std::uint32_t rows) {
+        return content_of(image(pixels, rows), {}, pseudonyms());
+    };
+    const core::Id16 first = content(8);
+    CHECK(content(8) == first);
+    CHECK(content(4) != first);
+    pixels[0] ^= 1;
+    CHECK(content(8) != first);
+}

@@ -1,0 +1,121 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include "staging/pool/make_pool.h"
+
+using namespace staging;
+
+namespace {
+
+struct Result {
+    PooledRisk risk;
+    Counted counted;
+    std::vector<int> outcome;
+};
+
+Result run(RiskPolicy policy, const std::vector<Made>& samples) {
+    const core::Comm comm(MPI_COMM_WORLD);
+    MadePool made(comm, std::move(policy), samples);
+    made.pool().find_duplicates();
+    Result out;
+    out.risk = made.pool().find_small_groups();
+    out.counted = made.pool().counted();
+    out.outcome = made.outcome(samples.size());
+    return out;
+}
+
+RiskPolicy policy_of(std::int64_t k, bool suppress, std::int64_t l = 0, double t = 0) {
+    RiskPolicy policy;
+    policy.k = k;
+    policy.suppress = suppress;
+    if (l || t > 0) policy.sensitive = "diagnosis";
+    policy.l = l;
+    policy.t = t;
+    return policy;
+}
+
+const int kSmall = dropped(WhyDropped::small_group);
+
+}  // namespace
+
+TEST_CASE("a patient in two cells is one record: the set identifies, where each cell would not") {
+    // S 1.12: two patients in cell 1, two in cell 2, and one who is in both.
+    const std::vector<Made> samples{
+        {.content = 1, .patient = 1, .quasi = 1}, {.content = 2, .patient = 2, .quasi = 1},
+        {.content = 3, .patient = 3, .quasi = 2}, {.content = 4, .patient = 4, .quasi = 2},
+        {.content = 5, .patient = 5, .quasi = 1}, {.content = 6, .patient = 5, .quasi = 2},
+        {.content = 7, .patient = 5, .quasi = 2}};
+    const Result found = run(policy_of(2, true), samples);
+    CHECK(found.risk.patients == 5);
+    CHECK(found.risk.patients_in_several_cells == 1);
+    CHECK(found.risk.groups == 3);
+    CHECK(found.risk.smallest_group == 1);
+    CHECK(found.risk.patients_below == 1);
+    CHECK(found.risk.samples_below == 3);
+    CHECK(found.outcome == std::vector<int>{kStays, kStays, kStays, kStays, kSmall, kSmall, kSmall});
+    CHECK(found.counted.samples == 4);
+    CHECK(found.counted.patients == 4);
+    CHECK(found.counted.bytes == 40);
+}
+
+TEST_CASE("without suppression small groups are counted and stay") {
+    const Result found =
+        run(policy_of(5, false),
+            {{.content = 1}, {.content = 2, .patient = 2, .site = 1}, {.content = 3, .site = 1}});
+    CHECK(found.risk.patients_below == 2);
+    CHECK(found.risk.samples_below == 3);
+    CHECK(found.outcome == std::vector<int>{kStays, kStays, kStays});
+    CHECK(found.counted.patients_at_two_sites == 1);
+}
+
+TEST_CASE("a group in which all have one diagnosis breaks l, a lopsided one breaks t") {
+    // Cell 1: a, a. Cell 2: a, b. All four: 3/4 a, 1/4 b.
+    const std::vector<Made> samples{{.content = 1, .patient = 1, .quasi = 1, .sensitive = 1},
+                                    {.content = 2, .patient = 2, .quasi = 1, .sensitive = 1},
+                                    {.content = 3, .patient = 3, .quasi = 2, .sensitive = 1},
+                                    {.content = 4, .patient = 4, .quasi = 2, .sensitive = 2}};
+    const Result l = run(policy_of(2, true, 2), samples);
+    CHECK(l.risk.fewest_categories == 1);
+    CHECK(l.risk.greatest_distance == Approx(0.25));
+    CHECK(l.outcome == std::vector<int>{kSmall, kSmall, kStays, kStays});
+    CHECK(run(policy_of(2, true, 0, 0.25), samples).outcome ==
+          std::vector<int>{kStays, kStays, kStays, kStays});
+    CHECK(run(policy_of(2, true, 0, 0.24), samples).risk.patients_below == 4);
+}
+
+TEST_CASE("a patient with two diagnoses is of a category of its own") {
+    const Result found = run(policy_of(1, false, 1), {{.content = 1, .patient = 1, .sensitive = 1},
+                                                      {.content = 2, .patient = 1, .sensitive = 2},
+                                                      {.content = 3, .patient = 2, .sensitive = 1}});
+    CHECK(found.risk.fewest_categories == 2);
+}
+
+TEST_CASE("many patients: figures and outcome are those of a plain count") {
+    std::mt19937 draw(7);
+    std::vector<Made> samples;
+    for (int i = 0; i < 300; ++i)
+        samples.push_back({.content = i,
+                           .patient = static_cast<int>(draw() % 60),
+                           .quasi = static_cast<int>(draw() % 3),
+                           .sensitive = static_cast<int>(draw() % 4)});
+    std::map<int, std::set<int>> cells;
+    for (const Made& one : samples) cells[one.patient].insert(one.quasi);
+    std::map<std::set<int>, std::int64_t> groups;
+    for (const auto& [patient, set] : cells) ++groups[set];
+    std::int64_t smallest = INT64_MAX, below = 0;
+    for (const auto& [set, count] : groups) {
+        smallest = std::min(smallest, count);
+        if (count < 10) below += count;
+    }
+    const Result found = run(policy_of(10, true), samples);
+    CHECK(found.risk.patients == static_cast<std::int64_t>(cells.size()));
+    CHECK(found.risk.groups == static_cast<std::int64_t>(groups.size()));
+    CHECK(found.risk.smallest_group == smallest);
+    CHECK(found.risk.patients_below == below);
+    bool right = true;
+    for (std::size_t i = 0; i < samples.size(); ++i)
+        right &= found.outcome[i] == (groups[cells[samples[i].patient]] < 10 ? kSmall : kStays);
+    CHECK(right);
+}

@@ -1,8 +1,5 @@
-// bench_records ledger SITE RECORDS: a ledger as years of a site would make it. bench_records spool SITE NODES: keys for so many
+// bench_ledger ledger SITE RECORDS: a ledger as years of a site would make it. bench_ledger spool SITE NODES: keys for so many
 // nodes, and of each the records of a job's start and end in its spool folder. Prints a JSON object.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -94,14 +91,7 @@ void write_ledger(const core::Site& site, std::uint64_t records) {
     ledger.commit();
 }
 
-void hand_over(const std::filesystem::path& path, const struct stat& owner) {
-    if (::chown(path.c_str(), owner.st_uid, owner.st_gid))
-        throw core::Error(core::Fault::system, "cannot hand over " + path.string());
-}
-
 void write_spool(core::Site site, std::uint64_t nodes) {
-    struct stat owner {};
-    if (::stat(site.spool.c_str(), &owner)) throw core::Error(core::Fault::system, "no spool");
     const auto open = site.config / "keys" / "nodes";
     site.config =
         site.state / "node";  // a node's own configuration: one key for all is as much work to check

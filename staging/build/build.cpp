@@ -36,7 +36,7 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
-          folder_(request.out, request.work, definition_.id()),
+          folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
           volumes_(spill_, "volumes") {}
 
@@ -161,7 +161,7 @@ void Build::stage1() {
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
     };
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     batches_ = listing.batches();
     spill_.open(comm_, batches_);
     // Rank 0 tells of its own share, which is like everybody's.
@@ -266,7 +266,7 @@ void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& li
 }
 
 void Build::quarantine() {
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     const std::size_t segments = std::max(spill_.segments(), volumes_.segments());
     QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
     auto next = static_cast<std::size_t>(comm_.rank());

@@ -12,6 +12,7 @@
 #include "core/shard/version.h"
 #include "staging/build/accounts.h"
 #include "staging/build/dry_run.h"
+#include "staging/build/phases.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
 #include "staging/build/volumes.h"
@@ -365,14 +366,15 @@ void Build::write_reports_and_manifest() {
 
 Json Build::run() {
     const auto begin = std::chrono::steady_clock::now();
+    Phases phases(comm_);
     if (!already_built()) {
-        scan();
-        stage1();
-        volumes();
-        stage2();
-        quarantine();
-        plan_and_pack();
-        write_reports_and_manifest();
+        phases.run("scan", [&] { scan(); });
+        phases.run("stage1", [&] { stage1(); });
+        phases.run("volumes", [&] { volumes(); });
+        phases.run("stage2", [&] { stage2(); });
+        phases.run("quarantine", [&] { quarantine(); });
+        phases.run("pack", [&] { plan_and_pack(); });
+        phases.run("manifest", [&] { write_reports_and_manifest(); });
     } else if (comm_.is_root()) {
         core::Event("info", "already_built").with("dataset", definition_.id());
     }
@@ -395,6 +397,7 @@ Json Build::run() {
     summary["resumed_batches"] = resumed_batches_;
     summary["reused_shards"] = reused_shards_;
     summary["replaced_workers"] = replaced_workers_;
+    summary["phases"] = phases.json();
     summary["seconds"] = seconds;
     summary["files_per_second"] = static_cast<double>(files_) / seconds;
     return summary;

@@ -148,6 +148,9 @@ private:
 TEST_CASE("whichever call of the work folder fails: the machine's fault, and the next run finds the same") {
     const core::Comm comm(MPI_COMM_WORLD);
     const int error = GENERATE(EIO, ENOSPC, ESTALE);
+    // One rank meets every call; with several, a few show that all of them end.
+    if (comm.size() > 1 && error != EIO) return;
+    const int step = comm.size() > 1 ? 7 : 1;
     if (fs::exists("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 1);  // thousands of files are made
     const SharedFolder folder(comm);
     const core::SecretKey key = folder.key();
@@ -164,7 +167,7 @@ TEST_CASE("whichever call of the work folder fails: the machine's fault, and the
     const std::string sound = run(whole, published);
     CHECK((!comm.is_root() || sound.find("4=e") != std::string::npos));
     int failed = 0;
-    for (int n = 1;; ++n) {
+    for (int n = 1;; n += step) {
         CAPTURE(n, error);
         FaultyDisk disk(comm.rank() == comm.size() - 1 ? n : 0, error);
         published = false;
@@ -185,5 +188,5 @@ TEST_CASE("whichever call of the work folder fails: the machine's fault, and the
         comm.barrier();
         if (comm.max(disk.calls()) < n) break;
     }
-    CHECK(failed > (comm.size() == 1 ? 100 : 20));
+    CHECK(failed > (comm.size() == 1 ? 100 : 5));
 }

@@ -106,7 +106,7 @@ class ThreeHosts(builds.Builds):
         return pathlib.Path(f"{run.log}.err").read_text()
 
     def ends_whole(self, run, out):
-        self.assertEqual(run.wait(), 0, self.errors(run)[-4000:])
+        self.assertEqual(builds.end_of(run), 0, self.errors(run)[-4000:])
         self.assert_same_tree(self.whole(), out)
         self.assertEqual([pid for host in HOSTS for pid in self.hosts.ranks(host)], [])
 
@@ -142,7 +142,7 @@ class ThreeHosts(builds.Builds):
             for pid in lost():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.assertNotEqual(run.wait(timeout=120), 0)
+            self.assertNotEqual(builds.end_of(run), 0)
             self.assertFalse((out / "manifest.json").exists())
             self.assertTrue(until(lambda: not any(self.hosts.processes(host) for host in HOSTS)), "ranks outlive the build")
             self.ends_whole(self.begin(out), out)
@@ -150,7 +150,7 @@ class ThreeHosts(builds.Builds):
     def test_a_disk_that_is_full_on_one_host_is_said_by_it_and_ends_all(self):
         out = self.root / "full"
         run = self.begin(out, {2: ["sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]})
-        self.assertEqual(run.wait(), 4, self.errors(run)[-4000:])
+        self.assertEqual(builds.end_of(run), 4, self.errors(run)[-4000:])
         self.assertRegex(self.errors(run), "rank_failed rank=[23] .*File too large")
         self.assertFalse((out / "manifest.json").exists())
         self.ends_whole(self.begin(out), out)

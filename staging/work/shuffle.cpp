@@ -1,5 +1,7 @@
 #include "staging/work/shuffle.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/mpi/exchange.h"
 
@@ -105,7 +107,8 @@ void ShuffleFiles::fill(const std::function<bool(const Put&)>& step) {
         throw core::AgreedError(core::Fault::bug, "records were lost between ranks");
 }
 
-core::Bytes ShuffleFiles::partition(std::int64_t number) const {
+void ShuffleFiles::partition(std::int64_t number,
+                             const std::function<std::uint8_t*(std::uint64_t bytes)>& room) const {
     const int owner = static_cast<int>(number % comm_.size());
     const core::Bytes index = SealedReader(file(owner, kIndex), key_, name_ + " index", *options_.disk).at(0);
     std::size_t at = 0;
@@ -114,18 +117,22 @@ core::Bytes ShuffleFiles::partition(std::int64_t number) const {
         at += number_at(index, at) * sizeof(std::uint64_t);
     }
     const std::uint64_t bytes = number_at(index, at);
-    core::Bytes all;
-    if (bytes == 0) return all;
-    all.reserve(bytes);
+    std::uint8_t* to = room(bytes);
+    if (bytes == 0) return;
+    std::uint64_t rest = bytes;
+    const auto lost = [] {
+        throw core::Error(core::Fault::data,
+                          "the work folder lost records. Remove it and run the build again");
+    };
     const SealedReader reader(file(owner, kRecords), key_, name_, *options_.disk);
     for (std::uint64_t left = number_at(index, at); left > 0; --left) {
         const core::Bytes block = reader.at(number_at(index, at));
-        all.insert(all.end(), block.begin(), block.end());
+        if (block.size() > rest) lost();
+        std::copy(block.begin(), block.end(), to);
+        to += block.size();
+        rest -= block.size();
     }
-    if (all.size() != bytes)
-        throw core::Error(core::Fault::data,
-                          "the work folder lost records. Remove it and run the build again");
-    return all;
+    if (rest != 0) lost();
 }
 
 }  // namespace staging

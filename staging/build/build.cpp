@@ -13,6 +13,7 @@
 #include "staging/build/accounts.h"
 #include "staging/build/cases.h"
 #include "staging/build/dry_run.h"
+#include "staging/build/phases.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
 #include "staging/build/volumes.h"
@@ -37,7 +38,7 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
-          folder_(request.out, request.work, definition_.id()),
+          folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
           volumes_(spill_, "volumes"),
           masked_(images(), "masked"),
@@ -172,7 +173,7 @@ void Build::stage1() {
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
     };
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     batches_ = listing.batches();
     spill_.open(comm_, batches_);
     // Rank 0 tells of its own share, which is like everybody's.
@@ -220,7 +221,7 @@ void Build::volumes() {
 
 void Build::cases() {
     if (!definition_.labels && !definition_.masks) return;
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
     const CaseWork work{comm_,  definition_,       pseudonyms_, left_out,
                         spill_, folder_.shuffle(), run_key_,    request_.options};
@@ -244,7 +245,7 @@ void Build::stage2() {
 }
 
 void Build::quarantine() {
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
     const std::size_t segments =
         std::max({spill_.segments(), volumes_.segments(), masked_.segments(), labelled_.segments()});
@@ -349,15 +350,16 @@ void Build::write_reports_and_manifest() {
 
 Json Build::run() {
     const auto begin = std::chrono::steady_clock::now();
+    Phases phases(comm_);
     if (!already_built()) {
-        scan();
-        stage1();
-        volumes();
-        cases();
-        stage2();
-        quarantine();
-        plan_and_pack();
-        write_reports_and_manifest();
+        phases.run("scan", [&] { scan(); });
+        phases.run("stage1", [&] { stage1(); });
+        phases.run("volumes", [&] { volumes(); });
+        phases.run("cases", [&] { cases(); });
+        phases.run("stage2", [&] { stage2(); });
+        phases.run("quarantine", [&] { quarantine(); });
+        phases.run("pack", [&] { plan_and_pack(); });
+        phases.run("manifest", [&] { write_reports_and_manifest(); });
     } else if (comm_.is_root()) {
         core::Event("info", "already_built").with("dataset", definition_.id());
     }
@@ -380,6 +382,7 @@ Json Build::run() {
     summary["resumed_batches"] = resumed_batches_;
     summary["reused_shards"] = reused_shards_;
     summary["replaced_workers"] = replaced_workers_;
+    summary["phases"] = phases.json();
     summary["seconds"] = seconds;
     summary["files_per_second"] = static_cast<double>(files_) / seconds;
     return summary;

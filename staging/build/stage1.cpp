@@ -165,9 +165,14 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
         if (worker_ && !is_label) {
             // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
             // it is.
-            Record record = worker_->read(file, Depth::header);
+            // A format whose header is not read alone is read once, and again only if its pixels fail.
+            const bool at_once = definition_.wanted.format().read_head == nullptr;
+            Record record = worker_->read(file, at_once ? Depth::pixels : Depth::header);
+            const bool is_whole = at_once && record.ok();
+            if (at_once && !is_whole) record = worker_->read(file, Depth::header);
             auto judged = judge(record, name, blank);
-            if (std::holds_alternative<Cleaned>(judged)) record = worker_->read(file, Depth::pixels);
+            if (!is_whole && std::holds_alternative<Cleaned>(judged))
+                record = worker_->read(file, Depth::pixels);
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();

@@ -9,7 +9,7 @@ namespace staging {
 enum class Ask : std::uint32_t { configure, read_header, read_pixels, open_table, next_rows };
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);
-void pack(Packer& out, const Record& record);
+void pack(Packer& out, const Record& record, const Wanted& wanted);
 
 // The worker's part (serve.cpp): before it is in its sandbox, and there.
 void prepare_answers() noexcept;

@@ -81,7 +81,7 @@ private:
                     record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
                                          region_.bulk());
             }
-            pack(message, record);
+            pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
             fail(message, Reason::memory_limit);
         } catch (const std::length_error&) {
@@ -103,11 +103,11 @@ private:
         }
     }
 
-    static void fail(Packer& message, Reason reason) {
+    void fail(Packer& message, Reason reason) {
         Record record;
         record.reason = reason;
         message.rewind(0);
-        pack(message, record);
+        pack(message, record, configuration_.wanted);
     }
 
     const Region& region_;

@@ -46,7 +46,8 @@ public:
                      const core::SecretKey& run_key, const Pseudonyms& pseudonyms);
 
     // `deliveries`: how many there are.
-    Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key);
+    Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key,
+            Disk& disk = Disk::real());
     std::uint64_t batches() const noexcept { return batches_; }
     std::uint64_t files() const noexcept { return files_; }
     Batch batch(std::uint64_t number) const;
@@ -57,7 +58,8 @@ private:
         core::Fd index;
         std::uint64_t first_batch = 0, first_file = 0;
     };
-    static Batch read(const Part& part, std::uint64_t number);
+    Batch read(const Part& part, std::uint64_t number) const;
+    Disk& disk_;
     std::vector<Part> parts_;
     std::uint64_t batches_ = 0, files_ = 0;
 };

@@ -1,5 +1,7 @@
 #include "staging/work/shuffle.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/mpi/exchange.h"
 
@@ -52,7 +54,7 @@ void ShuffleFiles::take(core::ByteView bytes) {
 
 void ShuffleFiles::flush() {
     if (buffered_ == 0) return;
-    SealedWriter out(file(comm_.rank(), kRecords), key_, name_);
+    SealedWriter out(file(comm_.rank(), kRecords), key_, name_, *options_.disk);
     for (Part& part : mine_) {
         if (part.buffer.empty()) continue;
         part.blocks.push_back(out.append(part.buffer));
@@ -74,12 +76,12 @@ void ShuffleFiles::write_index() const {
         number(part.blocks.size());
         for (const std::uint64_t block : part.blocks) number(block);
     }
-    SealedWriter(file(comm_.rank(), kIndex), key_, name_ + " index").append(out);
+    SealedWriter(file(comm_.rank(), kIndex), key_, name_ + " index", *options_.disk).append(out);
 }
 
 void ShuffleFiles::fill(const std::function<bool(const Put&)>& step) {
     core::together(comm_, [&] {  // of a killed run
-        for (const char* end : {kRecords, kIndex}) std::filesystem::remove(file(comm_.rank(), end));
+        for (const char* end : {kRecords, kIndex}) remove_file(file(comm_.rank(), end), *options_.disk);
     });
     core::Bytes message;
     core::exchange(
@@ -105,27 +107,32 @@ void ShuffleFiles::fill(const std::function<bool(const Put&)>& step) {
         throw core::AgreedError(core::Fault::bug, "records were lost between ranks");
 }
 
-core::Bytes ShuffleFiles::partition(std::int64_t number) const {
+void ShuffleFiles::partition(std::int64_t number,
+                             const std::function<std::uint8_t*(std::uint64_t bytes)>& room) const {
     const int owner = static_cast<int>(number % comm_.size());
-    const core::Bytes index = SealedReader(file(owner, kIndex), key_, name_ + " index").at(0);
+    const core::Bytes index = SealedReader(file(owner, kIndex), key_, name_ + " index", *options_.disk).at(0);
     std::size_t at = 0;
     for (std::int64_t before = number / comm_.size(); before > 0; --before) {
         number_at(index, at);
         at += number_at(index, at) * sizeof(std::uint64_t);
     }
     const std::uint64_t bytes = number_at(index, at);
-    core::Bytes all;
-    if (bytes == 0) return all;
-    all.reserve(bytes);
-    const SealedReader reader(file(owner, kRecords), key_, name_);
-    for (std::uint64_t left = number_at(index, at); left > 0; --left) {
-        const core::Bytes block = reader.at(number_at(index, at));
-        all.insert(all.end(), block.begin(), block.end());
-    }
-    if (all.size() != bytes)
+    std::uint8_t* to = room(bytes);
+    if (bytes == 0) return;
+    std::uint64_t rest = bytes;
+    const auto lost = [] {
         throw core::Error(core::Fault::data,
                           "the work folder lost records. Remove it and run the build again");
-    return all;
+    };
+    const SealedReader reader(file(owner, kRecords), key_, name_, *options_.disk);
+    for (std::uint64_t left = number_at(index, at); left > 0; --left) {
+        const core::Bytes block = reader.at(number_at(index, at));
+        if (block.size() > rest) lost();
+        std::copy(block.begin(), block.end(), to);
+        to += block.size();
+        rest -= block.size();
+    }
+    if (rest != 0) lost();
 }
 
 }  // namespace staging

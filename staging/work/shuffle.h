@@ -28,9 +28,9 @@ public:
     // Collective, once. `step` puts some records and returns false when it has put its last; records are
     // complete when this returns. Throws AgreedError.
     void fill(const std::function<bool(const Put&)>& step);
-    // All records of the partition. Any rank may read any partition. Throws Error(data) if the file does not
-    // hold what was put there.
-    core::Bytes partition(std::int64_t number) const;
+    // All records of the partition, into what `room` gives for their bytes: nothing is there twice but a block. Any rank
+    // may read any partition. Throws Error(data) if the file does not hold what was put there.
+    void partition(std::int64_t number, const std::function<std::uint8_t*(std::uint64_t bytes)>& room) const;
     std::int64_t partitions() const noexcept { return partitions_; }
     // Whether this rank owns the partition.
     bool owns(std::int64_t number) const noexcept { return number % comm_.size() == comm_.rank(); }
@@ -78,9 +78,12 @@ public:
         });
     }
     std::vector<Record> records(std::int64_t number) const {
-        const core::Bytes bytes = partition(number);
-        std::vector<Record> out(bytes.size() / sizeof(Record));
-        if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size() * sizeof(Record));
+        std::vector<Record> out;
+        partition(number, [&](std::uint64_t bytes) {
+            if (bytes % sizeof(Record)) throw core::Error(core::Fault::bug, "a partition of other records");
+            out.resize(bytes / sizeof(Record));
+            return reinterpret_cast<std::uint8_t*>(out.data());
+        });
         return out;
     }
     // Collective. Calls `work` with the records of each partition that this rank owns.

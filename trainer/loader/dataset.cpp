@@ -1,4 +1,4 @@
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 
 #include <algorithm>
 #include <climits>
@@ -12,7 +12,10 @@ using core::Fault;
 
 Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
                  core::Seal seal)
-    : key_(std::move(key)), version_(std::move(dir), stewards, seal) {
+    : Dataset(core::Version(std::move(dir), stewards, seal), std::move(key)) {}
+
+Dataset::Dataset(core::Version version, core::SecretKey key)
+    : key_(std::move(key)), version_(std::move(version)) {
     version_.authenticate(key_);
     std::int64_t first = 0;
     for (std::int64_t page = 0; page < version_.pages(); ++page)

@@ -28,9 +28,11 @@ public:
     // the manifest was not written with it; Error(data) if the manifest or a page of it is damaged.
     Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
             core::Seal seal);
+    Dataset(core::Version version, core::SecretKey key);
 
     const core::Manifest& manifest() const noexcept { return version_.manifest(); }
     const core::Schema& schema() const noexcept { return manifest().schema; }
+    core::SealState seal() const noexcept { return version_.seal(); }
     std::size_t shards() const noexcept { return counted_.size(); }
 
     // Samples of a split ("": of all), per the manifest. Throws Error(usage) if there is no such split.

@@ -63,9 +63,9 @@ std::optional<Batch> Loader::next() {
     batch.inputs = raw->inputs ? at::from_blob(
                                      raw->inputs.get(), raw->shape, [memory = raw->inputs](void*) {}, type)
                                : at::empty(raw->shape, type);
-    if (raw_.label_is_number())
+    if (raw_.label() && raw_.label()->type == core::ColumnType::f64)
         batch.labels = copied(raw->number, {raw->valid}, at::kDouble);
-    else if (raw_.has_label())
+    else if (raw_.label())
         batch.labels = copied(raw->label, {raw->valid}, at::kLong);
     batch.site = copied(raw->site, {raw->valid}, at::kLong);
     batch.vendor = copied(raw->vendor, {raw->valid}, at::kLong);

@@ -37,8 +37,10 @@ public:
     std::int64_t global_batch() const noexcept { return raw_.global_batch(); }  // ranks x batch_size
     std::vector<std::int64_t> input_shape() const {
         return raw_.field().shape;
-    }                                                                 // of a sample; empty if ragged
-    std::int64_t classes() const noexcept { return raw_.classes(); }  // of the label; 0 if it is no category
+    }  // of a sample; empty if ragged
+    std::int64_t classes() const noexcept {
+        return raw_.label() ? static_cast<std::int64_t>(raw_.label()->names.size()) : 0;
+    }  // of the label; 0 if it is no category
 
     // Starts reading ahead. With first_step a run resumes in the middle of an epoch, exactly as if it had not
     // stopped; what an earlier epoch has left is dropped.

@@ -270,8 +270,9 @@ int aloft_extent_of(aloft_loader* loader, aloft_extent* out) {
     return at_boundary(none(), [&] {
         check(loader);
         if (!out) refuse("out must not be NULL");
+        const core::Column* const label = loader->loader.label();
         *out = {loader->loader.samples(), loader->loader.steps_per_epoch(), loader->loader.global_batch(),
-                loader->loader.classes()};
+                label ? static_cast<std::int64_t>(label->names.size()) : 0};
         return ALOFT_OK;
     });
 }
@@ -303,9 +304,10 @@ int aloft_next(aloft_loader* loader, aloft_batch* out) {
             out->inputs.type = static_cast<std::int32_t>(batch.dtype);
             out->inputs.dimensions = static_cast<std::int32_t>(batch.shape.size());
             std::copy(batch.shape.begin(), batch.shape.end(), out->inputs.shape);
-            if (loader->loader.label_is_number())
+            const core::Column* const label = loader->loader.label();
+            if (label && label->type == core::ColumnType::f64)
                 out->label = array_of(batch.number, ALOFT_F64);
-            else if (loader->loader.has_label())
+            else if (label)
                 out->label = array_of(batch.label, ALOFT_I64);
             out->site = array_of(batch.site, ALOFT_I64);
             out->vendor = array_of(batch.vendor, ALOFT_I64);

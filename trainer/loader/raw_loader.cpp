@@ -76,12 +76,8 @@ public:
         return options_.tail == Tail::drop ? count / batch : (count + batch - 1) / batch;
     }
     const core::Field& field() const noexcept { return field_; }
-    bool has_label() const noexcept { return label_.has_value(); }
-    bool label_is_number() const noexcept {
-        return label_ && dataset_.schema().columns[*label_].type == core::ColumnType::f64;
-    }
-    std::int64_t classes() const noexcept {
-        return label_ ? static_cast<std::int64_t>(dataset_.schema().columns[*label_].names.size()) : 0;
+    const core::Column* label() const noexcept {
+        return label_ ? &dataset_.schema().columns[*label_] : nullptr;
     }
 
     void begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
@@ -438,14 +434,8 @@ std::int64_t RawLoader::global_batch() const noexcept {
 const core::Field& RawLoader::field() const noexcept {
     return work_->field();
 }
-bool RawLoader::has_label() const noexcept {
-    return work_->has_label();
-}
-bool RawLoader::label_is_number() const noexcept {
-    return work_->label_is_number();
-}
-std::int64_t RawLoader::classes() const noexcept {
-    return work_->classes();
+const core::Column* RawLoader::label() const noexcept {
+    return work_->label();
 }
 void RawLoader::begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
     work_->begin_epoch(epoch, first_sample);

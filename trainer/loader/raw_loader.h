@@ -79,9 +79,7 @@ public:
     std::int64_t samples() const noexcept;          // of the split, over all ranks
     std::int64_t global_batch() const noexcept;
     const core::Field& field() const noexcept;
-    bool has_label() const noexcept;
-    bool label_is_number() const noexcept;
-    std::int64_t classes() const noexcept;  // names of the label's categories; 0 if it is no category
+    const core::Column* label() const noexcept;  // null without one
 
     // Starts reading ahead. Nothing but (seed, epoch, first_sample) decides what comes: a run resumes in the
     // middle of an epoch as if it had not stopped, on any number of ranks and with any batch. What an earlier

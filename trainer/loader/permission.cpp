@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -62,7 +63,23 @@ Access Access::of(const std::string& name) {
             {}};
 }
 
-std::unique_ptr<Dataset> open_granted(const Access& access) {
+std::vector<Access> Access::all() {
+    std::vector<std::string> names;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(folder("ALOFT_DATA", "/aloft/data"), none))
+        names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    std::vector<Access> found;
+    for (const std::string& name : names) {
+        try {
+            found.push_back(of(name));
+        } catch (const core::Error&) {  // something else that lies there
+        }
+    }
+    return found;
+}
+
+Granted granted(const Access& access) {
     const auto here = site();
     std::vector<core::VerifyKey> stewards;
     if (!access.steward.empty())
@@ -73,7 +90,14 @@ std::unique_ptr<Dataset> open_granted(const Access& access) {
                           stewards.empty() ? core::Seal::optional : core::Seal::required);
     const std::string id = version.manifest().id();
     check_job_grant(here, id);
-    return std::make_unique<Dataset>(std::move(version), load_key(access.key, id));
+    core::SecretKey key = load_key(access.key, id);
+    version.authenticate(key);
+    return {std::move(version), std::move(key)};
+}
+
+std::unique_ptr<Dataset> open_granted(const Access& access) {
+    Granted found = granted(access);
+    return std::make_unique<Dataset>(std::move(found.version), std::move(found.key));
 }
 
 }  // namespace trainer

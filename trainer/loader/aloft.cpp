@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "core/base/error.h"
+#include "trainer/loader/figures.h"
 #include "trainer/loader/permission.h"
 #include "trainer/loader/raw_loader.h"
 #include "trainer/loader/wording.h"
@@ -33,7 +34,7 @@ struct aloft_loader {
 
 struct aloft_owner {
     pid_t process = ::getpid();
-    std::variant<trainer::RawBatch, core::ColumnData> memory;
+    std::variant<trainer::RawBatch, core::ColumnData, std::string> memory;
 };
 
 namespace {
@@ -148,33 +149,6 @@ std::string describe(const trainer::Dataset& data) {
         .dump();
 }
 
-// The values of the samples of a split, shard after shard.
-core::ColumnData column_of(const trainer::Dataset& data, const char* column, const std::string& split) {
-    const core::Schema& schema = data.schema();
-    const std::optional<std::size_t> wanted = column ? std::optional(schema.column(column)) : std::nullopt;
-    const auto count = static_cast<std::size_t>(data.samples(split));  // throws if there is no such split
-    const std::int32_t code = schema.columns[schema.column("split")].code_of(split);
-    core::ColumnData out;
-    for (std::size_t shard = 0; shard < data.shards(); ++shard) {
-        const trainer::OpenShard& open = data.shard(shard);
-        core::ColumnData part;
-        if (wanted) part = open.reader.column(*wanted);
-        for (std::size_t i = 0; i < open.split.size(); ++i) {
-            if (!split.empty() && open.split[i] != code) continue;
-            if (!wanted) out.integers.push_back(data.first_sample(shard) + static_cast<std::int64_t>(i));
-            if (!part.integers.empty()) out.integers.push_back(part.integers[i]);
-            if (!part.numbers.empty()) out.numbers.push_back(part.numbers[i]);
-            if (!part.codes.empty()) out.codes.push_back(part.codes[i]);
-            if (!part.ids.empty()) out.ids.push_back(part.ids[i]);
-        }
-    }
-    if (std::max({out.integers.size(), out.numbers.size(), out.codes.size(), out.ids.size()}) != count)
-        throw Error(Fault::data,
-                    data.manifest().id() +
-                        ": /columns/split: the manifest counts other samples than the shards have");
-    return out;
-}
-
 }  // namespace
 
 const char* aloft_version(void) {
@@ -228,7 +202,8 @@ int aloft_column(aloft_dataset* dataset, const char* column, const char* split, 
         return at_boundary({dataset->folder}, [&] {
             auto made = std::make_unique<aloft_owner>();
             core::ColumnData& data =
-                made->memory.emplace<core::ColumnData>(column_of(*dataset->data, column, text_or(split)));
+                made->memory.emplace<core::ColumnData>(column ? dataset->data->column(column, text_or(split))
+                                                              : dataset->data->numbers(text_or(split)));
             const core::Schema& schema = dataset->data->schema();
             switch (column ? schema.columns[schema.column(column)].type : core::ColumnType::i64) {
                 case core::ColumnType::i64:
@@ -244,6 +219,26 @@ int aloft_column(aloft_dataset* dataset, const char* column, const char* split, 
                     *out = array_of(data.ids);
                     break;
             }
+            *owner = made.release();
+            return ALOFT_OK;
+        });
+    });
+}
+
+int aloft_report(aloft_dataset* dataset, const char* split, const char* label, const char* options,
+                 const int64_t* samples, const float* probabilities, int64_t count, int64_t classes,
+                 const char** json, aloft_owner** owner) {
+    return at_boundary(none(), [&] {
+        check(dataset);
+        if (!split || !label || !json || !owner || (count != 0 && (!samples || !probabilities)))
+            refuse("none but options may be NULL");
+        if (count < 0 || classes < 1 || classes > 65536) refuse("count and classes must be positive");
+        return at_boundary({dataset->folder}, [&] {
+            auto made = std::make_unique<aloft_owner>();
+            std::string& text = made->memory.emplace<std::string>(trainer::figures(
+                *dataset->data, split, label, text_or(options), {samples, static_cast<std::size_t>(count)},
+                {probabilities, static_cast<std::size_t>(count) * static_cast<std::size_t>(classes)}));
+            *json = text.c_str();
             *owner = made.release();
             return ALOFT_OK;
         });

@@ -137,6 +137,14 @@ int aloft_describe(aloft_dataset* dataset, const char** json);
 int aloft_column(aloft_dataset* dataset, const char* column, const char* split, aloft_array* out,
                  aloft_owner** owner);
 
+/* What aloft-train would say of predictions, overall and for each stratum, worst first, small ones suppressed
+ * (trainer/eval/METRICS.md): JSON, one object, `owner`'s. `samples` [count] are all of the split, each once, in any
+ * order; `probabilities` [count, classes] in the order of the names of the category `label`, rows sum to 1 (not
+ * finite: the model failed there). `options`: the [evaluate] table of a recipe in TOML; NULL: as it is without. */
+int aloft_report(aloft_dataset* dataset, const char* split, const char* label, const char* options,
+                 const int64_t* samples, const float* probabilities, int64_t count, int64_t classes,
+                 const char** json, aloft_owner** owner);
+
 int aloft_load(aloft_dataset* dataset, const aloft_options* options, aloft_loader** out);
 void aloft_close_loader(aloft_loader* loader);
 int aloft_extent_of(aloft_loader* loader, aloft_extent* out);

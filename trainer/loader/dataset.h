@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,13 @@ public:
     // Opens it on first use; safe to call from many threads. Throws Error(data) that names the shard.
     const OpenShard& shard(std::size_t shard) const;
 
+    // A column's values, or the samples' numbers (`integers`), of all samples of a split ("": of all) in stored
+    // order. Throws Error(usage) if there is no such column or split.
+    core::ColumnData column(const std::string& name, const std::string& split) const;
+    core::ColumnData numbers(const std::string& split) const;
+
 private:
+    core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.
     struct Counted {
         std::int64_t samples;

@@ -1,7 +1,7 @@
 """The examples as a researcher runs them: processes with a rank each, outside of a cluster.
 
 examples_test.py LIBALOFT PACKAGE MAKE_DATASET"""
-import os, pathlib, re, socket, subprocess, sys, tempfile, unittest
+import filecmp, json, os, pathlib, re, socket, subprocess, sys, tempfile, unittest
 
 LIBRARY, PACKAGE, MAKE = sys.argv[1:4]
 
@@ -51,6 +51,10 @@ class Examples(unittest.TestCase):
         accuracies = [float(a) for a in re.findall(r"epoch \d: accuracy (\d\.\d+) on 128 samples", said)]
         self.assertEqual(len(accuracies), 4, said)
         self.assertGreater(accuracies[-1], 0.95)
+        figures = json.loads((whole / "metrics.json").read_text())
+        self.assertEqual((figures["split"], figures["overall"]["samples"], figures["patients"]), ("test", 128, 32))
+        self.assertGreater(figures["overall"]["accuracy"], 0.9)
+        self.assertEqual(set(figures["strata"]), {"site", "vendor"})
 
         for steps in (4, 5):  # of six to an epoch: the second stop is in the second epoch
             codes, said = self.run_on(2, "ddp.py", "--out", parts, "--epochs", "4", "--stop-after", str(steps))
@@ -63,6 +67,8 @@ class Examples(unittest.TestCase):
         self.assertEqual(one["state"], other["state"])
         for name, tensor in one["model"].items():
             self.assertTrue(torch.equal(tensor, other["model"][name]), name)
+        for name in ("metrics.json", "model.safetensors"):
+            self.assertTrue(filecmp.cmp(whole / name, parts / name, shallow=False), name)
 
     def test_ddp_on_another_number_of_ranks_sees_the_same_steps(self):
         import torch

@@ -14,6 +14,7 @@ libaloft.so (trainer/loader/aloft.h): it is built for no Python and no torch in 
 from ._library import DataError, Error, Refused, SystemFault, UsageError, version
 from .loader import Batch, Loader, State
 from .ranks import Ranks, ranks
+from .results import report, save
 
 __version__ = version()
-__all__ = ["Batch", "DataError", "Error", "Loader", "Ranks", "Refused", "State", "SystemFault", "UsageError", "ranks"]
+__all__ = ["Batch", "DataError", "Error", "Loader", "Ranks", "Refused", "State", "SystemFault", "UsageError", "ranks", "report", "save"]

@@ -66,6 +66,8 @@ _FUNCTIONS = {
     "aloft_close": (None, [c_void_p]),
     "aloft_describe": (c_int, [c_void_p, POINTER(c_char_p)]),
     "aloft_column": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(Array), POINTER(c_void_p)]),
+    "aloft_report": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_int64), POINTER(c_float), c_int64, c_int64,
+                             POINTER(c_char_p), POINTER(c_void_p)]),
     "aloft_load": (c_int, [c_void_p, POINTER(Options), POINTER(c_void_p)]),
     "aloft_close_loader": (None, [c_void_p]),
     "aloft_extent_of": (c_int, [c_void_p, POINTER(Extent)]),

@@ -6,6 +6,7 @@ r"""Plain PyTorch DDP on a granted dataset: a small network for images, resumabl
 Elsewhere: torchrun --nproc-per-node 2 ddp.py FOLDER --key FILE --out DIR. SIGUSR1 and SIGTERM save and exit with 75, upon which
 Slurm requeues; the same command goes on where it was."""
 import argparse
+import json
 import os
 import pathlib
 import signal
@@ -117,6 +118,19 @@ def main() -> None:
         right, total = summed(right, total).tolist()
         if first:
             print(f"epoch {state.epoch}: accuracy {right / total:.4f} on {int(total)} samples", flush=True)
+
+    # What is left: weights that hold no code, and the figures that aloft-train would write.
+    samples, probabilities = [], []
+    test = aloft.Loader(args.dataset, split="test", **load)
+    with torch.no_grad():
+        for batch in test.epoch(0):
+            if batch.valid:
+                samples.append(batch["sample"].clone())  # the batch's memory is used again
+                probabilities.append(model.module(batch["image"].to(device)).softmax(1).cpu())
+    figures = aloft.report(test, torch.cat(samples), torch.cat(probabilities))
+    if first:
+        aloft.save(args.out / "model.safetensors", model.module, training)
+        (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
     dist.destroy_process_group()
 
 

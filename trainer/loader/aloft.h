@@ -29,7 +29,7 @@
  *          aloft_close, aloft_close_loader and aloft_release: in any order, each once; NULL is nothing. A
  *          dataset lives until its last loader is closed; batches live on when both are gone.
  * Threads  A dataset may be used by many threads at once, and batches may be released by any. A loader is used
- *          by one thread at a time. The loader's own threads block all signals.
+ *          by one thread at a time. The loader's own threads take none of the program's signals.
  * Fork     A child process can use nothing of its parent's (ALOFT_USAGE; closing and releasing there do
  *          nothing): the threads that read are the parent's. Open after the fork, or use threads.
  * Memory   Arrays are in C order, dense, little endian, 64 bytes aligned where the field has a fixed shape.
@@ -47,19 +47,17 @@ extern "C" {
 
 /* Whose move it is. */
 enum {
-    ALOFT_END = -1,    /* no failure: the epoch has no more batches */
+    ALOFT_END = -1, /* no failure: the epoch has no more batches */
     ALOFT_OK = 0,
-    ALOFT_BUG = 1,     /* ours */
-    ALOFT_USAGE = 2,   /* the caller */
-    ALOFT_DATA = 3,    /* the data's owner: damaged; file, dataset and sample are named */
-    ALOFT_SYSTEM = 4,  /* the operator: disk, memory, threads */
-    ALOFT_REFUSED = 5  /* nobody: no key, no grant, no seal */
+    ALOFT_BUG = 1,    /* ours */
+    ALOFT_USAGE = 2,  /* the caller */
+    ALOFT_DATA = 3,   /* the data's owner: damaged; file, dataset and sample are named */
+    ALOFT_SYSTEM = 4, /* the operator: disk, memory, threads */
+    ALOFT_REFUSED = 5 /* nobody: no key, no grant, no seal */
 };
 
 /* Element types, in the order of the shard format. */
-enum {
-    ALOFT_U8 = 1, ALOFT_I8, ALOFT_U16, ALOFT_I16, ALOFT_U32, ALOFT_I32, ALOFT_I64, ALOFT_F32, ALOFT_F64
-};
+enum { ALOFT_U8 = 1, ALOFT_I8, ALOFT_U16, ALOFT_I16, ALOFT_U32, ALOFT_I32, ALOFT_I64, ALOFT_F32, ALOFT_F64 };
 
 #define ALOFT_MOST_DIMENSIONS 5
 
@@ -68,51 +66,52 @@ typedef struct aloft_loader aloft_loader;
 typedef struct aloft_owner aloft_owner;
 
 typedef struct aloft_array {
-    void* data;          /* NULL: there is no such array, or it has no elements */
-    int32_t type;        /* ALOFT_U8 ...; 0: there is no such array */
+    void* data;   /* NULL: there is no such array, or it has no elements */
+    int32_t type; /* ALOFT_U8 ...; 0: there is no such array */
     int32_t dimensions;
     int64_t shape[ALOFT_MOST_DIMENSIONS];
 } aloft_array;
 
 /* Begin with ALOFT_OPTIONS. Strings and arrays are read by aloft_load and not kept. */
 typedef struct aloft_options {
-    uint32_t size;         /* sizeof(aloft_options) of the caller */
-    uint32_t shuffle;      /* 1: anew in every epoch; 0: as stored */
-    const char* split;     /* train, validation, test; NULL: all samples */
-    const char* field;     /* NULL: the dataset has one */
-    const char* label;     /* a column; NULL: none */
-    int64_t batch;         /* samples per rank and step */
-    int64_t global_batch;  /* over all ranks, spread evenly, whatever batch says; 0: ranks x batch */
+    uint32_t size;        /* sizeof(aloft_options) of the caller */
+    uint32_t shuffle;     /* 1: anew in every epoch; 0: as stored */
+    const char* split;    /* train, validation, test; NULL: all samples */
+    const char* field;    /* NULL: the dataset has one */
+    const char* label;    /* a column; NULL: none */
+    int64_t batch;        /* samples per rank and step */
+    int64_t global_batch; /* over all ranks, spread evenly, whatever batch says; 0: ranks x batch */
     int32_t rank, ranks;
     uint64_t seed;
-    uint32_t keep_tail;  /* 1: every sample once, the last step smaller; 0: all steps of one size */
-    int32_t threads;     /* that read ahead and decrypt */
+    uint32_t keep_tail; /* 1: every sample once, the last step smaller; 0: all steps of one size */
+    int32_t threads;    /* that read ahead and decrypt */
     /* Not NULL: inputs are float32, value * scale + offset; `channels` entries of each: 1 for all, or one for
      * each of the field's first dimension. */
     const float *scale, *offset;
     int64_t channels;
 } aloft_options;
-#define ALOFT_OPTIONS {sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0}
+#define ALOFT_OPTIONS \
+    { sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0 }
 
 typedef struct aloft_extent {
-    int64_t samples;       /* of the split, over all ranks */
-    int64_t steps;         /* of a whole epoch; the same on every rank */
-    int64_t global_batch;  /* samples per step, over all ranks */
-    int64_t classes;       /* names of the label's category; 0 if it is none */
+    int64_t samples;      /* of the split, over all ranks */
+    int64_t steps;        /* of a whole epoch; the same on every rank */
+    int64_t global_batch; /* samples per step, over all ranks */
+    int64_t classes;      /* names of the label's category; 0 if it is none */
 } aloft_extent;
 
 /* One rank's share of a step. Arrays have `valid` rows each. */
 typedef struct aloft_batch {
-    aloft_owner* owner;   /* aloft_release gives all of it back at once */
-    int64_t valid;        /* samples; 0 where the last step has none left for this rank */
-    int64_t step;         /* in the epoch */
-    int64_t next;         /* sample of the epoch that the step after this one begins with */
-    aloft_array inputs;   /* [valid, ...] as the field's shape and type, or float32 */
-    aloft_array label;    /* [valid] i64 (a category's code, -1 missing) or f64 (NaN missing); type 0: no label */
-    aloft_array site;     /* [valid] i64, a category's code, -1 missing */
-    aloft_array vendor;   /* [valid] i64 */
-    aloft_array patient;  /* [valid, 16] u8: pseudonyms */
-    aloft_array sample;   /* [valid] i64: number in the dataset, by which errors name it */
+    aloft_owner* owner;  /* aloft_release gives all of it back at once */
+    int64_t valid;       /* samples; 0 where the last step has none left for this rank */
+    int64_t step;        /* in the epoch */
+    int64_t next;        /* sample of the epoch that the step after this one begins with */
+    aloft_array inputs;  /* [valid, ...] as the field's shape and type, or float32 */
+    aloft_array label;   /* [valid] i64 (a category's code, -1 missing) or f64 (NaN missing); type 0: none */
+    aloft_array site;    /* [valid] i64, a category's code, -1 missing */
+    aloft_array vendor;  /* [valid] i64 */
+    aloft_array patient; /* [valid, 16] u8: pseudonyms */
+    aloft_array sample;  /* [valid] i64: number in the dataset, by which errors name it */
 } aloft_batch;
 
 /* "0.1.0". Static. */

@@ -30,7 +30,7 @@ class Installed(unittest.TestCase):
         return run(python, "-c", READ, self.root / "data", self.root / "dataset.key", env={**self.env, **env}, cwd=self.root).split()
 
     def test_beside_the_library_it_finds_it(self):
-        packages = self.root / "prefix/site-packages"
+        packages = self.root / "prefix/share/aloft/python"
         found = self.read(sys.executable, PYTHONPATH=str(packages))
         self.assertEqual(found, [str(packages / "aloft/__init__.py"), str(self.library), "384"])
         self.assertEqual(sorted(str(p.relative_to(packages)) for p in packages.rglob("*.py*") if "__pycache__" not in p.parts),

@@ -83,7 +83,8 @@ class Results(unittest.TestCase):
     def test_a_report_says_what_aloft_train_says_of_the_same_weights(self):
         train = json.loads(subprocess.run(
             [TRAIN, "evaluate", "--recipe", ROOT / "recipe.toml", "--dataset", ROOT / "data", "--key", ROOT / "dataset.key", "--model",
-             self.file, "--json"], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}).stdout)
+             self.file, "--json"], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"}).stdout)
         for key in ("model", "model_sha256", "recipe_sha256"):
             train.pop(key)
         order = torch.randperm(len(self.sample))  # any order will do

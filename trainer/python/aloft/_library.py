@@ -81,7 +81,7 @@ def _candidates() -> list[str]:
     """$ALOFT_LIBRARY alone if it is set; else of this package's own installation, of the usual one, of the system."""
     if named := os.environ.get("ALOFT_LIBRARY"):
         return [named]
-    name, prefixes = "libaloft.so.1", [pathlib.Path(__file__).resolve().parents[2], pathlib.Path("/opt/aloft")]
+    name, prefixes = "libaloft.so.1", [pathlib.Path(__file__).resolve().parents[4], pathlib.Path("/opt/aloft")]
     found = [str(path) for prefix in prefixes for path in sorted(prefix.glob(f"lib*/{name}"))]
     return found + [name]
 

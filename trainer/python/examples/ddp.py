@@ -1,7 +1,8 @@
 r"""Plain PyTorch DDP on a granted dataset: a small network for images, resumable at any step, on any number of ranks.
 
-    aloft submit --nodes 2 --ntasks-per-node 2 -- env PYTHONPATH=/opt/aloft/site-packages \
-        python /opt/aloft/share/aloft/examples/ddp.py cxr@1 --out runs/cxr
+    aloft submit --nodes 2 --ntasks-per-node 2 -- \
+        env PYTHONPATH=/opt/aloft/share/aloft/python:/opt/aloft/site-packages \
+        python3 /opt/aloft/share/aloft/examples/ddp.py cxr@1 --out runs/cxr
 
 Elsewhere: torchrun --nproc-per-node 2 ddp.py FOLDER --key FILE --out DIR. SIGUSR1 and SIGTERM save and exit with 75, upon which
 Slurm requeues; the same command goes on where it was."""

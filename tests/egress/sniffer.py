@@ -49,6 +49,7 @@ with open(options.out, "wb") as out:
             now = time.time()
             out.write(struct.pack("IIII", int(now), int(now % 1 * 1e6), len(frame), len(frame)) + frame)
             seen += 1
+        out.flush()  # whoever reads the file meanwhile finds all that has passed
 dropped = sum(struct.unpack("II", key.fileobj.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1] for key in watch.get_map().values())
 with open(options.out + ".json", "w") as report:
     json.dump({"frames": seen, "dropped": dropped}, report)

@@ -37,6 +37,30 @@ def kill_family(pid):
             os.kill(one, signal.SIGKILL)
 
 
+def whereabouts(pid):
+    """Where each process of the family stands: its name, state and, if gdb is there, the stacks of its threads."""
+    told = []
+    for one in family(pid):
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{one}/status").read_text().split("\n")
+            told.append(f"{one} " + " ".join(line for line in status if line.split(":")[0] in ("Name", "State", "PPid")))
+            told.append(pathlib.Path(f"/proc/{one}/stack").read_text())
+        if shutil.which("gdb"):
+            told.append(subprocess.run(["gdb", "-p", str(one), "-batch", "-ex", "thread apply all bt 25"], stdin=subprocess.DEVNULL,
+                                       capture_output=True, text=True).stdout[-8000:])
+    return "\n".join(told)
+
+
+def end_of(run, seconds=240):
+    """The exit code of a build. One that hangs is ended, and the test fails with what each of its processes was doing."""
+    try:
+        return run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        told = whereabouts(run.pid)
+        kill_family(run.pid)
+        raise AssertionError(f"a build did not end in {seconds} s:\n{told}") from None
+
+
 def ranks_of(pid):
     """The ranks that mpirun `pid` has started so far."""
     with contextlib.suppress(OSError):
@@ -105,7 +129,7 @@ class Builds(unittest.TestCase):
 
     def build(self, dataset, out, ranks, **more):
         run = self.start(dataset, out, ranks, **more)
-        self.assertEqual(run.wait(), 0, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
+        self.assertEqual(end_of(run), 0, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
         return json.loads(pathlib.Path(f"{run.log}.out").read_text())
 
     def version(self, dataset):
@@ -150,7 +174,7 @@ class Builds(unittest.TestCase):
     def failed(self, code, text, *args, **more):
         """A build that ends with `code`: its one error line says `text`, and --json printed that as one object."""
         run = self.start(*args, **more)
-        self.assertEqual(run.wait(), code, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
+        self.assertEqual(end_of(run), code, pathlib.Path(f"{run.log}.err").read_text()[-4000:])
         errors = pathlib.Path(f"{run.log}.err").read_text()
         self.assertEqual(errors.count(" error "), 1, errors)
         self.assertIn(text, errors)

@@ -3,7 +3,7 @@ import base64, json, os, pathlib, shutil, subprocess
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from builds import STAGE, MPIEXEC, SOURCE, HOSPITALS, DATASETS, entries, Builds, main
+from builds import STAGE, MPIEXEC, SOURCE, HOSPITALS, DATASETS, end_of, entries, Builds, main
 
 
 class Versions(Builds):
@@ -250,7 +250,7 @@ target_bytes = 4096
             shutil.copytree(SOURCE / "configs" / folder, self.root / "other" / folder)
         other.write_text(definition.read_text() + "# changed\n")
         run = self.start("wdbc", version, 1, deliveries=deliveries, definition=other)
-        self.assertEqual(run.wait(), 2)
+        self.assertEqual(end_of(run), 2)
         self.assertIn("A version never changes", pathlib.Path(f"{run.log}.err").read_text())
         self.assertEqual({p: p.stat().st_mtime_ns for p in version.rglob("*")}, before)
 

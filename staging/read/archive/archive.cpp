@@ -207,8 +207,15 @@ struct ArchiveReader::State {
                         : archive_entry_is_encrypted(entry)               ? Reason::encrypted
                         : !is_safe(path)                                  ? Reason::unsafe_name
                         : warned || !archive_entry_size_is_set(entry)     ? Reason::malformed
-                        : member.bytes > limits.file_bytes                ? Reason::too_large
-                                                                          : Reason::none;
+                        : !is_method_read()                ? Reason::transfer_syntax_unsupported
+                        : member.bytes > limits.file_bytes ? Reason::too_large
+                                                           : Reason::none;
+    }
+
+    // Of zip files stored and deflated entries alone: LZMA and PPMd allocate what an entry says they need.
+    bool is_method_read() const {
+        const std::string_view name = is_zip ? archive_format_name(handle) : "";
+        return !is_zip || name.ends_with("(uncompressed)") || name.ends_with("(deflation)");
     }
 
     void load(core::Bytes& out) {

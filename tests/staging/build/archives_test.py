@@ -108,13 +108,13 @@ train = 1.0
         corrupt = bytearray(zipped([("bad.dcm", data)], zipfile.ZIP_STORED))
         corrupt[corrupt.find(data) + len(data) // 2] ^= 1
         secret = encrypted(zipped([("secret.dcm", data)]))
-        delivered = {"a.zip": zip_, "b.tar": tar, "c.zip": bytes(corrupt), "d.zip": secret, "e.dcm": self.files[4][1], "z.txt": b"not an image"}
+        delivered = {"a.zip": zip_, "b.tar": tar, "c.zip": bytes(corrupt), "d.zip": secret, "d2.zip": zipped([("lzma.dcm", data)], zipfile.ZIP_LZMA), "e.dcm": self.files[4][1], "z.txt": b"not an image"}
         out, summary = self.made("hostile", delivered)
         self.assertEqual(summary["samples"], 4)
         self.assertEqual(summary["quarantine"], {"encrypted": 1, "malformed": 1, "name_twice": 2, "not_recognised": 3, "not_regular": 1,
-                                                 "symlink": 2, "unsafe_name": 4})
+                                                 "symlink": 2, "transfer_syntax_unsupported": 1, "unsafe_name": 4})
         numbers = sorted(r["number"] for r in self.records(out))
-        self.assertEqual(len(set(numbers)), 14)  # every file has a number of its own
+        self.assertEqual(len(set(numbers)), 15)  # every file has a number of its own
         two, _ = self.made("hostile", None, 2)
         self.assert_same_tree(out, two)
         record = next(r for r in self.records(out) if r["reason"] == "encrypted")

@@ -87,17 +87,17 @@ TEST_CASE("a private attribute has every transform that bounds it, and is told a
     const std::string from = "from = \"(0019,xx0C) SIEMENS MR HEADER\"\n";
     const std::string number = "transform = \"keep\"\ntype = \"integer\"\nmin = 0\nmax = 5000\n";
     CHECK(accepted(from + number) == "accepted");
-    CHECK(accepted(from + "transform = \"pseudonymise\"\nkind = \"record-number\"\n") == "accepted");
+    CHECK(accepted(from + "transform = \"pseudonymise\"\nkind = \"visit\"\n") == "accepted");
     CHECK_THAT(accepted(from + "transform = \"keep\"\n"), !Contains("accepted"));
 
     const test::Scratch folder;
     core::write_atomically(folder / "profile.toml", core::read_text(configs() / "deid/mr-volumes.toml") +
-                                                        "\n[[columns]]\nname = \"b_value\"\n" + from +
+                                                        "\n[[columns]]\nname = \"private_b\"\n" + from +
                                                         number);
     core::write_atomically(
         folder / "set.toml",
         "name = \"set\"\nversion = \"1\"\nprofile = \"profile.toml\"\ncolumns = [\"site\", "
-        "\"sex\", \"age\", \"b_value\"]\n[[fields]]\nname = \"image\"\nshape = []\ndtype = "
+        "\"sex\", \"age\", \"private_b\"]\n[[fields]]\nname = \"image\"\nshape = []\ndtype = "
         "\"f32\"\n[splits]\ntrain = 1\n");
     std::set<std::string> out;
     for (const Method& method : methods_of(Definition::load(folder / "set.toml", {"north"})))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <climits>
+#include <new>
+#include <system_error>
 
 namespace core {
 
@@ -115,6 +117,22 @@ std::vector<Bytes> Comm::gather(ByteView mine, int root) const {
         });
     }
     return all;
+}
+
+Error caught() {
+    try {
+        throw;
+    } catch (const Error& e) {
+        return e;
+    } catch (const std::system_error& e) {
+        return Error(Fault::system, "the operating system refused: " + e.code().message());
+    } catch (const std::bad_alloc&) {
+        return Error(Fault::system, "not enough memory");
+    } catch (const std::exception& e) {
+        return Error(Fault::bug, e.what());
+    } catch (...) {
+        return Error(Fault::bug, "unknown failure");
+    }
 }
 
 void agree(const Comm& comm, const std::optional<Error>& mine) {

@@ -70,16 +70,18 @@ public:
 // so that no rank is left waiting in a later collective.
 void agree(const Comm& comm, const std::optional<Error>& mine);
 
-// Collective. Runs `work` and agrees on the outcome; foreign exceptions count as Fault::bug.
+// What is being handled, inside a catch: an Error as it is, the operating system's refusal as Fault::system (its
+// code alone: a text may hold paths), anything else as Fault::bug.
+Error caught();
+
+// Collective. Runs `work` and agrees on the outcome.
 template <class Work>
 void together(const Comm& comm, Work&& work) {
     std::optional<Error> mine;
     try {
         std::forward<Work>(work)();
-    } catch (const Error& e) {
-        mine = e;
-    } catch (const std::exception& e) {
-        mine = Error(Fault::bug, e.what());
+    } catch (...) {
+        mine = caught();
     }
     agree(comm, mine);
 }

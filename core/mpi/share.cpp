@@ -147,10 +147,8 @@ void share(const Comm& comm, std::int64_t count, const std::function<void(Shared
     std::optional<Error> mine;
     try {
         work(shared);
-    } catch (const Error& e) {
-        mine = e;
-    } catch (const std::exception& e) {
-        mine = Error(Fault::bug, e.what());
+    } catch (...) {
+        mine = caught();
     }
     if (mine) {
         Event("warning", "rank_failed").with("rank", comm.rank()).with("text", mine->what());

@@ -86,9 +86,8 @@ struct Enclaves {
     const Enclave* of_partition(std::string_view partition) const;
 };
 
-// A single question. Nothing if no enclave has it. Throws as both of the above.
+// A single question. Nothing if no enclave has it. Throws as Enclaves::of_user.
 std::optional<Enclave> enclave_of_user(const Site& site, std::string_view account, std::uint32_t uid);
-std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition);
 // By name alone, for texts and folders only, never to let anything in: nothing, too, where no policy can be
 // used.
 std::optional<Enclave> enclave_of_account(const Site& site, std::string_view account);

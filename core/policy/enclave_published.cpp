@@ -110,10 +110,4 @@ std::optional<Enclave> enclave_of_user(const Site& site, std::string_view accoun
     return found ? std::optional(*found) : std::nullopt;
 }
 
-std::optional<Enclave> enclave_of_partition(const Site& site, std::string_view partition) {
-    const Enclaves enclaves = Enclaves::load(site);
-    const Enclave* const found = enclaves.of_partition(partition);
-    return found ? std::optional(*found) : std::nullopt;
-}
-
 }  // namespace core

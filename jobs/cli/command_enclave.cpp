@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
@@ -245,23 +246,41 @@ json policy_json(const core::Enclave& enclave) {
             {"infiniband_pkey", enclave.infiniband_pkey ? json(enclave.infiniband_pkey) : json()}};
 }
 
+// Nodes of which a required check is bad now, by what they reported.
+json unfit_nodes(const core::Site& site, const core::Enclave& enclave, const Listing& known) {
+    json nodes = json::array();
+    for (const Check& check :
+         checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports_of(known.rows),
+                         known.rest.at("version").get<std::string>(), core::now_seconds()))
+        if (check.is_miss() && (nodes.empty() || nodes.back() != check.host)) nodes.push_back(check.host);
+    return nodes;
+}
+
 void list(const Common& common) {
     const core::Site site = common.site();
+    std::optional<Listing> known;
+    try {
+        known = list_of(common, "preflight.reports");
+    } catch (const Error& e) {  // for admins and auditors
+        if (e.fault() != Fault::refused) throw;
+    }
     json rows = json::array();
-    for (const core::Enclave& enclave : core::load_enclave_sources(site))
+    for (const core::Enclave& enclave : core::load_enclave_sources(site)) {
         rows.push_back(policy_json(enclave));
+        if (known) rows.back()["unfit"] = unfit_nodes(site, enclave, *known);
+    }
     const Listing listing = list_of(common, "enclave.list");
-    for (const json& known : listing.rows) {
+    for (const json& its : listing.rows) {
         const auto row = std::find_if(rows.begin(), rows.end(), [&](const json& one) {
-            return one.at("enclave") == known.at("enclave");
+            return one.at("enclave") == its.at("enclave");
         });
         if (row == rows.end())
-            rows.push_back(known);  // closed, and its policy is gone
+            rows.push_back(its);  // closed, and its policy is gone
         else
-            row->update(known);
+            row->update(its);
     }
     print_rows(common, "enclaves", rows,
-               {"enclave", "state", "since", "partition", "accounts", "nodes", "max_minutes"});
+               {"enclave", "state", "since", "partition", "accounts", "nodes", "unfit", "max_minutes"});
 }
 
 void show(const Common& common, const std::string& name) {

@@ -14,8 +14,6 @@ using core::Error;
 using core::Fault;
 using nlohmann::json;
 
-namespace {
-
 std::vector<Report> reports_of(const json& rows) {
     std::vector<Report> reports;
     for (const json& one : rows)
@@ -23,6 +21,8 @@ std::vector<Report> reports_of(const json& rows) {
                            one.at("received").get<std::int64_t>(), one.at("report")});
     return reports;
 }
+
+namespace {
 
 void preflight(const Common& common, const std::string& name) {
     const core::Site site = common.site();

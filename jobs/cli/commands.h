@@ -58,6 +58,8 @@ std::string printable(const nlohmann::json& value);
 // What the fence stopped of a job, a line per attempt ("blocked: TCP to 203.0.113.5:443, 3 times") or, where
 // only counts are known, per kind; "" if nothing was. `blocked` and `attempts` as a node's record has them.
 std::string describe_blocked(const nlohmann::json& blocked, const nlohmann::json& attempts);
+// The rows of "preflight.reports".
+std::vector<Report> reports_of(const nlohmann::json& rows);
 // Checks (to_json, with "enclave") as a table, each with its remedy below.
 void print_checks(const Common& common, nlohmann::json rows);
 // Slurm's settings as this host sees them; nothing where there is no scontrol.

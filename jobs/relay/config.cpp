@@ -71,6 +71,10 @@ ServeRelay ServeRelay::load(const core::Site& site) {
     std::set<std::string> seen;
     for (const std::string& name : hosts.keys()) {
         const Config table = hosts.table(name);
+        if (name.find('.') != std::string::npos)
+            throw Error(Fault::usage, "relay.toml: " + name +
+                                          " has a domain; a host is called what `hostname -s` says on it, "
+                                          "for by that name it signs its reports");
         RelayHost host;
         host.kind = kind_in(table);
         host.address = address_in(table);

@@ -134,7 +134,8 @@ std::vector<Check> checks_of_logins(const std::vector<std::string>& hosts, const
         const auto report = std::find_if(reports.begin(), reports.end(),
                                          [&](const Report& each) { return each.node == host; });
         if (report == reports.end()) {
-            add("report", false, "none", again);
+            add("report", false, "none",
+                again + "; and `hostname -s` there says " + host + ", as relay.toml of aloftd's host does");
             continue;
         }
         const std::int64_t old = now - report->time;

@@ -1,7 +1,5 @@
 #include "slurm/node/agent.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "slurm/node/end.h"
 #include "slurm/node/reconcile.h"
 #include "slurm/node/records.h"
+#include "slurm/preflight/last_look.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -36,7 +35,7 @@ constexpr milliseconds kSecondLook{1000};  // a file system's hiccup is not a re
 constexpr milliseconds kTelling{5000};     // for all of Slurm's commands, while the job is frozen
 constexpr milliseconds kLockPatience{2000};
 constexpr milliseconds kFellows{2000}, kForward{5000}, kListen{500};
-constexpr seconds kReconcile{60}, kSoon{5}, kCheck{60};
+constexpr seconds kReconcile{60}, kSoon{5}, kLook{60};
 constexpr unsigned kThorough = 60;  // open jobs' traces: every so many times
 constexpr auto kReport = std::chrono::hours(6);
 
@@ -46,13 +45,6 @@ std::optional<Policy> policy_in(const JobFiles& files) {
     } catch (const Error&) {
         return std::nullopt;
     }
-}
-
-// A clock that nobody sets.
-std::int64_t boot_seconds() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec;
 }
 
 SlurmConf conf_or_default(const std::string& slurm_conf) {
@@ -102,7 +94,7 @@ Agent::Agent(core::Site site, std::string slurm_conf)
       slurm_conf_(std::move(slurm_conf)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
-    reconciled_ = checked_ = steady_clock::now() - std::chrono::hours(1);
+    reconciled_ = looked_ = steady_clock::now() - std::chrono::hours(1);
     open_stray_gate(site_);
     take_stray_walls_down(site_);
     close_once();
@@ -343,8 +335,6 @@ void Agent::cut_again() {
     }
 }
 
-// At the start, when the outcome of the checks changes (looked at once a minute while no job is here: a job's
-// own sockets are not the node's services), and every six hours.
 void Agent::work_in_background(bool is_idle) {
     const auto now = steady_clock::now();
     in_background(telling_, "telling fellows", [this] { tell_all_fellows(site_, kFellows); });
@@ -362,26 +352,43 @@ void Agent::work_in_background(bool is_idle) {
                       [this, urgent, how] { clear_lost_jobs(site_, slurm_conf_, host_, urgent, how); });
     }
 
-    if (checking_.valid() && is_free(checking_))
-        if (const std::string outcome = checking_.get(); !outcome.empty()) {
-            outcome_ = outcome;
+    look_at_node(is_idle);
+}
+
+// Once a minute while no job is here, every six hours at least, and soon again if the node is bad: Prolog waits for
+// it. Reported at the start, when the outcome changes, and every six hours; not beside a job, whose own sockets
+// would be taken for the node's services.
+void Agent::look_at_node(bool is_idle) {
+    const auto now = steady_clock::now();
+    if (looking_.valid()) {
+        if (!is_free(looking_)) return;
+        const Look look = looking_.get();
+        is_fit_ = look.is_fit;
+        if (!look.outcome.empty()) {
+            outcome_ = look.outcome;
             reported_ = now;
         }
+    }
     const bool is_due = outcome_.empty() || now - reported_ > kReport;
-    if (checking_.valid() || now - checked_ < kCheck || !(is_idle || is_due)) return;
-    checked_ = now;
-    checking_ = std::async(std::launch::async, [this, is_due, before = outcome_]() -> std::string {
+    if (now - looked_ < (is_fit_ ? kLook : kSoon) || !(is_idle || is_due || !is_fit_)) return;
+    looked_ = now;
+    looking_ = std::async(std::launch::async, [this, is_idle, is_due, before = outcome_]() -> Look {
+        Look look;
         try {
-            const auto checks = preflight(site_, slurm_conf_);
+            const auto node = check_node(site_, slurm_conf_);
+            keep_look(site_, node);
+            look.is_fit = is_ready(node);
+            if (!is_idle && !is_due) return look;
+            const auto checks = preflight(site_, slurm_conf_, node);
             const std::string outcome = outcome_of(checks);
-            if (!is_due && outcome == before) return {};
+            if (!is_due && outcome == before) return look;
             report(site_, checks);
             core::Event(is_ready(checks) ? "info" : "warning", "preflight").with("ready", is_ready(checks));
-            return outcome;
+            look.outcome = outcome;
         } catch (const std::exception& e) {
             core::Event("warning", "preflight_not_reported").with("text", e.what());
-            return {};
         }
+        return look;
     });
 }
 

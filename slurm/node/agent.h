@@ -45,6 +45,7 @@ private:
     bool on_left_all(const Farewell& farewell);
     bool cut(const Policy& policy, const Farewell& farewell);
     void work_in_background(bool is_idle);
+    void look_at_node(bool is_idle);
 
     core::Site site_;
     std::string slurm_conf_, host_;
@@ -66,9 +67,14 @@ private:
     std::jthread listener_;
 
     // What may take long.
-    std::chrono::steady_clock::time_point reconciled_{}, checked_{}, reported_{};
+    std::chrono::steady_clock::time_point reconciled_{}, looked_{}, reported_{};
     std::future<void> reconciling_, telling_, forwarding_;
-    std::future<std::string> checking_;
+    struct Look {
+        bool is_fit = false;  // for an enclave's job to begin
+        std::string outcome;  // if it was reported
+    };
+    std::future<Look> looking_;
+    bool is_fit_ = false;
     std::string outcome_;  // of the checks that were reported
     unsigned rounds_ = 0;
 };

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
@@ -22,6 +23,7 @@
 #include "core/ledger/spool.h"
 #include "core/policy/job_options.h"
 #include "core/policy/known.h"
+#include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
@@ -34,6 +36,7 @@
 #include "slurm/node/peers.h"
 #include "slurm/node/records.h"
 #include "slurm/preflight/heartbeat.h"
+#include "slurm/preflight/last_look.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -48,6 +51,8 @@ constexpr std::chrono::milliseconds kLockPatience{60000};  // for the Epilog of 
 constexpr std::chrono::milliseconds kControllerPatience{10000};
 constexpr std::chrono::milliseconds kForwardPatience{2000};
 constexpr std::chrono::milliseconds kFellowPatience{3000};
+constexpr std::chrono::milliseconds kLookPatience{10000};  // an agent looks again at a bad node within 5 s
+constexpr std::chrono::milliseconds kDrainPatience{5000};
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -69,14 +74,6 @@ void hand_over(const fs::path& path, std::uint32_t uid) {
 // May still refuse: a key that is not there, or not for this enclave.
 void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, const core::Enclave& enclave,
               Policy& policy, const JobFiles& files) {
-    if (!requires_fence(core::read_text(conf.plugstack)))
-        throw Error(Fault::system,
-                    conf.plugstack.string() +
-                        " does not load aloft_fence.so as `required`: no job would be fenced here");
-    // Slurm 22.05 calls a job completed whose slurmstepd could not load its plugins: nothing ran, nobody is
-    // told.
-    if (installed_plugin_version().empty())
-        throw Error(Fault::system, "aloft_fence.so is not installed here: no job would be fenced");
     try {
         unseal_keys(site, policy, files);
         policy.token = step_token(site, policy);
@@ -132,7 +129,8 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     return lock;
 }
 
-Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now) {
+Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf, std::int64_t now) {
+    const SlurmConf conf = load_slurm_conf(slurm_conf);
     make_run_folder(site);
     const core::Fd lock = lock_jobs(site, kLockPatience);
     if (!lock.is_open())
@@ -158,6 +156,16 @@ Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, 
         policy.start = word.start;
         if (word.knows != Knows::job)
             deny("Slurm's controller does not tell this node about the job. Submit it again");
+    }
+    if (policy.ruling == Ruling::enclave) {
+        const auto misses = misses_at_begin(site, check_quickly(site, slurm_conf.string()), kLookPatience);
+        if (!misses)
+            deny(
+                "this node's agent has not looked yet whether the node is fit. Tell the admin; the job can "
+                "be "
+                "submitted again");
+        else if (!misses->empty())
+            throw Error(Fault::system, reason_of(*misses));
     }
     if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, enclave, policy, files);
     if (policy.ruling == Ruling::enclave)
@@ -229,6 +237,16 @@ void refuse(const core::Site& site, const Job& job, const core::Known& known,
     }
 }
 
+// Slurm itself would say "Prolog error".
+void tell_why_drained(const std::string& reason) noexcept {
+    try {
+        core::output_of({"/usr/bin/scontrol", "update", "NodeName=" + core::short_host_name(), "State=DRAIN",
+                         "Reason=aloft: " + reason},
+                        kDrainPatience);
+    } catch (const std::exception&) {  // then it says that
+    }
+}
+
 }  // namespace
 
 void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
@@ -255,10 +273,11 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
         return refuse(site, job, known,
                       "this node's configuration is not sound (" + unsound + "). Tell the admin");
     try {
-        begin_job(site, job, load_slurm_conf(slurm_conf), core::now_seconds());
+        begin_job(site, job, slurm_conf, core::now_seconds());
     } catch (const Error& e) {
-        if (e.fault() != Fault::refused) throw;
-        return refuse(site, job, known, e.what());
+        if (e.fault() == Fault::refused) return refuse(site, job, known, e.what());
+        tell_why_drained(e.what());
+        throw;
     }
     try_to_forward(kForwardPatience);
 }

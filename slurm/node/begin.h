@@ -9,7 +9,6 @@
 #include "core/base/files.h"
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
-#include "slurm/decide/slurm_conf.h"
 
 // What root does on a compute node: before a job (Prolog), after it (Epilog), and on request.
 
@@ -27,13 +26,15 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience);
 
 // Prolog. A job that is no enclave's passes, whatever is wrong with our files: what the node knew last
 // (core/policy/known.h) says whose it is. An enclave's is begun; one that cannot be judged, because our own files are
-// unsound, is refused. Throws only where the node is at fault, so that Slurm drains it.
+// unsound, is refused. Throws only where the node is at fault, so that Slurm drains it; slurmctld has the reason
+// by then, as far as it answers.
 void run_prolog(const std::filesystem::path& site_file, const std::filesystem::path& slurm_conf);
 
 // Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Tolerates
 // what an earlier run of the same job left. A refusal is a policy too (the job's output shows it); throws
-// only where the node is at fault, so that Slurm drains it.
-Policy begin_job(const core::Site& site, const Job& job, const SlurmConf& conf, std::int64_t now);
+// only where the node is at fault, as preflight judges it too, so that Slurm drains it.
+Policy begin_job(const core::Site& site, const Job& job, const std::filesystem::path& slurm_conf,
+                 std::int64_t now);
 
 // Jobs that have a policy here: [{"job": 17, "enclave": "hel", "ruling": "enclave", "blocked": {...}}, ...].
 nlohmann::json status(const core::Site& site);

@@ -25,13 +25,6 @@ using std::chrono::steady_clock;
 
 constexpr std::int64_t kBeatSeconds = 60;  // without a round for so long an agent hangs
 
-// A clock that nobody sets, and that goes on while the machine sleeps.
-std::int64_t boot_seconds() {
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return now.tv_sec;
-}
-
 core::Fd open_lock(const core::Site& site, int flags) {
     return core::Fd(::open((site.run / "agent").c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
@@ -45,6 +38,12 @@ bool holds_and_beats(const core::Site& site) {
 }
 
 }  // namespace
+
+std::int64_t boot_seconds() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
 
 bool has_agent(const core::Site& site, milliseconds patience) {
     const auto end = steady_clock::now() + patience;

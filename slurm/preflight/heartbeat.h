@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstdint>
 
 #include "core/base/files.h"
 #include "core/base/site.h"
@@ -7,6 +8,9 @@
 // How the node's agent shows that it runs: it holds a lock, and writes the time of its last round into the locked file.
 
 namespace slurm {
+
+// A clock that nobody sets, and that goes on while the machine sleeps.
+std::int64_t boot_seconds();
 
 // What Prolog asks: does an agent hold its lock, and has it made its round within the last minute? Waits up
 // to `patience` for one that is being started again.

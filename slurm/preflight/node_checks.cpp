@@ -135,11 +135,19 @@ void check_file(std::vector<Check>& checks, const std::string& what, const fs::p
                               "chown root " + file.string() + "; chmod " + (is_private ? "0400" : "go-w")));
 }
 
+void check_own_files(std::vector<Check>& checks, const core::Site& site) {
+    check_file(checks, "configuration folder", site.config, false, "copy it from the admin's host");
+    check_file(checks, "node key", site.config / "keys" / "node.key", true,
+               "aloft-node init; then keys/node.pub to the login host as keys/nodes/HOST.pub");
+    struct statfs kind {};
+    const bool is_memory =
+        ::statfs(site.run.c_str(), &kind) == 0 && (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC);
+    checks.push_back(required("run folder", is_memory, site.run.string() + (is_memory ? "" : ", not a tmpfs"),
+                              "mount a tmpfs there: unsealed keys must not reach a disk"));
+}
+
 void check_keys(std::vector<Check>& checks, const core::Site& site) {
     const auto keys = site.config / "keys";
-    check_file(checks, "configuration folder", site.config, false, "copy it from the admin's host");
-    check_file(checks, "node key", keys / "node.key", true,
-               "aloft-node init; then keys/node.pub to the login host as keys/nodes/HOST.pub");
     check_file(checks, "grants' public key", keys / "grant.pub", false, "copy aloftd's grant.pub here");
     const std::string host = core::short_host_name();
     try {
@@ -179,12 +187,7 @@ void check_folders(std::vector<Check>& checks, const core::Site& site) {
     }
 }
 
-void check_running(std::vector<Check>& checks, const core::Site& site) {
-    struct statfs kind {};
-    const bool is_memory =
-        ::statfs(site.run.c_str(), &kind) == 0 && (kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC);
-    checks.push_back(required("run folder", is_memory, site.run.string() + (is_memory ? "" : ", not a tmpfs"),
-                              "mount a tmpfs there: unsealed keys must not reach a disk"));
+void check_agent(std::vector<Check>& checks, const core::Site& site) {
     const bool has = has_agent(site, std::chrono::milliseconds(0));
     checks.push_back(required("agent", has, has ? "running" : "not running",
                               "systemctl enable --now " ALOFT_PREFIX
@@ -193,19 +196,29 @@ void check_running(std::vector<Check>& checks, const core::Site& site) {
 
 }  // namespace
 
-std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf) {
+std::vector<Check> check_quickly(const core::Site& site, const std::string& slurm_conf) {
     std::vector<Check> checks;
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
-    for (Check& check : check_programs()) checks.push_back(std::move(check));
-    checks.push_back(check_wall());
-    check_keys(checks, site);
-    check_running(checks, site);
-    check_swap(checks);
-    for (auto part : {check_kernel_settings(), check_patches()})
+    for (auto part : {check_programs(), check_kernel_settings()})
         for (Check& check : part) checks.push_back(std::move(check));
+    check_own_files(checks, site);
+    return checks;
+}
+
+std::vector<Check> check_slowly(const core::Site& site) {
+    std::vector<Check> checks{check_wall()};
+    check_swap(checks);
+    for (Check& check : check_patches()) checks.push_back(std::move(check));
     check_folders(checks, site);
+    return checks;
+}
+
+std::vector<Check> check_published(const core::Site& site) {
+    std::vector<Check> checks;
+    check_keys(checks, site);
+    check_agent(checks, site);
     return checks;
 }
 

@@ -10,7 +10,7 @@ namespace {
 using core::advised;
 using core::required;
 
-constexpr std::chrono::milliseconds kPatience{2000};
+constexpr std::chrono::milliseconds kPatience{10000};  // a busy node is no old one
 
 // "munge-0.5.15 (2022-06-22)", "slurm-wlm 22.05.8": the numbers with points in the first line.
 std::string version_in(const std::string& said) {

@@ -17,9 +17,23 @@ std::string cut(const std::string& text) {
 
 }  // namespace
 
-std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf) {
-    std::vector<Check> checks = check_node(site, slurm_conf);
+std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf) {
+    std::vector<Check> checks = check_quickly(site, slurm_conf);
+    for (Check& check : check_slowly(site)) checks.push_back(std::move(check));
     for (Check& check : checks) check.layer = "node";
+    return checks;
+}
+
+std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf) {
+    return preflight(site, slurm_conf, check_node(site, slurm_conf));
+}
+
+std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf,
+                             std::vector<Check> checks) {
+    for (Check& check : check_published(site)) {
+        check.layer = "node";
+        checks.push_back(std::move(check));
+    }
     for (Check& check : check_site(site, slurm_conf)) {
         check.layer = "site";
         checks.push_back(std::move(check));

@@ -16,9 +16,20 @@ namespace slurm {
 using core::Check;
 using core::Verdict;
 
-// Looked at now. `slurm_conf`: path of slurm.conf. Never throws for what it finds.
+// Looked at now. `slurm_conf`: path of slurm.conf. Never throws for what it finds. With `node`: what
+// check_node has just found.
 std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf);
-std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf);  // node_checks.cpp
+std::vector<Check> preflight(const core::Site& site, const std::string& slurm_conf, std::vector<Check> node);
+
+// What no enclave's job may begin on if it is bad: the node itself is at fault (last_look.h).
+std::vector<Check> check_node(const core::Site& site, const std::string& slurm_conf);
+
+// node_checks.cpp. What Prolog can look at: files of this host, no other program, no shared file system;
+// and the rest of check_node.
+std::vector<Check> check_quickly(const core::Site& site, const std::string& slurm_conf);
+std::vector<Check> check_slowly(const core::Site& site);
+// What was published to this node for its enclaves, and its agent: Prolog judges these job by job.
+std::vector<Check> check_published(const core::Site& site);
 std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // site_checks.cpp
 
 std::vector<Check> check_patches();  // patches.cpp

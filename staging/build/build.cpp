@@ -12,6 +12,7 @@
 #include "core/shard/version.h"
 #include "staging/build/accounts.h"
 #include "staging/build/dry_run.h"
+#include "staging/build/phases.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
 #include "staging/build/volumes.h"
@@ -36,7 +37,7 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
-          folder_(request.out, request.work, definition_.id()),
+          folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
           volumes_(spill_, "volumes") {}
 
@@ -162,7 +163,7 @@ void Build::stage1() {
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
     };
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     batches_ = listing.batches();
     spill_.open(comm_, batches_);
     // Rank 0 tells of its own share, which is like everybody's.
@@ -267,7 +268,7 @@ void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& li
 }
 
 void Build::quarantine() {
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     const std::size_t segments = std::max(spill_.segments(), volumes_.segments());
     QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
     auto next = static_cast<std::size_t>(comm_.rank());
@@ -366,14 +367,15 @@ void Build::write_reports_and_manifest() {
 
 Json Build::run() {
     const auto begin = std::chrono::steady_clock::now();
+    Phases phases(comm_);
     if (!already_built()) {
-        scan();
-        stage1();
-        volumes();
-        stage2();
-        quarantine();
-        plan_and_pack();
-        write_reports_and_manifest();
+        phases.run("scan", [&] { scan(); });
+        phases.run("stage1", [&] { stage1(); });
+        phases.run("volumes", [&] { volumes(); });
+        phases.run("stage2", [&] { stage2(); });
+        phases.run("quarantine", [&] { quarantine(); });
+        phases.run("pack", [&] { plan_and_pack(); });
+        phases.run("manifest", [&] { write_reports_and_manifest(); });
     } else if (comm_.is_root()) {
         core::Event("info", "already_built").with("dataset", definition_.id());
     }
@@ -396,6 +398,7 @@ Json Build::run() {
     summary["resumed_batches"] = resumed_batches_;
     summary["reused_shards"] = reused_shards_;
     summary["replaced_workers"] = replaced_workers_;
+    summary["phases"] = phases.json();
     summary["seconds"] = seconds;
     summary["files_per_second"] = static_cast<double>(files_) / seconds;
     return summary;

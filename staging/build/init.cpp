@@ -17,6 +17,7 @@
 #include "staging/deid/values.h"
 #include "staging/read/archive/archive.h"
 #include "staging/read/delivery.h"
+#include "staging/read/dicom/syntax.h"
 #include "staging/read/format.h"
 
 namespace staging {
@@ -81,10 +82,6 @@ std::string part_of(const Facts& facts) {
     return part ? std::string(part->term) : "several, no head";
 }
 
-bool is_standard(std::string_view uid) {
-    return uid.starts_with("1.2.840.10008.") && is_uid(uid);
-}
-
 void look_at_dicom(const Record& record, Seen& seen) {
     if (!record.ok()) {
         ++seen.refused[std::string(reason_name(record.reason))];
@@ -99,7 +96,8 @@ void look_at_dicom(const Record& record, Seen& seen) {
     const bool known =
         std::find(std::begin(kModalities), std::end(kModalities), modality) != std::end(kModalities);
     ++seen.modalities[known ? modality : modality.empty() ? "absent" : "other"];
-    ++seen.syntaxes[is_standard(facts.transfer_syntax) ? facts.transfer_syntax : "unknown or private"];
+    const Syntax* syntax = find_syntax(facts.transfer_syntax);
+    ++seen.syntaxes[syntax ? std::string(syntax->uid) : "unknown or private"];
     ++seen.vendors[vendor_of(record.values[kManufacturer])];
     ++seen.body_parts[part_of(facts)];
     ++seen.dates["StudyDate " + date_of(record.values[kStudyDate])];

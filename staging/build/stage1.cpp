@@ -204,9 +204,13 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             };
             // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
             // it is.
-            Record record = read(Depth::header);
+            // A format whose header is not read alone is read once, and again only if its pixels fail.
+            const bool at_once = definition_.wanted.format().read_head == nullptr;
+            Record record = read(at_once ? Depth::pixels : Depth::header);
+            const bool is_whole = at_once && record.ok();
+            if (at_once && !is_whole) record = read(Depth::header);
             auto judged = judge(record, name, blank);
-            if (std::holds_alternative<Cleaned>(judged)) record = read(Depth::pixels);
+            if (!is_whole && std::holds_alternative<Cleaned>(judged)) record = read(Depth::pixels);
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();

@@ -2,7 +2,9 @@
 
 #include <type_traits>
 
+#include "staging/read/dicom/syntax.h"
 #include "staging/read/format.h"
+#include "staging/read/word.h"
 
 namespace staging {
 namespace {
@@ -39,6 +41,43 @@ void pack_optional(Packer& out, const std::optional<T>& value) {
 template <class T>
 void unpack_optional(Unpacker& in, std::optional<T>& value) {
     if (in.get<std::uint8_t>()) in.raw(&value.emplace(), sizeof(T));
+}
+
+// What says more about a refusal crosses as a number in one of three lists that both sides have.
+enum class From : std::uint8_t { nothing, words, wanted, syntaxes };
+
+void pack_detail(Packer& out, std::string_view detail, const Wanted& wanted) {
+    const auto put = [&](From from, std::size_t number) {
+        out.put(from);
+        out.put(static_cast<std::uint32_t>(number));
+    };
+    if (detail.empty()) return put(From::nothing, 0);
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        if (wanted.name(i) == detail) return put(From::wanted, i);
+    for (std::size_t i = 0; i < std::size(kWords); ++i)
+        if (kWords[i] == detail) return put(From::words, i);
+    for (std::size_t i = 0; i < syntaxes().size(); ++i)
+        if (syntaxes()[i].name == detail) return put(From::syntaxes, i);
+    throw std::logic_error("a word that is in no list");
+}
+
+std::string unpack_detail(Unpacker& in, const Wanted& wanted) {
+    const auto from = in.get<From>();
+    const auto number = in.get<std::uint32_t>();
+    switch (from) {
+        case From::nothing:
+            return {};
+        case From::words:
+            refuse_unless(number < std::size(kWords));
+            return std::string(kWords[number]);
+        case From::wanted:
+            refuse_unless(number < wanted.size());
+            return wanted.name(number);
+        case From::syntaxes:
+            refuse_unless(number < syntaxes().size());
+            return std::string(syntaxes()[number].name);
+    }
+    throw std::out_of_range("not what a worker writes");
 }
 
 // Calls `one` with each fact that is one text, in one order for both directions.
@@ -104,9 +143,9 @@ Configuration unpack_configuration(Unpacker& in) {
     return configuration;
 }
 
-void pack(Packer& out, const Record& record) {
+void pack(Packer& out, const Record& record, const Wanted& wanted) {
     out.put(record.reason);
-    out.put(record.detail);
+    pack_detail(out, record.detail, wanted);
     out.put(record.row);
     out.put(record.file_bytes);
     const bool is_table = record.row != 0;
@@ -149,7 +188,7 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     Record record;
     record.reason = in.get<Reason>();
     refuse_unless(record.reason < Reason::count_);
-    record.detail = in.text();
+    record.detail = unpack_detail(in, wanted);
     record.row = in.get<std::uint64_t>();
     record.file_bytes = in.get<std::uint64_t>();
     const bool is_table = record.row != 0;

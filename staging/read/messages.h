@@ -30,7 +30,7 @@ enum class Found : std::uint8_t {
 };
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);
-void pack(Packer& out, const Record& record);
+void pack(Packer& out, const Record& record, const Wanted& wanted);
 
 // The worker's part (serve.cpp): before it is in its sandbox, and there.
 void prepare_answers() noexcept;

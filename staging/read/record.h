@@ -112,7 +112,7 @@ struct Facts {
 // One file, or one row of a table.
 struct Record {
     Reason reason = Reason::none;
-    // Never a value from the file: the name of a transfer syntax, of an attribute or of a column.
+    // Never a value from the file: a word of word.h, the name of a transfer syntax, or one that was wanted.
     std::string detail;
 
     // In the order of Wanted; nullopt is absent, an empty Value is present and empty. Empty as a whole unless

@@ -1,17 +1,14 @@
 #pragma once
-#include <string>
-#include <utility>
-
 #include "staging/read/record.h"
+#include "staging/read/word.h"
 
 namespace staging {
 
-// Thrown inside the worker when a file cannot be taken; becomes Record::reason and Record::detail. `detail`
-// is a word of ours, never one from the file.
+// Thrown inside the worker when a file cannot be taken; becomes Record::reason and Record::detail.
 struct Refused {
-    explicit Refused(Reason why, std::string what = {}) : reason(why), detail(std::move(what)) {}
+    explicit Refused(Reason why, Word what = {}) : reason(why), detail(what) {}
     Reason reason;
-    std::string detail;
+    Word detail;
 };
 
 // Reads into `record`; what is refused leaves the reason, and nothing of the picture.
@@ -21,7 +18,7 @@ void read_or_refuse(Record& record, Read read) {
         read();
     } catch (const Refused& refused) {
         record.reason = refused.reason;
-        record.detail = refused.detail;
+        record.detail = refused.detail.text();
         record.pixels = {};
         record.frames.clear();
     }

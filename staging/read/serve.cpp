@@ -105,7 +105,7 @@ private:
                                    : format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
                                                  region_.bulk());
             }
-            pack(message, record);
+            pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
             fail(message, Reason::memory_limit);
         } catch (const std::length_error&) {
@@ -129,7 +129,7 @@ private:
                 record = configuration_.wanted.format().read(archive_->bytes(), configuration_.wanted,
                                                              configuration_.limits, depth, region_.bulk());
             record.file_bytes = archive_->member_bytes();
-            pack(message, record);
+            pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
             fail(message, Reason::memory_limit, begin);
         } catch (const std::length_error&) {
@@ -174,11 +174,11 @@ private:
         }
     }
 
-    static void fail(Packer& message, Reason reason, std::size_t begin = 0) {
+    void fail(Packer& message, Reason reason, std::size_t begin = 0) {
         Record record;
         record.reason = reason;
         message.rewind(begin);
-        pack(message, record);
+        pack(message, record, configuration_.wanted);
     }
 
     const Region& region_;

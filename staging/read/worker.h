@@ -39,6 +39,10 @@ public:
 class Readers : public ForkServer {
 public:
     Readers() noexcept;
+
+protected:
+    // Of a test, whose workers have been taken over.
+    using ForkServer::ForkServer;
 };
 
 // One sandboxed worker at a time, replaced when it dies. One thread. `readers` must outlive it.

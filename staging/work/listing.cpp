@@ -42,6 +42,12 @@ core::Bytes encode(const Batch& batch) {
     return out;
 }
 
+// Why a file cannot be read that has to do with the file; all else is the machine's, and says nothing of it.
+bool is_the_files_own(int error) {
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM || error == ELOOP ||
+           error == ENAMETOOLONG;
+}
+
 std::string line(const std::string& name, std::uint64_t size) {
     return std::to_string(name.size()) + " " + name + " " + std::to_string(size) + "\n";
 }
@@ -63,9 +69,9 @@ std::vector<std::string> names_in(const Readers& readers, const Delivery& delive
 // The names of one delivery, in batches; numbers begin at 0.
 void list(const Readers& readers, const DeliveryFolder& delivery, std::size_t number, const Options& options,
           const std::filesystem::path& work, const core::SecretKey& run_key) {
-    std::filesystem::remove(path_of(work, number, ""));
-    SealedWriter names(path_of(work, number, ""), run_key, kPurpose + std::to_string(number));
-    core::AtomicFile index(path_of(work, number, ".index"));
+    remove_file(path_of(work, number, ""), *options.disk);
+    SealedWriter names(path_of(work, number, ""), run_key, kPurpose + std::to_string(number), *options.disk);
+    core::AtomicFile index(path_of(work, number, ".index"), 0600, *options.disk);
     core::Bytes offsets;
     Batch batch{number, 0, {}, {}};
     std::uint64_t next = 0;
@@ -116,7 +122,7 @@ Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
                  work, run_key);
     });
     std::optional<Listing> listing;
-    core::together(comm, [&] { listing.emplace(work, deliveries.size(), run_key); });
+    core::together(comm, [&] { listing.emplace(work, deliveries.size(), run_key, *options.disk); });
 
     std::vector<core::Id16> names(deliveries.size());
     core::Id16 state{};
@@ -127,8 +133,15 @@ Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
             const Batch& batch = listing->batch(static_cast<std::uint64_t>(*number));
             core::Fd& folder = folders[batch.delivery];
             const DeliveryFolder& delivery = deliveries[batch.delivery];
+            const auto cannot = [&](const char* doing) {
+                throw core::Error(
+                    core::Fault::system,
+                    core::with_errno("--delivery " + delivery.name + ": cannot " + doing, errno));
+            };
             if (!folder.is_open())
-                folder = core::Fd(::open(delivery.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+                folder = core::Fd(
+                    options.disk->open(delivery.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+            if (!folder.is_open()) cannot("open its folder");
             // Of an archive's files nothing but the archive is to be looked at.
             struct stat status {};
             bool readable = false;
@@ -136,18 +149,18 @@ Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
                 const std::string& name = batch.names[i];
                 const std::string& entry = batch.archive.empty() ? name : batch.archive;
                 const bool is_known = !batch.archive.empty() && i > 0;
-                const int failed =
-                    is_known ? 0 : ::fstatat(folder.get(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW);
-                if (failed && is_machines_fault(errno))
-                    throw core::Error(core::Fault::system, core::with_errno("--delivery " + delivery.name +
-                                                                                ": cannot look at its files",
-                                                                            errno));
+                const int failed = is_known ? 0
+                                            : options.disk->fstatat(folder.get(), entry.c_str(), &status,
+                                                                    AT_SYMLINK_NOFOLLOW);
+                if (failed && !is_the_files_own(errno)) cannot("look at its files");
                 const std::uint64_t size =
                     !failed && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
                 // A file that becomes readable is another delivery, too.
-                if (!is_known)
-                    readable = !failed && ::faccessat(folder.get(), entry.c_str(), R_OK,
-                                                      AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
+                if (!is_known) {
+                    readable = !failed && options.disk->faccessat(folder.get(), entry.c_str(), R_OK,
+                                                                  AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
+                    if (!failed && !readable && !is_the_files_own(errno)) cannot("look at its files");
+                }
                 // Names of an archive's files may come twice: their numbers tell them apart.
                 const std::string what = line(name, size) + (readable ? "" : "unreadable\n") +
                                          (batch.archive.empty() ? "" : std::to_string(i) + "\n");
@@ -175,14 +188,13 @@ Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
     return out;
 }
 
-Listing::Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key) {
+Listing::Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key,
+                 Disk& disk)
+    : disk_(disk) {
     for (std::size_t i = 0; i < deliveries; ++i) {
-        Part part{SealedReader(path_of(work, i, ""), run_key, kPurpose + std::to_string(i)),
-                  core::open_regular(path_of(work, i, ".index")), batches_, files_};
-        struct stat status {};
-        if (::fstat(part.index.get(), &status))
-            throw core::Error(core::Fault::system, core::with_errno("cannot examine the listing", errno));
-        const std::uint64_t count = static_cast<std::uint64_t>(status.st_size) / sizeof(std::uint64_t);
+        Part part{SealedReader(path_of(work, i, ""), run_key, kPurpose + std::to_string(i), disk),
+                  open_to_read(path_of(work, i, ".index"), disk), batches_, files_};
+        const std::uint64_t count = size_of(part.index, disk) / sizeof(std::uint64_t);
         if (count) {
             const Batch last = read(part, count - 1);
             files_ += last.first_file + last.names.size();
@@ -192,11 +204,10 @@ Listing::Listing(const std::filesystem::path& work, std::size_t deliveries, cons
     }
 }
 
-Batch Listing::read(const Part& part, std::uint64_t number) {
+Batch Listing::read(const Part& part, std::uint64_t number) const {
     std::uint64_t offset = 0;
-    if (::pread(part.index.get(), &offset, sizeof offset, static_cast<off_t>(number * sizeof offset)) !=
-        sizeof offset)
-        throw core::Error(core::Fault::system, core::with_errno("cannot read the listing", errno));
+    if (!read_at(part.index, &offset, sizeof offset, number * sizeof offset, disk_))
+        throw core::Error(core::Fault::data, "the listing in the work folder is cut short");
     const core::Bytes bytes = part.names.at(offset);
     Batch out;
     std::size_t at = 0;

@@ -55,7 +55,8 @@ public:
                      const Pseudonyms& pseudonyms);
 
     // `deliveries`: how many there are.
-    Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key);
+    Listing(const std::filesystem::path& work, std::size_t deliveries, const core::SecretKey& run_key,
+            Disk& disk = Disk::real());
     std::uint64_t batches() const noexcept { return batches_; }
     std::uint64_t files() const noexcept { return files_; }
     // Valid until the next call: an archive's batch can be long, and is asked for many times in a row.
@@ -67,7 +68,8 @@ private:
         core::Fd index;
         std::uint64_t first_batch = 0, first_file = 0;
     };
-    static Batch read(const Part& part, std::uint64_t number);
+    Batch read(const Part& part, std::uint64_t number) const;
+    Disk& disk_;
     std::vector<Part> parts_;
     mutable Batch last_;
     mutable std::optional<std::uint64_t> last_number_;

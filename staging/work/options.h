@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "staging/work/disk.h"
+
 namespace staging {
 
 // How work is cut: how much is held, written or sent at a time. The bytes of a version depend on none of it.
@@ -15,6 +17,8 @@ struct Options {
     std::uint64_t exchange_bytes = 64 << 20;    // a rank sends this much in a round, and buffers as much
     std::uint64_t partition_records = 1 << 20;  // records that are sorted at once
     std::uint64_t sync_seconds = 5;             // waiting samples are flushed to the disk this often
+
+    Disk* disk = &Disk::real();  // of a test that makes it fail
 
     // "NAME=VALUE". Throws Error(usage).
     void set(const std::string& text);

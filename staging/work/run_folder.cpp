@@ -35,18 +35,10 @@ bool is_ours(const std::string& name) {
     return name == kRun;
 }
 
-std::vector<fs::path> files_of(const fs::path& folder) {
-    std::vector<fs::path> out;
-    if (!fs::is_directory(fs::symlink_status(folder))) return out;
-    for (const auto& entry : fs::directory_iterator(folder))
-        if (!fs::is_directory(entry.symlink_status())) out.push_back(entry.path());
-    return out;
-}
-
 template <class Which>
-void remove_if(const fs::path& folder, Which which) {
-    for (const fs::path& file : files_of(folder))
-        if (which(file.filename().string())) fs::remove(file);
+void remove_if(const fs::path& folder, Which which, Disk& disk) {
+    for (const std::string& name : names_in(folder, disk))
+        if (which(name)) remove_file(folder / name, disk);
 }
 
 bool is_shard(const std::string& name) {
@@ -57,9 +49,9 @@ bool is_temporary(const std::string& name) {
     return name.starts_with(".tmp-");
 }
 
-std::optional<RunFolder::Mark> read_mark(const fs::path& work) {
-    if (!fs::exists(work / kRun)) return std::nullopt;
-    const std::string text = core::read_text(work / kRun);
+std::optional<RunFolder::Mark> read_mark(const fs::path& work, Disk& disk) {
+    if (!exists(work / kRun, disk)) return std::nullopt;
+    const std::string text = read_text(work / kRun, disk);
     const std::size_t end = text.find('\n');
     if (end == std::string::npos) return RunFolder::Mark{};  // being cleared when the run was killed
     return RunFolder::Mark{text.substr(0, end), text.substr(end + 1)};
@@ -67,8 +59,8 @@ std::optional<RunFolder::Mark> read_mark(const fs::path& work) {
 
 }  // namespace
 
-RunFolder::RunFolder(fs::path out, const fs::path& work, const std::string& version)
-    : out_(std::move(out)), parent_(work), version_(version) {
+RunFolder::RunFolder(fs::path out, const fs::path& work, const std::string& version, Disk& disk)
+    : disk_(disk), out_(std::move(out)), parent_(work), version_(version) {
     // By the version's place, so that two versions that share --work do not meet.
     work_ =
         work.empty()
@@ -79,7 +71,7 @@ RunFolder::RunFolder(fs::path out, const fs::path& work, const std::string& vers
 }
 
 bool RunFolder::has_manifest() const {
-    return fs::exists(out_ / "manifest.json");
+    return exists(out_ / "manifest.json", disk_);
 }
 
 // Locks that end with the process and hold between hosts where the file system has them (Lustre: mount with
@@ -99,7 +91,7 @@ bool RunFolder::lock(int part, bool exclusive) {
 
 void RunFolder::claim(const core::Comm& comm) {
     const auto open_lock = [&] {
-        lock_ = core::Fd(::open((out_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        lock_ = core::Fd(disk_.open((out_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (!lock_.is_open())
             throw core::Error(core::Fault::system,
                               core::with_errno("cannot lock " + (out_ / kLock).string(), errno));
@@ -107,9 +99,9 @@ void RunFolder::claim(const core::Comm& comm) {
     core::together(comm, [&] {
         root_ = comm.is_root();
         if (!root_) return;
-        core::make_directories(out_, 0755);
-        core::make_directories(shards(), 0755);
-        core::make_directories(reports(), 0750);
+        make_folders(out_, 0755, disk_);
+        make_folders(shards(), 0755, disk_);
+        make_folders(reports(), 0750, disk_);
         // Ranks of a run that was killed a moment ago may still be ending.
         for (int tries = 0;; ++tries) {
             open_lock();
@@ -125,28 +117,28 @@ void RunFolder::claim(const core::Comm& comm) {
             std::this_thread::sleep_for(std::chrono::milliseconds(100));
         }
         lock(1, false);
-        core::make_directories(work_, 0700);
-        if (fs::exists(work_ / kMark)) return;
+        make_folders(work_, 0700, disk_);
+        if (exists(work_ / kMark, disk_)) return;
         if (!fs::is_empty(work_))
             throw core::Error(core::Fault::usage,
                               work_.string() +
                                   " holds files that no build of this version made. Remove "
                                   "it, or give another --work");
-        core::write_atomically(work_ / kMark, kMarkText);
+        write_atomically(work_ / kMark, kMarkText, disk_);
     });
     core::together(comm, [&] {
         if (root_) return;
         open_lock();
-        if (!lock(1, false) || !fs::exists(work_ / kMark))
+        if (!lock(1, false) || !exists(work_ / kMark, disk_))
             throw core::Error(core::Fault::system, "all ranks must share --out and --work");
     });
 }
 
 void RunFolder::check(const std::string& identity, bool discard) const {
-    const auto mark = read_mark(work_);
+    const auto mark = read_mark(work_, disk_);
     const bool foreign_shards = !mark && [&] {
-        for (const fs::path& file : files_of(shards()))
-            if (is_shard(file.filename().string())) return true;
+        for (const std::string& name : names_in(shards(), disk_))
+            if (is_shard(name)) return true;
         return false;
     }();
     const bool other = mark && !mark->identity.empty() && mark->identity != identity;
@@ -160,47 +152,46 @@ void RunFolder::check(const std::string& identity, bool discard) const {
 bool RunFolder::prepare(const Mark& mark, bool discard) {
     check(mark.identity, discard);
     sweep();
-    remove_if(shuffle(), is_ours);
-    const auto before = read_mark(work_);
+    remove_if(shuffle(), is_ours, disk_);
+    const auto before = read_mark(work_, disk_);
     const bool same = before && before->identity == mark.identity && before->input == mark.input;
     if (!same) {
         if (before && before->identity == mark.identity)
             core::Event("warning", "deliveries_changed")
                 .with("text", "since this build was begun: what it had done is done again");
-        core::write_atomically(work_ / kRun, std::string_view());  // first: nothing that is left counts now
-        remove_if(work_, [](const std::string& name) {
+        write_atomically(work_ / kRun, {}, disk_);  // first: nothing that is left counts now
+        const auto is_done = [](const std::string& name) {
             return name.starts_with(Spill::kSegment) || name.starts_with("receipt-");
-        });
-        remove_if(shards(), is_shard);
+        };
+        remove_if(work_, is_done, disk_);
+        remove_if(shards(), is_shard, disk_);
         for (const char* name : {"quality.json", "quality.html", "quarantine.jsonl"})
-            fs::remove(reports() / name);
-        core::write_atomically(work_ / kRun, mark.identity + "\n" + mark.input);
+            remove_file(reports() / name, disk_);
+        write_atomically(work_ / kRun, mark.identity + "\n" + mark.input, disk_);
     }
-    core::make_directories(shuffle(), 0700);
+    make_folders(shuffle(), 0700, disk_);
     return same;
 }
 
 void RunFolder::sweep() const {
-    for (const fs::path& folder : {out_, shards(), reports(), work_}) remove_if(folder, is_temporary);
+    for (const fs::path& folder : {out_, shards(), reports(), work_}) remove_if(folder, is_temporary, disk_);
 }
 
 void RunFolder::remove_work(const core::Comm& comm) {
     core::together(comm, [&] {
-        if (!fs::exists(work_ / kMark)) return;
-        for (const fs::path& folder : {shuffle(), work_})
-            for (const fs::path& file : files_of(folder)) {
-                const std::string name = file.filename().string();
-                if (std::hash<std::string>()(name) % static_cast<std::size_t>(comm.size()) ==
-                        static_cast<std::size_t>(comm.rank()) &&
-                    is_ours(name))
-                    fs::remove(file);
-            }
+        if (!exists(work_ / kMark, disk_)) return;
+        const auto is_mine = [&](const std::string& name) {
+            return std::hash<std::string>()(name) % static_cast<std::size_t>(comm.size()) ==
+                       static_cast<std::size_t>(comm.rank()) &&
+                   is_ours(name);
+        };
+        for (const fs::path& folder : {shuffle(), work_}) remove_if(folder, is_mine, disk_);
     });
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         std::error_code not_empty;
         fs::remove(shuffle(), not_empty);
-        if (fs::exists(work_)) {
+        if (exists(work_, disk_)) {
             bool alone = true;
             for (const auto& entry : fs::directory_iterator(work_))
                 alone = alone && entry.path().filename() == kMark;

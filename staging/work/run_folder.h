@@ -4,6 +4,7 @@
 
 #include "core/base/files.h"
 #include "core/mpi/comm.h"
+#include "staging/work/disk.h"
 
 namespace staging {
 
@@ -13,7 +14,8 @@ class RunFolder {
 public:
     // `work`: where intermediate files may lie; the build makes a folder of its own in it. Empty: in `out`.
     // `version` is NAME@VERSION.
-    RunFolder(std::filesystem::path out, const std::filesystem::path& work, const std::string& version);
+    RunFolder(std::filesystem::path out, const std::filesystem::path& work, const std::string& version,
+              Disk& disk = Disk::real());
 
     const std::filesystem::path& out() const noexcept { return out_; }
     const std::filesystem::path& work() const noexcept { return work_; }
@@ -46,6 +48,7 @@ public:
 
 private:
     bool lock(int part, bool exclusive);
+    Disk& disk_;
     std::filesystem::path out_, parent_, work_;
     std::string version_;
     core::Fd lock_;

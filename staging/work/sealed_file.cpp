@@ -25,22 +25,17 @@ std::string place(const std::string& purpose, std::uint64_t offset, std::uint64_
     throw core::Error(core::Fault::data, "the work folder is damaged. Remove it and run the build again");
 }
 
-std::uint64_t size_of(const core::Fd& fd) {
-    struct stat status {};
-    if (::fstat(fd.get(), &status))
-        throw core::Error(core::Fault::system, core::with_errno("cannot examine a work file", errno));
-    return static_cast<std::uint64_t>(status.st_size);
-}
-
 }  // namespace
 
-SealedWriter::SealedWriter(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose)
-    : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)),
+SealedWriter::SealedWriter(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose,
+                           Disk& disk)
+    : disk_(disk),
+      fd_(disk.open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)),
       key_(key),
       purpose_(std::move(purpose)) {
     if (!fd_.is_open())
         throw core::Error(core::Fault::system, core::with_errno("cannot write into the work folder", errno));
-    end_ = size_of(fd_);
+    end_ = size_of(fd_, disk_);
 }
 
 std::uint64_t SealedWriter::append(core::ByteView block) {
@@ -53,35 +48,30 @@ std::uint64_t SealedWriter::append(core::ByteView block) {
         out.data() + kLength + kNonce, nullptr, block.data(), block.size(),
         reinterpret_cast<const unsigned char*>(bound.data()), bound.size(), nullptr, out.data() + kLength,
         key_.bytes().data());
-    core::write_all(fd_.get(), out);
+    core::write_all(fd_.get(), out, disk_);
     end_ += out.size();
     return begin;
 }
 
 void SealedWriter::sync() {
-    if (::fdatasync(fd_.get()))
+    if (disk_.fdatasync(fd_.get()))
         throw core::Error(core::Fault::system, core::with_errno("cannot flush the work folder", errno));
 }
 
-SealedReader::SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose)
-    : fd_(core::open_regular(path)), key_(key), purpose_(std::move(purpose)), size_(size_of(fd_)) {}
+SealedReader::SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose,
+                           Disk& disk)
+    : disk_(disk),
+      fd_(open_to_read(path, disk)),
+      key_(key),
+      purpose_(std::move(purpose)),
+      size_(size_of(fd_, disk)) {}
 
 core::Bytes SealedReader::at(std::uint64_t offset) const {
-    const auto read = [&](std::uint8_t* to, std::size_t count, std::uint64_t from) {
-        while (count > 0) {
-            const ssize_t got = ::pread(fd_.get(), to, count, static_cast<off_t>(from));
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0)
-                throw core::Error(core::Fault::system,
-                                  core::with_errno("cannot read the work folder", errno));
-            if (got == 0) damaged();
-            to += got;
-            from += static_cast<std::uint64_t>(got);
-            count -= static_cast<std::size_t>(got);
-        }
+    const auto read = [&](void* to, std::size_t count, std::uint64_t from) {
+        if (!read_at(fd_, to, count, from, disk_)) damaged();
     };
     std::uint64_t length = 0;
-    read(reinterpret_cast<std::uint8_t*>(&length), kLength, offset);
+    read(&length, kLength, offset);
     if (offset > size_ || length > size_ || size_ - offset < kExtra + length) damaged();
     core::Bytes sealed(kNonce + length + kTag), plain(length);
     read(sealed.data(), sealed.size(), offset + kLength);

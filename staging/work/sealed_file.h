@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/files.h"
 #include "core/keys/keys.h"
+#include "staging/work/disk.h"
 
 namespace staging {
 
@@ -17,7 +18,8 @@ namespace staging {
 class SealedWriter {
 public:
     // Creates the file, or appends to it. Throws Error(system).
-    SealedWriter(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose);
+    SealedWriter(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose,
+                 Disk& disk = Disk::real());
     // Where the block begins.
     std::uint64_t append(core::ByteView block);
     // What was appended is on the disk. Throws Error(system).
@@ -25,6 +27,7 @@ public:
     std::uint64_t bytes() const noexcept { return end_; }
 
 private:
+    Disk& disk_;
     core::Fd fd_;
     const core::SecretKey& key_;
     std::string purpose_;
@@ -34,7 +37,8 @@ private:
 class SealedReader {
 public:
     // Throws Error(system) if the file cannot be opened.
-    SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose);
+    SealedReader(const std::filesystem::path& path, const core::SecretKey& key, std::string purpose,
+                 Disk& disk = Disk::real());
     // The block that begins at `offset`. Throws Error(data) if it is not what was written.
     core::Bytes at(std::uint64_t offset) const;
     // Where the block ends that begins at `offset` and holds `plain_bytes`.
@@ -44,6 +48,7 @@ public:
     std::uint64_t bytes() const noexcept { return size_; }
 
 private:
+    Disk& disk_;
     core::Fd fd_;
     const core::SecretKey& key_;
     std::string purpose_;

@@ -52,7 +52,7 @@ void ShuffleFiles::take(core::ByteView bytes) {
 
 void ShuffleFiles::flush() {
     if (buffered_ == 0) return;
-    SealedWriter out(file(comm_.rank(), kRecords), key_, name_);
+    SealedWriter out(file(comm_.rank(), kRecords), key_, name_, *options_.disk);
     for (Part& part : mine_) {
         if (part.buffer.empty()) continue;
         part.blocks.push_back(out.append(part.buffer));
@@ -74,12 +74,12 @@ void ShuffleFiles::write_index() const {
         number(part.blocks.size());
         for (const std::uint64_t block : part.blocks) number(block);
     }
-    SealedWriter(file(comm_.rank(), kIndex), key_, name_ + " index").append(out);
+    SealedWriter(file(comm_.rank(), kIndex), key_, name_ + " index", *options_.disk).append(out);
 }
 
 void ShuffleFiles::fill(const std::function<bool(const Put&)>& step) {
     core::together(comm_, [&] {  // of a killed run
-        for (const char* end : {kRecords, kIndex}) std::filesystem::remove(file(comm_.rank(), end));
+        for (const char* end : {kRecords, kIndex}) remove_file(file(comm_.rank(), end), *options_.disk);
     });
     core::Bytes message;
     core::exchange(
@@ -107,7 +107,7 @@ void ShuffleFiles::fill(const std::function<bool(const Put&)>& step) {
 
 core::Bytes ShuffleFiles::partition(std::int64_t number) const {
     const int owner = static_cast<int>(number % comm_.size());
-    const core::Bytes index = SealedReader(file(owner, kIndex), key_, name_ + " index").at(0);
+    const core::Bytes index = SealedReader(file(owner, kIndex), key_, name_ + " index", *options_.disk).at(0);
     std::size_t at = 0;
     for (std::int64_t before = number / comm_.size(); before > 0; --before) {
         number_at(index, at);
@@ -117,7 +117,7 @@ core::Bytes ShuffleFiles::partition(std::int64_t number) const {
     core::Bytes all;
     if (bytes == 0) return all;
     all.reserve(bytes);
-    const SealedReader reader(file(owner, kRecords), key_, name_);
+    const SealedReader reader(file(owner, kRecords), key_, name_, *options_.disk);
     for (std::uint64_t left = number_at(index, at); left > 0; --left) {
         const core::Bytes block = reader.at(number_at(index, at));
         all.insert(all.end(), block.begin(), block.end());

@@ -165,8 +165,7 @@ void Spill::list(const core::Comm& comm) {
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         std::vector<std::uint64_t> numbers;
-        for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-            const std::string name = entry.path().filename().string();
+        for (const std::string& name : names_in(folder_, *options_.disk)) {
             const std::string_view prefix = prefix_, end = kDone;
             if (!name.starts_with(prefix) || !name.ends_with(end)) continue;
             std::uint64_t number = 0;
@@ -186,7 +185,7 @@ void Spill::list(const core::Comm& comm) {
 // The batches that were written down whole. A killed run can leave half a record at the end.
 std::vector<Spill::Done> Spill::done_of(std::uint64_t segment) const {
     std::vector<Done> out;
-    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone));
+    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone), *options_.disk);
     while (const auto block = reader.next()) {
         if (block->size() != sizeof(Done)) lost();
         std::memcpy(&out.emplace_back(), block->data(), sizeof(Done));
@@ -197,7 +196,7 @@ std::vector<Spill::Done> Spill::done_of(std::uint64_t segment) const {
 // Of a segment of an earlier run, the batches that are there with every block.
 std::vector<Spill::Done> Spill::checked(std::uint64_t segment) const {
     std::vector<Done> all, good;
-    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone));
+    SealedReader reader(path(segment, kDone), key_, purpose(segment, kDone), *options_.disk);
     std::size_t synced = 0;
     bool whole = true;
     try {
@@ -217,19 +216,22 @@ std::vector<Spill::Done> Spill::checked(std::uint64_t segment) const {
             for (const bool samples : {true, false}) {
                 if (i < synced) break;
                 const char* end = samples ? kSamples : kRefs;
-                const SealedReader file(path(segment, end), key_, purpose(segment, end));
+                const SealedReader file(path(segment, end), key_, purpose(segment, end), *options_.disk);
                 std::uint64_t at = samples ? one.samples_from : one.refs_from;
                 const std::uint64_t to = samples ? one.samples_to : one.refs_to;
                 while (at < to) at = file.after(at, file.at(at).size());
             }
             good.push_back(one);
-        } catch (const core::Error&) {
+        } catch (const core::Error& e) {
+            if (e.fault() != core::Fault::data && exists(path(segment, kSamples), *options_.disk) &&
+                exists(path(segment, kRefs), *options_.disk))
+                throw;      // that cannot be read now is not lost
             whole = false;  // a machine went down before it had written this: the batch is done again
         }
     }
     if (whole) return good;
-    std::filesystem::remove(path(segment, kDone));
-    SealedWriter out(path(segment, kDone), key_, purpose(segment, kDone));
+    remove_file(path(segment, kDone), *options_.disk);
+    SealedWriter out(path(segment, kDone), key_, purpose(segment, kDone), *options_.disk);
     for (const Done& one : good) out.append(bytes_of(one));
     return good;
 }
@@ -266,7 +268,7 @@ void Spill::each_batch(std::size_t ordinal, const std::function<void(const Batch
 template <class T>
 void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take) const {
     const std::uint64_t segment = segments_.at(ordinal);
-    const SealedReader file(path(segment, kRefs), key_, purpose(segment, kRefs));
+    const SealedReader file(path(segment, kRefs), key_, purpose(segment, kRefs), *options_.disk);
     for (const Done& one : done_of(segment)) {
         if (one.summary.batch == kSynced) continue;
         std::uint64_t count = 0;
@@ -304,7 +306,10 @@ core::Bytes Spill::waiting(std::uint64_t segment, std::uint64_t offset) const {
     auto found = open_.find(segment);
     if (found == open_.end()) {
         if (open_.size() >= kOpen) open_.clear();
-        found = open_.try_emplace(segment, path(segment, kSamples), key_, purpose(segment, kSamples)).first;
+        found = open_
+                    .try_emplace(segment, path(segment, kSamples), key_, purpose(segment, kSamples),
+                                 *options_.disk)
+                    .first;
     }
     return found->second.at(offset);
 }
@@ -325,9 +330,10 @@ Composite Spill::composite(const SampleRef& ref) const {
 struct SpillWriter::Segment {
     Segment(const Spill& spill, std::uint64_t number_)
         : number(number_),
-          samples(spill.path(number, kSamples), spill.key_, spill.purpose(number, kSamples)),
-          refs(spill.path(number, kRefs), spill.key_, spill.purpose(number, kRefs)),
-          done(spill.path(number, kDone), spill.key_, spill.purpose(number, kDone)) {}
+          samples(spill.path(number, kSamples), spill.key_, spill.purpose(number, kSamples),
+                  *spill.options_.disk),
+          refs(spill.path(number, kRefs), spill.key_, spill.purpose(number, kRefs), *spill.options_.disk),
+          done(spill.path(number, kDone), spill.key_, spill.purpose(number, kDone), *spill.options_.disk) {}
     void sync() {
         samples.sync();
         refs.sync();

@@ -34,7 +34,8 @@ MARK = """
 [ "$SLURM_PROCID" != 0 ] || touch ran-$SLURM_JOB_ID
 """
 BODY = {"clean": "sleep 0.$((RANDOM % 5))", "ring": "./ring", "fails": "exit 3", "again": '[ "$again" = yes ] || exit 75',
-        "array": "sleep 0.$((RANDOM % 5))", "held": "true", "long": "sleep 1000"}
+        "array": "sleep 0.$((RANDOM % 5))", "held": "true", "long": "sleep 1000",
+        "cancel": "sleep 1000", "array cancel": "sleep 1000"}  # they are cancelled, however late a busy machine gets to it
 WAITS = '[ "$again" = yes ] || sleep 8'
 
 # kind: weight; how it ends if nothing else befalls it (None: any way, as long as it ends)
@@ -101,12 +102,13 @@ class Job:
 
 
 def make_plan(count, seed):
+    """Of each kind one at least, so that a short soak leaves nothing out; the rest by weight."""
     dice = random.Random(seed)
-    names = list(KINDS)
-    weights = [weight for weight, _ in KINDS.values()]
+    weights = {kind: weight for kind, (weight, _) in KINDS.items() if weight}
+    kinds = list(weights) + dice.choices(list(weights), list(weights.values()), k=max(0, count - len(weights)))
+    dice.shuffle(kinds)
     plan = []
-    for _ in range(count):
-        kind = dice.choices(names, weights)[0]
+    for kind in kinds:
         nodes = 2 if kind == "ring" or (dice.random() < 0.15 and not kind.startswith("array")) else 1
         plan.append(Job(kind, dice.choice(list(ACCOUNTS)), nodes, dice.random() * 0.6, dice.randrange(1000)))
     return plan

@@ -149,7 +149,7 @@ TEST_CASE("a worker that was taken over cannot write what the program trips over
     Record record = read_dicom(core::view(test::seeds()[0]), wanted, {}, Depth::pixels, pixels);
     REQUIRE(record.ok());
     Packer packer(room);
-    pack(packer, record);
+    pack(packer, record, wanted);
     const std::string message(reinterpret_cast<const char*>(room.data()), packer.size());
     {
         Unpacker in(core::view(message));

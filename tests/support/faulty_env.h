@@ -18,9 +18,12 @@ namespace test {
 
 // An operating system whose n-th call fails, and that can lose power: of every file that was opened for
 // writing through it, what was not flushed is gone then. n = 0: none fails.
-class FaultyEnv : public core::Env {
+template <class Base>
+class Faulty : public Base {
+    using Env = core::Env;
+
 public:
-    explicit FaultyEnv(int nth_fails = 0, int error = EIO) : nth_(nth_fails), error_(error) {}
+    explicit Faulty(int nth_fails = 0, int error = EIO) : nth_(nth_fails), error_(error) {}
 
     int calls() const { return calls_; }  // that could have failed
 
@@ -78,12 +81,14 @@ public:
                 std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
     }
 
-private:
+protected:
     bool fails() {
         if (++calls_ != nth_) return false;
         errno = error_;
         return true;
     }
+
+private:
     bool flush(int fd) {
         if (fails()) return true;
         if (const auto name = names_.find(fd); name != names_.end())
@@ -99,5 +104,6 @@ private:
     std::map<int, std::string> names_;
     std::map<std::string, std::string> flushed_;
 };
+using FaultyEnv = Faulty<core::Env>;
 
 }  // namespace test

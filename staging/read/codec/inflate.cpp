@@ -22,7 +22,7 @@ struct Stream {
 
 // All of `packed`, of `window_bits` as zlib counts them; `what` names it in a refusal. Behind the end of one
 // member `is_more` says whether another begins; else what is left does not matter.
-core::Bytes unpack(core::ByteView packed, int window_bits, std::uint64_t most, const char* what,
+core::Bytes unpack(core::ByteView packed, int window_bits, std::uint64_t most, Word what,
                    bool (*is_more)(core::ByteView) noexcept) {
     constexpr std::size_t kStep = 1 << 20;
     Stream stream(window_bits);

@@ -50,7 +50,7 @@ bool run(core::ByteView frame, std::span<std::uint8_t> out, bool is_signed) {
 
 // `bits` is the library's: samples of up to 8 come as bytes, else as 16-bit words.
 Colour decode(core::ByteView frame, const FrameShape& shape, std::span<std::uint8_t> out,
-              std::uint8_t process, const char* name) {
+              std::uint8_t process, Word name) {
     const auto failed = [&] { throw Refused(Reason::decode_failed, name); };
     const auto header = read_jpeg_header(frame);
     if (!header || header->process != process || header->rows != shape.rows ||

@@ -23,7 +23,7 @@ void read(const Window& file, const Wanted& wanted, const Limits& limits, Depth 
     }
     if (!syntax) throw Refused(Reason::transfer_syntax_unsupported, "not in PS3.6");
     if (syntax->pixels == Syntax::Pixels::refused)
-        throw Refused(Reason::transfer_syntax_unsupported, std::string(syntax->name));
+        throw Refused(Reason::transfer_syntax_unsupported, Word::named(syntax->name));
 
     Window data_set = file.from(meta.data_set_at);
     core::Bytes inflated;

@@ -136,7 +136,7 @@ void Keeper::element(const Element& element) {
 // stands further out counts.
 void Keeper::keep(std::size_t index, const Attribute& attribute, const Element& element, Place place) {
     if (place > places_[index]) return;
-    if (element.value.size() > limits_.value_bytes) throw Refused(Reason::value_too_large, attribute.path);
+    if (element.value.size() > limits_.value_bytes) throw Refused(Reason::value_too_large, Word::named(attribute.path));
     Value value;
     value.bytes = core::text(element.value);
     value.vr = element.vr == kUn ? attribute.vr : element.vr;

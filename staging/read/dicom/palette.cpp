@@ -9,7 +9,7 @@
 namespace staging {
 namespace {
 
-constexpr const char* kDetail = "PaletteColorLookupTable";
+constexpr Word kDetail = "PaletteColorLookupTable";
 
 [[noreturn]] void unsupported() {
     throw Refused(Reason::pixel_format_unsupported, kDetail);

@@ -11,11 +11,11 @@
 namespace staging {
 namespace {
 
-[[noreturn]] void unsupported(const char* attribute) {
+[[noreturn]] void unsupported(Word attribute) {
     throw Refused(Reason::pixel_format_unsupported, attribute);
 }
 
-std::uint16_t need(const std::optional<std::uint16_t>& value, const char* keyword) {
+std::uint16_t need(const std::optional<std::uint16_t>& value, Word keyword) {
     if (!value) throw Refused(Reason::missing_attribute, keyword);
     return *value;
 }

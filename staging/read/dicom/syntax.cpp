@@ -85,6 +85,10 @@ constexpr Syntax kSyntaxes[] = {
 
 }  // namespace
 
+std::span<const Syntax> syntaxes() noexcept {
+    return kSyntaxes;
+}
+
 const Syntax* find_syntax(std::string_view uid) noexcept {
     const auto found = std::ranges::find(kSyntaxes, uid, &Syntax::uid);
     return found == std::end(kSyntaxes) ? nullptr : found;

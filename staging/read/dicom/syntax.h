@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 #include <string_view>
 
 #include "staging/read/codec/codec.h"
@@ -13,6 +14,9 @@ struct Syntax {
     Pixels pixels;
     const Codec* codec;  // of frames, else nullptr
 };
+
+// All that are known, in one order.
+std::span<const Syntax> syntaxes() noexcept;
 
 // nullptr for a UID that neither PS3.6 table A-1 nor a vendor whom we know has.
 const Syntax* find_syntax(std::string_view uid) noexcept;

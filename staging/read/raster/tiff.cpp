@@ -10,7 +10,7 @@
 namespace staging {
 namespace {
 
-[[noreturn]] void unsupported(const char* tag) {
+[[noreturn]] void unsupported(Word tag) {
     throw Refused(Reason::pixel_format_unsupported, tag);
 }
 [[noreturn]] void failed() {

@@ -59,7 +59,7 @@ void CsvReader::pack_rows(Packer& message) {
             at_end = true;
             if (!ended_ && is_utf16_) parse_utf16({}, true);
             if (!ended_ && csv_fini(&parser_, on_field, on_row, this) != 0) end_with(Reason::bad_quoting);
-            if (!ended_ && in_header_) end_with(Reason::bad_header, std::string(hint()));
+            if (!ended_ && in_header_) end_with(Reason::bad_header, hint());
             if (!ended_ && read_bytes_ != declared_bytes_) end_with(Reason::changed_while_read);
         } else {
             const std::span<std::uint8_t> chunk(chunk_.data(), static_cast<std::size_t>(count));
@@ -153,7 +153,7 @@ bool CsvReader::decode(std::string_view text, std::string& out) const {
 
 // What a table looks like whose header row is not what is wanted: one of our own words, for the person who
 // describes the delivery.
-std::string_view CsvReader::hint() const {
+Word CsvReader::hint() const {
     const std::string_view begins = core::text(beginning_);
     if (!is_utf16_ && (begins.starts_with("\xff\xfe") || begins.starts_with("\xfe\xff") ||
                        (begins.size() > 3 && begins[1] == '\0' && begins[3] == '\0')))
@@ -161,17 +161,17 @@ std::string_view CsvReader::hint() const {
     const std::string_view line = begins.substr(0, begins.find_first_of("\r\n"));
     const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
     const auto mine = count(wanted_.form().separator);
-    struct Word {
+    struct Other {
         char separator;
-        std::string_view word;
+        Word word;
     };
-    for (const Word& other : {Word{',', "looks like commas"}, Word{';', "looks like semicolons"},
-                              Word{'\t', "looks like tabs"}, Word{'|', "looks like bars"}})
+    for (const Other& other : {Other{',', "looks like commas"}, Other{';', "looks like semicolons"},
+                               Other{'\t', "looks like tabs"}, Other{'|', "looks like bars"}})
         if (other.separator != wanted_.form().separator && count(other.separator) > mine) return other.word;
     if (!is_utf16_ && encoding_ == Encoding::utf8 && !is_utf8_text(line))
         return "looks like another encoding";
     if (wanted_.form().title_rows == 0 && mine == 0) return "looks like a title row";
-    return "";
+    return {};
 }
 
 void CsvReader::on_field(void* text, std::size_t size, void* self) {
@@ -185,7 +185,7 @@ void CsvReader::on_row(int, void* self) {
     reader.fields_ = 0;
     reader.row_bytes_ = 0;
     reader.trouble_ = Reason::none;
-    reader.trouble_detail_.clear();
+    reader.trouble_detail_ = {};
 }
 
 void CsvReader::field(std::string_view text) {
@@ -208,10 +208,10 @@ void CsvReader::field(std::string_view text) {
         trouble_ = Reason::row_too_large;
     } else if (index >= 0 && text.size() > limits_.value_bytes) {
         trouble_ = Reason::value_too_large;
-        trouble_detail_ = wanted_.name(static_cast<std::size_t>(index));
+        trouble_detail_ = Word::named(wanted_.name(static_cast<std::size_t>(index)));
     } else if (!decode(text, decoded)) {
         trouble_ = Reason::not_utf8;
-        if (index >= 0) trouble_detail_ = wanted_.name(static_cast<std::size_t>(index));
+        if (index >= 0) trouble_detail_ = Word::named(wanted_.name(static_cast<std::size_t>(index)));
     } else if (index >= 0) {
         auto& value = row_.values[static_cast<std::size_t>(index)];
         if (!value) value.emplace();
@@ -225,7 +225,7 @@ void CsvReader::header_row() {
         return;
     }
     in_header_ = false;
-    if (trouble_ != Reason::none) return end_with(trouble_, std::string(hint()));
+    if (trouble_ != Reason::none) return end_with(trouble_, hint());
     std::map<std::string_view, std::size_t> where;
     for (std::size_t i = 0; i < header_.size(); ++i)
         if (!where.emplace(header_[i], i).second) return end_with(Reason::bad_header);
@@ -234,7 +234,7 @@ void CsvReader::header_row() {
         const auto found = where.find(wanted_.name(i));
         // A column that is missing because the whole line was read as something else: say that instead.
         if (found == where.end())
-            return end_with(Reason::bad_header, hint().empty() ? wanted_.name(i) : std::string(hint()));
+            return end_with(Reason::bad_header, hint().empty() ? Word::named(wanted_.name(i)) : hint());
         column_of_[found->second] = static_cast<std::int64_t>(i);
     }
 }
@@ -246,18 +246,18 @@ void CsvReader::data_row() {
     emit(trouble_, trouble_detail_);
 }
 
-void CsvReader::end_with(Reason reason, std::string detail) {
+void CsvReader::end_with(Reason reason, Word detail) {
     ended_ = true;
     ++rows_;  // the row at which it ended
-    emit(reason, std::move(detail));
+    emit(reason, detail);
 }
 
-void CsvReader::emit(Reason reason, std::string detail) {
+void CsvReader::emit(Reason reason, Word detail) {
     row_.reason = reason;
-    row_.detail = std::move(detail);
+    row_.detail = detail.text();
     row_.row = rows_;
     message_->put(std::uint8_t{1});
-    pack(*message_, row_);
+    pack(*message_, row_, wanted_);
 }
 
 }  // namespace staging

@@ -9,6 +9,7 @@
 #include "staging/read/messages.h"
 #include "staging/read/read_at.h"
 #include "staging/read/text/converter.h"
+#include "staging/read/word.h"
 
 namespace staging {
 
@@ -37,9 +38,9 @@ private:
     void parse(std::span<std::uint8_t> chunk);
     void parse_utf16(core::ByteView chunk, bool at_end);
     bool decode(std::string_view text, std::string& out) const;
-    std::string_view hint() const;
-    void end_with(Reason reason, std::string detail = {});
-    void emit(Reason reason, std::string detail = {});
+    Word hint() const;
+    void end_with(Reason reason, Word detail = {});
+    void emit(Reason reason, Word detail = {});
 
     const ReadAt file_;
     const std::uint64_t declared_bytes_;
@@ -62,7 +63,7 @@ private:
     std::uint64_t rows_ = 0, row_bytes_ = 0;
     std::size_t fields_ = 0;
     Reason trouble_ = Reason::none;  // of the current row
-    std::string trouble_detail_;
+    Word trouble_detail_;
 
     core::Sha256 hash_;
     std::uint64_t read_bytes_ = 0;

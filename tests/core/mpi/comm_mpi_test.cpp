@@ -1,6 +1,7 @@
 #include "core/mpi/comm.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 using namespace core;
 
@@ -49,4 +50,15 @@ TEST_CASE("an MPI error becomes an Error that says what was tried") {
     const Comm comm(MPI_COMM_WORLD);
     CHECK_THROWS_WITH(check_mpi(MPI_Bcast(nullptr, -1, MPI_INT, 0, comm.get()), "broadcast"),
                       Catch::Contains("cannot broadcast"));
+}
+
+TEST_CASE("what the operating system refuses the standard library is its fault, and no path is told") {
+    const core::Comm comm(MPI_COMM_WORLD);
+    try {
+        core::together(comm, [] { (void)std::filesystem::file_size("/absent/Jane-Doe"); });
+        CHECK(false);
+    } catch (const core::AgreedError& e) {
+        CHECK(e.fault() == core::Fault::system);
+        CHECK(std::string(e.what()).find("Jane") == std::string::npos);
+    }
 }

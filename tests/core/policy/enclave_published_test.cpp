@@ -46,10 +46,10 @@ TEST_CASE("a host knows the enclaves that were published to it, however old the 
     CHECK(enclaves[0].uids.at("e-bob") == 70002);
     CHECK(unusable.empty());
     CHECK(enclave_of_user(host.site, "e-dan", 70003)->name == "lin");
-    CHECK(enclave_of_partition(host.site, "lin")->name == "lin");
+    CHECK(Enclaves::load(host.site).of_partition("lin")->name == "lin");
     CHECK(enclave_of_account(host.site, "e-alice")->name == "hel");
     CHECK_FALSE(enclave_of_user(host.site, "carol", 1000));
-    CHECK_FALSE(enclave_of_partition(host.site, "open"));
+    CHECK_FALSE(Enclaves::load(host.site).of_partition("open"));
 }
 
 TEST_CASE("one policy that cannot be used hides no other, and its accounts and partition stay its own") {
@@ -84,7 +84,7 @@ TEST_CASE("one policy that cannot be used hides no other, and its accounts and p
     CHECK(unusable[0].partition == "hel");
     CHECK(unusable[0].uids == std::vector<std::uint32_t>{70001, 70002});
     CHECK_THROWS_WITH(enclave_of_user(host.site, "e-alice", 70001), Contains("enclave hel cannot be used"));
-    CHECK_THROWS_WITH(enclave_of_partition(host.site, "hel"), Contains("enclave hel cannot be used"));
+    CHECK_THROWS_WITH(Enclaves::load(host.site).of_partition("hel"), Contains("enclave hel cannot be used"));
     CHECK(enclave_of_user(host.site, "e-dan", 70003)->name == "lin");
     CHECK_FALSE(enclave_of_user(host.site, "carol", 1000));
 }

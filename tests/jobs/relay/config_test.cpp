@@ -90,6 +90,10 @@ TEST_CASE("what is missing, misspelt or not possible in relay.toml is refused") 
     serve("[\"hel\"]", "[\"../hel\"]");
     serve("address = \"192.0.2.21\"\n", "");
     serve("[hosts.desk]", "[hosts.nobody]");
+    std::filesystem::copy_file(etc.key("desk"), etc.key("desk.example.org"));
+    etc.write(replaced(kServe, "[hosts.desk]", "[hosts.\"desk.example.org\"]"));
+    CHECK_THROWS_WITH(ServeRelay::load(etc.site),
+                      Contains("desk.example.org has a domain") && Contains("hostname -s"));
     etc.write("[serve]\naddress = \"192.0.2.10\"\nport = 6830\n");
     CHECK_THROWS_WITH(ServeRelay::load(etc.site), Contains("no login host"));
 }

@@ -169,7 +169,7 @@ TEST_CASE("whoever can write into the published folder changes nothing on a host
         write_atomically(cluster.at_source("enclaves/hel.json"), "half writ");
         slurm::mirror_once(cluster.site);
         CHECK_THROWS_WITH(enclave_of_user(cluster.site, "e-bob", 70002), Contains("cannot be used"));
-        CHECK_THROWS_WITH(enclave_of_partition(cluster.site, "hel"), Contains("cannot be used"));
+        CHECK_THROWS_WITH(Enclaves::load(cluster.site).of_partition("hel"), Contains("cannot be used"));
         CHECK_FALSE(enclave_of_user(cluster.site, "carol", 1000));
     }
     SECTION("an older witness, or a forged one") {
@@ -215,7 +215,8 @@ TEST_CASE("after a loss of power a host still knows who is an enclave's, and ope
     CHECK(read_list(cluster.site).issued == kNow);
 }
 
-TEST_CASE("a host remembers who was an enclave's, by name, number and partition, until its admin forgets it") {
+TEST_CASE(
+    "a host remembers who was an enclave's, by name, number and partition, until its admin forgets it") {
     Cluster cluster;
     slurm::mirror_once(cluster.site);
     const Known first{{{"e-alice", "hel"}}, {{70001, "hel"}}, {{"hel", "hel"}}};

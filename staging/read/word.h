@@ -1,0 +1,47 @@
+#pragma once
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+namespace staging {
+
+// All words that a refusal may come with, beside the names that the profile wants and those of transfer syntaxes. A
+// worker sends a word's number: whatever took it over, no text of its own is ever written down.
+inline constexpr std::string_view kWords[] = {
+    // What a file lacks, or has otherwise than we read it.
+    "AnatomicRegionSequence", "BitsAllocated", "BitsPerSample", "BitsStored", "ColorMap", "Columns",
+    "ExtraSamples", "HighBit", "NumberOfFrames", "PaletteColorLookupTable",
+    "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelData", "PixelRepresentation",
+    "PlanarConfiguration", "Rows", "SampleFormat", "SamplesPerPixel", "TransferSyntaxUID", "affine",
+    "deflated data set", "datatype", "delimiter", "dim", "element between items", "element twice",
+    "file meta information", "four colours", "fragments", "gzip", "header", "more than one pixel data",
+    "not in PS3.6", "pages", "pair of files", "pixel data do not fit the transfer syntax", "transparency",
+    "undefined length", "value representation", "vox_offset",
+    // Codecs.
+    "JPEG", "JPEG 2000", "JPEG XL", "JPEG extended", "JPEG lossless", "JPEG-LS", "PNG", "RLE", "TIFF",
+    "deflated frame",
+    // Tables.
+    "looks like a title row", "looks like another encoding", "looks like bars", "looks like commas",
+    "looks like semicolons", "looks like tabs", "looks like utf-16", "utf-16"};
+
+// One of kWords: another one does not compile. Or a name that the profile wants, or that of a syntax.
+class Word {
+public:
+    constexpr Word() = default;
+    consteval Word(const char* word) : text_(word) {
+        if (std::ranges::find(kWords, text_) == std::end(kWords)) throw "not in kWords";
+    }
+    // Of Wanted, or of the table of transfer syntaxes.
+    static Word named(std::string_view name) {
+        Word word;
+        word.text_ = name;
+        return word;
+    }
+    constexpr bool empty() const { return text_.empty(); }
+    std::string text() const { return std::string(text_); }
+
+private:
+    std::string_view text_;
+};
+
+}  // namespace staging

@@ -82,7 +82,7 @@ private:
 
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
-    std::string all = "3\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "4\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     if (definition_.kind == SampleKind::volume)  // which series are in a batch of volumes
         all += std::to_string(request_.options.partition_records) + "\n";
@@ -112,7 +112,7 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     const TemporaryFolder temporary;
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan now =
-        Listing::scan(alone, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
+        Listing::scan(alone, server_, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
     for (std::size_t i = 0; i < deliveries_.size(); ++i) {
         const Json& then = manifest.parents.at(i);
         if (then.at("names_hmac") != now.deliveries[i].names_digest)
@@ -143,7 +143,8 @@ void Build::scan() {
     core::together(comm_, [&] {
         if (comm_.is_root()) folder_.check(identity(), request_.discard);
     });
-    scan_ = Listing::scan(comm_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
+    scan_ =
+        Listing::scan(comm_, server_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
     for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
@@ -257,7 +258,7 @@ void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& li
         for (const auto& [file, record] : files) add(record);
         return;
     }
-    const Batch batch = listing.batch(ref.batch);
+    const Batch& batch = listing.batch(ref.batch);
     one.origin = ref.origin;
     one.pieces = ref.pieces;
     const std::string name = pseudonyms_.file_name(

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "staging/deid/clean.h"
@@ -41,8 +43,18 @@ public:
     Stage1Result read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop = {});
 
 private:
-    void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
-                   const std::function<bool()>& stop);
+    // An archive that is read as a folder, and which of its names several files have.
+    struct Inside {
+        std::unique_ptr<Archive> archive;  // null where tables are read
+        std::set<std::string> twice;
+    };
+    Inside open_archive(const Batch& batch) const;
+    void read_file(const Batch& batch, std::size_t index, const Inside& inside, Stage1Sink& sink,
+                   Stage1Result& result, const std::function<bool()>& stop);
+    void read_table(Table table, const std::string& name, Rejected blank, Stage1Sink& sink,
+                    Stage1Result& result, core::Digest& contents, const std::function<bool()>& stop);
+    [[noreturn]] void machine_failed(const MachineFault& why, const Batch& batch, const std::string& name,
+                                     std::uint64_t number) const;
     Opened open(std::uint64_t delivery, const std::string& name) const;
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;

@@ -1,0 +1,39 @@
+#pragma once
+#include <optional>
+#include <string>
+
+#include "staging/read/archive/archive.h"
+#include "staging/read/messages.h"
+
+namespace staging {
+
+// The archive that a worker has open, as its questions ask for it: members are numbered from 0 and come in rising
+// order; the one that was asked for last stays in memory.
+class ServedArchive {
+public:
+    ServedArchive(core::Fd file, std::uint64_t bytes, const Limits& limits);
+
+    // Packs the names of the next members: for each Found::here and the name; then what ended it.
+    void list(Packer& message);
+
+    // Goes on to a member and packs Found and, if it is there, its name. False if not.
+    bool find(std::uint64_t number, Packer& message);
+    // The member that find() found, into memory; or why not.
+    Reason load(std::string& detail);
+    core::ByteView bytes() const noexcept { return bytes_; }
+    std::uint64_t member_bytes() const noexcept { return member_.bytes; }
+
+private:
+    Found step();
+    void refused(Packer& message) const;
+    const Limits& limits_;
+    std::optional<ArchiveReader> reader_;
+    Reason reason_ = Reason::none;  // why the archive cannot be read on
+    std::string detail_, member_detail_;
+    Member member_;
+    std::uint64_t next_ = 0;  // the number of the member behind member_
+    bool loaded_ = false;
+    core::Bytes bytes_;
+};
+
+}  // namespace staging

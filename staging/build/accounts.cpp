@@ -19,7 +19,8 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
                 Sum& sum = sums.at(batch.delivery);
                 sum.files += static_cast<std::int64_t>(batch.files);
                 sum.bytes += static_cast<std::int64_t>(batch.bytes);
-                sum.pieces += static_cast<std::int64_t>(batch.samples + batch.slices + batch.rejected);
+                sum.pieces +=
+                    static_cast<std::int64_t>(batch.samples + batch.slices + batch.beside + batch.rejected);
                 core::join_digest(sum.digest, batch.digest);
             });
     });

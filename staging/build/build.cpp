@@ -11,6 +11,7 @@
 #include "core/mpi/share.h"
 #include "core/shard/version.h"
 #include "staging/build/accounts.h"
+#include "staging/build/cases.h"
 #include "staging/build/dry_run.h"
 #include "staging/build/phases.h"
 #include "staging/build/request.h"
@@ -39,7 +40,9 @@ public:
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
           folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
-          volumes_(spill_, "volumes") {}
+          volumes_(spill_, "volumes"),
+          masked_(images(), "masked"),
+          labelled_(definition_.masks ? masked_ : images(), "labelled") {}
 
     Json run();
 
@@ -49,14 +52,16 @@ private:
     void scan();
     void stage1();
     void volumes();
+    void cases();
     void stage2();
-    void each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
-                      const std::function<void(const Rejected&)>& add) const;
     void quarantine();
     void plan_and_pack();
     void write_reports_and_manifest();
     std::string identity() const;
-    const Spill& samples() const { return definition_.kind == SampleKind::volume ? volumes_ : spill_; }
+    const Spill& images() const { return definition_.kind == SampleKind::volume ? volumes_ : spill_; }
+    const Spill& samples() const {
+        return definition_.labels ? labelled_ : definition_.masks ? masked_ : images();
+    }
 
     const BuildRequest& request_;
     const Readers& server_;
@@ -66,7 +71,9 @@ private:
     core::SecretKey dataset_key_, run_key_;
     Pseudonyms pseudonyms_;
     RunFolder folder_;
-    Spill spill_, volumes_;  // what stage 1 found; what was made of its slices
+    // What stage 1 found; what was made of its slices; images with what was joined to them.
+    Spill spill_, volumes_, masked_, labelled_;
+    std::vector<Link> links_;  // of images and rows, where they were joined
 
     Listing::Scan scan_;
     std::uint64_t batches_ = 0, files_ = 0;
@@ -84,7 +91,8 @@ private:
 std::string Build::identity() const {
     std::string all = "4\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
-    if (definition_.kind == SampleKind::volume)  // which series are in a batch of volumes
+    // Which series are in a batch of volumes, and which keys in one of cases.
+    if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
         all += std::to_string(request_.options.partition_records) + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
     for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
@@ -102,7 +110,7 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     if (record.at("definition_sha256") != definition_.sha256) refuse("another definition");
     if (record.at("profile").at("sha256") != definition_.profile.sha256) refuse("another profile");
     if (record.at("rules_sha256") != definition_.rules_sha256)
-        refuse("other descriptions of the deliveries, or another list of placeholders");
+        refuse("other descriptions of the deliveries, list of placeholders or profile of the labels");
     if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
         refuse("other keys");
     if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
@@ -160,6 +168,9 @@ void Build::stage1() {
         void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) override {
             writer.add_slices(std::move(slices), sample);
         }
+        void take_beside(const Beside& ref, const core::Sample& sample) override {
+            writer.add_beside(ref, sample);
+        }
         void reject(const Rejected& rejected) override { writer.reject(rejected); }
         SpillWriter& writer;
     };
@@ -209,76 +220,49 @@ void Build::volumes() {
     if (comm_.is_root()) core::Event("info", "volumes_made").with("volumes", made);
 }
 
+void Build::cases() {
+    if (!definition_.labels && !definition_.masks) return;
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
+    const CaseWork work{comm_,  definition_,       pseudonyms_, left_out,
+                        spill_, folder_.shuffle(), run_key_,    request_.options};
+    if (definition_.masks) links_ = join_masks(work, images(), masked_);
+    if (definition_.labels) links_ = join_labels(work, definition_.masks ? masked_ : images(), labelled_);
+}
+
 void Build::stage2() {
     std::int64_t waiting = 0;
     for (const Parent& parent : parents_) waiting += parent.pieces;
     pool_ = std::make_unique<Pool>(comm_, definition_, samples(), folder_.shuffle(), run_key_,
                                    request_.options, waiting);
-    pool_->join_identities([&](const core::Id16& patient) {
-        return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
-    });
+    pool_->join_identities(
+        [&](const core::Id16& patient) {
+            return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
+        },
+        std::move(links_));
     shared_content_ = pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
     counted_ = pool_->counted();
 }
 
-// One record for each of its files.
-void Build::each_dropped(const SampleRef& ref, WhyDropped why, const Listing& listing,
-                         const std::function<void(const Rejected&)>& add) const {
-    Rejected one;
-    one.site = ref.site;
-    switch (why) {
-        case WhyDropped::two_persons:
-            set_reason(one, Reason::identity_conflict, "two national identifiers");
-            break;
-        case WhyDropped::uid_conflict:
-            set_reason(one, Reason::uid_conflict, "SOPInstanceUID");
-            break;
-        case WhyDropped::study_of_two_patients:
-            set_reason(one, Reason::study_of_two_patients, "StudyInstanceUID");
-            break;
-        case WhyDropped::sent_again:
-            set_reason(one, Reason::duplicate, "sent_again");
-            break;
-        case WhyDropped::same_content:
-            set_reason(one, Reason::duplicate, "same_content");
-            break;
-        case WhyDropped::small_group:
-            set_reason(one, Reason::risk_small_group, "");
-            break;
-    }
-    if (definition_.kind == SampleKind::volume) {
-        std::map<std::uint64_t, Rejected> files;
-        for (const Piece& piece : volumes_.composite(ref).pieces) {
-            const auto [at, is_new] = files.try_emplace(piece.file, one);
-            at->second.origin.file = piece.file;
-            std::copy_n(piece.file_name, sizeof one.file_name, at->second.file_name);
-            at->second.pieces = is_new ? 1 : at->second.pieces + 1;
-        }
-        for (const auto& [file, record] : files) add(record);
-        return;
-    }
-    const Batch& batch = listing.batch(ref.batch);
-    one.origin = ref.origin;
-    one.pieces = ref.pieces;
-    const std::string name = pseudonyms_.file_name(
-        deliveries_[batch.delivery].name, core::view(batch.names.at(ref.origin.file - batch.first_file)));
-    std::copy_n(name.data(), sizeof one.file_name, one.file_name);
-    add(one);
-}
-
 void Build::quarantine() {
     const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
-    const std::size_t segments = std::max(spill_.segments(), volumes_.segments());
+    const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
+    const std::size_t segments =
+        std::max({spill_.segments(), volumes_.segments(), masked_.segments(), labelled_.segments()});
     QuarantineWriter writer(comm_, folder_.shuffle(), run_key_, request_.options, definition_.sites, files_);
     auto next = static_cast<std::size_t>(comm_.rank());
     reasons_ = writer.write(folder_.reports() / "quarantine.jsonl", [&](const auto& add) {
         if (next < spill_.segments()) spill_.each_rejected(next, add);
         if (next < volumes_.segments()) volumes_.each_rejected(next, add);
+        if (next < masked_.segments()) masked_.each_rejected(next, add);
+        if (next < labelled_.segments()) labelled_.each_rejected(next, add);
         if (next < samples().segments())
             pool_->each_of(
                 next, [](const SampleRef&) {},
-                [&](const SampleRef& ref, WhyDropped why) { each_dropped(ref, why, listing, add); });
+                [&](const SampleRef& ref, WhyDropped why) {
+                    left_out.each_record(samples(), ref, rejection_of(why), add);
+                });
         next += static_cast<std::size_t>(comm_.size());
         return next < segments;
     });
@@ -372,6 +356,7 @@ Json Build::run() {
         phases.run("scan", [&] { scan(); });
         phases.run("stage1", [&] { stage1(); });
         phases.run("volumes", [&] { volumes(); });
+        phases.run("cases", [&] { cases(); });
         phases.run("stage2", [&] { stage2(); });
         phases.run("quarantine", [&] { quarantine(); });
         phases.run("pack", [&] { plan_and_pack(); });

@@ -16,8 +16,9 @@ struct Counting : Stage1Sink {
     void take_slices(std::vector<SliceRef> slices, const core::Sample&) override {
         samples[slices.front().ref.site] += static_cast<std::int64_t>(slices.size());
     }
+    void take_beside(const Beside& ref, const core::Sample&) override { ++beside[ref.site]; }
     void reject(const Rejected& one) override { ++reasons[one.site][one.reason]; }
-    std::map<std::uint32_t, std::int64_t> samples;
+    std::map<std::uint32_t, std::int64_t> samples, beside;
     std::map<std::uint32_t, std::map<std::string, std::int64_t>> reasons;
 };
 
@@ -52,6 +53,8 @@ Json run(const BuildRequest& request, const Readers& server) {
         for (const auto& [reason, count] : counting.reasons[site]) reasons[reason] += count;
         by_delivery[deliveries[i].name] = {
             {"files", found.deliveries[i].files}, {"taken", samples}, {"left_out", counting.reasons[site]}};
+        if (definition.labels || definition.masks)
+            by_delivery[deliveries[i].name]["labels_and_masks"] = counting.beside[site];
     }
     return {{"dataset", definition.id()},         {"dry_run", true},
             {"files", listing.files()},           {"deliveries", by_delivery},

@@ -6,30 +6,17 @@
 #include <thread>
 #include <utility>
 
+#include "staging/build/risk_of.h"
+#include "staging/deid/cases.h"
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
 #include "staging/image/fields.h"
+#include "staging/image/mask.h"
 #include "staging/read/archive/archive.h"
 #include "staging/read/format.h"
 
 namespace staging {
 namespace {
-
-// The class of patients that look alike: equal values of every quasi-identifier.
-core::Id16 quasi_of(const core::Sample& sample, const Definition& definition, const Pseudonyms& pseudonyms) {
-    std::string values;
-    for (const std::string& name : definition.profile.risk.quasi_identifiers) {
-        const core::Cell& cell = sample.columns[definition.schema.column(name)];
-        if (const auto* category = std::get_if<std::string>(&cell))
-            values += *category;
-        else if (const auto* integer = std::get_if<std::int64_t>(&cell))
-            values += std::to_string(*integer);
-        else if (const auto* real = std::get_if<double>(&cell))
-            values += std::to_string(*real);
-        values += '\0';
-    }
-    return pseudonyms.of("quasi", {}, core::view(values));
-}
 
 // Where a picture stands within its patient: series, and what tells its frames from others of the series. Zero
 // if nothing is known; a row has no place.
@@ -55,14 +42,6 @@ core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudo
         put(frame.b_value);
     }
     return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
-}
-
-// Of what must not be learned from the other columns: the number of its category from 1; 0 is missing.
-std::uint32_t sensitive_of(const core::Sample& sample, const Definition& definition) {
-    if (definition.profile.risk.sensitive.empty()) return 0;
-    const std::size_t at = definition.schema.column(definition.profile.risk.sensitive);
-    const auto* name = std::get_if<std::string>(&sample.columns[at]);
-    return name ? static_cast<std::uint32_t>(definition.schema.columns[at].code_of(*name) + 1) : 0;
 }
 
 std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
@@ -115,19 +94,25 @@ Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudo
         deliveries_.emplace_back(delivery.folder);
     }
     if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
+    if (definition.masks) mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted);
 }
 
 Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
     Stage1Result result;
     // Whoever takes a worker over with a file of one hospital meets no file of another.
-    if (worker_ && std::exchange(worker_delivery_, batch.delivery) != batch.delivery) worker_->renew();
-    const std::uint64_t replaced_before = worker_ ? worker_->replaced() : 0;
+    if (std::exchange(worker_delivery_, batch.delivery) != batch.delivery)
+        for (const auto* worker : {&worker_, &mask_worker_})
+            if (*worker) (*worker)->renew();
+    const auto replaced = [&] {
+        return (worker_ ? worker_->replaced() : 0) + (mask_worker_ ? mask_worker_->replaced() : 0);
+    };
+    const std::uint64_t replaced_before = replaced();
     const Inside inside = open_archive(batch);
     for (std::size_t i = 0; i < batch.names.size() && !result.stopped; ++i) {
         read_file(batch, i, inside, sink, result, stop);
         result.stopped = result.stopped || (stop && stop());
     }
-    if (worker_) result.replaced_workers = worker_->replaced() - replaced_before;
+    result.replaced_workers = replaced() - replaced_before;
     return result;
 }
 
@@ -151,6 +136,9 @@ Stage1::Inside Stage1::open_archive(const Batch& batch) const {
         if (worker_)
             inside.archive = std::make_unique<Archive>(server_, definition_.wanted, Limits{},
                                                        open(batch.delivery, batch.archive));
+        if (definition_.masks)
+            inside.masks = std::make_unique<Archive>(server_, definition_.masks->wanted, Limits{},
+                                                     open(batch.delivery, batch.archive));
     } catch (const MachineFault& e) {
         machine_failed(e, batch, batch.archive, batch.first_file);
     }
@@ -174,7 +162,13 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
 
     const bool is_folder = !is_inside && name.ends_with('/');  // one that could not be listed
     const bool is_archive = !is_inside && is_archive_name(name);
-    if (!is_folder && !is_archive && !ends_with_folded(name, definition_.file_suffix))
+    const bool is_file = !is_folder && !is_archive;
+    const bool is_label = is_file && is_label_table(name);
+    const bool is_table = !worker_ || is_label;
+    const auto mask = definition_.masks && is_file && !is_label
+                          ? mask_key(definition_, name, names_[batch.delivery], pseudonyms_)
+                          : std::nullopt;
+    if (is_file && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix))
         return reject(Reason::not_selected, "file_suffix");
     if (inside.twice.count(name)) return reject(Reason::name_twice, "archive");
     core::Digest contents{};
@@ -185,8 +179,31 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
         core::join_digest(result.digest, keyed.finish());
     };
     try {
-        if (inside.archive || (worker_ && !is_folder && !is_archive)) {
-            const Opened file = is_inside ? Opened{} : open(batch.delivery, name);
+        // The archive is open already, but for a table, which is read by a worker of its own.
+        const Opened file =
+            is_inside && !is_table ? Opened{} : open(batch.delivery, is_inside ? batch.archive : name);
+        if (is_folder) return reject(file.reason, "folder");
+        if (is_archive) {
+            // It was listed as a file: it is not whole, or empty. What is whole by now was not then.
+            bool has_files = false;
+            const Reason reason =
+                Archive(server_, definition_.wanted, Limits{}, file).list([&](const std::string&) {
+                    has_files = true;
+                });
+            if (reason != Reason::none) return reject(reason, "archive");
+            return has_files ? reject(Reason::changed_while_read, "archive")
+                             : reject(Reason::not_selected, "empty archive");
+        }
+        if (mask) {
+            const Record record = is_inside
+                                      ? inside.masks->read(index, batch.inner(index), Depth::pixels)
+                                      : mask_worker_->read(file, Depth::pixels);
+            contents = record.file_sha256;
+            result.bytes += record.file_bytes;
+            add_digest();
+            return take_mask(record, *mask, name, blank, sink);
+        }
+        if (!is_table) {
             // The header is the sample; an archive is read in one pass, where one file cannot wait for another.
             const auto pair = pair_of(*definition_.profile.source, name);
             std::optional<Opened> data;
@@ -216,46 +233,45 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             add_digest();
             return take(record, std::move(judged), blank, sink);
         }
-        const Opened file = open(batch.delivery, is_inside ? batch.archive : name);
-        if (is_folder) return reject(file.reason, "folder");
-        if (is_archive) {
-            // It was listed as a file: it is not whole, or empty. What is whole by now was not then.
-            bool has_files = false;
-            const Reason reason =
-                Archive(server_, definition_.wanted, Limits{}, file).list([&](const std::string&) {
-                    has_files = true;
-                });
-            if (reason != Reason::none) return reject(reason, "archive");
-            return has_files ? reject(Reason::changed_while_read, "archive")
-                             : reject(Reason::not_selected, "empty archive");
-        }
-        const Wanted wanted =
-            definition_.wanted.in_form(definition_.description(names_[batch.delivery]).tables);
-        read_table(is_inside ? Table(server_, wanted, Limits{}, file, index, batch.inner(index))
-                             : Table(server_, wanted, Limits{}, file),
-                   name, blank, sink, result, contents, stop);
-        if (!result.stopped) add_digest();
+        const Definition& rules = is_label ? definition_.labels->table : definition_;
+        const Wanted wanted = rules.wanted.in_form(rules.description(names_[batch.delivery]).tables);
+        if (read_table(is_inside ? Table(server_, wanted, Limits{}, file, index, batch.inner(index))
+                                 : Table(server_, wanted, Limits{}, file),
+                       rules, name, blank, contents, sink, result, stop))
+            add_digest();
     } catch (const MachineFault& e) {
         machine_failed(e, batch, name, blank.origin.file);
     }
 }
 
-void Stage1::read_table(Table table, const std::string& name, Rejected blank, Stage1Sink& sink,
-                        Stage1Result& result, core::Digest& contents, const std::function<bool()>& stop) {
+bool Stage1::is_label_table(const std::string& name) const {
+    return definition_.labels && definition_.labels->files.match(name);
+}
+
+// False if another rank has failed.
+bool Stage1::read_table(Table table, const Definition& rules, const std::string& name, Rejected blank,
+                        core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
+                        const std::function<bool()>& stop) const {
     constexpr std::uint64_t kLookEvery = 1024;  // rows
-    const Description& delivery = definition_.description(definition_.sites[blank.site]);
+    const std::string& site = definition_.sites[blank.site];
+    const Description& delivery = rules.description(site);
     Record row;
     while (table.next(row)) {
         blank.origin.row = row.row;
-        as_declared(row, definition_, delivery);
-        take(row, judge(row, name, blank), blank, sink);
+        as_declared(row, rules, delivery);
+        auto judged = clean(row, {site, name}, rules, pseudonyms_);
+        if (&rules != &definition_)
+            take_row(std::move(judged), blank, sink);
+        else
+            take(row, std::move(judged), blank, sink);
         if (row.row % kLookEvery == 0 && stop && stop()) {
             result.stopped = true;
-            return;
+            return false;
         }
     }
     contents = table.file_sha256();
     result.bytes += table.file_bytes();
+    return true;
 }
 
 void Stage1::machine_failed(const MachineFault& why, const Batch& batch, const std::string& name,
@@ -266,6 +282,52 @@ void Stage1::machine_failed(const MachineFault& why, const Batch& batch, const s
                           pseudonyms_.file_name(delivery, core::view(name)) + "): " + why.what() +
                           ". Nothing was decided about it: look at the machine and its file systems, then "
                           "run the build again; it goes on (aloft-stage quarantine find tells which file)");
+}
+
+void Stage1::take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
+                      Stage1Sink& sink) const {
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) {
+        Rejected out = blank;
+        set_reason(out, rejection->reason, rejection->detail);
+        return sink.reject(out);
+    }
+    Cleaned& good = std::get<Cleaned>(judged);
+    Beside ref;
+    ref.origin = blank.origin;
+    ref.key = good.key;
+    ref.patient = good.patient;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
+    ref.site = blank.site;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    sink.take_beside(ref, {{}, std::move(good.columns)});
+}
+
+void Stage1::take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
+                       const Rejected& blank, Stage1Sink& sink) const {
+    const auto reject = [&](const Rejection& rejection) {
+        Rejected out = blank;
+        set_reason(out, rejection.reason, rejection.detail);
+        sink.reject(out);
+    };
+    if (!record.ok()) return reject({record.reason, record.detail});
+    const PixelPolicy& policy = definition_.profile.pixels;
+    if (!policy.by_class)  // a mask of the skin is a face, too
+        if (const auto risk =
+                pixel_risk(record.facts, policy,
+                           definition_.description(definition_.sites[blank.site]).declared_of(file_name)))
+            return reject(*risk);
+    if (key == core::Id16{}) return reject({Reason::missing_attribute, "match"});
+    auto made = mask_of(record, *definition_.masks);
+    if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
+    Mask& mask = std::get<Mask>(made);
+    Beside ref;
+    ref.origin = blank.origin;
+    ref.key = key;
+    ref.site = blank.site;
+    ref.is_mask = 1;
+    ref.grid = mask.grid;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    sink.take_beside(ref, {{std::move(mask.array)}, {}});
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
@@ -280,7 +342,7 @@ std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::
 }
 
 void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-                  Stage1Sink& sink) {
+                  Stage1Sink& sink) const {
     const auto reject = [&](const Rejection& rejection) {
         Rejected out = blank;
         set_reason(out, rejection.reason, rejection.detail);
@@ -300,11 +362,13 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.content = content_of(record, sample, pseudonyms_);
     ref.instance = good.instance;
     ref.study = good.study;
+    ref.key = good.key;
+    ref.mask_key = good.mask_key;
     std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
     ref.patient = good.patient;
-    ref.quasi = quasi_of(sample, definition_, pseudonyms_);
+    ref.quasi = quasi_of(sample.columns, definition_, pseudonyms_);
     ref.place = place_of(record, good.series, pseudonyms_);
-    ref.sensitive = sensitive_of(sample, definition_);
+    ref.sensitive = sensitive_of(sample.columns, definition_);
     // From what the sample is, not from where it stood: it keeps its place among the others when data are
     // added.
     ref.order = first_64_bits(pseudonyms_.of("order", core::view(definition_.id()), ref.content));
@@ -313,6 +377,10 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
     if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
+    // A file of NIfTI is a series by itself.
+    if (definition_.series == kNowhere)
+        good.series = pseudonyms_.of("series of a file", {},
+                                     core::view(std::string_view(blank.file_name, sizeof blank.file_name)));
     if (good.series == core::Id16{}) return reject({Reason::missing_attribute, "SeriesInstanceUID"});
     // With patient and study in it: two people never become one volume.
     core::Bytes whole(good.study.begin(), good.study.end());

@@ -24,6 +24,8 @@ public:
     virtual void take(const SampleRef& ref, const core::Sample& sample) = 0;
     // The frames of a file, where samples are volumes; `sample` holds what they give to one.
     virtual void take_slices(std::vector<SliceRef> slices, const core::Sample& sample) = 0;
+    // A row of a table of labels, whose columns begin with patient and split; or a mask, a field.
+    virtual void take_beside(const Beside& ref, const core::Sample& sample) = 0;
     virtual void reject(const Rejected& rejected) = 0;
 };
 
@@ -45,27 +47,32 @@ public:
 private:
     // An archive that is read as a folder, and which of its names several files have.
     struct Inside {
-        std::unique_ptr<Archive> archive;  // null where tables are read
+        std::unique_ptr<Archive> archive, masks;  // read for the one and for the other; null where tables are
         std::set<std::string> twice;
     };
     Inside open_archive(const Batch& batch) const;
     void read_file(const Batch& batch, std::size_t index, const Inside& inside, Stage1Sink& sink,
                    Stage1Result& result, const std::function<bool()>& stop);
-    void read_table(Table table, const std::string& name, Rejected blank, Stage1Sink& sink,
-                    Stage1Result& result, core::Digest& contents, const std::function<bool()>& stop);
     [[noreturn]] void machine_failed(const MachineFault& why, const Batch& batch, const std::string& name,
                                      std::uint64_t number) const;
     Opened open(std::uint64_t delivery, const std::string& name) const;
+    bool is_label_table(const std::string& name) const;
+    bool read_table(Table table, const Definition& rules, const std::string& name, Rejected blank,
+                    core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
+                    const std::function<bool()>& stop) const;
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
+    void take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
+    void take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
+                   const Rejected& blank, Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-              Stage1Sink& sink);
+              Stage1Sink& sink) const;
     const Readers& server_;
     const Definition& definition_;
     const Pseudonyms& pseudonyms_;
     std::vector<std::string> names_;
     std::vector<Delivery> deliveries_;
-    std::unique_ptr<Worker> worker_;
+    std::unique_ptr<Worker> worker_, mask_worker_;
     std::uint64_t worker_delivery_ = 0;  // whose files the worker has seen
 };
 

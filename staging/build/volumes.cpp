@@ -82,6 +82,8 @@ private:
         VolumeCells& cells = std::get<VolumeCells>(computed);
         Composite made;
         made.spacing = stack.spacing;
+        made.grid = {stack.affine,
+                     {static_cast<std::int64_t>(stack.slices.size()), first.rows, first.columns}};
         SampleRef ref = first.ref;  // patient, study, quasi-identifiers, site and split are the series'
         core::Bytes contents;
         std::vector<Alias> aliases;

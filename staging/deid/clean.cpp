@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "staging/deid/cases.h"
 #include "staging/deid/date.h"
 
 namespace staging {
@@ -156,10 +157,23 @@ std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, c
     if (auto bad = digest(definition.study, "study", out.study)) return *bad;
     if (auto bad = digest(definition.series, "series", out.series)) return *bad;
 
-    auto identified = identify(definition, values, sent.site, pseudonyms);
-    if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
-    out.aliases = std::get<std::vector<Alias>>(std::move(identified));
-    out.patient = person.patient = out.aliases.front().id;
+    if (definition.key) {
+        auto key = case_key(definition, values, sent.site, pseudonyms);
+        if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
+        out.key = std::get<core::Id16>(key);
+    }
+    if (definition.masks) {
+        auto key = mask_key(definition, values, sent.site, pseudonyms);
+        if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
+        out.mask_key = std::get<core::Id16>(key);
+    }
+    if (!definition.patient.empty()) {
+        auto identified = identify(definition, values, sent.site, pseudonyms);
+        if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
+        out.aliases = std::get<std::vector<Alias>>(std::move(identified));
+    }
+    // Of a row that names nobody dates are moved by its case, until its image says whose they are.
+    out.patient = person.patient = out.aliases.empty() ? out.key : out.aliases.front().id;
     out.columns = {out.patient, split_cell(out.patient, definition, pseudonyms)};
     for (const ColumnChoice& choice : definition.columns) {
         auto cell = column_cell(choice);
@@ -182,13 +196,16 @@ void move_to(std::vector<core::Cell>& columns, const core::Id16& patient, const 
     const std::int64_t max_days = definition.profile.max_shift_days;
     const std::int64_t days =
         pseudonyms.shift_days(patient, max_days) - pseudonyms.shift_days(before, max_days);
-    std::size_t at = kFirstRuleColumn;
-    for (const ColumnChoice& choice : definition.columns) {
-        if (!choice.is_output) continue;
-        core::Cell& cell = columns.at(at++);
-        auto* day = std::get_if<std::int64_t>(&cell);
-        if (day && std::holds_alternative<ShiftDate>(choice.rule.transform)) *day += days;
-    }
+    const auto move = [&](const std::vector<ColumnChoice>& choices, std::size_t at) {
+        for (const ColumnChoice& choice : choices) {
+            if (!choice.is_output) continue;
+            core::Cell& cell = columns.at(at++);
+            auto* day = std::get_if<std::int64_t>(&cell);
+            if (day && std::holds_alternative<ShiftDate>(choice.rule.transform)) *day += days;
+        }
+    };
+    move(definition.columns, kFirstRuleColumn);
+    if (definition.labels) move(definition.labels->table.columns, first_label_column(definition));
     columns[kPatientColumn] = patient;
     columns[kSplitColumn] = split_cell(patient, definition, pseudonyms);
 }

@@ -41,6 +41,8 @@ struct Cleaned {
     std::vector<core::Cell> columns;  // as Definition::schema
     // Keyed digests of UIDs. Zero: there is none. `instance` is equal for a file sent again.
     core::Id16 instance{}, study{}, series{};
+    // Which case it is of (case_key, mask_key); zero: none, or its patient says it.
+    core::Id16 key{}, mask_key{};
 };
 
 // Stage 1, attributes: every value through its rule, or the reason why the sample cannot be taken. The header is

@@ -5,60 +5,12 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "staging/deid/cases.h"
+#include "staging/deid/choices.h"
 #include "staging/deid/computed.h"
 
 namespace staging {
 namespace {
-
-template <class Rules>
-auto find_rule(const core::Config& table, std::string_view key, const Rules& rules, const std::string& name,
-               const std::string& profile) {
-    const auto found =
-        std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return r.name == name; });
-    if (found != rules.end()) return *found;
-    std::vector<std::string> names;
-    for (const auto& rule : rules) names.push_back(rule.name);
-    const auto near = core::nearest(name, names);
-    table.refuse(key, "profile " + profile + " does not let \"" + name + "\" through" +
-                          (near ? "; did you mean \"" + *near + "\"?" : ""));
-}
-
-// The attributes to bring, each once; and the names that the path gives.
-class Paths {
-public:
-    std::size_t position(const std::string& path) {
-        if (path.empty()) return kNowhere;
-        constexpr std::string_view kPath = "path:";
-        return path.starts_with(kPath) ? kPathBase + place(path.substr(kPath.size()), from_path_)
-                                       : place(path, paths_);
-    }
-    const std::vector<std::string>& all() const { return paths_; }
-    const std::vector<std::string>& from_path() const { return from_path_; }
-
-private:
-    static std::size_t place(const std::string& name, std::vector<std::string>& names) {
-        const auto index =
-            static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
-        if (index == names.size()) names.push_back(name);
-        return index;
-    }
-    std::vector<std::string> paths_, from_path_;
-};
-
-// [*] is every item of a sequence, as far as kItems.
-std::vector<PatientChoice> patient_choices(const PatientRule& rule, Paths& paths) {
-    constexpr std::string_view kEvery = "[*]";
-    const auto item = [&](std::string path, int number) {
-        const auto at = path.find(kEvery);
-        return at == std::string::npos ? path
-                                       : path.replace(at, kEvery.size(), "[" + std::to_string(number) + "]");
-    };
-    std::vector<PatientChoice> out;
-    const int items = rule.from.find(kEvery) == std::string::npos ? 1 : kItems;
-    for (int i = 0; i < items; ++i)
-        out.push_back({rule, paths.position(item(rule.from, i)), paths.position(item(rule.issuer, i))});
-    return out;
-}
 
 // What becomes of pixel values, and of arrays that are not of the field's shape.
 void read_meaning(const core::Config& table, const Profile& profile, FieldChoice& choice) {
@@ -98,6 +50,7 @@ void read_meaning(const core::Config& table, const Profile& profile, FieldChoice
 FieldChoice read_field(const core::Config& table, const Profile& profile, SampleKind kind, Paths& paths) {
     FieldChoice choice;
     choice.rule = find_rule(table, "name", profile.fields, table.text("name"), profile.name);
+    if (choice.rule.masks) table.refuse("name", "masks are declared by [masks]");
     choice.field.name = choice.rule.name;
     if (!table.has("shape"))
         table.refuse("shape", "missing; expected a list of integers, [] if shapes differ");
@@ -123,23 +76,6 @@ FieldChoice read_field(const core::Config& table, const Profile& profile, Sample
     } else if (!shape.empty() && shape.size() != 3 && shape.size() != 4) {
         table.refuse("shape", "expected [channels, rows, columns], [channels, frames, rows, columns] or []");
     }
-    return choice;
-}
-
-ColumnChoice read_column(const core::Config& file, std::string_view key, const core::Config& maps,
-                         const std::string& name, const Profile& profile, Paths& paths) {
-    ColumnChoice choice;
-    choice.rule = find_rule(file, key, profile.columns, name, profile.name);
-    const auto* codes = std::get_if<Codes>(&choice.rule.transform);
-    if (codes && codes->from_dataset) {
-        if (!maps.has(name))
-            file.refuse(key, "the profile leaves the codes of \"" + name + "\" to [maps." + name + "]");
-        read_map(maps.table(name), choice.rule);
-    } else if (maps.has(name)) {
-        maps.refuse(name, "the profile gives these codes; a dataset cannot change them");
-    }
-    for (const Source& source : choice.rule.sources)
-        choice.places.push_back({paths.position(source.from), paths.position(source.until)});
     return choice;
 }
 
@@ -267,8 +203,8 @@ void add_own_needs(Definition& out, Paths& paths) {
 
 }  // namespace
 
-std::uint32_t Definition::site_number(std::string_view name) const {
-    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), name) - sites.begin());
+std::uint32_t Definition::site_number(std::string_view site) const {
+    return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), site) - sites.begin());
 }
 
 Definition Definition::load(const std::filesystem::path& path, const std::vector<std::string>& deliveries,
@@ -302,10 +238,11 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     std::set<std::string> placeholders;
     if (file.has("placeholders"))
         placeholders = load_placeholders(path.parent_path() / file.text("placeholders"));
-    const std::string described = read_descriptions(out, descriptions, placeholders);
-    out.rules_sha256 =
-        core::to_hex(core::sha256(core::view(out.sha256 + "\n" + profile.sha256 + "\n" + described)));
+    std::string rules = out.sha256 + "\n" + profile.sha256 + "\n";
+    rules += read_descriptions(out, descriptions, placeholders);
 
+    if (profile.patient.empty())
+        file.refuse("profile", "it names no [[patient]]: no sample belongs to anybody");
     Paths paths;
     for (const PatientRule& rule : profile.patient)
         for (PatientChoice& choice : patient_choices(rule, paths)) out.patient.push_back(std::move(choice));
@@ -319,6 +256,10 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (ColumnChoice& choice : out.columns)
         if (std::holds_alternative<DeliveryName>(choice.rule.transform)) choice.rule.categories = out.sites;
     read_splits(file.table("splits"), out.splits);
+    out.labels = read_labels(file, path.parent_path(), maps, out, paths);
+    if (out.labels) rules += "labels=" + out.labels->table.profile.sha256 + "\n";
+    out.masks = read_masks(file, out, paths);
+    out.rules_sha256 = core::to_hex(core::sha256(core::view(rules)));
     const core::Config shards = file.table("shards");
     out.target_bytes = shards.integer_or("target_bytes", std::int64_t{1} << 30);
     if (out.target_bytes < 4096) shards.refuse("target_bytes", "expected 4096 or more");
@@ -329,11 +270,15 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
         {"patient", core::ColumnType::id16, {}},
         {"split", core::ColumnType::category, {std::begin(core::kSplits), std::end(core::kSplits)}}};
     for (const FieldChoice& choice : out.fields) out.schema.fields.push_back(choice.field);
+    if (out.masks) out.schema.fields.push_back(out.masks->field.field);
     for (const ColumnChoice& choice : out.columns)
         if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
     if (std::ranges::any_of(out.fields, [](const FieldChoice& choice) { return choice.rule.pixels; }))
         for (core::Column& column : computed_columns(out.kind))
             out.schema.columns.push_back(std::move(column));
+    if (out.labels)
+        for (const ColumnChoice& choice : out.labels->table.columns)
+            out.schema.columns.push_back(choice.rule.column());
     out.schema.check();
     for (const std::string& name : profile.risk.quasi_identifiers)
         if (!out.schema.has_column(name))
@@ -342,8 +287,9 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
                                   "\"; a dataset without it has nothing to measure. Add it.");
     add_own_needs(out, paths);
     out.path_names = paths.from_path();
-    if (out.kind == SampleKind::volume && out.series == kNowhere)
-        file.refuse("samples", "only DICOM says which files are of one series");
+    if (out.kind == SampleKind::volume && out.series == kNowhere && profile.source->name != "nifti")
+        file.refuse("samples",
+                    "only DICOM says which files are of one series, and NIfTI's files are volumes");
     if (const std::string& name = profile.risk.sensitive;
         !name.empty() && (!out.schema.has_column(name) ||
                           out.schema.columns[out.schema.column(name)].type != core::ColumnType::category))

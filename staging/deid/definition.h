@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,17 @@ enum class Fit {
     crop_pad,  // cut or filled evenly at both ends of each axis
     resample,  // stretched to the shape
 };
+
+// What tells which image a row or a mask belongs to.
+enum class Match { patient, study, accession, instance };
+std::string_view name_of(Match match);
+struct CaseKey {
+    Match match = Match::patient;
+    std::size_t place = kNowhere;  // patient: nowhere, `Definition::patient` says it
+    bool is_uid = false;
+};
+struct Labels;  // cases.h
+struct Masks;   // cases.h
 
 // A field of the dataset: what the profile lets through, in the shape and type that trainers are to find.
 struct FieldChoice {
@@ -74,11 +87,14 @@ struct Definition {
         std::size_t age = kNowhere, born = kNowhere;
         std::vector<std::size_t> at;
     } newborn;
+    std::shared_ptr<const Labels> labels;  // none: images stand alone
+    std::optional<CaseKey> key;            // of images, and of a table of labels
+    std::shared_ptr<const Masks> masks;
     Wanted wanted;
     std::array<double, 4> splits{};  // upper ends of train, validation, test, hidden in [0, 1]
     std::int64_t target_bytes = 0;
     core::Codec codec = core::Codec::none;
-    // patient, split, the columns, then what is computed from the pixels (computed.h)
+    // The fields, then the mask. patient, split, the columns, what is computed from the pixels (computed.h), then the labels'
     core::Schema schema;
 
     std::string id() const { return name + "@" + version; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "staging/deid/definition.h"
+#include "staging/deid/cases.h"
 #include "staging/read/wanted.h"
 
 namespace staging {
@@ -243,9 +243,8 @@ std::string refusal(const ColumnRule& rule, const Source& source) {
 
 std::vector<Method> methods_of(const Definition& definition) {
     bool dates = false, characteristics = false, device = false, institution = false, safe_private = false;
-    const bool dicom = definition.profile.source->name == "dicom";
-    for (const ColumnChoice& choice : definition.columns) {
-        if (!choice.is_output) continue;
+    const auto look_at = [&](const ColumnChoice& choice, bool dicom) {
+        if (!choice.is_output) return;
         const ColumnRule& rule = choice.rule;
         dates = dates || is<ShiftDate>(rule);
         characteristics = characteristics || is<AgeBand>(rule);
@@ -258,7 +257,11 @@ std::vector<Method> methods_of(const Definition& definition) {
             device = device || what == Attested::device;
             institution = institution || what == Attested::institution;
         }
-    }
+    };
+    for (const ColumnChoice& choice : definition.columns)
+        look_at(choice, definition.profile.source->name == "dicom");
+    if (definition.labels)
+        for (const ColumnChoice& choice : definition.labels->table.columns) look_at(choice, false);
     std::vector<Method> out{{"113100", "Basic Application Confidentiality Profile"}};
     if (dates) out.push_back({"113107", "Retain Longitudinal Temporal Information Modified Dates Option"});
     if (characteristics) out.push_back({"113108", "Retain Patient Characteristics Option"});

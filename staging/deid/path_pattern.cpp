@@ -13,7 +13,7 @@ namespace {
 
 }  // namespace
 
-PathPattern::PathPattern(std::string_view pattern) {
+PathPattern::PathPattern(std::string_view pattern, Names names) {
     if (pattern.empty() || pattern.size() > 256 || pattern.front() == '/')
         refuse("expected a pattern relative to the delivery's folder, of at most 256 signs");
     const auto is_group = [&](const Piece& piece) { return piece.kind != Piece::literal; };
@@ -47,7 +47,7 @@ PathPattern::PathPattern(std::string_view pattern) {
             refuse("two wildcards beside each other: nothing tells where the first ends");
         pieces_.push_back(std::move(piece));
     }
-    if (names_.empty()) refuse("no {name} in it");
+    if (names_.empty() && names == Names::needed) refuse("no {name} in it");
 }
 
 std::optional<std::vector<std::string>> PathPattern::match(std::string_view path) const {

@@ -11,8 +11,9 @@ namespace staging {
 // Names and patterns hold no regular expression: matching is bounded by pattern times path.
 class PathPattern {
 public:
+    enum class Names { needed, optional };
     // Throws Error(usage) with a text that says what is wrong with the pattern.
-    explicit PathPattern(std::string_view pattern);
+    explicit PathPattern(std::string_view pattern, Names names = Names::needed);
     const std::vector<std::string>& names() const noexcept { return names_; }
     // The values in the order of names(); nothing if the path does not match as a whole.
     std::optional<std::vector<std::string>> match(std::string_view path) const;

@@ -212,8 +212,8 @@ FieldRule read_field(const core::Config& table, const Format& source) {
     if (table.text("transform") != "keep")
         table.refuse("transform", "a field is kept or not there: \"keep\"");
     if (!source.is_table) {
-        if (table.text("from") != "pixels") table.refuse("from", "expected \"pixels\"");
-        rule.pixels = true;
+        rule.pixels = is_first(table, "from", "", "pixels", "masks");
+        rule.masks = !rule.pixels;
     } else {
         rule.from = table.texts("from");
         if (rule.from.empty()) table.refuse("from", "missing; expected a list of columns");
@@ -348,7 +348,9 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     profile.source = read_source(file);
 
     for (const core::Config& table : file.tables("patient")) profile.patient.push_back(read_patient(table));
-    if (profile.patient.empty()) file.refuse("patient", "missing; without it no sample belongs to anybody");
+    // A table of labels may name studies alone.
+    if (profile.patient.empty() && !profile.source->is_table)
+        file.refuse("patient", "missing; without it no sample belongs to anybody");
 
     const core::Config dates = file.table("dates");
     profile.max_shift_days = dates.integer("max_shift_days");

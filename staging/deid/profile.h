@@ -55,10 +55,11 @@ struct ColumnRule {
     core::Column column() const { return {name, type, categories}; }
 };
 
-// A field that the profile lets through: the pixels, or numbers of named attributes within bounds.
+// A field that the profile lets through: the pixels, masks of them, or numbers of named attributes within bounds.
 struct FieldRule {
     std::string name;
     bool pixels = false;
+    bool masks = false;             // files beside the images: a definition's [masks] says which
     std::vector<std::string> from;  // of a table, in the order of the elements
     double min = 0, max = 0;
 };

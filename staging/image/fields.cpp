@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "staging/deid/cases.h"
 #include "staging/image/fit.h"
 #include "staging/image/pixels.h"
 
@@ -109,6 +110,14 @@ void finish_volume(core::Sample& sample, const Definition& definition, const std
         if (!found) throw core::Error(core::Fault::bug, "a volume that was planned does not fit");
         fit(sample.fields[i], choice, *found);
     }
+    if (!definition.masks) return;
+    const FieldChoice& choice = definition.masks->field;
+    core::Array& mask = sample.fields.at(definition.fields.size());
+    const auto plan = plan_fit(choice, mask.shape, {spacing.begin(), spacing.end()});
+    const auto* found = std::get_if<FitPlan>(&plan);
+    if (!found) throw core::Error(core::Fault::bug, "a mask that was planned does not fit");
+    if (found->changes(mask.shape))
+        mask = apply_fit(mask, choice.field.dtype, *found, Interpolation::nearest, 0);
 }
 
 core::Id16 content_of_frame(const Record& record, std::uint32_t frame, const Pseudonyms& pseudonyms) {

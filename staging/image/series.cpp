@@ -281,6 +281,25 @@ Series sort_series(std::span<const Slice> slices) {
     return std::move(sorter.out);
 }
 
+bool is_same_grid(const Grid& a, const Grid& b) {
+    constexpr double kApart = 1e-3;  // mm
+    if (a.size != b.size) return false;
+    // Affine: the corners are furthest apart.
+    for (unsigned corner = 0; corner < 8; ++corner) {
+        double apart = 0;
+        for (std::size_t row = 0; row < 12; row += 4) {
+            double here = a.affine[row + 3] - b.affine[row + 3];
+            for (unsigned axis = 0; axis < 3; ++axis)
+                if (corner >> axis & 1)
+                    here += (a.affine[row + axis] - b.affine[row + axis]) *
+                            static_cast<double>(a.size[2 - axis] - 1);
+            apart += here * here;
+        }
+        if (!(std::sqrt(apart) <= kApart)) return false;
+    }
+    return true;
+}
+
 std::string orientation_name(const Affine& affine) {
     std::string name(3, ' ');
     bool used[3] = {};

@@ -23,6 +23,14 @@ struct Slice {
 // i counts columns of the image, j rows, k slices.
 using Affine = std::array<double, 12>;
 
+// Which voxels a volume has, and where they lie.
+struct Grid {
+    Affine affine{};
+    std::array<std::int64_t, 3> size{};  // slices, rows, columns
+};
+// Of the same size, and no voxel further apart than 1e-3 mm.
+bool is_same_grid(const Grid& a, const Grid& b);
+
 // Slices of one volume: parallel, at equal distances, each position once, in the order of growing k: along the
 // normal (row x column), so that the affine is right-handed whatever the order of the files.
 struct Stack {

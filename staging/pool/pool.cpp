@@ -75,23 +75,32 @@ void Pool::each_of(std::size_t ordinal, const std::function<void(const SampleRef
     });
 }
 
-void Pool::join_identities(const Identities::SplitOf& split_of) {
+std::vector<Link> links_of(const core::Comm& comm, const Spill& spill) {
     constexpr std::size_t kLinks = 1 << 16;
     std::size_t next = kLinks;
     std::vector<Link> links;
-    core::together(comm_, [&] {
-        for (auto i = static_cast<std::size_t>(comm_.rank()); i < spill_.segments();
-             i += static_cast<std::size_t>(comm_.size()))
-            spill_.each_sample(i, [&](const SampleRef& ref) {
-                for (std::size_t a = 1; a < ref.aliases.size() && ref.aliases[a].id != core::Id16{}; ++a)
-                    links.push_back({ref.aliases[0], ref.aliases[a]});
-                // A patient with a thousand files has one link: the list stays as long as there are pairs.
-                if (links.size() < next) return;
-                keep_each_once(links);
-                next = 2 * links.size() + kLinks;
-            });
+    const auto take = [&](const auto& ref) {
+        for (std::size_t a = 1; a < ref.aliases.size() && ref.aliases[a].id != core::Id16{}; ++a)
+            links.push_back({ref.aliases[0], ref.aliases[a]});
+        // A patient with a thousand files has one link: the list stays as long as there are pairs.
+        if (links.size() < next) return;
+        keep_each_once(links);
+        next = 2 * links.size() + kLinks;
+    };
+    core::together(comm, [&] {
+        for (auto i = static_cast<std::size_t>(comm.rank()); i < spill.segments();
+             i += static_cast<std::size_t>(comm.size())) {
+            spill.each_sample(i, take);
+            spill.each_beside(i, take);
+        }
     });
-    identities_ = Identities::joined(comm_, links, split_of);
+    return links;
+}
+
+void Pool::join_identities(const Identities::SplitOf& split_of, std::vector<Link> more) {
+    const std::vector<Link> links = links_of(comm_, spill_);
+    more.insert(more.end(), links.begin(), links.end());
+    identities_ = Identities::joined(comm_, more, split_of);
 }
 
 SharedContent Pool::find_duplicates() {

@@ -53,6 +53,9 @@ struct Counted {
     std::int64_t patients = 0, patients_at_two_sites = 0;
 };
 
+// What this rank's part of a spill says of who is one person.
+std::vector<Link> links_of(const core::Comm& comm, const Spill& spill);
+
 // What only the whole dataset shows: duplicates, conflicts and small groups. Everything is brought together by
 // Shuffle, so that neither memory nor the outcome depends on the number of ranks. All functions are collective.
 class Pool {
@@ -64,8 +67,8 @@ public:
     ~Pool();
 
     // Who is one person: samples come with their person's pseudonym from here on; those of conflicts are dropped.
-    // Before all else.
-    void join_identities(const Identities::SplitOf& split_of);
+    // `more`: of this rank, what rows say that wait beside the samples. Before all else.
+    void join_identities(const Identities::SplitOf& split_of, std::vector<Link> more = {});
     // Conflicts first: what is in one is left out, and no other sample for its sake. Then duplicates: of equal
     // ones the first in the deliveries' order stays.
     SharedContent find_duplicates();

@@ -73,6 +73,8 @@ constexpr Row kRows[] = {
     {Reason::unmatched_label, "unmatched_label", Side::file, "no image belongs to it"},
     {Reason::mask_off_grid, "mask_off_grid", Side::file, "it does not lie on its image's grid"},
     {Reason::bad_mask, "bad_mask", Side::file, "its segments or frames cannot be told"},
+    {Reason::label_conflict, "label_conflict", Side::file,
+     "another row or mask says something else of the same image: the hospital decides"},
     {Reason::worker_died, "worker_died", Side::file, "its reader crashed, or did what the sandbox forbids"},
     {Reason::time_limit, "time_limit", Side::file, "more processor time than the limit"},
     {Reason::memory_limit, "memory_limit", Side::file, "more memory than the sandbox allows"},

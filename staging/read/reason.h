@@ -68,6 +68,7 @@ enum class Reason : std::uint8_t {
     unmatched_label,  // a label or a mask without an image
     mask_off_grid,    // a mask that does not lie on its image's grid
     bad_mask,         // a segmentation whose frames or segments cannot be told
+    label_conflict,   // two rows or masks of different contents for one image
 
     // The worker that read it.
     worker_died,   // it crashed, or did what its sandbox forbids

@@ -1,6 +1,7 @@
 #include "staging/report/summary.h"
 
 #include "core/shard/moments.h"
+#include "staging/deid/cases.h"
 #include "staging/deid/direct.h"
 
 namespace staging {
@@ -26,7 +27,16 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
     for (const auto& [site, description] : definition.descriptions)
         for (const auto& [folder, what] : description.declared)
             declared[site].push_back(what == Declared::phantom ? "phantom" : "defaced");
-    return {{"profile", {{"name", profile.name}, {"version", profile.version}, {"sha256", profile.sha256}}},
+    const auto named = [](const Profile& one) {
+        return Json{{"name", one.name}, {"version", one.version}, {"sha256", one.sha256}};
+    };
+    Json labels;  // null: no table was joined
+    if (definition.labels) {
+        labels["profile"] = named(definition.labels->table.profile);
+        labels["matched_by"] = name_of(definition.key->match);
+    }
+    return {{"profile", named(profile)},
+            {"labels", labels},
             {"definition_sha256", definition.sha256},
             {"rules_sha256", definition.rules_sha256},
             {"declared", declared},

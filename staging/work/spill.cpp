@@ -7,6 +7,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -23,10 +24,11 @@ namespace {
 
 constexpr std::uint64_t kSynced = UINT64_MAX;
 constexpr const char *kSamples = "", *kRefs = ".refs", *kDone = ".done";
-enum Kind : std::uint8_t { kSampleRefs, kRejecteds, kSliceRefs };
+enum Kind : std::uint8_t { kSampleRefs, kRejecteds, kSliceRefs, kBesides };
 template <class T>
 constexpr Kind kKindOf = std::is_same_v<T, SampleRef>  ? kSampleRefs
                          : std::is_same_v<T, Rejected> ? kRejecteds
+                         : std::is_same_v<T, Beside>   ? kBesides
                                                        : kSliceRefs;
 
 template <class T>
@@ -50,100 +52,7 @@ core::ByteView bytes_of(const T& one) {
         "the work folder lost samples that were waiting there. Remove it and run the build again");
 }
 
-class Output {
-public:
-    void number(std::uint64_t value) { raw(&value, sizeof value); }
-    void raw(const void* from, std::size_t count) {
-        const auto* bytes = static_cast<const std::uint8_t*>(from);
-        out.insert(out.end(), bytes, bytes + count);
-    }
-    core::Bytes out;
-};
-
-class Input {
-public:
-    explicit Input(core::ByteView from) : rest_(from) {}
-    std::uint64_t number() {
-        std::uint64_t value = 0;
-        std::memcpy(&value, raw(sizeof value).data(), sizeof value);
-        return value;
-    }
-    core::ByteView raw(std::uint64_t count) {
-        if (count > rest_.size()) throw core::Error(core::Fault::bug, "a waiting sample is cut short");
-        const core::ByteView out = rest_.first(count);
-        rest_ = rest_.subspan(count);
-        return out;
-    }
-
-private:
-    core::ByteView rest_;
-};
-
 }  // namespace
-
-core::Bytes encode(const core::Sample& sample) {
-    Output to;
-    to.number(sample.fields.size());
-    for (const core::Array& field : sample.fields) {
-        to.number(field.shape.size());
-        for (const std::int64_t extent : field.shape) to.number(static_cast<std::uint64_t>(extent));
-        to.number(field.bytes.size());
-        to.raw(field.bytes.data(), field.bytes.size());
-    }
-    to.number(sample.columns.size());
-    for (const core::Cell& cell : sample.columns) {
-        to.number(cell.index());
-        if (const auto* integer = std::get_if<std::int64_t>(&cell)) to.raw(integer, sizeof *integer);
-        if (const auto* real = std::get_if<double>(&cell)) to.raw(real, sizeof *real);
-        if (const auto* id = std::get_if<core::Id16>(&cell)) to.raw(id->data(), id->size());
-        if (const auto* name = std::get_if<std::string>(&cell)) {
-            to.number(name->size());
-            to.raw(name->data(), name->size());
-        }
-    }
-    return std::move(to.out);
-}
-
-core::Sample decode(core::ByteView bytes) {
-    Input from(bytes);
-    core::Sample sample;
-    sample.fields.resize(from.number());
-    for (core::Array& field : sample.fields) {
-        field.shape.resize(from.number());
-        for (std::int64_t& extent : field.shape) extent = static_cast<std::int64_t>(from.number());
-        const core::ByteView raw = from.raw(from.number());
-        field.bytes.assign(raw.begin(), raw.end());
-    }
-    sample.columns.resize(from.number());
-    for (core::Cell& cell : sample.columns) {
-        switch (from.number()) {
-            case 0:
-                break;
-            case 1:
-                cell = static_cast<std::int64_t>(from.number());
-                break;
-            case 2: {
-                double real = 0;
-                std::memcpy(&real, from.raw(sizeof real).data(), sizeof real);
-                cell = real;
-                break;
-            }
-            case 3:
-                cell = std::string(core::text(from.raw(from.number())));
-                break;
-            case 4: {
-                core::Id16 id;
-                const core::ByteView raw = from.raw(id.size());
-                std::copy(raw.begin(), raw.end(), id.begin());
-                cell = id;
-                break;
-            }
-            default:
-                throw core::Error(core::Fault::bug, "a waiting sample has a cell of no known type");
-        }
-    }
-    return sample;
-}
 
 std::filesystem::path Spill::path(std::uint64_t segment, const char* end) const {
     return folder_ / (prefix_ + std::to_string(segment) + end);
@@ -284,6 +193,7 @@ void Spill::each(std::size_t ordinal, const std::function<void(const T&)>& take)
         }
         const std::uint64_t expected = kKindOf<T> == kSampleRefs  ? one.summary.samples
                                        : kKindOf<T> == kRejecteds ? one.summary.rejected
+                                       : kKindOf<T> == kBesides   ? one.summary.beside
                                                                   : one.summary.slices;
         if (count != expected) lost();
     }
@@ -301,6 +211,10 @@ void Spill::each_slice(std::size_t ordinal, const std::function<void(const Slice
     each<SliceRef>(ordinal, take);
 }
 
+void Spill::each_beside(std::size_t ordinal, const std::function<void(const Beside&)>& take) const {
+    each<Beside>(ordinal, take);
+}
+
 core::Bytes Spill::waiting(std::uint64_t segment, std::uint64_t offset) const {
     constexpr std::size_t kOpen = 64;
     auto found = open_.find(segment);
@@ -315,14 +229,49 @@ core::Bytes Spill::waiting(std::uint64_t segment, std::uint64_t offset) const {
 }
 
 core::Sample Spill::sample(const SampleRef& ref) const {
-    if (!slices_) return decode(waiting(ref.segment, ref.offset));
-    return assemble(composite(ref), [&](std::uint64_t segment, std::uint64_t offset) {
-        return decode(slices_->waiting(segment, offset));
+    const core::Bytes block = waiting(ref.segment, ref.offset);
+    if (!inner_) return decode(block);
+    if (auto found = joined(ref, block)) {
+        core::Sample out = inner_->sample(found->second);
+        std::ranges::move(found->first.columns, std::back_inserter(out.columns));
+        if (const auto& mask = found->first.mask) {
+            const Spill* stage1 = inner_;
+            while (stage1->inner_) stage1 = stage1->inner_;
+            core::Sample beside = decode(stage1->waiting(mask->segment, mask->offset));
+            std::ranges::move(beside.fields, std::back_inserter(out.fields));
+        }
+        return out;
+    }
+    return assemble(composite(ref, block), [&](std::uint64_t segment, std::uint64_t offset) {
+        return decode(inner_->waiting(segment, offset));
     });
 }
 
+std::optional<std::pair<Case, SampleRef>> Spill::joined(const SampleRef& ref) const {
+    return inner_ ? joined(ref, waiting(ref.segment, ref.offset)) : std::nullopt;
+}
+
+std::optional<std::pair<Case, SampleRef>> Spill::joined(const SampleRef& ref, core::ByteView block) const {
+    auto found = decode_case(block);
+    if (!found) return std::nullopt;
+    SampleRef image = ref;
+    image.batch = found->batch, image.segment = found->segment, image.offset = found->offset;
+    image.pieces -= static_cast<std::uint32_t>(found->companions.size());
+    return std::pair(*std::move(found), image);
+}
+
+core::Sample Spill::beside(const Beside& ref) const {
+    return decode(waiting(ref.segment, ref.offset));
+}
+
 Composite Spill::composite(const SampleRef& ref) const {
-    auto volume = decode_composite(waiting(ref.segment, ref.offset));
+    return composite(ref, waiting(ref.segment, ref.offset));
+}
+
+Composite Spill::composite(const SampleRef& ref, core::ByteView block) const {
+    if (const auto found = inner_ ? joined(ref, block) : std::nullopt)
+        return inner_->composite(found->second);
+    auto volume = decode_composite(block);
     if (!volume) throw core::Error(core::Fault::bug, "a waiting sample is no volume");
     return *std::move(volume);
 }
@@ -377,6 +326,21 @@ void SpillWriter::add_volume(SampleRef ref, const Composite& volume) {
     append(ref, encode(volume));
 }
 
+void SpillWriter::add_case(const SampleRef& ref, Case joined) {
+    joined.batch = ref.batch, joined.segment = ref.segment, joined.offset = ref.offset;
+    SampleRef whole = ref;
+    whole.pieces += static_cast<std::uint32_t>(joined.companions.size());
+    append(whole, encode(joined));
+}
+
+void SpillWriter::add_beside(Beside ref, const core::Sample& sample) {
+    ref.segment = segment_->number;
+    ref.offset = segment_->samples.append(encode(sample));
+    beside_.push_back(ref);
+    ++now_.beside;
+    if (beside_.size() == spill_.options_.block_records) flush();
+}
+
 void SpillWriter::add_slices(std::vector<SliceRef> slices, const core::Sample& sample) {
     const std::uint64_t offset = segment_->samples.append(encode(sample));
     for (SliceRef& slice : slices) {
@@ -399,8 +363,10 @@ void SpillWriter::flush() {
     if (!refs_.empty()) segment_->refs.append(block_of(refs_));
     if (!rejected_.empty()) segment_->refs.append(block_of(rejected_));
     if (!slices_.empty()) segment_->refs.append(block_of(slices_));
+    if (!beside_.empty()) segment_->refs.append(block_of(beside_));
     refs_.clear();
     slices_.clear();
+    beside_.clear();
     rejected_.clear();
 }
 
@@ -410,6 +376,7 @@ void SpillWriter::finish(BatchSummary summary) {
     summary.samples = now_.samples;
     summary.rejected = now_.rejected;
     summary.slices = now_.slices;
+    summary.beside = now_.beside;
     Spill::Done record{};
     record.summary = summary;
     record.samples_from = segment_->samples_from;
@@ -417,7 +384,7 @@ void SpillWriter::finish(BatchSummary summary) {
     record.refs_from = segment_->refs_from;
     record.refs_to = segment_->refs.bytes();
     segment_->done.append(bytes_of(record));
-    segment_->count += now_.samples + now_.slices;
+    segment_->count += now_.samples + now_.slices + now_.beside;
     const Options& options = spill_.options_;
     if (std::chrono::steady_clock::now() - segment_->synced >= std::chrono::seconds(options.sync_seconds))
         segment_->sync();

@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/keys/keys.h"
 #include "core/mpi/comm.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/work/case.h"
 #include "staging/work/composite.h"
 #include "staging/work/options.h"
 #include "staging/work/sealed_file.h"
@@ -35,6 +37,8 @@ struct SampleRef {
     core::Id16 content{}, instance{}, patient{}, quasi{};
     core::Id16 study{};  // keyed digest of the Study Instance UID; zero: none
     core::Id16 place{};  // keyed digest of series and position; equal for a picture sent twice
+    // Which case it is of, for labels and for masks (deid/cases.h); zero: it says none.
+    core::Id16 key{}, mask_key{};
     std::array<Alias, kMostAliases>
         aliases{};                // all identifiers of its record, `patient` first; zeros fill up
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
@@ -52,6 +56,17 @@ struct SliceRef {
     Frame place;
 };
 
+// A row of a table, or a mask, that waits for its images.
+struct Beside {
+    Origin origin;
+    std::uint64_t segment = 0, offset = 0;  // where its columns or its field wait
+    core::Id16 key{}, patient{};
+    std::array<Alias, kMostAliases> aliases{};  // none if it names nobody
+    std::uint32_t site = 0, is_mask = 0;
+    Grid grid;  // of a mask
+    char file_name[24] = {};
+};
+
 // A sample that was left out.
 struct Rejected {
     Origin origin;
@@ -64,6 +79,7 @@ struct Rejected {
 struct BatchSummary {
     std::uint64_t batch = 0, delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
     std::uint64_t slices = 0;               // frames that wait for their volume
+    std::uint64_t beside = 0;               // rows and masks that wait for their images
     std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
 };
 
@@ -71,18 +87,18 @@ struct BatchSummary {
 // `segment_bytes`, and three files long: segment-N (the samples), segment-N.refs (references and what was left
 // out), segment-N.done (the batches that were written whole). What a killed run appended after its last
 // whole batch is never looked at. All blocks are sealed. Volumes wait in a spill of their own, as lists of where
-// their slices wait in stage 1's: no pixel is written twice.
+// their slices wait in stage 1's, and so do images with what was joined to them: no pixel is written twice.
 class Spill {
 public:
     Spill(std::filesystem::path folder, const core::SecretKey& run_key, const Options& options)
         : folder_(std::move(folder)), key_(run_key), options_(options) {}
-    // Of volumes whose slices wait in `slices`.
-    Spill(const Spill& slices, std::string name)
-        : folder_(slices.folder_),
-          key_(slices.key_),
-          options_(slices.options_),
+    // Of samples that are made of what waits in `inner`: volumes of slices, cases of images.
+    Spill(const Spill& inner, std::string name)
+        : folder_(inner.folder_),
+          key_(inner.key_),
+          options_(inner.options_),
           prefix_(kSegment + std::move(name) + "-"),
-          slices_(&slices) {}
+          inner_(&inner) {}
 
     // Collective. Takes over what earlier runs left: blocks that may not have reached the disk when a machine
     // went down are read again; a batch that lacks one is done again. `batches` is how many there are.
@@ -100,10 +116,16 @@ public:
     void each_sample(std::size_t ordinal, const std::function<void(const SampleRef&)>& take) const;
     void each_slice(std::size_t ordinal, const std::function<void(const SliceRef&)>& take) const;
     void each_rejected(std::size_t ordinal, const std::function<void(const Rejected&)>& take) const;
-    // A volume is put together here.
+    void each_beside(std::size_t ordinal, const std::function<void(const Beside&)>& take) const;
+    // A volume is put together here, and a case.
     core::Sample sample(const SampleRef& ref) const;
-    // Of a volume that waits.
+    // Of a volume that waits, in a case or by itself.
     Composite composite(const SampleRef& ref) const;
+    // What was joined to a sample, and the sample by itself: a reference into inner(). Nothing if nothing was.
+    std::optional<std::pair<Case, SampleRef>> joined(const SampleRef& ref) const;
+    const Spill* inner() const noexcept { return inner_; }
+    // A row's columns, or a mask's field.
+    core::Sample beside(const Beside& ref) const;
 
     // The beginning of the files' names, by which they are known and removed.
     static constexpr char kSegment[] = "segment-";
@@ -116,6 +138,8 @@ private:
     std::vector<Done> done_of(std::uint64_t segment) const;
     std::vector<Done> checked(std::uint64_t segment) const;
     core::Bytes waiting(std::uint64_t segment, std::uint64_t offset) const;
+    std::optional<std::pair<Case, SampleRef>> joined(const SampleRef& ref, core::ByteView block) const;
+    Composite composite(const SampleRef& ref, core::ByteView block) const;
     std::string purpose(std::uint64_t segment, const char* end) const;
     template <class T>
     void each(std::size_t ordinal, const std::function<void(const T&)>& take) const;
@@ -123,7 +147,7 @@ private:
     const core::SecretKey& key_;
     const Options& options_;
     std::string prefix_ = kSegment;
-    const Spill* slices_ = nullptr;
+    const Spill* inner_ = nullptr;
     std::vector<std::uint64_t> segments_;
     mutable std::map<std::uint64_t, SealedReader> open_;  // a shard's samples come from many segments
     std::uint64_t next_ = 0, step_ = 1;                   // numbers of this rank's new segments
@@ -140,8 +164,11 @@ public:
     // The frames of one file, and the sample that holds their pixels.
     void add_slices(std::vector<SliceRef> slices, const core::Sample& sample);
     void add_volume(SampleRef ref, const Composite& volume);
+    // `ref` is of the image, as inner() has it.
+    void add_case(const SampleRef& ref, Case joined);
+    void add_beside(Beside ref, const core::Sample& sample);
     void reject(const Rejected& rejected);
-    // Counts of samples, slices and of what was left out are this writer's. Without finish() the batch never was.
+    // Counts of samples, slices, of what is beside and of what was left out are this writer's. Without finish() the batch never was.
     void finish(BatchSummary summary);
 
 private:
@@ -152,6 +179,7 @@ private:
     std::unique_ptr<Segment> segment_;
     std::vector<SampleRef> refs_;
     std::vector<SliceRef> slices_;
+    std::vector<Beside> beside_;
     std::vector<Rejected> rejected_;
     BatchSummary now_;
 };

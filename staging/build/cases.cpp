@@ -1,0 +1,317 @@
+#include "staging/build/cases.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <tuple>
+
+#include "core/mpi/share.h"
+#include "staging/build/risk_of.h"
+#include "staging/build/stage1.h"
+#include "staging/deid/cases.h"
+#include "staging/image/mask.h"
+#include "staging/pool/pool.h"
+#include "staging/work/shuffle.h"
+
+namespace staging {
+namespace {
+
+constexpr std::int64_t kFewestPartitions = 16;  // so that ranks share the work of small datasets too
+
+struct Image {
+    core::Id16 key;
+    Origin origin;
+    SampleRef ref;
+};
+
+// The images of one case and what is beside them, in the deliveries' order.
+struct Together {
+    std::span<const Image> images;
+    std::span<const Beside> beside;
+};
+
+// What both ways of joining need.
+class Joiner {
+public:
+    Joiner(const CaseWork& work, const Spill& images, const Identities& identities, SpillWriter& writer)
+        : work_(work), images_(images), identities_(identities), writer_(writer) {}
+    virtual ~Joiner() = default;
+    // Cases and what was left out, of one case.
+    virtual void join(const Together& all) const = 0;
+
+protected:
+    // Who is meant, with all that the dataset knows of who is one person.
+    core::Id16 person(const core::Id16& patient) const {
+        const Moved* moved = identities_.find(patient);
+        return moved ? moved->to : patient;
+    }
+    bool is_one_person(std::span<const Image> images) const {
+        return std::ranges::all_of(images,
+                                   [&, first = person(images.front().ref.patient)](const Image& image) {
+                                       return person(image.ref.patient) == first;
+                                   });
+    }
+    void leave_out(const Image& image, Reason reason) const {
+        work_.left_out.each_record(images_, image.ref, {reason, detail()},
+                                   [&](const Rejected& one) { writer_.reject(one); });
+    }
+    void leave_out(const Beside& beside, const Rejection& why) const {
+        Rejected one;
+        one.origin = beside.origin;
+        one.site = beside.site;
+        std::copy(std::begin(beside.file_name), std::end(beside.file_name), one.file_name);
+        set_reason(one, why.reason, why.detail);
+        writer_.reject(one);
+    }
+    void leave_out(const Beside& beside, Reason reason) const {
+        leave_out(beside, Rejection{reason, detail()});
+    }
+    void leave_all_out(const Together& all, Reason reason) const {
+        for (const Image& image : all.images) leave_out(image, reason);
+        for (const Beside& one : all.beside) leave_out(one, reason);
+    }
+    static Companion companion(const Beside& beside) {
+        Companion with{beside.origin.file, beside.origin.row, {}};
+        std::copy(std::begin(beside.file_name), std::end(beside.file_name), with.file_name);
+        return with;
+    }
+    virtual std::string detail() const = 0;
+
+    const CaseWork& work_;
+    const Spill& images_;
+    const Identities& identities_;
+    SpillWriter& writer_;
+};
+
+class LabelJoiner : public Joiner {
+public:
+    using Joiner::Joiner;
+
+    void join(const Together& all) const override {
+        if (all.images.empty()) {
+            for (const Beside& row : all.beside) leave_out(row, Reason::unmatched_label);
+            return;
+        }
+        const bool agree =
+            all.beside.size() < 2 ||
+            std::ranges::all_of(all.beside, [&, first = contents(all.beside)](const Beside& row) {
+                return contents({&row, 1}) == first;
+            });
+        if (!agree)
+            for (const Beside& row : all.beside) leave_out(row, Reason::label_conflict);
+        if (all.beside.empty() || !agree) {
+            for (const Image& image : all.images) without_row(image);
+            return;
+        }
+        const Beside& row = all.beside.front();
+        const bool names_somebody = row.aliases[0].id != core::Id16{};
+        // A row that names nobody would label two people's images: a key that tells too little.
+        if (!names_somebody && !is_one_person(all.images))
+            return leave_all_out(all, Reason::identity_conflict);
+        // What was said twice was said once.
+        for (const Beside& again : all.beside.subspan(1))
+            leave_out(again, {Reason::duplicate, "same_content"});
+        const std::vector<core::Cell> columns = work_.stage1.beside(row).columns;
+        bool counted = false;
+        for (const Image& image : all.images) {
+            if (names_somebody && person(row.patient) != person(image.ref.patient)) {
+                leave_out(image, Reason::identity_conflict);
+                continue;
+            }
+            Case one;
+            one.columns = label_cells(columns, image.ref.patient, work_.definition, work_.pseudonyms);
+            if (!std::exchange(counted, true)) one.companions.push_back(companion(row));
+            add(image, std::move(one));
+        }
+        if (!counted) leave_out(row, Reason::identity_conflict);
+    }
+
+private:
+    std::string detail() const override { return std::string(name_of(work_.definition.key->match)); }
+    // All that the first of the rows says, as bytes; by whatever name it calls the person.
+    core::Bytes contents(std::span<const Beside> rows) const {
+        if (rows.empty()) return {};
+        core::Sample row = work_.stage1.beside(rows.front());
+        move_to(row.columns, person(rows.front().patient), work_.definition.labels->table, work_.pseudonyms);
+        return encode(row);
+    }
+    void add(const Image& image, Case joined) const {
+        SampleRef ref = image.ref;
+        const RiskOf risk =
+            with_labels({ref.quasi, ref.sensitive}, joined.columns, work_.definition, work_.pseudonyms);
+        ref.quasi = risk.quasi;
+        ref.sensitive = risk.sensitive;
+        writer_.add_case(ref, std::move(joined));
+    }
+    void without_row(const Image& image) const {
+        const Labels& labels = *work_.definition.labels;
+        if (!labels.keep_unmatched) return leave_out(image, Reason::unmatched_image);
+        Case one;
+        one.columns.resize(labels.table.columns.size());
+        add(image, std::move(one));
+    }
+};
+
+class MaskJoiner : public Joiner {
+public:
+    using Joiner::Joiner;
+
+    void join(const Together& all) const override {
+        if (all.images.empty()) {
+            for (const Beside& mask : all.beside) leave_out(mask, Reason::unmatched_label);
+            return;
+        }
+        if (!all.beside.empty() && !is_one_person(all.images))
+            return leave_all_out(all, Reason::identity_conflict);
+        enum class Fate { off_grid, counted, again, conflict };
+        std::vector<Fate> fates(all.beside.size(), Fate::off_grid);
+        for (const Image& image : all.images) {
+            const Composite volume = images_.composite(image.ref);
+            std::vector<std::size_t> fits;
+            for (std::size_t i = 0; i < all.beside.size(); ++i)
+                if (is_same_grid(all.beside[i].grid, volume.grid)) fits.push_back(i);
+            const bool agree = std::ranges::all_of(fits, [&](std::size_t i) {
+                return i == fits.front() || contents(all.beside[i]) == contents(all.beside[fits.front()]);
+            });
+            // What counts with an image already stays so, whatever else is a thousandth of a millimetre away.
+            for (const std::size_t i : fits)
+                if (fates[i] != Fate::counted && (!agree || i != fits.front()))
+                    fates[i] = agree ? Fate::again : Fate::conflict;
+            if (fits.empty() || !agree) {
+                leave_out(image, Reason::unmatched_image);
+                continue;
+            }
+            const Beside& mask = all.beside[fits.front()];
+            Case one;
+            one.mask = Case::Place{mask.segment, mask.offset};
+            if (std::exchange(fates[fits.front()], Fate::counted) != Fate::counted)
+                one.companions.push_back(companion(mask));
+            SampleRef ref = image.ref;
+            ref.bytes += fitted_bytes(*work_.definition.masks, mask.grid, volume.spacing);
+            writer_.add_case(ref, std::move(one));
+        }
+        for (std::size_t i = 0; i < all.beside.size(); ++i) {
+            if (fates[i] == Fate::off_grid) leave_out(all.beside[i], Reason::mask_off_grid);
+            if (fates[i] == Fate::conflict) leave_out(all.beside[i], Reason::label_conflict);
+            if (fates[i] == Fate::again) leave_out(all.beside[i], {Reason::duplicate, "same_content"});
+        }
+    }
+
+private:
+    std::string detail() const override { return work_.definition.masks->field.field.name; }
+    core::Bytes contents(const Beside& mask) const { return work_.stage1.beside(mask).fields.at(0).bytes; }
+};
+
+template <class Record>
+void sort_by_case(std::vector<Record>& all) {
+    std::ranges::sort(all, [](const Record& a, const Record& b) {
+        return std::tie(a.key, a.origin) < std::tie(b.key, b.origin);
+    });
+}
+
+// What begins at `from` and is of one case.
+template <class Record>
+std::span<const Record> of_case(const std::vector<Record>& all, std::size_t from, const core::Id16& key) {
+    std::size_t end = from;
+    while (end < all.size() && all[end].key == key) ++end;
+    return std::span(all).subspan(from, end - from);
+}
+
+// A step for each segment that is this rank's.
+template <class Work>
+auto steps(const core::Comm& comm, const Spill& spill, Work work) {
+    return [&spill, work, next = static_cast<std::size_t>(comm.rank()),
+            ranks = static_cast<std::size_t>(comm.size())](const auto& put) mutable {
+        if (next < spill.segments()) work(next, put);
+        next += ranks;
+        return next < spill.segments();
+    };
+}
+
+// `key_of` an image or what is beside: which case it is of.
+template <class Kind, class ImageKey, class BesideKey>
+std::vector<Link> join(const CaseWork& work, const Spill& images, Spill& cases, bool masks,
+                       ImageKey image_key, BesideKey beside_key) {
+    const core::Comm& comm = work.comm;
+    std::vector<Link> links = links_of(comm, images);
+    if (images.inner() != nullptr)
+        for (const Link& link : links_of(comm, work.stage1)) links.push_back(link);
+    const Identities identities = Identities::joined(comm, links, [&](const core::Id16& patient) {
+        return static_cast<std::uint32_t>(split_of(patient, work.definition, work.pseudonyms));
+    });
+    std::int64_t records = 0;
+    core::together(comm, [&] {
+        for (auto i = static_cast<std::size_t>(comm.rank()); i < work.stage1.segments();
+             i += static_cast<std::size_t>(comm.size()))
+            work.stage1.each_batch(i, [&](const BatchSummary& batch) {
+                records += static_cast<std::int64_t>(batch.samples + batch.slices + batch.beside);
+            });
+    });
+    const std::int64_t partitions =
+        comm.sum(records) / static_cast<std::int64_t>(work.options.partition_records) + kFewestPartitions;
+    const std::string name = masks ? "masks" : "labels";
+    Shuffle<Image> of_images(comm, work.folder, name + "-images", partitions, work.run_key, work.options);
+    of_images.fill(steps(comm, images, [&](std::size_t segment, const Shuffle<Image>::Put& put) {
+        images.each_sample(segment, [&](const SampleRef& ref) {
+            const Image image{image_key(ref, identities), ref.origin, ref};
+            // Those that say nothing are many, and of no case: anywhere.
+            const bool none = image.key == core::Id16{};
+            put(partition_of(none ? ref.order : first_64_bits(image.key), partitions), image);
+        });
+    }));
+    Shuffle<Beside> of_beside(comm, work.folder, name + "-beside", partitions, work.run_key, work.options);
+    of_beside.fill(steps(comm, work.stage1, [&](std::size_t segment, const Shuffle<Beside>::Put& put) {
+        work.stage1.each_beside(segment, [&](Beside one) {
+            if ((one.is_mask != 0) != masks) return;
+            one.key = beside_key(one, identities);
+            put(partition_of(first_64_bits(one.key), partitions), one);
+        });
+    }));
+
+    cases.open(comm, static_cast<std::uint64_t>(partitions));
+    core::share(comm, partitions, [&](core::Shared& shared) {
+        SpillWriter writer(cases);
+        const Kind joiner(work, images, identities, writer);
+        while (const auto number = shared.next()) {
+            if (cases.is_done(static_cast<std::uint64_t>(*number))) continue;
+            std::vector<Image> some = of_images.records(*number);
+            std::vector<Beside> said = of_beside.records(*number);
+            sort_by_case(some);
+            sort_by_case(said);
+            writer.begin(static_cast<std::uint64_t>(*number));
+            for (std::size_t i = 0, b = 0; i < some.size() || b < said.size();) {
+                const core::Id16 key = i == some.size()   ? said[b].key
+                                       : b == said.size() ? some[i].key
+                                                          : std::min(some[i].key, said[b].key);
+                const Together all{of_case(some, i, key), of_case(said, b, key)};
+                joiner.join(all);
+                i += all.images.size();
+                b += all.beside.size();
+                if (shared.poll()) return;  // another rank has failed: the batch is not complete
+            }
+            writer.finish({});
+        }
+    });
+    cases.close(comm);
+    return links;
+}
+
+}  // namespace
+
+std::vector<Link> join_masks(const CaseWork& work, const Spill& images, Spill& cases) {
+    return join<MaskJoiner>(
+        work, images, cases, true, [](const SampleRef& ref, const Identities&) { return ref.mask_key; },
+        [](const Beside& mask, const Identities&) { return mask.key; });
+}
+
+std::vector<Link> join_labels(const CaseWork& work, const Spill& images, Spill& cases) {
+    const auto key_of = [&work](const auto& ref, const Identities& identities) {
+        if (work.definition.key->match != Match::patient) return ref.key;
+        const Moved* moved = identities.find(ref.patient);
+        return work.pseudonyms.of("case:patient", core::view(work.definition.sites[ref.site]),
+                                  moved ? moved->to : ref.patient);
+    };
+    return join<LabelJoiner>(work, images, cases, false, key_of, key_of);
+}
+
+}  // namespace staging

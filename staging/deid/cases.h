@@ -1,0 +1,63 @@
+#pragma once
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/config.h"
+#include "staging/deid/clean.h"
+#include "staging/deid/definition.h"
+#include "staging/deid/path_pattern.h"
+
+namespace staging {
+
+class Paths;
+
+// [labels] of a definition: tables that a hospital delivers beside its images, and whose rows say something of them.
+// A row finds its images within its own delivery, by a keyed digest.
+struct Labels {
+    PathPattern files;  // which of a delivery's files are such tables
+    bool keep_unmatched =
+        false;         // an image without a row stays, and these columns are missing; else unmatched_image
+    Definition table;  // what becomes of a row: of its profile the columns, whose it is, and the key
+};
+
+// Reads [labels]; nothing if there is none. `images` is read as far as its columns, and its risk is made the stricter of
+// both profiles'. Throws Error(usage).
+std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::filesystem::path& folder,
+                                          const core::Config& maps, Definition& images, Paths& paths);
+
+// [masks] of a definition: files that a hospital delivers beside its volumes, on their grid, with a number for what each
+// voxel shows. Which image one belongs to stands in its path.
+struct Masks {
+    PathPattern files;
+    // What tells the case: names of the pattern, by their places in it, and where images say the same.
+    std::vector<std::string> names;
+    std::vector<std::size_t> in_path, places;
+    std::array<bool, 256> values{};  // which numbers may stand in a mask
+    FieldChoice field;               // fitted as the first field of the images is
+    Wanted wanted;                   // nothing but pixels
+};
+std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths);
+
+// The key that an image and its mask share, from what the image says; zero if it lacks a part of it.
+std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
+                                             std::string_view site, const Pseudonyms& pseudonyms);
+// From a mask's path; zero if a part of it is empty, nothing if no mask has such a path.
+std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,
+                                   std::string_view site, const Pseudonyms& pseudonyms);
+
+// What a file or row says of its case: a keyed digest, the same for both sides; zero if it says nothing, and where
+// patients are what is matched by, since who is one person shows when all are together.
+std::variant<core::Id16, Rejection> case_key(const Definition& definition, const Values& values,
+                                             std::string_view site, const Pseudonyms& pseudonyms);
+
+// How a row's columns stand behind those of an image of `patient`: dates moved by that patient's offset, without
+// patient and split.
+std::vector<core::Cell> label_cells(std::vector<core::Cell> row, const core::Id16& patient,
+                                    const Definition& images, const Pseudonyms& pseudonyms);
+
+// Where the schema's columns of labels begin.
+std::size_t first_label_column(const Definition& images);
+
+}  // namespace staging

@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/shard/writer.h"
+
+namespace staging {
+
+// A row or a mask that counts with a sample: packed if it is, left out if it is.
+struct Companion {
+    std::uint64_t file = 0, row = 0;  // Origin's
+    char file_name[24] = {};          // keyed hash, hex, not terminated
+};
+
+// An image and what was joined to it: where it waits by itself, and what a row of a table or a mask adds to it.
+struct Case {
+    std::uint64_t batch = 0, segment = 0, offset = 0;  // as the image's own reference has them
+    std::vector<Companion> companions;
+    struct Place {
+        std::uint64_t segment = 0, offset = 0;
+    };
+    std::optional<Place> mask;  // where it waits in stage 1's spill; its field stands behind the image's
+    std::vector<core::Cell> columns;  // behind the image's
+};
+
+core::Bytes encode(const Case& joined);
+// Nothing if the block holds something else. Throws Error(bug): what it reads was authenticated.
+std::optional<Case> decode_case(core::ByteView bytes);
+
+}  // namespace staging

@@ -1,0 +1,110 @@
+#include "staging/image/mask.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <limits>
+
+#include "staging/read/format.h"
+
+using namespace staging;
+
+namespace {
+
+Masks masks_of(const std::vector<int>& values) {
+    Masks out{PathPattern("{scan}_mask.nii"), {}, {}, {}, {}, {}, {}};
+    for (const int value : values) out.values[static_cast<std::size_t>(value)] = true;
+    out.field.field = {"mask", core::DType::u8, {}, ""};
+    out.field.padding = 0;
+    return out;
+}
+
+constexpr std::uint32_t kSlices = 3, kRows = 2, kColumns = 4;
+
+// A mask of three slices along z, `step` mm apart, whose voxels are their places modulo `kinds`.
+struct MaskFile {
+    explicit MaskFile(double step = 3, int kinds = 3) {
+        for (std::uint32_t i = 0; i < kSlices * kRows * kColumns; ++i)
+            bytes.push_back(static_cast<std::uint8_t>(i % static_cast<std::uint32_t>(kinds)));
+        record.pixels = {kSlices, kRows, kColumns, 1, PixelType::u8, 8, 8, "MONOCHROME2", bytes, {}};
+        for (std::uint32_t k = 0; k < kSlices; ++k) {
+            Frame frame;
+            frame.position = {-10, -20, 5 + k * step};
+            frame.orientation = {1, 0, 0, 0, 1, 0};
+            frame.spacing = {0.5, 0.75};
+            frame.instance = k + 1;
+            record.frames.push_back(frame);
+        }
+    }
+    MaskFile(const MaskFile&) = delete;
+    std::vector<std::uint8_t> bytes;
+    Record record;
+};
+
+std::string refused(const Record& record, const Masks& masks) {
+    const auto made = mask_of(record, masks);
+    const auto* rejection = std::get_if<Rejection>(&made);
+    return rejection ? std::string(reason_name(rejection->reason)) + " " + rejection->detail : "taken";
+}
+
+}  // namespace
+
+TEST_CASE("a mask's slices stand in the order of a volume's, whatever the file's") {
+    const MaskFile up(3), down(-3);
+    const Masks masks = masks_of({0, 1, 2});
+    const auto straight = mask_of(up.record, masks), turned = mask_of(down.record, masks);
+    const Mask &a = std::get<Mask>(straight), &b = std::get<Mask>(turned);
+    CHECK(a.array.shape == std::vector<std::int64_t>{1, kSlices, kRows, kColumns});
+    CHECK(a.array.bytes == up.bytes);
+    const std::size_t plane = kRows * kColumns;
+    for (std::size_t k = 0; k < kSlices; ++k)
+        CHECK(std::memcmp(b.array.bytes.data() + k * plane, down.bytes.data() + (kSlices - 1 - k) * plane,
+                          plane) == 0);
+    CHECK(a.grid.size == std::array<std::int64_t, 3>{kSlices, kRows, kColumns});
+    CHECK(a.grid.affine[11] == 5);
+    CHECK(b.grid.affine[11] == -1);
+}
+
+TEST_CASE("a mask has the numbers that are listed, whole, and makes one volume") {
+    MaskFile file;
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "taken");
+    CHECK(refused(file.record, masks_of({0, 1, 2, 255})) == "taken");
+    CHECK(refused(file.record, masks_of({0, 1})) == "bad_mask values");
+    for (Frame& frame : file.record.frames) frame.slope = 0.5;
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask values");
+    for (Frame& frame : file.record.frames) frame.slope = 2;
+    CHECK(refused(file.record, masks_of({0, 2, 4})) == "taken");
+    for (Frame& frame : file.record.frames) frame.slope.reset();
+
+    file.record.frames[2].position = file.record.frames[0].position;  // two at one place
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
+    file.record.frames[2].position = {-10, -20, 17};  // a gap
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
+    file.record.frames[2].position.reset();
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
+    file.record.frames.resize(1);
+    CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
+}
+
+TEST_CASE("two grids are one if no voxel is further apart than a thousandth of a millimetre") {
+    const Grid grid{{0.5, 0, 0, -10, 0, 0.5, 0, -20, 0, 0, 2, 5}, {100, 512, 512}};
+    CHECK(is_same_grid(grid, grid));
+    const auto moved = [&](std::size_t at, double by) {
+        Grid other = grid;
+        other.affine[at] += by;
+        return is_same_grid(grid, other) && is_same_grid(other, grid);
+    };
+    for (const std::size_t origin : {3, 7, 11}) {
+        CHECK(moved(origin, 0.0009));
+        CHECK_FALSE(moved(origin, 0.0011));
+    }
+    CHECK(moved(0, 1.9e-6));  // at the far end of 511 columns
+    CHECK_FALSE(moved(0, 2.1e-6));
+    CHECK(moved(10, 9e-6));  // of 99 slices
+    CHECK_FALSE(moved(10, 1.1e-5));
+    CHECK_FALSE(moved(3, std::numeric_limits<double>::quiet_NaN()));
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        Grid other = grid;
+        --other.size[axis];
+        CHECK_FALSE(is_same_grid(grid, other));
+    }
+}

@@ -19,7 +19,7 @@ ServedArchive::ServedArchive(core::Fd file, std::uint64_t bytes, const Limits& l
         reader_.emplace(read_at(std::move(file)), bytes, limits_);
     } catch (const Refused& refused) {
         reason_ = refused.reason;
-        detail_ = refused.detail;
+        detail_ = refused.detail.text();
     } catch (const std::bad_alloc&) {
         reason_ = Reason::memory_limit;
     }
@@ -35,7 +35,7 @@ Found ServedArchive::step() {
         return Found::here;
     } catch (const Refused& refused) {
         reason_ = refused.reason;
-        detail_ = refused.detail;
+        detail_ = refused.detail.text();
     } catch (const std::bad_alloc&) {
         reason_ = Reason::memory_limit;
     }
@@ -89,7 +89,7 @@ Reason ServedArchive::load(std::string& detail) {
             reader_->load(bytes_);
         } catch (const Refused& refused) {
             member_.reason = refused.reason;
-            member_detail_ = refused.detail;
+            member_detail_ = refused.detail.text();
         } catch (const std::bad_alloc&) {
             member_.reason = Reason::memory_limit;
         }

@@ -115,7 +115,7 @@ Meaning read_header(core::ByteView file, Kind kind) {
         const bool is_pair = magic_1 == std::string_view("ni1\0", 4);
         if (!is_pair && magic_1 != std::string_view("n+1\0", 4)) throw Refused(Reason::not_recognised);
         if (is_pair != (kind == Kind::pair))
-            throw Refused(Reason::not_recognised, is_pair ? "pair of files" : "not of a pair");
+            throw Refused(Reason::not_recognised, is_pair ? Word("pair of files") : Word("not of a pair"));
         return read_1(file, swap);
     }
     if (size != kBytes2) throw Refused(Reason::not_recognised);
@@ -124,7 +124,7 @@ Meaning read_header(core::ByteView file, Kind kind) {
     const bool is_pair = magic_2 == std::string_view("ni2\0\r\n\x1a\n", 8);
     if (!is_pair && magic_2 != std::string_view("n+2\0\r\n\x1a\n", 8)) throw Refused(Reason::not_recognised);
     if (is_pair != (kind == Kind::pair))
-        throw Refused(Reason::not_recognised, is_pair ? "pair of files" : "not of a pair");
+        throw Refused(Reason::not_recognised, is_pair ? Word("pair of files") : Word("not of a pair"));
     return read_2(file, swap);
 }
 

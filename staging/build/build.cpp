@@ -222,7 +222,7 @@ void Build::volumes() {
 
 void Build::cases() {
     if (!definition_.labels && !definition_.masks) return;
-    const Listing listing(folder_.work(), deliveries_.size(), run_key_);
+    const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     const LeftOut left_out(definition_, pseudonyms_, deliveries_, listing);
     const CaseWork work{comm_,  definition_,       pseudonyms_, left_out,
                         spill_, folder_.shuffle(), run_key_,    request_.options};

@@ -52,6 +52,7 @@ struct Sink final : Stage1Sink {
         taken.push_back(sample.fields.at(0).bytes);
     }
     void take_slices(std::vector<SliceRef>, const core::Sample&) override {}
+    void take_beside(const Beside&, const core::Sample&) override {}
     void reject(const Rejected& one) override {
         left.emplace_back(std::string(one.reason) + " " + one.detail);
     }

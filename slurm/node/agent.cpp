@@ -356,8 +356,8 @@ void Agent::work_in_background(bool is_idle) {
 }
 
 // Once a minute while no job is here, every six hours at least, and soon again if the node is bad: Prolog waits for
-// it. Reported at the start, when the outcome changes, and every six hours; not beside a job, whose own sockets
-// would be taken for the node's services.
+// it. Reported at the start, every six hours, and when the outcome changes while no job is here: a job's own sockets
+// are not the node's services.
 void Agent::look_at_node(bool is_idle) {
     const auto now = steady_clock::now();
     if (looking_.valid()) {

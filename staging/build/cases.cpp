@@ -37,9 +37,14 @@ public:
         : work_(work), images_(images), identities_(identities), writer_(writer) {}
     virtual ~Joiner() = default;
     // Cases and what was left out, of one case.
-    virtual void join(const Together& all) const = 0;
+    void join(const Together& all) const {
+        if (!all.images.empty()) return join_images(all);
+        for (const Beside& one : all.beside) leave_out(one, Reason::unmatched_label);
+    }
 
 protected:
+    // There is one image at least.
+    virtual void join_images(const Together& all) const = 0;
     // Who is meant, with all that the dataset knows of who is one person.
     core::Id16 person(const core::Id16& patient) const {
         const Moved* moved = identities_.find(patient);
@@ -87,11 +92,8 @@ class LabelJoiner : public Joiner {
 public:
     using Joiner::Joiner;
 
-    void join(const Together& all) const override {
-        if (all.images.empty()) {
-            for (const Beside& row : all.beside) leave_out(row, Reason::unmatched_label);
-            return;
-        }
+private:
+    void join_images(const Together& all) const override {
         const bool agree =
             all.beside.size() < 2 ||
             std::ranges::all_of(all.beside, [&, first = contents(all.beside)](const Beside& row) {
@@ -126,7 +128,6 @@ public:
         if (!counted) leave_out(row, Reason::identity_conflict);
     }
 
-private:
     std::string detail() const override { return std::string(name_of(work_.definition.key->match)); }
     // All that the first of the rows says, as bytes; by whatever name it calls the person.
     core::Bytes contents(std::span<const Beside> rows) const {
@@ -156,11 +157,8 @@ class MaskJoiner : public Joiner {
 public:
     using Joiner::Joiner;
 
-    void join(const Together& all) const override {
-        if (all.images.empty()) {
-            for (const Beside& mask : all.beside) leave_out(mask, Reason::unmatched_label);
-            return;
-        }
+private:
+    void join_images(const Together& all) const override {
         if (!all.beside.empty() && !is_one_person(all.images))
             return leave_all_out(all, Reason::identity_conflict);
         enum class Fate { off_grid, counted, again, conflict };
@@ -197,7 +195,6 @@ public:
         }
     }
 
-private:
     std::string detail() const override { return work_.definition.masks->field.field.name; }
     core::Bytes contents(const Beside& mask) const { return work_.stage1.beside(mask).fields.at(0).bytes; }
 };

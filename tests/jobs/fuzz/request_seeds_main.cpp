@@ -1,10 +1,9 @@
 // Writes the seeds of request_fuzz into a folder: of each operation a request that its row accepts, and the same with one field
 // less; and pages.
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "jobs/service/operations.h"
+#include "support/seeds.h"
 
 namespace {
 
@@ -47,12 +46,8 @@ json example(const jobs::Field& field) {
 
 int main(int argc, char** argv) {
     if (argc != 2) return 2;
-    const std::filesystem::path folder = argv[1];
-    std::filesystem::create_directories(folder);
-    int number = 0;
-    const auto write = [&](const json& body) {
-        std::ofstream(folder / ("seed-" + std::to_string(number++))) << body.dump();
-    };
+    test::Seeds seeds(argv[1]);
+    const auto write = [&](const json& body) { seeds.add(body.dump()); };
     for (const jobs::Operation& one : jobs::operations()) {
         json body = {{"op", one.name}};
         for (const jobs::Field& field : one.fields) body[std::string(field.name)] = example(field);
@@ -64,5 +59,5 @@ int main(int argc, char** argv) {
     }
     write({{"ok", true}, {"rows", {{{"id", 1}}}}, {"next", 1}, {"more", true}});
     write({{"op", "usage"}, {"after", 18446744073709551615ull}});
-    std::ofstream(folder / "deep") << std::string(2000, '[') << std::string(2000, ']');
+    seeds.add(std::string(2000, '[') + std::string(2000, ']'));
 }

@@ -1,22 +1,16 @@
 // Writes the seeds of spool_fuzz into a folder: what nodes sign (behind a byte that says so), and envelopes.
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/keys/keys.h"
+#include "support/seeds.h"
 
 int main(int argc, char** argv) {
     if (argc != 2) return 2;
     using nlohmann::json;
-    const std::filesystem::path folder = argv[1];
-    std::filesystem::create_directories(folder);
-    int number = 0;
-    const auto write = [&](char mode, const std::string& text) {
-        std::ofstream(folder / ("seed-" + std::to_string(number++)), std::ios::binary) << mode << text;
-    };
+    test::Seeds seeds(argv[1]);
     const auto record = [&](const char* kind, const char* subject, const json& details) {
-        write(1, json{{"id", std::string(32, static_cast<char>('a' + number))},
+        seeds.add(1, json{{"id", std::string(32, static_cast<char>('a' + seeds.count()))},
                       {"node", "n1"},
                       {"time", "2026-11-26T00:00:00Z"},
                       {"kind", kind},
@@ -54,9 +48,9 @@ int main(int argc, char** argv) {
                {"found", std::string(64, 'a')},
                {"remedy", "x"}}}}});
     std::string deep = std::string(3000, '[') + std::string(3000, ']');
-    write(
+    seeds.add(
         1,
         R"({"id":"abcdabcdabcdabcdabcdabcdabcdabcd","node":"n1","time":"2026-11-26T00:00:00Z","kind":"k","subject":"s","details":{"a":)" +
             deep + R"(},"witness":null})");
-    write(0, core::dsse_sign(core::SigningKey::generate(), "application/vnd.aloft.node-record+json", "{}"));
+    seeds.add(0, core::dsse_sign(core::SigningKey::generate(), "application/vnd.aloft.node-record+json", "{}"));
 }

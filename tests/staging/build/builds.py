@@ -95,6 +95,8 @@ def chunks(version):
 
 
 class Builds(unittest.TestCase):
+    hospitals = HOSPITALS  # whose deliveries a build takes
+
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
@@ -114,7 +116,7 @@ class Builds(unittest.TestCase):
     def command(self, definition, out, ranks, deliveries):
         command = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl",
                    "self,vader,tcp", "-n", str(ranks), STAGE, "build", "--dataset", str(definition)]
-        for hospital in HOSPITALS:
+        for hospital in self.hospitals:
             command += ["--delivery", f"{hospital}={deliveries / hospital}"]
         return command + ["--keys", str(self.keys), "--out", str(out), "--json"]
 

@@ -9,11 +9,12 @@ from builds import MPIEXEC, SOURCE, STAGE, Builds, kill_family, main
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
 
-HOSPITALS = ("north", "south")
 NATIONAL = "B187654324"  # its checksum is good
 
 
 class Cases(Builds):
+    hospitals = ("north", "south")
+
     @classmethod
     def setUpClass(cls):
         cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
@@ -21,13 +22,6 @@ class Cases(Builds):
         cls.logs.mkdir()
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
         subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=nodules@1", "--dataset=organs@1"], check=True, stdout=subprocess.DEVNULL)
-
-    def command(self, definition, out, ranks, deliveries):
-        command = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl",
-                   "self,vader,tcp", "-n", str(ranks), STAGE, "build", "--dataset", str(definition)]
-        for hospital in HOSPITALS:
-            command += ["--delivery", f"{hospital}={deliveries / hospital}"]
-        return command + ["--keys", str(self.keys), "--out", str(out), "--json"]
 
     def changed(self, *changes, name="nodules", profile=()):
         """The example's definition with some of its text replaced; `profile`: of the table's, too."""
@@ -253,7 +247,7 @@ class Cases(Builds):
         one("CHART-501", "third", site="south", mask=np.zeros(shape, np.uint8))  # nothing was found: a mask of zeros is one
         descriptions = root / "deliveries"
         descriptions.mkdir()
-        for site in HOSPITALS:
+        for site in self.hospitals:
             (descriptions / f"{site}.toml").write_text(f'name = "{site}"\npath = "{{patient}}/{{scan}}.nii.gz"\n[[declared]]\nis = "defaced"\n')
         whole = root / "version-2"
         definition = self.root / "configs/datasets/organs.toml"

@@ -1,16 +1,12 @@
 // Writes the seeds of gate_fuzz into a folder: one or more of each type, behind the byte that chooses it.
 #include <png.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-namespace {
+#include "support/seeds.h"
 
-void write(const std::filesystem::path& folder, int number, char type, const std::string& bytes) {
-    std::ofstream(folder / ("seed-" + std::to_string(number)), std::ios::binary) << type << bytes;
-}
+namespace {
 
 std::string picture() {
     png_image image{};
@@ -29,21 +25,19 @@ std::string picture() {
 
 int main(int argc, char** argv) {
     if (argc != 2) return 2;
-    const std::filesystem::path folder = argv[1];
-    std::filesystem::create_directories(folder);
-    int number = 0;
+    test::Seeds seeds(argv[1]);
     for (
         const char* json :
         {R"({"dataset":"digits@1","overall":{"samples":147,"accuracy":0.97},"confusion":[[40,2],[5,100]],"strata":{"site":{"worst_first":[{"value":"north","samples":140,"accuracy":0.9}],"suppressed":["south"]}}})",
          R"({"counts":{"north":30,"south":null,"total":73},"epoch":[1,2,3],"x":[true,null,"3",-1e-7]})",
          "[]"})
-        write(folder, number++, 0, json);
+        seeds.add(0, json);
     for (const char* csv :
          {"site,samples,accuracy\nnorth,30,0.9\nsouth,,0.8\ntotal,73,0.85\n",
           ",north,south,total\n\"F\",30,40,70\nM,,,20\n", "code,count\nA01X,19\nA01XA,16\n"})
-        write(folder, number++, 1, csv);
+        seeds.add(1, csv);
     for (const char* text :
          {"# Results\n\n1. An AUROC of 0.91 (n = 300).\n", "fold 3: 5% \xe6\xa8\xa1\xe5\x9e\x8b"})
-        write(folder, number++, 2, text);
-    write(folder, number++, 3, picture());
+        seeds.add(2, text);
+    seeds.add(3, picture());
 }

@@ -93,14 +93,14 @@ core::Bytes message_of(Channel& channel, std::uint64_t bytes) {
 }
 
 Reached reached(Unpacker& in, const std::string& name) {
-    switch (in.get<Found>()) {
-        case Found::not_yet:
+    switch (in.get<Listed>()) {
+        case Listed::not_yet:
             return {true, Reason::none};
-        case Found::here:
+        case Listed::here:
             return {false, in.text() == name ? Reason::none : Reason::changed_while_read};
-        case Found::end:
+        case Listed::end:
             return {false, Reason::changed_while_read};
-        case Found::refused: {
+        case Listed::refused: {
             const Reason reason = reason_of(in);
             if (reason == Reason::none) break;
             return {false, reason};

@@ -22,11 +22,11 @@ enum class Ask : std::uint32_t {
 };
 
 // What an answer about an archive begins with.
-enum class Found : std::uint8_t {
+enum class Listed : std::uint8_t {
     not_yet,  // ask again: a question is to cost no more than so much
     here,
     end,      // no more members
-    refused,  // Reason and detail follow: the archive cannot be read on
+    refused,  // a Reason follows: the archive cannot be read on
 };
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);

@@ -124,7 +124,9 @@ private:
         const std::size_t begin = message.size();
         try {
             Record record;
-            record.reason = archive_->load(record.detail);
+            Word why;
+            record.reason = archive_->load(why);
+            record.detail = why.text();
             if (record.ok())
                 record = configuration_.wanted.format().read(archive_->bytes(), configuration_.wanted,
                                                              configuration_.limits, depth, region_.bulk());
@@ -141,10 +143,9 @@ private:
     void member_table(std::uint64_t number, Packer& message) {
         csv_.reset();
         if (!opened_archive().find(number, message)) return;
-        std::string detail;
-        const Reason reason = archive_->load(detail);
+        Word why;
+        const Reason reason = archive_->load(why);
         message.put(reason);
-        message.put(detail);
         if (reason == Reason::none)
             csv_.emplace(read_at(archive_->bytes()), archive_->bytes().size(), configuration_.wanted,
                          configuration_.limits);

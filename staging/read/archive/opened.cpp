@@ -65,18 +65,18 @@ Reason Archive::list(const std::function<void(const std::string& name)>& take) {
         if (state.opened != opened) seen = 0;  // a fresh worker begins again
         try {
             Unpacker in(std::get<core::Bytes>(answer));
-            auto found = in.get<Found>();
-            for (; found == Found::here; found = in.get<Found>()) {
+            auto found = in.get<Listed>();
+            for (; found == Listed::here; found = in.get<Listed>()) {
                 const std::string name = in.text();
                 if (++seen <= told) continue;
                 told = seen;
                 take(name);
             }
-            if (found == Found::not_yet) continue;
+            if (found == Listed::not_yet) continue;
             state.close();
-            if (found == Found::end) return Reason::none;
+            if (found == Listed::end) return Reason::none;
             const Reason reason = reason_of(in);
-            if (found != Found::refused || reason == Reason::none)
+            if (found != Listed::refused || reason == Reason::none)
                 throw std::out_of_range("not what a worker writes");
             if (reason != Reason::io_error) return reason;
             if (const auto verdict = tries.io_error(state.file.get(), state.size)) return *verdict;

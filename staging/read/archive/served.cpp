@@ -19,49 +19,42 @@ ServedArchive::ServedArchive(core::Fd file, std::uint64_t bytes, const Limits& l
         reader_.emplace(read_at(std::move(file)), bytes, limits_);
     } catch (const Refused& refused) {
         reason_ = refused.reason;
-        detail_ = refused.detail.text();
     } catch (const std::bad_alloc&) {
         reason_ = Reason::memory_limit;
     }
 }
 
-Found ServedArchive::step() {
-    if (reason_ != Reason::none) return Found::refused;
+Listed ServedArchive::step() {
+    if (reason_ != Reason::none) return Listed::refused;
     try {
         loaded_ = false;
-        member_detail_.clear();
-        if (!reader_->next(member_)) return Found::end;
+        why_ = {};
+        if (!reader_->next(member_)) return Listed::end;
         ++next_;
-        return Found::here;
+        return Listed::here;
     } catch (const Refused& refused) {
         reason_ = refused.reason;
-        detail_ = refused.detail.text();
     } catch (const std::bad_alloc&) {
         reason_ = Reason::memory_limit;
     }
-    return Found::refused;
-}
-
-void ServedArchive::refused(Packer& message) const {
-    message.put(reason_);
-    message.put(detail_);
+    return Listed::refused;
 }
 
 void ServedArchive::list(Packer& message) {
     const std::uint64_t before = reader_ ? reader_->work() : 0;
     for (std::uint64_t count = 0; count < kMembers && (!reader_ || reader_->work() - before < kWork);
          ++count) {
-        const Found found = step();
+        const Listed found = step();
         message.put(found);
-        if (found == Found::here) {
+        if (found == Listed::here) {
             // A name that is refused is only told apart from others: its beginning does.
             message.put(std::string_view(member_.name).substr(0, 4096));
             continue;
         }
-        if (found == Found::refused) refused(message);
+        if (found == Listed::refused) message.put(reason_);
         return;
     }
-    message.put(Found::not_yet);
+    message.put(Listed::not_yet);
 }
 
 bool ServedArchive::find(std::uint64_t number, Packer& message) {
@@ -69,33 +62,33 @@ bool ServedArchive::find(std::uint64_t number, Packer& message) {
     const std::uint64_t before = reader_ ? reader_->work() : 0;
     for (std::uint64_t count = 0; next_ <= number; ++count) {
         if (count == kMembers || (reader_ && reader_->work() - before >= kWork)) {
-            message.put(Found::not_yet);
+            message.put(Listed::not_yet);
             return false;
         }
-        const Found found = step();
-        if (found == Found::here) continue;
+        const Listed found = step();
+        if (found == Listed::here) continue;
         message.put(found);
-        if (found == Found::refused) refused(message);
+        if (found == Listed::refused) message.put(reason_);
         return false;
     }
-    message.put(Found::here);
+    message.put(Listed::here);
     message.put(std::string_view(member_.name).substr(0, 4096));
     return true;
 }
 
-Reason ServedArchive::load(std::string& detail) {
+Reason ServedArchive::load(Word& why) {
     if (!loaded_ && member_.reason == Reason::none) {
         try {
             reader_->load(bytes_);
         } catch (const Refused& refused) {
             member_.reason = refused.reason;
-            member_detail_ = refused.detail.text();
+            why_ = refused.detail;
         } catch (const std::bad_alloc&) {
             member_.reason = Reason::memory_limit;
         }
     }
     loaded_ = true;
-    detail = member_detail_;
+    why = why_;
     return member_.reason;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 #include <optional>
-#include <string>
 
 #include "staging/read/archive/archive.h"
 #include "staging/read/messages.h"
+#include "staging/read/word.h"
 
 namespace staging {
 
@@ -13,24 +13,23 @@ class ServedArchive {
 public:
     ServedArchive(core::Fd file, std::uint64_t bytes, const Limits& limits);
 
-    // Packs the names of the next members: for each Found::here and the name; then what ended it.
+    // Packs the names of the next members: for each Listed::here and the name; then what ended it.
     void list(Packer& message);
 
-    // Goes on to a member and packs Found and, if it is there, its name. False if not.
+    // Goes on to a member and packs Listed and, if it is there, its name. False if not.
     bool find(std::uint64_t number, Packer& message);
-    // The member that find() found, into memory; or why not.
-    Reason load(std::string& detail);
+    // The member that find() found, into memory; or the reason and the word why not.
+    Reason load(Word& why);
     core::ByteView bytes() const noexcept { return bytes_; }
     std::uint64_t member_bytes() const noexcept { return member_.bytes; }
 
 private:
-    Found step();
-    void refused(Packer& message) const;
+    Listed step();
     const Limits& limits_;
     std::optional<ArchiveReader> reader_;
     Reason reason_ = Reason::none;  // why the archive cannot be read on
-    std::string detail_, member_detail_;
     Member member_;
+    Word why_;                // its bytes cannot be had
     std::uint64_t next_ = 0;  // the number of the member behind member_
     bool loaded_ = false;
     core::Bytes bytes_;

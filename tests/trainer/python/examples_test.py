@@ -33,7 +33,7 @@ class Examples(unittest.TestCase):
         processes = [subprocess.Popen([str(c) for c in command], env={**env, "RANK": str(rank), "WORLD_SIZE": str(ranks)}, text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in range(ranks)]
         try:
-            said = [process.communicate(timeout=120)[0] for process in processes]
+            said = [process.communicate(timeout=200)[0] for process in processes]
         finally:
             for process in processes:
                 process.kill()

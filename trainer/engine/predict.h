@@ -2,7 +2,7 @@
 #include <string>
 
 #include "core/mpi/comm.h"
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/eval/metrics.h"
 #include "trainer/model/model.h"
 

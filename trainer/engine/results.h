@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/mpi/comm.h"
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/model/model.h"
 

@@ -51,7 +51,7 @@ TEST_CASE("measures equal those worked out by hand") {
     CHECK(*m.sensitivity == 1.0);
     CHECK(*m.specificity == 0.5);
     CHECK(*m.auroc == 0.75);
-    CHECK(m.loss == Approx(0.510826).margin(1e-6));
+    CHECK(*m.loss == Approx(0.510826).margin(1e-6));
     CHECK(m.confusion == std::vector<std::vector<std::int64_t>>{{1, 1}, {0, 2}});
     const Measures other = measure(example(), {0, 1, 2, 3}, 0);
     CHECK(*other.sensitivity == 0.5);
@@ -88,6 +88,44 @@ TEST_CASE("of more classes each stands against the rest, and absent ones do not 
     CHECK(*m.sensitivity == Approx((0.5 + 1.0) / 2));        // a: 1 of 2, b: 1 of 1
     CHECK(*m.specificity == Approx((1.0 + 0.5 + 1.0) / 3));  // b: one false alarm among two
     CHECK(*m.auroc == Approx((1.0 + 1.0) / 2));
+}
+
+TEST_CASE("scores that are not finite end nothing and win nothing") {
+    const float bad = GENERATE(NAN, INFINITY, -INFINITY);
+    CHECK_FALSE(auroc({0.1F, bad, 0.3F}, {false, true, true}).has_value());
+    Predictions p = example();
+    p.probability[0] = p.probability[1] = bad;  // of class b
+    const Measures m = measure(p, {0, 1, 2, 3}, 1);
+    CHECK(m.samples == 4);
+    CHECK(m.unscored == 1);
+    CHECK(m.accuracy == 0.5);
+    CHECK(*m.sensitivity == 0.5);
+    CHECK(*m.specificity == 0.5);
+    CHECK_FALSE(m.auroc.has_value());
+    CHECK_FALSE(m.loss.has_value());
+    for (const char* select : {"accuracy", "auroc", "loss"}) {
+        CHECK(score_of(measure(example(), {0, 1, 2, 3}, 1), select).has_value());
+        CHECK_FALSE(score_of(m, select).has_value());
+    }
+    EvaluateOptions options;
+    options.bootstrap = 20;
+    const auto json = report(p, options);
+    CHECK(json["overall"]["without_score"] == 1);
+    CHECK(json["overall"]["loss"].is_null());
+    CHECK_FALSE(report(example(), options)["overall"].contains("without_score"));
+
+    for (float& each : p.probability) each = bad;  // a model that diverged is right nowhere
+    const Measures none = measure(p, {0, 1, 2, 3}, 1);
+    CHECK(none.accuracy == 0);
+    CHECK(*none.sensitivity == 0);
+    CHECK(*none.specificity == 0);
+}
+
+TEST_CASE("an AUROC that is not defined is not replaced by another score") {
+    Predictions p = example();
+    p.label = {1, 1, 1, 1};
+    CHECK_FALSE(score_of(measure(p, {0, 1, 2, 3}, 1), "auroc").has_value());
+    CHECK(score_of(measure(p, {0, 1, 2, 3}, 1), "loss").value() < 0);
 }
 
 TEST_CASE("what a dataset has no column for is left out of the strata") {
@@ -146,4 +184,5 @@ TEST_CASE("no samples, or a positive class that is none, is an error") {
     EvaluateOptions options;
     options.positive = "malignant";
     CHECK_THROWS_WITH(report(example(), options), Catch::Contains("positive"));
+    CHECK_THROWS_WITH(positive_class(options, {"a", "b", "malignant"}), Catch::Contains("two classes"));
 }

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <chrono>
 #include <climits>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "core/base/event.h"
@@ -277,39 +279,48 @@ private:
         loss_count_ = 0;
     }
 
+    // Of equal scores the later: it has seen more. What has no score is never the best.
+    bool is_best(std::optional<double> score) const {
+        return score && (!best_score_ || *score >= *best_score_);
+    }
+
+    // Rank 0's score, on every rank; as NaN on its way if there is none.
+    std::optional<double> tell(std::optional<double> score) const {
+        double value = score.value_or(NAN);
+        core::check_mpi(MPI_Bcast(&value, 1, MPI_DOUBLE, 0, comm_.get()), "tell the score");
+        return std::isnan(value) ? std::nullopt : std::optional(value);
+    }
+
     // Collective, at the end of an epoch: the score on patients that are not trained on.
     void validate() {
         if (!has_samples(*dataset_, "validation")) return;
         const Predictions predictions =
             predict(*model_, *dataset_,
                     {"validation", recipe_.data.field, recipe_.data.label, recipe_.evaluate.batch}, comm_);
-        double score = 0;
+        std::optional<double> score;
         core::together(comm_, [&] {
             if (!comm_.is_root()) return;
             std::vector<std::size_t> all(predictions.samples());
-            for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+            std::iota(all.begin(), all.end(), std::size_t{0});
             const Measures m =
                 measure(predictions, all, positive_class(recipe_.evaluate.options, predictions.classes));
-            score = recipe_.train.select == "loss"               ? -m.loss
-                    : recipe_.train.select == "auroc" && m.auroc ? *m.auroc
-                                                                 : m.accuracy;
-            const bool best = !best_score_ || score >= *best_score_;
-            log_->append(
-                {{"event", "epoch"},
-                 {"epoch", clock_->epoch() - 1},
-                 {"step", clock_->step()},
-                 {"validation", {{"samples", m.samples}, {"accuracy", m.accuracy}, {"loss", m.loss}}},
-                 {"best", best}});
-            core::Event("info", "validated")
+            score = score_of(m, recipe_.train.select);
+            const bool best = is_best(score);
+            log_->append({{"event", "epoch"},
+                          {"epoch", clock_->epoch() - 1},
+                          {"step", clock_->step()},
+                          {"validation", to_json(m)},
+                          {"best", best}});
+            core::Event(m.unscored ? "warning" : "info", "validated")
                 .with("epoch", clock_->epoch())
                 .with("accuracy", m.accuracy)
-                .with("loss", m.loss)
+                .with("loss", m.loss.value_or(NAN))
+                .with("without_score", m.unscored)
                 .with("best", best);
         });
-        core::check_mpi(MPI_Bcast(&score, 1, MPI_DOUBLE, 0, comm_.get()), "tell the score");
-        if (!best_score_ || score > *best_score_) improved_step_ = clock_->step();
-        // Of equal scores the later: it has seen more.
-        if (!best_score_ || score >= *best_score_) {
+        score = tell(score);
+        if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
+        if (is_best(score)) {
             best_score_ = score;
             best_step_ = clock_->step();
             if (comm_.is_root()) best_ = copy_of(model_->state());

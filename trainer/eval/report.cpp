@@ -20,15 +20,6 @@ Json number(std::optional<double> value) {
     return std::round(*value * 1e6) / 1e6;
 }
 
-Json to_json(const Measures& m) {
-    return {{"samples", m.samples},
-            {"accuracy", number(m.accuracy)},
-            {"auroc", number(m.auroc)},
-            {"sensitivity", number(m.sensitivity)},
-            {"specificity", number(m.specificity)},
-            {"loss", number(m.loss)}};
-}
-
 // 95 % intervals by resampling patients, not samples: samples of one patient are not independent.
 Json intervals(const Predictions& predictions, const std::vector<std::size_t>& samples, std::int32_t positive,
                const EvaluateOptions& options) {
@@ -139,6 +130,17 @@ Json stratum_json(const Predictions& predictions, const std::string& name, std::
 }
 
 }  // namespace
+
+Json to_json(const Measures& m) {
+    Json out = {{"samples", m.samples},
+                {"accuracy", number(m.accuracy)},
+                {"auroc", number(m.auroc)},
+                {"sensitivity", number(m.sensitivity)},
+                {"specificity", number(m.specificity)},
+                {"loss", number(m.loss)}};
+    if (m.unscored > 0) out["without_score"] = m.unscored;
+    return out;
+}
 
 Json report(const Predictions& predictions, const EvaluateOptions& options) {
     if (predictions.samples() == 0) throw core::Error(core::Fault::data, "there are no samples to evaluate");

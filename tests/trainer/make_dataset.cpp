@@ -1,7 +1,7 @@
 // make_dataset DIR images|table|unlabelled: a small encrypted dataset made from a fixed seed, DIR/data and
-// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital. Table:
-// six features of very different sizes, one of them constant, some missing. Unlabelled: the images, one of them
-// for training without a label.
+// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images,
+// one of them for training without a label.
 #include <cmath>
 #include <cstdio>
 #include <cstring>

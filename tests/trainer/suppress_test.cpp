@@ -36,7 +36,8 @@ std::vector<FigureSet> table(const std::vector<std::vector<std::int64_t>>& patie
     return out;
 }
 
-// Sums of the shown sets with all factors from -2 to 2, by another way than elimination: is `wanted` among them?
+// Sums of the shown sets with all factors from -2 to 2, by another way than elimination: is `wanted` among
+// them?
 bool can_be_had(const std::vector<FigureSet>& sets, const std::vector<bool>& hidden,
                 const FigureSet& wanted) {
     std::vector<std::size_t> shown;

@@ -3,8 +3,8 @@
 
 namespace trainer {
 
-// What one rank wants, all ranks do at the same place: flags that any rank raises, or-ed over the ranks. Asked
-// where the ranks have just met (after the gradients), or do not wait for each other long (between
+// What one rank wants, all ranks do at the same place: flags that any rank raises, or-ed over the ranks.
+// Asked where the ranks have just met (after the gradients), or do not wait for each other long (between
 // micro-batches), so that it costs a few microseconds.
 class Agreement {
 public:

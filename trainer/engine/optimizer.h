@@ -28,8 +28,8 @@ class Optimizer {
 public:
     Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options);
 
-    // Clips the gradients and moves the parameters, if `may(norm)` says so; else all is as before. Returns the
-    // norm before clipping. Nothing moves by a norm that is not finite.
+    // Clips the gradients and moves the parameters, if `may(norm)` says so; else all is as before. Returns
+    // the norm before clipping. Nothing moves by a norm that is not finite.
     double step(double rate, const std::function<bool(double norm)>& may = {});
 
     std::vector<NamedTensor> state() const;                 // besides the number of steps taken

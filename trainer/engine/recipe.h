@@ -50,7 +50,8 @@ struct Recipe {
 
     struct Evaluate {
         std::string split = "test";
-        // Per rank; changes speed and memory only. Default: a micro-batch, as far as the recipe says, at most 64.
+        // Per rank; changes speed and memory only. Default: a micro-batch, as far as the recipe says, at
+        // most 64.
         std::int64_t batch = 64;
         EvaluateOptions options;
     } evaluate;
@@ -63,8 +64,8 @@ struct Recipe {
     // Everything that the result depends on; `model_toml` is what Model::toml says. Equal texts, equal
     // results.
     std::string canonical(const std::string& model_toml) const;
-    // The part of it that the order of samples and the weights of a step depend on: what must be the same for a
-    // run to be resumed. How long to train, which weights to keep and what to evaluate may change.
+    // The part of it that the order of samples and the weights of a step depend on: what must be the same
+    // for a run to be resumed. How long to train, which weights to keep and what to evaluate may change.
     std::string identity(const std::string& model_toml) const;
 
     // How many micro-batches each of `ranks` ranks has. Throws Error(usage) if batch, micro_batches and ranks

@@ -26,9 +26,10 @@ public:
         : model_(model), optimizer_(optimizer), gradients_(gradients), options_(options) {}
 
     // `inputs` [n, ...] and `labels` [n] int64: this rank's share of step `step`, the same n on every rank
-    // and a multiple of micro_batches. Returns the mean loss over them; nothing if `go_on`, which is asked before
-    // each micro-batch and answers alike on all ranks, said no: model and optimizer are then as before the step.
-    // Throws core::Error: data for a label that is missing or not a class, system for what PyTorch reports.
+    // and a multiple of micro_batches. Returns the mean loss over them; nothing if `go_on`, which is asked
+    // before each micro-batch and answers alike on all ranks, said no: model and optimizer are then as
+    // before the step. Throws core::Error: data for a label that is missing or not a class, system for what
+    // PyTorch reports.
     std::optional<double> accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
                                      const std::function<bool()>& go_on = {});
 

@@ -8,8 +8,8 @@
 
 namespace trainer {
 
-// What PyTorch reports, as an operator can act on it: the first line (the rest is a C++ stack), and for memory
-// which keys to change. `doing` is "step 12".
+// What PyTorch reports, as an operator can act on it: the first line (the rest is a C++ stack), and for
+// memory which keys to change. `doing` is "step 12".
 inline core::Error from_torch(const c10::Error& e, const std::string& doing) {
     const std::string text = e.what_without_backtrace();
     const bool memory = dynamic_cast<const c10::OutOfMemoryError*>(&e) != nullptr ||

@@ -10,10 +10,11 @@
 
 namespace trainer {
 
-// Bounds every wait of the ranks for each other. A thread of each rank tells ranks 0 and 1, over a communicator of
-// its own, how far its rank has come (tick). When no rank has gone on for `hang_seconds`, they name the one that
-// did not come: who is not heard of any more (stopped, its node gone), or else who has come least far (waiting for
-// storage or a device, or in an endless loop). Then the job ends with exit code 4 (MPI_Abort).
+// Bounds every wait of the ranks for each other. A thread of each rank tells ranks 0 and 1, over a
+// communicator of its own, how far its rank has come (tick). When no rank has gone on for `hang_seconds`,
+// they name the one that did not come: who is not heard of any more (stopped, its node gone), or else who
+// has come least far (waiting for storage or a device, or in an endless loop). Then the job ends with exit
+// code 4 (MPI_Abort).
 class Watch {
 public:
     Watch(const core::Comm& parent, double hang_seconds);  // collective

@@ -38,8 +38,8 @@ struct EvaluateOptions {
 };
 
 // Over one set of samples. A measure that is not defined there (AUROC where a class is absent) is nothing.
-// A sample of which the model says something that is not finite is `unscored`: it counts as not recognised, is
-// in no column of the confusion, and leaves loss and AUROC of its set undefined.
+// A sample of which the model says something that is not finite is `unscored`: it counts as not recognised,
+// is in no column of the confusion, and leaves loss and AUROC of its set undefined.
 struct Measures {
     std::int64_t samples = 0, unscored = 0;
     double accuracy = 0;
@@ -51,8 +51,8 @@ struct Measures {
 // defined there or any sample is unscored: such weights win over none, and lose to all others.
 std::optional<double> score_of(const Measures& measures, const std::string& select);
 
-// The class to find among two; -1 among more. Throws Error(usage) if `options.positive` is none of them, or is
-// given where there are not two.
+// The class to find among two; -1 among more. Throws Error(usage) if `options.positive` is none of them, or
+// is given where there are not two.
 std::int32_t positive_class(const EvaluateOptions& options, const std::vector<std::string>& classes);
 
 // Loss: mean cross-entropy (natural logarithm; probabilities below 1e-12 count as that). Two classes: AUROC,

@@ -11,8 +11,8 @@ namespace {
 using Atoms = std::vector<bool>;
 using Numbers = std::vector<std::size_t>;
 
-// What the sums and differences of some sets can tell. Gauss's elimination; each row keeps beside its atoms, from
-// which sets it was made.
+// What the sums and differences of some sets can tell. Gauss's elimination; each row keeps beside its
+// atoms, from which sets it was made.
 class Span {
 public:
     Span(std::size_t atoms, std::size_t sets) : atoms_(atoms), sets_(sets) {}
@@ -76,7 +76,8 @@ public:
 
     std::vector<bool> run() {
         while (const auto used = sets_that_tell_a_secret()) {
-            // Of those that tell it, the smallest is given up; never the whole, which tells no part of itself.
+            // Of those that tell it, the smallest is given up; never the whole, which tells no part of
+            // itself.
             const auto smallest =
                 std::find_if(largest_first_.rbegin(), largest_first_.rend(), [&](std::size_t i) {
                     return sets_[i].kind > 0 && std::find(used->begin(), used->end(), i) != used->end();

@@ -12,10 +12,11 @@ struct FigureSet {
     int kind = 0;  // 0: the whole. Sets of one kind ("site") have no atom in common.
 };
 
-// Which of `sets` must not be shown, so that no set of fewer than `least` patients has figures, and none can be
-// computed from those that are shown by any sums and differences; nor what is hidden of one kind, in the whole
-// or in any set, where that is fewer than `least` patients together. The smallest are given up first; the whole
-// is always shown. Of more than kMostSets, only the whole is. `sets` are not empty, and begin with the whole.
+// Which of `sets` must not be shown, so that no set of fewer than `least` patients has figures, and none
+// can be computed from those that are shown by any sums and differences; nor what is hidden of one kind, in
+// the whole or in any set, where that is fewer than `least` patients together. The smallest are given up
+// first; the whole is always shown. Of more than kMostSets, only the whole is. `sets` are not empty, and
+// begin with the whole.
 constexpr std::size_t kMostSets = 256;
 std::vector<bool> suppressed(const std::vector<FigureSet>& sets, std::int64_t least);
 

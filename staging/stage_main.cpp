@@ -144,9 +144,10 @@ int main(int argc, char** argv) {
     // Parsers are forked while this process is empty: before flags, keys, threads and MPI.
     const bool is_build = argc > 1 && std::string_view(argv[1]) == "build";
     const bool is_init = argc > 1 && std::string_view(argv[1]) == "init";
+    const bool is_quarantine = argc > 1 && std::string_view(argv[1]) == "quarantine";
     std::optional<staging::Readers> server;
     try {
-        if (is_build || is_init) server.emplace();
+        if (is_build || is_init || is_quarantine) server.emplace();
         core::forbid_core_dumps();
     } catch (const core::Error& e) {
         core::Event("error", "system").with("text", e.what());
@@ -293,11 +294,15 @@ int main(int argc, char** argv) {
                     flags.json ? print(report, true) : staging::print_report(std::cout, report);
                 }
                 if (lists->parsed()) list_quarantine(flags);
-                if (finds->parsed())
+                if (finds->parsed()) {
+                    if (!server)
+                        throw core::Error(core::Fault::usage,
+                                          "put `quarantine` first: aloft-stage quarantine find ...");
                     print(
-                        staging::find_quarantined(flags.dir, flags.what,
+                        staging::find_quarantined(*server, flags.dir, flags.what,
                                                   staging::parse_delivery(flags.deliveries.at(0)), flags.key),
                         flags.json);
+                }
                 if (make->parsed())
                     print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
             });

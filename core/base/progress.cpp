@@ -13,8 +13,8 @@ Progress::Progress(std::string doing, std::int64_t total, std::chrono::milliseco
       started_(std::chrono::steady_clock::now()),
       reported_(started_) {}
 
-void Progress::advance(std::int64_t count) {
-    done_ += count;
+void Progress::reach(std::int64_t done) {
+    done_ = done;
     const auto now = std::chrono::steady_clock::now();
     if (now - reported_ >= every_) report(now);
 }

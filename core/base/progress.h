@@ -12,7 +12,8 @@ class Progress {
 public:
     Progress(std::string doing, std::int64_t total,
              std::chrono::milliseconds every = std::chrono::seconds(5));
-    void advance(std::int64_t count = 1);
+    void advance(std::int64_t count = 1) { reach(done_ + count); }
+    void reach(std::int64_t done);  // so much of it, in all
     void finish();
 
 private:

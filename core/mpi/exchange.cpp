@@ -7,21 +7,31 @@
 namespace core {
 namespace {
 
-// What waits for one rank: the sends one after another, and where each ends.
+// What waits for one rank: the sends one after another, and how long each is.
 struct Waiting {
     Bytes bytes;
-    std::deque<std::size_t> ends;
-    std::size_t sent = 0;  // of `bytes`
+    std::size_t gone = 0;  // of `bytes`
+    std::deque<std::size_t> lengths;
 };
 
-// How much of what waits goes in this round: whole sends, at most `limit` bytes.
-std::size_t take(Waiting& waiting, std::size_t limit) {
-    std::size_t end = waiting.sent;
-    while (!waiting.ends.empty() && waiting.ends.front() - waiting.sent <= limit) {
-        end = waiting.ends.front();
-        waiting.ends.pop_front();
+// Moves what goes in this round to the end of `out`: whole sends, at most `limit` bytes. Their number of bytes.
+std::size_t take(Waiting& waiting, std::size_t limit, Bytes& out) {
+    std::size_t count = 0;
+    while (!waiting.lengths.empty() && count + waiting.lengths.front() <= limit) {
+        count += waiting.lengths.front();
+        waiting.lengths.pop_front();
     }
-    return end - waiting.sent;
+    const auto begin = waiting.bytes.begin(), from = begin + static_cast<std::ptrdiff_t>(waiting.gone);
+    out.insert(out.end(), from, from + static_cast<std::ptrdiff_t>(count));
+    waiting.gone += count;
+    if (waiting.lengths.empty()) {
+        waiting = {};
+    } else if (waiting.gone >= waiting.bytes.size() / 2) {
+        // Something may wait for ever, so what is gone must make room. On average no byte moves twice.
+        waiting.bytes.erase(begin, begin + static_cast<std::ptrdiff_t>(waiting.gone));
+        waiting.gone = 0;
+    }
+    return count;
 }
 
 }  // namespace
@@ -37,7 +47,7 @@ void exchange(const Comm& comm, std::uint64_t memory_bytes, const std::function<
         if (bytes.size() > limit) throw Error(Fault::bug, "a record is too long for an exchange");
         Waiting& to = waiting[static_cast<std::size_t>(rank)];
         to.bytes.insert(to.bytes.end(), bytes.begin(), bytes.end());
-        to.ends.push_back(to.bytes.size());
+        to.lengths.push_back(bytes.size());
         held += bytes.size();
     };
     std::vector<int> out(ranks), out_at(ranks), in(ranks), in_at(ranks);
@@ -48,15 +58,10 @@ void exchange(const Comm& comm, std::uint64_t memory_bytes, const std::function<
         });
         sent.clear();
         for (std::size_t i = 0; i < ranks; ++i) {
-            Waiting& to = waiting[i];
-            const std::size_t count = take(to, limit);
-            out[i] = static_cast<int>(count);
             out_at[i] = static_cast<int>(sent.size());
-            sent.insert(sent.end(), to.bytes.begin() + static_cast<std::ptrdiff_t>(to.sent),
-                        to.bytes.begin() + static_cast<std::ptrdiff_t>(to.sent + count));
-            to.sent += count;
+            const std::size_t count = take(waiting[i], limit, sent);
+            out[i] = static_cast<int>(count);
             held -= count;
-            if (to.ends.empty()) to = {};
         }
         check_mpi(MPI_Alltoall(out.data(), 1, MPI_INT, in.data(), 1, MPI_INT, comm.get()),
                   "tell how much is exchanged");

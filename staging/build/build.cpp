@@ -120,7 +120,7 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     const TemporaryFolder temporary;
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan now =
-        Listing::scan(alone, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
+        Listing::scan(alone, server_, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
     for (std::size_t i = 0; i < deliveries_.size(); ++i) {
         const Json& then = manifest.parents.at(i);
         if (then.at("names_hmac") != now.deliveries[i].names_digest)
@@ -151,7 +151,8 @@ void Build::scan() {
     core::together(comm_, [&] {
         if (comm_.is_root()) folder_.check(identity(), request_.discard);
     });
-    scan_ = Listing::scan(comm_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
+    scan_ =
+        Listing::scan(comm_, server_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
     for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
@@ -176,8 +177,8 @@ void Build::stage1() {
     const Listing listing(folder_.work(), deliveries_.size(), run_key_, *request_.options.disk);
     batches_ = listing.batches();
     spill_.open(comm_, batches_);
-    // Rank 0 tells of its own share, which is like everybody's.
-    core::Progress progress("stage1", static_cast<std::int64_t>(files_) / comm_.size() + 1);
+    // Batches go out in their order: what lies before rank 0's is with the others, or done.
+    core::Progress progress("stage1", static_cast<std::int64_t>(files_));
     core::share(comm_, static_cast<std::int64_t>(batches_), [&](core::Shared& work) {
         std::unique_ptr<Stage1> reader;
         SpillWriter writer(spill_);
@@ -186,8 +187,6 @@ void Build::stage1() {
             const auto number = static_cast<std::uint64_t>(*next);
             if (spill_.is_done(number)) {
                 ++resumed_batches_;
-                if (comm_.is_root())
-                    progress.advance(static_cast<std::int64_t>(request_.options.files_per_batch));
                 continue;
             }
             if (!reader) reader = std::make_unique<Stage1>(server_, definition_, pseudonyms_, deliveries_);
@@ -202,10 +201,11 @@ void Build::stage1() {
             summary.bytes = result.bytes;
             summary.digest = result.digest;
             writer.finish(summary);
-            if (comm_.is_root()) progress.advance(static_cast<std::int64_t>(batch.names.size()));
+            if (comm_.is_root())
+                progress.reach(static_cast<std::int64_t>(batch.first_file + batch.names.size()));
         }
     });
-    if (comm_.is_root()) progress.finish();
+    if (comm_.is_root()) progress.reach(static_cast<std::int64_t>(files_)), progress.finish();
     spill_.close(comm_);
     parents_ = received(comm_, spill_, deliveries_, scan_.deliveries, pseudonyms_);
     resumed_batches_ = comm_.sum(resumed_batches_);

@@ -32,7 +32,7 @@ Json run(const BuildRequest& request, const Readers& server) {
     const TemporaryFolder temporary;
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan found =
-        Listing::scan(alone, deliveries, request.options, temporary.path(), run_key, pseudonyms);
+        Listing::scan(alone, server, deliveries, request.options, temporary.path(), run_key, pseudonyms);
     const Listing listing(temporary.path(), deliveries.size(), run_key);
     Stage1 reader(server, definition, pseudonyms, deliveries);
     Counting counting;

@@ -15,6 +15,7 @@
 #include "staging/deid/profile.h"
 #include "staging/deid/sop_class.h"
 #include "staging/deid/values.h"
+#include "staging/read/archive/archive.h"
 #include "staging/read/delivery.h"
 #include "staging/read/dicom/syntax.h"
 #include "staging/read/format.h"
@@ -108,6 +109,10 @@ bool ends_with(const std::string& name, std::string_view suffix) {
     return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == suffix;
 }
 
+bool is_table_name(const std::string& name) {
+    return ends_with(name, ".CSV") || ends_with(name, ".TSV") || ends_with(name, ".TXT");
+}
+
 // What the first bytes of a table look like: guesses that a person confirms.
 void look_at_table(core::ByteView head, Seen& seen) {
     const std::string_view text = core::text(head);
@@ -133,7 +138,7 @@ void look_at(const Opened& file, const std::string& name, Worker& worker, Seen& 
     std::uint8_t bytes[512];
     const ssize_t count = ::pread(file.fd.get(), bytes, sizeof bytes, 0);
     const core::ByteView head(bytes, count > 0 ? static_cast<std::size_t>(count) : 0);
-    if (ends_with(name, ".CSV") || ends_with(name, ".TSV") || ends_with(name, ".TXT")) {
+    if (is_table_name(name)) {
         ++seen.kinds["table"];
         return look_at_table(head, seen);
     }
@@ -143,6 +148,34 @@ void look_at(const Opened& file, const std::string& name, Worker& worker, Seen& 
     });
     ++seen.kinds[format == all.end() ? "other" : std::string(format->name)];
     if (format != all.end() && format->name == "dicom") look_at_dicom(worker.read(file, Depth::header), seen);
+}
+
+// An archive is a folder; what is not whole is a file. `most`: how many of its files are looked at; 0 is all.
+void look_into(const Readers& readers, const Wanted& wanted, const Opened& file, std::uint64_t most,
+               Seen& seen) {
+    Archive archive(readers, wanted, {}, file);
+    std::vector<std::string> names;
+    const Reason reason = archive.list([&](const std::string& name) { names.push_back(name); });
+    if (reason != Reason::none) {
+        ++seen.files;
+        ++seen.looked_at;
+        ++seen.refused[std::string(reason_name(reason))];
+        return;
+    }
+    ++seen.kinds["archive"];
+    seen.files += names.size();
+    const std::uint64_t step = most ? std::max<std::uint64_t>(1, (names.size() + most - 1) / most) : 1;
+    for (std::uint64_t n = 0; n < names.size(); n += step) {
+        ++seen.looked_at;
+        if (is_table_name(names[n])) {
+            ++seen.kinds["table"];
+            continue;
+        }
+        const Record record = archive.read(n, names[n], Depth::header);
+        const bool is_other = record.reason == Reason::not_recognised;
+        ++seen.kinds[is_other ? "other" : "dicom"];
+        if (!is_other) look_at_dicom(record, seen);
+    }
 }
 
 std::string most(const Counts& counts, const std::string& otherwise) {
@@ -232,17 +265,21 @@ Json init_delivery(const InitRequest& request, const Readers& readers) {
             throw core::Error(core::Fault::usage,
                               path.string() + " is there already: give another --out, or remove it");
     Seen seen;
-    Delivery(request.folder).walk([&](const std::string&) { ++seen.files; });
+    Delivery(request.folder).walk([&](const std::string& name) { seen.files += !is_archive_name(name); });
     const Delivery delivery(request.folder);  // opened anew: a folder's descriptor is read to its end once
     const std::uint64_t step =
         request.most_files
             ? std::max<std::uint64_t>(1, (seen.files + request.most_files - 1) / request.most_files)
             : 1;
-    Worker worker(readers, Wanted::attributes({"Manufacturer", "StudyDate", "PatientBirthDate",
-                                               "OtherPatientIDsSequence[0].PatientID"}));
+    const Wanted wanted = Wanted::attributes(
+        {"Manufacturer", "StudyDate", "PatientBirthDate", "OtherPatientIDsSequence[0].PatientID"});
+    Worker worker(readers, wanted);
     std::uint64_t number = 0;
     delivery.walk([&](const std::string& name) {
-        if (number++ % step == 0) look_at(delivery.open(name), name, worker, seen);
+        if (is_archive_name(name))
+            look_into(readers, wanted, delivery.open(name), request.most_files, seen);
+        else if (number++ % step == 0)
+            look_at(delivery.open(name), name, worker, seen);
     });
     fs::create_directories(described.parent_path());
     fs::create_directories(defined.parent_path());

@@ -12,6 +12,8 @@
 #include "staging/deid/risk.h"
 #include "staging/image/fields.h"
 #include "staging/image/mask.h"
+#include "staging/read/archive/archive.h"
+#include "staging/read/format.h"
 
 namespace staging {
 namespace {
@@ -105,8 +107,9 @@ Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::funct
         return (worker_ ? worker_->replaced() : 0) + (mask_worker_ ? mask_worker_->replaced() : 0);
     };
     const std::uint64_t replaced_before = replaced();
+    const Inside inside = open_archive(batch);
     for (std::size_t i = 0; i < batch.names.size() && !result.stopped; ++i) {
-        read_file(batch, i, sink, result, stop);
+        read_file(batch, i, inside, sink, result, stop);
         result.stopped = result.stopped || (stop && stop());
     }
     result.replaced_workers = replaced() - replaced_before;
@@ -123,25 +126,51 @@ Opened Stage1::open(std::uint64_t delivery, const std::string& name) const {
     }
 }
 
-void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
-                       const std::function<bool()>& stop) {
+Stage1::Inside Stage1::open_archive(const Batch& batch) const {
+    Inside inside;
+    if (batch.archive.empty()) return inside;
+    std::set<std::string> seen;
+    for (const std::string& name : batch.names)
+        if (!seen.insert(name).second) inside.twice.insert(name);
+    try {
+        if (worker_)
+            inside.archive = std::make_unique<Archive>(server_, definition_.wanted, Limits{},
+                                                       open(batch.delivery, batch.archive));
+        if (definition_.masks)
+            inside.masks = std::make_unique<Archive>(server_, definition_.masks->wanted, Limits{},
+                                                     open(batch.delivery, batch.archive));
+    } catch (const MachineFault& e) {
+        machine_failed(e, batch, batch.archive, batch.first_file);
+    }
+    return inside;
+}
+
+void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& inside, Stage1Sink& sink,
+                       Stage1Result& result, const std::function<bool()>& stop) {
     const std::string& name = batch.names[index];
+    const bool is_inside = !batch.archive.empty();
     Rejected blank;
     blank.origin.file = batch.first_file + index;
     blank.site = definition_.site_number(names_[batch.delivery]);
     const std::string file_name = pseudonyms_.file_name(names_[batch.delivery], core::view(name));
     std::memcpy(blank.file_name, file_name.data(), sizeof blank.file_name);
     ++result.files;
+    const auto reject = [&](Reason reason, std::string_view detail) {
+        set_reason(blank, reason, detail);
+        sink.reject(blank);
+    };
 
-    const bool is_folder = name.ends_with('/');  // one that could not be listed
-    const bool is_label = !is_folder && is_label_table(name);
-    const auto mask = definition_.masks && !is_folder && !is_label
+    const bool is_folder = !is_inside && name.ends_with('/');  // one that could not be listed
+    const bool is_archive = !is_inside && is_archive_name(name);
+    const bool is_file = !is_folder && !is_archive;
+    const bool is_label = is_file && is_label_table(name);
+    const bool is_table = !worker_ || is_label;
+    const auto mask = definition_.masks && is_file && !is_label
                           ? mask_key(definition_, name, names_[batch.delivery], pseudonyms_)
                           : std::nullopt;
-    if (!is_folder && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix)) {
-        set_reason(blank, Reason::not_selected, "file_suffix");
-        return sink.reject(blank);
-    }
+    if (is_file && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix))
+        return reject(Reason::not_selected, "file_suffix");
+    if (inside.twice.count(name)) return reject(Reason::name_twice, "archive");
     core::Digest contents{};
     const auto add_digest = [&] {
         core::Sha256 keyed;
@@ -150,42 +179,68 @@ void Stage1::read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, 
         core::join_digest(result.digest, keyed.finish());
     };
     try {
-        const Opened file = open(batch.delivery, name);
-        if (is_folder) {
-            set_reason(blank, file.reason, "folder");
-            return sink.reject(blank);
+        // The archive is open already, but for a table, which is read by a worker of its own.
+        const Opened file =
+            is_inside && !is_table ? Opened{} : open(batch.delivery, is_inside ? batch.archive : name);
+        if (is_folder) return reject(file.reason, "folder");
+        if (is_archive) {
+            // It was listed as a file: it is not whole, or empty. What is whole by now was not then.
+            bool has_files = false;
+            const Reason reason =
+                Archive(server_, definition_.wanted, Limits{}, file).list([&](const std::string&) {
+                    has_files = true;
+                });
+            if (reason != Reason::none) return reject(reason, "archive");
+            return has_files ? reject(Reason::changed_while_read, "archive")
+                             : reject(Reason::not_selected, "empty archive");
         }
         if (mask) {
-            const Record record = mask_worker_->read(file, Depth::pixels);
+            const Record record = is_inside
+                                      ? inside.masks->read(index, batch.inner(index), Depth::pixels)
+                                      : mask_worker_->read(file, Depth::pixels);
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();
             return take_mask(record, *mask, name, blank, sink);
         }
-        if (worker_ && !is_label) {
+        if (!is_table) {
+            // The header is the sample; an archive is read in one pass, where one file cannot wait for another.
+            const auto pair = pair_of(*definition_.profile.source, name);
+            std::optional<Opened> data;
+            if (pair && file.reason == Reason::none) {
+                if (is_inside) return reject(Reason::half_of_pair, "in an archive");
+                data = open(batch.delivery, pair->other);
+                if (data->reason != Reason::none)
+                    return reject(Reason::half_of_pair, pair->is_first ? "header" : "data");
+                if (!pair->is_first) return reject(Reason::not_selected, "data of a pair");
+            }
+            const auto read = [&](Depth depth) {
+                return is_inside ? inside.archive->read(index, batch.inner(index), depth)
+                       : data    ? worker_->read_pair(file, *data, depth)
+                                 : worker_->read(file, depth);
+            };
             // The header decides first, so that nothing is decoded in vain and what is refused is refused for what
             // it is.
             // A format whose header is not read alone is read once, and again only if its pixels fail.
             const bool at_once = definition_.wanted.format().read_head == nullptr;
-            Record record = worker_->read(file, at_once ? Depth::pixels : Depth::header);
+            Record record = read(at_once ? Depth::pixels : Depth::header);
             const bool is_whole = at_once && record.ok();
-            if (at_once && !is_whole) record = worker_->read(file, Depth::header);
+            if (at_once && !is_whole) record = read(Depth::header);
             auto judged = judge(record, name, blank);
-            if (!is_whole && std::holds_alternative<Cleaned>(judged))
-                record = worker_->read(file, Depth::pixels);
+            if (!is_whole && std::holds_alternative<Cleaned>(judged)) record = read(Depth::pixels);
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();
             return take(record, std::move(judged), blank, sink);
         }
-        if (read_table(batch, name, file, blank, contents, sink, result, stop)) add_digest();
+        const Definition& rules = is_label ? definition_.labels->table : definition_;
+        const Wanted wanted = rules.wanted.in_form(rules.description(names_[batch.delivery]).tables);
+        if (read_table(is_inside ? Table(server_, wanted, Limits{}, file, index, batch.inner(index))
+                                 : Table(server_, wanted, Limits{}, file),
+                       rules, name, blank, contents, sink, result, stop))
+            add_digest();
     } catch (const MachineFault& e) {
-        throw core::Error(
-            core::Fault::system,
-            "delivery " + names_[batch.delivery] + ", file " + std::to_string(blank.origin.file) + " (" +
-                file_name + "): " + e.what() +
-                ". Nothing was decided about it: look at the machine and its file systems, then "
-                "run the build again; it goes on (aloft-stage quarantine find tells which file)");
+        machine_failed(e, batch, name, blank.origin.file);
     }
 }
 
@@ -194,21 +249,18 @@ bool Stage1::is_label_table(const std::string& name) const {
 }
 
 // False if another rank has failed.
-bool Stage1::read_table(const Batch& batch, const std::string& name, const Opened& file, Rejected& blank,
+bool Stage1::read_table(Table table, const Definition& rules, const std::string& name, Rejected blank,
                         core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
-                        const std::function<bool()>& stop) {
+                        const std::function<bool()>& stop) const {
     constexpr std::uint64_t kLookEvery = 1024;  // rows
-    const std::string& site = names_[batch.delivery];
-    const bool is_label = is_label_table(name);
-    const Definition& rules = is_label ? definition_.labels->table : definition_;
+    const std::string& site = definition_.sites[blank.site];
     const Description& delivery = rules.description(site);
-    Table table(server_, rules.wanted.in_form(delivery.tables), Limits{}, file);
     Record row;
     while (table.next(row)) {
         blank.origin.row = row.row;
         as_declared(row, rules, delivery);
         auto judged = clean(row, {site, name}, rules, pseudonyms_);
-        if (is_label)
+        if (&rules != &definition_)
             take_row(std::move(judged), blank, sink);
         else
             take(row, std::move(judged), blank, sink);
@@ -220,6 +272,16 @@ bool Stage1::read_table(const Batch& batch, const std::string& name, const Opene
     contents = table.file_sha256();
     result.bytes += table.file_bytes();
     return true;
+}
+
+void Stage1::machine_failed(const MachineFault& why, const Batch& batch, const std::string& name,
+                            std::uint64_t number) const {
+    const std::string& delivery = names_[batch.delivery];
+    throw core::Error(core::Fault::system,
+                      "delivery " + delivery + ", file " + std::to_string(number) + " (" +
+                          pseudonyms_.file_name(delivery, core::view(name)) + "): " + why.what() +
+                          ". Nothing was decided about it: look at the machine and its file systems, then "
+                          "run the build again; it goes on (aloft-stage quarantine find tells which file)");
 }
 
 void Stage1::take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
@@ -280,7 +342,7 @@ std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::
 }
 
 void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-                  Stage1Sink& sink) {
+                  Stage1Sink& sink) const {
     const auto reject = [&](const Rejection& rejection) {
         Rejected out = blank;
         set_reason(out, rejection.reason, rejection.detail);

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "staging/deid/clean.h"
@@ -43,20 +45,28 @@ public:
     Stage1Result read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop = {});
 
 private:
-    void read_file(const Batch& batch, std::size_t index, Stage1Sink& sink, Stage1Result& result,
-                   const std::function<bool()>& stop);
+    // An archive that is read as a folder, and which of its names several files have.
+    struct Inside {
+        std::unique_ptr<Archive> archive, masks;  // read for the one and for the other; null where tables are
+        std::set<std::string> twice;
+    };
+    Inside open_archive(const Batch& batch) const;
+    void read_file(const Batch& batch, std::size_t index, const Inside& inside, Stage1Sink& sink,
+                   Stage1Result& result, const std::function<bool()>& stop);
+    [[noreturn]] void machine_failed(const MachineFault& why, const Batch& batch, const std::string& name,
+                                     std::uint64_t number) const;
     Opened open(std::uint64_t delivery, const std::string& name) const;
     bool is_label_table(const std::string& name) const;
-    bool read_table(const Batch& batch, const std::string& name, const Opened& file, Rejected& blank,
+    bool read_table(Table table, const Definition& rules, const std::string& name, Rejected blank,
                     core::Digest& contents, Stage1Sink& sink, Stage1Result& result,
-                    const std::function<bool()>& stop);
+                    const std::function<bool()>& stop) const;
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
     void take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
     void take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
                    const Rejected& blank, Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-              Stage1Sink& sink);
+              Stage1Sink& sink) const;
     const Readers& server_;
     const Definition& definition_;
     const Pseudonyms& pseudonyms_;

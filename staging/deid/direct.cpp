@@ -196,10 +196,15 @@ bool is(const ColumnRule& rule) {
     return std::holds_alternative<T>(rule.transform);
 }
 
+// "(gggg,xxee) CREATOR" (wanted.h): what it holds is known to nobody but the profile's author.
+bool is_private(std::string_view path) {
+    return path.substr(0, 1) == "(" && path.substr(5, 3) == ",xx";
+}
+
 }  // namespace
 
 Attested attested(std::string_view dicom_path) {
-    if (dicom_path.empty() || dicom_path.starts_with("path:") || dicom_path.find('@') != dicom_path.npos)
+    if (dicom_path.empty() || dicom_path.starts_with("path:") || is_private(dicom_path))
         return Attested::nothing;
     const Wanted wanted = Wanted::attributes({std::string(dicom_path)});
     const Tag tag = wanted.attributes().front().steps.back().tag;
@@ -245,8 +250,8 @@ std::vector<Method> methods_of(const Definition& definition) {
         characteristics = characteristics || is<AgeBand>(rule);
         institution = institution || is<DeliveryName>(rule);
         for (const Source& source : rule.sources) {
-            safe_private = safe_private || source.from.find('@') != std::string::npos;
-            if (!dicom || source.from.find('@') != std::string::npos) continue;
+            if (!dicom) continue;
+            safe_private = safe_private || is_private(source.from);
             const Attested what = attested(source.from);
             characteristics = characteristics || what == Attested::characteristic;
             device = device || what == Attested::device;

@@ -31,7 +31,13 @@ constexpr Format kFormats[] = {
      .read = read_dicom,
      .read_head = read_dicom_head,
      .prepare = prepare_dicom},
-    {.name = "nifti", .recognises = is_nifti, .read = read_nifti, .knows = is_nifti_name},
+    {.name = "nifti",
+     .recognises = is_nifti,
+     .read = read_nifti,
+     .first = ".hdr",
+     .second = ".img",
+     .read_pair = read_nifti_pair,
+     .knows = is_nifti_name},
     {.name = "raster", .recognises = is_raster, .read = read_raster, .knows = none},
     {.name = "csv", .is_table = true, .recognises = never, .prepare = prepare_converters},
 };
@@ -40,6 +46,33 @@ constexpr Format kFormats[] = {
 
 std::span<const Format> formats() noexcept {
     return kFormats;
+}
+
+std::optional<Pair> pair_of(const Format& format, std::string_view name) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    const auto ends_with = [&](std::string_view text, std::string_view end) {
+        return text.size() >= end.size() &&
+               std::ranges::equal(text.substr(text.size() - end.size()), end, {}, lower);
+    };
+    if (format.first.empty()) return std::nullopt;
+    std::string_view stem = name, gz;
+    if (ends_with(name, ".gz")) {
+        stem = name.substr(0, name.size() - 3);
+        gz = name.substr(stem.size());
+    }
+    for (const bool is_first : {true, false}) {
+        const std::string_view mine = is_first ? format.first : format.second;
+        std::string other(is_first ? format.second : format.first);
+        if (!ends_with(stem, mine)) continue;
+        const char last = stem.back();
+        if (last >= 'A' && last <= 'Z')
+            std::ranges::transform(other, other.begin(), [](char c) {
+                return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+            });
+        return Pair{std::string(stem.substr(0, stem.size() - mine.size())) + other + std::string(gz),
+                    is_first};
+    }
+    return std::nullopt;
 }
 
 const Format* find_format(std::string_view name) noexcept {

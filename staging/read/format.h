@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/base/bytes.h"
@@ -21,6 +22,11 @@ struct Format {
     // tables.
     Record (*read)(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
                    std::span<std::uint8_t> pixels) = nullptr;
+    // Files that come in pairs: the header's name ends as `first`, the data's, else the same, as `second`; the header
+    // is the sample. Both whole, as read(). Null and empty where there are none.
+    std::string_view first{}, second{};
+    Record (*read_pair)(core::ByteView first, core::ByteView second, const Wanted& wanted,
+                        const Limits& limits, Depth depth, std::span<std::uint8_t> pixels) = nullptr;
     // For Depth::header, by the beginning of the file: nullopt if more of it is needed, `needed` bytes at least.
     // Null where only the whole file can be read.
     std::optional<Record> (*read_head)(core::ByteView head, std::uint64_t file_bytes, const Wanted& wanted,
@@ -31,6 +37,14 @@ struct Format {
     // table's own.
     bool (*knows)(std::string_view name) = nullptr;
 };
+
+// The name of the other file of a pair, and whether `name` is the header's; nullopt if files of that format and name
+// come alone. Ends with the case of `name`; a ".gz" behind it stays.
+struct Pair {
+    std::string other;
+    bool is_first;
+};
+std::optional<Pair> pair_of(const Format& format, std::string_view name);
 
 std::span<const Format> formats() noexcept;
 const Format* find_format(std::string_view name) noexcept;  // nullptr for a name that is not in the table

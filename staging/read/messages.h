@@ -6,7 +6,28 @@
 namespace staging {
 
 // What a worker is asked; codes of Question.
-enum class Ask : std::uint32_t { configure, read_header, read_pixels, open_table, next_rows };
+enum class Ask : std::uint32_t {
+    configure,
+    read_header,
+    read_pixels,
+    hold_first,  // the header of a pair: the next file that is read is its data
+    open_table,
+    next_rows,
+    // Of an archive, opened once and read in one pass; `number` is a member's, from 0.
+    open_archive,
+    list_members,
+    member_header,
+    member_pixels,
+    member_table,
+};
+
+// What an answer about an archive begins with.
+enum class Listed : std::uint8_t {
+    not_yet,  // ask again: a question is to cost no more than so much
+    here,
+    end,      // no more members
+    refused,  // a Reason follows: the archive cannot be read on
+};
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);
 void pack(Packer& out, const Record& record, const Wanted& wanted);

@@ -16,7 +16,7 @@ struct Row {
 // In the order of the enumeration; a reason without its row does not compile.
 constexpr Row kRows[] = {
     {Reason::none, "none", Side::file, "nothing is wrong"},
-    {Reason::symlink, "symlink", Side::file, "a symbolic link: deliver the file itself"},
+    {Reason::symlink, "symlink", Side::file, "a link: deliver the file itself"},
     {Reason::not_regular, "not_regular", Side::file, "no regular file"},
     {Reason::unreadable, "unreadable", Side::file, "it cannot be opened: look at its permissions"},
     {Reason::changed_while_read, "changed_while_read", Side::file,
@@ -24,6 +24,10 @@ constexpr Row kRows[] = {
     {Reason::too_large, "too_large", Side::file, "larger than the configured limit"},
     {Reason::io_error, "io_error", Side::machine, "the machine could not read it: it is tried again"},
     {Reason::duplicate, "duplicate", Side::file, "the same content was taken already"},
+    {Reason::encrypted, "encrypted", Side::file, "in an archive with a password: deliver it without"},
+    {Reason::unsafe_name, "unsafe_name", Side::file, "a name in an archive that leads out of it, or is none"},
+    {Reason::name_twice, "name_twice", Side::file,
+     "several files of an archive have this name: send it once"},
     {Reason::not_recognised, "not_recognised", Side::file, "not of the format that the profile reads"},
     {Reason::truncated, "truncated", Side::file, "it ends too early: send it again"},
     {Reason::malformed, "malformed", Side::file, "it breaks its format"},
@@ -63,6 +67,8 @@ constexpr Row kRows[] = {
     {Reason::units_differ, "units_differ", Side::file, "its values are not in the field's units"},
     {Reason::padding_undeclared, "padding_undeclared", Side::file,
      "it has padding: declare a number for it (padding) in the dataset's field"},
+    {Reason::half_of_pair, "half_of_pair", Side::file,
+     "a header or data without the other of the pair: deliver both, side by side"},
     {Reason::unmatched_image, "unmatched_image", Side::file, "no label or mask belongs to it"},
     {Reason::unmatched_label, "unmatched_label", Side::file, "no image belongs to it"},
     {Reason::mask_off_grid, "mask_off_grid", Side::file, "it does not lie on its image's grid"},

@@ -19,6 +19,11 @@ enum class Reason : std::uint8_t {
     io_error,            // the machine could not read it: no verdict, the file is tried again
     duplicate,           // the same bytes, or the same pixels, were already taken (found by the caller)
 
+    // Of an archive that is read as a folder.
+    encrypted,    // a password is needed
+    unsafe_name,  // absolute, or with ".." or an empty part
+    name_twice,   // two files of one name in an archive: nobody can tell which is meant
+
     // The bytes.
     not_recognised,         // not DICOM Part 10 (no preamble and "DICM")
     truncated,              // ends inside an element, an item or a fragment, or declares more than there is
@@ -58,6 +63,7 @@ enum class Reason : std::uint8_t {
     padding_undeclared,  // pixels that stand for no measurement, and the field declares no number for them
 
     // Images, labels and masks that belong together (found by the caller: image/).
+    half_of_pair,     // the header or the data of a pair of files, without the other
     unmatched_image,  // no label, or no mask, where the dataset wants one
     unmatched_label,  // a label or a mask without an image
     mask_off_grid,    // a mask that does not lie on its image's grid

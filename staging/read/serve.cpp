@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
+#include "staging/read/archive/served.h"
 #include "staging/read/delivery.h"
 #include "staging/read/format.h"
 #include "staging/read/messages.h"
@@ -50,13 +52,32 @@ public:
             case Ask::read_pixels:
                 read(file.get(), question.number, Depth::pixels, message);
                 break;
+            case Ask::hold_first:
+                hold_first(file.get(), question.number, message);
+                break;
             case Ask::open_table:
                 csv_.reset();
-                csv_.emplace(std::move(file), question.number, configuration_.wanted, configuration_.limits);
+                csv_.emplace(read_at(std::move(file)), question.number, configuration_.wanted,
+                             configuration_.limits);
                 break;
             case Ask::next_rows:
                 if (!csv_) throw std::logic_error("no table is open");
                 csv_->pack_rows(message);
+                break;
+            case Ask::open_archive:
+                archive_.emplace(std::move(file), question.number, configuration_.limits);
+                break;
+            case Ask::list_members:
+                opened_archive().list(message);
+                break;
+            case Ask::member_header:
+                member(question.number, Depth::header, message);
+                break;
+            case Ask::member_pixels:
+                member(question.number, Depth::pixels, message);
+                break;
+            case Ask::member_table:
+                member_table(question.number, message);
                 break;
         }
         return message.size();
@@ -70,16 +91,19 @@ private:
 
     void read(int fd, std::uint64_t bytes, Depth depth, Packer& message) {
         Record record;
+        const std::optional<core::Bytes> first = std::exchange(first_, std::nullopt);
         try {
             const Format& format = configuration_.wanted.format();
             buffer_.clear();
-            if (depth == Depth::header && format.read_head) {
+            if (depth == Depth::header && format.read_head && !first) {
                 record = read_head(fd, bytes, format);
             } else {
                 record.reason = read_first(fd, bytes, bytes, buffer_);
                 if (record.ok())
-                    record = format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
-                                         region_.bulk());
+                    record = first ? format.read_pair(*first, buffer_, configuration_.wanted,
+                                                      configuration_.limits, depth, region_.bulk())
+                                   : format.read(buffer_, configuration_.wanted, configuration_.limits, depth,
+                                                 region_.bulk());
             }
             pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
@@ -88,6 +112,54 @@ private:
             fail(message, Reason::value_too_large);
         }
         if (buffer_.capacity() > kKeepBuffer) core::Bytes().swap(buffer_);
+    }
+
+    ServedArchive& opened_archive() {
+        if (!archive_) throw std::logic_error("no archive is open");
+        return *archive_;
+    }
+
+    void member(std::uint64_t number, Depth depth, Packer& message) {
+        if (!opened_archive().find(number, message)) return;
+        const std::size_t begin = message.size();
+        try {
+            Record record;
+            Word why;
+            record.reason = archive_->load(why);
+            record.detail = why.text();
+            if (record.ok())
+                record = configuration_.wanted.format().read(archive_->bytes(), configuration_.wanted,
+                                                             configuration_.limits, depth, region_.bulk());
+            record.file_bytes = archive_->member_bytes();
+            pack(message, record, configuration_.wanted);
+        } catch (const std::bad_alloc&) {
+            fail(message, Reason::memory_limit, begin);
+        } catch (const std::length_error&) {
+            fail(message, Reason::value_too_large, begin);
+        }
+    }
+
+    // Its rows are then asked for as any table's.
+    void member_table(std::uint64_t number, Packer& message) {
+        csv_.reset();
+        if (!opened_archive().find(number, message)) return;
+        Word why;
+        const Reason reason = archive_->load(why);
+        message.put(reason);
+        if (reason == Reason::none)
+            csv_.emplace(read_at(archive_->bytes()), archive_->bytes().size(), configuration_.wanted,
+                         configuration_.limits);
+    }
+
+    // As much of it as a header has.
+    void hold_first(int fd, std::uint64_t bytes, Packer& message) {
+        Record record;
+        if (!configuration_.wanted.format().read_pair) throw std::logic_error("no format of pairs");
+        if (bytes > kFirstHead)
+            record.reason = Reason::too_large;
+        else
+            record.reason = read_first(fd, bytes, bytes, first_.emplace());
+        message.put(record.reason);
     }
 
     Record read_head(int fd, std::uint64_t bytes, const Format& format) {
@@ -103,16 +175,18 @@ private:
         }
     }
 
-    void fail(Packer& message, Reason reason) {
+    void fail(Packer& message, Reason reason, std::size_t begin = 0) {
         Record record;
         record.reason = reason;
-        message.rewind(0);
+        message.rewind(begin);
         pack(message, record, configuration_.wanted);
     }
 
     const Region& region_;
     Configuration configuration_;
     core::Bytes buffer_;
+    std::optional<core::Bytes> first_;
+    std::optional<ServedArchive> archive_;  // before the table that may lie in it
     std::optional<CsvReader> csv_;
 };
 
@@ -121,6 +195,7 @@ private:
 void prepare_answers() noexcept {
     for (const Format& format : formats())
         if (format.prepare) format.prepare();
+    ArchiveReader::prepare();
 }
 
 Answers* make_answers(const Region& region) {

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "staging/read/dicom/dictionary.h"
 #include "staging/read/format.h"
+#include "staging/read/record.h"
 #include "staging/read/text/converter.h"
 
 namespace staging {
@@ -48,7 +49,9 @@ std::optional<Tag> numeric_tag(std::string_view text) {
 // Bulk data and what is not part of the data set proper.
 void check_allowed(const std::string& path, Tag tag, Vr vr, bool is_last) {
     const auto group = static_cast<std::uint16_t>(tag >> 16);
-    if (group % 2) refuse(path, "private attributes (odd groups) are never kept");
+    if (group % 2)
+        refuse(path,
+               "private attributes (odd groups) are kept by their creator's name only: (gggg,xxee) CREATOR");
     if (group < 8) refuse(path, "not an attribute of the data set");
     if (group >= 0x7f00) refuse(path, "pixel data are read as pixels, never as an attribute");
     if ((group & 0xff00) == 0x5000 || (group & 0xff00) == 0x6000)
@@ -61,8 +64,29 @@ void check_allowed(const std::string& path, Tag tag, Vr vr, bool is_last) {
     if (vr[0] == 'O') refuse(path, "bulk data are never kept");
 }
 
+// "(gggg,xxee) CREATOR" or "(gggg,xxee,VR) CREATOR".
+std::optional<Attribute> private_attribute(const std::string& path) {
+    const std::string_view text = path;
+    if (text.size() < 12 || text[0] != '(' || text.substr(5, 3) != ",xx") return std::nullopt;
+    const bool has_vr = text[10] == ',';
+    const std::size_t end = has_vr ? 13 : 10;
+    const auto group = whole_number(text.substr(1, 4), 16), element = whole_number(text.substr(8, 2), 16);
+    if (!group || !element || text.size() < end + 3 || text.substr(end, 2) != ") ")
+        refuse(path, "a private attribute is written as (gggg,xxee) CREATOR or (gggg,xxee,VR) CREATOR");
+    if (*group % 2 == 0 || *group < 9 || *group >= 0x7f00) refuse(path, "private attributes have odd groups");
+    Attribute out{path, {{*group << 16 | *element, 0}}, {'U', 'N'}, std::string(text.substr(end + 2))};
+    if (trimmed(out.creator) != out.creator || out.creator.find('\\') != std::string::npos)
+        refuse(path, "no creator's name");
+    if (has_vr) {
+        out.vr = {text[11], text[12]};
+        if (!is_known(out.vr) || out.vr == Vr{'S', 'Q'} || out.vr[0] == 'O') refuse(path, "no VR of a value");
+    }
+    return out;
+}
+
 Attribute compile(const std::string& path) {
-    Attribute attribute{path, {}, {'U', 'N'}};
+    if (auto found = private_attribute(path)) return *std::move(found);
+    Attribute attribute{path, {}, {'U', 'N'}, {}};
     std::string_view left = path;
     for (bool last = false; !last;) {
         const auto dot = left.find('.');
@@ -119,7 +143,8 @@ Wanted Wanted::attributes(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
         Attribute attribute = compile(path);
         for (const Attribute& other : wanted.attributes_)
-            if (other.steps == attribute.steps) refuse(path, "named twice (also as \"" + other.path + "\")");
+            if (other.steps == attribute.steps && other.creator == attribute.creator)
+                refuse(path, "named twice (also as \"" + other.path + "\")");
         wanted.attributes_.push_back(std::move(attribute));
     }
     return wanted;

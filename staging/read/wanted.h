@@ -24,6 +24,9 @@ struct Attribute {
     std::string path;         // as the profile wrote it
     std::vector<Step> steps;  // the last is the attribute itself
     Vr vr{};  // from PS3.6; {'U','N'} where the profile gave a number that is not in our table
+    // Private: whose block it lies in (PS3.5 section 7.8.1). Its one step then has the element's number within that
+    // block, whichever block a file gives that creator. `vr` is the profile's, for files that do not say it.
+    std::string creator{};
 };
 
 struct Format;  // format.h
@@ -52,8 +55,10 @@ public:
     // DICOM attributes by path:
     //   "PatientID", "0010,0020", "AdmittingDiagnosesCodeSequence[0].CodeValue", "(0040,0275)[0].0040,1001"
     // An item's number may be left out: [0]. Keywords are those of dictionary.h; anything else in PS3.6 is
-    // reached by its number. Throws Error(usage) that names the path and, for a misspelt keyword, the nearest
-    // one; private tags (odd groups), bulk data (PixelData, overlays, waveforms, encapsulated documents),
+    // reached by its number. A private attribute is named with its creator, and a VR for files in implicit VR:
+    //   "(0019,xx0C) SIEMENS MR HEADER", "(0019,xx0C,IS) SIEMENS MR HEADER"
+    // Throws Error(usage) that names the path and, for a misspelt keyword, the nearest
+    // one; private tags by number alone (odd groups), bulk data (PixelData, overlays, waveforms, encapsulated documents),
     // sequences themselves and file meta elements are refused: they have no way in.
     static Wanted attributes(const std::vector<std::string>& paths);
 
@@ -84,12 +89,13 @@ private:
 struct Limits {
     std::uint64_t file_bytes = 160 << 20;      // a DICOM file as delivered
     std::uint64_t inflated_bytes = 160 << 20;  // a deflated data set, inflated, and at most
-    std::uint64_t inflate_ratio = 256;         //   this many times (file size + 64 KB)
+    std::uint64_t inflate_ratio = 256;         //   this many times (file size + 64 KB); an archive too
     std::uint64_t pixel_bytes = 160 << 20;     // all frames, decoded
     std::uint64_t value_bytes = 64 << 10;      // one wanted attribute
     std::uint32_t depth = 64;                  // sequences in sequences
     std::uint32_t elements = 2'000'000;        // elements and items of a file, at all levels
     std::uint32_t fragments = 200'000;         // of encapsulated pixel data
+    std::uint32_t archive_members = 250'000;   // files in a zip or tar file
     std::uint64_t rows = 2'000'000'000;        // of a table
     std::uint64_t row_bytes = 1 << 20;         // of one row
     double seconds = 20;                       // of the worker's processor time, per file or batch of rows

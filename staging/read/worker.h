@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/error.h"
@@ -56,7 +57,11 @@ public:
     // its own doing is tried once more, then the file is to blame. Throws Error(system) if workers cannot be
     // started any more, MachineFault if the machine kept three workers from reading. Pixels in the result are
     // valid until the next call.
-    Record read(const Opened& file, Depth depth);
+    Record read(const Opened& file, Depth depth) { return read(file, nullptr, depth); }
+    // The same of a pair (format.h): its header and its data.
+    Record read_pair(const Opened& first, const Opened& second, Depth depth) {
+        return read(second, &first, depth);
+    }
 
     // The next file is another delivery's: it gets a worker that has seen no other.
     void renew() noexcept;
@@ -65,6 +70,7 @@ public:
     std::uint64_t replaced() const noexcept;
 
 private:
+    Record read(const Opened& file, const Opened* first, Depth depth);
     Wanted wanted_;
     Limits limits_;
     std::unique_ptr<Channel> channel_;
@@ -81,6 +87,9 @@ class Table {
 public:
     // Throws as Worker and its read() do. A file that cannot be opened gives one Record with the reason.
     Table(const Readers& readers, Wanted wanted, Limits limits, const Opened& file);
+    // The table that is member `member` of an archive, called `name`.
+    Table(const Readers& readers, Wanted wanted, Limits limits, const Opened& archive, std::uint64_t member,
+          const std::string& name);
     Table(Table&&) noexcept;
     ~Table();
 
@@ -92,6 +101,31 @@ public:
     // Digest of the whole file's bytes and their count; known once next() returned false.
     const core::Digest& file_sha256() const noexcept;
     std::uint64_t file_bytes() const noexcept;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// A zip or tar file, read as a folder by a worker of its own, in one pass and never onto a disk. Members are numbered
+// from 0 in the archive's own order; folders in it are none.
+//   Archive archive(readers, wanted, limits, delivery.open(name));
+//   if (archive.list([&](const std::string& name) { names.push_back(name); }) == Reason::none)
+//       for (n ...) archive.read(n, names[n], Depth::header)
+class Archive {
+public:
+    // Throws as Worker does. What cannot be opened gives its reason for every member.
+    Archive(const Readers& readers, Wanted wanted, Limits limits, const Opened& file);
+    Archive(Archive&&) noexcept;
+    ~Archive();
+
+    // Calls `take` with each member's name, which may hold identifiers; why it has no members at all, where it is not
+    // whole: what was told before is then of no use. Throws MachineFault.
+    Reason list(const std::function<void(const std::string& name)>& take);
+
+    // One member as Worker::read gives a file; numbers may not fall. A member that is not called `name` any more is
+    // changed_while_read. A worker that died begins the archive anew.
+    Record read(std::uint64_t member, const std::string& name, Depth depth);
 
 private:
     struct State;

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/keys/keys.h"
 #include "staging/deid/identity.h"
+#include "staging/read/archive/archive.h"
 #include "staging/read/delivery.h"
 #include "staging/read/reason.h"
 
@@ -29,7 +30,7 @@ void each_quarantined(const std::filesystem::path& dir, const std::function<void
     }
 }
 
-Json find_quarantined(const std::filesystem::path& dir, const std::string& what,
+Json find_quarantined(const Readers& readers, const std::filesystem::path& dir, const std::string& what,
                       const DeliveryFolder& delivery, const std::filesystem::path& pseudonym_key) {
     const bool is_number = !what.empty() && what.find_first_not_of("0123456789") == std::string::npos;
     std::optional<Json> record;
@@ -45,8 +46,16 @@ Json find_quarantined(const std::filesystem::path& dir, const std::string& what,
     const Pseudonyms pseudonyms(core::SecretKey::load(pseudonym_key));
     const std::string name = record->at("name");
     std::optional<std::string> found;
-    Delivery(delivery.folder).walk([&](const std::string& path) {
+    const auto look = [&](const std::string& path) {
         if (!found && pseudonyms.file_name(delivery.name, core::view(path)) == name) found = path;
+    };
+    const Delivery folder(delivery.folder);
+    Delivery(delivery.folder).walk([&](const std::string& path) {
+        look(path);
+        if (found || !is_archive_name(path)) return;
+        Archive(readers, Wanted::attributes({}), {}, folder.open(path)).list([&](const std::string& inside) {
+            look(path + "/" + inside);
+        });
     });
     if (!found)
         throw core::Error(

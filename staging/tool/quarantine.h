@@ -17,8 +17,8 @@ void each_quarantined(const std::filesystem::path& dir,
 // `pseudonym_key` is the project's. The result holds the file's path, which can hold identifiers: for the intake
 // account's eyes, never for a log. Throws Error(usage) if there is no such record of this delivery, Error(data)
 // if the delivery no longer holds the file.
-nlohmann::ordered_json find_quarantined(const std::filesystem::path& dir, const std::string& what,
-                                        const DeliveryFolder& delivery,
+nlohmann::ordered_json find_quarantined(const Readers& readers, const std::filesystem::path& dir,
+                                        const std::string& what, const DeliveryFolder& delivery,
                                         const std::filesystem::path& pseudonym_key);
 
 }  // namespace staging

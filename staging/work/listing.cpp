@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/mpi/share.h"
+#include "staging/read/archive/archive.h"
 #include "staging/read/delivery.h"
 
 namespace staging {
@@ -23,7 +24,7 @@ std::filesystem::path path_of(const std::filesystem::path& work, std::size_t del
     return work / ("listing-" + std::to_string(delivery) + end);
 }
 
-// One batch: delivery, first file, then the names, each with its length.
+// One batch: delivery, first file, the archive, then the names, each with its length.
 core::Bytes encode(const Batch& batch) {
     core::Bytes out;
     const auto number = [&](std::uint64_t value) {
@@ -32,6 +33,8 @@ core::Bytes encode(const Batch& batch) {
     };
     number(batch.delivery);
     number(batch.first_file);
+    number(batch.archive.size());
+    out.insert(out.end(), batch.archive.begin(), batch.archive.end());
     for (const std::string& name : batch.names) {
         number(name.size());
         out.insert(out.end(), name.begin(), name.end());
@@ -49,14 +52,28 @@ std::string line(const std::string& name, std::uint64_t size) {
     return std::to_string(name.size()) + " " + name + " " + std::to_string(size) + "\n";
 }
 
+// The names of the files in an archive, below its own; none if it is not whole.
+std::vector<std::string> names_in(const Readers& readers, const Delivery& delivery,
+                                  const std::string& archive) {
+    const Opened file = delivery.open(archive);
+    if (file.trouble) throw MachineFault(core::with_errno("an archive cannot be opened", file.trouble));
+    std::vector<std::string> names;
+    const Reason reason =
+        Archive(readers, Wanted::attributes({}), {}, file).list([&](const std::string& name) {
+            names.push_back(archive + "/" + name);
+        });
+    if (reason != Reason::none) names.clear();
+    return names;
+}
+
 // The names of one delivery, in batches; numbers begin at 0.
-void list(const DeliveryFolder& delivery, std::size_t number, const Options& options,
+void list(const Readers& readers, const DeliveryFolder& delivery, std::size_t number, const Options& options,
           const std::filesystem::path& work, const core::SecretKey& run_key) {
     remove_file(path_of(work, number, ""), *options.disk);
     SealedWriter names(path_of(work, number, ""), run_key, kPurpose + std::to_string(number), *options.disk);
     core::AtomicFile index(path_of(work, number, ".index"), 0600, *options.disk);
     core::Bytes offsets;
-    Batch batch{number, 0, {}};
+    Batch batch{number, 0, {}, {}};
     std::uint64_t next = 0;
     const auto flush = [&] {
         if (batch.names.empty()) return;
@@ -67,10 +84,20 @@ void list(const DeliveryFolder& delivery, std::size_t number, const Options& opt
             index.write(offsets);
             offsets.clear();
         }
-        batch = {number, next, {}};
+        batch = {number, next, {}, {}};
     };
     try {
+        const Delivery folder(delivery.folder);
         Delivery(delivery.folder).walk([&](const std::string& name) {
+            if (is_archive_name(name)) {
+                if (auto inside = names_in(readers, folder, name); !inside.empty()) {
+                    flush();
+                    next += inside.size();
+                    batch.names = std::move(inside);
+                    batch.archive = name;
+                    return flush();
+                }
+            }
             batch.names.push_back(name);
             ++next;
             if (batch.names.size() == options.files_per_batch) flush();
@@ -85,13 +112,14 @@ void list(const DeliveryFolder& delivery, std::size_t number, const Options& opt
 
 }  // namespace
 
-Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFolder>& deliveries,
-                            const Options& options, const std::filesystem::path& work,
-                            const core::SecretKey& run_key, const Pseudonyms& pseudonyms) {
+Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
+                            const std::vector<DeliveryFolder>& deliveries, const Options& options,
+                            const std::filesystem::path& work, const core::SecretKey& run_key,
+                            const Pseudonyms& pseudonyms) {
     core::share(comm, static_cast<std::int64_t>(deliveries.size()), [&](core::Shared& work_of) {
         while (const auto i = work_of.next())
-            list(deliveries[static_cast<std::size_t>(*i)], static_cast<std::size_t>(*i), options, work,
-                 run_key);
+            list(readers, deliveries[static_cast<std::size_t>(*i)], static_cast<std::size_t>(*i), options,
+                 work, run_key);
     });
     std::optional<Listing> listing;
     core::together(comm, [&] { listing.emplace(work, deliveries.size(), run_key, *options.disk); });
@@ -102,7 +130,7 @@ Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFo
     core::share(comm, static_cast<std::int64_t>(listing->batches()), [&](core::Shared& work_of) {
         std::vector<core::Fd> folders(deliveries.size());
         while (const auto number = work_of.next()) {
-            const Batch batch = listing->batch(static_cast<std::uint64_t>(*number));
+            const Batch& batch = listing->batch(static_cast<std::uint64_t>(*number));
             core::Fd& folder = folders[batch.delivery];
             const DeliveryFolder& delivery = deliveries[batch.delivery];
             const auto cannot = [&](const char* doing) {
@@ -114,19 +142,28 @@ Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFo
                 folder = core::Fd(
                     options.disk->open(delivery.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
             if (!folder.is_open()) cannot("open its folder");
-            for (const std::string& name : batch.names) {
-                struct stat status {};
-                const int failed =
-                    options.disk->fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW);
+            // Of an archive's files nothing but the archive is to be looked at.
+            struct stat status {};
+            bool readable = false;
+            for (std::size_t i = 0; i < batch.names.size(); ++i) {
+                const std::string& name = batch.names[i];
+                const std::string& entry = batch.archive.empty() ? name : batch.archive;
+                const bool is_known = !batch.archive.empty() && i > 0;
+                const int failed = is_known ? 0
+                                            : options.disk->fstatat(folder.get(), entry.c_str(), &status,
+                                                                    AT_SYMLINK_NOFOLLOW);
                 if (failed && !is_the_files_own(errno)) cannot("look at its files");
                 const std::uint64_t size =
                     !failed && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
                 // A file that becomes readable is another delivery, too.
-                const bool readable =
-                    !failed && options.disk->faccessat(folder.get(), name.c_str(), R_OK,
-                                                       AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
-                if (!failed && !readable && !is_the_files_own(errno)) cannot("look at its files");
-                const std::string what = line(name, size) + (readable ? "" : "unreadable\n");
+                if (!is_known) {
+                    readable = !failed && options.disk->faccessat(folder.get(), entry.c_str(), R_OK,
+                                                                  AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
+                    if (!failed && !readable && !is_the_files_own(errno)) cannot("look at its files");
+                }
+                // Names of an archive's files may come twice: their numbers tell them apart.
+                const std::string what = line(name, size) + (readable ? "" : "unreadable\n") +
+                                         (batch.archive.empty() ? "" : std::to_string(i) + "\n");
                 core::join_digest(names[batch.delivery],
                                   pseudonyms.of("listed", core::view(delivery.name), core::view(what)));
                 core::join_digest(
@@ -134,7 +171,7 @@ Listing::Scan Listing::scan(const core::Comm& comm, const std::vector<DeliveryFo
                                          core::view(what + std::to_string(status.st_mtim.tv_sec) + "." +
                                                     std::to_string(status.st_mtim.tv_nsec))));
                 ++files[batch.delivery];
-                bytes[batch.delivery] += static_cast<std::int64_t>(size);
+                if (!is_known) bytes[batch.delivery] += static_cast<std::int64_t>(size);
             }
         }
     });
@@ -183,23 +220,29 @@ Batch Listing::read(const Part& part, std::uint64_t number) const {
     };
     out.delivery = next();
     out.first_file = next();
-    while (at < bytes.size()) {
+    const auto text = [&] {
         const std::uint64_t length = next();
         if (length > bytes.size() - at) throw core::Error(core::Fault::bug, "the listing is cut short");
-        out.names.emplace_back(reinterpret_cast<const char*>(bytes.data()) + at, length);
+        std::string read(reinterpret_cast<const char*>(bytes.data()) + at, length);
         at += length;
-    }
+        return read;
+    };
+    out.archive = text();
+    while (at < bytes.size()) out.names.push_back(text());
     return out;
 }
 
-Batch Listing::batch(std::uint64_t number) const {
+const Batch& Listing::batch(std::uint64_t number) const {
+    if (last_number_ == number) return last_;
     const auto after =
         std::upper_bound(parts_.begin(), parts_.end(), number,
                          [](std::uint64_t n, const Part& part) { return n < part.first_batch; });
     const Part& part = *(after - 1);  // of several that begin there, the last: the others are empty
-    Batch out = read(part, number - part.first_batch);
-    out.first_file += part.first_file;
-    return out;
+    last_number_.reset();
+    last_ = read(part, number - part.first_batch);
+    last_.first_file += part.first_file;
+    last_number_ = number;
+    return last_;
 }
 
 }  // namespace staging

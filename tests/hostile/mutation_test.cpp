@@ -127,7 +127,7 @@ TEST_CASE("mutated tables end, in order, with rows or reasons") {
         const std::string bytes = mutate(seeds[static_cast<std::size_t>(i) % 2], seeds);
         core::Fd file(::memfd_create("table", MFD_CLOEXEC));
         core::write_all(file.get(), core::view(bytes));
-        CsvReader reader(std::move(file), bytes.size(), wanted, limits);
+        CsvReader reader(read_at(std::move(file)), bytes.size(), wanted, limits);
         Packer packer(room);
         reader.pack_rows(packer);
         Unpacker in({room.data(), packer.size()});

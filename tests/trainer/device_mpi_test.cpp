@@ -2,6 +2,7 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "trainer/engine/group.h"
 
@@ -18,6 +19,21 @@ TEST_CASE("cpu and auto always name a device; another word is a usage error on e
     } catch (const core::AgreedError& e) {
         CHECK(e.fault() == core::Fault::usage);
     }
+}
+
+TEST_CASE("a job that was given GPUs never runs on the CPU unasked") {
+    if (at::hasCUDA()) return;
+    const Comm comm(MPI_COMM_WORLD);
+    if (comm.rank() == comm.size() - 1) setenv("SLURM_JOB_GPUS", "0", 1);  // one rank knows: all end
+    try {
+        trainer::choose_device(comm, "auto");
+        CHECK(false);
+    } catch (const core::AgreedError& e) {
+        CHECK(e.fault() == core::Fault::system);
+        CHECK_THAT(e.what(), Catch::Contains("given GPUs"));
+    }
+    CHECK(trainer::choose_device(comm, "cpu").is_cpu());
+    unsetenv("SLURM_JOB_GPUS");
 }
 
 TEST_CASE("without a GPU, cuda and NCCL end in one clear line on every rank") {

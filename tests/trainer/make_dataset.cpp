@@ -1,6 +1,7 @@
-// make_dataset DIR images|table: a small encrypted dataset made from a fixed seed, DIR/data and
-// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital. Table:
-// six features of very different sizes, one of them constant, some missing.
+// make_dataset DIR images|table|unlabelled: a small encrypted dataset made from a fixed seed, DIR/data and
+// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images,
+// one of them for training without a label.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -53,7 +54,8 @@ Array features(std::mt19937_64& random, int label) {
 int main(int argc, char** argv) {
     if (argc != 3) return 2;
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
-    const bool table = std::strcmp(argv[2], "table") == 0;
+    const bool table = std::strcmp(argv[2], "table") == 0,
+               unlabelled = std::strcmp(argv[2], "unlabelled") == 0;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
     key.save(dir.parent_path() / "dataset.key");
@@ -85,9 +87,11 @@ int main(int argc, char** argv) {
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
             sample.fields = {table ? features(random, label) : image(random, label, site)};
-            sample.columns = {id, kSites[static_cast<std::size_t>(site)],
-                              kVendors[static_cast<std::size_t>(patient % 3 == 0)],
-                              kClasses[static_cast<std::size_t>(label)], std::string(split)};
+            sample.columns = {
+                id, kSites[static_cast<std::size_t>(site)],
+                kVendors[static_cast<std::size_t>(patient % 3 == 0)],
+                unlabelled && i == 330 ? Cell() : Cell(kClasses[static_cast<std::size_t>(label)]),
+                std::string(split)};
             writer.append(std::move(sample));
         }
         pages.add(writer.finish());

@@ -105,7 +105,8 @@ class Runs(unittest.TestCase):
         self.assertEqual(metrics["split"], "test")
         vendors = metrics["strata"]["vendor"]["worst_first"]
         self.assertEqual(sum(v["samples"] for v in vendors), 128)
-        self.assertEqual([v["accuracy"] for v in vendors], sorted(v["accuracy"] for v in vendors))
+        worst = [v["sensitivity"] + v["specificity"] for v in vendors]
+        self.assertEqual(worst, sorted(worst))
         steps = [json.loads(line)["step"] for line in (self.reference() / "log.jsonl").read_text().splitlines()
                  if '"event":"step"' in line]
         self.assertEqual(steps, list(range(1, metrics["training"]["steps"] + 1)))
@@ -215,6 +216,71 @@ class Runs(unittest.TestCase):
         self.assertEqual(len(lines), 1, done.stderr)
         self.assertIn(text, lines[0])
         self.assertEqual(done.stdout, "")
+
+    def test_divergence_skips_steps_and_ends_after_a_limit(self):
+        """One step an epoch: a validation with scores that are not finite comes before the gradients tell."""
+        out = self.root / "diverged"
+        done = self.run_to_end("images", out, 2, "--set", "optimizer.name=sgd", "--set", "optimizer.rate=990",
+                               "--set", "optimizer.clip=0", "--set", "schedule.warmup_steps=0", "--set", "data.batch=384",
+                               "--set", "train.skip_limit=3", "--set", "train.epochs=40", code=3)
+        self.assertIn("3 steps in a row", done.stderr)
+        log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        self.assertEqual(sum(each["event"] == "skipped" for each in log), 3)
+        self.assertFalse(any(each["best"] and each["validation"]["loss"] is None for each in log if each["event"] == "epoch"))
+
+    def test_a_rank_that_stops_is_named_and_the_job_ends(self):
+        for missing in (1, 0):
+            out = self.root / f"hangs-{missing}"
+            run, ranks = self.start_and_wait(out, 2, 5, "--set", "train.hang_seconds=2", "--set", "train.epochs=500")
+            os.kill(ranks[missing], signal.SIGSTOP)
+            _, errors = run.communicate(timeout=60)
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn(f"rank_missing rank={missing} ", errors)
+            self.assertNotIn(f"rank_missing rank={1 - missing} ", errors)
+
+    def test_epochs_strata_and_select_may_change_and_weights_may_not(self):
+        out = self.root / "longer"
+        self.run_to_end("images", out, 2, "--set", "train.epochs=2")
+        again = self.run_to_end("images", out, 2, "--set", "train.epochs=4", "--set", "train.select=loss", "--set",
+                                'evaluate.strata=["site"]', "--set", "name=longer")
+        self.assertIn("info resumed", again.stderr)
+        metrics = json.loads((out / "metrics.json").read_text())
+        self.assertEqual(metrics["training"]["epochs"], 4)
+        self.assertEqual(list(metrics["strata"]), ["site"])
+        for change in ("optimizer.rate=0.5", "seed=2", "data.batch=64", "model.width=16", "train.precision=bf16",
+                       "train.micro_batches=4", "schedule.warmup_steps=9", "optimizer.clip=0.5"):
+            self.refused(2, "another recipe", "--set", change, out="longer")
+
+    def test_a_checkpoint_that_cannot_be_written_or_removed_ends_no_run(self):
+        out = self.root / "no-room"
+        run, _ = self.start_and_wait(out, 2, 2)
+        for step in (0, 63):  # one that is to go, one that is to come
+            (out / "checkpoints" / f"step-{step:012}.safetensors" / "in-the-way").mkdir(parents=True)
+        _, errors = run.communicate()
+        self.assertEqual(run.returncode, 0, errors)
+        self.assertIn("warning checkpoint_not_removed", errors)
+        self.assertIn("warning checkpoint_failed", errors)
+        self.assert_same(self.reference(), out)
+
+    def test_a_rank_that_fails_alone_ends_the_job_at_once(self):
+        """A label is missing on one rank, in the middle of a step: the other waits for its gradients."""
+        (self.root / "unlabelled").mkdir()
+        subprocess.run([MAKE, self.root / "unlabelled", "unlabelled"], check=True)
+        (self.root / "unlabelled" / "recipe.toml").write_text(IMAGES)
+        done = self.run_to_end("unlabelled", self.root / "unlabelled-out", 2, code=3)
+        self.assertIn("has no label", done.stderr)
+        self.assertNotIn("rank_missing", done.stderr)
+
+    def test_other_threads_go_on_with_a_warning(self):
+        out = self.root / "threads"
+        self.run_to_end("images", out, 1, "--set", "train.epochs=1", env={"OMP_NUM_THREADS": "1"})
+        again = self.run_to_end("images", out, 1, "--set", "train.epochs=2", env={"OMP_NUM_THREADS": "2"})
+        self.assertIn("warning threads_changed from=1 to=2", again.stderr)
+
+    def test_a_model_for_another_shape_is_refused(self):
+        done = self.run_to_end("table", None, 1, "--model", str(self.reference() / "model.safetensors"), code=2,
+                               verb="evaluate")
+        self.assertIn("shape", done.stderr)
 
     def test_refusals_are_one_clear_line_each(self):
         self.refused(5, "no key for bars@1: ", "--key", "/nonexistent/key")

@@ -33,7 +33,11 @@ void Checkpoints::wait() {
 }
 
 void Checkpoints::save(std::int64_t step, TensorFile state) {
-    wait();
+    try {
+        wait();
+    } catch (const core::Error& e) {
+        core::Event("warning", "checkpoint_failed").with("text", std::string(e.what()) + "; going on");
+    }
     char name[64];
     std::snprintf(name, sizeof name, "step-%012lld.safetensors", static_cast<long long>(step));
     for (NamedTensor& each : state.tensors)
@@ -41,7 +45,14 @@ void Checkpoints::save(std::int64_t step, TensorFile state) {
     writing_ = std::async(std::launch::async, [this, path = folder_ / name, state = std::move(state)] {
         write_safetensors(path, state);
         const auto all = steps();
-        for (auto i = static_cast<std::size_t>(keep_); i < all.size(); ++i) fs::remove(all[i]);
+        for (auto i = static_cast<std::size_t>(keep_); i < all.size(); ++i) {
+            std::error_code failed;  // an old one that stays costs room, and no run
+            fs::remove(all[i], failed);
+            if (failed)
+                core::Event("warning", "checkpoint_not_removed")
+                    .with("file", all[i].filename().string())
+                    .with("text", failed.message());
+        }
     });
 }
 

@@ -16,10 +16,11 @@ public:
     Checkpoints(std::filesystem::path folder, int keep);
     ~Checkpoints();  // waits for what is being written; an error is then an event
 
-    // Takes a copy of the tensors and returns; waits for the checkpoint before it. Throws Error(system) if
-    // that one could not be written.
+    // Takes a copy of the tensors and returns; waits for the checkpoint before it. That this one could not be
+    // written is the event checkpoint_failed: the run goes on, and the next one may find room again.
     void save(std::int64_t step, TensorFile state);
-    void wait();  // throws as save
+    // Throws core::Error if the checkpoint that was saved last could not be written.
+    void wait();
 
     // The newest that is whole; a damaged one is renamed to damaged-..., with the event checkpoint_damaged.
     // Sweeps what a killed run left half written.

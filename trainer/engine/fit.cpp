@@ -1,17 +1,13 @@
 #include "trainer/engine/fit.h"
 
-#include <malloc.h>
-#include <sched.h>
-#include <sys/resource.h>
-
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
-#include <climits>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "core/base/event.h"
@@ -25,10 +21,12 @@
 #include "trainer/engine/gradients.h"
 #include "trainer/engine/group.h"
 #include "trainer/engine/predict.h"
+#include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
 #include "trainer/engine/run_log.h"
 #include "trainer/engine/signals.h"
 #include "trainer/engine/standardise.h"
+#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -39,34 +37,25 @@ using Json = nlohmann::ordered_json;
 using Seconds = std::chrono::duration<double>;
 using SteadyClock = std::chrono::steady_clock;
 
-void prepare_process(const Recipe& recipe, const core::Comm& comm) {
-    // Keep freed activations for the next step in place of a storm of page faults: 1.15 times the speed.
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
-    mallopt(M_TRIM_THRESHOLD, INT_MAX);
-    // No dump of what was decrypted. (Not PR_SET_DUMPABLE: MPI's copies between processes of a node need it.)
-    const rlimit none{0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-
-    MPI_Comm node = MPI_COMM_NULL;
-    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
-                    "find the ranks of this node");
-    int ranks = 1;
-    MPI_Comm_size(node, &ranks);
-    MPI_Comm_free(&node);
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    const int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-    // Sums in parallel depend on the number of threads.
-    at::set_num_threads(recipe.train.reproducible ? 1 : std::max(1, count / ranks));
-    if (recipe.train.reproducible) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-}
-
 std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
     std::vector<NamedTensor> out;
     for (const auto& each : tensors)
         out.push_back({each.name, each.tensor.detach().to(at::kCPU, false, /*copy=*/true)});
     return out;
 }
+
+// What is done while it lives does not count for the speed that is measured since `since`.
+class Aside {
+public:
+    explicit Aside(SteadyClock::time_point& since) : since_(since) {}
+    Aside(const Aside&) = delete;
+    Aside& operator=(const Aside&) = delete;
+    ~Aside() { since_ += SteadyClock::now() - begun_; }
+
+private:
+    SteadyClock::time_point& since_;
+    SteadyClock::time_point begun_ = SteadyClock::now();
+};
 
 // One run: all that the loop in `train` speaks of.
 class Run {
@@ -77,7 +66,7 @@ public:
           out_(request.out),
           dataset_(open_dataset(request.access, comm)),
           device_(choose_device(comm, request.device)),
-          group_(make_group(comm, device_)),
+          group_(make_group(comm, device_, recipe.train.hang_seconds)),
           agreement_(comm) {
         core::together(comm, [&] {
             make_loader();
@@ -98,18 +87,27 @@ public:
         Feed feed(*loader_, *clock_);
         core::agree(comm_, feed.trouble());
         core::Progress progress("fit", clock_->steps() - clock_->step());
+        logged_at_ = SteadyClock::now();
         while (!clock_->done()) {
             const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
-            agreement_.post(wishes(feed));
-            const double loss = step_->accumulate(batch.inputs, batch.labels, clock_->step());
+            const auto loss = step_->accumulate(batch.inputs, batch.labels, clock_->step(),
+                                                [this] { return !is_asked_to_stop(); });
+            if (!loss) stop();
+            unsigned all = 0;  // what any rank wants: see Agreement
             const double rate =
                 recipe_.schedule.rate(recipe_.optimizer.rate, clock_->step(), clock_->steps());
-            const double norm = update(rate);
+            const double norm = step_->update(rate, [&](double gradient) {
+                all = agreement_.reach(wishes(feed, *loss, gradient));
+                return !(all & Agreement::kNotFinite);
+            });
             clock_->advance();
-            record(loss, rate, norm);
+            if (all & Agreement::kNotFinite)
+                skip();
+            else
+                record(*loss, rate, norm);
             if (comm_.is_root()) progress.advance();
             if (clock_->epoch_ended()) validate();
-            obey(agreement_.wait(), feed);
+            obey(all, feed);
         }
         if (comm_.is_root()) progress.finish();
         return conclude();
@@ -180,20 +178,30 @@ private:
         broadcast_tensors(*group_, optimizer_->state());
         const Json state = Json::parse(told);
         clock_->set(state.at("step"));
-        optimizer_->set_steps(clock_->step());
+        optimizer_->set_steps(state.value("updates", clock_->step()));
+        skipped_in_a_row_ = state.value("skipped_in_a_row", std::int64_t{0});
         best_score_ = state.at("best_score").is_null() ? std::nullopt
                                                        : std::optional(state.at("best_score").get<double>());
         best_step_ = state.at("best_step");
         improved_step_ = state.at("improved_step");
+        if (state.value("select", recipe_.train.select) != recipe_.train.select) {
+            best_score_.reset();  // on another scale: what comes is compared among itself
+            improved_step_ = clock_->step();
+        }
         saved_step_ = clock_->step();
-        const int ranks = state.at("ranks");
-        if (ranks != comm_.size() && !recipe_.train.reproducible && comm_.is_root())
-            core::Event("warning", "ranks_changed")
-                .with("from", ranks)
-                .with("to", comm_.size())
-                .with("text", "same samples in the same order, but sums differ in their last bits");
+        warn_if_changed("ranks_changed", state.at("ranks"), comm_.size());
+        warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()),
+                        at::get_num_threads());
         stop_if_patience_ends();
         return true;
+    }
+
+    void warn_if_changed(const char* event, int from, int to) const {
+        if (from == to || recipe_.train.reproducible || !comm_.is_root()) return;
+        core::Event("warning", event)
+            .with("from", from)
+            .with("to", to)
+            .with("text", "same samples in the same order, but sums differ in their last bits");
     }
 
     void announce() {
@@ -215,45 +223,65 @@ private:
             .with("device", device_.str());
     }
 
+    bool is_asked_to_stop() {
+        const unsigned mine = signals_.received() ? unsigned{Agreement::kStop} : 0;
+        return agreement_.reach(mine) & Agreement::kStop;
+    }
+
     // What this rank wants all to do after this step.
-    unsigned wishes(const Feed& feed) {
+    unsigned wishes(const Feed& feed, double loss, double norm) {
         unsigned flags = 0;
         if (signals_.received()) flags |= Agreement::kStop;
-        if (feed.trouble() || trouble_) flags |= Agreement::kFailed;
+        if (feed.trouble()) flags |= Agreement::kFailed;
+        if (!std::isfinite(loss) || !std::isfinite(norm)) flags |= Agreement::kNotFinite;
         const double wait = recipe_.checkpoint.every_seconds;
         if (comm_.is_root() && wait > 0 && Seconds(SteadyClock::now() - saved_at_).count() >= wait)
             flags |= Agreement::kSave;
         return flags;
     }
 
+    // A step whose loss or gradients are not finite on any rank: no rank moved by it.
+    void skip() {
+        ++skipped_in_a_row_;
+        if (comm_.is_root()) {
+            log_->append({{"event", "skipped"}, {"step", clock_->step()}});
+            core::Event("warning", "step_skipped")
+                .with("step", clock_->step())
+                .with("text", "loss or gradients are not finite");
+        }
+        if (skipped_in_a_row_ >= recipe_.train.skip_limit)
+            throw AgreedError(Fault::data,
+                              "loss or gradients were not finite in " + std::to_string(skipped_in_a_row_) +
+                                  " steps in a row (train.skip_limit), the last of them step " +
+                                  std::to_string(clock_->step()) +
+                                  ": lower optimizer.rate, or look for values in the data that are "
+                                  "too large");
+    }
+
     void obey(unsigned flags, const Feed& feed) {
-        if (flags & Agreement::kFailed) core::agree(comm_, feed.trouble() ? feed.trouble() : trouble_);
+        if (flags & Agreement::kFailed) core::agree(comm_, feed.trouble());
         const auto& every = recipe_.checkpoint;
         const bool due =
-            (flags & (Agreement::kSave | Agreement::kStop)) || clock_->done() ||
+            (flags & Agreement::kSave) || clock_->done() ||
             (every.every_steps && clock_->step() % every.every_steps == 0) ||
             (every.every_epochs && clock_->epoch_ended() && clock_->epoch() % every.every_epochs == 0);
         if (due) save();
-        if (flags & Agreement::kStop && !clock_->done()) {
-            core::together(comm_, [&] {
-                if (comm_.is_root()) checkpoints_->wait();
-            });
-            throw AgreedError(Fault::requeue, "asked to stop: state saved at step " +
-                                                  std::to_string(clock_->step()) + " of " +
-                                                  std::to_string(clock_->steps()) +
-                                                  "; run the same command again to go on");
-        }
+        if (flags & Agreement::kStop && !clock_->done()) stop();
     }
 
-    double update(double rate) {
-        try {
-            return step_->update(rate);
-        } catch (const core::Error& e) {
-            throw AgreedError(e.fault(), e.what());  // gradients are the same on every rank, and so is this
-        }
+    // All ranks are at the same step, and its update is done or not begun.
+    [[noreturn]] void stop() {
+        save();
+        core::together(comm_, [&] {
+            if (comm_.is_root()) checkpoints_->wait();
+        });
+        throw AgreedError(Fault::requeue,
+                          "asked to stop: state saved at step " + std::to_string(clock_->step()) + " of " +
+                              std::to_string(clock_->steps()) + "; run the same command again to go on");
     }
 
     void record(double loss, double rate, double norm) {
+        skipped_in_a_row_ = 0;
         loss_sum_ += loss;
         ++loss_count_;
         if (clock_->step() % recipe_.train.log_steps != 0 && !clock_->epoch_ended()) return;
@@ -277,39 +305,51 @@ private:
         loss_count_ = 0;
     }
 
+    // Of equal scores the later: it has seen more. What has no score is never the best.
+    bool is_best(std::optional<double> score) const {
+        return score && (!best_score_ || *score >= *best_score_);
+    }
+
+    // Rank 0's score, on every rank; as NaN on its way if there is none.
+    std::optional<double> tell(std::optional<double> score) const {
+        double value = score.value_or(NAN);
+        core::check_mpi(MPI_Bcast(&value, 1, MPI_DOUBLE, 0, comm_.get()), "tell the score");
+        return std::isnan(value) ? std::nullopt : std::optional(value);
+    }
+
     // Collective, at the end of an epoch: the score on patients that are not trained on.
     void validate() {
         if (!has_samples(*dataset_, "validation")) return;
-        const Predictions predictions =
-            predict(*model_, *dataset_,
-                    {"validation", recipe_.data.field, recipe_.data.label, recipe_.evaluate.batch}, comm_);
-        double score = 0;
+        const Aside aside(logged_at_);
+        const Predictions predictions = predict(*model_, *dataset_,
+                                                {"validation", recipe_.data.field, recipe_.data.label,
+                                                 recipe_.evaluate.batch, recipe_.train.precision},
+                                                comm_);
+        std::optional<double> score;
         core::together(comm_, [&] {
             if (!comm_.is_root()) return;
+            const Watch::Busy busy;
             std::vector<std::size_t> all(predictions.samples());
-            for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+            std::iota(all.begin(), all.end(), std::size_t{0});
             const Measures m =
                 measure(predictions, all, positive_class(recipe_.evaluate.options, predictions.classes));
-            score = recipe_.train.select == "loss"               ? -m.loss
-                    : recipe_.train.select == "auroc" && m.auroc ? *m.auroc
-                                                                 : m.accuracy;
-            const bool best = !best_score_ || score >= *best_score_;
-            log_->append(
-                {{"event", "epoch"},
-                 {"epoch", clock_->epoch() - 1},
-                 {"step", clock_->step()},
-                 {"validation", {{"samples", m.samples}, {"accuracy", m.accuracy}, {"loss", m.loss}}},
-                 {"best", best}});
-            core::Event("info", "validated")
+            score = score_of(m, recipe_.train.select);
+            const bool best = is_best(score);
+            log_->append({{"event", "epoch"},
+                          {"epoch", clock_->epoch() - 1},
+                          {"step", clock_->step()},
+                          {"validation", to_json(m)},
+                          {"best", best}});
+            core::Event(m.unscored ? "warning" : "info", "validated")
                 .with("epoch", clock_->epoch())
                 .with("accuracy", m.accuracy)
-                .with("loss", m.loss)
+                .with("loss", m.loss.value_or(NAN))
+                .with("without_score", m.unscored)
                 .with("best", best);
         });
-        core::check_mpi(MPI_Bcast(&score, 1, MPI_DOUBLE, 0, comm_.get()), "tell the score");
-        if (!best_score_ || score > *best_score_) improved_step_ = clock_->step();
-        // Of equal scores the later: it has seen more.
-        if (!best_score_ || score >= *best_score_) {
+        score = tell(score);
+        if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
+        if (is_best(score)) {
             best_score_ = score;
             best_step_ = clock_->step();
             if (comm_.is_root()) best_ = copy_of(model_->state());
@@ -323,44 +363,36 @@ private:
             clock_->stop_early();
     }
 
-    // Rank 0 only; a failure is told to the others with the next step's agreement.
-    template <class Work>
-    void write(Work&& work) {
-        if (!comm_.is_root()) return;
-        try {
-            work();
-        } catch (const core::Error& e) {
-            trouble_ = e;
-        }
-    }
-
     void save() {
         if (saved_step_ == clock_->step()) return;
+        const Aside aside(logged_at_);
         saved_step_ = clock_->step();
         saved_at_ = SteadyClock::now();
-        write([&] {
-            TensorFile state;
-            for (const auto& each : model_->state())
-                state.tensors.push_back({"model." + each.name, each.tensor});
-            for (const auto& each : optimizer_->state())
-                state.tensors.push_back({"optimizer." + each.name, each.tensor});
-            if (best_step_ != clock_->step())
-                for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
-            const Json run = {
-                {"run", identity_},        {"step", clock_->step()},
-                {"ranks", comm_.size()},   {"best_score", best_score_ ? Json(*best_score_) : Json()},
-                {"best_step", best_step_}, {"improved_step", improved_step_}};
-            state.metadata["aloft.run"] = run.dump();
-            checkpoints_->save(clock_->step(), std::move(state));
-        });
+        if (!comm_.is_root()) return;
+        TensorFile state;
+        for (const auto& each : model_->state()) state.tensors.push_back({"model." + each.name, each.tensor});
+        for (const auto& each : optimizer_->state())
+            state.tensors.push_back({"optimizer." + each.name, each.tensor});
+        if (best_step_ != clock_->step())
+            for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
+        const Json run = {{"run", identity_},
+                          {"step", clock_->step()},
+                          {"ranks", comm_.size()},
+                          {"threads", at::get_num_threads()},
+                          {"updates", optimizer_->steps()},
+                          {"skipped_in_a_row", skipped_in_a_row_},
+                          {"select", recipe_.train.select},
+                          {"best_score", best_score_ ? Json(*best_score_) : Json()},
+                          {"best_step", best_step_},
+                          {"improved_step", improved_step_}};
+        state.metadata["aloft.run"] = run.dump();
+        checkpoints_->save(clock_->step(), std::move(state));
     }
 
     // The weights that are kept, their figures on the test split, and both files.
     Json conclude() {
         core::together(comm_, [&] {
             if (!comm_.is_root()) return;
-            if (trouble_) throw *trouble_;
-            checkpoints_->wait();
             if (recipe_.train.select == "last" || !best_score_) {
                 best_step_ = clock_->step();
                 return;
@@ -392,13 +424,12 @@ private:
     std::int64_t micro_batches_ = 1;
 
     std::optional<double> best_score_;
-    std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0;
+    std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0, skipped_in_a_row_ = 0;
 
     // Rank 0:
     std::unique_ptr<Checkpoints> checkpoints_;
     std::unique_ptr<RunLog> log_;
     std::vector<NamedTensor> best_;  // the weights with the best score so far
-    std::optional<core::Error> trouble_;
     SteadyClock::time_point saved_at_ = SteadyClock::now(), logged_at_ = SteadyClock::now();
     double loss_sum_ = 0;  // this rank's, since the last line of the log
     std::int64_t loss_count_ = 0;
@@ -407,8 +438,10 @@ private:
 }  // namespace
 
 Json fit(const Recipe& recipe, const FitRequest& request, const core::Comm& comm) {
-    prepare_process(recipe, comm);
-    return Run(recipe, request, comm).train();
+    prepare_process(recipe.train.reproducible, comm);
+    const Watch watch(comm, recipe.train.hang_seconds);
+    std::optional<Run> run;  // outlives what it throws: see end_job
+    return or_end_job(comm, [&] { return run.emplace(recipe, request, comm).train(); });
 }
 
 }  // namespace trainer

@@ -2,24 +2,82 @@
 
 #include <ATen/Context.h>
 
+#ifdef USE_C10D_NCCL
+#include <cuda_runtime_api.h>
+#endif
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <sstream>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "core/base/event.h"
+#include "trainer/engine/device.h"
 #include "trainer/engine/mpi_backend.h"
 
 namespace trainer {
 namespace {
 
-// This rank's number among the ranks of its node.
-int local_rank(const core::Comm& comm) {
-    MPI_Comm node = MPI_COMM_NULL;
-    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &node),
+// What tells each GPU that this process sees from all others of the node.
+VisibleGpus visible_gpus() {
+    VisibleGpus out;
+    if (!at::hasCUDA()) return out;
+#ifdef USE_C10D_NCCL
+    for (int i = 0; i < static_cast<int>(at::getNumGPUs()); ++i) {
+        char place[32] = {};
+        if (cudaDeviceGetPCIBusId(place, sizeof place, i) != cudaSuccess)
+            throw core::Error(core::Fault::system, "GPU " + std::to_string(i) + " does not answer");
+        // Parts of one GPU (MIG) share its place on the bus; of these a process sees one only, by its name.
+        const char* names = std::getenv("CUDA_VISIBLE_DEVICES");
+        const std::string named = names ? names : "";
+        out.push_back(named.starts_with("MIG-") ? named : place);
+    }
+#endif
+    return out;
+}
+
+// Collective. Each rank's GPU, if every rank of every node has one of its own.
+std::optional<std::size_t> my_gpu(const core::Comm& comm) {
+    MPI_Comm split = MPI_COMM_NULL;
+    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &split),
                     "find the ranks of this node");
-    int rank = 0;
-    MPI_Comm_rank(node, &rank);
-    MPI_Comm_free(&node);
-    return rank;
+    const core::Comm node(split);
+    MPI_Comm_free(&split);
+    VisibleGpus mine;
+    core::together(comm, [&] { mine = visible_gpus(); });
+    core::Bytes text;
+    for (const std::string& each : mine) {
+        text.insert(text.end(), each.begin(), each.end());
+        text.push_back('\n');
+    }
+    const auto gathered = node.gather(text);
+    std::vector<std::int64_t> taken(static_cast<std::size_t>(node.size()), -1);
+    if (node.is_root()) {
+        std::vector<VisibleGpus> ranks;
+        for (const core::Bytes& each : gathered) {
+            std::istringstream lines(std::string(each.begin(), each.end()));
+            auto& list = ranks.emplace_back();
+            for (std::string line; std::getline(lines, line);) list.push_back(line);
+        }
+        if (const auto shared = share_out(ranks)) taken.assign(shared->begin(), shared->end());
+    }
+    core::check_mpi(MPI_Bcast(taken.data(), node.size(), MPI_INT64_T, 0, node.get()), "share out the GPUs");
+    const std::int64_t own = taken[static_cast<std::size_t>(node.rank())];
+    return comm.sum(own < 0) == 0 ? std::optional(static_cast<std::size_t>(own)) : std::nullopt;
+}
+
+std::map<std::string, std::string> environment() {
+    std::map<std::string, std::string> out;
+    for (char** each = environ; each && *each; ++each) {
+        const std::string_view entry(*each);
+        const auto equals = entry.find('=');
+        if (equals != std::string_view::npos) out.emplace(entry.substr(0, equals), entry.substr(equals + 1));
+    }
+    return out;
 }
 
 }  // namespace
@@ -30,24 +88,23 @@ c10::Device choose_device(const core::Comm& comm, const std::string& wanted) {
             throw core::Error(core::Fault::usage, "--device: expected auto, cpu or cuda");
     });
     if (wanted == "cpu") return at::kCPU;
-    const int mine = local_rank(comm);
-    const auto devices = at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0;
-    const auto without = comm.sum(mine < devices ? 0 : 1);
-    if (without == 0) return {at::kCUDA, static_cast<c10::DeviceIndex>(mine)};
+    if (const auto mine = my_gpu(comm)) return {at::kCUDA, static_cast<c10::DeviceIndex>(*mine)};
     core::together(comm, [&] {
-        if (wanted == "cuda")
-            throw core::Error(core::Fault::system,
-                              "--device cuda: " + std::to_string(without) + " of " +
-                                  std::to_string(comm.size()) +
-                                  " ranks have no GPU of their own. Ask Slurm for one GPU per task, or use "
-                                  "--device cpu");
+        const std::string advice =
+            "not every rank has a GPU of its own. Ask Slurm for one GPU per task, or use --device cpu";
+        if (wanted == "cuda") throw core::Error(core::Fault::system, "--device cuda: no GPU: " + advice);
+        if (job_has_gpus(environment()))
+            throw core::Error(core::Fault::system, "this job was given GPUs, but " + advice);
     });
+    const bool there = std::filesystem::exists("/dev/nvidiactl");
     if (comm.is_root())
-        core::Event("info", "no_device").with("text", "no GPU for every rank: running on the CPU");
+        core::Event(there ? "warning" : "info", "no_device")
+            .with("text", "no GPU for every rank: running on the CPU");
     return at::kCPU;
 }
 
-c10::intrusive_ptr<c10d::ProcessGroup> make_group(const core::Comm& comm, c10::Device device) {
+c10::intrusive_ptr<c10d::ProcessGroup> make_group(const core::Comm& comm, c10::Device device,
+                                                  double hang_seconds) {
     using Type = c10d::ProcessGroup::BackendType;
     // The group itself needs a store for nothing that is used here.
     auto group = c10::make_intrusive<c10d::ProcessGroup>(c10::make_intrusive<c10d::HashStore>(), comm.rank(),
@@ -55,7 +112,7 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_group(const core::Comm& comm, c10::D
     const auto type = device.is_cuda() ? Type::NCCL : Type::CUSTOM;
     c10::intrusive_ptr<c10d::Backend> backend;
     if (device.is_cuda())
-        backend = make_nccl_backend(comm, device);
+        backend = make_nccl_backend(comm, device, hang_seconds);
     else
         backend = c10::make_intrusive<MpiBackend>(comm);
     group->setBackend(device.type(), type, backend);

@@ -1,5 +1,7 @@
 #include "trainer/engine/mpi_backend.h"
 
+#include "trainer/engine/watch.h"
+
 #include <algorithm>
 #include <chrono>
 
@@ -233,6 +235,7 @@ MpiBackend::Work MpiBackend::barrier(const c10d::BarrierOptions&) {
 
 MpiBackend::Work MpiBackend::post(c10d::OpType op, std::vector<at::Tensor> results, Start start,
                                   std::function<void()> finish) {
+    Watch::tick();
     auto work = c10::make_intrusive<Pending>(getRank(), op, std::move(results));
     {
         const std::lock_guard lock(mutex_);

@@ -1,10 +1,14 @@
 #include "trainer/engine/group.h"
 
 #ifdef USE_C10D_NCCL
+#include <ATen/ATen.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include "trainer/engine/torch_error.h"
 #else
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #endif
@@ -50,24 +54,29 @@ c10::intrusive_ptr<c10d::Store> rendezvous(const core::Comm& comm) {
 
 }  // namespace
 
-c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device device) {
-    c10::intrusive_ptr<c10d::ProcessGroupNCCL> backend;
+c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device device,
+                                                    double hang_seconds) {
     const auto store = rendezvous(comm);
+    // NCCL's start waits for every rank: whether each one's device can be used is agreed on before.
     core::together(comm, [&] {
-        try {
-            backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, comm.rank(), comm.size(),
-                                                                  c10d::ProcessGroupNCCL::Options::create());
-            backend->setBoundDeviceId(device);
-            backend->eagerConnectSingleDevice(device);
-        } catch (const std::exception& e) {
-            throw core::Error(core::Fault::system, "NCCL: cannot start on rank " +
-                                                       std::to_string(comm.rank()) + ": " + first_line(e));
-        }
+        with_torch_errors("NCCL: the GPU of rank " + std::to_string(comm.rank()),
+                          [&] { return at::ones({1}, device).item<float>(); });
     });
-    return backend;
+    try {
+        auto options = c10d::ProcessGroupNCCL::Options::create();
+        options->timeout = std::chrono::milliseconds(static_cast<std::int64_t>(hang_seconds * 1000));
+        auto backend =
+            c10::make_intrusive<c10d::ProcessGroupNCCL>(store, comm.rank(), comm.size(), std::move(options));
+        backend->setBoundDeviceId(device);
+        backend->eagerConnectSingleDevice(device);
+        return backend;
+    } catch (const std::exception& e) {
+        throw core::Error(core::Fault::system,
+                          "NCCL: cannot start on rank " + std::to_string(comm.rank()) + ": " + first_line(e));
+    }
 }
 #else
-c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device) {
+c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const core::Comm& comm, c10::Device, double) {
     core::agree(comm,
                 core::Error(core::Fault::system,
                             "NCCL: this build's LibTorch has no CUDA. Use --device cpu, or build with a "

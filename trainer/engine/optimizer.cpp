@@ -49,7 +49,7 @@ std::vector<NamedTensor> Optimizer::state() const {
     return state_;
 }
 
-double Optimizer::step(double rate) {
+double Optimizer::step(double rate, const std::function<bool(double norm)>& may) {
     const at::NoGradGuard off;
     std::vector<at::Tensor> norms;
     std::vector<std::vector<at::Tensor>> gradients;
@@ -66,12 +66,7 @@ double Optimizer::step(double rate) {
         }
     }
     const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
-    if (!std::isfinite(norm))
-        throw core::Error(
-            core::Fault::data,
-            "gradients are not finite at step " + std::to_string(steps_) +
-                ": lower optimizer.rate or optimizer.clip, or look for values in the data that are "
-                "not numbers");
+    if ((may && !may(norm)) || !std::isfinite(norm)) return norm;
     if (options_.clip > 0 && norm > options_.clip)
         for (auto& mine : gradients)
             for (auto& gradient : mine) gradient.mul_(options_.clip / norm);

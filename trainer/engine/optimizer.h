@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,12 @@ class Optimizer {
 public:
     Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options);
 
-    // Clips the gradients, moves the parameters. Returns the norm before clipping. Throws Error(data) if the
-    // norm is not finite: the parameters are then as before.
-    double step(double rate);
+    // Clips the gradients and moves the parameters, if `may(norm)` says so; else all is as before. Returns
+    // the norm before clipping. Nothing moves by a norm that is not finite.
+    double step(double rate, const std::function<bool(double norm)>& may = {});
 
-    std::vector<NamedTensor> state() const;  // besides the number of steps taken
-    std::int64_t steps() const noexcept { return steps_; }
+    std::vector<NamedTensor> state() const;                 // besides the number of steps taken
+    std::int64_t steps() const noexcept { return steps_; }  // those in which they moved
     void set_steps(std::int64_t steps) noexcept { steps_ = steps; }
 
 private:

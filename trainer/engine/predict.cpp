@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "trainer/data/loader.h"
+#include "trainer/engine/torch_error.h"
+#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -40,6 +42,7 @@ core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOpti
     const std::int64_t classes = model.input().classes;
     core::Bytes out;
     while (const auto batch = loader.next()) {
+        Watch::tick();
         if (batch->valid == 0) continue;
         // Always the same shape, filled up with zeros: kernels may round differently by size, and what a
         // model says of a sample must not depend on how many ranks there are.
@@ -47,11 +50,13 @@ core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOpti
         shape[0] = options.batch;
         at::Tensor inputs = at::zeros(shape, batch->inputs.options());
         inputs.narrow(0, 0, batch->valid).copy_(batch->inputs);
+        at::Tensor scores;
+        {
+            const Autocast autocast(options.precision, device.type());
+            scores = model.forward(inputs.to(device), Mode::evaluate);
+        }
         const at::Tensor probability =
-            at::softmax(model.forward(inputs.to(device), Mode::evaluate).to(at::kDouble), 1)
-                .to(at::kFloat)
-                .to(at::kCPU)
-                .contiguous();
+            at::softmax(scores.to(at::kDouble), 1).to(at::kFloat).to(at::kCPU).contiguous();
         const auto* p = probability.const_data_ptr<float>();
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };
         const std::int64_t *samples = integers(batch->sample), *labels = integers(batch->labels),
@@ -82,7 +87,10 @@ Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& 
                     const core::Comm& comm) {
     const at::NoGradGuard off;
     core::Bytes mine;
-    core::together(comm, [&] { mine = predict_mine(model, dataset, options, comm); });
+    core::together(comm, [&] {
+        mine = with_torch_errors("split " + options.split,
+                                 [&] { return predict_mine(model, dataset, options, comm); });
+    });
     const std::vector<core::Bytes> all = comm.gather(mine);
 
     Predictions out;

@@ -2,15 +2,17 @@
 #include <string>
 
 #include "core/mpi/comm.h"
-#include "trainer/data/dataset.h"
+#include "trainer/engine/step.h"
 #include "trainer/eval/metrics.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/model/model.h"
 
 namespace trainer {
 
 struct PredictOptions {
     std::string split, field, label;
-    std::int64_t batch = 64;  // per rank
+    std::int64_t batch = 64;                   // per rank
+    Precision precision = Precision::float32;  // that of the training
 };
 
 // Collective. What the model says of every sample of the split, each once, in the order of their numbers: on

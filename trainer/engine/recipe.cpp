@@ -1,5 +1,6 @@
 #include "trainer/engine/recipe.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -43,6 +44,9 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
         train.select != "last")
         train_table.refuse("select", "expected \"accuracy\", \"auroc\", \"loss\" or \"last\"");
     train.log_steps = at_least(train_table, "log_steps", train.log_steps, 1);
+    train.hang_seconds = train_table.number_or("hang_seconds", train.hang_seconds);
+    if (!(train.hang_seconds >= 1)) train_table.refuse("hang_seconds", "expected 1 or more");
+    train.skip_limit = at_least(train_table, "skip_limit", train.skip_limit, 1);
 
     const auto checkpoint_table = file_.table("checkpoint");
     checkpoint.every_epochs = at_least(checkpoint_table, "every_epochs", checkpoint.every_epochs, 0);
@@ -52,7 +56,9 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
 
     const auto evaluate_table = file_.table("evaluate");
     evaluate.split = evaluate_table.text_or("split", evaluate.split);
-    evaluate.batch = at_least(evaluate_table, "batch", evaluate.batch, 1);
+    const std::int64_t micro_batch = data.batch / std::max<std::int64_t>(1, train.micro_batches);
+    evaluate.batch =
+        at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
     evaluate.options = EvaluateOptions::from(evaluate_table);
 }
 
@@ -100,6 +106,14 @@ std::string Recipe::canonical(const std::string& model_toml) const {
           {"bootstrap", e.bootstrap},
           {"seed", e.seed}}}};
     return json.dump(1);
+}
+
+std::string Recipe::identity(const std::string& model_toml) const {
+    auto json = nlohmann::ordered_json::parse(canonical(model_toml));
+    json.erase("name");
+    json.erase("evaluate");
+    for (const char* key : {"epochs", "patience", "select"}) json["train"].erase(key);
+    return json.dump();
 }
 
 std::int64_t Recipe::micro_batches_per_rank(int ranks) const {

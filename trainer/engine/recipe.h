@@ -38,6 +38,8 @@ struct Recipe {
         std::string select =
             "accuracy";  // the score whose best weights are kept: accuracy, auroc, loss; last
         std::int64_t log_steps = 10;
+        double hang_seconds = 600;     // when no rank goes on for so long, the one that did not come is named
+        std::int64_t skip_limit = 10;  // steps in a row with gradients that are not finite end the run
     } train;
 
     struct Checkpoint {
@@ -48,7 +50,9 @@ struct Recipe {
 
     struct Evaluate {
         std::string split = "test";
-        std::int64_t batch = 64;  // per rank; changes speed and memory only
+        // Per rank; changes speed and memory only. Default: a micro-batch, as far as the recipe says, at
+        // most 64.
+        std::int64_t batch = 64;
         EvaluateOptions options;
     } evaluate;
 
@@ -60,6 +64,9 @@ struct Recipe {
     // Everything that the result depends on; `model_toml` is what Model::toml says. Equal texts, equal
     // results.
     std::string canonical(const std::string& model_toml) const;
+    // The part of it that the order of samples and the weights of a step depend on: what must be the same
+    // for a run to be resumed. How long to train, which weights to keep and what to evaluate may change.
+    std::string identity(const std::string& model_toml) const;
 
     // How many micro-batches each of `ranks` ranks has. Throws Error(usage) if batch, micro_batches and ranks
     // do not divide evenly, and says which numbers would.

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
@@ -10,6 +11,8 @@
 #include "trainer/engine/fit.h"
 #include "trainer/engine/group.h"
 #include "trainer/engine/predict.h"
+#include "trainer/engine/process.h"
+#include "trainer/engine/watch.h"
 #include "trainer/model/safetensors.h"
 
 namespace trainer {
@@ -34,11 +37,13 @@ Json metrics(const Recipe& recipe, Model& model, const Dataset& dataset, const s
             core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
         split = "validation";
     }
-    const Predictions predictions =
-        predict(model, dataset, {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch}, comm);
+    const Predictions predictions = predict(
+        model, dataset,
+        {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision}, comm);
     Json out;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
+        const Watch::Busy busy;
         out = {{"format", 1},
                {"dataset", dataset.manifest().id()},
                {"split", split},
@@ -53,7 +58,7 @@ Json metrics(const Recipe& recipe, Model& model, const Dataset& dataset, const s
 }  // namespace
 
 std::string run_identity(const Recipe& recipe, const Model& model, const Dataset& dataset) {
-    return sha256_hex(recipe.canonical(model.toml()) + '\n' + core::to_text(dataset.manifest()));
+    return sha256_hex(recipe.identity(model.toml()) + '\n' + core::to_text(dataset.manifest()));
 }
 
 void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors) {
@@ -89,33 +94,47 @@ Json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
 
 Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& path,
               const core::Comm& comm) {
-    const auto dataset = open_dataset(request.access, comm);
-    const c10::Device device = choose_device(comm, request.device);
-    std::unique_ptr<Model> model;
-    std::string digest;
-    core::together(comm, [&] {
-        const core::Bytes bytes = core::read_file(path, std::uint64_t{1} << 40);
-        digest = core::to_hex(core::sha256(bytes));
-        const TensorFile file = parse_safetensors(bytes, path.filename().string(), Origin::ours);
-        const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
-        const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
-        if (!shape.is_array() || !classes.is_array() ||
-            Json(category_names(*dataset, recipe.data.label)) != classes)
-            throw core::Error(core::Fault::usage,
-                              "the model was trained for other classes than this dataset has");
-        const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
-        model = make_model(
-            options, {shape.get<std::vector<std::int64_t>>(), static_cast<std::int64_t>(classes.size())},
-            recipe.seed);
-        copy_tensors(file, "", model->state());
-        model->to(device);
+    prepare_process(recipe.train.reproducible, comm);
+    const Watch watch(comm, recipe.train.hang_seconds);
+    return or_end_job(comm, [&] {
+        const auto dataset = open_dataset(request.access, comm);
+        const c10::Device device = choose_device(comm, request.device);
+        std::unique_ptr<Model> model;
+        std::string digest;
+        core::together(comm, [&] {
+            const core::Bytes bytes = core::read_file(path, std::uint64_t{1} << 40);
+            digest = core::to_hex(core::sha256(bytes));
+            const TensorFile file = parse_safetensors(bytes, path.filename().string(), Origin::ours);
+            const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
+            const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
+            if (!shape.is_array() || !classes.is_array() ||
+                Json(category_names(*dataset, recipe.data.label)) != classes)
+                throw core::Error(core::Fault::usage,
+                                  "the model was trained for other classes than this dataset has");
+            const auto& schema = dataset->schema();
+            const auto field =
+                recipe.data.field.empty() && schema.fields.size() == 1
+                    ? schema.fields.begin()
+                    : std::find_if(schema.fields.begin(), schema.fields.end(),
+                                   [&](const auto& each) { return each.name == recipe.data.field; });
+            if (field != schema.fields.end() && Json(field->shape) != shape)
+                throw core::Error(core::Fault::usage, "the model was trained on samples of shape " +
+                                                          shape.dump() + ", and this dataset's are " +
+                                                          Json(field->shape).dump());
+            const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
+            model = make_model(
+                options, {shape.get<std::vector<std::int64_t>>(), static_cast<std::int64_t>(classes.size())},
+                recipe.seed);
+            copy_tensors(file, "", model->state());
+            model->to(device);
+        });
+        Json json = metrics(recipe, *model, *dataset, digest, comm);
+        core::together(comm, [&] {
+            if (comm.is_root() && !request.out.empty())
+                core::write_atomically(request.out, json.dump(1) + '\n', 0640);
+        });
+        return json;
     });
-    Json json = metrics(recipe, *model, *dataset, digest, comm);
-    core::together(comm, [&] {
-        if (comm.is_root() && !request.out.empty())
-            core::write_atomically(request.out, json.dump(1) + '\n', 0640);
-    });
-    return json;
 }
 
 }  // namespace trainer

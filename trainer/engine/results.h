@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/mpi/comm.h"
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/model/model.h"
 
@@ -15,7 +15,7 @@ class ProcessGroup;
 
 namespace trainer {
 
-// SHA-256, in hex, of all that a run's result depends on: recipe with its defaults, and dataset.
+// SHA-256, in hex, of what a run must keep to be resumed: Recipe::identity, and the dataset.
 std::string run_identity(const Recipe& recipe, const Model& model, const Dataset& dataset);
 
 // Collective. Rank 0's tensors to every rank.

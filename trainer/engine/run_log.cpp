@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 
 namespace trainer {
 
@@ -27,7 +28,13 @@ RunLog::RunLog(const std::filesystem::path& path, std::int64_t resumed_step) {
 }
 
 void RunLog::append(const nlohmann::ordered_json& event) {
-    core::write_all(fd_.get(), core::view(event.dump() + '\n'));
+    try {
+        core::write_all(fd_.get(), core::view(event.dump() + '\n'));
+        told_ = false;
+    } catch (const core::Error& e) {
+        if (!told_) core::Event("warning", "log_not_written").with("text", e.what());
+        told_ = true;
+    }
 }
 
 }  // namespace trainer

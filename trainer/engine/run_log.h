@@ -11,10 +11,12 @@ namespace trainer {
 class RunLog {
 public:
     RunLog(const std::filesystem::path& path, std::int64_t resumed_step);
+    // A line that cannot be written (a full disk) is lost, with the event log_not_written: no run ends by it.
     void append(const nlohmann::ordered_json& event);
 
 private:
     core::Fd fd_;
+    bool told_ = false;
 };
 
 }  // namespace trainer

@@ -4,6 +4,7 @@
 
 #include "trainer/data/loader.h"
 #include "trainer/engine/exact_sum.h"
+#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -46,6 +47,7 @@ void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
         const bool all = loader.samples() <= 2 * largest;
         loader.begin_epoch(0);
         while (auto batch = loader.next()) {
+            Watch::tick();
             if (all) {
                 add(moments, batch->inputs);
                 continue;

@@ -1,6 +1,6 @@
 #pragma once
 #include "core/mpi/comm.h"
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/model/model.h"
 

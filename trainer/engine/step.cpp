@@ -4,6 +4,8 @@
 #include <ATen/autocast_mode.h>
 
 #include "core/base/error.h"
+#include "trainer/engine/torch_error.h"
+#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -32,14 +34,17 @@ Autocast::~Autocast() {
     at::autocast::set_autocast_enabled(device_, false);
 }
 
-double Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step) {
+std::optional<double> Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+                                       const std::function<bool()>& go_on) {
     if (labels.lt(0).any().item<bool>() || labels.ge(model_.input().classes).any().item<bool>())
         throw core::Error(core::Fault::data, "a training sample has no label, or one that is not a class");
     const c10::Device device = model_.parameters()[0].tensor.device();
     const std::int64_t size = inputs.size(0) / options_.micro_batches;
-    at::Tensor total = at::zeros({}, at::TensorOptions().device(device).dtype(at::kDouble));
-    try {
+    return with_torch_errors("step " + std::to_string(step), [&]() -> std::optional<double> {
+        at::Tensor total = at::zeros({}, at::TensorOptions().device(device).dtype(at::kDouble));
         for (std::int64_t i = 0; i < options_.micro_batches; ++i) {
+            if (go_on && !go_on()) return std::nullopt;
+            Watch::tick();
             const Last last = i + 1 == options_.micro_batches ? Last::yes : Last::no;
             const auto number = static_cast<std::uint64_t>(options_.first_micro_batch + i);
             at::manual_seed(mix(mix(options_.seed ^ mix(static_cast<std::uint64_t>(step))) + number));
@@ -60,12 +65,13 @@ double Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std:
             total.add_(loss.detach());
         }
         gradients_.finish();
-    } catch (const c10::Error& e) {
-        const std::string text = e.what_without_backtrace();
-        throw core::Error(core::Fault::system,
-                          "step " + std::to_string(step) + ": " + text.substr(0, text.find('\n')));
-    }
-    return total.item<double>() / static_cast<double>(options_.micro_batches);
+        // Errors of the GPU come up where it is waited for: here.
+        return total.item<double>() / static_cast<double>(options_.micro_batches);
+    });
+}
+
+double Step::update(double rate, const std::function<bool(double norm)>& may) {
+    return with_torch_errors("update", [&] { return optimizer_.step(rate, may); });
 }
 
 }  // namespace trainer

@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <optional>
 
 #include "trainer/engine/gradients.h"
 #include "trainer/engine/optimizer.h"
@@ -24,12 +26,15 @@ public:
         : model_(model), optimizer_(optimizer), gradients_(gradients), options_(options) {}
 
     // `inputs` [n, ...] and `labels` [n] int64: this rank's share of step `step`, the same n on every rank
-    // and a multiple of micro_batches. Returns the mean loss over them. Throws core::Error(data) for a label
-    // that is missing or not a class.
-    double accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step);
+    // and a multiple of micro_batches. Returns the mean loss over them; nothing if `go_on`, which is asked
+    // before each micro-batch and answers alike on all ranks, said no: model and optimizer are then as
+    // before the step. Throws core::Error: data for a label that is missing or not a class, system for what
+    // PyTorch reports.
+    std::optional<double> accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+                                     const std::function<bool()>& go_on = {});
 
-    // Returns the norm of the gradient.
-    double update(double rate) { return optimizer_.step(rate); }
+    // Moves the parameters if `may`, asked with the norm of the gradient, says so. Returns the norm.
+    double update(double rate, const std::function<bool(double norm)>& may);
 
 private:
     Model& model_;

@@ -25,13 +25,26 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options) {
 
 std::int32_t positive_class(const EvaluateOptions& options, const std::vector<std::string>& classes) {
     if (options.positive.empty()) return classes.size() == 2 ? 1 : -1;
+    if (classes.size() != 2)
+        throw core::Error(core::Fault::usage,
+                          "evaluate.positive is for two classes; of more, each is measured against the rest");
     const auto found = std::find(classes.begin(), classes.end(), options.positive);
     if (found == classes.end())
         throw core::Error(core::Fault::usage, "evaluate.positive is not one of the classes");
     return static_cast<std::int32_t>(found - classes.begin());
 }
 
+std::optional<double> score_of(const Measures& measures, const std::string& select) {
+    if (measures.unscored > 0) return std::nullopt;
+    if (select == "auroc") return measures.auroc;
+    if (select == "loss") return measures.loss ? std::optional(-*measures.loss) : std::nullopt;
+    return measures.accuracy;
+}
+
 std::optional<double> auroc(const std::vector<float>& score, const std::vector<bool>& is_positive) {
+    // What is not a number has no place in an order: the sort would be undefined, and no two of them tie.
+    if (!std::all_of(score.begin(), score.end(), [](float s) { return std::isfinite(s); }))
+        return std::nullopt;
     std::vector<std::size_t> order(score.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return score[a] < score[b]; });
@@ -58,16 +71,23 @@ Measures measure(const Predictions& predictions, const std::vector<std::size_t>&
     out.confusion.assign(classes, std::vector<std::int64_t>(classes, 0));
     double loss = 0;
     std::int64_t right = 0;
+    std::vector<double> occurs(classes, 0), unscored(classes, 0);  // samples of each true class
     for (const std::size_t i : samples) {
         const float* row = predictions.probability.data() + i * classes;
         const auto truth = static_cast<std::size_t>(predictions.label[i]);
+        ++occurs[truth];
+        if (!std::all_of(row, row + classes, [](float p) { return std::isfinite(p); })) {
+            ++out.unscored;
+            ++unscored[truth];
+            continue;
+        }
         const auto guess = static_cast<std::size_t>(std::max_element(row, row + classes) - row);
         loss -= std::log(std::max(static_cast<double>(row[truth]), 1e-12));
         right += truth == guess;
         ++out.confusion[truth][guess];
     }
     const auto count = static_cast<double>(samples.size());
-    out.loss = loss / count;
+    if (out.unscored == 0 && !samples.empty()) out.loss = loss / count;
     out.accuracy = static_cast<double>(right) / count;
 
     // Two classes: the positive one. More: each against the rest.
@@ -79,11 +99,11 @@ Measures measure(const Predictions& predictions, const std::vector<std::size_t>&
     std::vector<float> score(samples.size());
     std::vector<bool> is_target(samples.size());
     for (const std::size_t target : targets) {
-        double found = 0, all = 0, false_alarms = 0;
+        const double all = occurs[target];
+        double found = 0, false_alarms = static_cast<double>(out.unscored) - unscored[target];
         for (std::size_t truth = 0; truth < classes; ++truth)
             for (std::size_t guess = 0; guess < classes; ++guess) {
                 const auto cell = static_cast<double>(out.confusion[truth][guess]);
-                if (truth == target) all += cell;
                 if (truth == target && guess == target) found += cell;
                 if (truth != target && guess == target) false_alarms += cell;
             }

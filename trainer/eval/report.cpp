@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "trainer/eval/metrics.h"
+#include "trainer/eval/suppress.h"
 
 namespace trainer {
 namespace {
@@ -18,15 +19,6 @@ using Json = nlohmann::ordered_json;
 Json number(std::optional<double> value) {
     if (!value || !std::isfinite(*value)) return nullptr;
     return std::round(*value * 1e6) / 1e6;
-}
-
-Json to_json(const Measures& m) {
-    return {{"samples", m.samples},
-            {"accuracy", number(m.accuracy)},
-            {"auroc", number(m.auroc)},
-            {"sensitivity", number(m.sensitivity)},
-            {"specificity", number(m.specificity)},
-            {"loss", number(m.loss)}};
 }
 
 // 95 % intervals by resampling patients, not samples: samples of one patient are not independent.
@@ -70,95 +62,142 @@ Json with_intervals(const Predictions& predictions, const std::vector<std::size_
     return out;
 }
 
-// Whether the dataset has what the stratum "site" or "site*vendor" compares.
-bool is_there(const Predictions& predictions, const std::string& name) {
-    for (std::size_t from = 0; from <= name.size();) {
-        const auto star = std::min(name.find('*', from), name.size());
-        if (std::none_of(predictions.strata.begin(), predictions.strata.end(),
-                         [&](const auto& stratum) { return stratum.name == name.substr(from, star - from); }))
-            return false;
-        from = star + 1;
-    }
-    return true;
-}
-
-// The values of "site" or "site*vendor" and the samples of each.
-std::vector<std::pair<std::string, std::vector<std::size_t>>> split(const Predictions& predictions,
-                                                                    const std::string& name) {
+// What "site" or "site*vendor" compares; nothing if the dataset has no such column.
+std::optional<std::vector<const Predictions::Stratum*>> parts_of(const Predictions& predictions,
+                                                                 const std::string& name) {
     std::vector<const Predictions::Stratum*> parts;
     for (std::size_t from = 0; from <= name.size();) {
         const auto star = std::min(name.find('*', from), name.size());
-        for (const auto& stratum : predictions.strata)
-            if (stratum.name == name.substr(from, star - from)) parts.push_back(&stratum);
+        const auto found =
+            std::find_if(predictions.strata.begin(), predictions.strata.end(),
+                         [&](const auto& stratum) { return stratum.name == name.substr(from, star - from); });
+        if (found == predictions.strata.end()) return std::nullopt;
+        parts.push_back(&*found);
         from = star + 1;
     }
-    std::map<std::vector<std::int32_t>, std::vector<std::size_t>> groups;
+    return parts;
+}
+
+std::vector<std::size_t> all_of(const Predictions& predictions) {
+    std::vector<std::size_t> all(predictions.samples());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
+}
+
+std::int64_t patients_of(const Predictions& predictions, const std::vector<std::size_t>& samples) {
+    std::set<std::uint64_t> patients;
+    for (const std::size_t i : samples) patients.insert(predictions.patient[i]);
+    return static_cast<std::int64_t>(patients.size());
+}
+
+// One value of a stratum ("north * acme") and its samples.
+struct Group {
+    std::string stratum, value;
+    std::vector<std::size_t> samples;
+    bool hidden = false;
+};
+
+// All groups of the wanted strata; those of which nothing may be told are hidden.
+std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptions& options) {
+    // Atoms: the samples that no stratum tells apart.
+    std::map<std::vector<std::int32_t>, std::size_t> atoms;
+    std::vector<std::size_t> atom_of;
     for (std::size_t i = 0; i < predictions.samples(); ++i) {
-        std::vector<std::int32_t> code;
-        for (const auto* part : parts) code.push_back(part->code[i]);
-        groups[code].push_back(i);
+        std::vector<std::int32_t> codes;
+        for (const auto& stratum : predictions.strata) codes.push_back(stratum.code[i]);
+        atom_of.push_back(atoms.try_emplace(codes, atoms.size()).first->second);
     }
-    std::vector<std::pair<std::string, std::vector<std::size_t>>> out;
-    for (auto& [codes, samples] : groups) {
-        std::string value;
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-            if (i) value += " * ";
-            value += codes[i] < 0 ? "(missing)" : parts[i]->values.at(static_cast<std::size_t>(codes[i]));
+    std::vector<FigureSet> sets{
+        {std::vector<bool>(atoms.size(), true), patients_of(predictions, all_of(predictions)), 0}};
+    std::vector<Group> out;
+    int kind = 0;
+    for (const std::string& name : std::set<std::string>(options.strata.begin(), options.strata.end())) {
+        const auto parts = parts_of(predictions, name);
+        if (!parts) continue;
+        ++kind;
+        std::map<std::string, std::vector<std::size_t>> by_value;
+        for (std::size_t i = 0; i < predictions.samples(); ++i) {
+            std::string value;
+            for (const auto* part : *parts) {
+                if (!value.empty()) value += " * ";
+                const std::int32_t code = part->code[i];
+                value += code < 0 ? "(missing)" : part->values.at(static_cast<std::size_t>(code));
+            }
+            by_value[value].push_back(i);
         }
-        out.emplace_back(std::move(value), std::move(samples));
+        for (auto& [value, samples] : by_value) {
+            FigureSet set{std::vector<bool>(atoms.size(), false), patients_of(predictions, samples), kind};
+            for (const std::size_t i : samples) set.atoms[atom_of[i]] = true;
+            sets.push_back(std::move(set));
+            out.push_back({name, value, std::move(samples)});
+        }
+    }
+    const auto hidden = suppressed(sets, options.min_stratum);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i].hidden = hidden[i + 1];
+    return out;
+}
+
+// What is compared: not the accuracy, which is high wherever one class is rare.
+double rank_of(const Json& entry) {
+    if (entry["sensitivity"].is_null() || entry["specificity"].is_null()) return entry["accuracy"];
+    return (entry["sensitivity"].get<double>() + entry["specificity"].get<double>()) / 2;
+}
+
+Json strata_json(const Predictions& predictions, std::int32_t positive, const EvaluateOptions& options) {
+    const auto groups = groups_of(predictions, options);
+    Json out = Json::object();
+    for (const std::string& name : options.strata) {
+        std::vector<Json> shown;
+        std::vector<std::string> hidden;
+        bool there = false;
+        for (const Group& group : groups) {
+            if (group.stratum != name) continue;
+            there = true;
+            if (group.hidden) {
+                hidden.push_back(group.value);
+                continue;
+            }
+            Json entry = {{"value", group.value}};
+            entry.update(with_intervals(predictions, group.samples, positive, options));
+            shown.push_back(std::move(entry));
+        }
+        if (!there) continue;
+        // Of equals, by name.
+        std::stable_sort(shown.begin(), shown.end(),
+                         [](const Json& a, const Json& b) { return rank_of(a) < rank_of(b); });
+        out[name] = {{"worst_first", shown}, {"suppressed", hidden}};
     }
     return out;
 }
 
-Json stratum_json(const Predictions& predictions, const std::string& name, std::int32_t positive,
-                  const EvaluateOptions& options) {
-    auto groups = split(predictions, name);
-    std::sort(groups.begin(), groups.end(),
-              [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-    std::size_t suppressed = 0;
-    while (suppressed < groups.size() &&
-           static_cast<std::int64_t>(groups[suppressed].second.size()) < options.min_stratum)
-        ++suppressed;
-    // One alone could be had back by subtracting the others from the whole.
-    if (suppressed == 1 && groups.size() > 1) suppressed = 2;
-
-    std::vector<Json> shown;
-    for (std::size_t i = suppressed; i < groups.size(); ++i) {
-        Json entry = {{"value", groups[i].first}};
-        entry.update(with_intervals(predictions, groups[i].second, positive, options));
-        shown.push_back(std::move(entry));
-    }
-    std::sort(shown.begin(), shown.end(), [](const Json& a, const Json& b) {
-        return std::pair(a["accuracy"].get<double>(), a["value"].get<std::string>()) <
-               std::pair(b["accuracy"].get<double>(), b["value"].get<std::string>());
-    });
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < suppressed; ++i) names.push_back(groups[i].first);
-    std::sort(names.begin(), names.end());
-    return {{"worst_first", shown}, {"suppressed", names}};
-}
-
 }  // namespace
+
+Json to_json(const Measures& m) {
+    Json out = {{"samples", m.samples},
+                {"accuracy", number(m.accuracy)},
+                {"auroc", number(m.auroc)},
+                {"sensitivity", number(m.sensitivity)},
+                {"specificity", number(m.specificity)},
+                {"loss", number(m.loss)}};
+    if (m.unscored > 0) out["without_score"] = m.unscored;
+    return out;
+}
 
 Json report(const Predictions& predictions, const EvaluateOptions& options) {
     if (predictions.samples() == 0) throw core::Error(core::Fault::data, "there are no samples to evaluate");
     const std::int32_t positive = positive_class(options, predictions.classes);
-    std::vector<std::size_t> all(predictions.samples());
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    const std::set<std::uint64_t> patients(predictions.patient.begin(), predictions.patient.end());
+    const std::vector<std::size_t> all = all_of(predictions);
 
     Json out;
     out["classes"] = predictions.classes;
     out["positive"] = predictions.classes.size() == 2
                           ? Json(predictions.classes[static_cast<std::size_t>(positive)])
                           : Json();
-    out["patients"] = patients.size();
+    out["patients"] = patients_of(predictions, all);
     out["overall"] = with_intervals(predictions, all, positive, options);
     out["confusion"] = measure(predictions, all, positive).confusion;
     out["min_stratum"] = options.min_stratum;
-    Json& strata = out["strata"] = Json::object();
-    for (const std::string& name : options.strata)
-        if (is_there(predictions, name)) strata[name] = stratum_json(predictions, name, positive, options);
+    out["strata"] = strata_json(predictions, positive, options);
     return out;
 }
 

@@ -33,7 +33,8 @@ at::Tensor Model::add_parameter(const std::string& name, at::Tensor initial) {
 at::Tensor Model::forward(const at::Tensor& inputs, Mode mode) {
     at::Tensor x = inputs.to(at::kFloat);
     if (input_.shape.size() == 2) x = x.unsqueeze(1);
-    x = at::nan_to_num((x - buffers_[0].tensor) * buffers_[1].tensor, 0.0);
+    // Infinities are missing values too, as for the mean: the largest float would end in NaN two layers on.
+    x = at::nan_to_num((x - buffers_[0].tensor) * buffers_[1].tensor, 0.0, 0.0, 0.0);
     if (x.dim() == 4) x = x.contiguous(at::MemoryFormat::ChannelsLast);
     return compute(x, mode).to(at::kFloat);
 }

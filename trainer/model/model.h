@@ -32,7 +32,7 @@ public:
     Model& operator=(const Model&) = delete;
 
     // `inputs` [B, shape of a sample], any numeric type, on the model's device. Returns [B, classes] scores
-    // before softmax, float32. Missing values (NaN) count as the mean.
+    // before softmax, float32. Missing values (NaN, infinite) count as the mean.
     at::Tensor forward(const at::Tensor& inputs, Mode mode);
 
     const std::vector<NamedTensor>& parameters() const noexcept { return parameters_; }

@@ -33,6 +33,10 @@ bool may_be_in_groups(const Attribute& attribute) {
            attribute.steps.front().tag != kSharedGroups && attribute.steps.front().tag != kPerFrameGroups;
 }
 
+bool is_creator(Tag tag) {
+    return (tag & 0xffff) >= 0x10 && (tag & 0xffff) <= 0xff;
+}
+
 std::optional<std::uint16_t> u16(const Element& element) {
     if (element.value.size() < 2) return std::nullopt;
     const unsigned a = element.value[0], b = element.value[1];
@@ -75,10 +79,40 @@ bool Keeper::wants(std::span<const Step> path) {
     });
 }
 
+bool Keeper::wants_private(Tag tag) {
+    if (is_siemens(tag)) return true;
+    const std::uint32_t number = tag & 0xffff;
+    return std::ranges::any_of(wanted_.attributes(), [&](const Attribute& attribute) {
+        const Tag wanted = attribute.steps.front().tag;
+        if (attribute.creator.empty() || wanted >> 16 != tag >> 16) return false;
+        return is_creator(tag) || (number >= 0x1000 && (number & 0xff) == (wanted & 0xff));
+    });
+}
+
+// PS3.5 section 7.8.1: (gggg,00bb) says whose the elements (gggg,bb00) to (gggg,bbFF) are. One whose creator does not
+// stand before it is nobody's.
+void Keeper::private_element(const Element& element) {
+    const Tag tag = element.path.back().tag;
+    if (is_creator(tag)) {
+        const auto [at, is_new] = creators_.try_emplace(tag, trimmed(core::text(element.value)));
+        if (!is_new && at->second != trimmed(core::text(element.value)))
+            throw Refused(Reason::malformed, "element twice");
+        return;
+    }
+    const auto owner = creators_.find((tag & 0xffff0000) | (tag & 0xff00) >> 8);
+    if (owner == creators_.end()) return;
+    const auto attributes = wanted_.attributes();
+    for (std::size_t i = 0; i < attributes.size(); ++i)
+        if (!attributes[i].creator.empty() && attributes[i].creator == owner->second &&
+            attributes[i].steps.front().tag == (tag & 0xffff00ff))
+            keep(i, attributes[i], element, Place::root);
+}
+
 void Keeper::element(const Element& element) {
     const auto path = element.path;
     const Tag tag = path.back().tag;
     if (path.size() == 1) root(element);
+    if (tag >> 16 & 1) return private_element(element);
     frames_.element(element);
     if (path.size() > 1) anatomy(element);
     if (!last_tags_.test(hash(tag))) return;

@@ -21,6 +21,7 @@ public:
 
     void element(const Element& element) override;
     bool wants(std::span<const Step> path) override;
+    bool wants_private(Tag tag) override;
     void native_pixels(Tag tag, Vr vr, core::ByteView bytes, std::uint64_t size) override;
     void encapsulated_pixels(core::ByteView table, std::vector<core::ByteView> fragments) override;
     void deviates(Deviation deviation) override { deviations |= 1U << static_cast<unsigned>(deviation); }
@@ -37,6 +38,7 @@ private:
     enum class Place { root, shared, first_frame, none };
     void keep(std::size_t index, const Attribute& attribute, const Element& element, Place place);
     void root(const Element& element);
+    void private_element(const Element& element);
     void anatomy(const Element& element);
     std::string text(const Element& element);
     std::optional<std::string> decoded(const Element& element, Vr vr);
@@ -46,6 +48,7 @@ private:
     const Limits& limits_;
     std::bitset<4096> last_tags_, sequence_tags_;  // of wanted paths, by hash: most elements are none of them
     std::vector<std::optional<Value>> values_;
+    std::map<Tag, std::string> creators_;  // (gggg,00bb): whose block bb of the group is
     std::vector<Place> places_;  // where each value was found: the root's counts, then the shared group's
     Facts facts_;
     FrameCollector frames_;

@@ -18,6 +18,10 @@ struct SiemensHeader {
     core::ByteView csa;                           // (0029,1010) CSAImageHeaderInfo
 };
 
+constexpr bool is_siemens(std::uint32_t tag) {
+    return tag == 0x00190010 || tag == 0x0019100a || tag == 0x00290010 || tag == 0x00291010;
+}
+
 // The slices of a volume side by side in one picture.
 struct Mosaic {
     std::uint32_t images = 0;

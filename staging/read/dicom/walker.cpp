@@ -7,11 +7,6 @@
 namespace staging {
 namespace {
 
-// The private attributes that are looked at, without which a mosaic is no volume (siemens.h).
-constexpr bool is_siemens(Tag tag) {
-    return tag == 0x00190010 || tag == 0x0019100a || tag == 0x00290010 || tag == 0x00291010;
-}
-
 constexpr Tag kFloatPixels = 0x7fe00008, kDoublePixels = 0x7fe00009, kPixelData = 0x7fe00010;
 constexpr Tag kCharset = 0x00080005;
 constexpr Tag kItem = 0xfffee000, kItemEnd = 0xfffee00d, kSequenceEnd = 0xfffee0dd;
@@ -216,7 +211,7 @@ private:
             const bool unsure = set.writing.explicit_vr && vr == kUn;
             return open_sequence(tag, true, at_ + length, set.writing, true, unsure);
         }
-        const bool is_read = !is_private || (path_.size() == 1 && is_siemens(tag));
+        const bool is_read = !is_private || (path_.size() == 1 && visitor_.wants_private(tag));
         if (is_read && !set.silent && vr != kSq && tag != kPixelData) {
             const core::ByteView value = bytes_.part(at_, length);
             if (tag == kCharset) set.charset = core::text(value);

@@ -39,6 +39,8 @@ public:
     // not looked into where lengths allow that. Where the file does not say whether this is a sequence (implicit VR,
     // UN), it is one if this is true.
     virtual bool wants(std::span<const Step> path) = 0;
+    // Whether a private element of the root, of defined length, is to be shown at all.
+    virtual bool wants_private(Tag tag) = 0;
     // (7FE0,0008), (7FE0,0009) or (7FE0,0010) of the root, native. `bytes` is empty if only the header is walked.
     virtual void native_pixels(Tag tag, Vr vr, core::ByteView bytes, std::uint64_t size) = 0;
     // (7FE0,0010), encapsulated (PS3.5 annex A.4); the offset table may be empty. Without fragments if only the
@@ -70,7 +72,8 @@ const Syntax* guess_syntax(core::ByteView data_set);
 // Walks a data set once, in order, without recursion and without allocating by any declared length: a frame for each
 // open sequence and item on a fixed stack, each length checked against the frame it is in. With Depth::header it ends
 // at the root's pixel data. What the standard forbids is read where the chain of lengths still proves itself: what
-// follows must be an element or an end again. Private elements (odd groups) of defined length are stepped over whole, but for those of siemens.h.
+// follows must be an element or an end again. Private elements (odd groups) of defined length are stepped over whole, but for
+// those that the visitor wants.
 // Throws Refused, NeedMore.
 void walk(const Window& data_set, const Syntax& syntax, const Limits& limits, Depth depth, Visitor& visitor);
 

@@ -101,7 +101,10 @@ Meaning read_2(core::ByteView file, bool swap) {
     return out;
 }
 
-Meaning read_header(core::ByteView file) {
+// One file, or the header of a pair.
+enum class Kind { single, pair };
+
+Meaning read_header(core::ByteView file, Kind kind) {
     if (file.size() < kBytes1) throw Refused(Reason::truncated, "header");
     std::uint32_t size;
     std::memcpy(&size, file.data(), sizeof size);
@@ -109,14 +112,19 @@ Meaning read_header(core::ByteView file) {
     if (swap) size = __builtin_bswap32(size);
     const std::string_view magic_1 = core::text(file.subspan(344, 4));
     if (size == kBytes1) {
-        if (magic_1 == std::string_view("ni1\0", 4)) throw Refused(Reason::not_recognised, "pair of files");
-        if (magic_1 != std::string_view("n+1\0", 4)) throw Refused(Reason::not_recognised);
+        const bool is_pair = magic_1 == std::string_view("ni1\0", 4);
+        if (!is_pair && magic_1 != std::string_view("n+1\0", 4)) throw Refused(Reason::not_recognised);
+        if (is_pair != (kind == Kind::pair))
+            throw Refused(Reason::not_recognised, is_pair ? Word("pair of files") : Word("not of a pair"));
         return read_1(file, swap);
     }
     if (size != kBytes2) throw Refused(Reason::not_recognised);
     if (file.size() < kBytes2) throw Refused(Reason::truncated, "header");
-    if (core::text(file.subspan(4, 8)) != std::string_view("n+2\0\r\n\x1a\n", 8))
-        throw Refused(Reason::not_recognised);
+    const std::string_view magic_2 = core::text(file.subspan(4, 8));
+    const bool is_pair = magic_2 == std::string_view("ni2\0\r\n\x1a\n", 8);
+    if (!is_pair && magic_2 != std::string_view("n+2\0\r\n\x1a\n", 8)) throw Refused(Reason::not_recognised);
+    if (is_pair != (kind == Kind::pair))
+        throw Refused(Reason::not_recognised, is_pair ? Word("pair of files") : Word("not of a pair"));
     return read_2(file, swap);
 }
 
@@ -286,17 +294,22 @@ constexpr Known kKnown[] = {
      }},
 };
 
-void read(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
-          std::span<std::uint8_t> room, Record& record) {
-    core::Bytes inflated;
+// `data`: of a pair.
+void read(core::ByteView file, const std::optional<core::ByteView>& data, const Wanted& wanted,
+          const Limits& limits, Depth depth, std::span<std::uint8_t> room, Record& record) {
+    core::Bytes inflated, inflated_data;
     if (is_gzip(file)) file = inflated = gunzip(file, limits);
-    const Meaning meaning = read_header(file);
+    const Meaning meaning = read_header(file, data ? Kind::pair : Kind::single);
     record.pixels = plan(meaning, limits);
     record.frames = frames_of(meaning, record.pixels);
     if (record.frames[0].slope) record.units = Units::other;
     record.facts.transfer_syntax = meaning.version == 1 ? "NIfTI-1" : "NIfTI-2";
 
-    const std::size_t begins = meaning.version == 1 ? kBytes1 + 4 : kBytes2 + 4;
+    const std::size_t begins = data ? 0 : meaning.version == 1 ? kBytes1 + 4 : kBytes2 + 4;
+    if (data) {
+        file = *data;
+        if (is_gzip(file)) file = inflated_data = gunzip(file, limits);
+    }
     const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(meaning.vox_offset, 0));
     if (at < begins) throw Refused(Reason::malformed, "vox_offset");
     const std::uint64_t bytes = record.pixels.byte_count();
@@ -330,7 +343,9 @@ void read(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth
 bool is_nifti(core::ByteView head) {
     if (is_gzip(head)) return true;  // what is inside is found out in the worker
     if (head.size() < kBytes1) return false;
-    return core::text(head.subspan(344, 3)) == "n+1" || core::text(head.subspan(4, 3)) == "n+2";
+    for (const std::string_view magic : {core::text(head.subspan(344, 3)), core::text(head.subspan(4, 3))})
+        if (magic == "n+1" || magic == "n+2" || magic == "ni1" || magic == "ni2") return true;
+    return false;
 }
 
 bool is_nifti_name(std::string_view name) {
@@ -342,7 +357,19 @@ Record read_nifti(core::ByteView file, const Wanted& wanted, const Limits& limit
     Record record;
     record.file_bytes = file.size();
     record.file_sha256 = core::sha256(file);
-    read_or_refuse(record, [&] { read(file, wanted, limits, depth, pixels, record); });
+    read_or_refuse(record, [&] { read(file, std::nullopt, wanted, limits, depth, pixels, record); });
+    return record;
+}
+
+Record read_nifti_pair(core::ByteView header, core::ByteView data, const Wanted& wanted, const Limits& limits,
+                       Depth depth, std::span<std::uint8_t> pixels) {
+    Record record;
+    record.file_bytes = header.size() + data.size();
+    core::Sha256 both;
+    both.update(header);
+    both.update(data);
+    record.file_sha256 = both.finish();
+    read_or_refuse(record, [&] { read(header, data, wanted, limits, depth, pixels, record); });
     return record;
 }
 

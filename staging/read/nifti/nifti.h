@@ -7,7 +7,7 @@
 
 namespace staging {
 
-// NIfTI-1 and NIfTI-2 in one file (.nii), plain or in gzip (.nii.gz): nifti1.h and nifti2.h of the NIfTI Data
+// NIfTI-1 and NIfTI-2 in one file (.nii) or a pair of them, plain or in gzip (.nii.gz): nifti1.h and nifti2.h of the NIfTI Data
 // Format Working Group. Ours, not a library's, since those open files by name, which a worker may not.
 bool is_nifti(core::ByteView head);
 
@@ -21,5 +21,9 @@ bool is_nifti_name(std::string_view name);
 // memory (std::bad_alloc).
 Record read_nifti(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
                   std::span<std::uint8_t> pixels);
+
+// The same of a pair: a header (.hdr) and its data (.img), each plain or in gzip.
+Record read_nifti_pair(core::ByteView header, core::ByteView data, const Wanted& wanted, const Limits& limits,
+                       Depth depth, std::span<std::uint8_t> pixels);
 
 }  // namespace staging

@@ -1,7 +1,5 @@
 #include "staging/read/table/csv.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <map>
@@ -29,7 +27,7 @@ int is_never_space(unsigned char) {
 
 }  // namespace
 
-CsvReader::CsvReader(core::Fd file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits)
+CsvReader::CsvReader(ReadAt file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits)
     : file_(std::move(file)),
       declared_bytes_(file_bytes),
       wanted_(wanted),
@@ -53,7 +51,7 @@ void CsvReader::pack_rows(Packer& message) {
     bool at_end = false;
     const std::uint64_t from = read_bytes_;
     while (!at_end && message.size() < kBatch && read_bytes_ - from < kReadAtMost) {
-        const ssize_t count = ::pread(file_.get(), chunk_.data(), kChunk, static_cast<off_t>(read_bytes_));
+        const ssize_t count = file_(chunk_.data(), kChunk, read_bytes_);
         if (count < 0) {
             end_with(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
             at_end = true;

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/base/bytes.h"
-#include "core/base/files.h"
 #include "staging/read/messages.h"
+#include "staging/read/read_at.h"
 #include "staging/read/text/converter.h"
 #include "staging/read/word.h"
 
@@ -20,7 +20,7 @@ namespace staging {
 // decoded one by one; UTF-16 is decoded before it is parsed.
 class CsvReader {
 public:
-    CsvReader(core::Fd file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits);
+    CsvReader(ReadAt file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits);
     CsvReader(const CsvReader&) = delete;
     CsvReader& operator=(const CsvReader&) = delete;
     ~CsvReader();
@@ -42,7 +42,7 @@ private:
     void end_with(Reason reason, Word detail = {});
     void emit(Reason reason, Word detail = {});
 
-    const core::Fd file_;
+    const ReadAt file_;
     const std::uint64_t declared_bytes_;
     const Wanted& wanted_;
     const Limits& limits_;

@@ -1,5 +1,7 @@
 #include "core/mpi/exchange.h"
 
+#include <malloc.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
@@ -50,6 +52,31 @@ TEST_CASE("everything arrives once, in order, in many rounds of little memory") 
     CHECK(longest <= memory);
     CHECK(comm.sum(arrived) == mine * comm.size());
     if (skewed) CHECK(arrived == (comm.is_root() ? mine * comm.size() : 0));
+}
+
+TEST_CASE("memory is a few times what a round may take, however many rounds follow") {
+    const Comm comm(MPI_COMM_WORLD);
+    constexpr std::uint64_t kMemory = 1 << 20;
+    constexpr int kSteps = 200;
+    const Bytes record(3000);
+    const auto allocated = [] {
+        const auto now = ::mallinfo2();
+        return static_cast<std::int64_t>(now.uordblks + now.hblkhd);
+    };
+    const std::int64_t before = allocated();
+    std::int64_t most = 0;
+    int steps = 0;
+    exchange(
+        comm, kMemory,
+        [&](const Send& send) {
+            // More than a round takes: something always waits for the next one.
+            for (std::uint64_t bytes = 0; bytes < kMemory + kMemory / 2; bytes += record.size())
+                send(comm.rank(), record);
+            return ++steps < kSteps;
+        },
+        [&](int, ByteView) { most = std::max(most, allocated() - before); });
+    CHECK(steps == kSteps);
+    CHECK(comm.max(most) < 16 * static_cast<std::int64_t>(kMemory));
 }
 
 TEST_CASE("a rank that fails in an exchange fails it for all, in the same round") {

@@ -1,7 +1,7 @@
 """Builds of whole versions, which the tests beside this share: aloft-stage on the demo's deliveries (real pixels and tables,
 planted identifiers). Each of them is run as TEST ALOFT_STAGE FIND_IDENTIFIERS MPIEXEC SOURCE [ARGUMENT OF UNITTEST...]
 with the Python that has pydicom (configs/install-deps --only data)."""
-import contextlib, csv, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
+import contextlib, csv, json, os, pathlib, re, shutil, signal, subprocess, sys, tempfile, threading, time, unittest
 
 STAGE, FIND, MPIEXEC, SOURCE = sys.argv[1], sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4])
 HOSPITALS = ("north", "central", "south", "east")
@@ -51,14 +51,27 @@ def whereabouts(pid):
     return "\n".join(told)
 
 
-def end_of(run, seconds=240):
-    """The exit code of a build. One that hangs is ended, and the test fails with what each of its processes was doing."""
-    try:
-        return run.wait(seconds)
-    except subprocess.TimeoutExpired:
-        told = whereabouts(run.pid)
-        kill_family(run.pid)
-        raise AssertionError(f"a build did not end in {seconds} s:\n{told}") from None
+def is_running(pid):
+    with contextlib.suppress(OSError):
+        return not re.search(r"^State:\s+[ZX]", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return False
+
+
+def end_of(run, seconds=240, alone=30):
+    """The exit code of a build. One that hangs is ended, and the test fails with what each of its processes was doing.
+    mpirun itself may hang for ever in PMIx_server_finalize when one of its ranks was killed in MPI_Init (openpmix issue
+    1233 and its like): once it has been `alone` seconds without a rank it is killed, and that is the exit code."""
+    without_ranks = 0
+    for _ in range(seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return run.wait(1)
+        without_ranks = 0 if any(is_running(pid) for pid in family(run.pid)[1:]) else without_ranks + 1
+        if without_ranks == alone:
+            run.kill()
+            return run.wait()
+    told = whereabouts(run.pid)
+    kill_family(run.pid)
+    raise AssertionError(f"a build did not end in {seconds} s:\n{told}")
 
 
 def ranks_of(pid):

@@ -1,6 +1,6 @@
 """Images and what a table or a mask of the same delivery says of them: what is joined, what is left out and told. Run as
 builds.py says."""
-import contextlib, csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile, time
+import contextlib, csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile, time, zipfile
 
 import numpy as np
 
@@ -286,9 +286,9 @@ class Cases(Builds):
             self.nifti(root / f"north/P{patient}/scan{patient}.nii.gz", np.full(shape, patient, np.int16))
             self.nifti(root / f"north/P{patient}/scan{patient}_mask.nii.gz", np.full(shape, patient % 3, np.uint8))
         self.rows(root / "north", [("scan1", "B", "", ""), ("scan2", "M", "", "")], header=("scan", "label", "score", "report_date"), name="labels.csv")
-        (root / "north.toml").write_text('name = "north"\npath = "{patient}/{scan}.nii.gz"\n[[declared]]\nis = "phantom"\n')
+        (root / "north.toml").write_text('name = "north"\npath = "**/{patient}/{scan}.nii.gz"\n[[declared]]\nis = "phantom"\n')
         definition = self.changed(("[splits]", """[labels]
-files = "labels.csv"
+files = "**/labels.csv"
 profile = "../deid/study-labels.toml"
 match = "study"
 from = "path:scan"
@@ -297,7 +297,7 @@ columns = ["label", "report_day"]
 [maps.label]
 categories = ["benign", "malignant"]
 codes = {B = "benign", M = "malignant"}
-[splits]"""), name="organs")
+[splits]"""), ('files = "{patient}', 'files = "**/{patient}'), name="organs")
         out = root / "version"
         summary = self.build("organs", out, 2, deliveries=root, definition=definition, more=["--deliveries", str(root / "north.toml")])
         self.adds_up(summary)
@@ -306,6 +306,20 @@ codes = {B = "benign", M = "malignant"}
         # The third has no row: its three frames, in one record, and its mask.
         self.assertEqual(self.left_out(out), [("north", 0, "unmatched_image", "study")] * 2)
         self.assertEqual(summary["quarantine"], {"unmatched_image": 4})
+
+        # In an archive: the same cases, whichever file of it comes first.
+        files = sorted((path.relative_to(root / "north"), path.read_bytes()) for path in (root / "north").rglob("*.*") if path.is_file())
+        for name, order in (("forth", files), ("back", files[::-1])):
+            (root / name / "north").mkdir(parents=True), (root / name / "south").mkdir()
+            with zipfile.ZipFile(root / name / "north/all.zip", "w") as archive:
+                for path, data in order:
+                    archive.writestr(str(path), data)
+            packed = root / f"{name}-version"
+            told = self.build("organs", packed, 2, deliveries=root / name, definition=definition,
+                              more=["--deliveries", str(root / "north.toml")])
+            self.assertEqual((told["samples"], told["quarantine"]), (summary["samples"], summary["quarantine"]))
+            cases = lambda version: sorted((one["image"].tobytes(), one["mask"].tobytes(), one["label"]) for one in self.samples(version, "organs@1"))
+            self.assertEqual(cases(packed), cases(out))
 
 
 Cases.find = sys.argv[2]

@@ -82,3 +82,25 @@ TEST_CASE("codes cannot be claimed by hand") {
     const std::string good = core::read_text(configs() / "deid/imaging.toml");
     CHECK_THROWS_WITH(Profile::parse("methods = [\"113101\"]\n" + good, "imaging.toml"), Contains("methods"));
 }
+
+TEST_CASE("a private attribute has every transform that bounds it, and is told as a safe one") {
+    const std::string from = "from = \"(0019,xx0C) SIEMENS MR HEADER\"\n";
+    const std::string number = "transform = \"keep\"\ntype = \"integer\"\nmin = 0\nmax = 5000\n";
+    CHECK(accepted(from + number) == "accepted");
+    CHECK(accepted(from + "transform = \"pseudonymise\"\nkind = \"visit\"\n") == "accepted");
+    CHECK_THAT(accepted(from + "transform = \"keep\"\n"), !Contains("accepted"));
+
+    const test::Scratch folder;
+    core::write_atomically(folder / "profile.toml", core::read_text(configs() / "deid/mr-volumes.toml") +
+                                                        "\n[[columns]]\nname = \"private_b\"\n" + from +
+                                                        number);
+    core::write_atomically(
+        folder / "set.toml",
+        "name = \"set\"\nversion = \"1\"\nprofile = \"profile.toml\"\ncolumns = [\"site\", "
+        "\"sex\", \"age\", \"private_b\"]\n[[fields]]\nname = \"image\"\nshape = []\ndtype = "
+        "\"f32\"\n[splits]\ntrain = 1\n");
+    std::set<std::string> out;
+    for (const Method& method : methods_of(Definition::load(folder / "set.toml", {"north"})))
+        out.insert(method.code);
+    CHECK(out.count("113111") == 1);
+}

@@ -1,6 +1,7 @@
 // Reads the files named on stdin, one per line, through the sandboxed worker, and prints what it got as JSON
 // lines: for tests of formats that are not DICOM (pictures_test.py, nifti_test.py). A test program.
 //   files_dump FORMAT header|pixels NAME... < names        the wanted values' names
+// Of a pair the header's name is given; the data lie beside it.
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -37,7 +38,11 @@ int main(int argc, char** argv) {
         for (std::string name; std::getline(std::cin, name);) {
             const std::filesystem::path path(name);
             const staging::Delivery folder(path.parent_path());
-            const staging::Record record = worker.read(folder.open(path.filename()), depth);
+            const staging::Opened file = folder.open(path.filename());
+            const auto pair = staging::pair_of(*format, path.filename().string());
+            const staging::Record record = pair && pair->is_first
+                                               ? worker.read_pair(file, folder.open(pair->other), depth)
+                                               : worker.read(file, depth);
             nlohmann::json line{{"reason", staging::reason_name(record.reason)}, {"detail", record.detail}};
             if (record.ok()) {
                 const staging::Pixels& pixels = record.pixels;

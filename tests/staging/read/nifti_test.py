@@ -113,6 +113,32 @@ def main(folder):
     got = one("c.nii", nifti(colour, datatype=128, dim=[3, 5, 4, 3]))
     files.check_equal("colour", got, colour)
 
+    # A header and its data: what one file would give, plain or packed, whatever the order of bytes.
+    for version, magic in ((1, (344, b"ni1\0")), (2, (4, b"ni2\0\r\n\x1a\n"))):
+        for order in "<>":
+            whole = nifti(volume, version, order, sform=turned, slope=2.0)
+            size = 348 if version == 1 else 540
+            header = bytearray(whole[:size])
+            header[magic[0]:magic[0] + len(magic[1])] = magic[1]
+            struct.pack_into(order + "f" if version == 1 else order + "q", header, 108 if version == 1 else 168, 0)
+            alone = one("alone.nii", whole)
+            for name, packed in (("p.hdr", bytes), ("z.hdr.gz", gzip.compress), ("P.HDR", bytes)):
+                write(name.replace(".hdr", ".img").replace(".HDR", ".IMG"), packed(whole[size + 4:]))
+                got = one(name, packed(bytes(header)))
+                assert got == alone, (name, got)
+                checked += 1
+            got = one("p.hdr", whole[:size + 4])
+            assert (got["reason"], got["detail"]) == ("not_recognised", "not of a pair"), got
+            write("p.img", whole[size + 4:-1])
+            assert one("p.hdr", bytes(header))["reason"] == "truncated"
+            (folder / "long.img").unlink(missing_ok=True)
+            assert one("long.hdr", bytes(header) + bytes(70000))["reason"] == "unreadable"  # no data beside it
+            write("long.img", whole[size + 4:])
+            assert one("long.hdr", bytes(header) + bytes(70000))["reason"] == "too_large"
+            struct.pack_into(order + "f" if version == 1 else order + "q", header, 108 if version == 1 else 168, 32)
+            write("far.img", bytes(32) + whole[size + 4:])
+            assert one("far.hdr", bytes(header)) == alone
+
     # What is wrong is refused by name.
     def refused(data, reason, detail=""):
         got = one("bad.nii", data)

@@ -9,6 +9,9 @@
 using namespace staging;
 namespace fs = std::filesystem;
 
+// Forked before main(), so before MPI.
+static const Readers readers;
+
 namespace {
 
 void touch(const fs::path& path, std::string_view text = "x") {
@@ -42,7 +45,7 @@ TEST_CASE("every file is in one batch, numbered in order, the same for any ranks
     const Deliveries in(folder, comm);
     Options options;
     options.files_per_batch = GENERATE(1U, 3U, 32U);
-    const Listing::Scan scan = Listing::scan(comm, in.all, options, folder.path(), key, pseudonyms);
+    const Listing::Scan scan = Listing::scan(comm, readers, in.all, options, folder.path(), key, pseudonyms);
     CHECK(scan.deliveries[0].files == 8);
     CHECK(scan.deliveries[0].bytes == 0 + 1 + 2 + 3 + 4 + 5 + 6 + 1);
     CHECK(scan.deliveries[1].files == 0);
@@ -62,7 +65,7 @@ TEST_CASE("every file is in one batch, numbered in order, the same for any ranks
     const core::Comm alone(MPI_COMM_SELF);
     const fs::path mine = folder.path() / ("alone-" + std::to_string(comm.rank()));
     fs::create_directories(mine);
-    const Listing::Scan again = Listing::scan(alone, in.all, Options{}, mine, key, pseudonyms);
+    const Listing::Scan again = Listing::scan(alone, readers, in.all, Options{}, mine, key, pseudonyms);
     CHECK(again.state_digest == scan.state_digest);
     for (std::size_t i = 0; i < 3; ++i)
         CHECK(again.deliveries[i].names_digest == scan.deliveries[i].names_digest);
@@ -77,7 +80,9 @@ TEST_CASE(
     const core::SecretKey key = folder.key();
     const Pseudonyms pseudonyms(key);
     const Deliveries in(folder, comm);
-    const auto scan = [&] { return Listing::scan(comm, in.all, Options{}, folder.path(), key, pseudonyms); };
+    const auto scan = [&] {
+        return Listing::scan(comm, readers, in.all, Options{}, folder.path(), key, pseudonyms);
+    };
     const Listing::Scan before = scan();
     SECTION("grew") {
         touch(in.root / "north/new");
@@ -107,6 +112,49 @@ TEST_CASE("a delivery that is not there is named") {
     const core::SecretKey key = folder.key();
     const Pseudonyms pseudonyms(key);
     const std::vector<DeliveryFolder> deliveries{{"north", folder.path() / "absent"}};
-    CHECK_THROWS_WITH(Listing::scan(comm, deliveries, Options{}, folder.path(), key, pseudonyms),
+    CHECK_THROWS_WITH(Listing::scan(comm, readers, deliveries, Options{}, folder.path(), key, pseudonyms),
                       Catch::Contains("--delivery north"));
+}
+
+TEST_CASE("an archive's files are one batch in its place; one that is not whole is a file") {
+    const core::Comm comm(MPI_COMM_WORLD);
+    const SharedFolder folder(comm);
+    const core::SecretKey key = folder.key();
+    const fs::path root = folder.path() / "in";
+    if (comm.is_root()) {
+        // A tar file of one file, "in/d": header, one block, two blocks of zeros.
+        std::string tar(2048, '\0');
+        const auto put = [&](std::size_t at, std::string_view text) { tar.replace(at, text.size(), text); };
+        put(0, "in/d");
+        put(100, "0000644");
+        put(124, "00000000001");
+        put(148, "        ");
+        put(156, "0");
+        put(257, "ustar");
+        put(263, "00");
+        unsigned sum = 0;
+        for (int i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[static_cast<std::size_t>(i)]);
+        char octal[8];
+        std::snprintf(octal, sizeof octal, "%06o", sum);
+        put(148, std::string(octal) + '\0' + ' ');
+        put(512, "x");
+        touch(root / "a");
+        touch(root / "b.tar", tar);
+        touch(root / "c.tar", tar.substr(0, 1024));
+    }
+    comm.barrier();
+    const std::vector<DeliveryFolder> deliveries{{"north", root}};
+    const auto scan =
+        Listing::scan(comm, readers, deliveries, Options{}, folder.path(), key, Pseudonyms(key));
+    CHECK(scan.deliveries[0].files == 3);
+    CHECK(scan.deliveries[0].bytes == 1 + 2048 + 1024);
+    const Listing listing(folder.path(), 1, key);
+    REQUIRE(listing.batches() == 3);
+    CHECK(listing.batch(0).names == std::vector<std::string>{"a"});
+    CHECK(listing.batch(0).archive.empty());
+    CHECK(listing.batch(1).archive == "b.tar");
+    CHECK(listing.batch(1).names == std::vector<std::string>{"b.tar/in/d"});
+    CHECK(listing.batch(1).inner(0) == "in/d");
+    CHECK(listing.batch(2).names == std::vector<std::string>{"c.tar"});
+    CHECK(listing.batch(2).first_file == 2);
 }

@@ -1,4 +1,4 @@
-#include "trainer/data/buffers.h"
+#include "trainer/loader/buffers.h"
 
 #include <sys/mman.h>
 
@@ -44,6 +44,7 @@ struct Buffers::Pool {
         if (before > 0) ::munmap(begin, before);
         ::munmap(slab + slab_bytes, kHugePage - before);
         ::madvise(slab, slab_bytes, MADV_HUGEPAGE);  // a wish: without it, small pages
+        ::madvise(slab, slab_bytes, MADV_DONTDUMP);  // decrypted: in no core file
         slabs.push_back(slab);
         free.reserve(slabs.size() * (slab_bytes / bytes));  // so that giving back never allocates
         for (std::size_t at = slab_bytes / bytes; at-- > 0;) free.push_back(slab + at * bytes);

@@ -1,4 +1,4 @@
-#include "trainer/data/dataset.h"
+#include "trainer/loader/dataset.h"
 
 #include <algorithm>
 #include <climits>
@@ -12,7 +12,10 @@ using core::Fault;
 
 Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
                  core::Seal seal)
-    : key_(std::move(key)), version_(std::move(dir), stewards, seal) {
+    : Dataset(core::Version(std::move(dir), stewards, seal), std::move(key)) {}
+
+Dataset::Dataset(core::Version version, core::SecretKey key)
+    : key_(std::move(key)), version_(std::move(version)) {
     version_.authenticate(key_);
     std::int64_t first = 0;
     for (std::int64_t page = 0; page < version_.pages(); ++page)
@@ -72,6 +75,37 @@ const OpenShard& Dataset::shard(std::size_t shard) const {
                                  std::move(patient)});
     }
     return *open;
+}
+
+core::ColumnData Dataset::column(const std::string& name, const std::string& split) const {
+    return gather(schema().column(name), split);
+}
+core::ColumnData Dataset::numbers(const std::string& split) const {
+    return gather(std::nullopt, split);
+}
+
+core::ColumnData Dataset::gather(std::optional<std::size_t> column, const std::string& split) const {
+    const auto count = static_cast<std::size_t>(samples(split));  // throws if there is no such split
+    const std::int32_t code = schema().columns[schema().column("split")].code_of(split);
+    core::ColumnData out;
+    for (std::size_t shard = 0; shard < shards(); ++shard) {
+        const OpenShard& open = this->shard(shard);
+        core::ColumnData part;
+        if (column) part = open.reader.column(*column);
+        for (std::size_t i = 0; i < open.split.size(); ++i) {
+            if (!split.empty() && open.split[i] != code) continue;
+            if (!column) out.integers.push_back(first_sample(shard) + static_cast<std::int64_t>(i));
+            if (!part.integers.empty()) out.integers.push_back(part.integers[i]);
+            if (!part.numbers.empty()) out.numbers.push_back(part.numbers[i]);
+            if (!part.codes.empty()) out.codes.push_back(part.codes[i]);
+            if (!part.ids.empty()) out.ids.push_back(part.ids[i]);
+        }
+    }
+    if (std::max({out.integers.size(), out.numbers.size(), out.codes.size(), out.ids.size()}) != count)
+        throw Error(
+            Fault::data,
+            manifest().id() + ": /columns/split: the manifest counts other samples than the shards have");
+    return out;
 }
 
 }  // namespace trainer

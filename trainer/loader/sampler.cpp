@@ -1,4 +1,4 @@
-#include "trainer/data/sampler.h"
+#include "trainer/loader/sampler.h"
 
 #include <algorithm>
 #include <numeric>

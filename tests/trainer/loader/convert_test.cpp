@@ -1,4 +1,4 @@
-#include "trainer/data/convert.h"
+#include "trainer/loader/convert.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "trainer/data/sampler.h"
+#include "trainer/loader/sampler.h"
 
 #include <catch2/catch.hpp>
 #include <numeric>

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,11 @@ public:
     // the manifest was not written with it; Error(data) if the manifest or a page of it is damaged.
     Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
             core::Seal seal);
+    Dataset(core::Version version, core::SecretKey key);
 
     const core::Manifest& manifest() const noexcept { return version_.manifest(); }
     const core::Schema& schema() const noexcept { return manifest().schema; }
+    core::SealState seal() const noexcept { return version_.seal(); }
     std::size_t shards() const noexcept { return counted_.size(); }
 
     // Samples of a split ("": of all), per the manifest. Throws Error(usage) if there is no such split.
@@ -41,7 +44,13 @@ public:
     // Opens it on first use; safe to call from many threads. Throws Error(data) that names the shard.
     const OpenShard& shard(std::size_t shard) const;
 
+    // A column's values, or the samples' numbers (`integers`), of all samples of a split ("": of all) in stored
+    // order. Throws Error(usage) if there is no such column or split.
+    core::ColumnData column(const std::string& name, const std::string& split) const;
+    core::ColumnData numbers(const std::string& split) const;
+
 private:
+    core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.
     struct Counted {
         std::int64_t samples;

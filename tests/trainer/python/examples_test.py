@@ -1,0 +1,87 @@
+"""The examples as a researcher runs them: processes with a rank each, outside of a cluster.
+
+examples_test.py LIBALOFT PACKAGE MAKE_DATASET"""
+import filecmp, json, os, pathlib, re, socket, subprocess, sys, tempfile, unittest
+
+LIBRARY, PACKAGE, MAKE = sys.argv[1:4]
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Examples(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory(prefix="aloft-test-")
+        cls.root = pathlib.Path(cls.scratch.name)
+        subprocess.run([MAKE, cls.root, "images"], check=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def run_on(self, ranks, example, *arguments):
+        """Exit codes of all ranks, and what rank 0 printed."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("ALOFT", "SLURM", "OMPI", "PMI"))}
+        env.update(ALOFT_LIBRARY=LIBRARY, PYTHONPATH=PACKAGE, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()),
+                   OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo", PYTHONDONTWRITEBYTECODE="1")
+        command = [sys.executable, pathlib.Path(PACKAGE, "examples", example), self.root / "data", "--key", self.root / "dataset.key",
+                   *arguments]
+        processes = [subprocess.Popen([str(c) for c in command], env={**env, "RANK": str(rank), "WORLD_SIZE": str(ranks)}, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in range(ranks)]
+        try:
+            said = [process.communicate(timeout=200)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        return [process.returncode for process in processes], said[0]
+
+    def weights(self, out):
+        import torch
+        return torch.load(out / "checkpoint.pt", weights_only=True)
+
+    def test_ddp_learns_and_goes_on_exactly_where_it_was_stopped(self):
+        import torch
+        whole, parts = self.root / "whole", self.root / "parts"
+        codes, said = self.run_on(2, "ddp.py", "--out", whole, "--epochs", "4")
+        self.assertEqual(codes, [0, 0], said)
+        accuracies = [float(a) for a in re.findall(r"epoch \d: accuracy (\d\.\d+) on 128 samples", said)]
+        self.assertEqual(len(accuracies), 4, said)
+        self.assertGreater(accuracies[-1], 0.95)
+        figures = json.loads((whole / "metrics.json").read_text())
+        self.assertEqual((figures["split"], figures["overall"]["samples"], figures["patients"]), ("test", 128, 32))
+        self.assertGreater(figures["overall"]["accuracy"], 0.9)
+        self.assertEqual(set(figures["strata"]), {"site", "vendor"})
+
+        for steps in (4, 5):  # of six to an epoch: the second stop is in the second epoch
+            codes, said = self.run_on(2, "ddp.py", "--out", parts, "--epochs", "4", "--stop-after", str(steps))
+            self.assertEqual(codes, [75, 75], said)
+        self.assertEqual(self.weights(parts)["state"], [1, 1, 3 * 64])
+        codes, said = self.run_on(2, "ddp.py", "--out", parts, "--epochs", "4")
+        self.assertEqual(codes, [0, 0], said)
+        self.assertIn("goes on at State(seed=1, epoch=1, sample=192)", said)
+        one, other = self.weights(whole), self.weights(parts)
+        self.assertEqual(one["state"], other["state"])
+        for name, tensor in one["model"].items():
+            self.assertTrue(torch.equal(tensor, other["model"][name]), name)
+        for name in ("metrics.json", "model.safetensors"):
+            self.assertTrue(filecmp.cmp(whole / name, parts / name, shallow=False), name)
+
+    def test_ddp_on_another_number_of_ranks_sees_the_same_steps(self):
+        import torch
+        out = self.root / "three"
+        self.assertEqual(self.run_on(2, "ddp.py", "--out", out, "--epochs", "2", "--stop-after", "8")[0], [75, 75])
+        codes, said = self.run_on(3, "ddp.py", "--out", out, "--epochs", "2")  # which 64 is no multiple of
+        self.assertEqual(codes, [0, 0, 0], said)
+        whole = self.root / "two"
+        self.assertEqual(self.run_on(2, "ddp.py", "--out", whole, "--epochs", "2")[0], [0, 0])
+        one, other = self.weights(whole)["model"], self.weights(out)["model"]
+        for name, tensor in one.items():  # but for the order of sums
+            self.assertTrue(torch.allclose(tensor, other[name], rtol=1e-2, atol=1e-2), name)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -1,0 +1,38 @@
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/mpi/comm.h"
+
+namespace trainer {
+
+// Which cores a process may run on, one entry per core of the node.
+using Cores = std::vector<bool>;
+
+// How many threads the rank with `ranks[mine]` gets: its cores, each divided by the ranks of the node that
+// share it. Whoever binds ranks (Slurm, mpirun) has divided already; whoever does not gives all the same
+// cores.
+int threads_for(const std::vector<Cores>& ranks, std::size_t mine);
+
+// Collective; before data are read. No dump of what is decrypted, freed memory kept for the next step, and as
+// many threads as there are cores for this rank: one if `reproducible`, OMP_NUM_THREADS where that is set.
+void prepare_process(bool reproducible, const core::Comm& comm);
+
+// Tells the error and aborts all ranks at once, as run_mpi_tool would after unwinding. For a rank that
+// fails alone: what it would destroy waits for ranks that wait for it.
+[[noreturn]] void end_job(const core::Comm& comm, const core::Error& error);
+
+// Runs `work`; what it throws and not every rank does ends the job.
+template <class Work>
+auto or_end_job(const core::Comm& comm, Work&& work) {
+    try {
+        return std::forward<Work>(work)();
+    } catch (const core::AgreedError&) {
+        throw;
+    } catch (...) {
+        end_job(comm, core::caught());
+    }
+}
+
+}  // namespace trainer

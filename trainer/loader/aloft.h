@@ -1,0 +1,162 @@
+/* libaloft: the samples of a granted dataset, as batches in memory, to a program in any language.
+ *
+ *   aloft_dataset* data;
+ *   if (aloft_open("digits@1", NULL, NULL, &data) != ALOFT_OK) return fail(aloft_error());
+ *   aloft_options options = ALOFT_OPTIONS;
+ *   options.split = "train", options.batch = 64, options.seed = 1;
+ *   aloft_loader* loader;
+ *   if (aloft_load(data, &options, &loader) != ALOFT_OK) ...
+ *   if (aloft_begin(loader, epoch, 0) != ALOFT_OK) ...
+ *   aloft_batch batch;
+ *   int code;
+ *   while ((code = aloft_next(loader, &batch)) == ALOFT_OK) {
+ *       ... batch.inputs.data ...
+ *       aloft_release(batch.owner);
+ *   }
+ *   if (code != ALOFT_END) return fail(aloft_error());
+ *   aloft_close_loader(loader);
+ *   aloft_close(data);
+ *
+ * Order    A function of (seed, epoch) only. A step's samples are the same on any number of ranks, which take
+ *          them rank after rank; each rank has the same number of steps. (seed, epoch, batch.next) is all that
+ *          must be kept to go on exactly there, on any number of ranks and with any batch.
+ * Trust    No byte is handed out that is not authenticated. The key is the one that the job was given; a
+ *          process without permission gets ALOFT_REFUSED and nothing else.
+ * Errors   Functions return ALOFT_OK, ALOFT_END or the code of a failure; aloft_error() is then one line that
+ *          says what failed, why and what to do, without a key, a path or a value of a sample. Where a function
+ *          fails it has changed nothing that its out parameters point to.
+ * Owning   What aloft_open, aloft_load, aloft_next and aloft_column give is the caller's, to be given back by
+ *          aloft_close, aloft_close_loader and aloft_release: in any order, each once; NULL is nothing. A
+ *          dataset lives until its last loader is closed; batches live on when both are gone.
+ * Threads  A dataset may be used by many threads at once, and batches may be released by any. A loader is used
+ *          by one thread at a time. The loader's own threads take none of the program's signals.
+ * Fork     A child process can use nothing of its parent's (ALOFT_USAGE; closing and releasing there do
+ *          nothing): the threads that read are the parent's. Open after the fork, or use threads.
+ * Memory   Arrays are in C order, dense, little endian, 64 bytes aligned where the field has a fixed shape.
+ * SIGBUS   is handled, so that a file that is cut while it is read is ALOFT_DATA; others' go where they went.
+ *          A program that installs its own handler afterwards takes that over.
+ */
+#ifndef ALOFT_H
+#define ALOFT_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whose move it is. */
+enum {
+    ALOFT_END = -1, /* no failure: the epoch has no more batches */
+    ALOFT_OK = 0,
+    ALOFT_BUG = 1,    /* ours */
+    ALOFT_USAGE = 2,  /* the caller */
+    ALOFT_DATA = 3,   /* the data's owner: damaged; file, dataset and sample are named */
+    ALOFT_SYSTEM = 4, /* the operator: disk, memory, threads */
+    ALOFT_REFUSED = 5 /* nobody: no key, no grant, no seal */
+};
+
+/* Element types, in the order of the shard format. */
+enum { ALOFT_U8 = 1, ALOFT_I8, ALOFT_U16, ALOFT_I16, ALOFT_U32, ALOFT_I32, ALOFT_I64, ALOFT_F32, ALOFT_F64 };
+
+#define ALOFT_MOST_DIMENSIONS 5
+
+typedef struct aloft_dataset aloft_dataset;
+typedef struct aloft_loader aloft_loader;
+typedef struct aloft_owner aloft_owner;
+
+typedef struct aloft_array {
+    void* data;   /* NULL: there is no such array, or it has no elements */
+    int32_t type; /* ALOFT_U8 ...; 0: there is no such array */
+    int32_t dimensions;
+    int64_t shape[ALOFT_MOST_DIMENSIONS];
+} aloft_array;
+
+/* Begin with ALOFT_OPTIONS. Strings and arrays are read by aloft_load and not kept. */
+typedef struct aloft_options {
+    uint32_t size;        /* sizeof(aloft_options) of the caller */
+    uint32_t shuffle;     /* 1: anew in every epoch; 0: as stored */
+    const char* split;    /* train, validation, test; NULL: all samples */
+    const char* field;    /* NULL: the dataset has one */
+    const char* label;    /* a column; NULL: none */
+    int64_t batch;        /* samples per rank and step */
+    int64_t global_batch; /* over all ranks, spread evenly, whatever batch says; 0: ranks x batch */
+    int32_t rank, ranks;
+    uint64_t seed;
+    uint32_t keep_tail; /* 1: every sample once, the last step smaller; 0: all steps of one size */
+    int32_t threads;    /* that read ahead and decrypt */
+    /* Not NULL: inputs are float32, value * scale + offset; `channels` entries of each: 1 for all, or one for
+     * each of the field's first dimension. */
+    const float *scale, *offset;
+    int64_t channels;
+} aloft_options;
+#define ALOFT_OPTIONS \
+    { sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0 }
+
+typedef struct aloft_extent {
+    int64_t samples;      /* of the split, over all ranks */
+    int64_t steps;        /* of a whole epoch; the same on every rank */
+    int64_t global_batch; /* samples per step, over all ranks */
+    int64_t classes;      /* names of the label's category; 0 if it is none */
+} aloft_extent;
+
+/* One rank's share of a step. Arrays have `valid` rows each. */
+typedef struct aloft_batch {
+    aloft_owner* owner;  /* aloft_release gives all of it back at once */
+    int64_t valid;       /* samples; 0 where the last step has none left for this rank */
+    int64_t step;        /* in the epoch */
+    int64_t next;        /* sample of the epoch that the step after this one begins with */
+    aloft_array inputs;  /* [valid, ...] as the field's shape and type, or float32 */
+    aloft_array label;   /* [valid] i64 (a category's code, -1 missing) or f64 (NaN missing); type 0: none */
+    aloft_array site;    /* [valid] i64, a category's code, -1 missing */
+    aloft_array vendor;  /* [valid] i64 */
+    aloft_array patient; /* [valid, 16] u8: pseudonyms */
+    aloft_array sample;  /* [valid] i64: number in the dataset, by which errors name it */
+} aloft_batch;
+
+/* "0.1.0". Static. */
+const char* aloft_version(void);
+
+/* The last failure in this thread, one line; "" before the first. Valid until the thread's next call. */
+const char* aloft_error(void);
+
+/* `dataset`: "digits@1", as the job was granted it; or a folder that holds a version, with its key file `key`
+ * (NULL in the first case) and the public key it must be sealed under (`steward`; NULL: the site's, if this
+ * machine has one). Checks grant, seal and key. */
+int aloft_open(const char* dataset, const char* key, const char* steward, aloft_dataset** out);
+void aloft_close(aloft_dataset* dataset);
+
+/* JSON: {"dataset","samples","sealed": "valid" | "unchecked" | "absent","schema","moments","splits": {split:
+ * samples}}; schema and moments as the manifest has them (FORMAT.md). The dataset's; valid while it is open. */
+int aloft_describe(aloft_dataset* dataset, const char** json);
+
+/* A column's values for all samples of the split (NULL: all) in stored order: [samples] i64, f64 or i32 (a
+ * category's code), or [samples, 16] u8. `column` NULL: the samples' numbers, i64. Reads a little of every
+ * shard. */
+int aloft_column(aloft_dataset* dataset, const char* column, const char* split, aloft_array* out,
+                 aloft_owner** owner);
+
+/* What aloft-train would say of predictions, overall and for each stratum, worst first, small ones suppressed
+ * (trainer/eval/METRICS.md): JSON, one object, `owner`'s. `samples` [count] are all of the split, each once, in any
+ * order; `probabilities` [count, classes] in the order of the names of the category `label`, rows sum to 1 (not
+ * finite: the model failed there). `options`: the [evaluate] table of a recipe in TOML; NULL: as it is without. */
+int aloft_report(aloft_dataset* dataset, const char* split, const char* label, const char* options,
+                 const int64_t* samples, const float* probabilities, int64_t count, int64_t classes,
+                 const char** json, aloft_owner** owner);
+
+int aloft_load(aloft_dataset* dataset, const aloft_options* options, aloft_loader** out);
+void aloft_close_loader(aloft_loader* loader);
+int aloft_extent_of(aloft_loader* loader, aloft_extent* out);
+
+/* Starts reading ahead from `first_sample` of the epoch: 0, or the `next` of the last batch that was used. */
+int aloft_begin(aloft_loader* loader, int64_t epoch, int64_t first_sample);
+
+/* Waits for the next batch. ALOFT_END after the last. After ALOFT_DATA only aloft_begin goes on. */
+int aloft_next(aloft_loader* loader, aloft_batch* out);
+
+void aloft_release(aloft_owner* owner);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,447 @@
+#include "trainer/loader/raw_loader.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "core/base/error.h"
+#include "trainer/loader/buffers.h"
+#include "trainer/loader/convert.h"
+#include "trainer/loader/sampler.h"
+
+namespace trainer {
+namespace {
+
+using core::Error;
+using core::Fault;
+
+constexpr std::size_t kBlockBytes = 1 << 20;  // what a disk reads best at once (256 KB and 4 MB are slower)
+
+// The samples of one shard that belong to the split, and their labels.
+struct Rows {
+    const OpenShard* shard = nullptr;
+    std::vector<std::uint32_t> rows;
+    core::ColumnData labels;
+};
+
+// One batch while it is being filled. `left` counts the rows that are not there yet.
+struct Slot {
+    RawBatch batch;
+    std::atomic<std::int64_t> left{0};
+    std::exception_ptr failure;  // set under the mutex
+};
+
+// A block with what of it is ours: read together, in stored order.
+struct Unit {
+    std::uint32_t shard = 0;
+    struct Item {
+        std::uint32_t in_split;  // position in Rows::rows
+        std::uint32_t row;       // in the batch
+        Slot* slot;
+    };
+    std::vector<Item> items;
+};
+
+}  // namespace
+
+class RawLoader::Work {
+public:
+    Work(const Dataset& dataset, LoaderOptions options)
+        : dataset_(dataset),
+          options_(checked(std::move(options))),
+          field_index_(find_field()),
+          field_(dataset_.schema().fields[field_index_]),
+          sampler_(blocks(), options_.seed),
+          buffers_(static_cast<std::size_t>(std::min(most_of_a_step(), samples())) * out_bytes()),
+          rows_(dataset_.shards()),
+          once_(new std::once_flag[dataset_.shards()]) {
+        check();
+    }
+    ~Work() { stop(); }
+
+    std::int64_t global_batch() const noexcept { return options_.global_batch; }
+    std::int64_t samples() const noexcept { return sampler_.samples(); }
+    // Of an epoch whose first step begins at sample `base`.
+    std::int64_t steps(std::int64_t base) const noexcept {
+        const std::int64_t batch = global_batch(), count = samples() - base;
+        return options_.tail == Tail::drop ? count / batch : (count + batch - 1) / batch;
+    }
+    const core::Field& field() const noexcept { return field_; }
+    const core::Column* label() const noexcept {
+        return label_ ? &dataset_.schema().columns[*label_] : nullptr;
+    }
+
+    void begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
+        if (epoch < 0 || first_sample < 0 || first_sample > samples())
+            throw Error(Fault::usage, "the epoch has " + std::to_string(samples()) +
+                                          " samples; it cannot start at sample " +
+                                          std::to_string(first_sample) + ", and none is below 0");
+        stop();
+        sampler_.begin_epoch(epoch, options_.order == Order::shuffled);
+        first_ = first_sample;
+        base_ = first_sample % global_batch();
+        step_ = first_sample / global_batch();
+        steps_ = steps(base_);
+        slots_.clear();
+        units_.clear();
+        window_ = first_ < samples() ? sampler_.window_of(first_) : sampler_.windows();
+        stop_ = false;
+        began_ = true;
+        start();
+    }
+
+    std::optional<RawBatch> next() {
+        if (!began_) throw Error(Fault::usage, "begin_epoch comes before next");
+        if (step_ == steps_) return std::nullopt;
+        std::unique_lock lock(mutex_);
+        Slot* slot = nullptr;
+        ready_.wait(lock, [&] {
+            const auto found = slots_.find(step_);
+            if (found == slots_.end()) return failure_ != nullptr;
+            slot = found->second.get();
+            return failure_ || slot->failure || slot->left.load(std::memory_order_acquire) == 0;
+        });
+        if (failure_) std::rethrow_exception(failure_);
+        if (slot->failure) std::rethrow_exception(slot->failure);
+        const std::unique_ptr<Slot> mine = std::move(slots_.at(step_));
+        slots_.erase(step_);
+        ++step_;
+        lock.unlock();
+        room_.notify_all();
+        return std::move(mine->batch);
+    }
+
+private:
+    std::size_t find_field() const {
+        const auto& fields = dataset_.schema().fields;
+        if (!options_.field.empty()) return dataset_.schema().field(options_.field);
+        if (fields.size() != 1)
+            throw Error(Fault::usage,
+                        dataset_.manifest().id() + " has more than one field: say which to load");
+        return 0;
+    }
+
+    static LoaderOptions checked(LoaderOptions options) {
+        constexpr std::int64_t kMost = std::int64_t{1} << 40;  // so that nothing overflows
+        if (options.batch_size < 1 || options.batch_size > kMost || options.ranks < 1 ||
+            options.ranks > (1 << 20) || options.rank < 0 || options.rank >= options.ranks ||
+            options.global_batch < 0 || options.global_batch > kMost)
+            throw Error(Fault::usage, "batch size and ranks must be positive, and the rank one of them");
+        if (options.global_batch == 0) options.global_batch = options.batch_size * options.ranks;
+        return options;
+    }
+
+    // Samples that this rank gets at most.
+    std::int64_t most_of_a_step() const noexcept {
+        return (options_.global_batch + options_.ranks - 1) / options_.ranks;
+    }
+
+    std::size_t out_bytes() const {
+        const std::size_t bytes = field_.sample_bytes();
+        return options_.normalise ? bytes / core::bytes_of(field_.dtype) * sizeof(float) : bytes;
+    }
+
+    std::vector<Block> blocks() const {
+        const std::size_t bytes = std::max<std::size_t>(1, field_.sample_bytes());
+        const auto most =
+            static_cast<std::int64_t>(field_.ragged() ? 1 : std::max<std::size_t>(1, kBlockBytes / bytes));
+        std::vector<Block> all;
+        for (std::size_t i = 0; i < dataset_.shards(); ++i) {
+            const std::int64_t count = dataset_.samples(i, options_.split);
+            for (std::int64_t first = 0; first < count; first += most)
+                all.push_back({static_cast<std::uint32_t>(i), first, std::min(most, count - first)});
+        }
+        return all;
+    }
+
+    void check() {
+        const auto refuse = [&](const std::string& text) {
+            throw Error(Fault::usage, dataset_.manifest().id() + ": " + text);
+        };
+        if (field_.ragged() && most_of_a_step() != 1)
+            refuse("samples of the field " + field_.name + " differ in shape: the batch size must be 1");
+        if (!options_.label.empty()) {
+            label_ = dataset_.schema().column(options_.label);
+            if (dataset_.schema().columns[*label_].type == core::ColumnType::id16)
+                refuse("the column " + options_.label + " holds pseudonyms: it cannot be a label");
+        }
+        if (samples() == 0) refuse("no samples in the split \"" + options_.split + "\"");
+        if (steps(0) == 0)
+            refuse("the split \"" + options_.split + "\" has " + std::to_string(samples()) +
+                   " samples, fewer than one step of " + std::to_string(global_batch()) +
+                   ": use a smaller batch or fewer ranks");
+        if (options_.normalise) {
+            const std::size_t channels = field_.ragged() ? 1 : static_cast<std::size_t>(field_.shape[0]);
+            const auto fits = [&](std::size_t n) { return n == 1 || n == channels; };
+            if (!fits(options_.normalise->scale.size()) || !fits(options_.normalise->offset.size()))
+                refuse("scale and offset have one entry, or one for each of the field's " +
+                       std::to_string(channels) + " channels");
+        }
+    }
+
+    // Which samples of a step are this rank's: [first, last) of the step's samples.
+    std::pair<std::int64_t, std::int64_t> share(std::int64_t step) const {
+        const std::int64_t size = std::min(global_batch(), samples() - start_of(step));
+        return {size * options_.rank / options_.ranks, size * (options_.rank + 1) / options_.ranks};
+    }
+    // Where in the epoch a step of this epoch begins.
+    std::int64_t start_of(std::int64_t step) const noexcept { return base_ + step * global_batch(); }
+    std::int64_t end() const noexcept { return std::min(start_of(steps_), samples()); }
+
+    const Rows& rows(std::size_t shard) {
+        std::call_once(once_[shard], [&] {
+            Rows found;
+            found.shard = &dataset_.shard(shard);
+            const auto& split = found.shard->split;
+            const std::int32_t code =
+                dataset_.schema().columns[dataset_.schema().column("split")].code_of(options_.split);
+            for (std::size_t i = 0; i < split.size(); ++i)
+                if (options_.split.empty() || split[i] == code)
+                    found.rows.push_back(static_cast<std::uint32_t>(i));
+            if (static_cast<std::int64_t>(found.rows.size()) != dataset_.samples(shard, options_.split))
+                throw Error(Fault::data,
+                            core::shard_file(static_cast<std::int64_t>(shard)) +
+                                ": /columns/split: the manifest counts other samples than the shard has");
+            if (label_) found.labels = found.shard->reader.column(*label_);
+            rows_[shard] = std::move(found);
+        });
+        return rows_[shard];
+    }
+
+    std::unique_ptr<Slot> make_slot(std::int64_t step) {
+        auto slot = std::make_unique<Slot>();
+        const auto [first, last] = share(step);
+        const auto valid = static_cast<std::size_t>(last - first);
+        RawBatch& batch = slot->batch;
+        batch.step = step;
+        batch.next = std::min(start_of(step + 1), samples());
+        batch.valid = slot->left = last - first;
+        batch.dtype = options_.normalise ? core::DType::f32 : field_.dtype;
+        batch.shape = field_.shape;
+        batch.shape.insert(batch.shape.begin(), batch.valid);
+        if (!field_.ragged() && valid > 0) batch.inputs = buffers_.take();
+        for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample})
+            numbers->resize(valid);
+        batch.number.resize(valid);
+        batch.patient.resize(valid);
+        return slot;
+    }
+
+    // Far enough ahead that the next batch can be filled and one more window be read meanwhile.
+    bool may_plan() const {
+        return window_ < sampler_.windows() && sampler_.start(window_) < end() &&
+               sampler_.start(window_) <= start_of(step_ + 1) + window_size();
+    }
+    std::int64_t window_size() const { return sampler_.start(window_ + 1) - sampler_.start(window_); }
+
+    // Turns the next window into units, and makes the slots of the batches it reaches into.
+    void plan() {
+        const std::int64_t start = sampler_.start(window_), batch = global_batch();
+        const std::int64_t last_of_all = std::min(sampler_.start(window_ + 1), end());
+        for (std::int64_t step = (std::max(start, first_) - base_) / batch; start_of(step) < last_of_all;
+             ++step)
+            if (!slots_.contains(step) && step >= step_) slots_.emplace(step, make_slot(step));
+        const std::vector<std::uint32_t> places = sampler_.places(window_);
+        std::size_t i = 0;
+        for (const Block& block : sampler_.blocks(window_)) {
+            Unit unit;
+            unit.shard = block.shard;
+            for (std::int64_t k = 0; k < block.count; ++k) {
+                const std::int64_t position = start + places[i++];
+                if (position < first_ || position >= last_of_all) continue;
+                const std::int64_t step = (position - base_) / batch, in_step = position - start_of(step);
+                const auto [first, last] = share(step);
+                if (in_step < first || in_step >= last) continue;
+                unit.items.push_back({static_cast<std::uint32_t>(block.first + k),
+                                      static_cast<std::uint32_t>(in_step - first), slots_.at(step).get()});
+            }
+            if (!unit.items.empty()) units_.push_back(std::move(unit));
+        }
+        ++window_;
+    }
+
+    void read() noexcept {
+        for (;;) {
+            Unit unit;
+            {
+                std::unique_lock lock(mutex_);
+                room_.wait(lock, [&] { return stop_ || failure_ || !units_.empty() || may_plan(); });
+                if (stop_ || failure_) return;
+                if (units_.empty()) {
+                    try {
+                        plan();
+                    } catch (...) {
+                        failure_ = std::current_exception();
+                    }
+                    ready_.notify_all();  // a batch without a sample of ours is complete now
+                    room_.notify_all();
+                    continue;
+                }
+                unit = std::move(units_.front());
+                units_.pop_front();
+            }
+            std::size_t filled = 0;
+            try {
+                fill(unit, filled);
+            } catch (...) {
+                const std::lock_guard lock(mutex_);
+                // Only of these it is certain that their slots are not complete, handed out and gone.
+                for (std::size_t i = filled; i < unit.items.size(); ++i)
+                    if (!unit.items[i].slot->failure) unit.items[i].slot->failure = std::current_exception();
+                ready_.notify_all();
+                // The slots stay until begin_epoch: other units may still write into them.
+            }
+        }
+    }
+
+    // `filled` counts the items that are in their slots.
+    void fill(const Unit& unit, std::size_t& filled) {
+        const Rows& rows = this->rows(unit.shard);
+        const std::int64_t first_sample = dataset_.first_sample(unit.shard);
+        for (; filled < unit.items.size(); ++filled) {
+            const Unit::Item& item = unit.items[filled];
+            const std::uint32_t at = rows.rows[item.in_split];
+            const std::int64_t next = filled + 1 < unit.items.size()
+                                          ? std::int64_t{rows.rows[unit.items[filled + 1].in_split]}
+                                          : -1;
+            RawBatch& batch = item.slot->batch;
+            read_inputs(rows.shard->reader, at, next, item);
+            batch.site[item.row] = rows.shard->site[at];
+            batch.vendor[item.row] = rows.shard->vendor[at];
+            batch.patient[item.row] = rows.shard->patient[at];
+            batch.sample[item.row] = first_sample + at;
+            if (!rows.labels.integers.empty()) batch.label[item.row] = rows.labels.integers[at];
+            if (!rows.labels.codes.empty()) batch.label[item.row] = rows.labels.codes[at];
+            if (!rows.labels.numbers.empty()) batch.number[item.row] = rows.labels.numbers[at];
+            const std::int64_t step = batch.step;  // the slot may be gone once the last row is counted
+            if (item.slot->left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+                const std::lock_guard lock(mutex_);      // else next() could sleep through it
+                if (step == step_) ready_.notify_all();  // later ones it will find ready
+            }
+        }
+    }
+
+    void read_inputs(const core::ShardReader& reader, std::uint32_t at, std::int64_t next,
+                     const Unit::Item& item) {
+        if (field_.ragged()) {
+            core::Array array = reader.array(field_index_, at);
+            RawBatch& batch = item.slot->batch;
+            batch.shape = array.shape;
+            batch.shape.insert(batch.shape.begin(), 1);
+            auto memory = std::make_shared<core::Bytes>(std::move(array.bytes));
+            if (options_.normalise) {
+                const auto raw = std::exchange(memory, std::make_shared<core::Bytes>());
+                memory->resize(raw->size() / core::bytes_of(field_.dtype) * sizeof(float));
+                convert(raw->data(), raw->size(), reinterpret_cast<float*>(memory->data()));
+            }
+            batch.inputs = {memory, memory->data()};
+            return;
+        }
+        const std::size_t bytes = field_.sample_bytes();
+        std::uint8_t* const out = item.slot->batch.inputs.get() + item.row * out_bytes();
+        if (!options_.normalise) {
+            reader.read(field_index_, at, {out, bytes}, next);
+            return;
+        }
+        thread_local core::Bytes raw;
+        raw.resize(bytes);
+        reader.read(field_index_, at, raw, next);
+        convert(raw.data(), bytes, reinterpret_cast<float*>(out));
+    }
+
+    void convert(const std::uint8_t* raw, std::size_t bytes, float* out) const {
+        const Normalise& to = *options_.normalise;
+        const std::size_t channels = std::max(to.scale.size(), to.offset.size());
+        const std::size_t count = bytes / core::bytes_of(field_.dtype) / channels;
+        for (std::size_t c = 0; c < channels; ++c)
+            to_float(field_.dtype, raw + c * bytes / channels, count, to.scale[c % to.scale.size()],
+                     to.offset[c % to.offset.size()], out + c * count);
+    }
+
+    // Signals are the program's: a handler of its own never runs in a thread of ours. But for those that a
+    // thread's own reading raises.
+    void start() {
+        sigset_t most, before;
+        sigfillset(&most);
+        for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL}) sigdelset(&most, own);
+        pthread_sigmask(SIG_BLOCK, &most, &before);
+        try {
+            for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { read(); });
+        } catch (const std::system_error&) {
+            pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            stop();
+            throw Error(Fault::system, "cannot start a thread to read with (ulimit -u)");
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+        }
+        room_.notify_all();
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+        failure_ = nullptr;
+    }
+
+    const Dataset& dataset_;
+    const LoaderOptions options_;
+    const std::size_t field_index_;
+    const core::Field& field_;
+    std::optional<std::size_t> label_;
+    Sampler sampler_;
+    Buffers buffers_;
+    std::vector<Rows> rows_;
+    std::unique_ptr<std::once_flag[]> once_;
+
+    std::mutex mutex_;  // of what follows
+    std::condition_variable ready_, room_;
+    std::map<std::int64_t, std::unique_ptr<Slot>> slots_;  // by step
+    std::deque<Unit> units_;
+    std::size_t window_ = 0;  // the next to plan
+    std::int64_t step_ = 0;   // the next to hand out
+    std::int64_t first_ = 0;  // position the epoch was entered at
+    std::int64_t base_ = 0;   // position that step 0 would begin with: first_ less whole steps
+    std::int64_t steps_ = 0;  // of this epoch
+    std::exception_ptr failure_;
+    bool stop_ = false, began_ = false;
+    std::vector<std::thread> threads_;
+};
+
+RawLoader::RawLoader(const Dataset& dataset, LoaderOptions options)
+    : work_(std::make_unique<Work>(dataset, std::move(options))) {}
+RawLoader::~RawLoader() = default;
+std::int64_t RawLoader::steps_per_epoch() const noexcept {
+    return work_->steps(0);
+}
+std::int64_t RawLoader::samples() const noexcept {
+    return work_->samples();
+}
+std::int64_t RawLoader::global_batch() const noexcept {
+    return work_->global_batch();
+}
+const core::Field& RawLoader::field() const noexcept {
+    return work_->field();
+}
+const core::Column* RawLoader::label() const noexcept {
+    return work_->label();
+}
+void RawLoader::begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
+    work_->begin_epoch(epoch, first_sample);
+}
+std::optional<RawBatch> RawLoader::next() {
+    return work_->next();
+}
+
+}  // namespace trainer

@@ -15,6 +15,9 @@
 #define JUDGE_HOST16(x) (x)
 #endif
 
+/* A function of BPF has five parameters at most, unless it is none. */
+#define JUDGE_INLINE inline __attribute__((always_inline))
+
 #define JUDGE_TCP 6
 #define JUDGE_UDP 17
 #define JUDGE_NAMES_PORT 53
@@ -129,6 +132,15 @@ static inline enum verdict judge_in(unsigned int source, unsigned int destinatio
 /* --- the gate: what comes in by a network card, before any socket */
 
 #define GATE_UNDECIDED 2
+#define GATE_REFUSE 3 /* the sender is told that nobody listens, and nobody gets it */
+
+#define JUDGE_SYN 0x02
+#define JUDGE_ACK 0x10
+
+/* Only a SYN opens anything. */
+static inline int is_call(int is_tcp, unsigned char tcp_flags) {
+    return is_tcp && (tcp_flags & (JUDGE_SYN | JUDGE_ACK)) == JUDGE_SYN;
+}
 
 /* Whose packet is it? A fellow's or controller's address on another interface is a stranger's. */
 static inline int is_peer_at_gate(const struct peer* peer, unsigned int interface) {
@@ -145,25 +157,29 @@ static inline int judge_gate_addresses(unsigned int source, unsigned int destina
     return GATE_UNDECIDED;
 }
 
-/* Then by the ports: what a job has no part in, and what opens nothing. `slurmd_port` as in slurm.conf. */
-static inline int judge_gate_ports(unsigned short destination_port, int is_tcp, unsigned char tcp_flags,
-                                   int is_peer, unsigned int slurmd_port) {
+/* Then by the ports: what a job has no part in, and what opens nothing. `slurmd_port` as in slurm.conf.
+   A call in pieces is put together after the gate, for whoever listens by then: nobody sends any. */
+static JUDGE_INLINE int judge_gate_ports(unsigned short destination_port, int is_tcp, unsigned char tcp_flags,
+                                         unsigned short fragment, int is_peer, unsigned int slurmd_port) {
     if (!is_open_port(destination_port, slurmd_port)) return VERDICT_PASS;
-    if (is_peer && is_tcp && (tcp_flags & 0x12) != 0x02) return VERDICT_PASS; /* only a SYN opens anything */
-    return GATE_UNDECIDED;
+    if (!is_call(is_tcp, tcp_flags)) return is_peer && is_tcp ? VERDICT_PASS : GATE_UNDECIDED;
+    return JUDGE_HOST16(fragment) & 0x3fff ? VERDICT_DROP : GATE_UNDECIDED;
 }
 
-/* Who would receive. `is_settled`: the node's own talk with that address and port; `is_ours`: the job's. */
+/* Who would receive. `is_settled`: the node's own talk with that address and port, which a call is no part of;
+   `is_ours`: the job's. */
 struct receiver {
     int is_there, is_settled, is_ours;
 };
 
 /* Then by who receives it. `is_allowed_in`, `is_allowed_out`: the policy lets a daemon of the site have it.
    An allowance never reaches the job's sockets, nor tells whether there is one: where nobody listens,
-   silence. A fellow's answer is none that the job's own code over there could not forge. */
-static inline enum verdict judge_gate_receiver(const struct receiver* r, int is_peer, int is_fellow,
-                                               int is_allowed_in, int is_allowed_out) {
-    if (!r->is_there) return is_peer ? VERDICT_PASS : VERDICT_DROP; /* a fellow is told that nobody listens */
+   silence; only a fellow's call is answered. It must not pass as it is: between this look and the kernel's own
+   somebody may begin to listen who is not the job. A fellow's answer is none that the job's own code over
+   there could not forge. */
+static JUDGE_INLINE int judge_gate_receiver(const struct receiver* r, int is_tcp, int is_peer, int is_fellow,
+                                            int is_allowed_in, int is_allowed_out) {
+    if (!r->is_there) return is_peer && is_tcp ? GATE_REFUSE : VERDICT_DROP;
     if (r->is_settled || (is_peer && r->is_ours)) return VERDICT_PASS;
     if (r->is_ours) return VERDICT_DROP;
     return is_allowed_in || (is_allowed_out && !is_fellow) ? VERDICT_PASS : VERDICT_DROP;

@@ -95,7 +95,6 @@ Agent::Agent(core::Site site, std::string slurm_conf)
       host_(core::short_host_name()),
       heartbeat_(site_) {
     reconciled_ = looked_ = steady_clock::now() - std::chrono::hours(1);
-    open_stray_gate(site_);
     take_stray_walls_down(site_);
     close_once();
     listener_ = std::jthread([this](const std::stop_token& stop) {
@@ -107,10 +106,12 @@ Agent::Agent(core::Site site, std::string slurm_conf)
 
 Agent::~Agent() = default;
 
-// Before anything was published to this host nobody can say whose fellow it was: again at the next round.
+// Before anything was published to this host nobody can say whose fellow it was: again at the next round. A gate
+// that stands from before stays until then.
 void Agent::close_once() {
     try {
         close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
+        open_stray_gate(site_);
         is_closed_ = true;
     } catch (const Error& e) {
         if (!has_told_open_) core::Event("warning", "not_closed_after_boot").with("text", e.what());
@@ -282,7 +283,7 @@ bool Agent::on_left(const Farewell& farewell) {
 // nodes may differ by less than a boot takes.
 bool Agent::on_left_all(const Farewell& farewell) {
     const std::int64_t back = std::strtoll(farewell.start.c_str(), nullptr, 10);
-    bool is_cut = true;
+    bool is_cut = !farewell.own.empty();  // else nobody knows whose fellow it was
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) {
         const auto policy = policy_in(JobFiles(site_, job_number(entry.path().filename().string())));
@@ -300,6 +301,10 @@ bool Agent::on_left_all(const Farewell& farewell) {
 bool Agent::cut(const Policy& policy, const Farewell& farewell) {
     const std::lock_guard held(cutting_);
     Left& left = left_[policy.job];
+    if (left.start != policy.start) {  // a requeued run has the cgroups of the one before, by name only
+        cuts_.forget(policy.job);
+        left.by.clear();
+    }
     if (left.by.empty()) core::Event("info", "job_cut").with("job", policy.job);
     left.start = policy.start;
     left.by.insert(left.by.end(), farewell.own.begin(), farewell.own.end());

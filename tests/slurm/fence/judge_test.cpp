@@ -270,15 +270,17 @@ struct Knock {
 };
 
 // As fence_gate does it.
-verdict at_gate(const Node& node, const Knock& knock) {
+int at_gate(const Node& node, const Knock& knock) {
     const peer* from = node.find(ip(knock.source));
     int verdict = judge_gate_addresses(ip(knock.source), ip(knock.destination), knock.protocol,
                                        htons(knock.fragment), from);
     if (verdict != GATE_UNDECIDED) return verdict == VERDICT_PASS ? kPass : kDrop;
     const int is_peer = is_peer_at_gate(from, knock.interface);
-    verdict = judge_gate_ports(knock.port, knock.protocol == JUDGE_TCP, knock.flags, is_peer, kSlurmd);
+    const int is_tcp = knock.protocol == JUDGE_TCP;
+    verdict = judge_gate_ports(knock.port, is_tcp, knock.flags, htons(knock.fragment), is_peer, kSlurmd);
     if (verdict != GATE_UNDECIDED) return verdict == VERDICT_PASS ? kPass : kDrop;
-    return judge_gate_receiver(&knock.who, is_peer, from && from->kind == PEER_FELLOW, knock.in, knock.out);
+    return judge_gate_receiver(&knock.who, is_tcp, is_peer, from && from->kind == PEER_FELLOW, knock.in,
+                               knock.out);
 }
 
 constexpr receiver kNobody{0, 0, 0}, kSettled{1, 1, 0}, kService{1, 0, 0}, kOurs{1, 0, 1},
@@ -288,7 +290,7 @@ constexpr receiver kNobody{0, 0, 0}, kSettled{1, 1, 0}, kService{1, 0, 0}, kOurs
 
 TEST_CASE("the gate lets in what the node began, what the job's nodes want of the job, and what is allowed") {
     const Node node;
-    const std::vector<std::pair<Knock, verdict>> rows = {
+    const std::vector<std::pair<Knock, int>> rows = {
         {{"203.0.113.5", kEth, JUDGE_TCP, 0x02, 22, kService},
          kPass},  // the system's ports are the site's matter
         {{"203.0.113.5", kEth, JUDGE_TCP, 0x02, kSlurmd, kService}, kPass},
@@ -300,7 +302,14 @@ TEST_CASE("the gate lets in what the node began, what the job's nodes want of th
         {{"203.0.113.5", kEth, JUDGE_UDP, 0, 5000, kService}, kDrop},
         {{"203.0.113.5", kEth, 1, 0, 0, kNobody}, kPass},
         {{"10.0.0.12", kEth, JUDGE_TCP, 0x02, 5000, kOurs}, kPass},
-        {{"10.0.0.12", kEth, JUDGE_TCP, 0x02, 5000, kNobody}, kPass},
+        {{"10.0.0.12", kEth, JUDGE_TCP, 0x02, 5000, kNobody}, GATE_REFUSE},
+        {{"10.0.0.2", kEth, JUDGE_TCP, 0x02, 5000, kNobody}, GATE_REFUSE},
+        {{"10.0.0.12", kEth, JUDGE_TCP, 0x12, 5000, kNobody}, kPass},  // it opens nothing
+        {{"10.0.0.12", kEth, JUDGE_UDP, 0, 5000, kNobody}, kDrop},
+        {{"10.0.0.12", kEth, JUDGE_UDP, 0, 5000, kOurs}, kPass},
+        {{"10.0.0.12", kEth, JUDGE_TCP, 0x02, 5000, kOurs, false, false, "10.0.0.11", 0x2000}, kDrop},
+        {{"203.0.113.5", kEth, JUDGE_TCP, 0x10, 5000, kSettled, false, false, "10.0.0.11", 0x2000}, kPass},
+        {{"203.0.113.5", kEth, JUDGE_TCP, 0x02, 22, kService, false, false, "10.0.0.11", 0x2000}, kPass},
         {{"10.0.0.12", kEth, JUDGE_TCP, 0x02, 5000, kService}, kDrop},
         {{"10.0.0.12", kEth, JUDGE_TCP, 0x10, 5000, kService}, kPass},
         {{"10.0.0.12", kStorage, JUDGE_TCP, 0x02, 5000, kOurs}, kDrop},  // a fellow's address by another card
@@ -329,6 +338,21 @@ TEST_CASE("the gate lets in what the node began, what the job's nodes want of th
                           << int(knock.protocol));
         CHECK(at_gate(node, knock) == wanted);
     }
+}
+
+TEST_CASE("nothing passes the gate for the reason that nobody is there: somebody may be by then") {
+    const Node node;
+    for (const char* source : {"203.0.113.5", "10.0.0.12", "10.0.0.2", "10.1.0.12"})
+        for (const unsigned char protocol : {JUDGE_TCP, JUDGE_UDP})
+            for (unsigned flags = 0; flags < 256; ++flags)
+                for (const bool allowed : {false, true})
+                    for (const std::uint16_t fragment : {0, 0x2000, 0x4000}) {
+                        const auto call = static_cast<unsigned char>(flags);
+                        if (protocol == JUDGE_TCP && !is_call(1, call)) continue;
+                        INFO(source << " protocol " << int(protocol) << " flags " << flags);
+                        REQUIRE(at_gate(node, {source, kEth, protocol, call, 5000, kNobody, allowed, allowed,
+                                               "10.0.0.11", fragment}) != VERDICT_PASS);
+                    }
 }
 
 TEST_CASE("to a stranger all ports from 1024 up are alike, whether the job listens or nobody") {

@@ -75,10 +75,10 @@ int main(int argc, char** argv) {
         "Run the same command again and it goes on where it was stopped. In an enclave: aloft submit -- "
         "aloft-train fit ..."};
     app.require_subcommand(1);
-    std::string recipe_file, model_file;
+    std::string recipe_file, model_file, run_folder;
     std::vector<std::string> settings;
     trainer::FitRequest request;
-    bool json = false;
+    bool json = false, last = false;
 
     const auto dataset_flag = [&](CLI::App* sub) {
         sub->add_option("--dataset", request.access.dataset,
@@ -108,6 +108,13 @@ int main(int argc, char** argv) {
     run_flags(evaluate);
     evaluate->add_option("--model", model_file, "model.safetensors")->required();
     evaluate->add_option("--out", request.out, "File for the metrics (JSON)");
+    CLI::App* exporting =
+        app.add_subcommand("export", "The model of a run's newest checkpoint, also while the run goes on");
+    run_flags(exporting);
+    exporting->add_option("--run", run_folder, "fit's --out")->required();
+    exporting->add_option("--out", request.out, "File for the model (safetensors)")->required();
+    exporting->add_flag("--last", last,
+                        "The weights of that checkpoint itself (default: those that train.select keeps)");
     CLI::App* inspect =
         app.add_subcommand("inspect", "What a dataset version holds, from its manifest; needs no key");
     dataset_flag(inspect);
@@ -126,6 +133,14 @@ int main(int argc, char** argv) {
         }
         std::optional<trainer::Recipe> recipe;
         core::together(world, [&] { recipe = trainer::Recipe::load(recipe_file, settings); });
+        if (exporting->parsed()) {
+            const Json told = trainer::export_model(*recipe, request, run_folder, last, world);
+            if (world.is_root() && json) std::cout << told.dump(1) << '\n';
+            if (world.is_root() && !json)
+                std::cout << "the weights after step " << told.at("step") << " of the " << told.at("steps")
+                          << " that are done\n";
+            return;
+        }
         const Json metrics = fit->parsed() ? trainer::fit(*recipe, request, world)
                                            : trainer::evaluate(*recipe, request, model_file, world);
         if (!world.is_root()) return;

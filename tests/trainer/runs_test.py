@@ -202,6 +202,31 @@ class Runs(unittest.TestCase):
             done = self.run_to_end("images", None, ranks, *model, "--json", verb="evaluate")
             self.assertEqual(json.loads(done.stdout), whole)
 
+    def export(self, run, file, *more, code=0):
+        return self.run_to_end("images", file, 1, "--run", str(run), "--json", *more, verb="export", code=code)
+
+    def test_a_checkpoint_gives_a_model_while_the_run_goes_on(self):
+        for name, more in (("kept", ()), ("last", ("--set", "train.select=last"))):  # at the end: what fit wrote
+            whole, file = self.reference(2, *more), self.root / f"{name}.safetensors"
+            before = {path: path.read_bytes() for path in (whole / "checkpoints").iterdir()}
+            self.export(whole, file, *more)
+            self.assertTrue(filecmp.cmp(whole / "model.safetensors", file, shallow=False), name)
+            self.assertEqual({path: path.read_bytes() for path in (whole / "checkpoints").iterdir()}, before)
+        out, file = self.root / "exported", self.root / "early.safetensors"
+        run, ranks = self.start_and_wait(out, 2, 40)
+        os.kill(ranks[0], signal.SIGKILL)
+        run.communicate()
+        (out / "checkpoints/.tmp-half").write_bytes(b"half")  # what the run is just writing stays
+        newest = max((out / "checkpoints").glob("step-*"))
+        (out / "checkpoints/step-000000999999.safetensors").write_bytes(newest.read_bytes()[:-9])  # not whole
+        told = json.loads(self.export(out, file, "--last").stdout)
+        self.assertEqual(told, {"step": int(newest.stem[5:]), "steps": int(newest.stem[5:])})
+        self.assertTrue((out / "checkpoints/.tmp-half").exists() and (out / "checkpoints/step-000000999999.safetensors").exists())
+        figures = json.loads(self.run_to_end("images", None, 1, "--model", str(file), "--json", verb="evaluate").stdout)
+        self.assertEqual(figures["overall"]["samples"], json.loads((self.reference() / "metrics.json").read_text())["overall"]["samples"])
+        self.assertIn("another recipe", self.export(out, file, "--set", "optimizer.rate=0.5", code=2).stderr)
+        self.assertIn("no whole checkpoint", self.export(self.root, file, code=2).stderr)
+
     def test_settings_patience_and_bf16(self):
         out = self.root / "early"
         self.run_to_end("images", out, 1, "--set", "train.patience=2", "--set", "train.epochs=60", "--set",

@@ -14,6 +14,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Newest first.
+std::vector<fs::path> steps(const fs::path& folder) {
+    std::vector<fs::path> all;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("step-") && name.ends_with(".safetensors")) all.push_back(entry.path());
+    }
+    std::sort(all.rbegin(), all.rend());  // the numbers have a fixed width
+    return all;
+}
+
+// The first of `all` that is whole.
+template <class Damaged>
+std::optional<TensorFile> first_whole(const std::vector<fs::path>& all, const Damaged& damaged) {
+    for (const fs::path& path : all) {
+        try {
+            return read_safetensors(path, Origin::ours);
+        } catch (const core::Error& e) {
+            if (e.fault() != core::Fault::data) throw;
+            damaged(path, e);
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Checkpoints::Checkpoints(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
@@ -44,7 +69,7 @@ void Checkpoints::save(std::int64_t step, TensorFile state) {
         each.tensor = each.tensor.detach().to(at::kCPU, false, /*copy=*/true);
     writing_ = std::async(std::launch::async, [this, path = folder_ / name, state = std::move(state)] {
         write_safetensors(path, state);
-        const auto all = steps();
+        const auto all = steps(folder_);
         for (auto i = static_cast<std::size_t>(keep_); i < all.size(); ++i) {
             std::error_code failed;  // an old one that stays costs room, and no run
             fs::remove(all[i], failed);
@@ -56,31 +81,20 @@ void Checkpoints::save(std::int64_t step, TensorFile state) {
     });
 }
 
-std::vector<fs::path> Checkpoints::steps() const {
-    std::vector<fs::path> all;
-    for (const auto& entry : fs::directory_iterator(folder_)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with("step-") && name.ends_with(".safetensors")) all.push_back(entry.path());
-    }
-    std::sort(all.rbegin(), all.rend());  // the numbers have a fixed width
-    return all;
-}
-
 std::optional<TensorFile> Checkpoints::newest() {
     for (const auto& entry : fs::directory_iterator(folder_))
         if (entry.path().filename().string().starts_with(".tmp-")) fs::remove(entry.path());
-    for (const fs::path& path : steps()) {
-        try {
-            return read_safetensors(path, Origin::ours);
-        } catch (const core::Error& e) {
-            if (e.fault() != core::Fault::data) throw;
-            fs::rename(path, folder_ / ("damaged-" + path.filename().string()));
-            core::Event("warning", "checkpoint_damaged")
-                .with("file", path.filename().string())
-                .with("text", std::string(e.what()) + "; falling back to the one before it");
-        }
-    }
-    return std::nullopt;
+    return first_whole(steps(folder_), [&](const fs::path& path, const core::Error& e) {
+        fs::rename(path, folder_ / ("damaged-" + path.filename().string()));
+        core::Event("warning", "checkpoint_damaged")
+            .with("file", path.filename().string())
+            .with("text", std::string(e.what()) + "; falling back to the one before it");
+    });
+}
+
+std::optional<TensorFile> Checkpoints::look(const fs::path& folder) {
+    if (!fs::is_directory(folder)) return std::nullopt;
+    return first_whole(steps(folder), [](const fs::path&, const core::Error&) {});
 }
 
 }  // namespace trainer

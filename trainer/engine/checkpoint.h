@@ -26,9 +26,10 @@ public:
     // Sweeps what a killed run left half written.
     std::optional<TensorFile> newest();
 
-private:
-    std::vector<std::filesystem::path> steps() const;  // newest first
+    // The newest in `folder` that is whole, of a run that may be going on: nothing is renamed or swept.
+    static std::optional<TensorFile> look(const std::filesystem::path& folder);
 
+private:
     std::filesystem::path folder_;
     int keep_;
     std::future<void> writing_;

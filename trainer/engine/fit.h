@@ -24,4 +24,12 @@ nlohmann::ordered_json fit(const Recipe& recipe, const FitRequest& request, cons
 nlohmann::ordered_json evaluate(const Recipe& recipe, const FitRequest& request,
                                 const std::filesystem::path& model, const core::Comm& comm);
 
+// Collective. Writes the weights of the newest whole checkpoint of the run in the folder `run` as a model file,
+// `request.out`, as fit would at its end; also while the run goes on, of which nothing is touched. `last`: the
+// checkpoint's own weights, in place of those that train.select keeps. Returns on rank 0 {"step" after which these
+// weights were, "steps" that the run has done}, null elsewhere. Throws Error(usage) if there is no checkpoint, or
+// one of another recipe or dataset.
+nlohmann::ordered_json export_model(const Recipe& recipe, const FitRequest& request,
+                                    const std::filesystem::path& run, bool last, const core::Comm& comm);
+
 }  // namespace trainer

@@ -2,12 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "trainer/engine/checkpoint.h"
 #include "trainer/engine/fit.h"
 #include "trainer/engine/group.h"
 #include "trainer/engine/predict.h"
@@ -26,6 +27,26 @@ std::string sha256_hex(std::string_view text) {
 
 std::string recipe_digest(const Recipe& recipe, const Model& model) {
     return sha256_hex(recipe.canonical(model.toml()));
+}
+
+void write_model(const std::filesystem::path& path, const Recipe& recipe, const Model& model,
+                 const Dataset& dataset) {
+    write_safetensors(path, {model.state(),
+                             {{"format", "pt"},
+                              {"aloft.model", model.toml()},
+                              {"aloft.shape", Json(model.input().shape).dump()},
+                              {"aloft.classes", Json(category_names(dataset, recipe.data.label)).dump()},
+                              {"aloft.dataset", dataset.manifest().id()},
+                              {"aloft.recipe_sha256", recipe_digest(recipe, model)}}});
+}
+
+// The shape of a sample of the recipe's field; nothing if there is no such field.
+std::optional<std::vector<std::int64_t>> sample_shape(const Dataset& dataset, const Recipe& recipe) {
+    const auto& fields = dataset.schema().fields;
+    for (const auto& each : fields)
+        if (each.name == recipe.data.field || (recipe.data.field.empty() && fields.size() == 1))
+            return std::vector<std::int64_t>(each.shape.begin(), each.shape.end());
+    return std::nullopt;
 }
 
 // Collective. metrics.json but for `training`; null on other ranks.
@@ -74,13 +95,7 @@ Json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         const auto path = out / "model.safetensors";
-        write_safetensors(path, {model.state(),
-                                 {{"format", "pt"},
-                                  {"aloft.model", model.toml()},
-                                  {"aloft.shape", Json(model.input().shape).dump()},
-                                  {"aloft.classes", Json(category_names(dataset, recipe.data.label)).dump()},
-                                  {"aloft.dataset", dataset.manifest().id()},
-                                  {"aloft.recipe_sha256", recipe_digest(recipe, model)}}});
+        write_model(path, recipe, model, dataset);
         digest = core::to_hex(core::sha256(core::read_file(path, std::uint64_t{1} << 40)));
     });
     Json json = metrics(recipe, model, dataset, digest, comm);
@@ -111,16 +126,11 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
                 Json(category_names(*dataset, recipe.data.label)) != classes)
                 throw core::Error(core::Fault::usage,
                                   "the model was trained for other classes than this dataset has");
-            const auto& schema = dataset->schema();
-            const auto field =
-                recipe.data.field.empty() && schema.fields.size() == 1
-                    ? schema.fields.begin()
-                    : std::find_if(schema.fields.begin(), schema.fields.end(),
-                                   [&](const auto& each) { return each.name == recipe.data.field; });
-            if (field != schema.fields.end() && Json(field->shape) != shape)
+            const auto here = sample_shape(*dataset, recipe);
+            if (here && Json(*here) != shape)
                 throw core::Error(core::Fault::usage, "the model was trained on samples of shape " +
                                                           shape.dump() + ", and this dataset's are " +
-                                                          Json(field->shape).dump());
+                                                          Json(*here).dump());
             const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
             model = make_model(
                 options, {shape.get<std::vector<std::int64_t>>(), static_cast<std::int64_t>(classes.size())},
@@ -135,6 +145,35 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
         });
         return json;
     });
+}
+
+Json export_model(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& run,
+                  bool last, const core::Comm& comm) {
+    prepare_process(recipe.train.reproducible, comm);
+    const auto dataset = open_dataset(request.access, comm);
+    Json told;
+    core::together(comm, [&] {
+        if (!comm.is_root()) return;
+        const auto file = Checkpoints::look(run / "checkpoints");
+        if (!file)
+            throw core::Error(core::Fault::usage,
+                              "there is no whole checkpoint in --run: take the folder that was fit's --out");
+        const auto shape = sample_shape(*dataset, recipe);
+        if (!shape) throw core::Error(core::Fault::usage, "data.field is not one of the dataset's fields");
+        const auto classes = category_names(*dataset, recipe.data.label);
+        const auto model =
+            make_model(recipe.model, {*shape, static_cast<std::int64_t>(classes.size())}, recipe.seed);
+        const Json state = Json::parse(file->text("aloft.run"));
+        if (state.at("run") != run_identity(recipe, *model, *dataset))
+            throw core::Error(core::Fault::usage,
+                              "the checkpoints in --run belong to another recipe or another dataset");
+        const bool best = !last && recipe.train.select != "last" && !state.at("best_score").is_null() &&
+                          state.at("best_step") != state.at("step");
+        copy_tensors(*file, best ? "best." : "model.", model->state());
+        write_model(request.out, recipe, *model, *dataset);
+        told = {{"step", state.at(best ? "best_step" : "step")}, {"steps", state.at("step")}};
+    });
+    return told;
 }
 
 }  // namespace trainer

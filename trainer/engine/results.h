@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/mpi/comm.h"
-#include "trainer/loader/dataset.h"
 #include "trainer/engine/recipe.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/model/model.h"
 
 namespace c10d {

@@ -1,7 +1,7 @@
 #pragma once
 #include "core/mpi/comm.h"
-#include "trainer/loader/dataset.h"
 #include "trainer/engine/recipe.h"
+#include "trainer/loader/dataset.h"
 #include "trainer/model/model.h"
 
 namespace trainer {

@@ -18,6 +18,7 @@
 #include "core/base/event.h"
 #include "trainer/engine/device.h"
 #include "trainer/engine/mpi_backend.h"
+#include "trainer/engine/process.h"
 
 namespace trainer {
 namespace {
@@ -42,11 +43,7 @@ VisibleGpus visible_gpus() {
 
 // Collective. Each rank's GPU, if every rank of every node has one of its own.
 std::optional<std::size_t> my_gpu(const core::Comm& comm) {
-    MPI_Comm split = MPI_COMM_NULL;
-    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &split),
-                    "find the ranks of this node");
-    const core::Comm node(split);
-    MPI_Comm_free(&split);
+    const core::Comm node = ranks_of_node(comm);
     VisibleGpus mine;
     core::together(comm, [&] { mine = visible_gpus(); });
     core::Bytes text;

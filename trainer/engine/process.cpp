@@ -18,11 +18,7 @@ namespace {
 
 // Every rank's cores, of the ranks of this node; `mine` becomes this rank's place among them.
 std::vector<Cores> cores_of_node(const core::Comm& comm, std::size_t& mine) {
-    MPI_Comm split = MPI_COMM_NULL;
-    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &split),
-                    "find the ranks of this node");
-    const core::Comm node(split);
-    MPI_Comm_free(&split);
+    const core::Comm node = ranks_of_node(comm);
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
@@ -40,6 +36,15 @@ std::vector<Cores> cores_of_node(const core::Comm& comm, std::size_t& mine) {
 }
 
 }  // namespace
+
+core::Comm ranks_of_node(const core::Comm& comm) {
+    MPI_Comm split = MPI_COMM_NULL;
+    core::check_mpi(MPI_Comm_split_type(comm.get(), MPI_COMM_TYPE_SHARED, comm.rank(), MPI_INFO_NULL, &split),
+                    "find the ranks of this node");
+    core::Comm node(split);
+    MPI_Comm_free(&split);
+    return node;
+}
 
 int threads_for(const std::vector<Cores>& ranks, std::size_t mine) {
     double share = 0;

@@ -7,6 +7,9 @@
 
 namespace trainer {
 
+// Collective. The ranks of `comm` that share this rank's node, in their order.
+core::Comm ranks_of_node(const core::Comm& comm);
+
 // Which cores a process may run on, one entry per core of the node.
 using Cores = std::vector<bool>;
 

@@ -114,7 +114,8 @@ static inline enum verdict judge_out(const struct packet* p, const struct peer* 
     return VERDICT_ASK_RECEIVER;
 }
 
-/* `has_receiver` false: nobody, and the kernel says so to the sender. */
+/* `has_receiver` false: nobody. The wall says so to the sender (wall.cpp, `relayed`): the kernel, which looks once more,
+   might find who listens since. A packet of a cgroup cannot be changed or answered here. */
 static inline enum verdict judge_receiver(int has_receiver, int is_ours) {
     return !has_receiver || is_ours ? VERDICT_PASS : VERDICT_DROP;
 }

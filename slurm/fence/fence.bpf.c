@@ -23,6 +23,7 @@ char LICENSE[] SEC("license") = "GPL";  // the kernel's name for a licence that 
 
 const volatile __u64 JOB = 0;  // id of the job's cgroup, the parent of the one the programs are attached to
 const volatile __u32 IS_BATCH = 0;
+const volatile __u32 HAS_WALL = 0;  // wall.h: a job's cgroup has one, a session's has not
 const volatile __u8 CLOSED[CLOSED_BYTES] = {};
 
 struct {
@@ -165,10 +166,10 @@ static __always_inline int ask_receiver(struct __sk_buff* skb, struct packet* p)
     struct bpf_sock* receiver =
         is_tcp ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
                : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
-    if (!receiver) return judge_receiver(0, 0);
+    if (!receiver) return judge_receiver(0, 0, HAS_WALL);
     int ours = is_inside(receiver);
     bpf_sk_release(receiver);
-    return judge_receiver(1, ours);
+    return judge_receiver(1, ours, HAS_WALL);
 }
 
 // Whatever made the packet (a listening socket that answers, TCP fast open, a relay on this node), it goes to

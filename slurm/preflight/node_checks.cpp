@@ -21,6 +21,7 @@
 #include "slurm/preflight/heartbeat.h"
 #include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
+#include "slurm/preflight/sshd.h"
 #include "slurm/step/confine.h"
 
 namespace slurm {
@@ -219,6 +220,7 @@ std::vector<Check> check_published(const core::Site& site) {
     std::vector<Check> checks;
     check_keys(checks, site);
     check_agent(checks, site);
+    for (Check& check : check_no_logins(site)) checks.push_back(std::move(check));
     return checks;
 }
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iomanip>
@@ -13,7 +13,6 @@
 #include <map>
 #include <sstream>
 
-#include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/policy/enclave.h"
@@ -22,6 +21,7 @@
 #include "slurm/fence/fence.h"
 #include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
+#include "slurm/preflight/sshd.h"
 #include "slurm/session/cgroup.h"
 #include "slurm/session/reach.h"
 #include "slurm/session/request.h"
@@ -36,8 +36,6 @@ using core::Error;
 using core::Fault;
 using core::required;
 using Checks = std::vector<Check>;
-
-constexpr const char* kSshd = "/usr/sbin/sshd";
 
 struct Wanted {
     const char *name, *value;
@@ -77,11 +75,8 @@ void check_program(Checks& checks) {
         found = "absent";
     else if (!S_ISREG(status.st_mode) || status.st_uid != 0 || (status.st_mode & 07777) != 04755)
         found = "not a set-user-ID program of root's, mode 4755";
-    for (fs::path folder = fs::path(kSession).parent_path(); found.empty(); folder = folder.parent_path()) {
-        if (::lstat(folder.c_str(), &status) || status.st_uid != 0 || (status.st_mode & 022))
-            found = folder.string() + " can be changed by others than root";
-        if (folder == "/") break;
-    }
+    else if (const auto open = changed_by_others(fs::path(kSession).parent_path()); !open.empty())
+        found = open + " can be changed by others than root";
     checks.push_back(
         required("aloft-session", found.empty(), found.empty() ? "present" : found,
                  std::string("cmake --install as root; chown root ") + kSession + "; chmod 4755"));
@@ -124,10 +119,34 @@ std::string other_doors(const std::string& account, uid_t uid) {
         std::ifstream file(entry.path() / "cgroup");
         const std::string own{std::istreambuf_iterator<char>(file), {}};
         if (own.empty() || own.find("/aloft/session_") != std::string::npos) continue;
+        if (is_sshd_of_session(name)) continue;
         doors.push_back("a process outside any session");
         break;
     }
     return joined(doors);
+}
+
+void check_sshd(Checks& checks, const Sshd& sshd, const std::string& account, const std::string& home) {
+    auto open = open_in_sshd(sshd.said);
+    if (const auto block = block_before_force_command(sshd.said); !block.empty())
+        open.push_back(block + " comes before its own block");
+    for (const std::string& file : values_of(sshd.said, "authorizedkeysfile"))
+        if (const auto path = keys_file(file, account, home); !path.empty())
+            if (const auto others = changed_by_others(path); !others.empty())
+                open.push_back("others can change its keys: " + others);
+    checks.push_back(required(sshd.name() + " for " + account, open.empty(),
+                              open.empty() ? "closed" : joined(open),
+                              "include configs/clusters/sshd-enclave.conf in its file, first of all"));
+}
+
+// Programs take a shell that is listed there for one that a person may leave, and choose.
+void check_shells(Checks& checks) {
+    const std::string shells = text_of("/etc/shells").value_or("");
+    const bool is_listed =
+        ("\n" + shells + "\n").find(std::string("\n") + kSession + "\n") != std::string::npos;
+    checks.push_back(required("/etc/shells", !is_listed,
+                              is_listed ? "has aloft-session" : "without aloft-session",
+                              "take it out: else su --shell and chsh give its account another shell"));
 }
 
 void check_account(Checks& checks, const std::string& account) {
@@ -139,10 +158,10 @@ void check_account(Checks& checks, const std::string& account) {
         required("login shell of " + account, shell == kSession, shell,
                  "usermod --shell " + std::string(kSession) + " " + account +
                      ": sshd starts another shell outside the fence, even for its ForceCommand"));
-    struct stat status {};
-    const bool is_there = ::stat(home.c_str(), &status) == 0;
-    const bool is_roots = !is_there || (status.st_uid == 0 && !(status.st_mode & 022));
-    checks.push_back(required("home folder of " + account, is_roots, is_roots ? "root's, or none" : "its own",
+    const std::string open_home = changed_by_others(home);
+    const bool is_roots = open_home.empty();
+    checks.push_back(required("home folder of " + account, is_roots,
+                              is_roots ? "root's, or none" : "others can change " + open_home,
                               "chown root:root " + home +
                                   "; chmod 755: what is read there (.ssh, "
                                   ".pam_environment) is read outside the fence. Its home is the workspace"));
@@ -150,12 +169,7 @@ void check_account(Checks& checks, const std::string& account) {
     checks.push_back(required("other doors of " + account, doors.empty(), doors.empty() ? "none" : doors,
                               "name it in /etc/cron.deny and /etc/at.deny; crontab -r -u; loginctl "
                               "disable-linger; end its processes"));
-    if (::access(kSshd, X_OK)) return;
-    const auto settings = core::output_of(
-        {kSshd, "-T", "-C", "user=" + account + ",host=localhost,addr=127.0.0.1"}, std::chrono::seconds(5));
-    const auto open = open_in_sshd(settings.value_or(""));
-    checks.push_back(required("sshd for " + account, open.empty(), open.empty() ? "closed" : joined(open),
-                              "include configs/clusters/sshd-enclave.conf in sshd_config"));
+    for (const Sshd& sshd : ask_sshd(account)) check_sshd(checks, sshd, account, home);
 }
 
 }  // namespace
@@ -164,6 +178,7 @@ std::vector<std::string> open_in_sshd(std::string_view settings) {
     std::map<std::string, std::string> values;
     std::istringstream lines{std::string(settings)};
     for (std::string line; std::getline(lines, line);) {
+        if (line.ends_with('\r')) line.pop_back();  // what sshd says of its blocks ends so
         const auto blank = line.find(' ');
         if (blank != std::string::npos) values.emplace(line.substr(0, blank), line.substr(blank + 1));
     }
@@ -191,9 +206,37 @@ bool is_let_in(const std::string* allow, const std::string* deny, const std::str
     return by_default;
 }
 
+// What is absent is as safe as the folder that it would be made in.
+std::string changed_by_others(fs::path path) {
+    for (;; path = path.parent_path()) {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status)) {
+            if (errno != ENOENT || path == path.parent_path()) return path.string();
+        } else if (S_ISLNK(status.st_mode) || status.st_uid != 0 || (status.st_mode & 022)) {
+            return path.string();
+        }
+        if (path == path.parent_path()) return {};
+    }
+}
+
+std::string keys_file(std::string name, const std::string& account, const std::string& home) {
+    if (name == "none") return {};
+    std::string path;
+    for (std::size_t at = 0; at < name.size(); ++at) {
+        if (name[at] != '%' || at + 1 == name.size()) {
+            path += name[at];
+            continue;
+        }
+        const char what = name[++at];
+        path += what == 'u' ? account : what == 'h' ? home : std::string(1, what);
+    }
+    return path.starts_with('/') ? path : home + "/" + path;
+}
+
 Checks check_login_host(const core::Site& site, const std::string& slurm_conf) {
     Checks checks;
     check_program(checks);
+    check_shells(checks);
     check_fence(checks, slurm_conf);
     for (Check& check : check_kernel_settings()) checks.push_back(std::move(check));
     try {

@@ -19,6 +19,14 @@ bool is_plain_word(std::string_view text) {
            text.find_first_not_of(kPlain) == std::string_view::npos;
 }
 
+// Of what sshd asks for, or a person does, the programs that copy files. They would reach nothing but the
+// workspace; but results leave by a release, and whoever copies them out should not do so without knowing.
+bool copies_files(const std::string& command) {
+    std::string name = command.substr(0, command.find_first_of(" \t"));
+    name.erase(0, name.rfind('/') + 1);
+    return name == "sftp-server" || name == "internal-sftp" || name == "scp" || name == "rsync";
+}
+
 }  // namespace
 
 std::map<std::string, std::string> take_environment() {
@@ -62,6 +70,11 @@ Request parse_request(const std::vector<std::string>& arguments,
         throw core::Error(core::Fault::usage,
                           "a session takes no arguments but -c COMMAND; see aloft-session --help");
     }
+    if (request.what == Request::What::command && copies_files(request.command))
+        throw core::Error(
+            core::Fault::refused,
+            "no scp, sftp or rsync with a session: results leave by aloft release. What you bring "
+            "in comes by ssh HOST 'cat >FILE' <FILE");
     return request;
 }
 

@@ -23,7 +23,8 @@ struct Request {
 // - -c COMMAND: as sshd calls a login shell;
 // - -c with this program's own path: as sshd does where it is both, ForceCommand and login shell. As the
 //   first.
-// `--check` (with `--report` after it, or not), `--version` and `--help` stand alone. Throws Error(usage) for anything else.
+// `--check` (with `--report` after it, or not), `--version` and `--help` stand alone. Throws Error(usage) for anything else,
+// Error(refused) for a program that copies files (scp, sftp, rsync).
 Request parse_request(const std::vector<std::string>& arguments,
                       const std::map<std::string, std::string>& environment);
 

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -27,6 +30,22 @@ using core::with_errno;
 // libseccomp returns -errno instead.
 void rule(int result) {
     if (result < 0) throw Error(Fault::system, with_errno("fence: cannot add a seccomp rule", -result));
+}
+
+// {system call, what becomes of it}, for all of slurmstepd's threads.
+void forbid(const std::vector<std::pair<int, std::uint32_t>>& calls) {
+    const std::unique_ptr<void, decltype(&seccomp_release)> owner(seccomp_init(SCMP_ACT_ALLOW),
+                                                                  seccomp_release);
+    if (!owner) throw Error(Fault::system, "fence: cannot make a seccomp filter");
+    rule(seccomp_attr_set(owner.get(), SCMP_FLTATR_CTL_TSYNC, 1));
+    for (const auto& [call, action] : calls) rule(seccomp_rule_add(owner.get(), action, call, 0));
+    rule(seccomp_load(owner.get()));
+}
+
+// Not 0: a handler behind a pipe in core_pattern runs with a limit of 0, but not with a limit of 1.
+void forbid_core_dumps() {
+    const rlimit no_core{1, 1};
+    must(::setrlimit(RLIMIT_CORE, &no_core), "forbid core dumps");
 }
 
 }  // namespace
@@ -61,19 +80,19 @@ void enter_landlock_scope() {
 }
 
 void forbid_programs() {
-    const std::unique_ptr<void, decltype(&seccomp_release)> owner(seccomp_init(SCMP_ACT_ALLOW),
-                                                                  seccomp_release);
-    if (!owner) throw Error(Fault::system, "fence: cannot make a seccomp filter");
-    rule(seccomp_attr_set(owner.get(), SCMP_FLTATR_CTL_TSYNC, 1));  // slurmstepd has threads
-    for (const int call : {SCMP_SYS(execve), SCMP_SYS(execveat)})
-        rule(seccomp_rule_add(owner.get(), SCMP_ACT_ERRNO(EPERM), call, 0));
-    rule(seccomp_load(owner.get()));
+    forbid({{SCMP_SYS(execve), SCMP_ACT_ERRNO(EPERM)}, {SCMP_SYS(execveat), SCMP_ACT_ERRNO(EPERM)}});
+}
+
+void end_extern_step() {
+    forbid_core_dumps();
+    forbid({{SCMP_SYS(accept), SCMP_ACT_ERRNO(EPERM)},
+            {SCMP_SYS(accept4), SCMP_ACT_ERRNO(EPERM)},
+            {SCMP_SYS(execve), SCMP_ACT_KILL_PROCESS},
+            {SCMP_SYS(execveat), SCMP_ACT_KILL_PROCESS}});
 }
 
 void restrict_task() {
-    // Not 0: a handler behind a pipe in core_pattern runs with a limit of 0, but not with a limit of 1.
-    const rlimit no_core{1, 1};
-    must(::setrlimit(RLIMIT_CORE, &no_core), "forbid core dumps");
+    forbid_core_dumps();
     must(static_cast<int>(::syscall(SYS_close_range, 3, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */)),
          "close descriptors");
     must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "give up privileges for good");

@@ -21,6 +21,11 @@ inline constexpr int kLandlockFloor = 6;
 // end before they would, but srun --task-epilog names a program that slurmstepd starts by itself.
 void forbid_programs();
 
+// In the slurmstepd of an extern step, whose one program only sleeps: nobody is answered from now on, and that
+// program is killed as it starts. So the step ends at once, and with it, by Slurm, what it had taken in. (A
+// program that cannot start is not enough: Slurm's child waits a second then, in which sessions are taken in.)
+void end_extern_step();
+
 // As the user, last thing before exec: no new privileges, no core dumps (a handler of them is outside),
 // inherited descriptors closed, seccomp. Throws Error(system).
 void restrict_task();

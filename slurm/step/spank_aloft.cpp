@@ -278,8 +278,8 @@ void begin_step(spank_t spank, int count, char** arguments) {
         return;
     }
     // PrologFlags=Contain: it takes in sessions of the job's user (pam_slurm_adopt), which no fence would
-    // surround. Its one program does not start, so that it ends, and takes in nobody.
-    if (g_step.id == SLURM_EXTERN_CONT) return slurm::forbid_programs();
+    // surround. It ends before it has taken in anybody.
+    if (g_step.id == SLURM_EXTERN_CONT) return slurm::end_extern_step();
     if (policy.ruling == Ruling::ended) refuse(policy.reason);
     g_step.folder =
         core::Fd(::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -49,3 +49,20 @@ TEST_CASE("cron and at: the allow file decides, then the deny file, then the def
     const std::string longer = "e-alice2\n";
     CHECK_FALSE(slurm::is_let_in(&longer, nullptr, "e-alice", true));
 }
+
+TEST_CASE("the files of an account's keys: by name, by home") {
+    CHECK(slurm::keys_file("/etc/ssh/authorized_keys/%u", "e-alice", "/var/empty") ==
+          "/etc/ssh/authorized_keys/e-alice");
+    CHECK(slurm::keys_file(".ssh/authorized_keys", "e-alice", "/home/e-alice") ==
+          "/home/e-alice/.ssh/authorized_keys");
+    CHECK(slurm::keys_file("%h/keys%%", "e-alice", "/home/e-alice") == "/home/e-alice/keys%");
+    CHECK(slurm::keys_file("none", "e-alice", "/home/e-alice").empty());
+}
+
+TEST_CASE(
+    "what others than root can change: the file, or a folder above it in which they could put another") {
+    CHECK(slurm::changed_by_others("/etc/ssh/authorized_keys/nobody").empty());
+    CHECK(slurm::changed_by_others("/").empty());
+    CHECK(slurm::changed_by_others("/tmp/absent/keys") == "/tmp");
+    CHECK(slurm::changed_by_others("/proc/self/root") == "/proc/self/root");  // a link
+}

@@ -63,3 +63,14 @@ TEST_CASE("the process's own environment is emptied") {
     CHECK(std::getenv("TERM") == nullptr);
     CHECK(std::string(std::getenv("PATH")) == "/usr/bin:/bin");
 }
+
+TEST_CASE("programs that copy files are refused, however a session is asked for them") {
+    for (const char* command : {"scp -f results", "/usr/lib/openssh/sftp-server", "internal-sftp -l INFO",
+                                "rsync --server --sender . results", "/usr/bin/rsync", "scp"}) {
+        CHECK_THROWS_WITH(slurm::parse_request({}, {{"SSH_ORIGINAL_COMMAND", command}}),
+                          Catch::Contains("aloft release"));
+        CHECK_THROWS_WITH(slurm::parse_request({"-c", command}, {}), Catch::Contains("aloft release"));
+    }
+    for (const char* command : {"cat scp", "scpx", "./sftp/run", "aloft jobs"})
+        CHECK(slurm::parse_request({"-c", command}, {}).command == command);
+}

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,46 @@ TEST_CASE("a refused step's daemon starts no program, and neither do its childre
         int status = 0;
         const bool is_alike = ::waitpid(grandchild, &status, 0) == grandchild && WEXITSTATUS(status) == 7;
         ::_exit(is_alike && errno == EPERM ? 7 : 8);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WEXITSTATUS(status) == 7);
+}
+
+TEST_CASE("an extern step's daemon answers nobody, in no thread, and its program is dead as it starts") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        int begin[2], answer = 0;
+        if (::pipe(begin)) ::_exit(1);
+        // Slurm's thread that listens is there before the plugin is. It would wait here if it were let.
+        std::thread listener([&] {
+            char byte = 0;
+            const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+            sockaddr_un name{};
+            name.sun_family = AF_UNIX;
+            if (::bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof(sa_family_t)) || ::listen(fd, 1) ||
+                ::read(begin[0], &byte, 1) != 1)
+                return;
+            const bool is_first = ::accept(fd, nullptr, nullptr) < 0 && errno == EPERM;
+            if (is_first && ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC) < 0) answer = errno;
+        });
+        try {
+            slurm::end_extern_step();
+        } catch (...) {
+            ::_exit(2);
+        }
+        if (::write(begin[1], "x", 1) != 1) ::_exit(3);
+        listener.join();
+        const pid_t grandchild = ::fork();
+        if (grandchild == 0) {
+            char name[] = "/bin/true", *argv[] = {name, nullptr}, *none[] = {nullptr};
+            ::execve(name, argv, none);
+            ::_exit(0);
+        }
+        int status = 0;
+        const bool is_dead = ::waitpid(grandchild, &status, 0) == grandchild && WIFSIGNALED(status) &&
+                             WTERMSIG(status) == SIGSYS && !WCOREDUMP(status);
+        ::_exit(answer != EPERM ? 4 : is_dead ? 7 : 5);
     }
     int status = 0;
     ::waitpid(child, &status, 0);

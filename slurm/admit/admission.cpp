@@ -46,6 +46,12 @@ std::string nodes_of(const std::string& option, std::vector<std::string> names,
     return list;
 }
 
+Gpus gpus_of(const Gpus& asked) {
+    return {core::allowed_gpus(asked.per_job),    core::allowed_gpus(asked.per_node),
+            core::allowed_gpus(asked.per_socket), core::allowed_gpus(asked.per_task),
+            core::allowed_gpus(asked.cores),      core::allowed_gpus(asked.memory, core::kMostMemoryMib)};
+}
+
 std::string variable(std::string_view name, const std::string& value) {
     return std::string(name) + "=" + value;
 }
@@ -108,6 +114,11 @@ void set_environment(const Request& request, const core::Enclave& enclave, Admit
                             "ALOFT_USER_ENV=" + packed,
                             "ALOFT_USER_CALL=" + call};
     if (request.tasks) admitted.environment.push_back(variable("SLURM_NTASKS", *request.tasks));
+    // "gres:gpu:a100:1" as srun's option takes it: each task sees its own GPUs.
+    constexpr std::string_view kGpu = "gres:gpu:";
+    if (admitted.gpus.per_task.starts_with(kGpu))
+        admitted.environment.push_back(
+            variable("SLURM_GPUS_PER_TASK", admitted.gpus.per_task.substr(kGpu.size())));
     if (request.tasks_per_node)
         admitted.environment.push_back(variable("SLURM_NTASKS_PER_NODE", *request.tasks_per_node));
     if (request.cpus_per_task) {
@@ -172,7 +183,6 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (request.nodes && *request.nodes > enclave.nodes.size())
         refuse("enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
                " nodes; a job of more would wait for ever. Ask for fewer with --nodes");
-    core::check_gpus(request.gpus);
 
     Admitted admitted;
     admitted.name = kJobName;
@@ -180,6 +190,8 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     admitted.script = std::string(kWrapperLine) + *request.script;
     admitted.arguments = {kJobName};  // Slurm puts the script's path there; the user's own are in the call
     admitted.array = core::allowed_array(request.array);
+    admitted.features = core::allowed_features(request.features);
+    admitted.gpus = gpus_of(request.gpus);
     admitted.wanted = nodes_of("nodelist", request.wanted, enclave);
     admitted.unwanted = nodes_of("exclude", request.unwanted, enclave);
     admitted.begin = core::allowed_begin(request.begin, now);
@@ -188,6 +200,7 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (!request.grant.empty())
         admitted.prolog_environment = {variable(core::kPrologGrantVariable, request.grant)};
     set_limit(request, enclave, grant, now, kill_wait_seconds, admitted);
+    admitted.warning_seconds = core::warning_seconds(admitted.minutes);
     set_files(request, admitted);
     set_environment(request, enclave, admitted);
     return admitted;

@@ -23,12 +23,12 @@ std::string allowed_array(const std::string& asked);
 
 // What one of --gres, --gpus, --gpus-per-node, --gpus-per-task says, as Slurm writes it ("gres:gpu:a100:2"): GPUs, of one type, so
 // many; a list of one's choice would be a text. `most`: the largest number (of cores or MiB for each GPU, where it is that). "" for
-// none. Whether there is such a type, Slurm's controller knows, which takes no job of another.
+// none. Whether there is such a type, the controller says (slurm/admit/node_words).
 inline constexpr std::uint64_t kMostGpus = 9999;
 std::string allowed_gpus(const std::string& asked, std::uint64_t most = kMostGpus);
 
-// Names of features, "a100&nvme": each once, in the order of the alphabet, at most four. Whether a node has one, Slurm's controller
-// knows, which takes no job that asks for another.
+// Names of features, "a100&nvme": each once, in the order of the alphabet, at most four. Whether a node has them,
+// the controller says.
 std::string allowed_features(const std::string& asked);
 
 // When it may begin, in full hours up to 30 days ahead: a moment of one's choice would be a text. Seconds since 1970; 0: at once.

@@ -205,8 +205,8 @@ void add_submit(CLI::App& app, Common& common) {
                         "Signal it before its time is over: USR1@120 (seconds). Default: URG@120, which ends "
                         "no program and which aloft-train and aloft.requeue_if_asked listen for");
     command->add_flag("--requeue,!--no-requeue", wish.requeue,
-                      "Run it again after exit code 75 (state saved) or a lost node: the default, unless "
-                      "--no-requeue is given");
+                      "Run it again after a lost node, too (the default); after exit code 75 (state saved) "
+                      "Slurm always does");
     command->add_option("--begin", begin, "Not before: 2h, 7d, 2026-11-27T06:00:00Z; rounded up to the hour");
     command->add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
         ->envname(std::string(core::kGrantVariable));

@@ -70,7 +70,7 @@ std::string wishes_in_words(const json& policy) {
     line("signal    ", "signal", "", " before its time is over");
     out += policy.at("requeue") == true
                ? "again     after exit code 75 (state saved) or a lost node, Slurm runs it again\n"
-               : "again     never: not after exit code 75, nor after a lost node\n";
+               : "again     after exit code 75 (state saved) only, not after a lost node\n";
     return out;
 }
 

@@ -20,7 +20,7 @@ struct JobWish {
     std::string constraint{};                                 // features of nodes: "a100&nvme"
     std::string memory{};                                     // per node, "32G"; "" for the partition's
     std::string array{}, signal{};  // as Slurm takes them; "" for none, the enclaves' own warning
-    bool requeue = true;            // after exit code 75 or a lost node
+    bool requeue = true;            // after a lost node, too
     std::int64_t begin = 0;         // seconds since 1970; 0: at once
     std::string grant{};            // under which of one's own; "": the newest
 };

@@ -6,6 +6,7 @@
 
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
+#include "slurm/admit/node_words.h"
 
 // Which jobs may enter an enclave's partition, and what becomes of them: as plain functions, without Slurm.
 // What others can see of a job (its name, folders, files, numbers) is chosen here and not by its user. What
@@ -29,6 +30,7 @@ struct Request {
     std::vector<std::string> wanted, unwanted;  // nodes by name
     std::string features;                       // as --constraint takes it
     Gpus gpus;                                  // as --gres takes them
+    NodeWords known;                            // of which names of GPUs and features it may choose
     std::int64_t begin = 0;                     // seconds since 1970; 0: at once
     std::string grant;                          // under which of the account's; "": the newest
     std::optional<std::uint32_t> minutes, nodes, tasks, tasks_per_node, cpus_per_task;

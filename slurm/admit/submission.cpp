@@ -74,6 +74,9 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     request.features = text(job.features);
     request.gpus = {text(job.tres_per_job),  text(job.tres_per_node), text(job.tres_per_socket),
                     text(job.tres_per_task), text(job.cpus_per_tres), text(job.mem_per_tres)};
+    if (job.features || job.tres_per_job || job.tres_per_node || job.tres_per_socket || job.tres_per_task ||
+        job.cpus_per_tres || job.mem_per_tres)
+        request.known = context.known();
     request.begin = job.begin_time;
     if (job.time_limit != INFINITE) request.minutes = wish(job.time_limit, NO_VAL);
     request.nodes = wish(job.min_nodes, NO_VAL);
@@ -116,7 +119,7 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     if (job.priority != 0) job.priority = NO_VAL;  // 0: held
     job.alloc_sid = 0;
     job.shared = 0;                          // nodes whole: no neighbour who could relay
-    job.requeue = job.requeue == 0 ? 0 : 1;  // not again only if it says so
+    job.requeue = job.requeue == 0 ? 0 : 1;  // 0: not after a lost node
     if (job.warn_signal == 0) {
         job.warn_flags = 0;
         job.warn_signal = core::kWarningSignal;

@@ -85,7 +85,8 @@ TEST_CASE("what a job asks beside nodes and time is in its policy, and in what s
     CHECK_THAT(world.words(wish),
                Contains("array     tasks 0-9%2\n") && Contains("gpus      a100:4 for the job\n") &&
                    Contains("gpus      1 for each process\n") && Contains("cores     8 for each process\n") &&
-                   Contains("features  of each node: a100&nvme\n") && Contains("again     never") &&
+                   Contains("features  of each node: a100&nvme\n") &&
+                   Contains("again     after exit code 75 (state saved) only") &&
                    Contains("memory    32G on each node\n") && Contains("signal    USR1@120 before"));
     CHECK(sbatch_options(wish, kNow) ==
           std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1", "--gpus=a100:4", "--gpus-per-task=1",
@@ -99,7 +100,8 @@ TEST_CASE("what a job asks beside nodes and time is in its policy, and in what s
 
 TEST_CASE("a job that asks for no signal is told which it gets, and that it is run again") {
     const World world;
-    CHECK_THAT(world.words(), Contains("signal    URG@120") && Contains("again     after exit code 75"));
+    CHECK_THAT(world.words(), Contains("signal    URG@120") &&
+                                  Contains("again     after exit code 75 (state saved) or a lost node"));
     CHECK_THAT(world.words({1, 1, 5}), Contains("signal    URG@60"));
 }
 

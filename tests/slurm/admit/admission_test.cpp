@@ -32,6 +32,7 @@ slurm::Request request() {
     slurm::Request one;
     one.account = "e-alice";
     one.script = "#!/bin/sh\ntrue\n";
+    one.known = {{"a100"}, {"a100", "nvme"}};
     return one;
 }
 
@@ -96,6 +97,12 @@ TEST_CASE("what cannot be fenced is refused") {
     }
     SECTION("memory for each GPU beyond any node's") {
         what.gpus.memory = "gres:gpu:1073741825";
+    }
+    SECTION("a type of GPU that no node has") {
+        what.gpus.per_task = "gres:gpu:wang1945:2";
+    }
+    SECTION("a feature that no node has") {
+        what.features = "a100&wang1945";
     }
     SECTION("features in an order and number of one's choice") {
         what.features = "[a*1&b*2]";

@@ -41,6 +41,8 @@ def open_site(report: Report, cluster: Cluster) -> None:
     start_service(cluster)
     root("aloft", "admin", "enclave", "create", ENCLAVE, "--partition", ENCLAVE, *named("--account", ACCOUNTS), *named("--node", NODES),
          "--software", "/opt/aloft", "--max-minutes", "60")
+    early = cluster.try_host("login", "aloft", "admin", "enclave", "open", ENCLAVE)  # no node can have said anything yet
+    report.claim(early.code == 5, "before its nodes have been looked at, the enclave cannot be opened", early.last_words)
     root("install", "-d", "-m", "0700", WORKSPACES)
     for account in ACCOUNTS:
         root("install", "-d", "-m", "0700", "-o", account, "-g", account, f"{WORKSPACES}/{account}")
@@ -76,8 +78,6 @@ def hand_out_keys(cluster: Cluster) -> None:
 
 def open_enclave(report: Report, cluster: Cluster) -> None:
     """Nothing runs in an enclave before each of its nodes has shown that it can hold it."""
-    early = cluster.try_host("login", "aloft", "admin", "enclave", "open", ENCLAVE)
-    report.claim(early.code == 5, "before its nodes have been looked at, the enclave cannot be opened", early.last_words)
     for node in NODES:
         cluster.host(node, "/opt/aloft/libexec/aloft/aloft-node", "preflight", "--report")
     for _ in range(40):  # aloftd collects the signed reports within seconds

@@ -279,15 +279,15 @@ bool Agent::on_left(const Farewell& farewell) {
     }
 }
 
-// A node lost power: all that began here before it came back has it as a fellow no more. The clocks of the two
-// nodes may differ by less than a boot takes.
+// A node lost power: all that began here before the second in which it came back has it as a fellow no more. The
+// clocks of the two nodes may differ by less than a boot takes.
 bool Agent::on_left_all(const Farewell& farewell) {
     const std::int64_t back = std::strtoll(farewell.start.c_str(), nullptr, 10);
     bool is_cut = !farewell.own.empty();  // else nobody knows whose fellow it was
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site_.run / "jobs", none)) {
         const auto policy = policy_in(JobFiles(site_, job_number(entry.path().filename().string())));
-        if (!policy || policy->began > back || policy->enclave != farewell.enclave) continue;
+        if (!policy || policy->began >= back || policy->enclave != farewell.enclave) continue;
         if (policy->ruling != Ruling::enclave && policy->ruling != Ruling::ended) continue;
         const bool is_fellow = std::any_of(policy->peers.begin(), policy->peers.end(), [&](const Peer& one) {
             return one.kind == PEER_FELLOW &&

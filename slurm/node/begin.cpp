@@ -51,7 +51,8 @@ constexpr std::chrono::milliseconds kLockPatience{60000};  // for the Epilog of 
 constexpr std::chrono::milliseconds kControllerPatience{10000};
 constexpr std::chrono::milliseconds kForwardPatience{2000};
 constexpr std::chrono::milliseconds kFellowPatience{3000};
-constexpr std::chrono::milliseconds kLookPatience{10000};  // an agent looks again at a bad node within 5 s
+constexpr std::chrono::milliseconds kClosedPatience{10000};  // two rounds of an agent
+constexpr std::chrono::milliseconds kLookPatience{10000};    // an agent looks again at a bad node within 5 s
 constexpr std::chrono::milliseconds kDrainPatience{5000};
 
 std::string variable(const char* name) {
@@ -151,6 +152,10 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
         deny(
             "this node's agent (aloft-node serve) does not run, so the end of a grant could not be enforced "
             "here. Tell the admin; the job can be submitted again");
+    if (policy.ruling == Ruling::enclave && !has_closed_after_boot(site, kClosedPatience))
+        deny(
+            "this node's agent has not closed it yet to the nodes that it shared jobs with before it was "
+            "started: its log says why. Tell the admin; the job can be submitted again");
     if (policy.ruling == Ruling::enclave) {
         const ControllersWord word = ask_about(job.id, kControllerPatience);
         policy.start = word.start;

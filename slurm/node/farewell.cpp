@@ -12,6 +12,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -41,6 +42,10 @@ constexpr std::string_view kPurpose = "aloft farewell 1";
 
 fs::path folder(const core::Site& site) {
     return site.run / "closing";
+}
+
+fs::path closed_mark(const core::Site& site) {
+    return site.run / "said-hello";
 }
 
 fs::path file_of(const core::Site& site, std::uint32_t job, const std::string& start) {
@@ -216,23 +221,39 @@ void close_to_fellows(const core::Site& site, const Policy& policy) {
 
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
                       const SlurmConf& conf) {
-    const fs::path mark = site.run / "said-hello";
+    const fs::path mark = closed_mark(site), came_back = site.run / "came-back";
     if (fs::exists(mark)) return;
+    // What is published here may come late; what began meanwhile is nothing that this node left.
+    if (!fs::exists(came_back)) core::write_atomically(came_back, std::to_string(now), 0400);
+    const std::string since = core::read_text(came_back, 32);
     NodeNetwork network = look_at_network(conf);
     // The controller may be down as well: what the files here say is enough to close the node.
     network.slurm_address = [&](const std::string& node) {
         return configured_address(conf, node).value_or(node);
     };
-    for (const core::Enclave& enclave : core::load_enclaves(site)) {
+    std::vector<core::UnusableEnclave> unusable;
+    for (const core::Enclave& enclave : core::load_enclaves(site, &unusable)) {
         if (!enclave.has_node(host)) continue;
         Policy everything;  // one run of job 0 for each enclave
         everything.enclave = enclave.name;
-        everything.start = std::to_string(now) + "-" + enclave.name;
+        everything.start = since + "-" + enclave.name;
         everything.slurmd_port = conf.slurmd_port;
         everything.peers = others_of(enclave, host, network);
         close_to_fellows(site, everything);
     }
+    if (!unusable.empty())
+        throw Error(Fault::data, "the policy of enclave " + unusable.front().name +
+                                     " is unusable here, so its nodes are not known");
     core::write_atomically(mark, "", 0400);
+}
+
+bool has_closed_after_boot(const core::Site& site, milliseconds patience) {
+    const auto end = steady_clock::now() + patience;
+    while (!fs::exists(closed_mark(site))) {
+        if (steady_clock::now() >= end) return false;
+        std::this_thread::sleep_for(milliseconds(50));
+    }
+    return true;
 }
 
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses) {

@@ -36,9 +36,14 @@ struct Leaving {
 void close_to_fellows(const core::Site& site, const Policy& policy);
 
 // A node that lost power left all its jobs at once, and does not know with whom it had them: it closes itself
-// to the other nodes of its enclaves. Nothing if this boot did so before. Throws Error(system) if it cannot.
+// to the other nodes of its enclaves. Nothing if this boot did so before. `now`: the first call of a boot is the
+// moment at which the node came back, so it must come before slurmd's start. Throws Error if it cannot, or if it
+// is not known yet which nodes those are: then it must be called again.
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
                       const SlurmConf& conf);
+
+// Was that done, since this boot? Waits for it up to `patience`. No job may begin before.
+bool has_closed_after_boot(const core::Site& site, std::chrono::milliseconds patience);
 
 // Closes it to those of `addresses` that are the job's other nodes; they left it, and it runs here.
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses);

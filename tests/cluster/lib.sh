@@ -10,7 +10,12 @@ if ! "$PREFIX/libexec/aloft/aloft-node" --version >/dev/null; then echo "no inst
 
 faults=0
 ok() { echo "ok    $1"; }
-bad() { echo "FAULT $1"; faults=$((faults + 1)); }
+# What led to the first faults: by the end the logs have gone on.
+bad() {
+  echo "FAULT $1"; faults=$((faults + 1))
+  [ $faults -gt 3 ] || tail -n 8 "$scratch"/cluster/ctld/root/var/log/slurm/slurmctld.log "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log \
+    "$scratch"/cluster/node*/daemon.log 2>/dev/null | sed 's/^/      | /'
+}
 check() { local what=$1; shift; if "$@"; then ok "$what"; else bad "$what"; fi; }
 finish() { [ "$faults" = 0 ] && echo "all held" || { echo "$faults faults"; tail -n 20 "$scratch"/cluster/node*/root/var/log/slurm/slurmd.log "$scratch"/cluster/node*/daemon.log; }; [ "$faults" = 0 ]; exit; }
 has() { grep -q -- "$2" "$1" || { echo "--- $1:"; cat "$1"; false; }; }

@@ -19,6 +19,7 @@ from pathlib import Path
 ACCOUNTS = {"e-alice": 70001, "e-bob": 70002}
 IN_QUEUE = 8  # jobs at a time: more than the nodes hold
 PATIENCE = 120.0, 6.0  # seconds for all of it, and more for each job: a job that hangs must end the test, not stay in it
+HELPED_AFTER = 60.0  # seconds from a node's loss: what is on two nodes and has not ended is cancelled by its user
 REVOKED_WITHIN = 60.0  # seconds from a revocation to the end of the last job under it: three times what is promised, on a busy machine
 SIGN_AGAIN = 60.0  # seconds: the revocation list counts for five minutes
 ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"}
@@ -285,6 +286,11 @@ class Soak:
     def lose(self, node, seconds):
         """Power goes, and comes back after the controller has noticed (8 s) or before (0 s)."""
         self.excuse("lost " + node, lambda job: True)
+        # Between taking a step and its slurmstepd's first word to srun, and back before the controller notices: what the controller
+        # then tells srun (srun_step_missing) srun cannot verify, having no connection, and waits for its time limit, in the fence as without.
+        for job in self.running:
+            if job.nodes > 1:
+                job.helped_at = time.monotonic() + HELPED_AFTER
         self.nodes[node].close()
         number = node.removeprefix("node")
         subprocess.run([self.options.cluster, "kill-node", number], check=True)

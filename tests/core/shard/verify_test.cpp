@@ -7,6 +7,13 @@
 
 using namespace core;
 
+// Under the sanitizers every seventh byte: the release build tries them all.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t kStride = 7;
+#else
+constexpr std::uint64_t kStride = 1;
+#endif
+
 TEST_CASE("verify finds every flipped byte of a shard, and names the sample if it lies in one") {
     const test::Scratch folder;
     const Schema schema{{{"image", DType::u8, {1, 4, 4}, ""}, {"volume", DType::u8, {}, ""}},
@@ -17,21 +24,25 @@ TEST_CASE("verify finds every flipped byte of a shard, and names the sample if i
     CHECK_NOTHROW(verify());
     const ShardReader reader(path, entry, schema, "made@1", 0, made::key());
     const std::uint64_t first = reader.offset(0, 1), size = kChunkOverhead;
-    std::uint64_t named = 0, found = 0;
-    for (std::uint64_t at = 0; at < entry.bytes; ++at) {
+    std::uint64_t named = 0, found = 0, tried = 0, in_sample = 0;
+    for (std::uint64_t at = 0; at < entry.bytes; at += kStride) {
+        const bool is_of_sample = at >= first && at < first + size;
+        ++tried;
+        in_sample += is_of_sample;
         made::flip(path, at, static_cast<std::uint8_t>(1 << (at % 8)));
         try {
             verify();
         } catch (const Error& e) {
             found += e.fault() == Fault::data;
             const std::string message = e.what();
-            if (at >= first && at < first + size)
+            if (is_of_sample)
                 named += message.find("shard-000000.h5: /fields/image sample 1: ") != std::string::npos;
         }
         made::flip(path, at, static_cast<std::uint8_t>(1 << (at % 8)));
     }
-    CHECK(found == entry.bytes);
-    CHECK(named == size);
+    CHECK(found == tried);
+    REQUIRE(in_sample > 0);
+    CHECK(named == in_sample);
     CHECK_NOTHROW(verify());
 }
 

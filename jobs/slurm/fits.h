@@ -9,8 +9,8 @@
 
 #include "jobs/slurm/job_policy.h"
 
-// Whether a job could ever run on a partition's nodes, by what Slurm says of them: before it is submitted, in words. Slurm's
-// controller refuses it too, without saying what is too much.
+// Whether a job could ever run on a partition's nodes, by what Slurm says of them: before it is submitted, in
+// words. Slurm's controller refuses it too, without saying what is too much.
 
 namespace jobs {
 
@@ -21,7 +21,8 @@ struct NodeSize {
     std::set<std::string> features;
 };
 
-// The nodes of `partition`, from what `scontrol --oneliner show node` prints. A line that does not say all of it is left out.
+// The nodes of `partition`, from what `scontrol --oneliner show node` prints. A line that does not say all of
+// it is left out.
 std::vector<NodeSize> parse_nodes(std::string_view shown, const std::string& partition);
 
 // Asks scontrol. Nothing if it does not say, or shows no node of the partition: then nobody is refused for it.

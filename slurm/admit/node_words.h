@@ -5,8 +5,9 @@
 
 namespace slurm {
 
-// The names that slurm.conf gives to nodes' GPUs and features. A job that asks for another is refused before it has a record:
-// one that slurmctld refuses itself stands among the failed jobs, with what it asked for, for all who may see jobs.
+// The names that slurm.conf gives to nodes' GPUs and features. A job that asks for another is refused before
+// it has a record: one that slurmctld refuses itself stands among the failed jobs, with what it asked for,
+// for all who may see jobs.
 struct NodeWords {
     std::set<std::string> gpu_types, features;
 };

@@ -3,8 +3,8 @@
 
 namespace trainer {
 
-// While it lives, SIGURG, SIGUSR1 (Slurm's warning before it takes the nodes back: the first is what an enclave's jobs get that asked
-// for no other) and SIGTERM only leave a mark.
+// While it lives, SIGURG, SIGUSR1 (Slurm's warning before it takes the nodes back: the first is what an
+// enclave's jobs get that asked for no other) and SIGTERM only leave a mark.
 class StopSignals {
 public:
     StopSignals();

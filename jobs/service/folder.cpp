@@ -14,4 +14,16 @@ std::vector<std::filesystem::path> list_folder(const std::filesystem::path& fold
     return out;
 }
 
+Turn turn_of(const std::vector<std::filesystem::path>& sorted, const std::string& from, std::size_t most) {
+    const auto name = [](const std::filesystem::path& one) { return one.filename().string(); };
+    auto at = std::find_if(sorted.begin(), sorted.end(), [&](const auto& one) { return name(one) >= from; });
+    Turn turn;
+    while (turn.folders.size() < std::min(most, sorted.size())) {
+        if (at == sorted.end()) at = sorted.begin();
+        turn.folders.push_back(*at++);
+    }
+    if (turn.folders.size() < sorted.size()) turn.next = name(at == sorted.end() ? sorted.front() : *at);
+    return turn;
+}
+
 }  // namespace jobs

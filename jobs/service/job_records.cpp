@@ -1,6 +1,4 @@
 // Jobs: what researchers submit, and what the nodes' signed records say became of it.
-#include <algorithm>
-
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
@@ -20,7 +18,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kPerRound = 500;  // records of nodes; callers are waiting
+constexpr int kPerRound = 500;                  // records of nodes; callers are waiting
+constexpr std::size_t kFoldersPerRound = 1000;  // they lie on a shared file system
 constexpr std::int64_t kWaitingLimit = 200, kWaitingSeconds = 3600;
 
 void need_open_request(const Call& call) {
@@ -105,16 +104,14 @@ std::optional<json> Service::job_show(Call& call) {
 // that, its id tells that it is known. One that does not prove its node stays where it is, for the admin, and
 // is reported once. A round goes on where the last one stopped, so that no node waits for another.
 void Service::collect_spool() {
-    auto hosts = list_folder(site_.spool);
-    const auto begin = std::find_if(hosts.begin(), hosts.end(), [&](const auto& folder) {
-        return folder.filename().string() >= next_host_;
-    });
-    std::rotate(hosts.begin(), begin, hosts.end());
+    const Turn turn = turn_of(list_folder(site_.spool), next_host_, kFoldersPerRound);
     int entered = 0;
-    for (const auto& folder : hosts) {
+    for (const auto& folder : turn.folders) {
         const std::string host = folder.filename().string();
         next_host_ = host;
-        if (!core::is_plain_name(host)) continue;
+        const auto files =
+            core::is_plain_name(host) ? list_folder(folder) : std::vector<std::filesystem::path>{};
+        if (files.empty()) continue;
         std::optional<core::VerifyKey> key;
         try {
             key = core::VerifyKey::load(site_.config / "keys" / "nodes" / (host + ".pub"));
@@ -123,13 +120,13 @@ void Service::collect_spool() {
                 core::Event("warning", "node_without_key").with("node", host);
             continue;
         }
-        for (const auto& file : list_folder(folder)) {
+        for (const auto& file : files) {
             if (file.extension() != ".json" || rejected_spool_.contains(file.string())) continue;
             if (++entered > kPerRound) return;
             collect_file(file, *key, host);
         }
     }
-    next_host_.clear();
+    next_host_ = turn.next;
 }
 
 void Service::collect_file(const std::filesystem::path& file, const core::VerifyKey& key,

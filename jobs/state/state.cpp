@@ -38,7 +38,13 @@ CREATE TABLE IF NOT EXISTS release_reviews(release TEXT, account TEXT, decision 
 CREATE TABLE IF NOT EXISTS enclaves(name TEXT PRIMARY KEY, state TEXT, since TEXT, account TEXT, reason TEXT);
 CREATE TABLE IF NOT EXISTS preflight(node TEXT PRIMARY KEY, time TEXT, received TEXT, report_json TEXT);
 CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
-CREATE TABLE IF NOT EXISTS node_records(id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS node_records(id TEXT);
+)";
+
+// No record's fold looks anything up by these. When all is folded anew they come last, sorted once: ids at random
+// places of a tree that has outgrown SQLite's cache cost a page each, read and written.
+constexpr const char* kIndices = R"(
+CREATE INDEX IF NOT EXISTS node_records_id ON node_records(id);
 CREATE INDEX IF NOT EXISTS applications_account ON applications(account, state);
 CREATE INDEX IF NOT EXISTS grants_account ON grants(account);
 CREATE INDEX IF NOT EXISTS grants_uid ON grants(uid);
@@ -60,7 +66,7 @@ DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXIS
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kSchemaVersion = 4;
 constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
 
 json field(const Record& record, const char* key) {
@@ -75,6 +81,7 @@ State::State(const std::filesystem::path& file, Texts* texts) : database_(file),
         clear();
     else
         database_.script(kSchema);
+    database_.script(kIndices);
 }
 
 void State::clear() {
@@ -118,18 +125,21 @@ std::uint64_t State::catch_up(const std::filesystem::path& ledger, bool rebuild)
             rebuild = true;
         }
     }
-    if (rebuild) {
+    if (rebuild || expected.empty()) {
         clear();
         from = 0;
         expected.clear();
     }
     begin();
+    std::uint64_t folded = 0;
     try {
-        return fold_from(ledger, from, !expected.empty());
+        folded = fold_from(ledger, from, !expected.empty());
     } catch (...) {
         abandon();
         throw;
     }
+    database_.script(kIndices);
+    return folded;
 }
 
 // Within a transaction, which it ends. `skip`: the line at `from` is folded already.
@@ -137,6 +147,10 @@ std::uint64_t State::fold_from(const std::filesystem::path& ledger, std::uint64_
     std::uint64_t folded = 0, line_at = from;
     core::Head head;
     std::string last;
+    const auto finish = [&] {
+        head.sha256 = core::sha256(core::view(last + "\n"));
+        commit(head, line_at);
+    };
     core::read_lines(ledger, from, [&](std::string_view line, std::uint64_t next) {
         if (!skip) {
             const Record record = core::parse_record(line);
@@ -144,17 +158,15 @@ std::uint64_t State::fold_from(const std::filesystem::path& ledger, std::uint64_
             head.seq = record.seq;
             line_at = next - line.size() - 1;
             last = line;
-            ++folded;
+            if (++folded % kPerTransaction == 0) {
+                finish();
+                begin();
+            }
         }
         skip = false;
         return true;
     });
-    if (folded == 0) {
-        roll_back();
-        return 0;
-    }
-    head.sha256 = core::sha256(core::view(last + "\n"));
-    commit(head, line_at);
+    folded == 0 ? roll_back() : finish();
     return folded;
 }
 
@@ -298,7 +310,7 @@ void State::fold_job(const Record& record) {
 }
 
 void State::fold_node(const Record& record) {
-    database_.run("INSERT OR IGNORE INTO node_records VALUES(?)", {field(record, "id")});
+    database_.run("INSERT INTO node_records VALUES(?)", {field(record, "id")});
     if (record.kind == "node.preflight") return fold_preflight(record);
     const json inner = field(record, "details");
     if (!inner.is_object()) return;

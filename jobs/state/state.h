@@ -16,11 +16,14 @@ public:
     // `texts`, which must outlive it: where rows() finds the texts that records refer to; null: they stay references.
     explicit State(const std::filesystem::path& file, Texts* texts = nullptr);
 
-    // Brings the state up to the ledger's end: folds what is new, or, if the database does not belong to this
-    // ledger (or `rebuild`), everything from the first record. Returns how many records were folded.
     // The last record that the database in `file` was folded up to; nothing if there is none, or none that we
     // understand. Changes nothing there: another aloftd may be at work.
     static std::optional<core::Ledger::Position> position_in(const std::filesystem::path& file);
+    // Brings the state up to the ledger's end: folds what is new, or, if the database does not belong to this
+    // ledger (or `rebuild`), everything from the first record. Returns how many records were folded. So many
+    // are a transaction, whose size is what SQLite's log beside the database grows to; what is interrupted goes
+    // on after the last one.
+    static constexpr std::uint64_t kPerTransaction = 5'000;
     std::uint64_t catch_up(const std::filesystem::path& ledger, bool rebuild);
 
     // One batch of the ledger is one transaction here.

@@ -23,6 +23,7 @@ char LICENSE[] SEC("license") = "GPL";  // the kernel's name for a licence that 
 
 const volatile __u64 JOB = 0;  // id of the job's cgroup, the parent of the one the programs are attached to
 const volatile __u32 IS_BATCH = 0;
+const volatile __u32 HAS_WALL = 0;  // wall.h: a job's cgroup has one, a session's has not
 const volatile __u8 CLOSED[CLOSED_BYTES] = {};
 
 struct {
@@ -46,6 +47,8 @@ struct {
     __type(key, struct attempt);
     __type(value, __u64);
 } attempts SEC(".maps");
+
+#define TCP_FLAGS_AT 13  // in its header
 
 static __always_inline int block(__u32 kind) {
     __u64* count = bpf_map_lookup_elem(&blocked, &kind);
@@ -149,20 +152,24 @@ static __always_inline __u32 read_head(struct __sk_buff* skb, struct ip4_head* h
     return bpf_skb_load_bytes(skb, 0, head, IP4_HEADER_BYTES) ? 0 : IP4_HEADER_BYTES;
 }
 
+// A call is for who listens, whatever else has its two ports: a socket that waits to be forgotten (TIME_WAIT) hands it
+// on to any listener. From port 0 there is no connection.
 static __always_inline int ask_receiver(struct __sk_buff* skb, struct packet* p) {
     struct bpf_sock_tuple tuple = {};
+    int is_tcp = p->protocol == IPPROTO_TCP;
+    __u8 tcp_flags = 0;
+    if (is_tcp) bpf_skb_load_bytes(skb, IP4_HEADER_BYTES + TCP_FLAGS_AT, &tcp_flags, sizeof tcp_flags);
     tuple.ipv4.saddr = p->source;
     tuple.ipv4.daddr = p->destination;
-    tuple.ipv4.sport = bpf_htons(p->source_port);
+    tuple.ipv4.sport = is_call(is_tcp, tcp_flags) ? 0 : bpf_htons(p->source_port);
     tuple.ipv4.dport = bpf_htons(p->destination_port);
     struct bpf_sock* receiver =
-        p->protocol == IPPROTO_TCP
-            ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
-            : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
-    if (!receiver) return judge_receiver(0, 0);
+        is_tcp ? bpf_sk_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0)
+               : bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+    if (!receiver) return judge_receiver(0, 0, HAS_WALL);
     int ours = is_inside(receiver);
     bpf_sk_release(receiver);
-    return judge_receiver(1, ours);
+    return judge_receiver(1, ours, HAS_WALL);
 }
 
 // Whatever made the packet (a listening socket that answers, TCP fast open, a relay on this node), it goes to

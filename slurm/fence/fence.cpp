@@ -62,7 +62,9 @@ std::vector<std::uint8_t> closed_ports(const Policy& policy) {
 
 namespace {
 
-void attach(const std::filesystem::path& cgroup, bool is_batch, const std::vector<Peer>& peers,
+enum class Whose { batch, step, session };
+
+void attach(const std::filesystem::path& cgroup, Whose whose, const std::vector<Peer>& peers,
             const std::vector<std::uint8_t>& closed) {
     core::make_directories(cgroup, 0755);
     if (!is_pure_cgroup2()) core::make_directories(cgroup / "tasks", 0755);  // see task_cgroup
@@ -75,7 +77,8 @@ void attach(const std::filesystem::path& cgroup, bool is_batch, const std::vecto
     std::unique_ptr<fence, Destroy> programs(fence__open());
     if (!programs) throw Error(Fault::system, with_errno("cannot open the fence's BPF programs", errno));
     programs->rodata->JOB = parent.st_ino;  // a cgroup's id is the inode number of its folder
-    programs->rodata->IS_BATCH = is_batch;
+    programs->rodata->IS_BATCH = whose == Whose::batch;
+    programs->rodata->HAS_WALL = whose != Whose::session;
     std::copy(closed.begin(), closed.end(), programs->rodata->CLOSED);
     if (fence__load(programs.get()))
         throw Error(Fault::system, with_errno("the kernel refuses the fence's BPF programs", errno));
@@ -95,13 +98,13 @@ void attach(const std::filesystem::path& cgroup, bool is_batch, const std::vecto
 }  // namespace
 
 void attach_fence(const std::filesystem::path& cgroup, Part part, const Policy& policy) {
-    attach(cgroup, part == Part::batch, policy.peers, closed_ports(policy));
+    attach(cgroup, part == Part::batch ? Whose::batch : Whose::step, policy.peers, closed_ports(policy));
 }
 
 void attach_session_fence(const std::filesystem::path& cgroup, const std::vector<Peer>& peers,
                           const std::vector<std::uint8_t>& closed) {
     if (closed.size() != CLOSED_BYTES) throw Error(Fault::bug, "the ports of a session are not 65536");
-    attach(cgroup, false, peers, closed);
+    attach(cgroup, Whose::session, peers, closed);
 }
 
 }  // namespace slurm

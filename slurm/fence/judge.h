@@ -114,9 +114,10 @@ static inline enum verdict judge_out(const struct packet* p, const struct peer* 
     return VERDICT_ASK_RECEIVER;
 }
 
-/* `has_receiver` false: nobody, and the kernel says so to the sender. */
-static inline enum verdict judge_receiver(int has_receiver, int is_ours) {
-    return !has_receiver || is_ours ? VERDICT_PASS : VERDICT_DROP;
+/* `has_receiver` false: nobody. The wall says so to the sender (wall.cpp, `relayed`): the kernel, which looks once more,
+   might find who listens since. A packet of a cgroup cannot be changed or answered here, so without a wall silence. */
+static inline enum verdict judge_receiver(int has_receiver, int is_ours, int has_wall) {
+    return (has_receiver ? is_ours : has_wall) ? VERDICT_PASS : VERDICT_DROP;
 }
 
 /* A packet that comes to a socket of the job, `peer` its source's. */

@@ -143,7 +143,9 @@ std::string wall_table(const Policy& policy) {
         << set_of("own", "type ipv4_addr", addresses(policy.peers, PEER_SELF))
         << set_of("never", "type ipv4_addr", addresses(policy.peers, PEER_NEVER))
         << set_of("closed", "type inet_service", closed)
-        // The mark tells a user's packet that comes back by the loopback interface, for `relayed`.
+        // The mark tells a user's packet that comes back by the loopback interface, for `relayed`: where nobody
+        // listens it is refused here, for when the kernel looks somebody may. Of what is no whole socket yet or any
+        // more nft only says whether it is transparent; a call to such a one the fence has judged.
         << R"(  chain local {
     ip daddr @never counter drop
     ip daddr { 127.0.0.0, 127.255.255.255 } counter drop
@@ -172,6 +174,10 @@ std::string wall_table(const Policy& policy) {
     jump ours
     socket wildcard 0 counter drop
     socket wildcard 1 counter drop
+    socket transparent 0 accept
+    socket transparent 1 accept
+    meta l4proto tcp counter reject with tcp reset
+    counter reject with icmp type port-unreachable
   }
   chain out {
     type filter hook output priority filter; policy accept;

@@ -87,6 +87,16 @@ void kill_users(const fs::path& cgroup) {
     }
 }
 
+std::set<std::uint64_t> cgroup_ids(const fs::path& cgroup) {
+    std::set<std::uint64_t> ids;
+    struct stat status {};
+    if (::stat(cgroup.c_str(), &status) == 0) ids.insert(status.st_ino);
+    std::error_code none;
+    for (const auto& child : fs::directory_iterator(cgroup, none))
+        if (child.is_directory(none)) ids.merge(cgroup_ids(child.path()));
+    return ids;
+}
+
 bool is_populated(const fs::path& cgroup) {
     return has_event(cgroup, "populated");
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <vector>
 
 // cgroup v2 as root on a node uses it: to freeze, kill and remove what a job started.
@@ -23,6 +24,9 @@ void kill_cgroup(const std::filesystem::path& cgroup);
 
 // SIGKILL to the processes in the cgroup itself that are not root's: what slurmstepd runs for the user.
 void kill_users(const std::filesystem::path& cgroup);
+
+// The ids (inode numbers) of the cgroup and those below; none if it is not there.
+std::set<std::uint64_t> cgroup_ids(const std::filesystem::path& cgroup);
 
 // True if a process is in it or below.
 bool is_populated(const std::filesystem::path& cgroup);

@@ -77,7 +77,9 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
     const auto policy = read_policy(JobFiles(site, job));
     const bool was_fenced = policy && (policy->ruling == Ruling::enclave || policy->ruling == Ruling::ended);
     std::future<bool> told;
+    Parted parted;
     if (was_fenced) {
+        parted = {cgroup_ids(job_cgroup(job)), closed_by(site, *policy)};
         close_to_fellows(site, *policy);  // before the gate opens, and before Slurm may call the node free
         told = std::async(std::launch::async, [site, run = *policy] {
             return tell_fellows(site, kFellowPatience, [&](const Leaving& one) {
@@ -104,7 +106,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
             scrub(policy->uid, writable_folders("/proc/self/mountinfo", {site.datasets, site.workspaces}),
                   site.run);
         details["scrubbed"] = scrubbed.to_json();
-        const Residue residue = clear_residue(*policy);
+        const Residue residue = clear_residue(*policy, parted);
         details["cleared"] = residue.to_json();
         if (!residue.left.empty()) scrubbed.left += (scrubbed.left.empty() ? "" : "; ") + residue.left;
     }

@@ -127,9 +127,36 @@ bool is_own(const std::set<std::string>& own, int family, const void* bytes) {
     return own.contains(address) || (family == AF_INET && address[0] == 127);
 }
 
+// In which cgroup the socket was made; 0 if it is no whole one any more.
+std::uint64_t cgroup_of(const char* body, std::size_t size) {
+    for (std::size_t at = sizeof(inet_diag_msg); at + sizeof(nlattr) <= size;) {
+        nlattr one{};
+        std::memcpy(&one, body + at, sizeof one);
+        if (one.nla_len < sizeof one || at + one.nla_len > size) break;
+        std::uint64_t id = 0;
+        if (one.nla_type == INET_DIAG_CGROUP_ID && one.nla_len == sizeof one + sizeof id) {
+            std::memcpy(&id, body + at + sizeof one, sizeof id);
+            return id;
+        }
+        at += (one.nla_len + 3U) / 4 * 4;
+    }
+    return 0;
+}
+
+// "10.0.0.12", of IPv4 in IPv6 too; else nothing.
+std::string ip4_of(const inet_diag_msg& one) {
+    const auto* bytes = reinterpret_cast<const char*>(one.id.idiag_dst);
+    const bool is_mapped =
+        one.idiag_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(reinterpret_cast<const in6_addr*>(bytes));
+    if (one.idiag_family != AF_INET && !is_mapped) return {};
+    char text[INET_ADDRSTRLEN] = {};
+    return ::inet_ntop(AF_INET, is_mapped ? bytes + 12 : bytes, text, sizeof text) ? text : "";
+}
+
 // Connections that no process has any more, and that the job can have shaped. A daemon's that still has bytes to
-// send to another host is none.
-std::vector<inet_diag_msg> orphans(Netlink& kernel, std::uint32_t uid) {
+// send to another host is none, but where that is cut off: there they would be tried for 90 s, and hold the job's
+// cgroup with its programs.
+std::vector<inet_diag_msg> orphans(Netlink& kernel, std::uint32_t uid, const Parted& parted) {
     constexpr std::uint32_t kStates = 1U << TCP_TIME_WAIT | 1U << TCP_FIN_WAIT1 | 1U << TCP_FIN_WAIT2 |
                                       1U << TCP_CLOSING | 1U << TCP_LAST_ACK;
     const std::set<std::string> own = own_addresses();
@@ -147,7 +174,9 @@ std::vector<inet_diag_msg> orphans(Netlink& kernel, std::uint32_t uid) {
                 const bool is_local = is_own(own, one.idiag_family, one.id.idiag_src) &&
                                       is_own(own, one.idiag_family, one.id.idiag_dst);
                 const bool is_done = one.idiag_state == TCP_TIME_WAIT || one.idiag_state == TCP_FIN_WAIT2;
-                if (one.idiag_inode == 0 && (is_local || is_done || one.idiag_uid == uid))
+                const bool is_cut =
+                    parted.addresses.contains(ip4_of(one)) && parted.cgroups.contains(cgroup_of(body, size));
+                if (one.idiag_inode == 0 && (is_local || is_done || is_cut || one.idiag_uid == uid))
                     found.push_back(one);
             });
         if (failed) throw Error(core::Fault::system, "sock_diag: " + std::string(std::strerror(failed)));
@@ -312,12 +341,13 @@ nlohmann::json Residue::to_json() const {
             {"flow_labels", flow_labels}, {"kernel_log", kernel_log}, {"left", left}};
 }
 
-bool forget_sockets(std::uint32_t uid, std::chrono::seconds patience, std::string& left) try {
+bool forget_sockets(std::uint32_t uid, std::chrono::seconds patience, std::string& left,
+                    const Parted& parted) try {
     Netlink kernel(NETLINK_SOCK_DIAG);
     std::set<std::string> waited;
     const auto end = steady_clock::now() + patience;
     for (int round = 0;; ++round) {
-        std::vector<inet_diag_msg> sockets = orphans(kernel, uid);
+        std::vector<inet_diag_msg> sockets = orphans(kernel, uid, parted);
         const bool could = destroy(kernel, sockets);
         if (could && sockets.empty()) return true;
         if (could && round < 50) continue;  // closing ones may have become others meanwhile
@@ -378,9 +408,9 @@ bool forget_kernel_log(std::int64_t since) {
     return done;
 }
 
-Residue clear_residue(const Policy& policy) {
+Residue clear_residue(const Policy& policy, const Parted& parted) {
     Residue residue;
-    residue.sockets = forget_sockets(policy.uid, kTimeWait, residue.left);
+    residue.sockets = forget_sockets(policy.uid, kTimeWait, residue.left, parted);
     residue.tcp_metrics = forget_tcp_metrics();  // after the sockets: a closing one writes some
     residue.flow_labels =
         wait_for_flow_labels(policy.uid, "/proc/net/ip6_flowlabel", kFlowLabel, residue.left);

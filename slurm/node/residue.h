@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,13 +27,21 @@ struct Residue {
     nlohmann::json to_json() const;  // {"page_cache": true, ..., "left": ""}
 };
 
+// Whom the job's slurmstepds were cut from (cut.h), and how their sockets are known: nothing arrives there any more.
+struct Parted {
+    std::set<std::uint64_t>
+        cgroups;  // ids, which are the folders' inode numbers: they go before their sockets
+    std::set<std::string> addresses;  // IPv4, dotted
+};
+
 // Root, after the last process of the job, on a node that is whole to it. Dirty pages stay: no sync, which a file
 // system that hangs would hang. Kernels before 6.6 cannot end a connection in TIME_WAIT: it is waited for, 60 s at
 // most, and only if the job left some. Never throws.
-Residue clear_residue(const Policy& policy);
+Residue clear_residue(const Policy& policy, const Parted& parted);
 
 // Its parts, in this process's network namespace. False with `left` or a logged warning, see Residue.
-bool forget_sockets(std::uint32_t uid, std::chrono::seconds patience, std::string& left);
+bool forget_sockets(std::uint32_t uid, std::chrono::seconds patience, std::string& left,
+                    const Parted& parted = {});
 bool forget_tcp_metrics();
 bool wait_for_flow_labels(std::uint32_t uid, const std::filesystem::path& table,
                           std::chrono::milliseconds patience, std::string& left);

@@ -1,8 +1,12 @@
 #include "jobs/state/state.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/keys/keys.h"
+#include "core/ledger/ledger.h"
 #include "support/scratch.h"
 
 using namespace jobs;
@@ -154,4 +158,61 @@ TEST_CASE("a database of another version is thrown away, not read") {
     }
     State state(scratch / "state.db");
     CHECK(state.rows("SELECT id, records_ended FROM jobs").empty());
+}
+
+namespace {
+
+// A ledger as nodes make it: ids at random, jobs one after the other.
+void write_ledger(const std::filesystem::path& file, std::uint64_t records) {
+    core::Ledger ledger(file, core::SigningKey::generate());
+    for (std::uint64_t n = 0; n < records; ++n) {
+        const std::string job = std::to_string(n / 2 + 1), node = "n" + std::to_string(n % 7);
+        ledger.add("node:" + node, n % 2 ? "node.job-ended" : "node.job-started", "job:" + job,
+                   {{"id", core::to_hex(core::sha256(core::view(std::to_string(n)))).substr(0, 32)},
+                    {"time", "2026-11-23T20:35:08Z"},
+                    {"details",
+                     {{"job", n / 2 + 1},
+                      {"account", "e-" + std::to_string(n / 2 * 7919 % 1000)},
+                      {"grant", "G-1"},
+                      {"enclave", "hel"},
+                      {"seconds", 60}}}});
+        if (n % 1000 == 999) ledger.commit();
+    }
+    ledger.commit();
+}
+
+}  // namespace
+
+TEST_CASE("what is written besides to make the state anew does not grow with the ledger") {
+    const auto log_bytes = [](std::uint64_t records) {
+        const test::Scratch scratch;
+        write_ledger(scratch / "ledger.jsonl", records);
+        State state(scratch / "state.db");
+        CHECK(state.catch_up(scratch / "ledger.jsonl", true) >= records);
+        CHECK(state.rows("SELECT count(*) AS n FROM jobs").at(0).at("n") == records / 2);
+        CHECK(state.rows("SELECT 1 FROM sqlite_master WHERE name = 'jobs_account'").size() == 1);
+        CHECK(state.has_node_record(core::to_hex(core::sha256(core::view("7"))).substr(0, 32)));
+        return std::filesystem::file_size(scratch / "state.db-wal");
+    };
+    const auto one = log_bytes(State::kPerTransaction), three = log_bytes(3 * State::kPerTransaction);
+    CHECK(three < 2 * one);
+}
+
+TEST_CASE("a state whose making was interrupted goes on where it was") {
+    const test::Scratch scratch;
+    const auto ledger = scratch / "ledger.jsonl";
+    write_ledger(ledger, State::kPerTransaction * 3 / 2);
+    const std::string whole = core::read_text(ledger, 64 << 20);
+    const auto damaged = whole.rfind("\"seq\"");
+    REQUIRE(damaged != std::string::npos);
+    core::write_atomically(ledger, whole.substr(0, damaged) + "\n");
+    CHECK_THROWS_AS(State(scratch / "state.db").catch_up(ledger, false), core::Error);
+    core::write_atomically(ledger, whole);
+    State state(scratch / "state.db");
+    const auto left =
+        static_cast<std::uint64_t>(std::count(whole.begin(), whole.end(), '\n')) - State::kPerTransaction;
+    CHECK(state.catch_up(ledger, false) == left);
+    CHECK(state.rows("SELECT count(*) AS n FROM jobs WHERE state = 'ended'").at(0).at("n") ==
+          State::kPerTransaction * 3 / 4);
+    CHECK(state.catch_up(ledger, false) == 0);
 }

@@ -205,9 +205,12 @@ TEST_CASE("a fragment without ports goes where the first one went, and nowhere e
 }
 
 TEST_CASE("on this node a user's packet reaches the job's sockets, or nobody") {
-    CHECK(judge_receiver(0, 0) == kPass);  // the kernel refuses it
-    CHECK(judge_receiver(1, 1) == kPass);
-    CHECK(judge_receiver(1, 0) == kDrop);
+    for (const int has_wall : {0, 1}) {
+        CHECK(judge_receiver(1, 1, has_wall) == kPass);
+        CHECK(judge_receiver(1, 0, has_wall) == kDrop);
+    }
+    CHECK(judge_receiver(0, 0, 1) == kPass);  // the wall refuses it
+    CHECK(judge_receiver(0, 0, 0) == kDrop);  // somebody may listen when the kernel looks
 }
 
 TEST_CASE(

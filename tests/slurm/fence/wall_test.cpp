@@ -51,6 +51,16 @@ TEST_CASE("the wall names each peer with its interfaces, and replaces one that s
                           Contains(", 1023, 7000, 8004 }; }"));
 }
 
+TEST_CASE(
+    "what comes back to this node passes the wall to a socket only, and where there is none it is refused") {
+    const std::string table = slurm::wall_table(a_policy());
+    const auto begin = table.find("chain relayed {\n") + 16;
+    const std::string relayed = table.substr(begin, table.find("  }\n", begin) - begin);
+    CHECK_THAT(relayed, Catch::StartsWith("    jump ours\n"));
+    CHECK_THAT(relayed, Catch::EndsWith(
+                            "reject with tcp reset\n    counter reject with icmp type port-unreachable\n"));
+}
+
 TEST_CASE("a job of one node has empty sets, not all addresses") {
     auto policy = a_policy();
     policy.peers.clear();

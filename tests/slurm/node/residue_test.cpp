@@ -20,6 +20,7 @@
 
 #include "core/base/child.h"
 #include "core/base/files.h"
+#include "slurm/node/cgroup.h"
 #include "support/scratch.h"
 
 namespace {
@@ -122,6 +123,44 @@ TEST_CASE("a connection that a process has is not touched") {
               if (!slurm::forget_sockets(kAccount, 1s, left)) return 2;
               char byte = 'x';
               return ::write(client.get(), &byte, 1) == 1 && ::read(served.get(), &byte, 1) == 1 ? 0 : 3;
+          }) == 0);
+}
+
+TEST_CASE(
+    "what a daemon of the job could not send to a node that left is forgotten, and nothing else of a "
+    "daemon's") {
+    if (::geteuid() != 0) {
+        WARN("skipped: needs root");
+        return;
+    }
+    std::ifstream own("/proc/self/cgroup");
+    std::string below;
+    for (std::string line; std::getline(own, line);)
+        if (line.starts_with("0::")) below = line.substr(3);
+    const auto ids = slurm::cgroup_ids(slurm::cgroup_root().string() + below);
+    REQUIRE_FALSE(ids.empty());
+    CHECK(in_own_network([&] {
+              const auto address = [](const char* what, const char* which) {
+                  return core::output_of({"/usr/sbin/ip", "addr", what, which, "dev", "lo"}, 20s).has_value();
+              };
+              if (!address("add", "10.9.9.1/32") || !address("add", "10.9.9.9/32")) return 1;
+              const core::Fd server(::socket(AF_INET, SOCK_STREAM, 0));
+              core::Fd client(::socket(AF_INET, SOCK_STREAM, 0));
+              if (!with(::bind, server, at("10.9.9.9", 20779)) || ::listen(server.get(), 8) ||
+                  !with(::bind, client, at("10.9.9.1", 0)) || !with(::connect, client, at("10.9.9.9", 20779)))
+                  return 2;
+              const core::Fd served(::accept(server.get(), nullptr, nullptr));
+              if (!address("del", "10.9.9.9/32")) return 3;  // the node has left: nothing arrives there
+              if (::write(client.get(), "x", 1) != 1) return 4;
+              client = core::Fd();
+              const int waiting = connections();
+              std::string left;
+              for (const slurm::Parted& another :
+                   {slurm::Parted{ids, {"10.9.9.8"}}, slurm::Parted{{~0ULL}, {"10.9.9.9"}}})
+                  if (!slurm::forget_sockets(kAccount, 1s, left, another) || connections() != waiting)
+                      return 5;
+              if (!slurm::forget_sockets(kAccount, 1s, left, {ids, {"10.9.9.9"}}) || !left.empty()) return 6;
+              return connections() == waiting - 1 ? 0 : 7;
           }) == 0);
 }
 

@@ -1,0 +1,217 @@
+#include "slurm/node/agent.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "core/base/child.h"
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/ledger/spool.h"
+#include "slurm/fence/fence_bpf.h"
+#include "slurm/fence/gate.h"
+#include "slurm/fence/ingress.h"
+#include "slurm/node/cgroup.h"
+#include "support/published.h"
+#include "support/scratch.h"
+
+// The agent itself, without its rounds, on a node of two interfaces that has a network, a tmpfs and a cgroup of its
+// own. With Slurm, and as jobs see it: tests/cluster.
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+constexpr const char* kFellow = "10.9.9.9";
+
+bool run(const std::vector<std::string>& words) {
+    return core::output_of(words, 20s).has_value();
+}
+
+// `work` returns 0, or the number of what is wrong.
+int on_own_node(const std::function<int(const core::Site&)>& work) {
+    const test::Scratch scratch;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        core::Site site = test::host_site(scratch.path());
+        site.run = scratch / "run";
+        site.known = scratch / "known";
+        core::make_directories(site.run);
+        if (::unshare(CLONE_NEWNET | CLONE_NEWNS)) ::_exit(100);
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr)) ::_exit(101);
+        if (::mount("tmpfs", site.run.c_str(), "tmpfs", 0, "size=1M,mode=0755")) ::_exit(102);
+        if (!run({"/usr/sbin/ip", "link", "set", "lo", "up"}) ||
+            !run({"/usr/sbin/ip", "link", "add", "one", "type", "veth", "peer", "name", "two"}))
+            ::_exit(103);
+        core::make_directories(site.config / "keys");
+        core::OpeningKey::generate().save(site.config / "keys" / "hel.enclave.key");
+        try {
+            ::_exit(work(site));
+        } catch (const std::exception& e) {
+            core::Event("error", "test").with("text", e.what());
+            ::_exit(104);
+        }
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+// On every interface.
+bool stands(std::uint32_t priority) {
+    for (const int interface : slurm::interfaces_but_lo()) {
+        const bpf_tc_hook hook = slurm::ingress_of(interface);
+        bpf_tc_opts options = slurm::place_at(priority);
+        if (bpf_tc_query(&hook, &options)) return false;
+    }
+    return true;
+}
+
+// As a fellow's Epilog or agent says it, from below 1024.
+class Fellow {
+public:
+    explicit Fellow(const core::Site& site) : site_(site), fd_(::socket(AF_INET, SOCK_DGRAM, 0)) {
+        const sockaddr_in own = at(900), agent = at(slurm::kFarewellPort);
+        if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) ||
+            ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&agent), sizeof agent))
+            throw std::runtime_error("cannot talk to the agent");
+    }
+    void says(std::uint32_t job, const std::string& start, const std::vector<std::string>& own,
+              const std::string& nonce) {
+        const std::string text =
+            slurm::seal(site_, {slurm::Farewell::Kind::left, "hel", job, start, own, "127.0.0.1", nonce});
+        if (::send(fd_.get(), text.data(), text.size(), 0) < 0)
+            throw std::runtime_error("cannot talk to the agent");
+    }
+    // The nonce of the next answer.
+    std::string answer() {
+        const timeval patience{60, 0};
+        ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        char text[4096];
+        const ssize_t got = ::recv(fd_.get(), text, sizeof text, 0);
+        return got > 0
+                   ? slurm::open_farewell(site_, std::string_view(text, static_cast<std::size_t>(got))).nonce
+                   : "none";
+    }
+
+private:
+    static sockaddr_in at(std::uint16_t port) {
+        sockaddr_in one{};
+        one.sin_family = AF_INET;
+        one.sin_port = htons(port);
+        one.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return one;
+    }
+    core::Site site_;
+    core::Fd fd_;
+};
+
+// A job's run on this node, with one fellow.
+struct Run {
+    std::uint32_t job = 4'000'000'000u + static_cast<std::uint32_t>(::getpid());
+    fs::path part = slurm::is_pure_cgroup2()
+                        ? slurm::cgroup_root() / ("job_" + std::to_string(job)) / "step_0"
+                        : slurm::part_cgroup(job, slurm::Part::step);
+    fs::path tasks = slurm::is_pure_cgroup2() ? part / "user" : slurm::task_cgroup(job, slurm::Part::step);
+    const core::Site& site;
+
+    Run(const core::Site& where, const std::string& start) : site(where) {
+        slurm::Policy policy;
+        policy.ruling = slurm::Ruling::enclave;
+        policy.job = job;
+        policy.enclave = "hel";
+        policy.start = start;
+        policy.began = core::now_seconds();
+        policy.peers = {{kFellow, PEER_FELLOW, {}}};
+        const slurm::JobFiles files(site, job);
+        core::make_directories(files.folder, 0700);
+        core::write_atomically(files.policy, slurm::to_json(policy), 0400);
+        fs::create_directories(tasks);
+    }
+    ~Run() {
+        std::error_code none;
+        fs::remove_all(slurm::JobFiles(site, job).folder, none);
+        for (const fs::path& one : {tasks, part, part.parent_path(), part.parent_path().parent_path()})
+            ::rmdir(one.c_str());
+    }
+    bool is_cut() const {
+        const core::Fd folder(::open(tasks.c_str(), O_RDONLY | O_DIRECTORY));
+        std::uint32_t programs[8] = {}, count = 8;
+        return !bpf_prog_query(folder.get(), BPF_CGROUP_INET_EGRESS, 0, nullptr, programs, &count) && count;
+    }
+};
+
+bool is_root() {
+    if (::geteuid() == 0) return true;
+    WARN("skipped: needs root");
+    return false;
+}
+
+}  // namespace
+
+TEST_CASE("a gate that is nobody's stands until the agent has closed the node after a boot") {
+    if (!is_root()) return;
+    CHECK(on_own_node([](const core::Site& site) {
+              slurm::Policy before;
+              before.job = 17;
+              slurm::close_gate(site, before);
+              fs::remove(site.run / "gate");  // with the power went who it was for
+              if (!stands(slurm::kGatePriority)) return 1;
+              const std::string slurm_conf = (site.config / "slurm.conf").string();
+              slurm::Agent(site, slurm_conf);  // nothing has come to this host yet: whose fellow was it?
+              if (!stands(slurm::kGatePriority)) return 2;
+              if (stands(slurm::kCutPriority)) return 3;
+
+              test::Published published(site, core::now_seconds(), core::now_seconds() + 60);
+              core::Enclave hel;
+              hel.name = hel.partition = "hel";
+              hel.accounts = {"e-alice"};
+              hel.nodes = {core::short_host_name(), "fellow"};
+              hel.software = {"/opt/aloft"};
+              hel.max_minutes = 60;
+              hel.networks = {core::parse_network("10.9.9.0/24")};
+              hel.addresses["fellow"] = {core::parse_network("10.9.9.9/32").address};
+              published.policy(hel, {{"e-alice", 70001}});
+              slurm::Agent(site, slurm_conf);
+              if (!stands(slurm::kCutPriority)) return 4;
+              return stands(slurm::kGatePriority) ? 5 : 0;
+          }) == 0);
+}
+
+TEST_CASE("a node that came back and does not say its addresses is not told that all is cut") {
+    if (!is_root()) return;
+    CHECK(on_own_node([](const core::Site& site) {
+              const slurm::Agent agent(site, "");
+              Fellow fellow(site);
+              const std::string now = std::to_string(core::now_seconds());
+              fellow.says(0, now, {}, "aa");
+              fellow.says(0, now, {kFellow}, "bb");
+              return fellow.answer() == "bb" ? 0 : 1;  // the agent answers in order
+          }) == 0);
+}
+
+TEST_CASE("a run that is started again is cut like the one before, where that one's cgroups were") {
+    if (!is_root()) return;
+    CHECK(on_own_node([](const core::Site& site) {
+              const slurm::Agent agent(site, "");
+              Fellow fellow(site);
+              for (const char* start : {"0", "1"}) {
+                  const Run run(site, start);
+                  if (run.is_cut()) return 1;
+                  fellow.says(run.job, start, {kFellow}, start);
+                  if (fellow.answer() != start) return 2;
+                  if (!run.is_cut()) return start[0] == '0' ? 3 : 4;
+              }
+              return 0;
+          }) == 0);
+}

@@ -98,8 +98,8 @@ int main(int argc, char** argv) {
             ->allow_extra_args(false);
         sub->add_option("--device", request.device, "auto, cpu or cuda")->capture_default_str();
     };
-    CLI::App* fit =
-        app.add_subcommand("fit", "Train a model; SIGUSR1 and SIGTERM save the state and exit with 75");
+    CLI::App* fit = app.add_subcommand(
+        "fit", "Train a model; SIGURG, SIGUSR1 and SIGTERM save the state and exit with 75");
     run_flags(fit);
     fit->add_option("--out", request.out,
                     "Folder for model.safetensors, metrics.json, log.jsonl, checkpoints/")

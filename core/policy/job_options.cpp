@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <regex>
+#include <set>
+#include <sstream>
 
 #include "core/base/error.h"
 
@@ -39,12 +41,29 @@ std::string allowed_array(const std::string& asked) {
     return at_once && at_once <= last ? range + "%" + std::to_string(at_once) : range;
 }
 
-void check_gpus(const std::vector<std::string>& asked) {
-    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?(:[0-9]{1,4})?");
-    for (const std::string& one : asked)
-        if (one.size() > 64 || !std::regex_match(one, form))
-            refuse(
-                "of generic resources, an enclave's jobs ask for GPUs only: --gres=gpu:2, --gpus-per-node=2");
+std::string allowed_gpus(const std::string& asked, std::uint64_t most) {
+    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?(:([0-9]{1,10}))?");
+    std::smatch found;
+    if (asked.empty()) return asked;
+    if (asked.size() > 64 || !std::regex_match(asked, found, form) || number(found[4]) > most)
+        refuse(
+            "of generic resources, an enclave's jobs ask for GPUs of one type only: --gres=gpu:2, "
+            "--gpus-per-node=a100:2");
+    const std::string count = found[4].length() ? ":" + std::to_string(number(found[4])) : "";
+    return "gres:gpu" + found[2].str() + count;
+}
+
+std::string allowed_features(const std::string& asked) {
+    static const std::regex form("[A-Za-z0-9][A-Za-z0-9_.-]{0,31}(&[A-Za-z0-9][A-Za-z0-9_.-]{0,31}){0,3}");
+    if (asked.empty()) return asked;
+    if (asked.size() > 160 || !std::regex_match(asked, form))
+        refuse("--constraint names up to four features of nodes that all must be there: a100&nvme");
+    std::set<std::string> names;
+    std::istringstream words(asked);
+    for (std::string name; std::getline(words, name, '&');) names.insert(name);
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : "&") + name;
+    return list;
 }
 
 std::int64_t allowed_begin(std::int64_t asked, std::int64_t now) {
@@ -63,6 +82,10 @@ void check_signal(const std::string& asked) {
     if (asked.size() > 32 || !std::regex_match(asked, found, form) || number(found[3]) > kMostSignal ||
         (found[3].length() && number(found[3]) == 0) || number(found[6]) > kMostSignalSeconds)
         refuse("--signal must be SIGNAL or SIGNAL@SECONDS, such as USR1@120, with at most 65535 seconds");
+}
+
+std::uint64_t warning_seconds(std::int64_t minutes) {
+    return static_cast<std::uint64_t>(std::clamp<std::int64_t>(minutes * 60 / 5, 0, 120));
 }
 
 std::uint64_t memory_mib(const std::string& asked) {

@@ -21,14 +21,29 @@ inline constexpr std::uint64_t kMostSignal = 64, kMostSignalSeconds = 65535;
 // for everybody. "" for none.
 std::string allowed_array(const std::string& asked);
 
-// Generic resources, each as --gres or --gpus takes it: GPUs only.
-void check_gpus(const std::vector<std::string>& asked);
+// What one of --gres, --gpus, --gpus-per-node, --gpus-per-task says, as Slurm writes it ("gres:gpu:a100:2"):
+// GPUs, of one type, so many; a list of one's choice would be a text. `most`: the largest number (of cores or
+// MiB for each GPU, where it is that). "" for none. Whether there is such a type, the controller says
+// (slurm/admit/node_words).
+inline constexpr std::uint64_t kMostGpus = 9999;
+std::string allowed_gpus(const std::string& asked, std::uint64_t most = kMostGpus);
 
-// When it may begin, in full hours up to 30 days ahead: a moment of one's choice would be a text. Seconds since 1970; 0: at once.
+// Names of features, "a100&nvme": each once, in the order of the alphabet, at most four. Whether a node has them,
+// the controller says.
+std::string allowed_features(const std::string& asked);
+
+// When it may begin, in full hours up to 30 days ahead: a moment of one's choice would be a text. Seconds
+// since 1970; 0: at once.
 std::int64_t allowed_begin(std::int64_t asked, std::int64_t now);
 
 // "[B:|R:]SIGNAL[@SECONDS]", SIGNAL a name or a number: what the program gets before its time is over.
 void check_signal(const std::string& asked);
+
+// What every job gets before its time is over that asks for no other signal: SIGURG, which does nothing to a
+// program that does not listen, nor to the shell around it. It comes so many seconds before a limit of
+// `minutes`, up to a minute earlier as Slurm does: time to save a model, a fifth of a short job.
+inline constexpr int kWarningSignal = 23;
+std::uint64_t warning_seconds(std::int64_t minutes);
 
 // "32G", "1500" (MiB) in MiB.
 std::uint64_t memory_mib(const std::string& asked);
@@ -36,8 +51,9 @@ std::uint64_t memory_mib(const std::string& asked);
 // "G-12".
 bool is_grant_id(std::string_view text);
 
-// The variable by which sbatch is told under which of an account's grants a job is to run (aloft submit --grant); and the one by
-// which Slurm carries it on to Prolog, which is the one to look whether that grant counts.
+// The variable by which sbatch is told under which of an account's grants a job is to run (aloft submit
+// --grant); and the one by which Slurm carries it on to Prolog, which is the one to look whether that grant
+// counts.
 inline constexpr std::string_view kGrantVariable = "ALOFT_GRANT", kPrologGrantVariable = "SPANK_ALOFT_GRANT";
 
 }  // namespace core

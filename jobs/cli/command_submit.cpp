@@ -16,6 +16,7 @@
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/client.h"
 #include "jobs/slurm/cluster_checks.h"
+#include "jobs/slurm/fits.h"
 #include "jobs/slurm/job_policy.h"
 #include "jobs/wire/channel.h"
 
@@ -77,8 +78,14 @@ Judged judged(const core::Site& site, const Wish& wish) {
     return {grant, *enclave, job_policy(site, *enclave, grant, wish, kill_wait_seconds(), now)};
 }
 
+// Throws Error(refused) if no node could ever run it. What Slurm does not tell here, its controller judges.
+void check_fits(const std::string& partition, const Wish& wish) {
+    if (const auto nodes = ask_nodes(partition)) require_fit(wish, *nodes);
+}
+
 void tell(const Common& common, const Wish& wish) {
     const Judged job = judged(common.site(), wish);
+    check_fits(job.enclave.partition, wish);
     const auto line = sbatch_line(wish, job.enclave.partition);
     std::string shown;
     for (const std::string& word : line) shown += (shown.empty() ? "" : " ") + word;
@@ -97,12 +104,14 @@ std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::st
                            const json& granted) {
     // What admission would refuse is refused here, in the same words. In a session nothing that is published is to
     // be seen: there admission alone decides.
+    const std::string partition = granted.at("partition").get<std::string>();
     try {
         judged(common.site(), wish);
     } catch (const core::ListIsStale& stale) {
         if (stale.issued != 0) throw;
     }
-    const auto line = sbatch_line(wish, granted.at("partition").get<std::string>());
+    check_fits(partition, wish);
+    const auto line = sbatch_line(wish, partition);
     // A newer grant may come between: the job runs under the one on record.
     if (!wish.grant.empty()) ::setenv(core::kGrantVariable.data(), wish.grant.c_str(), 1);
     const core::Finished sbatch = core::run_program(line, script);
@@ -185,10 +194,19 @@ void add_submit(CLI::App& app, Common& common) {
         ->check(CLI::Range(1, 10000000));
     command->add_option("--gpus", wish.gpus, "GPUs for the job: 4, a100:4");
     command->add_option("--gpus-per-node", wish.gpus_per_node, "GPUs on each node: 2, a100:2");
+    command->add_option("--gpus-per-task", wish.gpus_per_task, "GPUs for each process: 1, a100:1");
+    command->add_option("--cpus-per-task", wish.cpus_per_task, "Cores for each process")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--constraint", wish.constraint, "Features that each node must have: a100&nvme");
     command->add_option("--mem", wish.memory, "Memory on each node: 32G (default: the partition's)");
     command->add_option("--array", wish.array,
                         "Run it once for each number: 0-N or 1-N, at most M at a time: 1-N%M");
-    command->add_option("--signal", wish.signal, "Signal it before its time is over: USR1@120 (seconds)");
+    command->add_option("--signal", wish.signal,
+                        "Signal it before its time is over: USR1@120 (seconds). Default: URG@120, which ends "
+                        "no program and which aloft-train and aloft.requeue_if_asked listen for");
+    command->add_flag("--requeue,!--no-requeue", wish.requeue,
+                      "Run it again after a lost node, too (the default); after exit code 75 (state saved) "
+                      "Slurm always does");
     command->add_option("--begin", begin, "Not before: 2h, 7d, 2026-11-27T06:00:00Z; rounded up to the hour");
     command->add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
         ->envname(std::string(core::kGrantVariable));

@@ -62,21 +62,33 @@ std::string wishes_in_words(const json& policy) {
     line("array     ", "array", "tasks ", "");
     line("gpus      ", "gpus", "", " for the job");
     line("gpus      ", "gpus_per_node", "", " on each node");
+    line("gpus      ", "gpus_per_task", "", " for each process");
+    if (policy.at("cpus_per_task") != 0)
+        out += "cores     " + policy.at("cpus_per_task").dump() + " for each process\n";
+    line("features  ", "constraint", "of each node: ", "");
     line("memory    ", "memory", "", " on each node");
     line("signal    ", "signal", "", " before its time is over");
+    out += policy.at("requeue") == true
+               ? "again     after exit code 75 (state saved) or a lost node, Slurm runs it again\n"
+               : "again     after exit code 75 (state saved) only, not after a lost node\n";
     return out;
 }
 
-// "a100:2" as a list of generic resources has it.
-std::vector<std::string> as_resources(const std::string& gpus) {
-    return gpus.empty() ? std::vector<std::string>{} : std::vector<std::string>{"gpu:" + gpus};
+void check_gpus(const std::string& asked) {
+    if (!asked.empty()) core::allowed_gpus("gpu:" + asked);
+}
+
+std::string signal_of(const JobWish& wish, std::int64_t minutes) {
+    if (!wish.signal.empty()) return wish.signal;
+    return "URG@" + std::to_string(core::warning_seconds(minutes)) +
+           ", which only programs that listen for it notice,";
 }
 
 }  // namespace
 
 void check_wish(const JobWish& wish, std::int64_t now) {
-    core::check_gpus(as_resources(wish.gpus));
-    core::check_gpus(as_resources(wish.gpus_per_node));
+    for (const std::string* gpus : {&wish.gpus, &wish.gpus_per_node, &wish.gpus_per_task}) check_gpus(*gpus);
+    core::allowed_features(wish.constraint);
     if (!wish.memory.empty()) core::memory_mib(wish.memory);
     core::allowed_array(wish.array);
     if (!wish.signal.empty()) core::check_signal(wish.signal);
@@ -94,9 +106,13 @@ std::vector<std::string> sbatch_options(const JobWish& wish, std::int64_t now) {
     if (wish.minutes > 0) add("--time", std::to_string(wish.minutes));
     add("--gpus", wish.gpus);
     add("--gpus-per-node", wish.gpus_per_node);
+    add("--gpus-per-task", wish.gpus_per_task);
+    if (wish.cpus_per_task > 0) add("--cpus-per-task", std::to_string(wish.cpus_per_task));
+    add("--constraint", core::allowed_features(wish.constraint));
     if (!wish.memory.empty()) add("--mem", std::to_string(core::memory_mib(wish.memory)) + "M");
     add("--array", core::allowed_array(wish.array));
     add("--signal", wish.signal);
+    if (!wish.requeue) options.push_back("--no-requeue");
     // As admission would write it. "uts": seconds since 1970, whatever the zone of this session.
     if (const std::int64_t begin = core::allowed_begin(wish.begin, now))
         add("--begin", "uts" + std::to_string(begin));
@@ -147,8 +163,12 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
             {"array", core::allowed_array(wish.array)},
             {"gpus", wish.gpus},
             {"gpus_per_node", wish.gpus_per_node},
+            {"gpus_per_task", wish.gpus_per_task},
+            {"cpus_per_task", wish.cpus_per_task},
+            {"constraint", core::allowed_features(wish.constraint)},
             {"memory", wish.memory},
-            {"signal", wish.signal},
+            {"signal", signal_of(wish, as_wished ? wish.minutes : most)},
+            {"requeue", wish.requeue},
             {"data", data_of(site, grant)},
             {"software", software},
             {"network", "this job's own nodes"},

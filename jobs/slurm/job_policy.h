@@ -15,11 +15,14 @@ namespace jobs {
 
 struct JobWish {
     std::int64_t nodes = 1, tasks_per_node = 1, minutes = 0;  // minutes 0: as many as may be
-    std::string gpus{}, gpus_per_node{};                      // "2", "a100:2"; "" for none
+    std::int64_t cpus_per_task = 0;                           // 0: Slurm's own, one
+    std::string gpus{}, gpus_per_node{}, gpus_per_task{};     // "2", "a100:2"; "" for none
+    std::string constraint{};                                 // features of nodes: "a100&nvme"
     std::string memory{};                                     // per node, "32G"; "" for the partition's
-    std::string array{}, signal{};                            // as Slurm takes them; "" for none
-    std::int64_t begin = 0;                                   // seconds since 1970; 0: at once
-    std::string grant{};                                      // under which of one's own; "": the newest
+    std::string array{}, signal{};  // as Slurm takes them; "" for none, the enclaves' own warning
+    bool requeue = true;            // after a lost node, too
+    std::int64_t begin = 0;         // seconds since 1970; 0: at once
+    std::string grant{};            // under which of one's own; "": the newest
 };
 
 // Throws Error(refused) for what no enclave's job may ask, with the text that Slurm's controller would say.

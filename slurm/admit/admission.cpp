@@ -46,6 +46,35 @@ std::string nodes_of(const std::string& option, std::vector<std::string> names,
     return list;
 }
 
+// A name that no node has would stand among the failed jobs.
+void require_type(const std::string& gpus, const NodeWords& known) {
+    std::istringstream parts(gpus);  // gres:gpu:TYPE:COUNT
+    for (std::string one; std::getline(parts, one, ':');)
+        if (one != "gres" && one != "gpu" && one.find_first_not_of("0123456789") != std::string::npos &&
+            !known.gpu_types.contains(one))
+            refuse("no node has GPUs of that type. See: sinfo -o %G");
+}
+
+std::string features_of(const std::string& asked, const NodeWords& known) {
+    const std::string features = core::allowed_features(asked);
+    std::istringstream names(features);
+    for (std::string one; std::getline(names, one, '&');)
+        if (!known.features.contains(one))
+            refuse("--constraint: no node has such a feature. See: sinfo -o %f");
+    return features;
+}
+
+Gpus gpus_of(const Gpus& asked, const NodeWords& known) {
+    const Gpus gpus = {
+        core::allowed_gpus(asked.per_job),    core::allowed_gpus(asked.per_node),
+        core::allowed_gpus(asked.per_socket), core::allowed_gpus(asked.per_task),
+        core::allowed_gpus(asked.cores),      core::allowed_gpus(asked.memory, core::kMostMemoryMib)};
+    for (const std::string* one :
+         {&gpus.per_job, &gpus.per_node, &gpus.per_socket, &gpus.per_task, &gpus.cores, &gpus.memory})
+        require_type(*one, known);
+    return gpus;
+}
+
 std::string variable(std::string_view name, const std::string& value) {
     return std::string(name) + "=" + value;
 }
@@ -108,6 +137,11 @@ void set_environment(const Request& request, const core::Enclave& enclave, Admit
                             "ALOFT_USER_ENV=" + packed,
                             "ALOFT_USER_CALL=" + call};
     if (request.tasks) admitted.environment.push_back(variable("SLURM_NTASKS", *request.tasks));
+    // "gres:gpu:a100:1" as srun's option takes it: each task sees its own GPUs.
+    constexpr std::string_view kGpu = "gres:gpu:";
+    if (admitted.gpus.per_task.starts_with(kGpu))
+        admitted.environment.push_back(
+            variable("SLURM_GPUS_PER_TASK", admitted.gpus.per_task.substr(kGpu.size())));
     if (request.tasks_per_node)
         admitted.environment.push_back(variable("SLURM_NTASKS_PER_NODE", *request.tasks_per_node));
     if (request.cpus_per_task) {
@@ -172,7 +206,6 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (request.nodes && *request.nodes > enclave.nodes.size())
         refuse("enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
                " nodes; a job of more would wait for ever. Ask for fewer with --nodes");
-    core::check_gpus(request.gpus);
 
     Admitted admitted;
     admitted.name = kJobName;
@@ -180,6 +213,8 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     admitted.script = std::string(kWrapperLine) + *request.script;
     admitted.arguments = {kJobName};  // Slurm puts the script's path there; the user's own are in the call
     admitted.array = core::allowed_array(request.array);
+    admitted.features = features_of(request.features, request.known);
+    admitted.gpus = gpus_of(request.gpus, request.known);
     admitted.wanted = nodes_of("nodelist", request.wanted, enclave);
     admitted.unwanted = nodes_of("exclude", request.unwanted, enclave);
     admitted.begin = core::allowed_begin(request.begin, now);
@@ -188,6 +223,7 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (!request.grant.empty())
         admitted.prolog_environment = {variable(core::kPrologGrantVariable, request.grant)};
     set_limit(request, enclave, grant, now, kill_wait_seconds, admitted);
+    admitted.warning_seconds = core::warning_seconds(admitted.minutes);
     set_files(request, admitted);
     set_environment(request, enclave, admitted);
     return admitted;

@@ -6,6 +6,7 @@
 
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
+#include "slurm/admit/node_words.h"
 
 // Which jobs may enter an enclave's partition, and what becomes of them: as plain functions, without Slurm.
 // What others can see of a job (its name, folders, files, numbers) is chosen here and not by its user. What
@@ -13,6 +14,11 @@
 // pass it.
 
 namespace slurm {
+
+// GPUs, and what comes with each, field by field of job_desc_msg_t.
+struct Gpus {
+    std::string per_job, per_node, per_socket, per_task, cores, memory;
+};
 
 struct Request {
     std::string account;
@@ -22,20 +28,25 @@ struct Request {
     std::string std_in, std_out, std_err, work_dir;
     std::string array;                          // as --array takes it; "" for none
     std::vector<std::string> wanted, unwanted;  // nodes by name
-    std::vector<std::string> gpus;              // each as --gres takes it
+    std::string features;                       // as --constraint takes it
+    Gpus gpus;                                  // as --gres takes them
+    NodeWords known;                            // of which names of GPUs and features it may choose
     std::int64_t begin = 0;                     // seconds since 1970; 0: at once
     std::string grant;                          // under which of the account's; "": the newest
     std::optional<std::uint32_t> minutes, nodes, tasks, tasks_per_node, cpus_per_task;
 };
 
 struct Admitted {
-    std::string name, partition, script, std_in, std_out, std_err, work_dir, array, wanted, unwanted;
+    std::string name, partition, script, std_in, std_out, std_err, work_dir, array, wanted, unwanted,
+        features;
+    Gpus gpus;
     std::vector<std::string> arguments, environment;
     std::vector<std::string> prolog_environment;  // what Slurm carries to Prolog beside the job
     std::uint32_t minutes = 0;
-    std::int64_t begin = 0;          // seconds since 1970; 0: at once
-    std::int64_t deadline = 0;       // seconds since 1970; 0: none
-    std::vector<std::string> notes;  // what is not as the user asked, a sentence each
+    std::uint64_t warning_seconds = 0;  // before its time is over, unless it asks for a signal of its own
+    std::int64_t begin = 0;             // seconds since 1970; 0: at once
+    std::int64_t deadline = 0;          // seconds since 1970; 0: none
+    std::vector<std::string> notes;     // what is not as the user asked, a sentence each
 };
 
 // Where a job's files are inside the fence, and on the login host in an enclave account's session.

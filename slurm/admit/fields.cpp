@@ -27,7 +27,7 @@ namespace {
             ##__VA_ARGS__                                                                       \
     }
 
-constexpr const char* kNodes = "nodes of an enclave are chosen by --nodelist and --gres";
+constexpr const char* kNodes = "nodes of an enclave are chosen by --nodelist, --constraint and --gres";
 constexpr std::uint64_t kTasks = 100'000, kCores = 4096;
 
 // In the order of slurm.h. A researcher's wish that is no row's business (a better place, a gentler priority)
@@ -71,7 +71,7 @@ constexpr std::array kFields = {
     NUMBER(env_size, Rule::ours),
     TEXT(extra, Rule::unset),
     TEXT(exc_nodes, Rule::ours),
-    TEXT(features, Rule::refused, kNodes),
+    TEXT(features, Rule::ours),
     NUMBER(fed_siblings_active, Rule::unset),
     NUMBER(fed_siblings_viable, Rule::unset),
     NUMBER(group_id, Rule::slurms),

@@ -78,6 +78,11 @@ slurm::JobOwner owner_of(std::uint32_t id) {
     return {State::known, job->user_id};
 }
 
+// slurmctld's own file, and no question to anybody.
+slurm::NodeWords known_words() {
+    return slurm::load_node_words(text(slurm_conf.slurm_conf));
+}
+
 void forbid_enclave_jobs(const job_desc_msg_t& job) {
     if (job.dependency)
         slurm::forbid_enclave_jobs(job.dependency, owner_of,
@@ -93,8 +98,8 @@ std::string submit(job_desc_msg_t& job, std::uint32_t caller) {
         return "";
     }
     if (caller != 0 && uid != caller) throw Error(Fault::refused, "nobody submits for another account");
-    slurm::Context context{place->enclave,   {},      place->account, uid, core::now_seconds(),
-                           kKillWaitSeconds, owner_of};
+    slurm::Context context{place->enclave,   {},       place->account, uid, core::now_seconds(),
+                           kKillWaitSeconds, owner_of, known_words};
     context.grant = core::open_grant(place->site, uid, context.now, {slurm::grant_asked_for(job), {}});
     std::string notes;
     for (const std::string& note : slurm::admit_job(job, context))

@@ -1,6 +1,6 @@
 #include "slurm/admit/submission.h"
 
-#include <sstream>
+#include <csignal>
 
 #include "core/base/error.h"
 #include "core/base/hosts.h"
@@ -9,6 +9,8 @@
 
 namespace slurm {
 namespace {
+
+static_assert(core::kWarningSignal == SIGURG);
 
 // Of the flags, those which say that a number was asked for, and what to do if a dependency cannot come true.
 constexpr std::uint64_t kFlags = JOB_NTASKS_SET | JOB_CPUS_SET | JOB_MEM_SET | KILL_INV_DEP | NO_KILL_INV_DEP;
@@ -44,11 +46,6 @@ void put_list(char**& array, std::uint32_t& count, const std::vector<std::string
     for (std::size_t i = 0; i < values.size(); ++i) array[i] = slurm_xstrdup(values[i].c_str());
 }
 
-void split(const char* resources, std::vector<std::string>& out) {
-    std::istringstream words(text(resources));
-    for (std::string one; std::getline(words, one, ',');) out.push_back(one);
-}
-
 std::optional<std::uint32_t> wish(std::uint32_t number, std::uint32_t none) {
     return number == none || number == 0 ? std::nullopt : std::optional(number);
 }
@@ -74,9 +71,12 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     request.array = text(job.array_inx);
     request.wanted = core::expand_hosts(text(job.req_nodes));
     request.unwanted = core::expand_hosts(text(job.exc_nodes));
-    for (const char* resources : {job.tres_per_job, job.tres_per_node, job.tres_per_socket, job.tres_per_task,
-                                  job.cpus_per_tres, job.mem_per_tres})
-        split(resources, request.gpus);
+    request.features = text(job.features);
+    request.gpus = {text(job.tres_per_job),  text(job.tres_per_node), text(job.tres_per_socket),
+                    text(job.tres_per_task), text(job.cpus_per_tres), text(job.mem_per_tres)};
+    if (job.features || job.tres_per_job || job.tres_per_node || job.tres_per_socket || job.tres_per_task ||
+        job.cpus_per_tres || job.mem_per_tres)
+        request.known = context.known();
     request.begin = job.begin_time;
     if (job.time_limit != INFINITE) request.minutes = wish(job.time_limit, NO_VAL);
     request.nodes = wish(job.min_nodes, NO_VAL);
@@ -98,6 +98,13 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     put(job.array_inx, admitted.array);
     put(job.req_nodes, admitted.wanted);
     put(job.exc_nodes, admitted.unwanted);
+    put(job.features, admitted.features);
+    put(job.tres_per_job, admitted.gpus.per_job);
+    put(job.tres_per_node, admitted.gpus.per_node);
+    put(job.tres_per_socket, admitted.gpus.per_socket);
+    put(job.tres_per_task, admitted.gpus.per_task);
+    put(job.cpus_per_tres, admitted.gpus.cores);
+    put(job.mem_per_tres, admitted.gpus.memory);
     put(job.alloc_node, kJobName);
     put_list(job.argv, job.argc, admitted.arguments);
     put_list(job.environment, job.env_size, admitted.environment);
@@ -111,8 +118,13 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     job.bitflags &= kFlags;
     if (job.priority != 0) job.priority = NO_VAL;  // 0: held
     job.alloc_sid = 0;
-    job.shared = 0;  // nodes whole: no neighbour who could relay
-    job.requeue = 1;
+    job.shared = 0;                          // nodes whole: no neighbour who could relay
+    job.requeue = job.requeue == 0 ? 0 : 1;  // 0: not after a lost node
+    if (job.warn_signal == 0) {
+        job.warn_flags = 0;
+        job.warn_signal = core::kWarningSignal;
+        job.warn_time = static_cast<std::uint16_t>(admitted.warning_seconds);
+    }
     job.kill_on_node_fail = 1;
     job.open_mode = OPEN_MODE_APPEND;  // a requeued job keeps what it said before
     job.mail_type = 0;

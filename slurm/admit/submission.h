@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Context {
     std::uint32_t uid = 0;
     std::int64_t now = 0, kill_wait_seconds = 0;
     FindOwner find;
+    std::function<NodeWords()> known;  // asked only if the job names GPUs or features
 };
 
 // The grant that the job's variables name; "" for none. Throws Error(refused).

@@ -219,6 +219,10 @@ void choose_network() {
               ":" ALOFT_PREFIX "/libexec/aloft/inside/last")
                  .c_str(),
              1);
+    // Behind the user's: `import aloft` needs no more (trainer/python).
+    const std::string packages = variable("PYTHONPATH");
+    ::setenv("PYTHONPATH",
+             ((packages.empty() ? "" : packages + ":") + ALOFT_PREFIX "/share/aloft/python").c_str(), 1);
     ::setenv("HOME", slurm::kWorkspace, 1);
     ::setenv("TMPDIR", "/tmp", 1);
     ::setenv("ALOFT_WORKSPACE", slurm::kWorkspace, 1);

@@ -128,9 +128,9 @@ class Runs(unittest.TestCase):
         self.run_to_end("images", out, 2)  # once more, when all is done: nothing changes
         self.assert_same(self.reference(), out)
 
-    def test_sigterm_and_sigusr1_save_and_exit_75(self):
+    def test_each_of_the_signals_saves_and_exits_with_75(self):
         out = self.root / "stopped"
-        for sign, step in ((signal.SIGTERM, 9), (signal.SIGUSR1, 31)):
+        for sign, step in ((signal.SIGTERM, 9), (signal.SIGURG, 20), (signal.SIGUSR1, 31)):
             run, ranks = self.start_and_wait(out, 2, step)
             os.kill(ranks[0], sign)  # one rank is told: all stop
             _, errors = run.communicate()

@@ -16,11 +16,13 @@ StopSignals::StopSignals() {
     action.sa_handler = mark;
     action.sa_flags = SA_RESTART;
     sigaction(SIGUSR1, &action, &usr1_);
+    sigaction(SIGURG, &action, &urg_);
     sigaction(SIGTERM, &action, &term_);
 }
 
 StopSignals::~StopSignals() {
     sigaction(SIGUSR1, &usr1_, nullptr);
+    sigaction(SIGURG, &urg_, nullptr);
     sigaction(SIGTERM, &term_, nullptr);
 }
 

@@ -3,7 +3,8 @@
 
 namespace trainer {
 
-// While it lives, SIGUSR1 and SIGTERM (Slurm's warning before it takes the nodes back) only leave a mark.
+// While it lives, SIGURG, SIGUSR1 (Slurm's warning before it takes the nodes back: the first is what an
+// enclave's jobs get that asked for no other) and SIGTERM only leave a mark.
 class StopSignals {
 public:
     StopSignals();
@@ -14,7 +15,7 @@ public:
 
 private:
     struct sigaction usr1_ {
-    }, term_{};
+    }, urg_{}, term_{};
 };
 
 }  // namespace trainer

@@ -22,10 +22,33 @@ TEST_CASE("of an array its size is left, and no numbers of one's choice") {
 }
 
 TEST_CASE("generic resources are GPUs, of a type, so many") {
-    CHECK_NOTHROW(check_gpus({"gpu", "gpu:2", "gres:gpu:a100:2", "gres/gpu:4", "gpu:a100"}));
-    for (const char* bad : {"gpu:a b", "gpu:2;x", "licence:3", "gpu:", "gpu:12345", "gpu:2,gpu:3"})
-        CHECK_THROWS_WITH(check_gpus({bad}), Contains("GPUs only"));
-    CHECK_THROWS_WITH(check_gpus({"gpu:" + std::string(1 << 20, 'a')}), Contains("GPUs only"));
+    CHECK(allowed_gpus("") == "");
+    CHECK(allowed_gpus("gpu") == "gres:gpu");
+    CHECK(allowed_gpus("gres/gpu:0004") == "gres:gpu:4");  // as it is written is no choice
+    CHECK(allowed_gpus("gpu:a100") == "gres:gpu:a100");
+    CHECK(allowed_gpus("gres:gpu:a100:2") == "gres:gpu:a100:2");
+    CHECK(allowed_gpus("gres:gpu:16384", kMostMemoryMib) == "gres:gpu:16384");
+    for (const char* bad : {"gpu:a b", "gpu:2;x", "licence:3", "gpu:", "gpu:12345", "gpu:2,gpu:3",
+                            "gpu:1,gpu:1", "gpu:99999999999", "gpu:2\n"})
+        CHECK_THROWS_WITH(allowed_gpus(bad), Contains("GPUs of one type only"));
+    CHECK_THROWS_WITH(allowed_gpus("gpu:" + std::string(1 << 20, 'a')), Contains("GPUs of one type only"));
+}
+
+TEST_CASE("features are a set of names, whatever was written") {
+    CHECK(allowed_features("") == "");
+    CHECK(allowed_features("a100") == "a100");
+    CHECK(allowed_features("nvme&a100&nvme") == "a100&nvme");
+    for (const char* bad :
+         {"a|b", "a&", "&a", "a,b", "[a|b]", "a*2", "a b", "a&b&c&d&e", "-a", "a&&b", "a\n"})
+        CHECK_THROWS_WITH(allowed_features(bad), Contains("--constraint"));
+    CHECK_THROWS_WITH(allowed_features(std::string(1 << 20, 'a')), Contains("--constraint"));
+}
+
+TEST_CASE("the warning comes two minutes before a long job's end, and within a short one") {
+    CHECK(warning_seconds(0) == 0);
+    CHECK(warning_seconds(1) == 12);
+    CHECK(warning_seconds(10) == 120);
+    CHECK(warning_seconds(100'000) == 120);
 }
 
 TEST_CASE("a job begins at a full hour within thirty days, or at once") {

@@ -73,21 +73,36 @@ TEST_CASE("what a job asks beside nodes and time is in its policy, and in what s
     const World world;
     JobWish wish;
     wish.gpus = "a100:4";
+    wish.gpus_per_task = "1";
+    wish.cpus_per_task = 8;
+    wish.constraint = "nvme&a100&nvme";
     wish.memory = "32G";
+    wish.requeue = false;
     wish.array = "0-9:1%2";
     wish.signal = "USR1@120";
     wish.begin = kNow + 1;
     const std::int64_t hour = (kNow / 3600 + 1) * 3600;
     CHECK_THAT(world.words(wish),
                Contains("array     tasks 0-9%2\n") && Contains("gpus      a100:4 for the job\n") &&
+                   Contains("gpus      1 for each process\n") && Contains("cores     8 for each process\n") &&
+                   Contains("features  of each node: a100&nvme\n") &&
+                   Contains("again     after exit code 75 (state saved) only") &&
                    Contains("memory    32G on each node\n") && Contains("signal    USR1@120 before"));
-    CHECK(sbatch_options(wish, kNow) == std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1",
-                                                                 "--gpus=a100:4", "--mem=32768M",
-                                                                 "--array=0-9%2", "--signal=USR1@120",
-                                                                 "--begin=uts" + std::to_string(hour)});
+    CHECK(sbatch_options(wish, kNow) ==
+          std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1", "--gpus=a100:4", "--gpus-per-task=1",
+                                   "--cpus-per-task=8", "--constraint=a100&nvme", "--mem=32768M",
+                                   "--array=0-9%2", "--signal=USR1@120", "--no-requeue",
+                                   "--begin=uts" + std::to_string(hour)});
     CHECK(sbatch_options({}, kNow) == std::vector<std::string>{"--nodes=1", "--ntasks-per-node=1"});
     wish.begin = world.grant.not_after;  // less is left of the grant than a minute
     CHECK_THROWS_WITH(world.words(wish), Contains("no job can end in time"));
+}
+
+TEST_CASE("a job that asks for no signal is told which it gets, and that it is run again") {
+    const World world;
+    CHECK_THAT(world.words(), Contains("signal    URG@120") &&
+                                  Contains("again     after exit code 75 (state saved) or a lost node"));
+    CHECK_THAT(world.words({1, 1, 5}), Contains("signal    URG@60"));
 }
 
 TEST_CASE("what admission refuses is refused before, in the same words") {
@@ -98,8 +113,10 @@ TEST_CASE("what admission refuses is refused before, in the same words") {
         CHECK_THROWS_WITH(check_wish(wish, kNow), Contains(text));
         CHECK_THROWS_WITH(world.words(wish), Contains(text));
     };
-    refused([](JobWish& wish) { wish.gpus = "2;x"; }, "GPUs only");
-    refused([](JobWish& wish) { wish.gpus_per_node = "2,licence:1"; }, "GPUs only");
+    refused([](JobWish& wish) { wish.gpus = "2;x"; }, "GPUs of one type only");
+    refused([](JobWish& wish) { wish.gpus_per_node = "2,licence:1"; }, "GPUs of one type only");
+    refused([](JobWish& wish) { wish.gpus_per_task = "1,2"; }, "GPUs of one type");
+    refused([](JobWish& wish) { wish.constraint = "a|b"; }, "--constraint");
     refused([](JobWish& wish) { wish.memory = "lots"; }, "--mem");
     refused([](JobWish& wish) { wish.array = "7-9"; }, "--array");
     refused([](JobWish& wish) { wish.signal = "USR1 x"; }, "--signal");

@@ -32,6 +32,7 @@ slurm::Request request() {
     slurm::Request one;
     one.account = "e-alice";
     one.script = "#!/bin/sh\ntrue\n";
+    one.known = {{"a100"}, {"a100", "nvme"}};
     return one;
 }
 
@@ -83,10 +84,28 @@ TEST_CASE("what cannot be fenced is refused") {
         what.std_out = "/aloft/workspace-2/out";
     }
     SECTION("a resource that is no GPU") {
-        what.gpus = {"gres:gpu:2", "gres:licence:3"};
+        what.gpus.per_task = "gres:gpu:2,gres:licence:3";
     }
     SECTION("a GPU with a text") {
-        what.gpus = {"gres:gpu:a b:2"};
+        what.gpus.per_job = "gres:gpu:a b:2";
+    }
+    SECTION("a list of GPUs, which could be a text") {
+        what.gpus.per_node = "gres:gpu:1,gres:gpu:7";
+    }
+    SECTION("cores for each of something else") {
+        what.gpus.cores = "gres:licence:4";
+    }
+    SECTION("memory for each GPU beyond any node's") {
+        what.gpus.memory = "gres:gpu:1073741825";
+    }
+    SECTION("a type of GPU that no node has") {
+        what.gpus.per_task = "gres:gpu:wang1945:2";
+    }
+    SECTION("a feature that no node has") {
+        what.features = "a100&wang1945";
+    }
+    SECTION("features in an order and number of one's choice") {
+        what.features = "[a*1&b*2]";
     }
     SECTION("more nodes than the enclave has") {
         what.nodes = 4;
@@ -171,10 +190,27 @@ TEST_CASE("nodes are the enclave's, sorted, each once") {
     CHECK_THROWS_WITH(admit(what), Catch::Contains("enclave hel has 3 nodes"));
 }
 
-TEST_CASE("GPUs are asked for by number and type") {
+TEST_CASE("GPUs and features are as asked, in one way of writing them") {
     auto what = request();
-    what.gpus = {"gpu", "gpu:2", "gres:gpu:a100:2", "gres:gpu:40", "gres/gpu:1"};
-    CHECK_NOTHROW(admit(what));
+    what.gpus = {"gpu:02", "gres:gpu:a100:2", "gpu", "gres/gpu:1", "gres:gpu:8", "gres:gpu:16384"};
+    what.features = "nvme&a100&nvme";
+    const auto admitted = admit(what);
+    CHECK(admitted.gpus.per_job == "gres:gpu:2");
+    CHECK(admitted.gpus.per_node == "gres:gpu:a100:2");
+    CHECK(admitted.gpus.per_socket == "gres:gpu");
+    CHECK(admitted.gpus.per_task == "gres:gpu:1");
+    CHECK(std::count(admitted.environment.begin(), admitted.environment.end(), "SLURM_GPUS_PER_TASK=1") == 1);
+    CHECK(admitted.gpus.cores == "gres:gpu:8");
+    CHECK(admitted.gpus.memory == "gres:gpu:16384");
+    CHECK(admitted.features == "a100&nvme");
+    CHECK(admit(request()).gpus.per_node.empty());
+}
+
+TEST_CASE("how long before its end a job is warned, its own limit says") {
+    auto what = request();
+    what.minutes = 5;
+    CHECK(admit(what).warning_seconds == 60);
+    CHECK(admit(request()).warning_seconds == 120);
 }
 
 TEST_CASE("a job begins at a full hour, or at once") {

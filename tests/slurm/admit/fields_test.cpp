@@ -107,6 +107,7 @@ std::vector<std::string> admit(Job& job) {
     context.uid = 70001;
     context.now = kNow;
     context.kill_wait_seconds = 30;
+    context.known = [] { return slurm::NodeWords{{"a100"}, {"a100", "nvme"}}; };
     context.find = [](std::uint32_t id) {
         return id < 100 ? slurm::JobOwner{slurm::JobOwner::State::known, 70001} : slurm::JobOwner{};
     };
@@ -166,7 +167,8 @@ TEST_CASE("no text of a user's choice is left in a job, whichever field it is pu
             std::string_view(field.name) == "script")
             continue;
         INFO(field.name);
-        for (const char* before : {"", "/aloft/workspace/", "gres:gpu:2,", "afterok:1:"}) {
+        for (const char* before :
+             {"", "/aloft/workspace/", "gres:gpu:2,", "gres:gpu:", "a100&", "afterok:1:"}) {
             const std::string mark = std::string(before) + kMark;
             Job job;
             put(text_at(job.desc, field), mark.c_str());
@@ -239,7 +241,9 @@ TEST_CASE("a list of none is NULL, and everything is Slurm's memory, freed once"
 
 TEST_CASE("what is asked for and may be asked for arrives") {
     Job job;
-    put(job.desc.tres_per_node, "gres:gpu:a100:2");
+    put(job.desc.tres_per_node, "gres/gpu:a100:02");
+    put(job.desc.tres_per_task, "gres:gpu:1");
+    put(job.desc.features, "nvme&a100");
     put(job.desc.req_nodes, "node[2-3]");
     put(job.desc.array_inx, "1-20%4");
     put(job.desc.dependency, "afterok:17:18_2,singleton");
@@ -250,6 +254,8 @@ TEST_CASE("what is asked for and may be asked for arrives") {
     job.desc.min_nodes = 2;
     admit(job);
     CHECK(std::string(job.desc.tres_per_node) == "gres:gpu:a100:2");
+    CHECK(std::string(job.desc.tres_per_task) == "gres:gpu:1");
+    CHECK(std::string(job.desc.features) == "a100&nvme");
     CHECK(std::string(job.desc.req_nodes) == "node2,node3");
     CHECK(std::string(job.desc.array_inx) == "1-20%4");
     CHECK(std::string(job.desc.dependency) == "afterok:17:18_2,singleton");
@@ -259,6 +265,21 @@ TEST_CASE("what is asked for and may be asked for arrives") {
     CHECK(job.desc.warn_time == 120);
     CHECK(job.desc.priority == 0);
     CHECK(std::string(job.desc.name) == "aloft");
+}
+
+TEST_CASE("every job is warned before its end, and run again, unless it says otherwise") {
+    Job plain;
+    plain.desc.warn_time = 7;
+    plain.desc.warn_flags = KILL_JOB_BATCH;
+    admit(plain);
+    CHECK(plain.desc.warn_signal == 23);  // SIGURG
+    CHECK(plain.desc.warn_time == 120);
+    CHECK(plain.desc.warn_flags == 0);
+    CHECK(plain.desc.requeue == 1);
+    Job once;
+    once.desc.requeue = 0;
+    admit(once);
+    CHECK(once.desc.requeue == 0);
 }
 
 TEST_CASE("heterogeneous jobs, those of scrontab and steps without a script are refused") {

@@ -14,7 +14,9 @@ libaloft.so (trainer/loader/aloft.h): it is built for no Python and no torch in 
 from ._library import DataError, Error, Refused, SystemFault, UsageError, version
 from .loader import Batch, Loader, State
 from .ranks import Ranks, ranks
+from .requeue import requeue_if_asked
 from .results import report, save
 
 __version__ = version()
-__all__ = ["Batch", "DataError", "Error", "Loader", "Ranks", "Refused", "State", "SystemFault", "UsageError", "ranks", "report", "save"]
+__all__ = ["Batch", "DataError", "Error", "Loader", "Ranks", "Refused", "State", "SystemFault", "UsageError", "ranks", "report",
+           "requeue_if_asked", "save"]

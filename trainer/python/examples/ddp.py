@@ -4,15 +4,14 @@ r"""Plain PyTorch DDP on a granted dataset: a small network for images, resumabl
         env PYTHONPATH=/opt/aloft/share/aloft/python:/opt/aloft/site-packages \
         python3 /opt/aloft/share/aloft/examples/ddp.py cxr@1 --out runs/cxr
 
-Elsewhere: torchrun --nproc-per-node 2 ddp.py FOLDER --key FILE --out DIR. SIGUSR1 and SIGTERM save and exit with 75, upon which
-Slurm requeues; the same command goes on where it was."""
+Elsewhere: torchrun --nproc-per-node 2 ddp.py FOLDER --key FILE --out DIR. Warned that its time is nearly over, it saves and
+exits with 75, upon which Slurm requeues; the same command goes on where it was."""
 import argparse
 import json
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 
 import torch
 import torch.distributed as dist
@@ -60,9 +59,7 @@ def main() -> None:
     parser.add_argument("--stop-after", type=int, default=0, help="steps after which to save and stop, as if a signal had come")
     args = parser.parse_args()
 
-    asked = []  # to stop
-    for number in (signal.SIGUSR1, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.append(1))
+    aloft.requeue_if_asked()  # listens from now on
     device = join_the_others()
     first = dist.get_rank() == 0
     load = dict(global_batch=args.batch, seed=args.seed, key=args.key, normalise="moments")
@@ -88,7 +85,6 @@ def main() -> None:
             whole = checkpoint.with_suffix(".new")
             torch.save({"model": model.module.state_dict(), "optimizer": optimizer.state_dict(), "state": list(state)}, whole)
             whole.rename(checkpoint)
-        dist.barrier()
 
     while state.epoch < args.epochs:
         model.train()
@@ -100,10 +96,9 @@ def main() -> None:
             loss.backward()
             optimizer.step()
             state, done = batch.state, done + 1
-            if summed(len(asked) + (done == args.stop_after)) > 0:  # all stop at the same step
-                save()
-                dist.destroy_process_group()
-                sys.exit(75)
+            if done == args.stop_after:
+                signal.raise_signal(signal.SIGUSR1)
+            aloft.requeue_if_asked(save)  # exits with 75 after the same step on all ranks
         state = aloft.State(args.seed, state.epoch + 1, 0)
         save()
 

@@ -1,0 +1,180 @@
+#include "jobs/slurm/fits.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "core/base/child.h"
+#include "core/base/error.h"
+#include "core/policy/job_options.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+
+namespace {
+
+std::int64_t number(std::string_view text) {
+    std::int64_t value = -1;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return fault == std::errc{} && end == text.data() + text.size() ? value : -1;
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+    std::vector<std::string> parts;
+    std::istringstream words(text);
+    for (std::string part; std::getline(words, part, at);) parts.push_back(part);
+    return parts;
+}
+
+// "gpu:a100:4(S:0-1),gpu:2,craynetwork:1" into GPUs by type.
+std::map<std::string, std::int64_t> gpus_of(std::string resources) {
+    // Sockets stand in brackets and may have commas.
+    for (std::size_t open; (open = resources.find('(')) != std::string::npos;)
+        resources.erase(open, resources.find(')', open) == std::string::npos
+                                  ? std::string::npos
+                                  : resources.find(')', open) - open + 1);
+    std::map<std::string, std::int64_t> gpus;
+    for (const std::string& one : split(resources, ',')) {
+        const std::vector<std::string> parts = split(one, ':');
+        if (parts.empty() || parts[0] != "gpu") continue;
+        const std::int64_t count = parts.size() > 1 ? number(parts.back()) : 1;
+        gpus[parts.size() > 2 ? parts[1] : ""] += std::max<std::int64_t>(count, 0);
+    }
+    return gpus;
+}
+
+// "a100:2", "2" or "a100".
+struct Gpus {
+    std::string type;
+    std::int64_t count = 1;
+};
+
+Gpus read_gpus(const std::string& asked) {
+    const std::size_t colon = asked.rfind(':');
+    const std::int64_t count = number(colon == std::string::npos ? asked : asked.substr(colon + 1));
+    if (count < 0) return {asked, 1};
+    return {colon == std::string::npos ? "" : asked.substr(0, colon), count};
+}
+
+std::int64_t gpus_on(const NodeSize& node, const std::string& type) {
+    std::int64_t all = 0;
+    for (const auto& [kind, count] : node.gpus)
+        if (type.empty() || kind == type) all += count;
+    return all;
+}
+
+std::string kind_of(const Gpus& gpus) {
+    return gpus.type.empty() ? "GPUs" : "GPUs of type " + gpus.type;
+}
+
+// The nodes that still come into question, narrowed by one wish after the other.
+class Narrow {
+public:
+    Narrow(std::int64_t wanted, const std::vector<NodeSize>& nodes) : wanted_(wanted), nodes_(nodes) {}
+
+    template <class Size>
+    void by(const std::string& wish, std::int64_t least, const std::string& unit, Size size) {
+        std::int64_t largest = 0;
+        for (const NodeSize& node : nodes_) largest = std::max(largest, size(node));
+        std::erase_if(nodes_, [&](const NodeSize& node) { return size(node) < least; });
+        require(wish + " " + std::to_string(least) + " " + unit + " on each node; the largest has " +
+                std::to_string(largest));
+    }
+    void by_features(const std::string& names) {
+        for (const std::string& name : split(names, '&'))
+            std::erase_if(nodes_, [&](const NodeSize& node) { return !node.features.contains(name); });
+        require("--constraint asks for nodes with " + names);
+    }
+    void require(const std::string& asked) const {
+        if (static_cast<std::int64_t>(nodes_.size()) >= wanted_) return;
+        throw Error(Fault::refused,
+                    "this job could never run: " + asked +
+                        ". Nodes of the enclave that would do: " + std::to_string(nodes_.size()) +
+                        " of the " + std::to_string(wanted_) + " that are asked for");
+    }
+    // Of all `wanted_` nodes together, the best ones.
+    std::int64_t most_gpus(const std::string& type) const {
+        std::vector<std::int64_t> counts;
+        for (const NodeSize& node : nodes_) counts.push_back(gpus_on(node, type));
+        std::sort(counts.rbegin(), counts.rend());
+        std::int64_t all = 0;
+        for (std::size_t i = 0; i < counts.size() && static_cast<std::int64_t>(i) < wanted_; ++i)
+            all += counts[i];
+        return all;
+    }
+
+private:
+    std::int64_t wanted_;
+    std::vector<NodeSize> nodes_;
+};
+
+}  // namespace
+
+std::vector<NodeSize> parse_nodes(std::string_view shown, const std::string& partition) {
+    std::vector<NodeSize> nodes;
+    std::istringstream lines{std::string(shown)};
+    for (std::string line; std::getline(lines, line);) {
+        NodeSize node;
+        bool is_of_it = false;
+        std::istringstream words(line);
+        for (std::string word; words >> word;) {
+            const std::size_t equals = word.find('=');
+            if (equals == std::string::npos) continue;
+            const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
+            if (key == "NodeName") node.name = value;
+            if (key == "CPUTot") node.cores = number(value);
+            if (key == "RealMemory") node.memory_mib = number(value);
+            if (key == "Gres") node.gpus = gpus_of(value);
+            if (key == "AvailableFeatures")
+                for (const std::string& feature : split(value, ',')) node.features.insert(feature);
+            if (key == "Partitions")
+                for (const std::string& one : split(value, ',')) is_of_it = is_of_it || one == partition;
+        }
+        if (is_of_it && !node.name.empty() && node.cores > 0 && node.memory_mib > 0)
+            nodes.push_back(std::move(node));
+    }
+    return nodes;
+}
+
+std::optional<std::vector<NodeSize>> ask_nodes(const std::string& partition) {
+    try {
+        const core::Finished shown = core::run_program({"scontrol", "--oneliner", "show", "node"}, "");
+        if (shown.code != 0) return std::nullopt;
+        std::vector<NodeSize> nodes = parse_nodes(shown.output, partition);
+        if (nodes.empty()) return std::nullopt;
+        return nodes;
+    } catch (const Error&) {  // no scontrol on this host
+        return std::nullopt;
+    }
+}
+
+void require_fit(const JobWish& wish, const std::vector<NodeSize>& nodes) {
+    Narrow narrow(wish.nodes, nodes);
+    narrow.require("--nodes asks for " + std::to_string(wish.nodes));
+    if (!wish.constraint.empty()) narrow.by_features(wish.constraint);
+    narrow.by("--ntasks-per-node and --cpus-per-task ask for",
+              wish.tasks_per_node * std::max<std::int64_t>(wish.cpus_per_task, 1), "cores",
+              [](const NodeSize& node) { return node.cores; });
+    if (!wish.memory.empty())
+        narrow.by("--mem asks for", static_cast<std::int64_t>(core::memory_mib(wish.memory)), "MiB",
+                  [](const NodeSize& node) { return node.memory_mib; });
+    const auto each_node = [&](const char* option, const std::string& asked, std::int64_t times) {
+        if (asked.empty()) return;
+        const Gpus gpus = read_gpus(asked);
+        narrow.by(std::string(option) + " asks for", gpus.count * times, kind_of(gpus),
+                  [&](const NodeSize& node) { return gpus_on(node, gpus.type); });
+    };
+    each_node("--gpus-per-node", wish.gpus_per_node, 1);
+    each_node("--gpus-per-task", wish.gpus_per_task, wish.tasks_per_node);
+    if (wish.gpus.empty()) return;
+    const Gpus gpus = read_gpus(wish.gpus);
+    if (const std::int64_t most = narrow.most_gpus(gpus.type); most < gpus.count)
+        throw Error(Fault::refused, "this job could never run: --gpus asks for " +
+                                        std::to_string(gpus.count) + " " + kind_of(gpus) + "; " +
+                                        std::to_string(wish.nodes) + " of the enclave's nodes have " +
+                                        std::to_string(most) + " together. Ask for fewer, or for more nodes");
+}
+
+}  // namespace jobs

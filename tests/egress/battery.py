@@ -15,6 +15,7 @@ import helpers  # noqa: F401
 import kernel  # noqa: F401
 import neighbours  # noqa: F401
 import network  # noqa: F401
+import protocols  # noqa: F401
 import ranks  # noqa: F401
 import reported  # noqa: F401
 import reported_programs  # noqa: F401

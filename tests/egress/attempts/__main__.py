@@ -23,6 +23,7 @@ import files  # noqa: F401
 import kernel  # noqa: F401
 import local  # noqa: F401
 import network  # noqa: F401
+import protocols  # noqa: F401
 import ranks
 import reported  # noqa: F401
 import reported_programs  # noqa: F401

@@ -139,6 +139,40 @@ class Runs(unittest.TestCase):
         self.run_to_end("images", out, 2)
         self.assert_same(self.reference(), out)
 
+    def stop_when(self, kind, out, seen):
+        """Starts a run on two ranks, tells one of them to stop as soon as its log shows `seen`; the log as it was left."""
+        run = subprocess.Popen(self.command(kind, out, 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=self.environment())
+        log = out / "log.jsonl"
+        while run.poll() is None and not (log.exists() and seen(log.read_text())):
+            time.sleep(0.001)
+        self.assertIsNone(run.poll(), "ended before it could be interrupted")
+        os.kill(int(pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[1]), signal.SIGTERM)
+        _, errors = run.communicate()
+        self.assertEqual(run.returncode, 75, errors)
+        return log.read_text()
+
+    def test_a_signal_is_obeyed_while_validating_and_evaluating(self):
+        shutil.copytree(self.root / "images", self.root / "slow")  # a sample at a time, of a model that takes its time
+        (self.root / "slow" / "recipe.toml").write_text(IMAGES.replace("epochs = 8", "epochs = 2").replace("width = 8", "width = 64")
+                                                        .replace("bootstrap = 20", "bootstrap = 20\nbatch = 1"))
+        whole = self.root / "slow-whole"
+        self.run_to_end("slow", whole, 2)
+        steps = json.loads((whole / "metrics.json").read_text())["training"]["steps"] // 2
+        for attempt in range(5):  # a machine that is busy elsewhere may see it too late
+            out = self.root / f"slow-{attempt}"
+            log = self.stop_when("slow", out, lambda text: f'"event":"step","step":{steps},' in text)
+            if '"event":"epoch"' not in log:
+                break
+        self.assertNotIn('"event":"epoch"', log, "it ended its validation first, each time")
+        log = self.stop_when("slow", out, lambda text: text.count('"event":"epoch"') == 2)
+        self.assertIn(f'"event":"resumed","step":{steps}', log)
+        self.assertFalse((out / "metrics.json").exists(), "it ended its evaluation first")
+        self.run_to_end("slow", out, 2)
+        self.assert_same(whole, out)
+        epochs = [line for line in (out / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line]
+        self.assertEqual(epochs, [line for line in (whole / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line])
+
     def test_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         out = self.root / "damaged"
         run, ranks = self.start_and_wait(out, 2, 40)

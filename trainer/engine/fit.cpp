@@ -15,6 +15,7 @@
 #include "core/base/progress.h"
 #include "trainer/data/loader.h"
 #include "trainer/engine/agreement.h"
+#include "trainer/engine/aside.h"
 #include "trainer/engine/checkpoint.h"
 #include "trainer/engine/clock.h"
 #include "trainer/engine/feed.h"
@@ -44,19 +45,6 @@ std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
     return out;
 }
 
-// What is done while it lives does not count for the speed that is measured since `since`.
-class Aside {
-public:
-    explicit Aside(SteadyClock::time_point& since) : since_(since) {}
-    Aside(const Aside&) = delete;
-    Aside& operator=(const Aside&) = delete;
-    ~Aside() { since_ += SteadyClock::now() - begun_; }
-
-private:
-    SteadyClock::time_point& since_;
-    SteadyClock::time_point begun_ = SteadyClock::now();
-};
-
 // One run: all that the loop in `train` speaks of.
 class Run {
 public:
@@ -78,12 +66,15 @@ public:
             }
         });
         optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
-        if (!resume()) standardise(*model_, *dataset_, recipe, comm);
+        if (!resume() && !standardise(*model_, *dataset_, recipe, comm, go_on()))
+            throw AgreedError(Fault::requeue,
+                              "asked to stop before the first step; run the same command again");
         make_step();
     }
 
     Json train() {
         announce();
+        if (is_validation_due_) validate();
         Feed feed(*loader_, *clock_);
         core::agree(comm_, feed.trouble());
         core::Progress progress("fit", clock_->steps() - clock_->step());
@@ -91,7 +82,7 @@ public:
         while (!clock_->done()) {
             const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
             const auto loss = step_->accumulate(batch.inputs, batch.labels, clock_->step(),
-                                                [this] { return !is_asked_to_stop(); });
+                                                [go_on = go_on()] { return go_on(false); });
             if (!loss) stop();
             unsigned all = 0;  // what any rank wants: see Agreement
             const double rate =
@@ -184,6 +175,7 @@ private:
                                                        : std::optional(state.at("best_score").get<double>());
         best_step_ = state.at("best_step");
         improved_step_ = state.at("improved_step");
+        is_validation_due_ = state.value("validation_due", false);
         if (state.value("select", recipe_.train.select) != recipe_.train.select) {
             best_score_.reset();  // on another scale: what comes is compared among itself
             improved_step_ = clock_->step();
@@ -223,9 +215,13 @@ private:
             .with("device", device_.str());
     }
 
-    bool is_asked_to_stop() {
-        const unsigned mine = signals_.received() ? unsigned{Agreement::kStop} : 0;
-        return agreement_.reach(mine) & Agreement::kStop;
+    // Collective: false once a rank was asked to stop, or fails.
+    GoOn go_on() {
+        return [this](bool failed) {
+            unsigned mine = failed ? unsigned{Agreement::kFailed} : 0;
+            if (signals_.received()) mine |= Agreement::kStop;
+            return !(agreement_.reach(mine) & (Agreement::kStop | Agreement::kFailed));
+        };
     }
 
     // What this rank wants all to do after this step.
@@ -321,18 +317,21 @@ private:
     void validate() {
         if (!has_samples(*dataset_, "validation")) return;
         const Aside aside(logged_at_);
-        const Predictions predictions = predict(*model_, *dataset_,
-                                                {"validation", recipe_.data.field, recipe_.data.label,
-                                                 recipe_.evaluate.batch, recipe_.train.precision},
-                                                comm_);
+        is_validation_due_ = true;
+        const auto predictions = predict(*model_, *dataset_,
+                                         {"validation", recipe_.data.field, recipe_.data.label,
+                                          recipe_.evaluate.batch, recipe_.train.precision, go_on()},
+                                         comm_);
+        if (!predictions) stop();
+        is_validation_due_ = false;
         std::optional<double> score;
         core::together(comm_, [&] {
             if (!comm_.is_root()) return;
             const Watch::Busy busy;
-            std::vector<std::size_t> all(predictions.samples());
+            std::vector<std::size_t> all(predictions->samples());
             std::iota(all.begin(), all.end(), std::size_t{0});
             const Measures m =
-                measure(predictions, all, positive_class(recipe_.evaluate.options, predictions.classes));
+                measure(*predictions, all, positive_class(recipe_.evaluate.options, predictions->classes));
             score = score_of(m, recipe_.train.select);
             const bool best = is_best(score);
             log_->append({{"event", "epoch"},
@@ -384,7 +383,8 @@ private:
                           {"select", recipe_.train.select},
                           {"best_score", best_score_ ? Json(*best_score_) : Json()},
                           {"best_step", best_step_},
-                          {"improved_step", improved_step_}};
+                          {"improved_step", improved_step_},
+                          {"validation_due", is_validation_due_}};
         state.metadata["aloft.run"] = run.dump();
         checkpoints_->save(clock_->step(), std::move(state));
     }
@@ -403,7 +403,9 @@ private:
         Json training = {
             {"steps", clock_->step()}, {"epochs", clock_->epoch()}, {"selected_step", best_step_}};
         training["validation"] = best_score_ ? Json(std::round(std::abs(*best_score_) * 1e6) / 1e6) : Json();
-        return write_results(recipe_, *model_, *dataset_, out_, training, comm_);
+        auto results = write_results(recipe_, *model_, *dataset_, out_, training, comm_, go_on());
+        if (!results) stop();
+        return std::move(*results);
     }
 
     const Recipe& recipe_;
@@ -422,6 +424,7 @@ private:
     std::optional<Clock> clock_;
     std::string identity_;
     std::int64_t micro_batches_ = 1;
+    bool is_validation_due_ = false;  // of the epoch that ended last: it was asked to stop meanwhile
 
     std::optional<double> best_score_;
     std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0, skipped_in_a_row_ = 0;

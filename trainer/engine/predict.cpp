@@ -8,7 +8,6 @@
 
 #include "trainer/data/loader.h"
 #include "trainer/engine/torch_error.h"
-#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -25,8 +24,9 @@ void append(core::Bytes& out, const void* data, std::size_t bytes) {
     out.insert(out.end(), first, first + bytes);
 }
 
-core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOptions& options,
-                         const core::Comm& comm) {
+// This rank's rows; nothing if the pass was left off.
+std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, const PredictOptions& options,
+                                        const core::Comm& comm) {
     LoaderOptions loading;
     loading.split = options.split;
     loading.field = options.field;
@@ -36,20 +36,22 @@ core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOpti
     loading.ranks = comm.size();
     loading.order = Order::stored;
     loading.tail = Tail::keep;
-    Loader loader(dataset, loading);
-    loader.begin_epoch(0);
+    std::optional<Loader> loader;
+    core::together(comm, [&] {
+        loader.emplace(dataset, loading);
+        loader->begin_epoch(0);
+    });
     const c10::Device device = model.parameters()[0].tensor.device();
     const std::int64_t classes = model.input().classes;
     core::Bytes out;
-    while (const auto batch = loader.next()) {
-        Watch::tick();
-        if (batch->valid == 0) continue;
+    const auto look = [&](const Batch& batch) {
+        if (batch.valid == 0) return;
         // Always the same shape, filled up with zeros: kernels may round differently by size, and what a
         // model says of a sample must not depend on how many ranks there are.
-        std::vector<std::int64_t> shape = batch->inputs.sizes().vec();
+        std::vector<std::int64_t> shape = batch.inputs.sizes().vec();
         shape[0] = options.batch;
-        at::Tensor inputs = at::zeros(shape, batch->inputs.options());
-        inputs.narrow(0, 0, batch->valid).copy_(batch->inputs);
+        at::Tensor inputs = at::zeros(shape, batch.inputs.options());
+        inputs.narrow(0, 0, batch.valid).copy_(batch.inputs);
         at::Tensor scores;
         {
             const Autocast autocast(options.precision, device.type());
@@ -59,10 +61,10 @@ core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOpti
             at::softmax(scores.to(at::kDouble), 1).to(at::kFloat).to(at::kCPU).contiguous();
         const auto* p = probability.const_data_ptr<float>();
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };
-        const std::int64_t *samples = integers(batch->sample), *labels = integers(batch->labels),
-                           *sites = integers(batch->site), *vendors = integers(batch->vendor);
-        const auto* patients = batch->patient.const_data_ptr<std::uint8_t>();
-        for (std::int64_t i = 0; i < batch->valid; ++i) {
+        const std::int64_t *samples = integers(batch.sample), *labels = integers(batch.labels),
+                           *sites = integers(batch.site), *vendors = integers(batch.vendor);
+        const auto* patients = batch.patient.const_data_ptr<std::uint8_t>();
+        for (std::int64_t i = 0; i < batch.valid; ++i) {
             Row row{samples[i],
                     0,
                     static_cast<std::int32_t>(labels[i]),
@@ -70,28 +72,29 @@ core::Bytes predict_mine(Model& model, const Dataset& dataset, const PredictOpti
                     static_cast<std::int32_t>(vendors[i]),
                     0};
             // Half of the pseudonym tells patients apart well enough, and stays in memory only.
-            std::memcpy(&row.patient, patients + i * batch->patient.size(1), sizeof row.patient);
+            std::memcpy(&row.patient, patients + i * batch.patient.size(1), sizeof row.patient);
             if (row.label < 0 || row.label >= classes)
                 throw core::Error(core::Fault::data, "sample " + std::to_string(row.sample) + " of split " +
                                                          options.split + " has no label");
             append(out, &row, sizeof row);
             append(out, p + i * classes, static_cast<std::size_t>(classes) * sizeof(float));
         }
-    }
+    };
+    const bool is_whole =
+        pass(*loader, loader->steps_per_epoch(), comm, options.go_on,
+             [&](const Batch& batch) { with_torch_errors("split " + options.split, [&] { look(batch); }); });
+    if (!is_whole) return std::nullopt;
     return out;
 }
 
 }  // namespace
 
-Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& options,
-                    const core::Comm& comm) {
+std::optional<Predictions> predict(Model& model, const Dataset& dataset, const PredictOptions& options,
+                                   const core::Comm& comm) {
     const at::NoGradGuard off;
-    core::Bytes mine;
-    core::together(comm, [&] {
-        mine = with_torch_errors("split " + options.split,
-                                 [&] { return predict_mine(model, dataset, options, comm); });
-    });
-    const std::vector<core::Bytes> all = comm.gather(mine);
+    const auto mine = predict_mine(model, dataset, options, comm);
+    if (!mine) return std::nullopt;
+    const std::vector<core::Bytes> all = comm.gather(*mine);
 
     Predictions out;
     if (!comm.is_root()) return out;

@@ -1,7 +1,9 @@
 #pragma once
+#include <optional>
 #include <string>
 
 #include "core/mpi/comm.h"
+#include "trainer/engine/pass.h"
 #include "trainer/engine/step.h"
 #include "trainer/eval/metrics.h"
 #include "trainer/loader/dataset.h"
@@ -13,12 +15,14 @@ struct PredictOptions {
     std::string split, field, label;
     std::int64_t batch = 64;                   // per rank
     Precision precision = Precision::float32;  // that of the training
+    GoOn go_on = {};                           // none: to the end
 };
 
 // Collective. What the model says of every sample of the split, each once, in the order of their numbers: on
-// rank 0; empty elsewhere. Throws AgreedError (data: damage, or a label that is missing).
-Predictions predict(Model& model, const Dataset& dataset, const PredictOptions& options,
-                    const core::Comm& comm);
+// rank 0; empty elsewhere. Nothing, on every rank, if it was left off (`go_on`). Throws AgreedError (data: damage, or
+// a label that is missing).
+std::optional<Predictions> predict(Model& model, const Dataset& dataset, const PredictOptions& options,
+                                   const core::Comm& comm);
 
 // Does the split have samples?
 bool has_samples(const Dataset& dataset, const std::string& split);

@@ -49,18 +49,20 @@ std::optional<std::vector<std::int64_t>> sample_shape(const Dataset& dataset, co
     return std::nullopt;
 }
 
-// Collective. metrics.json but for `training`; null on other ranks.
-Json metrics(const Recipe& recipe, Model& model, const Dataset& dataset, const std::string& model_digest,
-             const core::Comm& comm) {
+// Collective. metrics.json but for `training`; null on other ranks; nothing if it was left off.
+std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& dataset,
+                            const std::string& model_digest, const core::Comm& comm, const GoOn& go_on) {
     std::string split = recipe.evaluate.split;
     if (!has_samples(dataset, split) && has_samples(dataset, "validation")) {
         if (comm.is_root())
             core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
         split = "validation";
     }
-    const Predictions predictions = predict(
+    const auto predictions = predict(
         model, dataset,
-        {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision}, comm);
+        {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision, go_on},
+        comm);
+    if (!predictions) return std::nullopt;
     Json out;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
@@ -71,7 +73,7 @@ Json metrics(const Recipe& recipe, Model& model, const Dataset& dataset, const s
                {"model", recipe.name},
                {"model_sha256", model_digest},
                {"recipe_sha256", recipe_digest(recipe, model)}};
-        out.update(report(predictions, recipe.evaluate.options));
+        out.update(report(*predictions, recipe.evaluate.options));
     });
     return out;
 }
@@ -89,8 +91,9 @@ void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>
     }
 }
 
-Json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
-                   const std::filesystem::path& out, const Json& training, const core::Comm& comm) {
+std::optional<Json> write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
+                                  const std::filesystem::path& out, const Json& training,
+                                  const core::Comm& comm, const GoOn& go_on) {
     std::string digest;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
@@ -98,11 +101,11 @@ Json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
         write_model(path, recipe, model, dataset);
         digest = core::to_hex(core::sha256(core::read_file(path, std::uint64_t{1} << 40)));
     });
-    Json json = metrics(recipe, model, dataset, digest, comm);
+    std::optional<Json> json = metrics(recipe, model, dataset, digest, comm, go_on);
     core::together(comm, [&] {
-        if (!comm.is_root()) return;
-        json["training"] = training;
-        core::write_atomically(out / "metrics.json", json.dump(1) + '\n', 0640);
+        if (!json || !comm.is_root()) return;
+        (*json)["training"] = training;
+        core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);
     });
     return json;
 }
@@ -138,7 +141,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
             copy_tensors(file, "", model->state());
             model->to(device);
         });
-        Json json = metrics(recipe, *model, *dataset, digest, comm);
+        const Json json = metrics(recipe, *model, *dataset, digest, comm, {}).value();
         core::together(comm, [&] {
             if (comm.is_root() && !request.out.empty())
                 core::write_atomically(request.out, json.dump(1) + '\n', 0640);

@@ -1,10 +1,12 @@
 #pragma once
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/mpi/comm.h"
+#include "trainer/engine/pass.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/loader/dataset.h"
 #include "trainer/model/model.h"
@@ -22,9 +24,11 @@ std::string run_identity(const Recipe& recipe, const Model& model, const Dataset
 void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors);
 
 // Collective. Writes model.safetensors, then metrics.json with the model's figures on the recipe's evaluation
-// split (on the validation split where that one is empty). Returns metrics.json on rank 0.
-nlohmann::ordered_json write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
-                                     const std::filesystem::path& out, const nlohmann::ordered_json& training,
-                                     const core::Comm& comm);
+// split (on the validation split where that one is empty). Returns metrics.json on rank 0, null elsewhere; nothing if
+// `go_on` ended it before the figures were there.
+std::optional<nlohmann::ordered_json> write_results(const Recipe& recipe, Model& model,
+                                                    const Dataset& dataset, const std::filesystem::path& out,
+                                                    const nlohmann::ordered_json& training,
+                                                    const core::Comm& comm, const GoOn& go_on);
 
 }  // namespace trainer

@@ -4,7 +4,6 @@
 
 #include "trainer/data/loader.h"
 #include "trainer/engine/exact_sum.h"
-#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -30,9 +29,10 @@ void add(std::vector<Moments>& moments, const at::Tensor& inputs) {
 
 }  // namespace
 
-void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
-                 std::int64_t largest) {
+bool standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
+                 const GoOn& go_on, std::int64_t largest) {
     std::vector<Moments> moments(static_cast<std::size_t>(model.channels()));
+    std::optional<Loader> loader;
     core::together(comm, [&] {
         LoaderOptions options;
         options.split = "train";
@@ -43,21 +43,19 @@ void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
         options.ranks = comm.size();
         options.order = Order::stored;
         options.tail = Tail::keep;
-        Loader loader(dataset, options);
-        const bool all = loader.samples() <= 2 * largest;
-        loader.begin_epoch(0);
-        while (auto batch = loader.next()) {
-            Watch::tick();
-            if (all) {
-                add(moments, batch->inputs);
-                continue;
-            }
-            // Far from the end every step is whole: rank after rank takes batch_size samples.
-            const std::int64_t first = batch->step * loader.global_batch() + comm.rank() * options.batch_size;
-            if (first >= largest) break;
-            add(moments, batch->inputs.narrow(0, 0, std::min(batch->valid, largest - first)));
-        }
+        loader.emplace(dataset, options);
+        loader->begin_epoch(0);
     });
+    const bool all = loader->samples() <= 2 * largest;
+    const std::int64_t global = loader->global_batch();
+    const std::int64_t steps = all ? loader->steps_per_epoch() : (largest + global - 1) / global;
+    const bool is_whole = pass(*loader, steps, comm, go_on, [&](const Batch& batch) {
+        if (all) return add(moments, batch.inputs);
+        // Far from the end every step is whole: rank after rank takes batch_size samples.
+        const std::int64_t first = batch.step * global + comm.rank() * recipe.evaluate.batch;
+        if (first < largest) add(moments, batch.inputs.narrow(0, 0, std::min(batch.valid, largest - first)));
+    });
+    if (!is_whole) return false;
     std::vector<double> mean, scale;
     for (Moments& channel : moments) {
         for (ExactSum* sum : {&channel.sum, &channel.squares, &channel.count})
@@ -74,6 +72,7 @@ void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
         scale.push_back(constant ? 1 : 1 / std::sqrt(variance));
     }
     model.set_standardisation(mean, scale);
+    return true;
 }
 
 }  // namespace trainer

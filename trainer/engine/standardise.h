@@ -1,5 +1,6 @@
 #pragma once
 #include "core/mpi/comm.h"
+#include "trainer/engine/pass.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/loader/dataset.h"
 #include "trainer/model/model.h"
@@ -9,8 +10,8 @@ namespace trainer {
 // Collective. Sets the model's standardisation to mean and 1 / standard deviation of the training split, per
 // channel or feature: the same bits on any number of ranks. Values that are missing (NaN) do not count,
 // constant features are left as they are. Of a split of more than twice `largest`, the first `largest`
-// samples as stored (staging stores them shuffled) are looked at.
-void standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
-                 std::int64_t largest = 65536);
+// samples as stored (staging stores them shuffled) are looked at. False if `go_on` ended it: nothing is set then.
+bool standardise(Model& model, const Dataset& dataset, const Recipe& recipe, const core::Comm& comm,
+                 const GoOn& go_on, std::int64_t largest = 65536);
 
 }  // namespace trainer

@@ -58,8 +58,8 @@ class Side:
     def submit(self, shape, script):
         """Returns the job's output file, and the nanoseconds before and after sbatch."""
         words = self.cluster.run("as", self.account, "bash", "-c", 'date +%s%N; sbatch --parsable "$@"; date +%s%N', "submit", "-p",
-                                 self.partition, "--exclusive", "-o", "job-%j.out", *shape, "--wrap", script).split()
-        return self.folder / f"job-{words[1]}.out", int(words[0]), int(words[2])
+                                 self.partition, "--exclusive", *shape, "--wrap", script).split()
+        return self.folder / f"slurm-{words[1]}.out", int(words[0]), int(words[2])
 
     def output_of(self, shape, program):
         """Runs `program` as the job's one step; returns what it printed."""
@@ -160,7 +160,7 @@ def measure_start(options, inside, outside, bare, authority):
             side.cluster.run("wait-idle")
             found[way]["start_ms"].append((line - begin) / 1e6)
             found[way]["sbatch_ms"].append((submitted - begin) / 1e6)
-            found[way]["waited_ms"].append(max(0.0, (scheduled(side.cluster, output.stem.removeprefix("job-")) - submitted) / 1e6))
+            found[way]["waited_ms"].append(max(0.0, (scheduled(side.cluster, output.stem.removeprefix("slurm-")) - submitted) / 1e6))
     for row in found.values():
         row["own_ms"] = [start - waited for start, waited in zip(row["start_ms"], row["waited_ms"])]
     for row in found.values():

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <regex>
 #include <sstream>
 
 #include "core/base/child.h"
@@ -29,14 +30,10 @@ std::vector<std::string> split(const std::string& text, char at) {
 }
 
 // "gpu:a100:4(S:0-1),gpu:2,craynetwork:1" into GPUs by type.
-std::map<std::string, std::int64_t> gpus_of(std::string resources) {
-    // Sockets stand in brackets and may have commas.
-    for (std::size_t open; (open = resources.find('(')) != std::string::npos;)
-        resources.erase(open, resources.find(')', open) == std::string::npos
-                                  ? std::string::npos
-                                  : resources.find(')', open) - open + 1);
+std::map<std::string, std::int64_t> gpus_of(const std::string& resources) {
+    static const std::regex sockets("\\([^)]*\\)?");  // they may have commas
     std::map<std::string, std::int64_t> gpus;
-    for (const std::string& one : split(resources, ',')) {
+    for (const std::string& one : split(std::regex_replace(resources, sockets, ""), ',')) {
         const std::vector<std::string> parts = split(one, ':');
         if (parts.empty() || parts[0] != "gpu") continue;
         const std::int64_t count = parts.size() > 1 ? number(parts.back()) : 1;

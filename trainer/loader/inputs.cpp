@@ -140,6 +140,15 @@ Inputs::Inputs(const Dataset& dataset, std::size_t field, const std::optional<No
             refuse("scale and offset have one entry, or one for each of the field's " +
                    std::to_string(channels) + " channels");
     }
+    // So that no size overflows; whether there is so much memory, buffers find.
+    constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 46;
+    std::uint64_t bytes = sizeof(double) * static_cast<std::uint64_t>(most);
+    for (const std::int64_t extent : shape_.value_or(Shape{})) {
+        if (bytes > kMostBytes / static_cast<std::uint64_t>(extent))
+            refuse("a batch of " + std::to_string(most) + " samples of " + text_of(*shape_) +
+                   " is more than any machine holds");
+        bytes *= static_cast<std::uint64_t>(extent);
+    }
     buffers_ = std::make_shared<Buffers>(static_cast<std::size_t>(most) * out_bytes());
 }
 

@@ -361,6 +361,9 @@ TEST_CASE("what no crop can be is refused, and a sample that the others' crop do
     LoaderOptions whole = cropping({});
     whole.crop.reset();
     CHECK_THROWS_WITH(RawLoader(dataset, whole), Catch::Contains("give a crop"));
+    const std::int64_t huge = std::int64_t{1} << 20;
+    CHECK_THROWS_WITH(RawLoader(dataset, cropping({{huge, huge, huge}, Crop::Place::centre, 0})),
+                      Catch::Contains("more than any machine holds"));
     // A crop through all dimensions has no channels; two of them have one.
     LoaderOptions channels = cropping({{1, 2, 2}, Crop::Place::centre, 0});
     channels.normalise = Normalise{{1.0F, 2.0F}, {0.0F}};

@@ -50,7 +50,7 @@ class Enclave(unittest.TestCase):
 
     def test_lightning_trains_on_two_nodes(self):
         state, said = self.job("lightning", "env", PATHS, "python3", "/opt/aloft/share/aloft/examples/lightning_ddp.py", "digits@1",
-                               "--nodes", "2", "--per-node", "2", "--epochs", "4", nodes=2, ranks=2)
+                               "--nodes", "2", "--per-node", "2", "--epochs", "12", nodes=2, ranks=2)
         self.assertEqual(state, "COMPLETED", said)
         (accuracy,) = re.findall(r"^4 ranks, accuracy (\d\.\d+)", said, re.M)
         self.assertGreater(float(accuracy), 0.7, said)

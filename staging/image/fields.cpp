@@ -131,6 +131,11 @@ core::Id16 content_of_frame(const Record& record, std::uint32_t frame, const Pse
         form += " " + std::to_string(meaning.slope.value_or(1)) + " " +
                 std::to_string(meaning.intercept.value_or(0));
     }
+    if (record.modality_table) {
+        const auto& entries = record.modality_table->entries;
+        const core::ByteView bytes(reinterpret_cast<const std::uint8_t*>(entries.data()), 2 * entries.size());
+        form += " " + std::to_string(record.modality_table->first) + " " + core::to_hex(core::sha256(bytes));
+    }
     return pseudonyms.of("frame", core::view(form), core::sha256(p.bytes.subspan(frame * bytes, bytes)));
 }
 

@@ -1,5 +1,6 @@
 #include "staging/image/pixels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstring>
@@ -32,13 +33,20 @@ struct Scale {
 
 // What all values of a record mean.
 struct Meaning {
-    std::vector<Scale> scales;   // one for each frame, or one for all
-    std::optional<double> turn;  // MONOCHROME1: v becomes turn - v
+    std::vector<Scale> scales;             // one for each frame, or one for all
+    std::optional<double> turn;            // MONOCHROME1: v becomes turn - v
+    const ModalityTable* table = nullptr;  // stands instead of a scale
     std::optional<std::array<double, 2>> padding;
     double padding_value = 0;
 
     const Scale& scale(std::size_t frame) const { return scales[scales.size() == 1 ? 0 : frame]; }
-    bool is_plain() const noexcept { return scales.size() == 1 && !scales[0].changes() && !turn && !padding; }
+    double in_table(double stored) const {
+        const double last = static_cast<double>(table->entries.size() - 1);
+        return table->entries[static_cast<std::size_t>(std::clamp(stored - table->first, 0.0, last))];
+    }
+    bool is_plain() const noexcept {
+        return scales.size() == 1 && !scales[0].changes() && !turn && !padding && !table;
+    }
 };
 
 enum class Outcome { fits, does_not_fit, is_padding };
@@ -76,7 +84,7 @@ Outcome convert(const Pixels& pixels, const Meaning& meaning, bool padding_decla
                         real = meaning.padding_value;
                     } else {
                         if (meaning.turn) real = *meaning.turn - real;
-                        real = real * scale.slope + scale.intercept;
+                        real = meaning.table ? meaning.in_table(real) : real * scale.slope + scale.intercept;
                     }
                     // What is rounded to a float is rounded once; an infinity is no value of a scanner's.
                     if constexpr (std::floating_point<To>)
@@ -152,10 +160,9 @@ bool is_signed(PixelType type) {
 }
 
 std::variant<Meaning, Rejection> meaning_of(const Record& record, const FieldChoice& choice) {
-    Meaning out{{Scale{}}, {}, {}, 0};
+    Meaning out{{Scale{}}, {}, nullptr, {}, 0};
     if (choice.stored) return out;
     const Pixels& pixels = record.pixels;
-    if (record.modality_lut) return Rejection{Reason::pixel_format_unsupported, "ModalityLUTSequence"};
     if (choice.field.units == kHounsfieldUnits && record.units != Units::hounsfield)
         return Rejection{Reason::units_differ, choice.field.name};
     if (!record.frames.empty()) {
@@ -168,6 +175,15 @@ std::variant<Meaning, Rejection> meaning_of(const Record& record, const FieldCho
         }
         if (out.scales.size() != 1 && out.scales.size() != pixels.frames)
             throw core::Error(core::Fault::bug, "frames without their pixels");
+    }
+    if (record.modality_table) {
+        // A table and a scale are two truths. What is turned around has none: its entries are units of their own.
+        if (pixels.type == PixelType::f32 || pixels.type == PixelType::f64 || out.scales.size() != 1 ||
+            out.scales[0].changes())
+            return Rejection{Reason::pixel_format_unsupported, "ModalityLUTSequence"};
+        if (is_inverted(record))
+            return Rejection{Reason::pixel_format_unsupported, "PhotometricInterpretation"};
+        out.table = &*record.modality_table;
     }
     if (is_inverted(record)) {
         if (pixels.type == PixelType::f32 || pixels.type == PixelType::f64)

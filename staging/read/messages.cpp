@@ -116,6 +116,24 @@ void each_member(AFrame& frame, One one) {
     one(frame.b_value);
 }
 
+void pack_table(Packer& out, const std::optional<ModalityTable>& table) {
+    out.put(static_cast<std::uint32_t>(table ? table->entries.size() : 0));
+    if (!table) return;
+    out.put(table->first);
+    out.raw(table->entries.data(), table->entries.size() * sizeof table->entries[0]);
+}
+
+std::optional<ModalityTable> unpack_table(Unpacker& in) {
+    const auto entries = in.get<std::uint32_t>();
+    refuse_unless(entries <= 0x10000);
+    if (entries == 0) return std::nullopt;
+    ModalityTable table;
+    table.first = in.get<std::int32_t>();
+    table.entries.resize(entries);
+    in.raw(table.entries.data(), entries * sizeof table.entries[0]);
+    return table;
+}
+
 }  // namespace
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
@@ -179,7 +197,7 @@ void pack(Packer& out, const Record& record, const Wanted& wanted) {
     for (const Frame& frame : record.frames)
         each_member(frame, [&](const auto& value) { pack_optional(out, value); });
     out.put(record.units);
-    out.put(static_cast<std::uint8_t>(record.modality_lut));
+    pack_table(out, record.modality_table);
     pack_optional(out, record.padding);
     out.put(record.deviations);
 }
@@ -228,9 +246,7 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     for (Frame& one : record.frames) each_member(one, [&](auto& value) { unpack_optional(in, value); });
     record.units = in.get<Units>();
     refuse_unless(record.units <= Units::other);
-    const auto modality_lut = in.get<std::uint8_t>();
-    refuse_unless(modality_lut <= 1);
-    record.modality_lut = modality_lut;
+    record.modality_table = unpack_table(in);
     unpack_optional(in, record.padding);
     record.deviations = in.get<std::uint32_t>();
     return record;

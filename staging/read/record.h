@@ -64,6 +64,13 @@ struct Frame {
     bool operator==(const Frame&) const = default;
 };
 
+// A modality LUT that is a table (PS3.3 section C.11.1): stands instead of slope and intercept. A stored value below
+// `first` has the first entry, one beyond the last entry that one.
+struct ModalityTable {
+    std::int32_t first = 0;
+    std::vector<std::uint16_t> entries;  // one at least
+};
+
 // What pixel values are once the modality LUT was applied (RescaleType, PS3.3 C.11.1.1.2).
 enum class Units : std::uint8_t { stored, hounsfield, other };
 
@@ -124,7 +131,7 @@ struct Record {
     Pixels pixels;
     std::vector<Frame> frames;    // one for each of pixels.frames, or one for all of them
     Units units = Units::stored;  // of what `frames` make of the pixels
-    bool modality_lut = false;    // a table (0028,3000) stands instead of slope and intercept
+    std::optional<ModalityTable> modality_table;
     std::optional<std::array<double, 2>> padding;  // stored values from, to that stand for no measurement
     std::uint32_t deviations = 0;                  // 1 << Deviation
     core::Digest file_sha256{};

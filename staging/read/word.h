@@ -10,7 +10,7 @@ namespace staging {
 inline constexpr std::string_view kWords[] = {
     // What a file lacks, or has otherwise than we read it.
     "AnatomicRegionSequence", "BitsAllocated", "BitsPerSample", "BitsStored", "ColorMap", "Columns",
-    "ExtraSamples", "HighBit", "NumberOfFrames", "PaletteColorLookupTable",
+    "ExtraSamples", "HighBit", "ModalityLUTSequence", "NumberOfFrames", "PaletteColorLookupTable",
     "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelData", "PixelRepresentation",
     "PlanarConfiguration", "Rows", "SampleFormat", "SamplesPerPixel", "TransferSyntaxUID", "affine",
     "archive", "bytes behind the archive", "deflated data set", "datatype", "delimiter", "dim",

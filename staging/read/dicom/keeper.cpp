@@ -58,7 +58,6 @@ Keeper::Keeper(const Wanted& wanted, const Limits& limits) : wanted_(wanted), li
 bool Keeper::wants(std::span<const Step> path) {
     const Tag first = path.front().tag, last = path.back().tag;
     if (path.size() == 1) {
-        if (last == 0x00283000) modality_lut_ = true;  // ModalityLUTSequence
         if (last == kSharedGroups || last == kPerFrameGroups) {
             bool& seen = last == kSharedGroups ? shared_seen_ : per_frame_seen_;
             if (std::exchange(seen, true)) throw Refused(Reason::malformed, "element twice");
@@ -66,7 +65,7 @@ bool Keeper::wants(std::span<const Step> path) {
     }
     if (first == kPerFrameGroups && path.size() == 2) frames_.saw_frame(path.front().item, limits_);
     if (last == kAnatomicRegion || last == kPrimaryStructure || last == kFrameAnatomy ||
-        FrameCollector::wants(path))
+        FrameCollector::wants(path) || ModalityCollector::wants(path))
         return true;
     const bool in_groups = (first == kSharedGroups || (first == kPerFrameGroups && path.front().item == 0));
     // A group itself may hold any attribute: which ones, its elements tell.
@@ -114,6 +113,7 @@ void Keeper::element(const Element& element) {
     if (path.size() == 1) root(element);
     if (tag >> 16 & 1) return private_element(element);
     frames_.element(element);
+    modality_.element(element);
     if (path.size() > 1) anatomy(element);
     if (!last_tags_.test(hash(tag))) return;
     Place in_groups = Place::none;
@@ -322,16 +322,17 @@ void Keeper::root(const Element& element) {
 void Keeper::finish(Record& record) {
     record.facts = std::move(facts_);
     record.values = std::move(values_);
-    record.modality_lut = modality_lut_;
     if (source.kind == PixelSource::Kind::none) return;
+    record.modality_table = modality_.finish(header.representation == 1);
     record.frames = frames_.finish(frame_count(header));
     const Frame& first = record.frames.front();
-    const std::string& type = frames_.rescale_type();
+    const bool by_table = record.modality_table.has_value();
+    const std::string& type = by_table ? modality_.type() : frames_.rescale_type();
     // PS3.3 section C.11.1.1.2: a CT image without a type is in Hounsfield units.
     const bool is_ct = record.facts.sop_class == "1.2.840.10008.5.1.4.1.1.2";
-    if (type == "HU" || (type.empty() && is_ct && first.slope && first.intercept))
+    if (type == "HU" || (type.empty() && is_ct && !by_table && first.slope && first.intercept))
         record.units = Units::hounsfield;
-    else if (first.slope || first.intercept || modality_lut_)
+    else if (first.slope || first.intercept || by_table)
         record.units = Units::other;
     if (padding_) {
         const double other = padding_to_.value_or(*padding_);

@@ -7,6 +7,7 @@
 
 #include "staging/read/dicom/character_set.h"
 #include "staging/read/dicom/geometry.h"
+#include "staging/read/dicom/modality.h"
 #include "staging/read/dicom/pixels.h"
 #include "staging/read/dicom/siemens.h"
 #include "staging/read/dicom/walker.h"
@@ -53,7 +54,8 @@ private:
     Facts facts_;
     FrameCollector frames_;
     std::optional<double> padding_, padding_to_;
-    bool modality_lut_ = false, shared_seen_ = false, per_frame_seen_ = false;
+    ModalityCollector modality_;
+    bool shared_seen_ = false, per_frame_seen_ = false;
     std::map<std::string, CharacterSet, std::less<>> character_sets_;
 };
 

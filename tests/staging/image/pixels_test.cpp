@@ -181,7 +181,7 @@ TEST_CASE("padding becomes the declared number, or the sample is left out") {
     CHECK(rejected(pixels_to_array(image.record, wanted)) == "taken");
 }
 
-TEST_CASE("what cannot be a value is refused: no slope, infinity, a table instead of a slope") {
+TEST_CASE("what cannot be a value is refused: no slope, infinity, a table beside a slope") {
     Image<std::uint16_t> image({1, 2}, PixelType::u16, 1, 1, 2, 1);
     Frame frame;
     frame.slope = 0;
@@ -190,7 +190,10 @@ TEST_CASE("what cannot be a value is refused: no slope, infinity, a table instea
     image.record.frames[0].slope = 1e300;
     CHECK(rejected(pixels_to_array(image.record, field({}, core::DType::f32))) == "value_does_not_fit");
     image.record.frames.clear();
-    image.record.modality_lut = true;
+    image.record.modality_table = ModalityTable{1, {10, 20}};
+    CHECK(rejected(pixels_to_array(image.record, field({}, core::DType::f32))) == "taken");
+    image.record.frames = {frame};
+    image.record.frames[0].slope = 2;
     CHECK(rejected(pixels_to_array(image.record, field({}, core::DType::f32))) == "pixel_format_unsupported");
     FieldChoice stored = field({}, core::DType::u16);
     stored.stored = true;

@@ -66,12 +66,14 @@ TEST_CASE("a classic image says where it lies and what its values are") {
     CHECK_FALSE(frame.b_value);
     CHECK(record.units == Units::hounsfield);
     CHECK(record.padding == std::array{-2048.0, -2000.0});  // signed, as the pixels are
-    CHECK_FALSE(record.modality_lut);
+    CHECK_FALSE(record.modality_table);
 }
 
 TEST_CASE("values that are no numbers are absent, and a table in place of slope and intercept is told") {
     Dicom file, lut;
-    lut.text(0x00283004, "LO", "OD");
+    lut.element(0x00283002, "US", lut.word(2) + lut.word(7) + lut.word(12))
+        .text(0x00283004, "LO", "OD")
+        .element(0x00283006, "OW", lut.word(300) + lut.word(4095));
     file.text(0x00080060, "CS", "CR")
         .text(0x00180050, "DS", "5,0")
         .text(0x00200032, "DS", "1\\2")
@@ -80,7 +82,9 @@ TEST_CASE("values that are no numbers are absent, and a table in place of slope 
     REQUIRE(record.reason == Reason::none);
     CHECK_FALSE(record.frames.at(0).thickness);
     CHECK_FALSE(record.frames.at(0).position);
-    CHECK(record.modality_lut);
+    REQUIRE(record.modality_table);
+    CHECK(record.modality_table->first == 7);
+    CHECK(record.modality_table->entries == std::vector<std::uint16_t>{300, 4095});
     CHECK(record.units == Units::other);
 }
 

@@ -158,40 +158,110 @@ public:
     using Joiner::Joiner;
 
 private:
+    // What becomes of a mask, the later the stronger.
+    enum class Fate { unmatched, other_person, off_grid, again, conflict, counted };
+    // A mask and what tells its images.
+    struct Mask {
+        const Beside& beside;
+        SegmentsPlace place;  // of a segmentation
+        Fate fate = Fate::unmatched;
+        void becomes(Fate next) { fate = std::max(fate, next); }
+    };
+    // One that lies on an image, and on which of its slices, if not on all.
+    struct Fitting {
+        Mask* mask;
+        std::vector<std::uint32_t> slices;
+    };
+
     void join_images(const Together& all) const override {
-        if (!all.beside.empty() && !is_one_person(all.images))
+        const bool by_object = work_.definition.masks->is_segmentation();
+        if (!all.beside.empty() && !by_object && !is_one_person(all.images))
             return leave_all_out(all, Reason::identity_conflict);
-        enum class Fate { off_grid, counted, again, conflict };
-        std::vector<Fate> fates(all.beside.size(), Fate::off_grid);
+        std::vector<Mask> masks;
+        for (const Beside& one : all.beside)
+            masks.push_back(
+                {one, by_object ? segments_place(work_.stage1.beside(one).columns) : SegmentsPlace{}});
         for (const Image& image : all.images) {
             const Composite volume = images_.composite(image.ref);
-            std::vector<std::size_t> fits;
-            for (std::size_t i = 0; i < all.beside.size(); ++i)
-                if (is_same_grid(all.beside[i].grid, volume.grid)) fits.push_back(i);
-            const bool agree = std::ranges::all_of(fits, [&](std::size_t i) {
-                return i == fits.front() || contents(all.beside[i]) == contents(all.beside[fits.front()]);
+            std::vector<Fitting> fits = fitting(masks, image, volume);
+            const bool agree = std::ranges::all_of(fits, [&](const Fitting& one) {
+                return one.mask == fits.front().mask ||
+                       (one.slices == fits.front().slices &&
+                        contents(one.mask->beside) == contents(fits.front().mask->beside));
             });
             // What counts with an image already stays so, whatever else is a thousandth of a millimetre away.
-            for (const std::size_t i : fits)
-                if (fates[i] != Fate::counted && (!agree || i != fits.front()))
-                    fates[i] = agree ? Fate::again : Fate::conflict;
+            for (const Fitting& one : fits)
+                if (!agree || one.mask != fits.front().mask)
+                    one.mask->becomes(agree ? Fate::again : Fate::conflict);
             if (fits.empty() || !agree) {
                 leave_out(image, Reason::unmatched_image);
                 continue;
             }
-            const Beside& mask = all.beside[fits.front()];
+            Mask& mask = *fits.front().mask;
             Case one;
-            one.mask = Case::Place{mask.segment, mask.offset};
-            if (std::exchange(fates[fits.front()], Fate::counted) != Fate::counted)
-                one.companions.push_back(companion(mask));
+            one.mask = Case::Place{mask.beside.segment, mask.beside.offset};
+            one.mask_slices = std::move(fits.front().slices);
+            one.image_slices = static_cast<std::uint64_t>(volume.grid.size[0]);
+            if (mask.fate != Fate::counted) one.companions.push_back(companion(mask.beside));
+            mask.becomes(Fate::counted);
             SampleRef ref = image.ref;
-            ref.bytes += fitted_bytes(*work_.definition.masks, mask.grid, volume.spacing);
+            ref.bytes += fitted_bytes(*work_.definition.masks, volume.grid, volume.spacing);
             writer_.add_case(ref, std::move(one));
         }
-        for (std::size_t i = 0; i < all.beside.size(); ++i) {
-            if (fates[i] == Fate::off_grid) leave_out(all.beside[i], Reason::mask_off_grid);
-            if (fates[i] == Fate::conflict) leave_out(all.beside[i], Reason::label_conflict);
-            if (fates[i] == Fate::again) leave_out(all.beside[i], {Reason::duplicate, "same_content"});
+        for (const Mask& one : masks) tell(one);
+    }
+
+    std::vector<Fitting> fitting(std::vector<Mask>& masks, const Image& image,
+                                 const Composite& volume) const {
+        std::vector<Fitting> fits;
+        std::vector<std::array<double, 3>> slices;
+        for (const Piece& piece : volume.pieces) slices.push_back(piece.position);
+        for (Mask& mask : masks) {
+            if (!is_of(mask, volume)) continue;
+            if (mask.beside.patient != core::Id16{} &&
+                person(mask.beside.patient) != person(image.ref.patient)) {
+                mask.becomes(Fate::other_person);
+                continue;
+            }
+            std::optional<std::vector<std::uint32_t>> places;
+            if (!mask.place.positions.empty())
+                places = places_on(volume.grid, slices, mask.beside.grid, mask.place.positions);
+            else if (is_same_grid(mask.beside.grid, volume.grid))
+                places.emplace();
+            if (places)
+                fits.push_back({&mask, *std::move(places)});
+            else
+                mask.becomes(Fate::off_grid);
+        }
+        return fits;
+    }
+
+    // Whether a mask names a frame of the volume, or none at all.
+    static bool is_of(const Mask& mask, const Composite& volume) {
+        const auto& sources = mask.place.sources;
+        const auto names = [&](const core::Id16& instance, std::uint64_t frame) {
+            return std::ranges::binary_search(
+                sources, SegmentsPlace::Source{instance, static_cast<std::int64_t>(frame)});
+        };
+        return sources.empty() || std::ranges::any_of(volume.pieces, [&](const Piece& piece) {
+                   return names(piece.instance, 0) || names(piece.instance, piece.frame + 1);
+               });
+    }
+
+    void tell(const Mask& mask) const {
+        switch (mask.fate) {
+            case Fate::unmatched:
+                return leave_out(mask.beside, Reason::unmatched_label);
+            case Fate::other_person:
+                return leave_out(mask.beside, Reason::identity_conflict);
+            case Fate::off_grid:
+                return leave_out(mask.beside, Reason::mask_off_grid);
+            case Fate::again:
+                return leave_out(mask.beside, {Reason::duplicate, "same_content"});
+            case Fate::conflict:
+                return leave_out(mask.beside, Reason::label_conflict);
+            case Fate::counted:
+                return;
         }
     }
 

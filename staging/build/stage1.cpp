@@ -94,7 +94,8 @@ Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudo
         deliveries_.emplace_back(delivery.folder);
     }
     if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
-    if (definition.masks) mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted);
+    if (definition.masks && !definition.masks->is_segmentation())
+        mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted);
 }
 
 Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
@@ -136,7 +137,7 @@ Stage1::Inside Stage1::open_archive(const Batch& batch) const {
         if (worker_)
             inside.archive = std::make_unique<Archive>(server_, definition_.wanted, Limits{},
                                                        open(batch.delivery, batch.archive));
-        if (definition_.masks)
+        if (mask_worker_)
             inside.masks = std::make_unique<Archive>(server_, definition_.masks->wanted, Limits{},
                                                      open(batch.delivery, batch.archive));
     } catch (const MachineFault& e) {
@@ -195,9 +196,8 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
                              : reject(Reason::not_selected, "empty archive");
         }
         if (mask) {
-            const Record record = is_inside
-                                      ? inside.masks->read(index, batch.inner(index), Depth::pixels)
-                                      : mask_worker_->read(file, Depth::pixels);
+            const Record record = is_inside ? inside.masks->read(index, batch.inner(index), Depth::pixels)
+                                            : mask_worker_->read(file, Depth::pixels);
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();
@@ -226,6 +226,13 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             Record record = read(at_once ? Depth::pixels : Depth::header);
             const bool is_whole = at_once && record.ok();
             if (at_once && !is_whole) record = read(Depth::header);
+            if (definition_.masks && definition_.masks->is_segmentation() && record.segmentation) {
+                record = read(Depth::pixels);
+                contents = record.file_sha256;
+                result.bytes += record.file_bytes;
+                add_digest();
+                return take_segmentation(record, name, blank, sink);
+            }
             auto judged = judge(record, name, blank);
             if (!is_whole && std::holds_alternative<Cleaned>(judged)) record = read(Depth::pixels);
             contents = record.file_sha256;
@@ -328,6 +335,39 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, const std::s
     ref.grid = mask.grid;
     std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
     sink.take_beside(ref, {{std::move(mask.array)}, {}});
+}
+
+void Stage1::take_segmentation(const Record& record, const std::string& file_name, const Rejected& blank,
+                               Stage1Sink& sink) const {
+    const auto reject = [&](const Rejection& rejection) {
+        Rejected out = blank;
+        set_reason(out, rejection.reason, rejection.detail);
+        sink.reject(out);
+    };
+    const std::string& site = definition_.sites[blank.site];
+    if (!record.ok()) return reject({record.reason, record.detail});
+    if (const auto risk = segmentation_risk(record.facts, definition_.profile.pixels,
+                                            definition_.description(site).declared_of(file_name)))
+        return reject(*risk);
+    const auto judged = clean_segmentation(record, {site, file_name}, definition_, pseudonyms_);
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection);
+    const Cleaned& good = std::get<Cleaned>(judged);
+    auto made = segments_of(record, *definition_.masks);
+    if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
+    Segments& segments = std::get<Segments>(made);
+    SegmentsPlace place{std::move(segments.positions), {}};
+    for (const Segmentation::Source& source : record.segmentation->sources)
+        place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
+    Beside ref;
+    ref.origin = blank.origin;
+    ref.key = good.mask_key;
+    ref.patient = good.patient;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
+    ref.site = blank.site;
+    ref.is_mask = 1;
+    ref.grid = segments.grid;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    sink.take_beside(ref, {{std::move(segments.array)}, cells_of(place)});
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,

@@ -65,6 +65,8 @@ private:
     void take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
     void take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
                    const Rejected& blank, Stage1Sink& sink) const;
+    void take_segmentation(const Record& record, const std::string& file_name, const Rejected& blank,
+                           Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
               Stage1Sink& sink) const;
     const Readers& server_;

@@ -90,7 +90,7 @@ private:
         for (const std::size_t i : stack.slices) {
             const SliceRef& slice = slices[i];
             Piece piece{slice.ref.segment,  slice.ref.offset,   slice.frame, slice.ref.origin.file,
-                        slice.ref.instance, slice.file_content, {}};
+                        slice.ref.instance, slice.file_content, {},          *slice.place.position};
             std::copy(std::begin(slice.file_name), std::end(slice.file_name), piece.file_name);
             made.pieces.push_back(piece);
             ref.origin = std::min(ref.origin, slice.ref.origin);

@@ -166,21 +166,18 @@ std::variant<core::Id16, Rejection> case_key(const Definition& definition, const
     return core::Id16{};
 }
 
-std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths) {
-    if (!file.has("masks")) return nullptr;
-    const core::Config table = file.table("masks");
-    if (images.kind != SampleKind::volume)
-        table.refuse("files", "masks lie on volumes: samples = \"volume\"");
-    std::optional<PathPattern> files;
+namespace {
+
+// Files of NIfTI beside the images, told by their paths.
+void read_mask_files(const core::Config& table, Masks& out, Paths& paths) {
     try {
-        files.emplace(table.text("files"));
+        out.files.emplace(table.text("files"));
     } catch (const core::Error& e) {
         table.refuse("files", e.what());
     }
-    Masks out{*std::move(files), {}, {}, {}, {}, images.fields.front(), {}};
     const core::Config match = table.table("match");
     for (const std::string& name : match.keys()) {
-        const auto& names = out.files.names();
+        const auto& names = out.files->names();
         const auto found = std::ranges::find(names, name);
         if (found == names.end()) match.refuse(name, "`files` has no {" + name + "}");
         out.names.push_back(name);
@@ -197,6 +194,49 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
     }
     // What is cropped or lies outside of what was scanned is 0.
     if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
+    out.wanted = Wanted::of(*find_format("nifti"), {});
+}
+
+// Segmentations of DICOM: what each code that a segment may have is as a number.
+void read_segments(const core::Config& table, const Definition& images, Masks& out, Paths& paths) {
+    if (images.profile.source->name != "dicom")
+        table.refuse("format", "segmentations refer to images in DICOM, and these are none");
+    const core::Config segments = table.table("segments");
+    for (const std::string& code : segments.keys()) {
+        const std::int64_t value = segments.integer(code);
+        if (code.find(':') == std::string::npos)
+            segments.refuse(code, "expected SCHEME:VALUE of the segment's property type, as SCT:10200004");
+        if (value < 1 || value > 255) segments.refuse(code, "expected 1 to 255: 0 stands for nothing");
+        out.segments.emplace(code, static_cast<std::uint8_t>(value));
+    }
+    if (out.segments.empty())
+        table.refuse("segments", "missing; expected codes of what segments show, and a number for each");
+    if (table.has("threshold")) {
+        out.threshold = table.number("threshold");
+        if (!(*out.threshold > 0 && *out.threshold <= 1))
+            table.refuse("threshold", "expected a part of a voxel: above 0, and 1 at most");
+    }
+    for (const char* uid : {"FrameOfReferenceUID", "StudyInstanceUID"}) {
+        out.names.emplace_back(uid);
+        out.places.push_back(paths.position(uid));
+    }
+}
+
+}  // namespace
+
+std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths) {
+    if (!file.has("masks")) return nullptr;
+    const core::Config table = file.table("masks");
+    if (images.kind != SampleKind::volume)
+        table.refuse("files", "masks lie on volumes: samples = \"volume\"");
+    Masks out{{}, {}, {}, {}, {}, images.fields.front(), {}};
+    const std::string format = table.text_or("format", "nifti");
+    if (format == "dicom-seg")
+        read_segments(table, images, out, paths);
+    else if (format == "nifti")
+        read_mask_files(table, out, paths);
+    else
+        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
     FieldChoice& field = out.field;
     field.rule =
         find_rule(table, "name", images.profile.fields, table.text_or("name", "mask"), images.profile.name);
@@ -207,7 +247,6 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
     if (!field.field.shape.empty()) field.field.shape[0] = 1;
     field.padding = 0;
     field.stored = false;
-    out.wanted = Wanted::of(*find_format("nifti"), {});
     return std::make_shared<const Masks>(std::move(out));
 }
 
@@ -217,18 +256,25 @@ std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const
     std::vector<std::string> parts;
     for (std::size_t i = 0; i < masks.places.size(); ++i) {
         const auto& value = values.at(masks.places[i]);
+        if (masks.is_segmentation()) {  // the first that is there
+            const std::string_view uid = is_absent(value) ? std::string_view{} : trimmed(value->bytes);
+            if (uid.empty()) continue;
+            if (!is_uid(uid)) return Rejection{Reason::bad_uid, masks.names[i]};
+            return pseudonyms.of("case:" + masks.names[i], core::view(site), core::view(uid));
+        }
         if (is_absent(value)) return core::Id16{};
         if (value->undecodable) return Rejection{Reason::undecodable, masks.names[i]};
         if (is_binary(*value)) return Rejection{Reason::bad_value, masks.names[i]};
         parts.push_back(definition.description(site).normal(masks.names[i], core::view(value->bytes)));
     }
-    return joined(masks, parts, site, pseudonyms);
+    return masks.is_segmentation() ? core::Id16{} : joined(masks, parts, site, pseudonyms);
 }
 
 std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,
                                    std::string_view site, const Pseudonyms& pseudonyms) {
     const Masks& masks = *definition.masks;
-    const auto match = masks.files.match(file_name);
+    if (masks.is_segmentation()) return std::nullopt;
+    const auto match = masks.files->match(file_name);
     if (!match) return std::nullopt;
     std::vector<std::string> parts;
     for (std::size_t i = 0; i < masks.in_path.size(); ++i)

@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,19 +29,25 @@ std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::f
                                           const core::Config& maps, Definition& images, Paths& paths);
 
 // [masks] of a definition: files that a hospital delivers beside its volumes, on their grid, with a number for what each
-// voxel shows. Which image one belongs to stands in its path.
+// voxel shows. Which image one belongs to stands in its path, or, of DICOM segmentations, in the object itself.
 struct Masks {
-    PathPattern files;
+    std::optional<PathPattern> files;  // none: segmentations, which their SOP class tells
     // What tells the case: names of the pattern, by their places in it, and where images say the same.
     std::vector<std::string> names;
     std::vector<std::size_t> in_path, places;
     std::array<bool, 256> values{};  // which numbers may stand in a mask
     FieldChoice field;               // fitted as the first field of the images is
-    Wanted wanted;                   // nothing but pixels
+    Wanted wanted;                   // nothing but pixels; none of segmentations: they are read as images are
+    // Of segmentations: the number of each code that a segment may have, "SCHEME:VALUE", and which part of a voxel a
+    // fractional one must fill to count.
+    std::map<std::string, std::uint8_t, std::less<>> segments{};
+    std::optional<double> threshold{};
+    bool is_segmentation() const noexcept { return !files; }
 };
 std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths);
 
-// The key that an image and its mask share, from what the image says; zero if it lacks a part of it.
+// The key that an image and its mask share, from what the image says; zero if it lacks a part of it. Of a segmentation
+// and its image: the frame of reference, or the study if there is none.
 std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
                                              std::string_view site, const Pseudonyms& pseudonyms);
 // From a mask's path; zero if a part of it is empty, nothing if no mask has such a path.

@@ -11,6 +11,8 @@ namespace {
 
 using Outcome = std::variant<core::Cell, Reason>;
 
+constexpr char kInstance[] = "instance";
+
 // What one source's value becomes, by transform. Sources are there (not absent) and decodable.
 struct Apply {
     const ColumnRule& rule;
@@ -153,7 +155,7 @@ std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, c
         if (const auto* id = std::get_if<core::Id16>(&found)) to = *id;
         return std::get_if<Rejection>(&found) ? std::optional(std::get<Rejection>(found)) : std::nullopt;
     };
-    if (auto bad = digest(definition.instance, "instance", out.instance)) return *bad;
+    if (auto bad = digest(definition.instance, kInstance, out.instance)) return *bad;
     if (auto bad = digest(definition.study, "study", out.study)) return *bad;
     if (auto bad = digest(definition.series, "series", out.series)) return *bad;
 
@@ -181,6 +183,28 @@ std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, c
         if (choice.is_output) out.columns.push_back(std::get<core::Cell>(std::move(cell)));
     }
     return out;
+}
+
+std::variant<Cleaned, Rejection> clean_segmentation(const Record& record, const Sent& sent,
+                                                    const Definition& definition,
+                                                    const Pseudonyms& pseudonyms) {
+    const auto from_path = path_values(definition, definition.description(sent.site), sent.file_name);
+    const Values values{record.values, from_path};
+    Cleaned out;
+    auto key = mask_key(definition, values, sent.site, pseudonyms);
+    if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
+    out.mask_key = std::get<core::Id16>(key);
+    if (out.mask_key == core::Id16{})
+        return Rejection{Reason::missing_attribute, definition.masks->names.front()};
+    auto identified = identify(definition, values, sent.site, pseudonyms);
+    if (auto* rejection = std::get_if<Rejection>(&identified)) return std::move(*rejection);
+    out.aliases = std::get<std::vector<Alias>>(std::move(identified));
+    if (!out.aliases.empty()) out.patient = out.aliases.front().id;
+    return out;
+}
+
+core::Id16 instance_digest(std::string_view uid, const Pseudonyms& pseudonyms) {
+    return pseudonyms.of(kInstance, {}, core::view(uid));
 }
 
 std::size_t split_of(const core::Id16& patient, const Definition& definition, const Pseudonyms& pseudonyms) {

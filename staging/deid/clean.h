@@ -50,6 +50,14 @@ struct Cleaned {
 std::variant<Cleaned, Rejection> clean(const Record& record, const Sent& sent, const Definition& definition,
                                        const Pseudonyms& pseudonyms);
 
+// Of a segmentation no more than whose it is and of which case: its columns say nothing.
+std::variant<Cleaned, Rejection> clean_segmentation(const Record& record, const Sent& sent,
+                                                    const Definition& definition,
+                                                    const Pseudonyms& pseudonyms);
+
+// The keyed digest of an instance's UID, as in Cleaned.
+core::Id16 instance_digest(std::string_view uid, const Pseudonyms& pseudonyms);
+
 // Which of core::kSplits a patient is in.
 std::size_t split_of(const core::Id16& patient, const Definition& definition, const Pseudonyms& pseudonyms);
 

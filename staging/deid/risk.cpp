@@ -94,4 +94,13 @@ std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& polic
     return face_risk(row, facts, policy);
 }
 
+std::optional<Rejection> segmentation_risk(const Facts& facts, const PixelPolicy& policy, Declared declared) {
+    if (folded(facts.burned_in_annotation) == "YES")
+        return Rejection{Reason::risk_burned_in_text, "BurnedInAnnotation"};
+    if (policy.allow_faces || declared != Declared::nothing) return std::nullopt;
+    if (folded(facts.recognizable_features) == "YES")
+        return Rejection{Reason::risk_face, "RecognizableVisualFeatures"};
+    return std::nullopt;
+}
+
 }  // namespace staging

@@ -14,4 +14,8 @@ namespace staging {
 std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy,
                                     Declared declared = Declared::nothing);
 
+// The same of a segmentation: what region it shows is judged by its image, without which it is left out.
+std::optional<Rejection> segmentation_risk(const Facts& facts, const PixelPolicy& policy,
+                                           Declared declared = Declared::nothing);
+
 }  // namespace staging

@@ -1,6 +1,10 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <variant>
+#include <vector>
 
 #include "core/shard/writer.h"
 #include "staging/deid/cases.h"
@@ -18,6 +22,38 @@ struct Mask {
 // bad_mask if its frames make no volume or several, or if a value in it is none of those that the definition lists: grey
 // values have no way in as a mask.
 std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks);
+
+// A segmentation as a field, uint8 [1, slices, H, W]: the slices that it has, in the order of growing k. Those of its
+// image that it lacks show nothing.
+struct Segments {
+    core::Array array;
+    Grid grid;  // k runs along the normal, one millimetre a step, from the first slice
+    std::vector<std::array<double, 3>> positions;  // of the slices
+};
+// The number of each segment's code at each voxel. bad_mask if a segment's code is none of those that the definition
+// lists, if two of different numbers overlap, or if the frames are no parallel slices of one size; and of fractional
+// ones if the definition has no threshold.
+std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks);
+
+// Where a segmentation's slices stand among an image's: the k of each. Nothing if one lies on none of them: further than
+// 1e-3 mm from where the image's slice is by its own position and by the grid.
+std::optional<std::vector<std::uint32_t>> places_on(const Grid& image,
+                                                    std::span<const std::array<double, 3>> slices,
+                                                    const Grid& mask,
+                                                    std::span<const std::array<double, 3>> positions);
+
+// What tells a waiting segmentation's images and its place on them, and how that waits: as cells beside its array.
+struct SegmentsPlace {
+    std::vector<std::array<double, 3>> positions;
+    struct Source {
+        core::Id16 instance{};   // as SampleRef has it
+        std::int64_t frame = 0;  // from 1; 0: all of them
+        auto operator<=>(const Source&) const = default;
+    };
+    std::vector<Source> sources;  // in their order; none: only its place tells
+};
+std::vector<core::Cell> cells_of(const SegmentsPlace& place);
+SegmentsPlace segments_place(std::span<const core::Cell> cells);
 
 // Bytes of the mask, fitted. `spacing`: of the image's stack.
 std::uint64_t fitted_bytes(const Masks& masks, const Grid& grid, const std::array<double, 3>& spacing);

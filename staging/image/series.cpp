@@ -254,6 +254,13 @@ constexpr char kLetters[3][2] = {{'L', 'R'}, {'P', 'A'}, {'S', 'I'}};  // to +x,
 
 }  // namespace
 
+bool is_placeable(const Frame& frame) {
+    Slice slice;
+    slice.frame = frame;
+    slice.rows = slice.columns = 1;
+    return place(slice, 0).has_value();
+}
+
 Series sort_series(std::span<const Slice> slices) {
     Sorter sorter;
     std::vector<Placed> placed;

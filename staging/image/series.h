@@ -31,6 +31,9 @@ struct Grid {
 // Of the same size, and no voxel further apart than 1e-3 mm.
 bool is_same_grid(const Grid& a, const Grid& b);
 
+// Whether position, orientation and spacing are there, finite and such as a scanner's.
+bool is_placeable(const Frame& frame);
+
 // Slices of one volume: parallel, at equal distances, each position once, in the order of growing k: along the
 // normal (row x column), so that the affine is right-handed whatever the order of the files.
 struct Stack {

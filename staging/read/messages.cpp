@@ -134,6 +134,49 @@ std::optional<ModalityTable> unpack_table(Unpacker& in) {
     return table;
 }
 
+void pack_segmentation(Packer& out, const std::optional<Segmentation>& segmentation) {
+    out.put(static_cast<std::uint8_t>(segmentation.has_value()));
+    if (!segmentation) return;
+    out.put(static_cast<std::uint8_t>(segmentation->is_fractional));
+    out.put(segmentation->full);
+    out.put(static_cast<std::uint32_t>(segmentation->segments.size()));
+    for (const auto& one : segmentation->segments) {
+        out.put(one.number);
+        out.put(one.code);
+    }
+    for (const std::uint32_t segment : segmentation->shown) out.put(segment);
+    out.put(static_cast<std::uint32_t>(segmentation->sources.size()));
+    for (const auto& one : segmentation->sources) {
+        out.put(one.instance);
+        out.put(one.frame);
+    }
+}
+
+std::optional<Segmentation> unpack_segmentation(Unpacker& in, std::uint32_t frames) {
+    const auto is_one = in.get<std::uint8_t>();
+    refuse_unless(is_one <= 1);
+    if (!is_one) return std::nullopt;
+    Segmentation out;
+    const auto is_fractional = in.get<std::uint8_t>();
+    refuse_unless(is_fractional <= 1);
+    out.is_fractional = is_fractional;
+    out.full = in.get<std::uint16_t>();
+    const auto segments = in.get<std::uint32_t>();
+    refuse_unless(segments <= 0xffff);
+    for (std::uint32_t i = 0; i < segments; ++i) {
+        const auto number = in.get<std::uint32_t>();
+        out.segments.push_back({number, in.text()});
+    }
+    // One after another, so that a number that is too great ends with the message.
+    for (std::uint32_t i = 0; i < frames; ++i) out.shown.push_back(in.get<std::uint32_t>());
+    const auto sources = in.get<std::uint32_t>();
+    for (std::uint32_t i = 0; i < sources; ++i) {
+        std::string instance = in.text();
+        out.sources.push_back({std::move(instance), in.get<std::uint32_t>()});
+    }
+    return out;
+}
+
 }  // namespace
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
@@ -199,6 +242,7 @@ void pack(Packer& out, const Record& record, const Wanted& wanted) {
     out.put(record.units);
     pack_table(out, record.modality_table);
     pack_optional(out, record.padding);
+    pack_segmentation(out, record.segmentation);
     out.put(record.deviations);
 }
 
@@ -248,6 +292,7 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     refuse_unless(record.units <= Units::other);
     record.modality_table = unpack_table(in);
     unpack_optional(in, record.padding);
+    record.segmentation = unpack_segmentation(in, pixels.frames);
     record.deviations = in.get<std::uint32_t>();
     return record;
 }

@@ -91,6 +91,26 @@ enum class Deviation : std::uint32_t {
     count_
 };
 
+// What the frames of a Segmentation (PS3.3 section A.51) mean, as the file says it: for decisions only.
+struct Segmentation {
+    bool is_fractional = false;
+    std::uint16_t full = 0;  // MaximumFractionalValue: what stands for all of a voxel
+    struct Segment {
+        std::uint32_t number = 0;
+        std::string code;  // of its property type, "SCHEME:VALUE"
+        bool operator==(const Segment&) const = default;
+    };
+    std::vector<Segment> segments;
+    std::vector<std::uint32_t> shown;  // the segment of each frame; 0: it does not say
+    struct Source {
+        std::string instance;     // SOP Instance UID
+        std::uint32_t frame = 0;  // of the file, from 1; 0: all of them
+        auto operator<=>(const Source&) const = default;
+    };
+    // The images it was made of: those that its frames name, or else those that the object names as a whole.
+    std::vector<Source> sources;
+};
+
 // How much of a file is wanted.
 enum class Depth {
     header,  // attributes, facts, shape and type of the pixels: the file is read as far as its pixels
@@ -133,7 +153,8 @@ struct Record {
     Units units = Units::stored;  // of what `frames` make of the pixels
     std::optional<ModalityTable> modality_table;
     std::optional<std::array<double, 2>> padding;  // stored values from, to that stand for no measurement
-    std::uint32_t deviations = 0;                  // 1 << Deviation
+    std::optional<Segmentation> segmentation;
+    std::uint32_t deviations = 0;  // 1 << Deviation
     core::Digest file_sha256{};
     std::uint64_t file_bytes = 0;
 

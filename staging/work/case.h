@@ -21,8 +21,14 @@ struct Case {
         std::uint64_t segment = 0, offset = 0;
     };
     std::optional<Place> mask;  // where it waits in stage 1's spill; its field stands behind the image's
+    // Of a mask that lacks slices of the image: the k of each that it has, and how many the image has.
+    std::vector<std::uint32_t> mask_slices{};
+    std::uint64_t image_slices = 0;
     std::vector<core::Cell> columns;  // behind the image's
 };
+
+// The mask [1, slices, H, W] with all of the image's slices: those that it lacks are zero.
+void spread_mask(core::Array& mask, const Case& joined);
 
 core::Bytes encode(const Case& joined);
 // Nothing if the block holds something else. Throws Error(bug): what it reads was authenticated.

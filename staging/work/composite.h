@@ -18,6 +18,7 @@ struct Piece {
     std::uint64_t file = 0;            // Origin::file
     core::Id16 instance{}, content{};  // of the whole file: what conflicts are told by
     char file_name[24] = {};           // keyed hash, hex, not terminated
+    std::array<double, 3> position{};  // where the frame says it lies, mm
 };
 struct Composite {
     std::vector<Piece> pieces;        // in the order of growing k

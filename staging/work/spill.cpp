@@ -238,6 +238,7 @@ core::Sample Spill::sample(const SampleRef& ref) const {
             const Spill* stage1 = inner_;
             while (stage1->inner_) stage1 = stage1->inner_;
             core::Sample beside = decode(stage1->waiting(mask->segment, mask->offset));
+            spread_mask(beside.fields.at(0), found->first);
             std::ranges::move(beside.fields, std::back_inserter(out.fields));
         }
         return out;

@@ -138,6 +138,29 @@ std::vector<std::string> seeds() {
         groups.push_back(group.data_set());
     }
     files.push_back(palette.sequence(0x52009230, groups).pixels(std::string("\0\1\2\3", 4), "OB").file());
+
+    // A segmentation, with what its frames show and name; and values that a table has.
+    const auto in = [](std::uint32_t tag, const std::vector<std::string>& items) {
+        return Dicom().sequence(tag, items).data_set();
+    };
+    Dicom segmentation, segment, code, source, lut, scaled;
+    code.text(0x00080100, "SH", "52988006").text(0x00080102, "SH", "SCT");
+    segment.u16(0x00620004, 1).sequence(0x0062000f, {code.data_set()});
+    source.text(0x00081155, "UI", "1.2.3").text(0x00081160, "IS", "1");
+    segmentation.text(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.66.4")
+        .sequence(0x00081115, {in(0x0008114a, {source.data_set()})})
+        .image(2, 4, 1, 1, false, 1, "MONOCHROME2", 0, "2")
+        .text(0x00620001, "CS", "BINARY")
+        .sequence(0x00620002, {segment.data_set()});
+    for (std::string& group : groups)
+        group = in(0x00089124, {in(0x00082112, {source.data_set()})}) + group +
+                in(0x0062000a, {Dicom().u16(0x0062000b, 1).data_set()});
+    files.push_back(segmentation.sequence(0x52009230, groups).pixels("ab", "OB").file());
+    lut.element(0x00283002, "US", lut.word(4) + lut.word(7) + lut.word(16))
+        .text(0x00283004, "LO", "HU")
+        .element(0x00283006, "OW", table);
+    scaled.image(1, 2, 16).sequence(0x00283000, {lut.data_set()});
+    files.push_back(scaled.pixels("abcd").file());
     return files;
 }
 

@@ -65,7 +65,8 @@ bool Keeper::wants(std::span<const Step> path) {
     }
     if (first == kPerFrameGroups && path.size() == 2) frames_.saw_frame(path.front().item, limits_);
     if (last == kAnatomicRegion || last == kPrimaryStructure || last == kFrameAnatomy ||
-        FrameCollector::wants(path) || ModalityCollector::wants(path))
+        FrameCollector::wants(path) || ModalityCollector::wants(path) ||
+        (segmentation_ && SegmentationCollector::wants(path)))
         return true;
     const bool in_groups = (first == kSharedGroups || (first == kPerFrameGroups && path.front().item == 0));
     // A group itself may hold any attribute: which ones, its elements tell.
@@ -114,6 +115,7 @@ void Keeper::element(const Element& element) {
     if (tag >> 16 & 1) return private_element(element);
     frames_.element(element);
     modality_.element(element);
+    if (segmentation_) segmentation_->element(element, limits_);
     if (path.size() > 1) anatomy(element);
     if (!last_tags_.test(hash(tag))) return;
     Place in_groups = Place::none;
@@ -136,7 +138,8 @@ void Keeper::element(const Element& element) {
 // stands further out counts.
 void Keeper::keep(std::size_t index, const Attribute& attribute, const Element& element, Place place) {
     if (place > places_[index]) return;
-    if (element.value.size() > limits_.value_bytes) throw Refused(Reason::value_too_large, Word::named(attribute.path));
+    if (element.value.size() > limits_.value_bytes)
+        throw Refused(Reason::value_too_large, Word::named(attribute.path));
     Value value;
     value.bytes = core::text(element.value);
     value.vr = element.vr == kUn ? attribute.vr : element.vr;
@@ -231,7 +234,9 @@ void Keeper::root(const Element& element) {
         case 0x00080008:
             return fact(facts_.image_type);
         case 0x00080016:
-            return fact(facts_.sop_class);
+            fact(facts_.sop_class);
+            if (facts_.sop_class == kSegmentationClass && !segmentation_) segmentation_.emplace();
+            return;
         case 0x00080060:
             return fact(facts_.modality);
         case 0x00080064:
@@ -325,6 +330,7 @@ void Keeper::finish(Record& record) {
     if (source.kind == PixelSource::Kind::none) return;
     record.modality_table = modality_.finish(header.representation == 1);
     record.frames = frames_.finish(frame_count(header));
+    if (segmentation_) record.segmentation = segmentation_->finish(frame_count(header), limits_);
     const Frame& first = record.frames.front();
     const bool by_table = record.modality_table.has_value();
     const std::string& type = by_table ? modality_.type() : frames_.rescale_type();

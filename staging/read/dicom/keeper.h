@@ -9,6 +9,7 @@
 #include "staging/read/dicom/geometry.h"
 #include "staging/read/dicom/modality.h"
 #include "staging/read/dicom/pixels.h"
+#include "staging/read/dicom/segmentation.h"
 #include "staging/read/dicom/siemens.h"
 #include "staging/read/dicom/walker.h"
 #include "staging/read/record.h"
@@ -53,6 +54,7 @@ private:
     std::vector<Place> places_;  // where each value was found: the root's counts, then the shared group's
     Facts facts_;
     FrameCollector frames_;
+    std::optional<SegmentationCollector> segmentation_;  // once the object says that it is one
     std::optional<double> padding_, padding_to_;
     ModalityCollector modality_;
     bool shared_seen_ = false, per_frame_seen_ = false;

@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <cmath>
+
+#include "staging/image/mask.h"
+
+namespace staging {
+namespace {
+
+using Vector = std::array<double, 3>;
+
+constexpr double kApart = 1e-3;      // mm: two voxels that are one
+constexpr double kDirection = 1e-6;  // of unit vectors and spacings that are said twice
+
+double dot(const Vector& a, const Vector& b) {
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+double apart(const Vector& a, const Vector& b) {
+    return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+template <std::size_t Count>
+bool alike(const std::optional<std::array<double, Count>>& a,
+           const std::optional<std::array<double, Count>>& b) {
+    if (!a || !b) return false;
+    for (std::size_t i = 0; i < Count; ++i)
+        if (!(std::fabs((*a)[i] - (*b)[i]) <= kDirection)) return false;
+    return true;
+}
+
+Vector axis(const Grid& grid, std::size_t column) {
+    return {grid.affine[column], grid.affine[4 + column], grid.affine[8 + column]};
+}
+
+// What each frame's segment is as a number, or the reason.
+std::variant<std::vector<std::uint8_t>, Rejection> numbers_of(const Segmentation& segmentation,
+                                                              const Masks& masks) {
+    std::vector<std::uint8_t> out;
+    for (const std::uint32_t shown : segmentation.shown) {
+        const auto of_number = [&](const Segmentation::Segment& one) { return one.number == shown; };
+        const auto segment = std::ranges::find_if(segmentation.segments, of_number);
+        // Two segments of one number are two truths.
+        if (shown == 0 || std::ranges::count_if(segmentation.segments, of_number) != 1)
+            return Rejection{Reason::bad_mask, "segments"};
+        const auto value = masks.segments.find(segment->code);
+        if (value == masks.segments.end()) return Rejection{Reason::bad_mask, "segments"};
+        out.push_back(value->second);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks) {
+    const auto bad = [](const char* what) { return Rejection{Reason::bad_mask, what}; };
+    const Pixels& pixels = record.pixels;
+    const bool is_whole = record.segmentation && pixels.samples == 1 && pixels.type == PixelType::u8 &&
+                          !record.frames.empty() && record.segmentation->shown.size() == pixels.frames;
+    if (!is_whole) return bad("frames");
+    const Segmentation& segmentation = *record.segmentation;
+    if (segmentation.is_fractional && !masks.threshold) return bad("fractional");
+    if (segmentation.is_fractional && segmentation.full == 0) return bad("values");
+    const auto numbers = numbers_of(segmentation, masks);
+    if (const auto* rejection = std::get_if<Rejection>(&numbers)) return *rejection;
+
+    const auto frame_of = [&](std::size_t i) -> const Frame& {
+        return record.frames[record.frames.size() == 1 ? 0 : i];
+    };
+    const Frame& first = frame_of(0);
+    // As a volume's frames are judged: position, orientation and spacing are there, and right.
+    if (!is_placeable(first)) return bad("frames");
+    const auto& o = *first.orientation;
+    const Vector row{o[0], o[1], o[2]}, column{o[3], o[4], o[5]};
+    const Vector normal{row[1] * column[2] - row[2] * column[1], row[2] * column[0] - row[0] * column[2],
+                        row[0] * column[1] - row[1] * column[0]};
+    std::vector<std::pair<double, std::size_t>> order;  // along the normal
+    for (std::size_t i = 0; i < pixels.frames; ++i) {
+        const Frame& frame = frame_of(i);
+        if (!alike(frame.orientation, first.orientation) || !alike(frame.spacing, first.spacing) ||
+            !is_placeable(frame))
+            return bad("frames");
+        order.emplace_back(dot(*frame.position, normal), i);
+    }
+    std::ranges::sort(order);
+
+    Segments out;
+    const std::size_t plane = std::size_t{pixels.rows} * pixels.columns;
+    const double enough =
+        segmentation.is_fractional ? *masks.threshold * static_cast<double>(segmentation.full) : 1;
+    const unsigned most = segmentation.is_fractional ? segmentation.full : 1;
+    for (const auto& [along, i] : order) {
+        const Vector& position = *frame_of(i).position;
+        if (out.positions.empty() || apart(out.positions.back(), position) > kApart) {
+            // Beside the last one, and not behind it.
+            if (!out.positions.empty() && along - dot(out.positions.back(), normal) <= kApart)
+                return bad("frames");
+            out.positions.push_back(position);
+            out.array.bytes.resize(out.positions.size() * plane);
+        }
+        std::uint8_t* to = out.array.bytes.data() + (out.positions.size() - 1) * plane;
+        const std::uint8_t number = std::get<std::vector<std::uint8_t>>(numbers)[i];
+        for (std::size_t n = 0; n < plane; ++n) {
+            const std::uint8_t value = pixels.bytes[i * plane + n];
+            if (value > most) return bad("values");
+            if (value < enough) continue;
+            if (to[n] != 0 && to[n] != number) return bad("overlap");
+            to[n] = number;
+        }
+    }
+    const auto slices = static_cast<std::int64_t>(out.positions.size());
+    out.array.shape = {1, slices, pixels.rows, pixels.columns};
+    out.grid.size = {slices, pixels.rows, pixels.columns};
+    const auto& [between_rows, between_columns] = *first.spacing;
+    for (std::size_t k = 0; k < 3; ++k) {
+        out.grid.affine[k * 4] = row[k] * between_columns;
+        out.grid.affine[k * 4 + 1] = column[k] * between_rows;
+        out.grid.affine[k * 4 + 2] = normal[k];
+        out.grid.affine[k * 4 + 3] = out.positions.front()[k];
+    }
+    return out;
+}
+
+std::optional<std::vector<std::uint32_t>> places_on(const Grid& image, std::span<const Vector> slices,
+                                                    const Grid& mask, std::span<const Vector> positions) {
+    if (image.size[1] != mask.size[1] || image.size[2] != mask.size[2]) return std::nullopt;
+    // In the plane: the far corners of the rows and of the columns.
+    for (const std::size_t column : {0, 1}) {
+        const auto steps = static_cast<double>(image.size[2 - column] - 1);
+        if (!(apart(axis(image, column), axis(mask, column)) * steps <= kApart)) return std::nullopt;
+    }
+    const Vector step = axis(image, 2), origin = axis(image, 3);
+    std::vector<std::uint32_t> out;
+    for (const Vector& position : positions) {
+        const Vector from{position[0] - origin[0], position[1] - origin[1], position[2] - origin[2]};
+        const double k = std::round(dot(from, step) / dot(step, step));
+        if (!(k >= 0 && k < static_cast<double>(image.size[0]))) return std::nullopt;
+        const auto at = static_cast<std::size_t>(k);
+        const Vector on_grid{origin[0] + k * step[0], origin[1] + k * step[1], origin[2] + k * step[2]};
+        const bool is_there = apart(position, on_grid) <= kApart ||
+                              (at < slices.size() && apart(position, slices[at]) <= kApart);
+        // Each slice once: where two lie on one the distances differ.
+        if (!is_there || (!out.empty() && out.back() >= at)) return std::nullopt;
+        out.push_back(static_cast<std::uint32_t>(at));
+    }
+    return out;
+}
+
+std::vector<core::Cell> cells_of(const SegmentsPlace& place) {
+    std::vector<core::Cell> out;
+    for (const Vector& position : place.positions)
+        for (const double number : position) out.emplace_back(number);
+    for (const SegmentsPlace::Source& source : place.sources) {
+        out.emplace_back(source.instance);
+        out.emplace_back(source.frame);
+    }
+    return out;
+}
+
+SegmentsPlace segments_place(std::span<const core::Cell> cells) {
+    SegmentsPlace out;
+    std::size_t i = 0;
+    for (; i < cells.size() && std::holds_alternative<double>(cells[i]); i += 3)
+        out.positions.push_back(
+            {std::get<double>(cells[i]), std::get<double>(cells[i + 1]), std::get<double>(cells[i + 2])});
+    for (; i < cells.size(); i += 2)
+        out.sources.push_back({std::get<core::Id16>(cells[i]), std::get<std::int64_t>(cells[i + 1])});
+    std::ranges::sort(out.sources);
+    return out;
+}
+
+}  // namespace staging

@@ -1,0 +1,88 @@
+#include <catch2/catch.hpp>
+
+#include "staging/read/dicom/dicom.h"
+#include "staging/read/make_dicom.h"
+
+using namespace staging;
+using test::Dicom;
+
+namespace {
+
+std::string in(std::uint32_t tag, const std::vector<std::string>& items) {
+    return Dicom().sequence(tag, items).data_set();
+}
+
+std::string source(const std::string& uid, const std::string& frame = "") {
+    Dicom one;
+    one.text(0x00081155, "UI", uid);
+    if (!frame.empty()) one.text(0x00081160, "IS", frame);
+    return one.data_set();
+}
+
+std::string segment(std::uint16_t number, const std::string& code) {
+    Dicom type, one;
+    type.text(0x00080100, "SH", code).text(0x00080102, "SH", "SCT");
+    one.u16(0x00620004, number).sequence(0x0062000f, {type.data_set()});
+    return one.data_set();
+}
+
+// One of 8 frames of a pixel each; `object` and `groups` are what it says of images and frames.
+Record read(const std::string& object, const std::string& groups, const std::string& type = "FRACTIONAL",
+            const std::string& sop_class = "1.2.840.10008.5.1.4.1.1.66.4", Limits limits = {}) {
+    Dicom file;
+    file.text(0x00080016, "UI", sop_class)
+        .raw(object)
+        .image(1, 1, 1, 1, false, 1, "MONOCHROME2", 0, "8")
+        .text(0x00620001, "CS", type)
+        .sequence(0x00620002, {segment(1, "10200004"), segment(2, "52988006")})
+        .u16(0x0062000e, 250)
+        .raw(groups)
+        .pixels("a", "OB");
+    static std::vector<std::uint8_t> room(1 << 20);
+    return read_dicom(core::view(file.file()), Wanted::attributes({}), limits, Depth::pixels, room);
+}
+
+}  // namespace
+
+TEST_CASE("a segmentation says what its frames show, and of which images") {
+    const std::string of_object = in(0x00081115, {in(0x0008114a, {source("1.2.9"), source("1.2.8")})});
+    const std::string shared = in(0x52009229, {in(0x0062000a, {Dicom().u16(0x0062000b, 2).data_set()})});
+    const Record whole = read(of_object, shared);
+    REQUIRE(whole.reason == Reason::none);
+    REQUIRE(whole.segmentation);
+    const Segmentation& all = *whole.segmentation;
+    CHECK(all.is_fractional);
+    CHECK(all.full == 250);
+    CHECK(all.segments == std::vector<Segmentation::Segment>{{1, "SCT:10200004"}, {2, "SCT:52988006"}});
+    CHECK(all.shown == std::vector<std::uint32_t>(8, 2));
+    CHECK(all.sources == std::vector<Segmentation::Source>{{"1.2.8", 0}, {"1.2.9", 0}});
+
+    // What frames name counts, and not what the object names as a whole.
+    std::vector<std::string> groups;
+    for (std::uint16_t i = 0; i < 8; ++i)
+        groups.push_back(in(0x00089124, {in(0x00082112, {source("1.2.7", i % 2 ? "2" : "")})}) +
+                         in(0x0062000a, {Dicom().u16(0x0062000b, i % 2 + 1).data_set()}));
+    const Record each = read(of_object, in(0x52009230, groups), "BINARY");
+    REQUIRE(each.segmentation);
+    CHECK_FALSE(each.segmentation->is_fractional);
+    CHECK(each.segmentation->shown == std::vector<std::uint32_t>{1, 2, 1, 2, 1, 2, 1, 2});
+    CHECK(each.segmentation->sources == std::vector<Segmentation::Source>{{"1.2.7", 0}, {"1.2.7", 2}});
+}
+
+TEST_CASE("only a segmentation is read as one, within the limits of a file") {
+    const std::string none;
+    CHECK(read(none, none).segmentation);
+    CHECK(read(none, none).segmentation->shown == std::vector<std::uint32_t>(8, 0));
+    CHECK_FALSE(read(none, none, "BINARY", "1.2.840.10008.5.1.4.1.1.2").segmentation);
+    CHECK_FALSE(read(none, none, "LABELMAP").segmentation);
+    Limits few;
+    few.fragments = 7;
+    CHECK(read(none, none, "BINARY", "1.2.840.10008.5.1.4.1.1.66.4", few).reason ==
+          Reason::too_many_elements);
+    few.fragments = 8;
+    CHECK(read(none, none, "BINARY", "1.2.840.10008.5.1.4.1.1.66.4", few).reason == Reason::none);
+    const std::string references(
+        in(0x00081115, {in(0x0008114a, std::vector<std::string>(9, source("1.2")))}));
+    CHECK(read(references, none, "BINARY", "1.2.840.10008.5.1.4.1.1.66.4", few).reason ==
+          Reason::too_many_elements);
+}

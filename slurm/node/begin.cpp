@@ -27,6 +27,7 @@
 #include "slurm/fence/fence.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
+#include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/controller.h"
 #include "slurm/node/end.h"
@@ -90,6 +91,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, con
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, enclave, core::short_host_name(), look_at_network(conf));
     policy.slurmd_port = conf.slurmd_port;
+    remember_fellows(policy);
     close_gate(site, policy);
     // On pure cgroup v2 the plugin has Slurm's own cgroups fenced (aloft-node attach).
     std::vector<FencedPart> parts;

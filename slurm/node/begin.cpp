@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "core/base/child.h"
 #include "core/base/error.h"
@@ -19,6 +18,7 @@
 #include "core/base/files.h"
 #include "core/base/hosts.h"
 #include "core/base/time.h"
+#include "core/base/wait.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
 #include "core/policy/job_options.h"
@@ -124,12 +124,9 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.is_open())
         throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (::flock(lock.get(), LOCK_EX | LOCK_NB)) {
-        if (std::chrono::steady_clock::now() > end) return {};
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return lock;
+    const bool is_held = core::wait_until(patience, std::chrono::milliseconds(10),
+                                          [&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; });
+    return is_held ? std::move(lock) : core::Fd();
 }
 
 Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf, std::int64_t now) {

@@ -77,6 +77,20 @@ const OpenShard& Dataset::shard(std::size_t shard) const {
     return *open;
 }
 
+std::optional<core::Moments> Dataset::moments(const std::string& split, const std::string& field) const {
+    std::optional<core::Moments> all;
+    for (std::int64_t page = 0; page < version_.pages(); ++page) {
+        const core::SplitMoments here = version_.record(page, key_).moments;
+        const auto fields = here.find(split);
+        if (fields == here.end()) continue;
+        const auto found = fields->second.find(field);
+        if (found == fields->second.end()) continue;
+        if (!all) all.emplace();
+        all->merge(found->second);
+    }
+    return all;
+}
+
 core::ColumnData Dataset::column(const std::string& name, const std::string& split) const {
     return gather(schema().column(name), split);
 }

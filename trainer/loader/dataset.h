@@ -49,6 +49,10 @@ public:
     core::ColumnData column(const std::string& name, const std::string& split) const;
     core::ColumnData numbers(const std::string& split) const;
 
+    // Of all elements of a field over a split, as the manifest's pages say; nothing where they do not (format 1).
+    // Reads every page anew. Throws Error(data) if one is damaged.
+    std::optional<core::Moments> moments(const std::string& split, const std::string& field) const;
+
 private:
     core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.

@@ -6,6 +6,7 @@
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/progress.h"
+#include "trainer/engine/labels.h"
 #include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
@@ -28,6 +29,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       device_(choose_device(comm, request.device)),
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
       agreement_(comm) {
+    settle_labels(*dataset_, recipe, {"train", "validation", recipe.evaluate.split}, comm);
     core::together(comm, [&] {
         make_loader();
         make_model();

@@ -49,6 +49,13 @@ bool is_temporary(const std::string& name) {
     return name.starts_with(".tmp-");
 }
 
+// Holds nothing, or what a run left that was killed while it wrote its mark.
+bool is_unused(const fs::path& folder) {
+    for (const auto& entry : fs::directory_iterator(folder))
+        if (!entry.path().filename().string().starts_with(std::string(".tmp-") + kMark)) return false;
+    return true;
+}
+
 std::optional<RunFolder::Mark> read_mark(const fs::path& work, Disk& disk) {
     if (!exists(work / kRun, disk)) return std::nullopt;
     const std::string text = read_text(work / kRun, disk);
@@ -119,7 +126,7 @@ void RunFolder::claim(const core::Comm& comm) {
         lock(1, false);
         make_folders(work_, 0700, disk_);
         if (exists(work_ / kMark, disk_)) return;
-        if (!fs::is_empty(work_))
+        if (!is_unused(work_))
             throw core::Error(core::Fault::usage,
                               work_.string() +
                                   " holds files that no build of this version made. Remove "

@@ -74,6 +74,14 @@ for path in sys.argv[1:]: print(base64.b64decode(json.load(open(path))["payload"
 }
 # True if there is a record of kind $1 about job $2 that matches $3.
 recorded() { records | grep "\"kind\":\"$1\"" | grep "\"subject\":\"job:$2\"" | grep -q -- "$3" || { records | grep "\"job:$2\""; false; }; }
+# Once a boot, when the policy reaches it, a node closes itself to the others until they have told each other. A job waits for that; what is done
+# outside jobs must, too.
+are_open() {
+  local k
+  for k in $(seq "$(cat "$scratch/cluster/nodes")"); do
+    cluster node "$k" sh -c '[ -e /run/aloft-node/said-hello ] && [ -z "$(ls -A /run/aloft-node/closing 2>/dev/null)" ]' || return 1
+  done
+}
 agent_pid() { cluster node "$1" pgrep -x aloft-node; }
 
 # Programs and maps of the fence whose job is gone. Each program carries its job: the id of a cgroup, which is its folder's inode number.

@@ -16,14 +16,18 @@
 
 namespace test {
 
-// An operating system whose n-th call fails, and that can lose power: of every file that was opened for
-// writing through it, what was not flushed is gone then. n = 0: none fails.
+enum class Failing { once, for_good };
+
+// An operating system whose n-th call fails (or all from there: a process that is killed does nothing more), and that
+// can lose power: of every file that was opened for writing through it, what was not flushed is gone then. n = 0: none
+// fails.
 template <class Base>
 class Faulty : public Base {
     using Env = core::Env;
 
 public:
-    explicit Faulty(int nth_fails = 0, int error = EIO) : nth_(nth_fails), error_(error) {}
+    explicit Faulty(int nth_fails = 0, int error = EIO, Failing failing = Failing::once)
+        : nth_(nth_fails), error_(error), failing_(failing) {}
 
     int calls() const { return calls_; }  // that could have failed
 
@@ -83,7 +87,8 @@ public:
 
 protected:
     bool fails() {
-        if (++calls_ != nth_) return false;
+        ++calls_;
+        if (nth_ == 0 || calls_ < nth_ || (calls_ > nth_ && failing_ == Failing::once)) return false;
         errno = error_;
         return true;
     }
@@ -101,6 +106,7 @@ private:
     }
 
     int nth_, error_, calls_ = 0;
+    Failing failing_;
     std::map<int, std::string> names_;
     std::map<std::string, std::string> flushed_;
 };

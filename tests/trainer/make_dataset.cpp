@@ -1,8 +1,9 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|table|unlabelled|miscounted: a small encrypted dataset made from a fixed seed, DIR/data and
-// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// make_dataset DIR images|table|unlabelled|miscounted|volumes: a small encrypted dataset made from a fixed seed,
+// DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
+// Volumes: each of a shape of its own, a ball in noise and its mask.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -58,6 +59,28 @@ Array features(std::mt19937_64& random, int label) {
     return out;
 }
 
+// Image and mask.
+std::vector<Array> volume(std::mt19937_64& random, int number) {
+    const std::vector<std::int64_t> shape{1, 20 + number % 9, 24 + number % 7, 22 + number % 5};
+    const double radius = 5 + 2 * uniform(random);
+    double centre[3];
+    for (std::size_t i = 0; i < 3; ++i)
+        centre[i] = radius + uniform(random) * (static_cast<double>(shape[i + 1]) - 2 * radius);
+    Array image{{}, shape}, mask{{}, shape};
+    for (std::int64_t z = 0; z < shape[1]; ++z)
+        for (std::int64_t y = 0; y < shape[2]; ++y)
+            for (std::int64_t x = 0; x < shape[3]; ++x) {
+                const double dz = static_cast<double>(z) - centre[0], dy = static_cast<double>(y) - centre[1],
+                             dx = static_cast<double>(x) - centre[2];
+                const bool is_inside = dz * dz + dy * dy + dx * dx < radius * radius;
+                const auto value = static_cast<std::int16_t>(-200 + 300 * is_inside + 300 * uniform(random));
+                image.bytes.push_back(static_cast<std::uint8_t>(value & 0xff));
+                image.bytes.push_back(static_cast<std::uint8_t>((value >> 8) & 0xff));
+                mask.bytes.push_back(is_inside);
+            }
+    return {image, mask};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -69,17 +92,21 @@ int main(int argc, char** argv) {
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
     const bool table = std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
-               miscounted = std::strcmp(argv[2], "miscounted") == 0;
+               miscounted = std::strcmp(argv[2], "miscounted") == 0,
+               volumes = std::strcmp(argv[2], "volumes") == 0;
+    const int samples = volumes ? 40 : kSamples;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
     key.save(dir.parent_path() / "dataset.key");
 
     Manifest manifest;
-    manifest.dataset = table ? "blobs" : "bars";
+    manifest.dataset = table ? "blobs" : volumes ? "balls" : "bars";
     manifest.version = "1";
     manifest.key_id = key.id();
     manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}
                                     : Field{"image", DType::u8, {1, 8, 8}, "arbitrary"}};
+    if (volumes)
+        manifest.schema.fields = {Field{"image", DType::i16, {}, ""}, Field{"mask", DType::u8, {}, ""}};
     manifest.schema.columns = {{"patient", ColumnType::id16, {}},
                                {"site", ColumnType::category, kSites},
                                {"vendor", ColumnType::category, kVendors},
@@ -93,15 +120,18 @@ int main(int argc, char** argv) {
     for (int shard = 0; shard < kShards; ++shard) {
         const auto entry = shard_file(shard);
         ShardWriter writer(dir / "shards" / entry, manifest.schema, manifest.id(), shard, key, {});
-        for (int i = shard; i < kSamples; i += kShards) {
-            const int patient = i / kPerPatient, label = static_cast<int>(random() % 3);
+        for (int i = shard; i < samples; i += kShards) {
+            const int patient = volumes ? i : i / kPerPatient, label = static_cast<int>(random() % 3);
             const int site = patient % 40 == 0 ? 2 : patient % 2;
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
             std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
-            sample.fields = {table ? features(random, label) : image(random, label, site)};
+            if (volumes)
+                sample.fields = volume(random, i);
+            else
+                sample.fields = {table ? features(random, label) : image(random, label, site)};
             sample.columns = {id, kSites[static_cast<std::size_t>(site)],
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],
                               (unlabelled && i % 31 == 10) || (miscounted && i == 330)

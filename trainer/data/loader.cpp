@@ -59,10 +59,12 @@ std::optional<Batch> Loader::next() {
     Batch batch;
     batch.valid = raw->valid;
     batch.step = raw->step;
-    const at::ScalarType type = torch_type(raw->dtype);
-    batch.inputs = raw->inputs ? at::from_blob(
-                                     raw->inputs.get(), raw->shape, [memory = raw->inputs](void*) {}, type)
-                               : at::empty(raw->shape, type);
+    const at::ScalarType type = torch_type(raw->inputs.dtype);
+    const RawArray& inputs = raw->inputs;
+    batch.inputs = inputs.memory
+                       ? at::from_blob(
+                             inputs.memory.get(), inputs.shape, [memory = inputs.memory](void*) {}, type)
+                       : at::empty(inputs.shape, type);
     if (raw_.label() && raw_.label()->type == core::ColumnType::f64)
         batch.labels = copied(raw->number, {raw->valid}, at::kDouble);
     else if (raw_.label())

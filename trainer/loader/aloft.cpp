@@ -35,6 +35,7 @@ struct aloft_loader {
 struct aloft_owner {
     pid_t process = ::getpid();
     std::variant<trainer::RawBatch, core::ColumnData, std::string> memory;
+    std::vector<aloft_array> beside;  // of a batch
 };
 
 namespace {
@@ -98,6 +99,14 @@ aloft_array array_of(std::vector<T>& values, std::int32_t type) {
     array.shape[0] = static_cast<std::int64_t>(values.size());
     return array;
 }
+aloft_array array_of(const trainer::RawArray& field) {
+    aloft_array array{};
+    array.data = field.memory.get();
+    array.type = static_cast<std::int32_t>(field.dtype);
+    array.dimensions = static_cast<std::int32_t>(field.shape.size());
+    std::copy(field.shape.begin(), field.shape.end(), array.shape);
+    return array;
+}
 aloft_array array_of(std::vector<core::Id16>& values) {
     aloft_array array = array_of(values, ALOFT_U8);
     array.dimensions = 2;
@@ -128,6 +137,18 @@ trainer::LoaderOptions options_of(const aloft_options& from) {
             refuse("scale and offset come together, with one entry or one for each channel");
         to.normalise = trainer::Normalise{{from.scale, from.scale + from.channels},
                                           {from.offset, from.offset + from.channels}};
+    }
+    if (from.crop) {
+        if (from.crop_dimensions < 1 || from.crop_dimensions > 4) refuse("a crop has 1 to 4 dimensions");
+        to.crop =
+            trainer::Crop{{from.crop, from.crop + from.crop_dimensions},
+                          from.crop_random ? trainer::Crop::Place::random : trainer::Crop::Place::centre,
+                          from.fill};
+    }
+    if (from.beside_count > 64) refuse("at most 64 fields lie beside");
+    for (std::uint32_t i = 0; from.beside && i < from.beside_count; ++i) {
+        if (!from.beside[i]) refuse("the name of a field is NULL");
+        to.beside.emplace_back(from.beside[i]);
     }
     return to;
 }
@@ -295,10 +316,16 @@ int aloft_next(aloft_loader* loader, aloft_batch* out) {
             out->valid = batch.valid;
             out->step = batch.step;
             out->next = batch.next;
-            out->inputs.data = batch.inputs.get();
-            out->inputs.type = static_cast<std::int32_t>(batch.dtype);
-            out->inputs.dimensions = static_cast<std::int32_t>(batch.shape.size());
-            std::copy(batch.shape.begin(), batch.shape.end(), out->inputs.shape);
+            out->inputs = array_of(batch.inputs);
+            for (const trainer::RawArray& field : batch.beside) made->beside.push_back(array_of(field));
+            if (!batch.beside.empty()) out->beside = made->beside.data();
+            out->beside_count = static_cast<std::int64_t>(batch.beside.size());
+            if (const std::size_t dimensions = loader->loader.crop_dimensions()) {
+                out->origin = array_of(batch.origin, ALOFT_I64);
+                out->origin.dimensions = 2;
+                out->origin.shape[0] = batch.valid;
+                out->origin.shape[1] = static_cast<std::int64_t>(dimensions);
+            }
             const core::Column* const label = loader->loader.label();
             if (label && label->type == core::ColumnType::f64)
                 out->label = array_of(batch.number, ALOFT_F64);

@@ -32,7 +32,7 @@
  *          by one thread at a time. The loader's own threads take none of the program's signals.
  * Fork     A child process can use nothing of its parent's (ALOFT_USAGE; closing and releasing there do
  *          nothing): the threads that read are the parent's. Open after the fork, or use threads.
- * Memory   Arrays are in C order, dense, little endian, 64 bytes aligned where the field has a fixed shape.
+ * Memory   Arrays are in C order, dense, little endian, 64 bytes aligned where all samples have one shape.
  * SIGBUS   is handled, so that a file that is cut while it is read is ALOFT_DATA; others' go where they went.
  *          A program that installs its own handler afterwards takes that over.
  */
@@ -89,9 +89,23 @@ typedef struct aloft_options {
      * each of the field's first dimension. */
     const float *scale, *offset;
     int64_t channels;
+    /* Not NULL: of each sample a part of this extent, in its last `crop_dimensions` dimensions, slowest first; those
+     * before (channels) are taken whole. Only so samples that differ in shape fit one batch. Of a sample that is
+     * smaller all, in the middle of `fill`, a value of the field. */
+    const int64_t* crop;
+    uint32_t crop_dimensions;
+    uint32_t crop_random; /* 1: anywhere in the sample, by (seed, epoch, sample); 0: in its middle */
+    double fill;
+    /* Not NULL: more fields of the same samples, as stored: a mask of the image. Cropped where the field is, where
+     * their extent must be the same; filled with 0. */
+    const char* const* beside;
+    uint32_t beside_count;
 } aloft_options;
-#define ALOFT_OPTIONS \
-    { sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0 }
+#define ALOFT_OPTIONS                                                                                     \
+    {                                                                                                     \
+        sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0, NULL, 0, 0, 0.0, \
+            NULL, 0                                                                                       \
+    }
 
 typedef struct aloft_extent {
     int64_t samples;      /* of the split, over all ranks */
@@ -112,6 +126,11 @@ typedef struct aloft_batch {
     aloft_array vendor;  /* [valid] i64 */
     aloft_array patient; /* [valid, 16] u8: pseudonyms */
     aloft_array sample;  /* [valid] i64: number in the dataset, by which errors name it */
+    aloft_array
+        origin; /* [valid, crop_dimensions] i64: where in its sample each crop begins, below 0 where it was
+                            filled; type 0: no crop */
+    const aloft_array* beside; /* `beside_count`, as asked for; the owner's; NULL: none */
+    int64_t beside_count;
 } aloft_batch;
 
 /* "0.1.0". Static. */

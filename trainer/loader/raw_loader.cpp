@@ -14,8 +14,6 @@
 #include <thread>
 
 #include "core/base/error.h"
-#include "trainer/loader/buffers.h"
-#include "trainer/loader/convert.h"
 #include "trainer/loader/sampler.h"
 
 namespace trainer {
@@ -61,7 +59,6 @@ public:
           field_index_(find_field()),
           field_(dataset_.schema().fields[field_index_]),
           sampler_(blocks(), options_.seed),
-          buffers_(static_cast<std::size_t>(std::min(most_of_a_step(), samples())) * out_bytes()),
           rows_(dataset_.shards()),
           once_(new std::once_flag[dataset_.shards()]) {
         check();
@@ -80,6 +77,8 @@ public:
         return label_ ? &dataset_.schema().columns[*label_] : nullptr;
     }
 
+    std::size_t crop_dimensions() const noexcept { return options_.crop ? options_.crop->extent.size() : 0; }
+
     void begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
         if (epoch < 0 || first_sample < 0 || first_sample > samples())
             throw Error(Fault::usage, "the epoch has " + std::to_string(samples()) +
@@ -87,6 +86,7 @@ public:
                                           std::to_string(first_sample) + ", and none is below 0");
         stop();
         sampler_.begin_epoch(epoch, options_.order == Order::shuffled);
+        epoch_ = epoch;
         first_ = first_sample;
         base_ = first_sample % global_batch();
         step_ = first_sample / global_batch();
@@ -145,11 +145,6 @@ private:
         return (options_.global_batch + options_.ranks - 1) / options_.ranks;
     }
 
-    std::size_t out_bytes() const {
-        const std::size_t bytes = field_.sample_bytes();
-        return options_.normalise ? bytes / core::bytes_of(field_.dtype) * sizeof(float) : bytes;
-    }
-
     std::vector<Block> blocks() const {
         const std::size_t bytes = std::max<std::size_t>(1, field_.sample_bytes());
         const auto most =
@@ -167,8 +162,6 @@ private:
         const auto refuse = [&](const std::string& text) {
             throw Error(Fault::usage, dataset_.manifest().id() + ": " + text);
         };
-        if (field_.ragged() && most_of_a_step() != 1)
-            refuse("samples of the field " + field_.name + " differ in shape: the batch size must be 1");
         if (!options_.label.empty()) {
             label_ = dataset_.schema().column(options_.label);
             if (dataset_.schema().columns[*label_].type == core::ColumnType::id16)
@@ -179,13 +172,12 @@ private:
             refuse("the split \"" + options_.split + "\" has " + std::to_string(samples()) +
                    " samples, fewer than one step of " + std::to_string(global_batch()) +
                    ": use a smaller batch or fewer ranks");
-        if (options_.normalise) {
-            const std::size_t channels = field_.ragged() ? 1 : static_cast<std::size_t>(field_.shape[0]);
-            const auto fits = [&](std::size_t n) { return n == 1 || n == channels; };
-            if (!fits(options_.normalise->scale.size()) || !fits(options_.normalise->offset.size()))
-                refuse("scale and offset have one entry, or one for each of the field's " +
-                       std::to_string(channels) + " channels");
-        }
+        const std::int64_t most = std::min(most_of_a_step(), samples());
+        inputs_.emplace_back(dataset_, field_index_, options_.normalise, options_.crop, most);
+        std::optional<Crop> same = options_.crop;
+        if (same) same->fill = 0;
+        for (const std::string& name : options_.beside)
+            inputs_.emplace_back(dataset_, dataset_.schema().field(name), std::nullopt, same, most);
     }
 
     // Which samples of a step are this rank's: [first, last) of the step's samples.
@@ -225,10 +217,9 @@ private:
         batch.step = step;
         batch.next = std::min(start_of(step + 1), samples());
         batch.valid = slot->left = last - first;
-        batch.dtype = options_.normalise ? core::DType::f32 : field_.dtype;
-        batch.shape = field_.shape;
-        batch.shape.insert(batch.shape.begin(), batch.valid);
-        if (!field_.ragged() && valid > 0) batch.inputs = buffers_.take();
+        batch.inputs = inputs_[0].make(batch.valid);
+        for (std::size_t i = 1; i < inputs_.size(); ++i) batch.beside.push_back(inputs_[i].make(batch.valid));
+        if (options_.crop) batch.origin.resize(valid * options_.crop->extent.size());
         for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample})
             numbers->resize(valid);
         batch.number.resize(valid);
@@ -314,7 +305,7 @@ private:
                                           ? std::int64_t{rows.rows[unit.items[filled + 1].in_split]}
                                           : -1;
             RawBatch& batch = item.slot->batch;
-            read_inputs(rows.shard->reader, at, next, item);
+            read_inputs(rows.shard->reader, at, next, first_sample + at, item);
             batch.site[item.row] = rows.shard->site[at];
             batch.vendor[item.row] = rows.shard->vendor[at];
             batch.patient[item.row] = rows.shard->patient[at];
@@ -331,40 +322,18 @@ private:
     }
 
     void read_inputs(const core::ShardReader& reader, std::uint32_t at, std::int64_t next,
-                     const Unit::Item& item) {
-        if (field_.ragged()) {
-            core::Array array = reader.array(field_index_, at);
-            RawBatch& batch = item.slot->batch;
-            batch.shape = array.shape;
-            batch.shape.insert(batch.shape.begin(), 1);
-            auto memory = std::make_shared<core::Bytes>(std::move(array.bytes));
-            if (options_.normalise) {
-                const auto raw = std::exchange(memory, std::make_shared<core::Bytes>());
-                memory->resize(raw->size() / core::bytes_of(field_.dtype) * sizeof(float));
-                convert(raw->data(), raw->size(), reinterpret_cast<float*>(memory->data()));
-            }
-            batch.inputs = {memory, memory->data()};
-            return;
+                     std::int64_t sample, const Unit::Item& item) const {
+        RawBatch& batch = item.slot->batch;
+        Cut cut;
+        if (options_.crop) {
+            cut = cut_of(*options_.crop, reader.shape(field_index_, at), options_.seed, epoch_, sample);
+            if (cut.origin.size() == options_.crop->extent.size())  // else it is refused below
+                std::copy(cut.origin.begin(), cut.origin.end(),
+                          batch.origin.begin() + static_cast<std::ptrdiff_t>(item.row * cut.origin.size()));
         }
-        const std::size_t bytes = field_.sample_bytes();
-        std::uint8_t* const out = item.slot->batch.inputs.get() + item.row * out_bytes();
-        if (!options_.normalise) {
-            reader.read(field_index_, at, {out, bytes}, next);
-            return;
-        }
-        thread_local core::Bytes raw;
-        raw.resize(bytes);
-        reader.read(field_index_, at, raw, next);
-        convert(raw.data(), bytes, reinterpret_cast<float*>(out));
-    }
-
-    void convert(const std::uint8_t* raw, std::size_t bytes, float* out) const {
-        const Normalise& to = *options_.normalise;
-        const std::size_t channels = std::max(to.scale.size(), to.offset.size());
-        const std::size_t count = bytes / core::bytes_of(field_.dtype) / channels;
-        for (std::size_t c = 0; c < channels; ++c)
-            to_float(field_.dtype, raw + c * bytes / channels, count, to.scale[c % to.scale.size()],
-                     to.offset[c % to.offset.size()], out + c * count);
+        const Inputs::From from{reader, at, next, sample, cut};
+        inputs_[0].read(from, batch.inputs, item.row);
+        for (std::size_t i = 1; i < inputs_.size(); ++i) inputs_[i].read(from, batch.beside[i - 1], item.row);
     }
 
     // Signals are the program's: a handler of its own never runs in a thread of ours. But for those that a
@@ -401,7 +370,7 @@ private:
     const core::Field& field_;
     std::optional<std::size_t> label_;
     Sampler sampler_;
-    Buffers buffers_;
+    std::vector<Inputs> inputs_;  // of the field, then of those beside it
     std::vector<Rows> rows_;
     std::unique_ptr<std::once_flag[]> once_;
 
@@ -411,6 +380,7 @@ private:
     std::deque<Unit> units_;
     std::size_t window_ = 0;  // the next to plan
     std::int64_t step_ = 0;   // the next to hand out
+    std::int64_t epoch_ = 0;
     std::int64_t first_ = 0;  // position the epoch was entered at
     std::int64_t base_ = 0;   // position that step 0 would begin with: first_ less whole steps
     std::int64_t steps_ = 0;  // of this epoch
@@ -436,6 +406,9 @@ const core::Field& RawLoader::field() const noexcept {
 }
 const core::Column* RawLoader::label() const noexcept {
     return work_->label();
+}
+std::size_t RawLoader::crop_dimensions() const noexcept {
+    return work_->crop_dimensions();
 }
 void RawLoader::begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
     work_->begin_epoch(epoch, first_sample);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "trainer/loader/dataset.h"
+#include "trainer/loader/inputs.h"
 
 namespace trainer {
 
@@ -20,11 +21,6 @@ enum class Tail {
     keep,  // validation: every sample counts exactly once; the last step is spread evenly over the ranks
 };
 
-// float32 = value * scale + offset; one entry for all channels, or one per channel (first dimension).
-struct Normalise {
-    std::vector<float> scale{1.0F}, offset{0.0F};
-};
-
 struct LoaderOptions {
     std::string split = "train";
     std::string field;             // "" if the dataset has only one
@@ -37,16 +33,19 @@ struct LoaderOptions {
     Order order = Order::shuffled;
     Tail tail = Tail::drop;
     std::optional<Normalise> normalise;  // none: the field's own dtype
-    int threads = 1;                     // that read ahead and decrypt
+    std::optional<Crop> crop;            // none: whole samples
+    // More fields of the same samples: a mask of the image. As stored; cropped where `field` is, and filled with 0.
+    std::vector<std::string> beside;
+    int threads = 1;  // that read ahead and decrypt
 };
 
-// Samples in memory. That of `inputs` belongs to the loader and is used again when the last owner lets go, also
-// after the loader has died: copy what must live long.
+// Samples in memory. That of fields belongs to the loader and is used again when the last owner lets go, also after
+// the loader has died: copy what must live long.
 struct RawBatch {
-    std::shared_ptr<std::uint8_t> inputs;  // null if valid is 0
+    RawArray inputs;
+    std::vector<RawArray> beside;  // in the order of LoaderOptions::beside
     std::vector<std::int64_t>
-        shape;  // [valid, ...] as the field's shape, C order; [0] if ragged and valid is 0
-    core::DType dtype = core::DType::u8;  // the field's, or f32 if normalised
+        origin;  // [valid, dimensions of the crop]: where in its sample each begins (Cut)
     // [valid] each. Of a label that is a number `number`, of every other (and of none) `label`; empty without one.
     std::vector<std::int64_t> label, site,
         vendor;  // of a category its code in the manifest's names, -1 missing
@@ -68,7 +67,8 @@ struct RawBatch {
 class RawLoader {
 public:
     // Throws Error(usage) if the split, field or label does not exist, if the split has no samples (or, with
-    // Tail::drop, not enough for one step), or if a ragged field is asked for with more than a sample per rank.
+    // Tail::drop, not enough for one step), or if samples that differ in shape are asked for with more than one
+    // per rank and no crop.
     // `dataset` must outlive the loader.
     RawLoader(const Dataset& dataset, LoaderOptions options);
     RawLoader(const RawLoader&) = delete;
@@ -79,7 +79,8 @@ public:
     std::int64_t samples() const noexcept;          // of the split, over all ranks
     std::int64_t global_batch() const noexcept;
     const core::Field& field() const noexcept;
-    const core::Column* label() const noexcept;  // null without one
+    const core::Column* label() const noexcept;    // null without one
+    std::size_t crop_dimensions() const noexcept;  // 0 without a crop
 
     // Starts reading ahead. Nothing but (seed, epoch, first_sample) decides what comes: a run resumes in the
     // middle of an epoch as if it had not stopped, on any number of ranks and with any batch. What an earlier

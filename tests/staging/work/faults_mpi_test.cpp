@@ -150,9 +150,13 @@ private:
 
 TEST_CASE("whichever call of the work folder fails: the machine's fault, and the next run finds the same") {
     const core::Comm comm(MPI_COMM_WORLD);
-    const int error = GENERATE(EIO, ENOSPC, ESTALE);
+    // For good: as a run leaves it that is killed there.
+    const auto [error, failing] = GENERATE(table<int, test::Failing>({{EIO, test::Failing::once},
+                                                                      {ENOSPC, test::Failing::once},
+                                                                      {ESTALE, test::Failing::once},
+                                                                      {EIO, test::Failing::for_good}}));
     // One rank meets every call; with several, a few show that all of them end.
-    if (comm.size() > 1 && error != EIO) return;
+    if (comm.size() > 1 && (error != EIO || failing == test::Failing::for_good)) return;
     const int step = comm.size() > 1 ? 7 : 1;
     if (fs::exists("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 1);  // thousands of files are made
     const SharedFolder folder(comm);
@@ -171,8 +175,8 @@ TEST_CASE("whichever call of the work folder fails: the machine's fault, and the
     CHECK((!comm.is_root() || sound.find("4=e") != std::string::npos));
     int failed = 0;
     for (int n = 1;; n += step) {
-        CAPTURE(n, error);
-        FaultyDisk disk(comm.rank() == comm.size() - 1 ? n : 0, error);
+        CAPTURE(n, error, failing == test::Failing::for_good);
+        FaultyDisk disk(comm.rank() == comm.size() - 1 ? n : 0, error, failing);
         published = false;
         try {
             const std::string found = run(disk, published);

@@ -125,6 +125,31 @@ int main(int argc, char** argv) {
     aloft_release(owner);
     HOLDS(aloft_column(data, "sites", NULL, &column, &owner) == ALOFT_USAGE && strstr(aloft_error(), "site"));
 
+    /* A part of each sample, and the same field once more beside it */
+    const int64_t extent[] = {10, 3};
+    const char* const image = "image";
+    options = training(0, 1);
+    options.crop = extent, options.crop_dimensions = 2, options.crop_random = 1, options.fill = 9;
+    options.beside = &image, options.beside_count = 1;
+    aloft_batch part_of;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_OK && aloft_begin(loader, 0, 0) == ALOFT_OK);
+    HOLDS(aloft_next(loader, &part_of) == ALOFT_OK && part_of.beside_count == 1);
+    HOLDS(part_of.inputs.shape[2] == 10 && part_of.inputs.shape[3] == 3 && part_of.inputs.dimensions == 4);
+    HOLDS(part_of.origin.shape[0] == 24 && part_of.origin.shape[1] == 2);
+    HOLDS(memcmp(part_of.beside[0].shape, part_of.inputs.shape, sizeof part_of.inputs.shape) == 0);
+    const uint8_t *cut = part_of.inputs.data, *beside = part_of.beside[0].data;
+    for (int64_t i = 0; i < 24 * 30; ++i) {
+        const int is_filled = i % 30 < 3 || i % 30 >= 27;
+        HOLDS(is_filled ? cut[i] == 9 && beside[i] == 0 : cut[i] == beside[i]);
+        HOLDS(((const int64_t*)part_of.origin.data)[i / 30 * 2] == -1);
+    }
+    aloft_release(part_of.owner);
+    aloft_close_loader(loader);
+    options.crop_dimensions = 5;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "1 to 4"));
+    options.crop_dimensions = 2, options.beside_count = 65;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "64"));
+
     /* Batches outlive loader and dataset; a signal of the program never runs in a thread of the library */
     options = training(0, 1);
     options.threads = 4;

@@ -48,6 +48,13 @@ class Enclave(unittest.TestCase):
         self.assertGreater(figures["overall"]["accuracy"], 0.85)
         self.assertGreater(figures["patients"], 100)
 
+    def test_lightning_trains_on_two_nodes(self):
+        state, said = self.job("lightning", "env", PATHS, "python3", "/opt/aloft/share/aloft/examples/lightning_ddp.py", "digits@1",
+                               "--nodes", "2", "--per-node", "2", "--epochs", "4", nodes=2, ranks=2)
+        self.assertEqual(state, "COMPLETED", said)
+        (accuracy,) = re.findall(r"^4 ranks, accuracy (\d\.\d+)", said, re.M)
+        self.assertGreater(float(accuracy), 0.7, said)
+
     def test_hdf5s_tools_open_a_shard_of_a_granted_dataset(self):
         shard = "/aloft/data/digits@1/shards/shard-000000.h5"
         plugin = "HDF5_PLUGIN_PATH=/opt/aloft/lib/hdf5/plugin"

@@ -17,23 +17,26 @@ class Examples(unittest.TestCase):
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory(prefix="aloft-test-")
         cls.root = pathlib.Path(cls.scratch.name)
-        subprocess.run([MAKE, cls.root, "images"], check=True)
+        for kind in ("images", "table", "volumes"):
+            subprocess.run([MAKE, cls.root / kind, kind], check=True)
 
     @classmethod
     def tearDownClass(cls):
         cls.scratch.cleanup()
 
-    def run_on(self, ranks, example, *arguments):
+    def run_on(self, ranks, example, *arguments, data="images"):
         """Exit codes of all ranks, and what rank 0 printed."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("ALOFT", "SLURM", "OMPI", "PMI"))}
         env.update(ALOFT_LIBRARY=LIBRARY, PYTHONPATH=PACKAGE, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()),
                    OMP_NUM_THREADS="1", GLOO_SOCKET_IFNAME="lo", PYTHONDONTWRITEBYTECODE="1")
-        command = [sys.executable, pathlib.Path(PACKAGE, "examples", example), self.root / "data", "--key", self.root / "dataset.key",
-                   *arguments]
-        processes = [subprocess.Popen([str(c) for c in command], env={**env, "RANK": str(rank), "WORLD_SIZE": str(ranks)}, text=True,
+        command = [sys.executable, pathlib.Path(PACKAGE, "examples", example), self.root / data / "data", "--key",
+                   self.root / data / "dataset.key", *arguments]
+        processes = [subprocess.Popen([str(c) for c in command], env={**env, "RANK": str(rank), "WORLD_SIZE": str(ranks),
+                                      "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": str(ranks),
+                                      "TORCHELASTIC_RUN_ID": "test"}, text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in range(ranks)]
         try:
-            said = [process.communicate(timeout=200)[0] for process in processes]
+            said = [process.communicate(timeout=400)[0] for process in processes]
         finally:
             for process in processes:
                 process.kill()
@@ -81,6 +84,28 @@ class Examples(unittest.TestCase):
         one, other = self.weights(whole)["model"], self.weights(out)["model"]
         for name, tensor in one.items():  # but for the order of sums
             self.assertTrue(torch.allclose(tensor, other[name], rtol=1e-2, atol=1e-2), name)
+
+    def test_lightning_trains_on_two_ranks_each_with_its_share(self):
+        codes, said = self.run_on(2, "lightning_ddp.py", "--per-node", "2", "--epochs", "4")
+        self.assertEqual(codes, [0, 0], said)
+        (accuracy,) = re.findall(r"^2 ranks, accuracy (\d\.\d+)", said, re.M)
+        self.assertGreater(float(accuracy), 0.95)
+
+    def test_monai_segments_volumes_of_different_shapes_by_patches(self):
+        codes, said = self.run_on(1, "monai_segmentation.py", "--patch", "16", "16", "16", "--epochs", "6", data="volumes")
+        self.assertEqual(codes, [0], said)
+        dice = [float(each) for each in re.findall(r"^epoch \d: loss \d+\.\d+, Dice (\d\.\d+) of 8 volumes", said, re.M)]
+        self.assertEqual(len(dice), 6, said)
+        self.assertGreater(dice[-1], 0.9, said)
+
+    def test_scikit_learn_has_the_figures_of_aloft_train(self):
+        out = self.root / "sklearn"
+        codes, said = self.run_on(1, "sklearn_table.py", "--out", out, data="table")
+        self.assertEqual(codes, [0], said)
+        figures = json.loads((out / "metrics.json").read_text())
+        self.assertEqual((figures["split"], figures["overall"]["samples"]), ("test", 128))
+        self.assertGreater(figures["overall"]["accuracy"], 0.9)
+        self.assertEqual(set(figures["strata"]), {"site", "vendor"})
 
 
 if __name__ == "__main__":

@@ -154,6 +154,61 @@ class Memory(unittest.TestCase):
             loader.columns(["sites"])
 
 
+class Crops(unittest.TestCase):
+    def test_a_crop_is_the_part_of_each_sample_that_its_origin_says(self):
+        for tensors in ("torch", "numpy"):
+            whole = load(tensors=tensors).epoch(2)
+            origins = set()
+            for part in load(tensors=tensors, crop=(3, 4)).epoch(2):
+                self.assertEqual(tuple(part["image"].shape), (12, 1, 3, 4))
+                for image, full, (y, x) in zip(part["image"], next(whole)["image"], part["origin"]):
+                    self.assertTrue((numpy.asarray(image) == numpy.asarray(full[:, y:y + 3, x:x + 4])).all())
+                    origins.add((int(y), int(x)))
+            self.assertEqual(len(origins), 6 * 5)  # everywhere
+            for part in load(tensors=tensors, crop=(3, 4), place="centre").epoch(2):
+                self.assertTrue((numpy.asarray(part["origin"]) == (2, 2)).all())
+        for part in load(split="validation", crop=(10, 8), fill=9, tensors="numpy").epoch(0):
+            self.assertTrue((part["origin"] == (-1, 0)).all())
+            self.assertTrue((part["image"][:, :, [0, 9]] == 9).all())
+
+    def test_volumes_of_different_shapes_come_in_one_batch(self):
+        import base64
+        golden, key = pathlib.Path(__file__).parents[2] / "core/shard/golden/v2", ROOT / "golden.key"
+        key.write_text(f"aloft-key-1 secret {base64.b64encode(bytes([7] * 32)).decode()}\n")
+        key.chmod(0o400)
+        how = dict(dataset=golden, key=key, split=None, shuffle=False, tail=True, tensors="numpy")
+        with self.assertRaisesRegex(aloft.UsageError, "give a crop"):
+            load(field="volume", **{**how, "batch": 4})
+        whole = [batch["volume"][0] for batch in load(field="volume", **{**how, "batch": 1}).epoch(0)]
+        images = numpy.concatenate([batch["image"] for batch in load(field="image", **how).epoch(0)])
+        self.assertGreater(len({volume.shape for volume in whole}), 3)
+        # Through all three dimensions: the number of slices differs as well.
+        seen = 0
+        with self.assertRaisesRegex(aloft.UsageError, "a crop has"):  # no field beside with fewer dimensions
+            load(field=("volume", "features"), crop=(2, 4, 4), **how)
+        for batch in load(field="volume", crop=(2, 4, 4), fill=-5, normalise=(2, 1), **{**how, "batch": 4}).epoch(0):
+            for got, origin in zip(batch["volume"], batch["origin"]):
+                padded = numpy.pad(whole[seen].astype("float32"), 4, constant_values=-5)
+                z, y, x = origin + 4
+                self.assertTrue((got == padded[z:z + 2, y:y + 4, x:x + 4] * 2 + 1).all())
+                seen += 1
+        self.assertEqual(seen, len(whole))
+        batches = load(field=["image", "features"], **how).epoch(0)
+        both = [(batch["image"].copy(), batch["features"].copy()) for batch in batches]
+        self.assertTrue((numpy.concatenate([image for image, _ in both]) == images).all())
+        features = numpy.concatenate([batch["features"] for batch in load(field="features", **how).epoch(0)])
+        self.assertTrue((numpy.concatenate([values for _, values in both]) == features).all())
+
+    def test_what_no_crop_can_be_is_refused(self):
+        for more, word in ((dict(crop=()), "1 to 4"), (dict(crop=(1, 2, 3, 4, 5)), "1 to 4"), (dict(crop=(2, 2, 2, 2)), "1 to 4"),
+                           (dict(crop=(0, 2)), "from 1"), (dict(crop=(2.5,)), "whole number"), (dict(crop=(9, 9), fill=256), "can have"),
+                           (dict(crop=(9, 9), fill=0.5), "can have"), (dict(crop=(2, 2), place="left"), "centre"),
+                           (dict(field=("image", "maks")), "image")):
+            with self.assertRaises(aloft.UsageError) as caught:
+                load(**more)
+            self.assertIn(word, str(caught.exception))
+
+
 class Ranks(unittest.TestCase):
     def found(self, **environment):
         with unittest.mock.patch.dict(os.environ, environment):

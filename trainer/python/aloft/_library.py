@@ -4,7 +4,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pathlib
-from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 
 
 class Error(RuntimeError):
@@ -47,7 +47,8 @@ class Options(ctypes.Structure):
     _fields_ = [("size", c_uint32), ("shuffle", c_uint32), ("split", c_char_p), ("field", c_char_p), ("label", c_char_p),
                 ("batch", c_int64), ("global_batch", c_int64), ("rank", c_int32), ("ranks", c_int32), ("seed", c_uint64),
                 ("keep_tail", c_uint32), ("threads", c_int32), ("scale", POINTER(c_float)), ("offset", POINTER(c_float)),
-                ("channels", c_int64)]
+                ("channels", c_int64), ("crop", POINTER(c_int64)), ("crop_dimensions", c_uint32), ("crop_random", c_uint32),
+                ("fill", c_double), ("beside", POINTER(c_char_p)), ("beside_count", c_uint32)]
 
 
 class Extent(ctypes.Structure):
@@ -56,7 +57,8 @@ class Extent(ctypes.Structure):
 
 class BatchOf(ctypes.Structure):
     _fields_ = [("owner", c_void_p), ("valid", c_int64), ("step", c_int64), ("next", c_int64)] + [
-        (name, Array) for name in ("inputs", "label", "site", "vendor", "patient", "sample")]
+        (name, Array) for name in ("inputs", "label", "site", "vendor", "patient", "sample", "origin")] + [
+        ("beside", POINTER(Array)), ("beside_count", c_int64)]
 
 
 _FUNCTIONS = {

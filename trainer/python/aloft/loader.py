@@ -37,6 +37,7 @@ class Batch(Dict[str, Any]):
     | "site", "vendor" | [valid] int64 | code, -1 missing |
     | "patient" | [valid, 16] uint8 | pseudonyms |
     | "sample" | [valid] int64 | number in the dataset, by which errors name it |
+    | "origin" | [valid, dimensions of the crop] int64 | only with `crop`: where in its sample it begins; below 0: so much of `fill` is before |
 
     A batch that is held, or any view of an array of it, keeps its memory: clone what must live long. `step` is the
     step's number in the epoch; `state` is where to go on after it."""
@@ -57,7 +58,14 @@ class Loader:
     shuffle    anew in every epoch; None: only of the split train
     tail       keep: the last step is smaller and every sample comes once; else it is left out, and all steps have one
                size. None: only of the split train it is left out
-    field      None: the dataset has one
+    field      None: the dataset has one. Several, as ("image", "mask"): the first as said here, the others of the same
+               samples as they are stored, cropped where the first is
+    crop       the extent of a part of each sample in its last dimensions, as (64, 128, 128); those before (channels) are
+               taken whole. Only so samples that differ in shape fit one batch. Of a volume only what the part touches is
+               read
+    place      of the crop: "random", a function of (seed, epoch, sample), or "centre". None: random in the split train
+    fill       the field's own value, where a sample is smaller than the crop: it lies in the middle then. Of fields after
+               the first it is 0
     label      a column; None: none; "": the column "label", if there is one
     rank, ranks   None: torch.distributed's, else those of torchrun, MPI or Slurm, else 0 of 1
     normalise  (scale, offset): float32 = value * scale + offset, a number each or one for each channel; "moments": to
@@ -70,7 +78,9 @@ class Loader:
 
     def __init__(self, dataset: Union[str, "os.PathLike[str]"], *, split: Optional[str] = "train", batch: int = 32,
                  global_batch: int = 0, seed: int = 0, shuffle: Optional[bool] = None, tail: Optional[bool] = None,
-                 field: Optional[str] = None, label: Optional[str] = "", rank: Optional[int] = None,
+                 field: Union[None, str, Sequence[str]] = None, label: Optional[str] = "",
+                 crop: Optional[Sequence[int]] = None, place: Optional[str] = None, fill: float = 0,
+                 rank: Optional[int] = None,
                  ranks: Optional[int] = None,
                  normalise: Union[None, str, Tuple[Union[float, Sequence[float]], Union[float, Sequence[float]]]] = None,
                  tensors: Optional[str] = None, threads: int = 1, key: Union[None, str, "os.PathLike[str]"] = None,
@@ -92,7 +102,10 @@ class Loader:
             (field,) = self._fields
         if label == "":
             label = "label" if "label" in self._columns else None
+        names = [field] if field is None or isinstance(field, str) else list(field)
+        field, self._beside = names[0] if names else None, tuple(names[1:])
         self.split, self.seed, self.field, self.label = split, seed, field, label
+        self._crop = None if crop is None else tuple(_whole("crop", extent) for extent in crop)
         #: rank, ranks and who said so
         self.ranks = find_ranks(rank, ranks)
         training = split == "train"
@@ -106,6 +119,16 @@ class Loader:
             options.scale = (ctypes.c_float * len(scale))(*scale)
             options.offset = (ctypes.c_float * len(offset))(*offset)
             options.channels = len(scale)
+        if place not in (None, "random", "centre"):
+            raise UsageError(f'place: "random" or "centre", not {place!r}')
+        if self._crop is not None:
+            options.crop = (ctypes.c_int64 * len(self._crop))(*self._crop)
+            options.crop_dimensions = len(self._crop)
+            options.crop_random = training if place is None else place == "random"
+            options.fill = fill
+        if self._beside:
+            options.beside = (ctypes.c_char_p * len(self._beside))(*map(_library.text, self._beside))
+            options.beside_count = len(self._beside)
         out = ctypes.c_void_p()
         _library.call("aloft_load", self._dataset.value, ctypes.byref(options), ctypes.byref(out))
         self._loader = _library.Handle("aloft_close_loader", out.value)
@@ -122,7 +145,8 @@ class Loader:
 
     @property
     def shape(self) -> Optional[Tuple[int, ...]]:
-        """Of one sample of the field, slowest dimension first; None if each has its own."""
+        """Of one sample of the field as it is stored, slowest dimension first; None if each has its own. What a crop
+        leaves of it, a batch's array shows."""
         shape = self._fields[self.field]["shape"]
         return None if shape is None else tuple(shape)
 
@@ -204,6 +228,9 @@ class Loader:
         if self.label is not None:
             arrays[self.label] = raw.label
         arrays[self.field] = raw.inputs
+        arrays.update((name, raw.beside[i]) for i, name in enumerate(self._beside))
+        if self._crop is not None:
+            arrays["origin"] = raw.origin
         batch = Batch((name, _tensors.view(array, owner, self._tensors)) for name, array in arrays.items())
         batch.step, batch.valid, batch.state = raw.step, raw.valid, State(self.seed, epoch, raw.next)
         return batch

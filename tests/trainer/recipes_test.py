@@ -72,19 +72,17 @@ class Recipes(RunsCase):
 
     def test_the_order_of_samples_survives_a_change_of_ranks(self):
         """Losses of the steps after it are those of a run that was not stopped; of another order they are not."""
-        keys = dict(train_micro_batches=4, train_epochs=2, model_dropout=0.0)
-        wholes = [[line["loss"] for line in self.log(self.fit(f"order-{seed}", 4, seed=seed, **keys), "step")] for seed in (1, 2)]
+        keys = dict(train_micro_batches=4, model_dropout=0.0, schedule_name="constant")
         out = self.root / "order-changed"
-        run, ranks = self.start_and_wait(out, 4, 5, *settings(**dict(keys, train_epochs=400, schedule_name="constant")))
+        run, ranks = self.start_and_wait(out, 4, 5, *settings(train_epochs=400, **keys))
         subprocess.run(["kill", "-TERM", str(ranks[1])], check=True)
         _, errors = run.communicate()
         self.assertEqual(run.returncode, 75, errors)
-        constant = dict(keys, schedule_name="constant")
         stopped = self.log(out, "step")[-1]["step"]
         epochs = stopped // 12 + 2
-        self.run_to_end("images", out, 2, *settings(**dict(constant, train_epochs=epochs)))
+        self.run_to_end("images", out, 2, *settings(train_epochs=epochs, **keys))
         changed = [line["loss"] for line in self.log(out, "step")]
-        wholes = [[line["loss"] for line in self.log(self.fit(f"order-whole-{seed}", 4, seed=seed, **dict(constant, train_epochs=epochs)), "step")]
+        wholes = [[line["loss"] for line in self.log(self.fit(f"order-{seed}", 4, seed=seed, train_epochs=epochs, **keys), "step")]
                   for seed in (1, 2)]
         after = slice(stopped, stopped + 12)
         self.assertEqual(len(changed[after]), 12)

@@ -14,28 +14,29 @@ namespace {
 
 // The usual advice belongs to the text of the error; `text` is one line.
 int report(Fault fault, const char* text) {
-    static constexpr auto name = [](Fault f) {
-        switch (f) {
-            case Fault::bug:
-                return "bug";
-            case Fault::usage:
-                return "usage";
-            case Fault::data:
-                return "data";
-            case Fault::system:
-                return "system";
-            case Fault::refused:
-                return "refused";
-            case Fault::requeue:
-                return "requeue";
-        }
-        return "bug";
-    };
-    Event(fault == Fault::requeue ? "info" : "error", name(fault)).with("text", text);
+    Event(fault == Fault::requeue ? "info" : "error", name_of(fault)).with("text", text);
     return static_cast<int>(fault);
 }
 
 }  // namespace
+
+const char* name_of(Fault fault) noexcept {
+    switch (fault) {
+        case Fault::bug:
+            return "bug";
+        case Fault::usage:
+            return "usage";
+        case Fault::data:
+            return "data";
+        case Fault::system:
+            return "system";
+        case Fault::refused:
+            return "refused";
+        case Fault::requeue:
+            return "requeue";
+    }
+    return "bug";
+}
 
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& work,
              const std::function<void(int)>& on_failure) {

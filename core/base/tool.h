@@ -2,9 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "core/base/error.h"
 #include "core/base/files.h"
 
 namespace core {
+
+// The event by which a program tells of a failure: "data".
+const char* name_of(Fault fault) noexcept;
 
 // Gives `app` --version, then parses and runs `work`. Holds the only catch-all of a program: one error event
 // on stderr, and the fault as the exit code. CLI11's own complaints become exit 2; --help and --version exit

@@ -7,6 +7,7 @@
 
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/split.h"
 #include "core/policy/job_options.h"
 
 namespace jobs {
@@ -22,19 +23,12 @@ std::int64_t number(std::string_view text) {
     return fault == std::errc{} && end == text.data() + text.size() ? value : -1;
 }
 
-std::vector<std::string> split(const std::string& text, char at) {
-    std::vector<std::string> parts;
-    std::istringstream words(text);
-    for (std::string part; std::getline(words, part, at);) parts.push_back(part);
-    return parts;
-}
-
 // "gpu:a100:4(S:0-1),gpu:2,craynetwork:1" into GPUs by type.
 std::map<std::string, std::int64_t> gpus_of(const std::string& resources) {
     static const std::regex sockets("\\([^)]*\\)?");  // they may have commas
     std::map<std::string, std::int64_t> gpus;
-    for (const std::string& one : split(std::regex_replace(resources, sockets, ""), ',')) {
-        const std::vector<std::string> parts = split(one, ':');
+    for (const std::string& one : core::split(std::regex_replace(resources, sockets, ""), ',')) {
+        const std::vector<std::string> parts = core::split(one, ':');
         if (parts.empty() || parts[0] != "gpu") continue;
         const std::int64_t count = parts.size() > 1 ? number(parts.back()) : 1;
         gpus[parts.size() > 2 ? parts[1] : ""] += std::max<std::int64_t>(count, 0);
@@ -80,7 +74,7 @@ public:
                 std::to_string(largest));
     }
     void by_features(const std::string& names) {
-        for (const std::string& name : split(names, '&'))
+        for (const std::string& name : core::split(names, '&'))
             std::erase_if(nodes_, [&](const NodeSize& node) { return !node.features.contains(name); });
         require("--constraint asks for nodes with " + names);
     }
@@ -125,9 +119,10 @@ std::vector<NodeSize> parse_nodes(std::string_view shown, const std::string& par
             if (key == "RealMemory") node.memory_mib = number(value);
             if (key == "Gres") node.gpus = gpus_of(value);
             if (key == "AvailableFeatures")
-                for (const std::string& feature : split(value, ',')) node.features.insert(feature);
+                for (const std::string& feature : core::split(value, ',')) node.features.insert(feature);
             if (key == "Partitions")
-                for (const std::string& one : split(value, ',')) is_of_it = is_of_it || one == partition;
+                for (const std::string& one : core::split(value, ','))
+                    is_of_it = is_of_it || one == partition;
         }
         if (is_of_it && !node.name.empty() && node.cores > 0 && node.memory_mib > 0)
             nodes.push_back(std::move(node));

@@ -6,7 +6,8 @@
 #include <sstream>
 
 #include "core/base/error.h"
-#include "core/base/files.h"
+#include "core/base/split.h"
+#include "core/policy/slurm_lines.h"
 
 namespace slurm {
 namespace {
@@ -14,11 +15,9 @@ namespace {
 using core::Error;
 using core::Fault;
 
-std::string without_comment(std::string line) {
-    line.erase(std::min(line.find('#'), line.size()));
-    const auto begin = line.find_first_not_of(" \t");
-    if (begin == std::string::npos) return {};
-    return line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+std::string trimmed(const std::string& word) {
+    const auto begin = word.find_first_not_of(" \t");
+    return begin == std::string::npos ? "" : word.substr(begin, word.find_last_not_of(" \t") - begin + 1);
 }
 
 bool is(const std::string& a, const char* b) {
@@ -30,28 +29,12 @@ std::string small_letters(std::string word) {
     return word;
 }
 
-}  // namespace
-
-std::string SlurmConf::value(const std::string& key, const std::string& otherwise) const {
-    const auto found = values.find(key);
-    return found == values.end() ? otherwise : found->second;
-}
-
-bool SlurmConf::lists(const std::string& key, std::string_view word) const {
-    std::istringstream list(value(key));
-    for (std::string one; std::getline(list, one, ',');)
-        if (is(one, std::string(word).c_str())) return true;
-    return false;
-}
-
-SlurmConf parse_slurm_conf(std::string_view text) {
+SlurmConf conf_of(const std::vector<std::string>& lines) {
     SlurmConf conf;
-    std::istringstream lines{std::string(text)};
-    for (std::string raw; std::getline(lines, raw);) {
-        const std::string line = without_comment(raw);
+    for (const std::string& line : lines) {
         const auto equals = line.find('=');
         if (equals == std::string::npos) continue;
-        const std::string key = line.substr(0, equals), value = line.substr(equals + 1);
+        const std::string key = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
         conf.values.insert_or_assign(small_letters(key), value);
         if (is(key, "NodeName")) conf.node_lines.push_back(line);
         if (is(key, "SlurmctldHost")) {  // NAME or NAME(ADDRESS)
@@ -68,13 +51,29 @@ SlurmConf parse_slurm_conf(std::string_view text) {
             conf.plugstack = value;
         }
     }
-    if (conf.controllers.empty())
-        throw Error(Fault::usage, "slurm.conf: no SlurmctldHost (Include is not followed)");
+    if (conf.controllers.empty()) throw Error(Fault::usage, "slurm.conf: no SlurmctldHost");
     return conf;
 }
 
+}  // namespace
+
+std::string SlurmConf::value(const std::string& key, const std::string& otherwise) const {
+    const auto found = values.find(key);
+    return found == values.end() ? otherwise : found->second;
+}
+
+bool SlurmConf::lists(const std::string& key, std::string_view word) const {
+    for (const std::string& one : core::split(value(key), ','))
+        if (is(one, std::string(word).c_str())) return true;
+    return false;
+}
+
+SlurmConf parse_slurm_conf(std::string_view text) {
+    return conf_of(core::slurm_lines(text));
+}
+
 SlurmConf load_slurm_conf(const std::filesystem::path& file) {
-    SlurmConf conf = parse_slurm_conf(core::read_text(file));
+    SlurmConf conf = conf_of(core::slurm_lines_of(file));
     if (conf.plugstack.is_relative()) conf.plugstack = file.parent_path() / conf.plugstack;
     return conf;
 }
@@ -87,9 +86,8 @@ std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host) {
 }
 
 bool requires_fence(std::string_view plugstack) {
-    std::istringstream lines{std::string(plugstack)};
-    for (std::string raw; std::getline(lines, raw);) {
-        std::istringstream words(without_comment(raw));
+    for (const std::string& line : core::slurm_lines(plugstack)) {
+        std::istringstream words(line);
         std::string how, what;
         words >> how >> what;
         if (how == "required" && std::filesystem::path(what).filename() == "aloft_fence.so") return true;

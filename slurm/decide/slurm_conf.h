@@ -24,8 +24,9 @@ struct SlurmConf {
     bool lists(const std::string& key, std::string_view word) const;
 };
 
-// Throws Error(usage) without a controller. Names of keys in any case, "#" comments.
+// Throws Error(usage) without a controller. Names of keys in any case. Of a text alone nothing is included.
 SlurmConf parse_slurm_conf(std::string_view text);
+// From the file and those that it includes. Throws Error(system) too, if one cannot be read.
 SlurmConf load_slurm_conf(const std::filesystem::path& file);
 
 // SlurmdSpoolDir on this host.

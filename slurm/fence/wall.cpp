@@ -13,6 +13,7 @@
 #include "slurm/fence/fence.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/judge.h"
+#include "slurm/fence/nft.h"
 
 namespace slurm {
 namespace {
@@ -21,7 +22,6 @@ namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
 
-constexpr const char* kNft = "/usr/sbin/nft";
 constexpr std::string_view kPrefix = "aloft_";
 
 std::string table_of(std::uint32_t job) {
@@ -35,15 +35,6 @@ std::string table6_of(std::uint32_t job) {
 
 fs::path mark_of(const core::Site& site, std::uint32_t job) {
     return JobFiles(site, job).folder / "wall";
-}
-
-void run_nft(const std::string& rules, const char* doing) {
-    if (!fs::exists(kNft))
-        throw Error(Fault::system, std::string(kNft) + " is not here: install the package nftables");
-    const core::Finished done = core::run_program({kNft, "-f", "-"}, rules);
-    if (done.code != 0)
-        throw Error(Fault::system, std::string("nft cannot ") + doing + ": " +
-                                       done.errors.substr(0, done.errors.find('\n')));
 }
 
 // "{ 2 . 10.0.0.12, 3 . 10.0.0.12 }": interface and address of all peers of these kinds.

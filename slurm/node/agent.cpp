@@ -15,6 +15,7 @@
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
 #include "slurm/node/begin.h"
+#include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/end.h"
 #include "slurm/node/reconcile.h"
@@ -112,6 +113,7 @@ void Agent::close_once() {
     try {
         close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
         open_stray_gate(site_);
+        end_closing_before_network();
         is_closed_ = true;
     } catch (const Error& e) {
         if (!has_told_open_) core::Event("warning", "not_closed_after_boot").with("text", e.what());

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "core/base/child.h"
 #include "core/base/error.h"
@@ -19,6 +18,7 @@
 #include "core/base/files.h"
 #include "core/base/hosts.h"
 #include "core/base/time.h"
+#include "core/base/wait.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
 #include "core/policy/job_options.h"
@@ -27,6 +27,7 @@
 #include "slurm/fence/fence.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
+#include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/controller.h"
 #include "slurm/node/end.h"
@@ -90,6 +91,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, con
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, enclave, core::short_host_name(), look_at_network(conf));
     policy.slurmd_port = conf.slurmd_port;
+    remember_fellows(policy);
     close_gate(site, policy);
     // On pure cgroup v2 the plugin has Slurm's own cgroups fenced (aloft-node attach).
     std::vector<FencedPart> parts;
@@ -122,12 +124,9 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock.is_open())
         throw Error(Fault::system, core::with_errno("cannot lock the jobs of this node", errno));
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (::flock(lock.get(), LOCK_EX | LOCK_NB)) {
-        if (std::chrono::steady_clock::now() > end) return {};
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return lock;
+    const bool is_held = core::wait_until(patience, std::chrono::milliseconds(10),
+                                          [&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; });
+    return is_held ? std::move(lock) : core::Fd();
 }
 
 Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf, std::int64_t now) {

@@ -11,12 +11,12 @@
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
-#include <thread>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/split.h"
+#include "core/base/wait.h"
 #include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
@@ -139,13 +139,6 @@ void open_to(const core::Site& site, const Leaving& told, const std::set<std::st
     refresh(site, {}, now.slurmd_port);
 }
 
-std::vector<std::string> words_of(std::string_view text, char at) {
-    std::vector<std::string> words;
-    std::istringstream stream{std::string(text)};
-    for (std::string word; std::getline(stream, word, at);) words.push_back(word);
-    return words;
-}
-
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
@@ -248,12 +241,7 @@ void close_after_boot(const core::Site& site, const std::string& host, std::int6
 }
 
 bool has_closed_after_boot(const core::Site& site, milliseconds patience) {
-    const auto end = steady_clock::now() + patience;
-    while (!fs::exists(closed_mark(site))) {
-        if (steady_clock::now() >= end) return false;
-        std::this_thread::sleep_for(milliseconds(50));
-    }
-    return true;
+    return core::wait_until(patience, milliseconds(50), [&] { return fs::exists(closed_mark(site)); });
 }
 
 void close_to(const core::Site& site, const Policy& policy, const std::vector<std::string>& addresses) {
@@ -277,7 +265,7 @@ std::string seal(const core::Site& site, const Farewell& farewell) {
 }
 
 Farewell open_farewell(const core::Site& site, std::string_view text) {
-    const auto words = words_of(text, ' ');
+    const auto words = core::split(text, ' ');
     if (words.size() != 8 || (words[0] != "aloft-left" && words[0] != "aloft-cut") ||
         !core::is_plain_name(words[1]))
         throw Error(Fault::data, "not a message between agents");
@@ -290,7 +278,7 @@ Farewell open_farewell(const core::Site& site, std::string_view text) {
     farewell.enclave = words[1];
     farewell.job = static_cast<std::uint32_t>(std::strtoul(words[2].c_str(), nullptr, 10));
     farewell.start = words[3];
-    if (words[4] != "-") farewell.own = words_of(words[4], ',');
+    if (words[4] != "-") farewell.own = core::split(words[4], ',');
     farewell.to = words[5];
     farewell.nonce = words[6];
     return farewell;

@@ -15,6 +15,7 @@
 #include "slurm/fence/wall.h"
 #include "slurm/node/agent.h"
 #include "slurm/node/begin.h"
+#include "slurm/node/boot.h"
 #include "slurm/node/end.h"
 #include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
@@ -91,6 +92,8 @@ int main(int argc, char** argv) {
     serve->add_option("--every", every_seconds, "Seconds between two looks at the jobs")
         ->check(CLI::Range(1, 30))
         ->capture_default_str();
+    auto* close = app.add_subcommand(
+        "close", "Before the network starts: close this node to those that it may have shared a job with");
     auto* forward = app.add_subcommand("forward", "Hand this node's records on to aloftd's spool");
     auto* state = app.add_subcommand("status", "List the jobs that have a policy on this node");
     auto* init = app.add_subcommand("init", "Make this node's signing key, if it has none");
@@ -109,6 +112,7 @@ int main(int argc, char** argv) {
         const std::string conf = slurm_conf_path(conf_file);
         if (*prolog) return slurm::run_prolog(site_file, conf);
         if (*epilog) return slurm::run_epilog(site_file, conf);
+        if (*close) return slurm::close_before_network(conf);
         const core::Site site = core::Site::load(site_file);
         if (*forward) {
             slurm::forward_records(site);

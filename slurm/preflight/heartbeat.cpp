@@ -11,9 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
-#include <thread>
 
 #include "core/base/error.h"
+#include "core/base/wait.h"
 
 namespace slurm {
 namespace {
@@ -21,7 +21,6 @@ namespace {
 using core::Error;
 using core::Fault;
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 constexpr std::int64_t kBeatSeconds = 60;  // without a round for so long an agent hangs
 
@@ -46,12 +45,7 @@ std::int64_t boot_seconds() {
 }
 
 bool has_agent(const core::Site& site, milliseconds patience) {
-    const auto end = steady_clock::now() + patience;
-    while (!holds_and_beats(site)) {
-        if (steady_clock::now() >= end) return false;
-        std::this_thread::sleep_for(milliseconds(100));
-    }
-    return true;
+    return core::wait_until(patience, milliseconds(100), [&] { return holds_and_beats(site); });
 }
 
 Heartbeat::Heartbeat(const core::Site& site) {
@@ -59,11 +53,9 @@ Heartbeat::Heartbeat(const core::Site& site) {
     lock_ = open_lock(site, O_RDWR | O_CREAT);
     if (!lock_.is_open()) throw Error(Fault::system, core::with_errno("cannot open the agent's lock", errno));
     // Prolog's own look holds the lock for an instant.
-    const auto end = steady_clock::now() + milliseconds(1000);
-    while (::flock(lock_.get(), LOCK_EX | LOCK_NB)) {
-        if (steady_clock::now() > end) throw Error(Fault::usage, "an agent runs on this node already");
-        std::this_thread::sleep_for(milliseconds(20));
-    }
+    if (!core::wait_until(milliseconds(1000), milliseconds(20),
+                          [&] { return ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0; }))
+        throw Error(Fault::usage, "an agent runs on this node already");
 }
 
 void Heartbeat::beat() {

@@ -1,7 +1,11 @@
-// make_dataset DIR images|table|unlabelled|volumes: a small encrypted dataset made from a fixed seed, DIR/data and
-// DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
-// Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images,
-// one of them for training without a label. Volumes: each of a shape of its own, a ball in noise and its mask.
+// make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
+// make_dataset DIR images|table|unlabelled|miscounted|volumes: a small encrypted dataset made from a fixed seed,
+// DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
+// thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
+// Volumes: each of a shape of its own, a ball in noise and its mask.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -19,6 +23,11 @@ constexpr int kSamples = 640, kPerPatient = 4, kShards = 3;
 const std::vector<std::string> kClasses{"left", "right", "top"}, kSites{"north", "south", "tiny"},
     kVendors{"acme", "zeta"};
 
+// The last row of every image, and the end of every pseudonym.
+constexpr std::array<std::uint8_t, 8> kRow{0x9e, 0x11, 0xd7, 0x42, 0x6b, 0xf3, 0x2c, 0x85};
+constexpr std::array<std::uint8_t, 15> kPseudonym{0xc1, 0x5a, 0x93, 0x0e, 0xb7, 0x28, 0xfd, 0x64,
+                                                  0x81, 0xde, 0x39, 0xa2, 0x4f, 0x16, 0xeb};
+
 // Uniform in [0, 1) from the generator's bits: std's distributions differ between libraries.
 double uniform(std::mt19937_64& random) {
     return static_cast<double>(random() >> 11) * 0x1p-53;
@@ -33,6 +42,7 @@ Array image(std::mt19937_64& random, int label, int site) {
             const double value = 40 + 30 * site + (bar ? 60 : 0) + 70 * (uniform(random) - 0.5);
             out.bytes[static_cast<std::size_t>(y * 8 + x)] = static_cast<std::uint8_t>(value);
         }
+    std::copy(kRow.begin(), kRow.end(), out.bytes.end() - kRow.size());
     return out;
 }
 
@@ -75,9 +85,14 @@ std::vector<Array> volume(std::mt19937_64& random, int number) {
 
 int main(int argc, char** argv) {
     if (argc != 3) return 2;
+    if (std::strcmp(argv[1], "canaries") == 0) {
+        std::printf("%s\n%s\n", to_hex(kRow).c_str(), to_hex(kPseudonym).c_str());
+        return 0;
+    }
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
     const bool table = std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
+               miscounted = std::strcmp(argv[2], "miscounted") == 0,
                volumes = std::strcmp(argv[2], "volumes") == 0;
     const int samples = volumes ? 40 : kSamples;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
@@ -110,20 +125,28 @@ int main(int argc, char** argv) {
             const int site = patient % 40 == 0 ? 2 : patient % 2;
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
+            std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
             if (volumes)
                 sample.fields = volume(random, i);
             else
                 sample.fields = {table ? features(random, label) : image(random, label, site)};
-            sample.columns = {
-                id, kSites[static_cast<std::size_t>(site)],
-                kVendors[static_cast<std::size_t>(patient % 3 == 0)],
-                unlabelled && i == 330 ? Cell() : Cell(kClasses[static_cast<std::size_t>(label)]),
-                std::string(split)};
+            sample.columns = {id, kSites[static_cast<std::size_t>(site)],
+                              kVendors[static_cast<std::size_t>(patient % 3 == 0)],
+                              (unlabelled && i % 31 == 10) || (miscounted && i == 330)
+                                  ? Cell()
+                                  : Cell(kClasses[static_cast<std::size_t>(label)]),
+                              std::string(split)};
             writer.append(std::move(sample));
         }
-        pages.add(writer.finish());
+        ShardEntry written = writer.finish();
+        if (miscounted) {
+            auto& counts = written.counts.at("label");
+            counts[kClasses[0]] += counts[""];
+            counts.erase("");
+        }
+        pages.add(std::move(written));
     }
     pages.finish();
 }

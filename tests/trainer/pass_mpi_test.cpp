@@ -21,8 +21,8 @@ struct World {
     Comm comm{MPI_COMM_WORLD};
     std::unique_ptr<Dataset> dataset;
     std::optional<Loader> loader;
-    World() {
-        made::dataset(folder.path(), made::images(), {40, 24});
+    explicit World(std::int64_t channels = 1) {
+        made::dataset(folder.path(), made::images({channels, 6, 5}), {40, 24});
         dataset = std::make_unique<Dataset>(folder.path(), made::key(), std::vector<core::VerifyKey>{},
                                             core::Seal::optional);
         LoaderOptions options;
@@ -88,7 +88,7 @@ TEST_CASE("a rank that fails in a pass ends it on all, with its own words") {
 }
 
 TEST_CASE("standardising that is left off changes nothing, and goes to its end the next time") {
-    World world;
+    World world(2);  // of which the manifest does not know each mean
     Agreement agreement(world.comm);
     core::write_atomically(world.folder / "recipe.toml",
                            "name = \"x\"\n[model]\nname = \"resnet2d\"\nwidth = 8\nblocks = [1]\n"

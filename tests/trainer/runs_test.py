@@ -1,102 +1,12 @@
 """Whole runs of aloft-train: interrupted in every way they can be, they end with the same bytes.
 
 runs_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, unittest
+import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest
 
-TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
-
-IMAGES = """
-name = "bars"
-[data]
-batch = 32
-[model]
-name = "resnet2d"
-width = 8
-blocks = [1, 1]
-dropout = 0.1
-[optimizer]
-rate = 0.003
-[schedule]
-warmup_steps = 5
-[train]
-epochs = 8
-log_steps = 1
-[checkpoint]
-every_epochs = 1
-every_steps = 7
-[evaluate]
-bootstrap = 20
-strata = ["site", "vendor", "site*vendor"]
-"""
-TABLE = """
-name = "blobs"
-[data]
-batch = 32
-[model]
-name = "mlp"
-hidden = [16]
-[optimizer]
-rate = 0.02
-[train]
-epochs = 30
-reproducible = true
-"""
+from runs_case import IMAGES, TRAIN, RunsCase
 
 
-class Runs(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        for kind, recipe in (("images", IMAGES), ("table", TABLE)):
-            (cls.root / kind).mkdir()
-            subprocess.run([MAKE, cls.root / kind, kind], check=True)
-            (cls.root / kind / "recipe.toml").write_text(recipe)
-        cls.whole = {}
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.root)
-
-    def command(self, kind, out, ranks, *more, verb="fit"):
-        where = self.root / kind
-        key = [] if "--key" in more else ["--key", str(where / "dataset.key")]
-        return [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1",
-                "--mca", "btl", "self,vader,tcp", "-n", str(ranks), TRAIN, verb, "--recipe", str(where / "recipe.toml"),
-                "--dataset", str(where / "data"), *key, *(["--out", str(out)] if out else []), *more]
-
-    def environment(self, **more):
-        drop = ("ALOFT_SITE", "ALOFT_GRANT")
-        return {**{k: v for k, v in os.environ.items() if k not in drop}, "OMP_NUM_THREADS": "1", **more}
-
-    def run_to_end(self, kind, out, ranks, *more, code=0, verb="fit", env=None):
-        done = subprocess.run(self.command(kind, out, ranks, *more, verb=verb), capture_output=True, text=True,
-                              env=self.environment(**(env or {})))
-        self.assertEqual(done.returncode, code, done.stderr)
-        return done
-
-    def reference(self, ranks=2, *more):
-        """An uninterrupted run on the images."""
-        if (ranks, more) not in self.whole:
-            out = self.root / f"whole-{len(self.whole)}"
-            self.run_to_end("images", out, ranks, *more)
-            self.whole[ranks, more] = out
-        return self.whole[ranks, more]
-
-    def start_and_wait(self, out, ranks, step, *more):
-        """Starts a run, returns when its log has reached `step`, with the pids of its ranks."""
-        run = subprocess.Popen(self.command("images", out, ranks, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, env=self.environment())
-        log = out / "log.jsonl"
-        while run.poll() is None and not (log.exists() and log.read_text().count('"event":"step"') > step):
-            time.sleep(0.002)
-        self.assertIsNone(run.poll(), "ended before it could be interrupted")
-        children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-        return run, [int(pid) for pid in children]
-
-    def assert_same(self, one, other, *names):
-        for name in names or ("model.safetensors", "metrics.json"):
-            self.assertTrue(filecmp.cmp(one / name, other / name, shallow=False), f"{name} differs")
-
+class Runs(RunsCase):
     def test_learns_and_reports_by_stratum(self):
         metrics = json.loads((self.reference() / "metrics.json").read_text())
         self.assertGreaterEqual(metrics["overall"]["accuracy"], 0.95)
@@ -322,13 +232,35 @@ class Runs(unittest.TestCase):
         self.assert_same(self.reference(), out)
 
     def test_a_rank_that_fails_alone_ends_the_job_at_once(self):
-        """A label is missing on one rank, in the middle of a step: the other waits for its gradients."""
-        (self.root / "unlabelled").mkdir()
-        subprocess.run([MAKE, self.root / "unlabelled", "unlabelled"], check=True)
-        (self.root / "unlabelled" / "recipe.toml").write_text(IMAGES)
-        done = self.run_to_end("unlabelled", self.root / "unlabelled-out", 2, code=3)
+        """A label that no count speaks of is missing on one rank, in the middle of a step: the other waits for its gradients."""
+        self.make("miscounted")
+        done = self.run_to_end("miscounted", self.root / "miscounted-out", 2, code=3)
         self.assertIn("has no label", done.stderr)
+        self.assertIn('"event":"started"', (self.root / "miscounted-out" / "log.jsonl").read_text())
         self.assertNotIn("rank_missing", done.stderr)
+
+    def test_missing_labels_are_told_before_the_first_step(self):
+        self.make("unlabelled")
+        out = self.root / "unlabelled-out"
+        for verb in ("fit", "evaluate"):
+            more = ("--model", str(self.reference() / "model.safetensors")) if verb == "evaluate" else ()
+            done = self.run_to_end("unlabelled", out, 2, *more, verb=verb, code=3)
+            errors = [line for line in done.stderr.splitlines() if " error " in line]
+            self.assertEqual(len(errors), 1, done.stderr)
+            self.assertRegex(errors[0], "column label is empty in .*4 of 128 samples of split test .north <10, south <10, tiny <10")
+            self.assertIn("data.missing_label", errors[0])
+            self.assertEqual("of split train" in errors[0], verb == "fit")
+            self.assertFalse(out.exists())
+        outs = []
+        for ranks in (1, 2):  # without them: the same samples on any number of ranks
+            outs.append(self.root / f"labelled-{ranks}")
+            done = self.run_to_end("unlabelled", outs[-1], ranks, "--set", "data.missing_label=leave_out", "--set",
+                                   "train.epochs=3", "--set", "train.reproducible=true")
+            self.assertIn("warning samples_left_out", done.stderr)
+            self.assert_same(outs[0], outs[-1])
+        metrics = json.loads((outs[0] / "metrics.json").read_text())
+        self.assertEqual(metrics["overall"]["samples"], 124)
+        self.assertEqual(metrics["without_label"], "<10")
 
     def test_other_threads_go_on_with_a_warning(self):
         out = self.root / "threads"

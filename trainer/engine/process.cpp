@@ -12,6 +12,7 @@
 #include <cstdlib>
 
 #include "core/base/event.h"
+#include "core/base/tool.h"
 
 namespace trainer {
 namespace {
@@ -75,12 +76,7 @@ void prepare_process(bool reproducible, const core::Comm& comm) {
 }
 
 void end_job(const core::Comm& comm, const core::Error& error) {
-    const char* name = "bug";
-    if (error.fault() == core::Fault::usage) name = "usage";
-    if (error.fault() == core::Fault::data) name = "data";
-    if (error.fault() == core::Fault::system) name = "system";
-    if (error.fault() == core::Fault::refused) name = "refused";
-    core::Event("error", name).with("rank", comm.rank()).with("text", error.what());
+    core::Event("error", core::name_of(error.fault())).with("rank", comm.rank()).with("text", error.what());
     MPI_Abort(comm.get(), static_cast<int>(error.fault()));
     std::abort();
 }

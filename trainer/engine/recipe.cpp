@@ -23,6 +23,10 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     data.field = data_table.text_or("field", "");
     data.label = data_table.text_or("label", data.label);
     data.batch = at_least(data_table, "batch", data.batch, 1);
+    const std::string missing = data_table.text_or("missing_label", "refuse");
+    if (missing != "refuse" && missing != "leave_out")
+        data_table.refuse("missing_label", "expected \"refuse\" or \"leave_out\"");
+    data.leaves_out_unlabelled = missing == "leave_out";
 
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
     schedule = Schedule::from(file_.table("schedule"));
@@ -76,7 +80,11 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     const nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
-        {"data", {{"field", data.field}, {"label", data.label}, {"batch", data.batch}}},
+        {"data",
+         {{"field", data.field},
+          {"label", data.label},
+          {"missing_label", data.leaves_out_unlabelled ? "leave_out" : "refuse"},
+          {"batch", data.batch}}},
         {"model", model_toml},
         {"optimizer",
          {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},

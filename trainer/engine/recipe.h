@@ -23,6 +23,8 @@ struct Recipe {
         std::string field;            // "" if the dataset has only one
         std::string label = "label";  // a category column
         std::int64_t batch = 64;      // samples per step, over all ranks
+        bool leaves_out_unlabelled =
+            false;  // samples without a label: none may be there, or they are left out
     } data;
 
     core::Config model;  // read by make_model

@@ -8,9 +8,11 @@
 
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/shard/moments.h"
 #include "trainer/engine/checkpoint.h"
 #include "trainer/engine/fit.h"
 #include "trainer/engine/group.h"
+#include "trainer/engine/labels.h"
 #include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/watch.h"
@@ -49,15 +51,17 @@ std::optional<std::vector<std::int64_t>> sample_shape(const Dataset& dataset, co
     return std::nullopt;
 }
 
+std::string split_to_evaluate(const Recipe& recipe, const Dataset& dataset) {
+    const std::string& split = recipe.evaluate.split;
+    return !has_samples(dataset, split) && has_samples(dataset, "validation") ? "validation" : split;
+}
+
 // Collective. metrics.json but for `training`; null on other ranks; nothing if it was left off.
 std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& dataset,
                             const std::string& model_digest, const core::Comm& comm, const GoOn& go_on) {
-    std::string split = recipe.evaluate.split;
-    if (!has_samples(dataset, split) && has_samples(dataset, "validation")) {
-        if (comm.is_root())
-            core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
-        split = "validation";
-    }
+    const std::string split = split_to_evaluate(recipe, dataset);
+    if (split != recipe.evaluate.split && comm.is_root())
+        core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
     const auto predictions = predict(
         model, dataset,
         {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision, go_on},
@@ -73,6 +77,8 @@ std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& d
                {"model", recipe.name},
                {"model_sha256", model_digest},
                {"recipe_sha256", recipe_digest(recipe, model)}};
+        if (const std::int64_t without = dataset.left_out(split))
+            out["without_label"] = core::published(core::Counts{{"", {{"", without}}}})[""][""];
         out.update(report(*predictions, recipe.evaluate.options));
     });
     return out;
@@ -116,6 +122,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
+        settle_labels(*dataset, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
         const c10::Device device = choose_device(comm, request.device);
         std::unique_ptr<Model> model;
         std::string digest;

@@ -10,6 +10,18 @@ namespace trainer {
 using core::Error;
 using core::Fault;
 
+namespace {
+
+std::size_t place_of(const std::string& split) {
+    const auto found = std::find(std::begin(core::kSplits), std::end(core::kSplits), split);
+    if (found == std::end(core::kSplits))
+        throw Error(Fault::usage,
+                    "there is no split \"" + split + "\"; there are train, validation, test, hidden");
+    return static_cast<std::size_t>(found - std::begin(core::kSplits));
+}
+
+}  // namespace
+
 Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
                  core::Seal seal)
     : Dataset(core::Version(std::move(dir), stewards, seal), std::move(key)) {}
@@ -32,6 +44,9 @@ Dataset::Dataset(core::Version version, core::SecretKey key)
                         throw Error(Fault::data, entry.file + ": more than 2^31 samples");
                     counted.split[i] = static_cast<std::int32_t>(found->second);
                 }
+            for (const auto& [column, categories] : entry.counts)
+                if (const auto none = categories.find(""); none != categories.end() && none->second > 0)
+                    incomplete_[column].push_back(static_cast<std::uint32_t>(counted_.size()));
             counted_.push_back(counted);
             first_.push_back(first);
             first += entry.samples;
@@ -48,11 +63,7 @@ std::int64_t Dataset::samples(const std::string& split) const {
 std::int64_t Dataset::samples(std::size_t shard, const std::string& split) const {
     const Counted& counted = counted_.at(shard);
     if (split.empty()) return counted.samples;
-    const auto found = std::find(std::begin(core::kSplits), std::end(core::kSplits), split);
-    if (found == std::end(core::kSplits))
-        throw Error(Fault::usage,
-                    "there is no split \"" + split + "\"; there are train, validation, test, hidden");
-    return counted.split[static_cast<std::size_t>(found - std::begin(core::kSplits))];
+    return counted.split[place_of(split)];
 }
 
 const OpenShard& Dataset::shard(std::size_t shard) const {
@@ -77,11 +88,66 @@ const OpenShard& Dataset::shard(std::size_t shard) const {
     return *open;
 }
 
+std::optional<core::Moments> Dataset::moments(const std::string& split, const std::string& field) const {
+    std::optional<core::Moments> all;
+    for (std::int64_t page = 0; page < version_.pages(); ++page) {
+        const core::SplitMoments here = version_.record(page, key_).moments;
+        const auto fields = here.find(split);
+        if (fields == here.end()) continue;
+        const auto found = fields->second.find(field);
+        if (found == fields->second.end()) continue;
+        if (!all) all.emplace();
+        all->merge(found->second);
+    }
+    return all;
+}
+
 core::ColumnData Dataset::column(const std::string& name, const std::string& split) const {
     return gather(schema().column(name), split);
 }
 core::ColumnData Dataset::numbers(const std::string& split) const {
     return gather(std::nullopt, split);
+}
+
+std::map<std::string, std::int64_t> Dataset::without(const std::string& column,
+                                                     const std::string& split) const {
+    std::map<std::string, std::int64_t> out;
+    const auto shards = incomplete_.find(column);
+    const std::int32_t code = schema().columns[schema().column("split")].code_of(split);
+    if (shards == incomplete_.end() || code == core::kMissingCategory) return out;
+    for (const std::uint32_t number : shards->second) {
+        const OpenShard& open = shard(number);
+        const auto cells = open.reader.column(schema().column(column)).codes;
+        for (std::size_t i = 0; i < cells.size(); ++i)
+            if (cells[i] == core::kMissingCategory && open.split[i] == code)
+                ++out[open.site[i] == core::kMissingCategory
+                          ? ""
+                          : schema().columns[schema().column("site")].names[static_cast<std::size_t>(
+                                open.site[i])]];
+    }
+    return out;
+}
+
+void Dataset::leave_out(const std::string& column) {
+    const auto shards = incomplete_.find(column);
+    if (shards == incomplete_.end()) return;
+    const auto& splits = schema().columns[schema().column("split")].names;
+    for (const std::uint32_t number : shards->second) {
+        shard(number);
+        OpenShard& open = *open_[number];  // which stays open, and keeps what is written here
+        const auto cells = open.reader.column(schema().column(column)).codes;
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (cells[i] != core::kMissingCategory || open.split[i] == core::kMissingCategory) continue;
+            const std::size_t place = place_of(splits[static_cast<std::size_t>(open.split[i])]);
+            open.split[i] = core::kMissingCategory;
+            --counted_[number].split[place];
+            ++left_out_[place];
+        }
+    }
+}
+
+std::int64_t Dataset::left_out(const std::string& split) const {
+    return left_out_[place_of(split)];
 }
 
 core::ColumnData Dataset::gather(std::optional<std::size_t> column, const std::string& split) const {

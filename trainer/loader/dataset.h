@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -49,6 +50,18 @@ public:
     core::ColumnData column(const std::string& name, const std::string& split) const;
     core::ColumnData numbers(const std::string& split) const;
 
+    // Of all elements of a field over a split, as the manifest's pages say; nothing where they do not (format 1).
+    // Reads every page anew. Throws Error(data) if one is damaged.
+    std::optional<core::Moments> moments(const std::string& split, const std::string& field) const;
+
+    // Samples of a split whose cell of the category column is empty: by name of their site, "" where that is empty
+    // too. Opens only shards of which the manifest says that they have some.
+    std::map<std::string, std::int64_t> without(const std::string& column, const std::string& split) const;
+    // Such samples belong to no split from now on, whatever split they stand in. Before any loader is made.
+    void leave_out(const std::string& column);
+    // How many of a split that was.
+    std::int64_t left_out(const std::string& split) const;
+
 private:
     core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.
@@ -60,6 +73,9 @@ private:
     core::Version version_;
     std::vector<Counted> counted_;
     std::vector<std::int64_t> first_;
+    // Column -> shards that have samples without a value in it.
+    std::map<std::string, std::vector<std::uint32_t>> incomplete_;
+    std::array<std::int64_t, std::size(core::kSplits)> left_out_{};
     mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<OpenShard>> open_;
 };

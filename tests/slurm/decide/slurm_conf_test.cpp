@@ -30,6 +30,24 @@ TEST_CASE("any other line of slurm.conf is found by its key, in any case") {
     CHECK_FALSE(conf.lists("launchparameters", "x"));
 }
 
+TEST_CASE("lines that go on, that are included, and that have spaces say what they say to Slurm") {
+    const test::Scratch scratch;
+    core::write_atomically(
+        scratch / "slurm.conf",
+        "include hosts.conf # first\nKillWait = 45\nNodeName=b \\ \n NodeAddr=10.0.0.4\nInclude " +
+            (scratch / "more.conf").string() + "\n");
+    core::write_atomically(scratch / "hosts.conf", "SlurmctldHost=ctld(10.0.0.2)\n");
+    core::write_atomically(scratch / "more.conf", "SlurmdPort=7000\nNodeName=a NodeAddr=10.0.0.3 \\");
+    const auto conf = slurm::load_slurm_conf(scratch / "slurm.conf");
+    CHECK(conf.controllers == std::vector<std::string>{"10.0.0.2"});
+    CHECK(conf.value("killwait") == "45");
+    CHECK(conf.slurmd_port == 7000);
+    CHECK(conf.node_lines ==
+          std::vector<std::string>{"NodeName=b   NodeAddr=10.0.0.4", "NodeName=a NodeAddr=10.0.0.3"});
+    std::filesystem::remove(scratch / "more.conf");
+    CHECK_THROWS_AS(slurm::load_slurm_conf(scratch / "slurm.conf"), core::Error);
+}
+
 TEST_CASE("plugstack.conf lies beside slurm.conf unless it says otherwise") {
     const test::Scratch scratch;
     core::write_atomically(scratch / "slurm.conf", "SlurmctldHost=a\n");

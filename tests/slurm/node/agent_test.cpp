@@ -3,69 +3,29 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <functional>
 
 #include "core/base/child.h"
-#include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/ingress.h"
+#include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
+#include "support/own_node.h"
 #include "support/published.h"
-#include "support/scratch.h"
 
-// The agent itself, without its rounds, on a node of two interfaces that has a network, a tmpfs and a cgroup of its
-// own. With Slurm, and as jobs see it: tests/cluster.
+// The agent itself, without its rounds. With Slurm, and as jobs see it: tests/cluster.
 
 namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
 constexpr const char* kFellow = "10.9.9.9";
-
-bool run(const std::vector<std::string>& words) {
-    return core::output_of(words, 20s).has_value();
-}
-
-// `work` returns 0, or the number of what is wrong.
-int on_own_node(const std::function<int(const core::Site&)>& work) {
-    const test::Scratch scratch;
-    const pid_t child = ::fork();
-    if (child == 0) {
-        core::Site site = test::host_site(scratch.path());
-        site.run = scratch / "run";
-        site.known = scratch / "known";
-        core::make_directories(site.run);
-        if (::unshare(CLONE_NEWNET | CLONE_NEWNS)) ::_exit(100);
-        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr)) ::_exit(101);
-        if (::mount("tmpfs", site.run.c_str(), "tmpfs", 0, "size=1M,mode=0755")) ::_exit(102);
-        if (!run({"/usr/sbin/ip", "link", "set", "lo", "up"}) ||
-            !run({"/usr/sbin/ip", "link", "add", "one", "type", "veth", "peer", "name", "two"}))
-            ::_exit(103);
-        core::make_directories(site.config / "keys");
-        core::OpeningKey::generate().save(site.config / "keys" / "hel.enclave.key");
-        try {
-            ::_exit(work(site));
-        } catch (const std::exception& e) {
-            core::Event("error", "test").with("text", e.what());
-            ::_exit(104);
-        }
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    REQUIRE(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
 
 // On every interface.
 bool stands(std::uint32_t priority) {
@@ -75,6 +35,11 @@ bool stands(std::uint32_t priority) {
         if (bpf_tc_query(&hook, &options)) return false;
     }
     return true;
+}
+
+bool is_closed_as_it_booted() {
+    const auto tables = core::output_of({"/usr/sbin/nft", "list", "tables"}, std::chrono::seconds(20));
+    return tables.value().find("table ip aloft_boot") != std::string::npos;
 }
 
 // As a fellow's Epilog or agent says it, from below 1024.
@@ -151,25 +116,23 @@ struct Run {
     }
 };
 
-bool is_root() {
-    if (::geteuid() == 0) return true;
-    WARN("skipped: needs root");
-    return false;
-}
-
 }  // namespace
 
-TEST_CASE("a gate that is nobody's stands until the agent has closed the node after a boot") {
-    if (!is_root()) return;
-    CHECK(on_own_node([](const core::Site& site) {
+TEST_CASE(
+    "a gate that is nobody's, and what a boot closed, stand until the agent has closed the node after it") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
               slurm::Policy before;
               before.job = 17;
               slurm::close_gate(site, before);
               fs::remove(site.run / "gate");  // with the power went who it was for
               if (!stands(slurm::kGatePriority)) return 1;
               const std::string slurm_conf = (site.config / "slurm.conf").string();
+              before.peers = {{kFellow, PEER_FELLOW, {}}};
+              slurm::remember_fellows(before, site.run / "state");
+              slurm::close_before_network(slurm_conf, site.run / "state");
               slurm::Agent(site, slurm_conf);  // nothing has come to this host yet: whose fellow was it?
-              if (!stands(slurm::kGatePriority)) return 2;
+              if (!stands(slurm::kGatePriority) || !is_closed_as_it_booted()) return 2;
               if (stands(slurm::kCutPriority)) return 3;
 
               test::Published published(site, core::now_seconds(), core::now_seconds() + 60);
@@ -184,13 +147,14 @@ TEST_CASE("a gate that is nobody's stands until the agent has closed the node af
               published.policy(hel, {{"e-alice", 70001}});
               slurm::Agent(site, slurm_conf);
               if (!stands(slurm::kCutPriority)) return 4;
+              if (is_closed_as_it_booted()) return 6;
               return stands(slurm::kGatePriority) ? 5 : 0;
           }) == 0);
 }
 
 TEST_CASE("a node that came back and does not say its addresses is not told that all is cut") {
-    if (!is_root()) return;
-    CHECK(on_own_node([](const core::Site& site) {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
               const slurm::Agent agent(site, "");
               Fellow fellow(site);
               const std::string now = std::to_string(core::now_seconds());
@@ -201,8 +165,8 @@ TEST_CASE("a node that came back and does not say its addresses is not told that
 }
 
 TEST_CASE("a run that is started again is cut like the one before, where that one's cgroups were") {
-    if (!is_root()) return;
-    CHECK(on_own_node([](const core::Site& site) {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
               const slurm::Agent agent(site, "");
               Fellow fellow(site);
               for (const char* start : {"0", "1"}) {

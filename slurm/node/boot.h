@@ -1,0 +1,25 @@
+#pragma once
+#include <filesystem>
+
+#include "slurm/decide/policy.h"
+#include "slurm/node/records.h"
+
+// A node that lost power runs no Epilog, and its former fellows may still compute. Its agent closes it to them, but
+// starts when network and published policies are there: until then this does, by what the node's own disk says.
+
+namespace slurm {
+
+// Adds the addresses of the policy's fellows to those that this node may have shared a job with. On disk when it returns.
+// Throws Error(system), Error(data) if what was remembered is damaged: no job then.
+void remember_fellows(const Policy& policy, const std::filesystem::path& state = kNodeState);
+
+// Before the network starts (aloft-node-close.service): a table of nftables drops what comes from them to a port
+// that a job can have, on interfaces too that come later. If what was remembered is damaged, from everybody.
+// Nothing if nobody is. Throws Error(system).
+void close_before_network(const std::filesystem::path& slurm_conf,
+                          const std::filesystem::path& state = kNodeState);
+
+// The agent has closed the node by itself: takes that table down. Nothing if there is none. Throws Error(system).
+void end_closing_before_network();
+
+}  // namespace slurm

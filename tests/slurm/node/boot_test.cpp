@@ -1,0 +1,184 @@
+#include "slurm/node/boot.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "slurm/fence/fence_bpf.h"
+#include "support/own_node.h"
+
+// A node that boots, and another machine at the end of its cable, which has the address of a former fellow (10.9.9.9)
+// and one of nobody (10.9.9.8).
+
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char *kNode = "10.9.9.1", *kFellow = "10.9.9.9", *kNobody = "10.9.9.8";
+
+using test::run;
+
+sockaddr_in at(const char* address, std::uint16_t port) {
+    sockaddr_in one{};
+    one.sin_family = AF_INET;
+    one.sin_port = htons(port);
+    inet_pton(AF_INET, address, &one.sin_addr);
+    return one;
+}
+
+void fail_if(bool failed, const char* what) {
+    if (failed) throw std::runtime_error(what);
+}
+
+// The machine: a process with a network of its own, which sends one datagram for each line that it is told.
+class Machine {
+public:
+    // Its cable is plugged in now: the node's end did not exist before.
+    Machine() {
+        int down[2], up[2];
+        fail_if(::pipe(down) || ::pipe(up), "pipe");
+        child_ = ::fork();
+        if (child_ == 0) {
+            ::close(down[1]);
+            fail_if(::unshare(CLONE_NEWNET), "unshare");
+            char one = 1;
+            (void)!::write(up[1], &one, 1);
+            (void)!::read(down[0], &one, 1);  // the cable is there
+            const bool is_up = run({"/usr/sbin/ip", "addr", "add", "10.9.9.9/24", "dev", "far"}) &&
+                               run({"/usr/sbin/ip", "addr", "add", "10.9.9.8/24", "dev", "far"}) &&
+                               run({"/usr/sbin/ip", "link", "set", "far", "up"});
+            one = is_up ? 1 : 0;
+            (void)!::write(up[1], &one, 1);
+            struct {
+                const char* from;
+                std::uint16_t port;
+            } order;
+            while (::read(down[0], &order, sizeof order) == sizeof order) {
+                const int s = ::socket(AF_INET, SOCK_DGRAM, 0);
+                const sockaddr_in own = at(order.from, 0), to = at(kNode, order.port);
+                ::bind(s, reinterpret_cast<const sockaddr*>(&own), sizeof own);
+                (void)!::sendto(s, order.from, ::strlen(order.from), 0,
+                                reinterpret_cast<const sockaddr*>(&to), sizeof to);
+                ::close(s);
+            }
+            ::_exit(0);
+        }
+        ::close(down[0]);
+        told_ = core::Fd(down[1]);
+        core::Fd heard(up[0]);
+        char one = 0;
+        fail_if(::read(up[0], &one, 1) != 1, "no machine");
+        fail_if(!run({"/usr/sbin/ip", "link", "add", "cable", "type", "veth", "peer", "name", "far", "netns",
+                      std::to_string(child_)}) ||
+                    !run({"/usr/sbin/ip", "addr", "add", "10.9.9.1/24", "dev", "cable"}) ||
+                    !run({"/usr/sbin/ip", "link", "set", "cable", "up"}),
+                "no cable");
+        (void)!::write(down[1], &one, 1);
+        fail_if(::read(up[0], &one, 1) != 1 || one != 1, "no address");
+    }
+    ~Machine() {
+        told_ = core::Fd();
+        ::waitpid(child_, nullptr, 0);
+    }
+    void sends(const char* from, std::uint16_t port) const {
+        struct {
+            const char* from;
+            std::uint16_t port;
+        } order{from, port};  // the child is a copy of this process
+        fail_if(::write(told_.get(), &order, sizeof order) != sizeof order, "the machine is gone");
+    }
+
+private:
+    pid_t child_ = -1;
+    core::Fd told_;
+};
+
+// A service of the node's. The first that gets through to it: what is sent on a cable arrives in order.
+class Service {
+public:
+    explicit Service(std::uint16_t port) : port_(port), fd_(::socket(AF_INET, SOCK_DGRAM, 0)) {
+        const sockaddr_in own = at("0.0.0.0", port);
+        fail_if(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own), "no service");
+    }
+    std::string hears(const Machine& machine) {
+        machine.sends(kFellow, port_);
+        machine.sends(kNobody, port_);
+        std::string heard;
+        while (!heard.ends_with(kNobody)) {
+            pollfd ready{fd_.get(), POLLIN, 0};
+            if (::poll(&ready, 1, 60'000) <= 0) return heard + "nothing more";
+            char text[64];
+            const ssize_t got = ::recv(fd_.get(), text, sizeof text, 0);
+            heard +=
+                (heard.empty() ? "" : " ") + std::string(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+        }
+        return heard;
+    }
+
+private:
+    std::uint16_t port_;
+    core::Fd fd_;
+};
+
+const std::string kBoth = std::string(kFellow) + " " + kNobody;
+
+slurm::Policy shared_with(const char* address) {
+    slurm::Policy policy;
+    policy.peers = {{address, PEER_FELLOW, {}}, {"10.9.9.1", PEER_SELF, {}}};
+    return policy;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a node that boots is closed to its former fellows before it has a network, until its agent has closed "
+    "it") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state", conf = site.config / "slurm.conf";
+              core::write_atomically(conf, "SlurmctldHost=ctld\nSlurmdPort=7001\n");
+              slurm::close_before_network(conf, state);  // it never had any
+              slurm::remember_fellows(shared_with(kFellow), state);
+              slurm::remember_fellows(shared_with("10.9.9.7"), state);
+              slurm::close_before_network(conf, state);
+              slurm::close_before_network(conf, state);  // again is the same
+              const Machine machine;
+              Service job(7777), slurmd(7001), low(900);
+              if (job.hears(machine) != kNobody) return 1;
+              if (slurmd.hears(machine) != kBoth) return 2;
+              if (low.hears(machine) != kBoth) return 3;
+              slurm::end_closing_before_network();
+              if (job.hears(machine) != kBoth) return 4;
+              slurm::end_closing_before_network();  // there is none
+              return 0;
+          }) == 0);
+}
+
+TEST_CASE("a node whose memory of its fellows is damaged is closed to everybody, and begins no job") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state";
+              slurm::remember_fellows(shared_with("10.9.9.7"), state);
+              core::write_atomically(state / "fellows", "10.9.9.7\n10.9.", 0600);
+              try {
+                  slurm::remember_fellows(shared_with(kFellow), state);
+                  return 1;
+              } catch (const core::Error&) {
+              }
+              slurm::close_before_network("", state);
+              const Machine machine;
+              Service job(7777), low(900);
+              machine.sends(kNobody, 7777);
+              if (low.hears(machine) != kBoth) return 2;
+              slurm::end_closing_before_network();
+              return job.hears(machine) == kBoth ? 0 : 3;  // nothing came before
+          }) == 0);
+}

@@ -1,0 +1,104 @@
+"""What tests of whole runs share: small datasets, and aloft-train started on some ranks.
+
+TEST.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
+import filecmp, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
+
+TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
+
+IMAGES = """
+name = "bars"
+[data]
+batch = 32
+[model]
+name = "resnet2d"
+width = 8
+blocks = [1, 1]
+dropout = 0.1
+[optimizer]
+rate = 0.003
+[schedule]
+warmup_steps = 5
+[train]
+epochs = 8
+log_steps = 1
+[checkpoint]
+every_epochs = 1
+every_steps = 7
+[evaluate]
+bootstrap = 20
+strata = ["site", "vendor", "site*vendor"]
+"""
+TABLE = """
+name = "blobs"
+[data]
+batch = 32
+[model]
+name = "mlp"
+hidden = [16]
+[optimizer]
+rate = 0.02
+[train]
+epochs = 30
+reproducible = true
+"""
+
+
+class RunsCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
+        for kind, recipe in (("images", IMAGES), ("table", TABLE)):
+            (cls.root / kind).mkdir()
+            subprocess.run([MAKE, cls.root / kind, kind], check=True)
+            (cls.root / kind / "recipe.toml").write_text(recipe)
+        cls.whole = {}
+
+    def make(self, kind):
+        """Another dataset of images, for the same recipe."""
+        (self.root / kind).mkdir()
+        subprocess.run([MAKE, self.root / kind, kind], check=True)
+        (self.root / kind / "recipe.toml").write_text(IMAGES)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    def command(self, kind, out, ranks, *more, verb="fit"):
+        where = self.root / kind
+        key = [] if "--key" in more else ["--key", str(where / "dataset.key")]
+        return [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1",
+                "--mca", "btl", "self,vader,tcp", "-n", str(ranks), TRAIN, verb, "--recipe", str(where / "recipe.toml"),
+                "--dataset", str(where / "data"), *key, *(["--out", str(out)] if out else []), *more]
+
+    def environment(self, **more):
+        drop = ("ALOFT_SITE", "ALOFT_GRANT")
+        return {**{k: v for k, v in os.environ.items() if k not in drop}, "OMP_NUM_THREADS": "1", **more}
+
+    def run_to_end(self, kind, out, ranks, *more, code=0, verb="fit", env=None):
+        done = subprocess.run(self.command(kind, out, ranks, *more, verb=verb), capture_output=True, text=True,
+                              env=self.environment(**(env or {})))
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def reference(self, ranks=2, *more):
+        """An uninterrupted run on the images."""
+        if (ranks, more) not in self.whole:
+            out = self.root / f"whole-{len(self.whole)}"
+            self.run_to_end("images", out, ranks, *more)
+            self.whole[ranks, more] = out
+        return self.whole[ranks, more]
+
+    def start_and_wait(self, out, ranks, step, *more):
+        """Starts a run, returns when its log has reached `step`, with the pids of its ranks."""
+        run = subprocess.Popen(self.command("images", out, ranks, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=self.environment())
+        log = out / "log.jsonl"
+        while run.poll() is None and not (log.exists() and log.read_text().count('"event":"step"') > step):
+            time.sleep(0.002)
+        self.assertIsNone(run.poll(), "ended before it could be interrupted")
+        children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        return run, [int(pid) for pid in children]
+
+    def assert_same(self, one, other, *names):
+        for name in names or ("model.safetensors", "metrics.json"):
+            self.assertTrue(filecmp.cmp(one / name, other / name, shallow=False), f"{name} differs")

@@ -1,0 +1,50 @@
+#include "trainer/engine/labels.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/event.h"
+#include "core/shard/moments.h"
+#include "trainer/engine/predict.h"
+
+namespace trainer {
+namespace {
+
+// "north 20, south <10"
+std::string by_site(const std::map<std::string, std::int64_t>& sites) {
+    std::string out;
+    const auto counts = core::published(core::Counts{{"site", sites}}).at("site");
+    for (const auto& [name, count] : counts.items())
+        out += (out.empty() ? "" : ", ") + (name.empty() ? "no site" : name) + ' ' +
+               (count.is_string() ? count.get<std::string>() : count.dump());
+    return out;
+}
+
+}  // namespace
+
+void settle_labels(Dataset& dataset, const Recipe& recipe, const std::set<std::string>& splits,
+                   const core::Comm& comm) {
+    core::together(comm, [&] {
+        category_names(dataset, recipe.data.label);
+        std::string missing;
+        for (const std::string& split : splits) {
+            std::int64_t samples = 0;
+            const auto sites = dataset.without(recipe.data.label, split);
+            for (const auto& [site, count] : sites) samples += count;
+            if (samples == 0) continue;
+            missing += (missing.empty() ? "" : "; ") + std::to_string(samples) + " of " +
+                       std::to_string(dataset.samples(split)) + " samples of split " + split + " (" +
+                       by_site(sites) + ')';
+        }
+        if (missing.empty()) return;
+        if (!recipe.data.leaves_out_unlabelled)
+            throw core::Error(core::Fault::data,
+                              "column " + recipe.data.label + " is empty in " + missing +
+                                  ". To train and evaluate without them: data.missing_label = \"leave_out\"");
+        dataset.leave_out(recipe.data.label);
+        if (comm.is_root())
+            core::Event("warning", "samples_left_out")
+                .with("text", "column " + recipe.data.label + " is empty in " + missing);
+    });
+}
+
+}  // namespace trainer

@@ -1,0 +1,92 @@
+// A run's score on the validation split: which weights are kept, when patience ends, what is written at the end.
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/base/event.h"
+#include "trainer/engine/aside.h"
+#include "trainer/engine/predict.h"
+#include "trainer/engine/results.h"
+#include "trainer/engine/run.h"
+#include "trainer/engine/watch.h"
+
+namespace trainer {
+
+using Json = nlohmann::ordered_json;
+
+bool Run::is_best(std::optional<double> score) const {
+    return score && (!best_score_ || *score >= *best_score_);
+}
+
+std::optional<double> Run::tell(std::optional<double> score) const {
+    double value = score.value_or(NAN);
+    core::check_mpi(MPI_Bcast(&value, 1, MPI_DOUBLE, 0, comm_.get()), "tell the score");
+    return std::isnan(value) ? std::nullopt : std::optional(value);
+}
+
+void Run::validate() {
+    if (!has_samples(*dataset_, "validation")) return;
+    const Aside aside(logged_at_);
+    is_validation_due_ = true;
+    const auto predictions = predict(*model_, *dataset_,
+                                     {"validation", recipe_.data.field, recipe_.data.label,
+                                      recipe_.evaluate.batch, recipe_.train.precision, go_on()},
+                                     comm_);
+    if (!predictions) stop();
+    is_validation_due_ = false;
+    std::optional<double> score;
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        const Watch::Busy busy;
+        std::vector<std::size_t> all(predictions->samples());
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        const Measures m =
+            measure(*predictions, all, positive_class(recipe_.evaluate.options, predictions->classes));
+        score = score_of(m, recipe_.train.select);
+        const bool best = is_best(score);
+        log_->append({{"event", "epoch"},
+                      {"epoch", clock_->epoch() - 1},
+                      {"step", clock_->step()},
+                      {"validation", to_json(m)},
+                      {"best", best}});
+        core::Event(m.unscored ? "warning" : "info", "validated")
+            .with("epoch", clock_->epoch())
+            .with("accuracy", m.accuracy)
+            .with("loss", m.loss.value_or(NAN))
+            .with("without_score", m.unscored)
+            .with("best", best);
+    });
+    score = tell(score);
+    if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
+    if (is_best(score)) {
+        best_score_ = score;
+        best_step_ = clock_->step();
+        if (comm_.is_root()) best_ = copy_of(model_->state());
+    }
+    stop_if_patience_ends();
+}
+
+void Run::stop_if_patience_ends() {
+    if (recipe_.train.patience &&
+        clock_->step() - improved_step_ >= recipe_.train.patience * loader_->steps_per_epoch())
+        clock_->stop_early();
+}
+
+Json Run::conclude() {
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        if (recipe_.train.select == "last" || !best_score_) {
+            best_step_ = clock_->step();
+            return;
+        }
+        copy_tensors({best_, {}}, "", model_->state());
+    });
+    broadcast_tensors(*group_, model_->state());
+    Json training = {{"steps", clock_->step()}, {"epochs", clock_->epoch()}, {"selected_step", best_step_}};
+    training["validation"] = best_score_ ? Json(std::round(std::abs(*best_score_) * 1e6) / 1e6) : Json();
+    auto results = write_results(recipe_, *model_, *dataset_, out_, training, comm_, go_on());
+    if (!results) stop();
+    return std::move(*results);
+}
+
+}  // namespace trainer

@@ -1,0 +1,125 @@
+// What a checkpoint says of a run, and how it goes on from one.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/event.h"
+#include "trainer/engine/aside.h"
+#include "trainer/engine/results.h"
+#include "trainer/engine/run.h"
+
+namespace trainer {
+
+using core::Fault;
+using Json = nlohmann::ordered_json;
+
+std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
+    std::vector<NamedTensor> out;
+    for (const auto& each : tensors)
+        out.push_back({each.name, each.tensor.detach().to(at::kCPU, false, /*copy=*/true)});
+    return out;
+}
+
+bool Run::resume() {
+    core::Bytes told;
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        const auto file = checkpoints_->newest();
+        if (!file) return;
+        const Json state = Json::parse(file->text("aloft.run"));
+        if (state.at("run") != identity_)
+            throw core::Error(
+                Fault::usage,
+                "the checkpoints in --out belong to another recipe or another dataset: take another "
+                "--out, or remove its folder checkpoints");
+        copy_tensors(*file, "model.", model_->state());
+        copy_tensors(*file, "optimizer.", optimizer_->state());
+        if (state.at("best_step") == state.at("step"))
+            best_ = copy_of(model_->state());
+        else if (!state.at("best_score").is_null()) {
+            best_ = copy_of(model_->state());
+            copy_tensors(*file, "best.", best_);
+        }
+        const std::string text = state.dump();
+        told.assign(text.begin(), text.end());
+    });
+    comm_.broadcast(told);
+    if (told.empty()) return false;
+    broadcast_tensors(*group_, model_->state());
+    broadcast_tensors(*group_, optimizer_->state());
+    const Json state = Json::parse(told);
+    clock_->set(state.at("step"));
+    optimizer_->set_steps(state.value("updates", clock_->step()));
+    skipped_in_a_row_ = state.value("skipped_in_a_row", std::int64_t{0});
+    best_score_ =
+        state.at("best_score").is_null() ? std::nullopt : std::optional(state.at("best_score").get<double>());
+    best_step_ = state.at("best_step");
+    improved_step_ = state.at("improved_step");
+    is_validation_due_ = state.value("validation_due", false);
+    if (state.value("select", recipe_.train.select) != recipe_.train.select) {
+        best_score_.reset();  // on another scale: what comes is compared among itself
+        improved_step_ = clock_->step();
+    }
+    saved_step_ = clock_->step();
+    warn_if_changed("ranks_changed", state.at("ranks"), comm_.size());
+    warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()), at::get_num_threads());
+    stop_if_patience_ends();
+    return true;
+}
+
+void Run::warn_if_changed(const char* event, int from, int to) const {
+    if (from == to || recipe_.train.reproducible || !comm_.is_root()) return;
+    core::Event("warning", event)
+        .with("from", from)
+        .with("to", to)
+        .with("text", "same samples in the same order, but sums differ in their last bits");
+}
+
+void Run::announce() {
+    if (!comm_.is_root()) return;
+    log_ = std::make_unique<RunLog>(out_ / "log.jsonl", clock_->step());
+    log_->append({{"event", clock_->step() ? "resumed" : "started"},
+                  {"step", clock_->step()},
+                  {"ranks", comm_.size()}});
+    std::int64_t parameters = 0;
+    for (const auto& each : model_->parameters()) parameters += each.tensor.numel();
+    core::Event("info", clock_->step() ? "resumed" : "started")
+        .with("dataset", dataset_->manifest().id())
+        .with("samples", loader_->samples())
+        .with("step", clock_->step())
+        .with("steps", clock_->steps())
+        .with("parameters", parameters)
+        .with("ranks", comm_.size())
+        .with("threads", at::get_num_threads())
+        .with("device", device_.str());
+}
+
+void Run::save() {
+    if (saved_step_ == clock_->step()) return;
+    const Aside aside(logged_at_);
+    saved_step_ = clock_->step();
+    saved_at_ = SteadyClock::now();
+    if (!comm_.is_root()) return;
+    TensorFile state;
+    for (const auto& each : model_->state()) state.tensors.push_back({"model." + each.name, each.tensor});
+    for (const auto& each : optimizer_->state())
+        state.tensors.push_back({"optimizer." + each.name, each.tensor});
+    if (best_step_ != clock_->step())
+        for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
+    const Json run = {{"run", identity_},
+                      {"step", clock_->step()},
+                      {"ranks", comm_.size()},
+                      {"threads", at::get_num_threads()},
+                      {"updates", optimizer_->steps()},
+                      {"skipped_in_a_row", skipped_in_a_row_},
+                      {"select", recipe_.train.select},
+                      {"best_score", best_score_ ? Json(*best_score_) : Json()},
+                      {"best_step", best_step_},
+                      {"improved_step", improved_step_},
+                      {"validation_due", is_validation_due_}};
+    state.metadata["aloft.run"] = run.dump();
+    checkpoints_->save(clock_->step(), std::move(state));
+}
+
+}  // namespace trainer

@@ -2,7 +2,6 @@
 
 #include <strings.h>
 
-#include <algorithm>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -28,25 +27,36 @@ void add(const std::filesystem::path& file, int depth, std::vector<std::string>&
 
 }  // namespace
 
+// As src/common/parse_config.c reads: a "#" begins a comment unless a backslash stands before it; an odd number of
+// backslashes at a line's end joins the next line to it, with nothing between; what a backslash stands before is meant.
 std::vector<std::string> slurm_lines(std::string_view text) {
     std::vector<std::string> lines;
     std::istringstream stream{std::string(text)};
     std::string line;
-    const auto keep = [&lines](std::string& one) {
-        one.erase(0, one.find_first_not_of(" \t"));
-        one.erase(one.find_last_not_of(" \t") + 1);
-        if (!one.empty()) lines.push_back(std::move(one));
-        one.clear();
+    const auto keep = [&lines](const std::string& one) {
+        std::string meant;
+        for (std::size_t i = 0; i < one.size(); ++i) {
+            if (one[i] == '\\' && ++i == one.size()) break;
+            meant += one[i];
+        }
+        meant.erase(0, meant.find_first_not_of(" \t"));
+        meant.erase(meant.find_last_not_of(" \t\r") + 1);
+        if (!meant.empty()) lines.push_back(std::move(meant));
     };
     for (std::string part; std::getline(stream, part);) {
-        part.erase(std::min(part.find('#'), part.size()));
-        part.erase(part.find_last_not_of(" \t\r") + 1);
-        line += part;
-        if (line.ends_with('\\')) {
-            line.back() = ' ';
+        std::size_t backslashes = 0;
+        for (std::size_t i = 0; i < part.size(); ++i) {
+            if (part[i] == '#' && backslashes % 2 == 0) part.erase(i);
+            backslashes = i < part.size() && part[i] == '\\' ? backslashes + 1 : 0;
+        }
+        const std::size_t end = part.find_last_not_of(" \t\r") + 1;
+        const std::size_t before = end ? part.find_last_not_of('\\', end - 1) + 1 : 0;
+        if ((end - before) % 2 == 1) {
+            line += part.substr(0, end - 1);
             continue;
         }
-        keep(line);
+        keep(line + part);
+        line.clear();
     }
     keep(line);  // goes on, and the text does not
     return lines;

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 
 #include "staging/image/mask.h"
 
@@ -35,14 +37,17 @@ Vector axis(const Grid& grid, std::size_t column) {
 // What each frame's segment is as a number, or the reason.
 std::variant<std::vector<std::uint8_t>, Rejection> numbers_of(const Segmentation& segmentation,
                                                               const Masks& masks) {
+    std::map<std::uint32_t, const std::string*> codes;  // null: two segments of one number are two truths
+    for (const auto& segment : segmentation.segments) {
+        const auto [at, is_new] = codes.try_emplace(segment.number, &segment.code);
+        if (!is_new) at->second = nullptr;
+    }
     std::vector<std::uint8_t> out;
     for (const std::uint32_t shown : segmentation.shown) {
-        const auto of_number = [&](const Segmentation::Segment& one) { return one.number == shown; };
-        const auto segment = std::ranges::find_if(segmentation.segments, of_number);
-        // Two segments of one number are two truths.
-        if (shown == 0 || std::ranges::count_if(segmentation.segments, of_number) != 1)
+        const auto code = codes.find(shown);
+        if (shown == 0 || code == codes.end() || !code->second)
             return Rejection{Reason::bad_mask, "segments"};
-        const auto value = masks.segments.find(segment->code);
+        const auto value = masks.segments.find(*code->second);
         if (value == masks.segments.end()) return Rejection{Reason::bad_mask, "segments"};
         out.push_back(value->second);
     }
@@ -129,18 +134,29 @@ std::optional<std::vector<std::uint32_t>> places_on(const Grid& image, std::span
         if (!(apart(axis(image, column), axis(mask, column)) * steps <= kApart)) return std::nullopt;
     }
     const Vector step = axis(image, 2), origin = axis(image, 3);
+    std::vector<double> heights;  // of the slices: they grow
+    for (const Vector& slice : slices) heights.push_back(dot(slice, step));
     std::vector<std::uint32_t> out;
     for (const Vector& position : positions) {
-        const Vector from{position[0] - origin[0], position[1] - origin[1], position[2] - origin[2]};
-        const double k = std::round(dot(from, step) / dot(step, step));
-        if (!(k >= 0 && k < static_cast<double>(image.size[0]))) return std::nullopt;
-        const auto at = static_cast<std::size_t>(k);
-        const Vector on_grid{origin[0] + k * step[0], origin[1] + k * step[1], origin[2] + k * step[2]};
-        const bool is_there = apart(position, on_grid) <= kApart ||
-                              (at < slices.size() && apart(position, slices[at]) <= kApart);
+        // By the slices' own positions first: where gaps differ a little the grid, which is their mean, drifts away.
+        std::optional<std::size_t> at;
+        const auto above = std::ranges::lower_bound(heights, dot(position, step));
+        for (const std::ptrdiff_t near : {above - heights.begin() - 1, above - heights.begin()}) {
+            const auto i = static_cast<std::size_t>(near);
+            if (near >= 0 && i < slices.size() && apart(position, slices[i]) <= kApart) at = i;
+        }
+        if (!at) {
+            const Vector from{position[0] - origin[0], position[1] - origin[1], position[2] - origin[2]};
+            const double k = std::round(dot(from, step) / dot(step, step));
+            if (!(k >= 0 && k < static_cast<double>(image.size[0]))) return std::nullopt;
+            const Vector on_grid{origin[0] + k * step[0], origin[1] + k * step[1], origin[2] + k * step[2]};
+            if (!(apart(position, on_grid) <= kApart)) return std::nullopt;
+            at = static_cast<std::size_t>(k);
+        }
         // Each slice once: where two lie on one the distances differ.
-        if (!is_there || (!out.empty() && out.back() >= at)) return std::nullopt;
-        out.push_back(static_cast<std::uint32_t>(at));
+        if (*at >= static_cast<std::size_t>(image.size[0]) || (!out.empty() && out.back() >= *at))
+            return std::nullopt;
+        out.push_back(static_cast<std::uint32_t>(*at));
     }
     return out;
 }

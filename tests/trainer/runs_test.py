@@ -247,7 +247,7 @@ class Runs(RunsCase):
             done = self.run_to_end("unlabelled", out, 2, *more, verb=verb, code=3)
             errors = [line for line in done.stderr.splitlines() if " error " in line]
             self.assertEqual(len(errors), 1, done.stderr)
-            self.assertRegex(errors[0], "column label is empty in .*4 of 128 samples of split test .north <10, south <10, tiny <10")
+            self.assertRegex(errors[0], "column label is empty in .*<10 of 128 samples of split test .north <10, south <10, tiny <10")
             self.assertIn("data.missing_label", errors[0])
             self.assertEqual("of split train" in errors[0], verb == "fit")
             self.assertFalse(out.exists())
@@ -260,7 +260,11 @@ class Runs(RunsCase):
             self.assert_same(outs[0], outs[-1])
         metrics = json.loads((outs[0] / "metrics.json").read_text())
         self.assertEqual(metrics["overall"]["samples"], 124)
-        self.assertEqual(metrics["without_label"], "<10")
+        self.assertNotIn("without_label", metrics)  # fewer than ten
+        more = self.root / "labelled-train"
+        self.run_to_end("unlabelled", more, 2, "--model", str(outs[0] / "model.safetensors"), "--set", "data.missing_label=leave_out",
+                        "--set", "evaluate.split=train", verb="evaluate")
+        self.assertEqual(json.loads((more / "metrics.json").read_text())["without_label"], 10)
 
     def test_other_threads_go_on_with_a_warning(self):
         out = self.root / "threads"

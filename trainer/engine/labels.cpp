@@ -9,13 +9,18 @@
 namespace trainer {
 namespace {
 
+// As counts of a dataset are published: "20", "<10".
+std::string shown(std::int64_t count) {
+    const auto published = core::published(core::Counts{{"", {{"", count}}}}).at("").at("");
+    return published.is_string() ? published.get<std::string>() : published.dump();
+}
+
 // "north 20, south <10"
 std::string by_site(const std::map<std::string, std::int64_t>& sites) {
     std::string out;
-    const auto counts = core::published(core::Counts{{"site", sites}}).at("site");
-    for (const auto& [name, count] : counts.items())
-        out += (out.empty() ? "" : ", ") + (name.empty() ? "no site" : name) + ' ' +
-               (count.is_string() ? count.get<std::string>() : count.dump());
+    for (const auto& [name, count] : sites)
+        if (count > 0)
+            out += (out.empty() ? "" : ", ") + (name.empty() ? "no site" : name) + ' ' + shown(count);
     return out;
 }
 
@@ -31,7 +36,7 @@ void settle_labels(Dataset& dataset, const Recipe& recipe, const std::set<std::s
             const auto sites = dataset.without(recipe.data.label, split);
             for (const auto& [site, count] : sites) samples += count;
             if (samples == 0) continue;
-            missing += (missing.empty() ? "" : "; ") + std::to_string(samples) + " of " +
+            missing += (missing.empty() ? "" : "; ") + shown(samples) + " of " +
                        std::to_string(dataset.samples(split)) + " samples of split " + split + " (" +
                        by_site(sites) + ')';
         }

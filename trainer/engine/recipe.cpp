@@ -77,14 +77,10 @@ void Recipe::finish() const {
 std::string Recipe::canonical(const std::string& model_toml) const {
     const auto& o = optimizer;
     const auto& e = evaluate.options;
-    const nlohmann::ordered_json json = {
+    nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
-        {"data",
-         {{"field", data.field},
-          {"label", data.label},
-          {"missing_label", data.leaves_out_unlabelled ? "leave_out" : "refuse"},
-          {"batch", data.batch}}},
+        {"data", {{"field", data.field}, {"label", data.label}, {"batch", data.batch}}},
         {"model", model_toml},
         {"optimizer",
          {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},
@@ -113,6 +109,8 @@ std::string Recipe::canonical(const std::string& model_toml) const {
           {"min_stratum", e.min_stratum},
           {"bootstrap", e.bootstrap},
           {"seed", e.seed}}}};
+    // Keys that came later stand here only where they say something: a run of before is the same run.
+    if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     return json.dump(1);
 }
 

@@ -33,6 +33,7 @@ struct Known {
 Known known(const Model& model, const Dataset& dataset, const std::string& field) {
     const auto& fields = dataset.schema().fields;
     if (model.channels() != 1) return {0, 0, "the manifest has one mean for all channels or features"};
+    if (dataset.left_out("train") > 0) return {0, 0, "the manifest's moments are also of what is left out"};
     const auto moments = dataset.moments("train", field.empty() ? fields.front().name : field);
     if (!moments) return {0, 0, "the manifest has no moments"};
     // What the batches of float32 cannot hold is missing there, and counted here.

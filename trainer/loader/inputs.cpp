@@ -47,6 +47,10 @@ std::array<std::uint8_t, 8> element(double value, const std::string& field) {
             throw Error(Fault::usage,
                         "the fill of a crop must be a value that the field " + field + " can have");
     }
+    if constexpr (std::is_same_v<T, float>)
+        if (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max())
+            throw Error(Fault::usage,
+                        "the fill of a crop must be a value that the field " + field + " can have");
     const auto typed = static_cast<T>(value);
     std::array<std::uint8_t, 8> bytes{};
     std::memcpy(bytes.data(), &typed, sizeof typed);

@@ -58,10 +58,9 @@ Keeper::Keeper(const Wanted& wanted, const Limits& limits) : wanted_(wanted), li
 bool Keeper::wants(std::span<const Step> path) {
     const Tag first = path.front().tag, last = path.back().tag;
     if (path.size() == 1) {
-        if (last == kSharedGroups || last == kPerFrameGroups) {
-            bool& seen = last == kSharedGroups ? shared_seen_ : per_frame_seen_;
-            if (std::exchange(seen, true)) throw Refused(Reason::malformed, "element twice");
-        }
+        for (std::size_t i = 0; i < std::size(kOnce); ++i)
+            if (last == kOnce[i] && std::exchange(seen_[i], true))
+                throw Refused(Reason::malformed, "element twice");
     }
     if (first == kPerFrameGroups && path.size() == 2) frames_.saw_frame(path.front().item, limits_);
     if (last == kAnatomicRegion || last == kPrimaryStructure || last == kFrameAnatomy ||

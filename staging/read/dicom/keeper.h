@@ -57,7 +57,9 @@ private:
     std::optional<SegmentationCollector> segmentation_;  // once the object says that it is one
     std::optional<double> padding_, padding_to_;
     ModalityCollector modality_;
-    bool shared_seen_ = false, per_frame_seen_ = false;
+    // Sequences that make sense once: their items are counted from 0 each time.
+    static constexpr Tag kOnce[] = {kSharedGroups, kPerFrameGroups, 0x00283000, 0x00620002};
+    bool seen_[std::size(kOnce)] = {};
     std::map<std::string, CharacterSet, std::less<>> character_sets_;
 };
 

@@ -8,7 +8,7 @@ namespace staging {
 namespace {
 
 constexpr Tag kModalityLut = 0x00283000;
-constexpr std::size_t kMostBytes = 2 << 16;
+constexpr std::size_t kMostBytes = (2 << 16) + 1;  // one more than a table has: then it is too long
 
 }  // namespace
 

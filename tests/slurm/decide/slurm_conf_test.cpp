@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/policy/slurm_lines.h"
 #include "support/scratch.h"
 
 TEST_CASE("slurm.conf gives controllers, port, spool and plugstack") {
@@ -43,9 +44,19 @@ TEST_CASE("lines that go on, that are included, and that have spaces say what th
     CHECK(conf.value("killwait") == "45");
     CHECK(conf.slurmd_port == 7000);
     CHECK(conf.node_lines ==
-          std::vector<std::string>{"NodeName=b   NodeAddr=10.0.0.4", "NodeName=a NodeAddr=10.0.0.3"});
+          std::vector<std::string>{"NodeName=b  NodeAddr=10.0.0.4", "NodeName=a NodeAddr=10.0.0.3"});
     std::filesystem::remove(scratch / "more.conf");
     CHECK_THROWS_AS(slurm::load_slurm_conf(scratch / "slurm.conf"), core::Error);
+}
+
+TEST_CASE("backslashes and comments are read as Slurm reads them") {
+    using Lines = std::vector<std::string>;
+    CHECK(core::slurm_lines("Gres=gpu:a100:4,\\\ngpu:v100:2\n") == Lines{"Gres=gpu:a100:4,gpu:v100:2"});
+    CHECK(core::slurm_lines("a=1 \\ \t\nb=2") == Lines{"a=1 b=2"});
+    CHECK(core::slurm_lines("a=\\#1 # a comment\nb=2") == Lines{"a=#1", "b=2"});
+    CHECK(core::slurm_lines("a=1\\\\\nb=2") == Lines{"a=1\\", "b=2"});
+    CHECK(core::slurm_lines("# a comment \\\nb=2") == Lines{"b=2"});
+    CHECK(core::slurm_lines("\n  \n\\\n\r\n").empty());
 }
 
 TEST_CASE("plugstack.conf lies beside slurm.conf unless it says otherwise") {

@@ -108,3 +108,24 @@ TEST_CASE("two grids are one if no voxel is further apart than a thousandth of a
         CHECK_FALSE(is_same_grid(grid, other));
     }
 }
+
+TEST_CASE("a segmentation lies on the slices of its image also where their gaps differ a little") {
+    Grid image{{0.75, 0, 0, -10, 0, 0.5, 0, -20, 0, 0, 0, 5}, {61, kRows, kColumns}};
+    std::vector<std::array<double, 3>> slices{{-10, -20, 5}};
+    for (int i = 1; i <= 60; ++i) slices.push_back({-10, -20, slices.back()[2] + (i <= 30 ? 2.0 : 2.1)});
+    image.affine[10] = (slices.back()[2] - 5) / 60;  // the mean
+    Grid mask = image;
+    const auto all = places_on(image, slices, mask, slices);
+    REQUIRE(all);
+    for (std::uint32_t i = 0; i <= 60; ++i) CHECK((*all)[i] == i);
+    const std::vector<std::array<double, 3>> some{slices[3], slices[31], slices[59]};
+    CHECK(places_on(image, slices, mask, some) == std::vector<std::uint32_t>{3, 31, 59});
+    // Where its own header has no slice but the mean grid does.
+    const std::vector<std::array<double, 3>> by_grid{{-10, -20, 5 + 20 * image.affine[10]}};
+    CHECK(places_on(image, slices, mask, by_grid) == std::vector<std::uint32_t>{20});
+    const std::vector<std::array<double, 3>> between{{-10, -20, slices[31][2] + 0.01}},
+        twice{slices[3], slices[3]};
+    CHECK_FALSE(places_on(image, slices, mask, between));
+    CHECK_FALSE(places_on(image, slices, mask, twice));
+    CHECK_FALSE(places_on(image, slices, mask, std::vector<std::array<double, 3>>{{-10, -20, 3}}));
+}

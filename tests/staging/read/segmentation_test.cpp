@@ -69,6 +69,14 @@ TEST_CASE("a segmentation says what its frames show, and of which images") {
     CHECK(each.segmentation->sources == std::vector<Segmentation::Source>{{"1.2.7", 0}, {"1.2.7", 2}});
 }
 
+TEST_CASE("a second sequence of segments is refused: which of two numbers it counts nobody can tell") {
+    const Record twice = read({}, in(0x00620002, {segment(1, "52988006")}));
+    CHECK(twice.reason == Reason::malformed);
+    CHECK(twice.detail == "element twice");
+    const std::string table = in(0x00283000, {Dicom().u16(0x00283006, 1).data_set()});
+    CHECK(read(table + table, {}).reason == Reason::malformed);
+}
+
 TEST_CASE("only a segmentation is read as one, within the limits of a file") {
     const std::string none;
     CHECK(read(none, none).segmentation);

@@ -405,6 +405,10 @@ TEST_CASE("fields beside the first come as they are stored, with and without a b
             CHECK(std::equal(expected.begin(), expected.end(), batch->beside[0].memory.get() + i * 28));
         }
     }
+    LoaderOptions huge = options;
+    huge.field = "features", huge.beside.clear();
+    huge.crop = Crop{{9}, Crop::Place::centre, 1e300};
+    CHECK_THROWS_WITH(RawLoader(dataset, huge), Catch::Contains("a value that the field features can have"));
     options.beside = {"volume"};
     CHECK_THROWS_WITH(RawLoader(dataset, options), Catch::Contains("samples of the field volume differ"));
     options.beside = {"nothing"};

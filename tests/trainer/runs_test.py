@@ -261,10 +261,10 @@ class Runs(RunsCase):
         metrics = json.loads((outs[0] / "metrics.json").read_text())
         self.assertEqual(metrics["overall"]["samples"], 124)
         self.assertNotIn("without_label", metrics)  # fewer than ten
-        more = self.root / "labelled-train"
+        more = self.root / "labelled-train.json"
         self.run_to_end("unlabelled", more, 2, "--model", str(outs[0] / "model.safetensors"), "--set", "data.missing_label=leave_out",
                         "--set", "evaluate.split=train", verb="evaluate")
-        self.assertEqual(json.loads((more / "metrics.json").read_text())["without_label"], 10)
+        self.assertEqual(json.loads(more.read_text())["without_label"], 10)
 
     def test_other_threads_go_on_with_a_warning(self):
         out = self.root / "threads"

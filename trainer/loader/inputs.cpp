@@ -39,18 +39,15 @@ core::Extent place_of(const Shape& origin) {
 
 template <class T>
 std::array<std::uint8_t, 8> element(double value, const std::string& field) {
-    if constexpr (std::is_integral_v<T>) {
-        // The upper bound of 64 bits is not a double: below it, then.
-        const double most = std::ldexp(1.0, std::numeric_limits<T>::digits);
-        if (!(value >= static_cast<double>(std::numeric_limits<T>::lowest()) && value < most &&
-              std::trunc(value) == value))
-            throw Error(Fault::usage,
-                        "the fill of a crop must be a value that the field " + field + " can have");
-    }
-    if constexpr (std::is_same_v<T, float>)
-        if (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max())
-            throw Error(Fault::usage,
-                        "the fill of a crop must be a value that the field " + field + " can have");
+    using Limits = std::numeric_limits<T>;
+    bool is_one = true;
+    if constexpr (std::is_integral_v<T>)  // the upper bound of 64 bits is not a double: below it, then
+        is_one = value >= static_cast<double>(Limits::lowest()) && value < std::ldexp(1.0, Limits::digits) &&
+                 std::trunc(value) == value;
+    else
+        is_one = !std::isfinite(value) || std::abs(value) <= static_cast<double>(Limits::max());
+    if (!is_one)
+        throw Error(Fault::usage, "the fill of a crop must be a value that the field " + field + " can have");
     const auto typed = static_cast<T>(value);
     std::array<std::uint8_t, 8> bytes{};
     std::memcpy(bytes.data(), &typed, sizeof typed);

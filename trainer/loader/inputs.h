@@ -53,10 +53,6 @@ public:
     Inputs(const Dataset& dataset, std::size_t field, const std::optional<Normalise>& normalise,
            const std::optional<Crop>& crop, std::int64_t most);
 
-    const core::Field& field() const noexcept { return field_; }
-    // Of a sample in a batch; none if each has its own.
-    const std::optional<std::vector<std::int64_t>>& shape() const noexcept { return shape_; }
-
     // Memory and shape for a batch; without memory if each sample brings its own.
     RawArray make(std::int64_t valid) const;
 
@@ -64,8 +60,8 @@ public:
         const core::ShardReader& reader;
         std::int64_t row, next;  // in the shard; `next` is read after it, or -1
         std::int64_t sample;     // its number in the dataset
-        const Cut&
-            cut;  // that of the field which is cropped, for those beside it too; without a crop not looked at
+        // That of the field which is cropped, for those beside it too; without a crop not looked at.
+        const Cut& cut;
     };
     // Fills sample `place` of a batch. Throws Error(data) that names the sample if a byte was changed or it has a
     // shape of which this crop makes no batch.
@@ -81,8 +77,8 @@ private:
     const core::Field& field_;
     const std::optional<Normalise> normalise_;
     const std::optional<Crop> crop_;
-    std::optional<std::vector<std::int64_t>> shape_;
-    std::array<std::uint8_t, 8> fill_{};  // one element
+    std::optional<std::vector<std::int64_t>> shape_;  // of a sample in a batch; none if each has its own
+    std::array<std::uint8_t, 8> fill_{};              // one element
     std::shared_ptr<Buffers> buffers_;
 };
 

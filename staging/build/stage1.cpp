@@ -71,6 +71,27 @@ bool ends_with_folded(const std::string& name, const std::string& suffix) {
     return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
 }
 
+void reject(const Rejection& rejection, const Rejected& blank, Stage1Sink& sink) {
+    Rejected out = blank;
+    set_reason(out, rejection.reason, rejection.detail);
+    sink.reject(out);
+}
+
+// What waits beside images, as its file begins it.
+Beside beside_of(const Rejected& blank, const core::Id16& key) {
+    Beside ref;
+    ref.origin = blank.origin;
+    ref.key = key;
+    ref.site = blank.site;
+    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    return ref;
+}
+
+void set_person(Beside& ref, const Cleaned& good) {
+    ref.patient = good.patient;
+    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
+}
+
 }  // namespace
 
 void set_reason(Rejected& rejected, Reason reason, std::string_view detail) {
@@ -293,29 +314,16 @@ void Stage1::machine_failed(const MachineFault& why, const Batch& batch, const s
 
 void Stage1::take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank,
                       Stage1Sink& sink) const {
-    if (const auto* rejection = std::get_if<Rejection>(&judged)) {
-        Rejected out = blank;
-        set_reason(out, rejection->reason, rejection->detail);
-        return sink.reject(out);
-    }
+    if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection, blank, sink);
     Cleaned& good = std::get<Cleaned>(judged);
-    Beside ref;
-    ref.origin = blank.origin;
-    ref.key = good.key;
-    ref.patient = good.patient;
-    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
-    ref.site = blank.site;
-    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
+    Beside ref = beside_of(blank, good.key);
+    set_person(ref, good);
     sink.take_beside(ref, {{}, std::move(good.columns)});
 }
 
 void Stage1::take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
                        const Rejected& blank, Stage1Sink& sink) const {
-    const auto reject = [&](const Rejection& rejection) {
-        Rejected out = blank;
-        set_reason(out, rejection.reason, rejection.detail);
-        sink.reject(out);
-    };
+    const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     if (!record.ok()) return reject({record.reason, record.detail});
     const PixelPolicy& policy = definition_.profile.pixels;
     if (!policy.by_class)  // a mask of the skin is a face, too
@@ -327,23 +335,15 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, const std::s
     auto made = mask_of(record, *definition_.masks);
     if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
     Mask& mask = std::get<Mask>(made);
-    Beside ref;
-    ref.origin = blank.origin;
-    ref.key = key;
-    ref.site = blank.site;
+    Beside ref = beside_of(blank, key);
     ref.is_mask = 1;
     ref.grid = mask.grid;
-    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
     sink.take_beside(ref, {{std::move(mask.array)}, {}});
 }
 
 void Stage1::take_segmentation(const Record& record, const std::string& file_name, const Rejected& blank,
                                Stage1Sink& sink) const {
-    const auto reject = [&](const Rejection& rejection) {
-        Rejected out = blank;
-        set_reason(out, rejection.reason, rejection.detail);
-        sink.reject(out);
-    };
+    const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     const std::string& site = definition_.sites[blank.site];
     if (!record.ok()) return reject({record.reason, record.detail});
     if (const auto risk = segmentation_risk(record.facts, definition_.profile.pixels,
@@ -358,15 +358,10 @@ void Stage1::take_segmentation(const Record& record, const std::string& file_nam
     SegmentsPlace place{std::move(segments.positions), {}};
     for (const Segmentation::Source& source : record.segmentation->sources)
         place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
-    Beside ref;
-    ref.origin = blank.origin;
-    ref.key = good.mask_key;
-    ref.patient = good.patient;
-    std::copy(good.aliases.begin(), good.aliases.end(), ref.aliases.begin());
-    ref.site = blank.site;
+    Beside ref = beside_of(blank, good.mask_key);
+    set_person(ref, good);
     ref.is_mask = 1;
     ref.grid = segments.grid;
-    std::memcpy(ref.file_name, blank.file_name, sizeof ref.file_name);
     sink.take_beside(ref, {{std::move(segments.array)}, cells_of(place)});
 }
 
@@ -383,11 +378,7 @@ std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::
 
 void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
                   Stage1Sink& sink) const {
-    const auto reject = [&](const Rejection& rejection) {
-        Rejected out = blank;
-        set_reason(out, rejection.reason, rejection.detail);
-        sink.reject(out);
-    };
+    const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection);
     if (!record.ok()) return reject({record.reason, record.detail});
     Cleaned& good = std::get<Cleaned>(judged);

@@ -1,5 +1,5 @@
 """Deliveries in zip and tar files, read as folders. Run as builds.py says."""
-import gzip, io, json, pathlib, shutil, struct, subprocess, tarfile, tempfile, zipfile, zlib
+import gzip, io, json, shutil, struct, subprocess, tarfile, zipfile, zlib
 
 from builds import STAGE, SOURCE, HOSPITALS, Builds, main
 
@@ -40,10 +40,7 @@ def encrypted(archive):
 class Archives(Builds):
     @classmethod
     def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=few@1", "--dataset=wdbc@1"], check=True, stdout=subprocess.DEVNULL)
+        cls.begin("few@1", "wdbc@1")
         cls.definition = cls.root / "datasets/few.toml"
         cls.definition.parent.mkdir()
         shutil.copytree(SOURCE / "configs/deid", cls.root / "deid")

@@ -112,15 +112,19 @@ class Builds(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
+        cls.begin(*(f"{d}@1" for d in (*DATASETS, "small")))
         subprocess.run([sys.executable, SOURCE / "jobs/demo.d/deliveries.py", cls.root, "--quick"], check=True,
                        stdout=subprocess.DEVNULL)
         cls.deliveries = cls.root / "deliveries"
-        names = [f"--dataset={d}@1" for d in (*DATASETS, "small")]
-        subprocess.run([STAGE, "keys", "new", cls.keys, *names], check=True, stdout=subprocess.DEVNULL)
         cls.versions, cls.seconds = {}, {}
+
+    @classmethod
+    def begin(cls, *versions):
+        """A folder of the test's own, with keys for these."""
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
+        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
+        cls.logs.mkdir()
+        subprocess.run([STAGE, "keys", "new", cls.keys, *(f"--dataset={v}" for v in versions)], check=True, stdout=subprocess.DEVNULL)
 
     @classmethod
     def tearDownClass(cls):

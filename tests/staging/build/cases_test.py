@@ -1,6 +1,6 @@
 """Images and what a table or a mask of the same delivery says of them: what is joined, what is left out and told. Run as
 builds.py says."""
-import contextlib, csv, gzip, json, pathlib, shutil, struct, subprocess, sys, tempfile, time, zipfile
+import contextlib, csv, gzip, json, shutil, struct, subprocess, sys, time, zipfile
 
 import numpy as np
 
@@ -17,11 +17,8 @@ class Cases(Builds):
 
     @classmethod
     def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
+        cls.begin("nodules@1", "organs@1")
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=nodules@1", "--dataset=organs@1"], check=True, stdout=subprocess.DEVNULL)
 
     def changed(self, *changes, name="nodules", profile=()):
         """The example's definition with some of its text replaced; `profile`: of the table's, too."""

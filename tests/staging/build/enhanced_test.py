@@ -1,7 +1,7 @@
 """One scan, delivered as a classic series and as one enhanced object, is one volume. Run as builds.py says."""
-import pathlib, shutil, subprocess, tempfile, warnings
+import shutil, warnings
 
-from builds import STAGE, SOURCE, HOSPITALS, Builds, main
+from builds import SOURCE, HOSPITALS, Builds, main
 
 PLACES = [8, 0, 4, 2, 6]  # of the frames, in mm, in no order
 
@@ -10,10 +10,7 @@ class Enhanced(Builds):
     @classmethod
     def setUpClass(cls):
         warnings.simplefilter("ignore")
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=ct@1"], check=True, stdout=subprocess.DEVNULL)
+        cls.begin("ct@1")
         shutil.copytree(SOURCE / "configs/deid", cls.root / "deid")
         cls.definition = cls.root / "datasets/ct.toml"
         cls.definition.parent.mkdir()

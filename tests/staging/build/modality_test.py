@@ -1,13 +1,13 @@
 """Stored values that a table gives their meaning (PS3.3 section C.11.1): as pydicom's apply_modality_lut has them. Run as builds.py
 says."""
-import json, pathlib, shutil, subprocess, sys, tempfile
+import json, shutil, sys
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut
 
-from builds import SOURCE, STAGE, Builds, main
+from builds import SOURCE, Builds, main
 
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
@@ -18,11 +18,8 @@ class Modality(Builds):
 
     @classmethod
     def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
+        cls.begin("nodules@1")
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=nodules@1"], check=True, stdout=subprocess.DEVNULL)
         text = (cls.root / "configs/datasets/nodules.toml").read_text()
         text = text[:text.index("# A row finds")] + text[text.index("[splits]"):]
         cls.definition = cls.root / "configs/datasets/tables.toml"

@@ -1,6 +1,6 @@
 """Volumes and the DICOM segmentations (PS3.3 section A.51) of the same delivery: which belong together, and that a mask is what pydicom
 reads of the object, laid onto the image by the positions of its frames. Run as builds.py says."""
-import json, pathlib, shutil, subprocess, sys, tempfile
+import json, shutil, subprocess, sys
 
 import numpy as np
 import pydicom
@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import pack_bits
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from builds import SOURCE, STAGE, Builds, main
+from builds import SOURCE, Builds, main
 
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
@@ -30,11 +30,8 @@ class Segmentations(Builds):
 
     @classmethod
     def setUpClass(cls):
-        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="aloft-test-"))
-        cls.logs, cls.keys = cls.root / "logs", cls.root / "keys"
-        cls.logs.mkdir()
+        cls.begin("lesions@1")
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        subprocess.run([STAGE, "keys", "new", cls.keys, "--dataset=lesions@1"], check=True, stdout=subprocess.DEVNULL)
         cls.definition = cls.root / "configs/datasets/lesions.toml"
 
     def images(self, folder, patient, series=None, **more):

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <regex>
 #include <set>
-#include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/split.h"
 
 namespace core {
 namespace {
@@ -58,9 +58,8 @@ std::string allowed_features(const std::string& asked) {
     if (asked.empty()) return asked;
     if (asked.size() > 160 || !std::regex_match(asked, form))
         refuse("--constraint names up to four features of nodes that all must be there: a100&nvme");
-    std::set<std::string> names;
-    std::istringstream words(asked);
-    for (std::string name; std::getline(words, name, '&');) names.insert(name);
+    const std::vector<std::string> words = split(asked, '&');
+    const std::set<std::string> names(words.begin(), words.end());
     std::string list;
     for (const std::string& name : names) list += (list.empty() ? "" : "&") + name;
     return list;

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "core/base/split.h"
+
 namespace core {
 namespace {
 
@@ -21,12 +23,10 @@ bool same(const std::string& a, const std::string& b) {
 
 // True if `list` ("Alloc,Contain") has one of the words of `any` ("alloc,contain").
 bool lists(const std::string& list, const std::string& any) {
-    std::istringstream words(list);
-    for (std::string word; std::getline(words, word, ',');) {
-        std::istringstream wanted(any);
-        for (std::string one; std::getline(wanted, one, ',');)
+    const std::vector<std::string> wanted = split(any, ',');
+    for (const std::string& word : split(list, ','))
+        for (const std::string& one : wanted)
             if (same(trimmed(word), one)) return true;
-    }
     return false;
 }
 

@@ -4,9 +4,9 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <sstream>
 
 #include "core/base/child.h"
+#include "core/base/split.h"
 #include "core/ledger/spool.h"
 
 namespace jobs {
@@ -18,9 +18,8 @@ constexpr auto kPatience = std::chrono::seconds(30);
 // In the PATH that aloftd was started with, then where Slurm is often put. No caller has a say in either.
 std::string find_program(const std::string& name) {
     const char* path = ::getenv("PATH");
-    std::istringstream folders(std::string(path ? path : "") +
-                               ":/usr/bin:/usr/local/bin:/opt/slurm/bin:/opt/slurm/current/bin");
-    for (std::string folder; std::getline(folders, folder, ':');)
+    const std::string usual = ":/usr/bin:/usr/local/bin:/opt/slurm/bin:/opt/slurm/current/bin";
+    for (const std::string& folder : core::split((path ? path : "") + usual, ':'))
         if (folder.starts_with('/') && ::access((folder + "/" + name).c_str(), X_OK) == 0)
             return folder + "/" + name;
     return "";

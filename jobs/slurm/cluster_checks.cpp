@@ -9,6 +9,7 @@
 #include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/hosts.h"
+#include "core/base/split.h"
 #include "core/policy/slurm_settings.h"
 #include "jobs/slurm/client.h"
 
@@ -145,8 +146,7 @@ private:
 
 bool is_installed(const std::string& program) {
     const char* path = std::getenv("PATH");
-    std::istringstream folders(path ? path : "");
-    for (std::string folder; std::getline(folders, folder, ':');)
+    for (const std::string& folder : core::split(path ? path : "", ':'))
         if (!folder.empty() && ::access((folder + "/" + program).c_str(), X_OK) == 0) return true;
     return false;
 }

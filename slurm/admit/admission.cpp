@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
 
 #include "core/base/error.h"
+#include "core/base/split.h"
 #include "core/policy/job_options.h"
 #include "slurm/admit/script.h"
 
@@ -48,8 +48,7 @@ std::string nodes_of(const std::string& option, std::vector<std::string> names,
 
 // A name that no node has would stand among the failed jobs.
 void require_type(const std::string& gpus, const NodeWords& known) {
-    std::istringstream parts(gpus);  // gres:gpu:TYPE:COUNT
-    for (std::string one; std::getline(parts, one, ':');)
+    for (const std::string& one : core::split(gpus, ':'))  // gres:gpu:TYPE:COUNT
         if (one != "gres" && one != "gpu" && one.find_first_not_of("0123456789") != std::string::npos &&
             !known.gpu_types.contains(one))
             refuse("no node has GPUs of that type. See: sinfo -o %G");
@@ -57,8 +56,7 @@ void require_type(const std::string& gpus, const NodeWords& known) {
 
 std::string features_of(const std::string& asked, const NodeWords& known) {
     const std::string features = core::allowed_features(asked);
-    std::istringstream names(features);
-    for (std::string one; std::getline(names, one, '&');)
+    for (const std::string& one : core::split(features, '&'))
         if (!known.features.contains(one))
             refuse("--constraint: no node has such a feature. See: sinfo -o %f");
     return features;
@@ -153,10 +151,8 @@ void set_environment(const Request& request, const core::Enclave& enclave, Admit
 }  // namespace
 
 bool names_partition(const std::string& list, const std::string& partition) {
-    std::istringstream names(list);
-    for (std::string one; std::getline(names, one, ',');)
-        if (one == partition) return true;
-    return false;
+    const std::vector<std::string> names = core::split(list, ',');
+    return std::find(names.begin(), names.end(), partition) != names.end();
 }
 
 std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclaves,

@@ -85,7 +85,7 @@ class ThreeHosts(builds.Builds):
         cls.addClassCleanup(cls.hosts.__exit__)
         cls.hosts.__enter__()
 
-    def begin(self, out, before={}):
+    def begin_build(self, out, before={}):
         """A build of digits by two ranks of each host; `before`: what is put before the program on a host."""
         command = [*self.hosts.inside(0), MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "plm_rsh_agent",
                    str(self.hosts.agent), "--mca", "orte_keep_fqdn_hostnames", "1", "--mca", "btl", "self,tcp", "--mca", "pml",
@@ -125,7 +125,7 @@ class ThreeHosts(builds.Builds):
 
     def test_three_hosts_build_the_same_though_one_rank_stands_still_for_a_while(self):
         out = self.root / "slow"
-        run = self.begin(out)
+        run = self.begin_build(out)
         self.at_work(run, out)
         slow = self.hosts.ranks(2)[0]
         os.kill(slow, signal.SIGSTOP)
@@ -137,7 +137,7 @@ class ThreeHosts(builds.Builds):
     def test_a_rank_or_a_host_that_is_lost_ends_the_build_and_the_next_goes_on(self):
         for lost in (lambda: self.hosts.ranks(3)[:1], lambda: self.hosts.processes(3)):
             out = self.root / f"lost-{len(list(self.root.iterdir()))}"
-            run = self.begin(out)
+            run = self.begin_build(out)
             self.at_work(run, out)
             for pid in lost():
                 with contextlib.suppress(ProcessLookupError):
@@ -145,15 +145,15 @@ class ThreeHosts(builds.Builds):
             self.assertNotEqual(builds.end_of(run), 0)
             self.assertFalse((out / "manifest.json").exists())
             self.assertTrue(until(lambda: not any(self.hosts.processes(host) for host in HOSTS)), "ranks outlive the build")
-            self.ends_whole(self.begin(out), out)
+            self.ends_whole(self.begin_build(out), out)
 
     def test_a_disk_that_is_full_on_one_host_is_said_by_it_and_ends_all(self):
         out = self.root / "full"
-        run = self.begin(out, {2: ["sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]})
+        run = self.begin_build(out, {2: ["sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]})
         self.assertEqual(builds.end_of(run), 4, self.errors(run)[-4000:])
         self.assertRegex(self.errors(run), "rank_failed rank=[23] .*File too large")
         self.assertFalse((out / "manifest.json").exists())
-        self.ends_whole(self.begin(out), out)
+        self.ends_whole(self.begin_build(out), out)
 
 
 if __name__ == "__main__":

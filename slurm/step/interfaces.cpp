@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace slurm {
@@ -20,9 +21,13 @@ std::uint32_t address_of(const sockaddr* address) {
     return ntohl(out.sin_addr.s_addr);
 }
 
+// By the name that Slurm has for this node: names inside the job are Slurm's.
 std::vector<std::uint32_t> own_addresses() {
     char host[256] = {};
-    if (gethostname(host, sizeof host - 1) != 0) return {};
+    if (const char* node = std::getenv("SLURMD_NODENAME"))
+        std::strncpy(host, node, sizeof host - 1);
+    else if (gethostname(host, sizeof host - 1) != 0)
+        return {};
     addrinfo wanted{}, *found = nullptr;
     wanted.ai_family = AF_INET;
     wanted.ai_socktype = SOCK_STREAM;

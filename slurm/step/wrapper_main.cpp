@@ -193,7 +193,8 @@ void choose_interfaces() {
     for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
     set_default("NCCL_SOCKET_IFNAME", "=" + list);  // "=": these names, not all that begin so
     set_default("GLOO_SOCKET_IFNAME", names.front());
-    set_default("OMPI_MCA_btl_tcp_if_include", list);
+    if (!std::getenv("OMPI_MCA_btl_tcp_if_exclude"))  // Open MPI takes one of the two
+        set_default("OMPI_MCA_btl_tcp_if_include", list);
 }
 
 // RDMA passes no filter of the node, so its devices are here only where the enclave has a partition of its

@@ -13,6 +13,7 @@
 #include "trainer/engine/run.h"
 #include "trainer/engine/standardise.h"
 #include "trainer/engine/watch.h"
+#include "trainer/model/gpu_kernels.h"
 
 namespace trainer {
 
@@ -40,6 +41,13 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
         }
     });
+    const std::int64_t with_kernels = comm.sum(has_kernels(device_) ? 1 : 0);
+    if (recipe.train.reproducible && with_kernels != 0 && with_kernels != comm.size())
+        throw AgreedError(Fault::system,
+                          "train.reproducible: " + std::to_string(comm.size() - with_kernels) + " of " +
+                              std::to_string(comm.size()) +
+                              " ranks have no kernels for their GPU (no_kernels says why) and would "
+                              "round differently");
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
     if (!resume() && !standardise(*model_, *dataset_, recipe, comm, go_on()))
         throw AgreedError(Fault::requeue, "asked to stop before the first step; run the same command again");

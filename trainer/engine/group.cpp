@@ -20,6 +20,7 @@
 #include "trainer/engine/device.h"
 #include "trainer/engine/mpi_backend.h"
 #include "trainer/engine/process.h"
+#include "trainer/engine/torch_error.h"
 
 namespace trainer {
 namespace {
@@ -89,7 +90,10 @@ c10::Device choose_device(const core::Comm& comm, const std::string& wanted) {
     if (const auto mine = my_gpu(comm)) {
         const c10::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(*mine));
 #ifdef USE_C10D_NCCL
-        c10::cuda::set_device(device.index());  // or this rank would take memory of the first GPU, too
+        core::together(comm, [&] {  // or this rank would take memory of the first GPU, too
+            with_torch_errors("the GPU of rank " + std::to_string(comm.rank()),
+                              [&] { c10::cuda::set_device(device.index()); });
+        });
 #endif
         return device;
     }

@@ -8,8 +8,9 @@
 
 namespace trainer {
 
-// Of matrix products and convolutions; all else is float32. tf32: float32 with 10 bits of mantissa, on GPUs that have
-// it (Ampere and later); elsewhere float32. bf16: bfloat16 (autocast).
+// Of matrix products and convolutions; all else is float32, but for norms, sums and pooling between them, which on a GPU
+// read and write bfloat16 where that is asked for. tf32: float32 with 10 bits of mantissa, on GPUs that have it (Ampere
+// and later); elsewhere float32. bf16: bfloat16 (autocast).
 enum class Precision { float32, tf32, bf16 };
 
 struct StepOptions {

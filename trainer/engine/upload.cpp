@@ -46,13 +46,17 @@ MemoryHook Upload::memory_hook() const {
     if (!stream_) return {};
     return [device = stream_->side.device_index()](void* begin, std::size_t bytes) -> std::shared_ptr<void> {
         static std::atomic<bool> told = false;
-        const c10::cuda::CUDAGuard guard(device);
-        if (cudaHostRegister(begin, bytes, cudaHostRegisterPortable) == cudaSuccess)
-            return {begin, [](void* p) { cudaHostUnregister(p); }};
-        cudaGetLastError();
-        if (!told.exchange(true))
-            core::Event("warning", "not_pinned")
-                .with("text", "cannot lock the pages of batches (ulimit -l?): copies to the GPU wait for it");
+        try {
+            const c10::cuda::CUDAGuard guard(device);
+            if (cudaHostRegister(begin, bytes, cudaHostRegisterPortable) == cudaSuccess)
+                return {begin, [](void* p) { cudaHostUnregister(p); }};
+            cudaGetLastError();
+            if (!told.exchange(true))
+                core::Event("warning", "not_pinned")
+                    .with("text",
+                          "cannot lock the pages of batches (ulimit -l?): copies to the GPU wait for it");
+        } catch (...) {  // a GPU that failed says so where it is used
+        }
         return nullptr;
     };
 }

@@ -9,7 +9,8 @@ namespace trainer {
 
 // A batch's way to the device while the batch before it is computed. On the CPU nothing moves. On a GPU the inputs
 // are copied on a stream of their own, out of the loader's page-locked memory, which goes back to the loader when
-// the copy has ended; labels stay in main memory (a step looks at them before it begins).
+// the copy has ended; labels stay in main memory (a step looks at them before it begins). So two of this rank's
+// batches, all micro-batches of them, lie on the GPU in the dataset's own type.
 // Not collective; one thread uses it.
 class Upload {
 public:

@@ -1,6 +1,7 @@
 #include "trainer/model/gpu_kernels.h"
 
 #ifdef ALOFT_HAS_KERNELS
+#include <ATen/ATen.h>
 #include <nvrtc.h>
 
 #include <array>
@@ -24,7 +25,7 @@ std::string compile(const std::string& architecture, bool is_bf16, std::vector<c
     std::size_t bytes = 0;
     if (result == NVRTC_SUCCESS && nvrtcGetCUBINSize(program, &bytes) == NVRTC_SUCCESS) {
         code.resize(bytes);
-        nvrtcGetCUBIN(program, code.data());
+        if (nvrtcGetCUBIN(program, code.data()) != NVRTC_SUCCESS) bytes = 0;
     }
     nvrtcDestroyProgram(&program);
     return bytes > 0 ? "" : std::string(nvrtcGetErrorString(result)) + " for " + architecture;
@@ -40,7 +41,9 @@ std::string GpuKernels::load(const std::string& architecture, bool is_bf16) {
     for (const char* name :
          {"moments", "join", "apply", "back_sums", "back_join", "back_apply", "pool", "back_pool"})
         if (error == cudaSuccess) error = cudaLibraryGetKernel(&kernels_[name], library, name);
-    return error == cudaSuccess ? "" : cudaGetErrorString(error);
+    if (error == cudaSuccess) return "";
+    cudaGetLastError();  // told here: PyTorch's next launch must not take it for its own
+    return cudaGetErrorString(error);
 }
 
 const GpuKernels* GpuKernels::of(const at::Tensor& x) {
@@ -49,10 +52,13 @@ const GpuKernels* GpuKernels::of(const at::Tensor& x) {
         x.size(1) % (is_bf16 ? 8 : 4) != 0 || !x.is_contiguous(at::MemoryFormat::ChannelsLast) ||
         reinterpret_cast<std::uintptr_t>(x.data_ptr()) % 16 != 0)
         return nullptr;
+    return of(x.get_device(), is_bf16);
+}
+
+const GpuKernels* GpuKernels::of(int device, bool is_bf16) {
     static std::mutex mutex;
     static std::map<std::pair<int, bool>, std::unique_ptr<GpuKernels>> known;
     const std::lock_guard lock(mutex);
-    const int device = x.get_device();
     const auto [place, is_new] = known.try_emplace({device, is_bf16});
     if (!is_new) return place->second.get();
     int major = 0, minor = 0;
@@ -67,6 +73,27 @@ const GpuKernels* GpuKernels::of(const at::Tensor& x) {
             .with("text",
                   "norms and pooling run by PyTorch's own kernels, at about half the speed: " + trouble);
     return place->second.get();
+}
+
+at::Tensor dense(const at::Tensor& images) {
+    if (!images.defined()) return images;
+    const at::Tensor out = images.contiguous(at::MemoryFormat::ChannelsLast);
+    return reinterpret_cast<std::uintptr_t>(out.data_ptr()) % 16 == 0
+               ? out
+               : out.clone(at::MemoryFormat::ChannelsLast);
+}
+
+bool has_kernels(c10::Device device) {
+    return device.is_cuda() && GpuKernels::of(device.index(), false) != nullptr &&
+           GpuKernels::of(device.index(), true) != nullptr;
+}
+
+}  // namespace trainer
+#else
+namespace trainer {
+
+bool has_kernels(c10::Device) {
+    return false;
 }
 
 }  // namespace trainer

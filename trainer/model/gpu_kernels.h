@@ -1,4 +1,14 @@
 #pragma once
+#include <c10/core/Device.h>
+
+namespace trainer {
+
+// Whether this process has our kernels for that device, of every type: false on a CPU, in a build without CUDA, and
+// where they do not compile. Ranks that differ in it round differently.
+bool has_kernels(c10::Device device);
+
+}  // namespace trainer
+
 // Only where the build has CUDA. Kernels out of a library that is loaded at run time came with CUDA 12.8.
 #ifdef USE_C10D_NCCL
 #include <cuda_runtime_api.h>
@@ -20,6 +30,7 @@ public:
     // Those for a tensor: images, channels last, float32 or bfloat16, in whole vectors of 16 bytes. Null if they
     // cannot be had for it; that NVRTC does not compile them is the event no_kernels, once.
     static const GpuKernels* of(const at::Tensor& x);
+    static const GpuKernels* of(int device, bool is_bf16);
 
     static constexpr unsigned kThreads = 256;
 
@@ -37,6 +48,9 @@ private:
 
     std::map<std::string, cudaKernel_t, std::less<>> kernels_;
 };
+
+// Images as kernels take them: channels last, whole vectors. Undefined stays so.
+at::Tensor dense(const at::Tensor& images);
 
 // A tensor as kernels take it; null where there is none.
 inline void* address(const at::Tensor& tensor) {

@@ -1,6 +1,7 @@
 #include "trainer/model/group_norm.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "trainer/model/group_norm_cuda.h"
@@ -25,6 +26,7 @@ public:
     }
 
     static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+        TORCH_CHECK(!at::GradMode::is_enabled(), "group norm has no second derivative here");
         const auto saved = context->get_saved_variables();
         const auto back = group_norm_cuda_backward(gradients[0], saved[0], saved[1], saved[2], saved[3],
                                                    context->saved_data["relu"].toBool(),
@@ -47,7 +49,10 @@ at::Tensor group_norm(const at::Tensor& x, std::int64_t groups, const at::Tensor
     if (!has_group_norm_cuda(x, groups, weight, bias))
         return composed_group_norm(x, groups, weight, bias, other, relu);
     std::optional<at::Tensor> more;
-    if (other.defined()) more = other.to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    if (other.defined()) {
+        TORCH_CHECK(other.sizes() == x.sizes(), "group norm: other has another shape");
+        more = other.to(x.scalar_type());
+    }
     return GroupNorm::apply(x, weight, bias, more, groups, relu == Relu::yes);
 }
 

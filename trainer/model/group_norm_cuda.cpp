@@ -60,7 +60,7 @@ bool has_group_norm_cuda(const at::Tensor& x, std::int64_t groups, const at::Ten
     };
     return x.size(0) <= 65535 && x.size(2) * x.size(3) * channels < INT_MAX && channels % groups == 0 &&
            channels * static_cast<std::int64_t>(x.element_size()) <= 16 * std::int64_t{kMostColumns} &&
-           is_plain(weight) && is_plain(bias);
+           is_plain(weight) && is_plain(bias) && weight.numel() == channels && bias.numel() == channels;
 }
 
 Normed group_norm_cuda(const at::Tensor& x, std::int64_t groups, const at::Tensor& weight,
@@ -78,7 +78,7 @@ Normed group_norm_cuda(const at::Tensor& x, std::int64_t groups, const at::Tenso
     run.launch("join", plan.join_grid(), kThreads, plan.join_shared(count), address(x), address(part),
                static_cast<int>(plan.splits), address(weight), address(bias), address(out.group),
                address(line), plan.length, plan.channels, count, kEpsilon);
-    run.launch("apply", plan.apply_grid(), kThreads, 0, address(x), address(other), address(line),
+    run.launch("apply", plan.apply_grid(), kThreads, 0, address(x), address(dense(other)), address(line),
                address(out.y), plan.length, plan.channels, static_cast<int>(relu));
     return out;
 }
@@ -90,7 +90,7 @@ NormGradients group_norm_cuda_backward(const at::Tensor& given, const at::Tensor
     const Layout plan(x);
     const int groups = static_cast<int>(group.size(1));
     const auto floats = x.options().dtype(at::kFloat);
-    const at::Tensor dy = given.to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor dy = dense(given.to(x.scalar_type()));
     const at::Tensor part = at::empty({plan.n, plan.splits, plan.channels, 2}, floats);
     const at::Tensor sums = at::empty({plan.n, plan.channels, 2}, floats);
     const at::Tensor curve = at::empty({plan.n, plan.channels, 3}, floats);

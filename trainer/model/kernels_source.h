@@ -81,8 +81,8 @@ extern "C" __global__ void join(const T* x, const float2* part, int splits, cons
             sum += each.x;
             square += each.y;
         }
-        channel[c] = make_float2(from(x[n * L * C + c]) + sum / L, fmaxf(square - sum * (sum / L), 0.f));
-        if (square != square) channel[c].y = square;  // fmaxf would lose it
+        const float about = square - sum * (sum / L);
+        channel[c] = make_float2(from(x[n * L * C + c]) + sum / L, about < 0 ? 0.f : about);  // what is no number stays none
     }
     __syncthreads();
     for (int g = threadIdx.x; g < G; g += blockDim.x) {

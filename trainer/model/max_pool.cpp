@@ -1,6 +1,7 @@
 #include "trainer/model/max_pool.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -52,8 +53,9 @@ public:
     }
 
     static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+        TORCH_CHECK(!at::GradMode::is_enabled(), "max pool has no second derivative here");
         const at::Tensor place = context->get_saved_variables()[0];
-        const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+        const at::Tensor dy = dense(gradients[0]);
         const at::Tensor dx = at::empty(context->saved_data["sizes"].toIntVector(), dy.options(),
                                         at::MemoryFormat::ChannelsLast);
         launch("back_pool", dx, dx, dy, address(dy), address(place), address(dx));

@@ -50,29 +50,7 @@ std::uint16_t slurmd_port(const fs::path& slurm_conf) {
     }
 }
 
-}  // namespace
-
-void remember_fellows(const Policy& policy, const fs::path& state) {
-    std::set<std::string> all = remembered(state);
-    const auto before = all.size();
-    for (const Peer& peer : policy.peers)
-        if (peer.kind == PEER_FELLOW) all.insert(peer.address);
-    if (all.size() == before) return;
-    std::string text;
-    for (const std::string& address : all) text += address + "\n";
-    core::make_directories(state, 0755);
-    core::write_atomically(memory(state), text, 0600);
-}
-
-void close_before_network(const fs::path& slurm_conf, const fs::path& state) {
-    std::set<std::string> former;
-    try {
-        former = remembered(state);
-    } catch (const std::exception& e) {  // a damaged file, or a disk that does not say
-        core::Event("error", "closed_to_everybody").with("text", e.what());
-        former = {"0.0.0.0/0"};
-    }
-    if (former.empty()) return;
+void close_to(const std::set<std::string>& former, std::uint16_t slurmd_port) {
     std::ostringstream rules;
     rules << kNoTable
           << "table ip aloft_boot {\n  set former { type ipv4_addr; flags interval; elements = { ";
@@ -87,13 +65,39 @@ void close_before_network(const fs::path& slurm_conf, const fs::path& state) {
     ip frag-off & 0x1fff != 0 counter drop
     th dport < 1024 accept
     th dport )"
-          << slurmd_port(slurm_conf) << R"( accept
+          << slurmd_port << R"( accept
     counter drop
   }
 }
 )";
     run_nft(rules.str(), "close this node before its network starts");
     core::Event("info", "closed_before_network").with("addresses", former.size());
+}
+
+}  // namespace
+
+void remember_fellows(const Policy& policy, const fs::path& state) {
+    std::set<std::string> all = remembered(state);
+    const auto before = all.size();
+    for (const Peer& peer : policy.peers)
+        if (peer.kind == PEER_FELLOW) all.insert(peer.address);
+    if (all.size() == before) return;
+    std::string text;
+    for (const std::string& address : all) text += address + "\n";
+    core::make_directories(state, 0755);
+    core::write_atomically(memory(state), text, 0600);
+}
+
+void close_before_network(const fs::path& slurm_conf, const fs::path& state, const fs::path& mark) {
+    std::set<std::string> former;
+    try {
+        former = remembered(state);
+    } catch (const std::exception& e) {  // a damaged file, or a disk that does not say
+        core::Event("error", "closed_to_everybody").with("text", e.what());
+        former = {"0.0.0.0/0"};
+    }
+    if (!former.empty()) close_to(former, slurmd_port(slurm_conf));
+    mark_closed_at_boot(mark);
 }
 
 void end_closing_before_network() {

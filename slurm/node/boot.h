@@ -15,9 +15,10 @@ void remember_fellows(const Policy& policy, const std::filesystem::path& state =
 
 // Before the network starts (aloft-node-close.service): a table of nftables drops what comes from them to a port
 // that a job can have, on interfaces too that come later. If what was remembered is damaged, from everybody.
-// Nothing if nobody is. Throws Error(system).
+// No table if nobody is. Then leaves the mark by which preflight knows that this boot did it. Throws Error(system).
 void close_before_network(const std::filesystem::path& slurm_conf,
-                          const std::filesystem::path& state = kNodeState);
+                          const std::filesystem::path& state = kNodeState,
+                          const std::filesystem::path& mark = kClosedMark);
 
 // The agent has closed the node by itself: takes that table down. Nothing if there is none. Throws Error(system).
 void end_closing_before_network();

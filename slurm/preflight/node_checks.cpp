@@ -18,6 +18,7 @@
 #include "core/policy/slurm_settings.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/preflight/closing.h"
 #include "slurm/preflight/heartbeat.h"
 #include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
@@ -202,7 +203,7 @@ std::vector<Check> check_quickly(const core::Site& site, const std::string& slur
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
-    for (auto part : {check_programs(), check_kernel_settings()})
+    for (auto part : {check_programs(), check_kernel_settings(), check_closing()})
         for (Check& check : part) checks.push_back(std::move(check));
     check_own_files(checks, site);
     return checks;

@@ -130,7 +130,7 @@ TEST_CASE(
               const std::string slurm_conf = (site.config / "slurm.conf").string();
               before.peers = {{kFellow, PEER_FELLOW, {}}};
               slurm::remember_fellows(before, site.run / "state");
-              slurm::close_before_network(slurm_conf, site.run / "state");
+              slurm::close_before_network(slurm_conf, site.run / "state", site.run / "closed");
               slurm::Agent(site, slurm_conf);  // nothing has come to this host yet: whose fellow was it?
               if (!stands(slurm::kGatePriority) || !is_closed_as_it_booted()) return 2;
               if (stands(slurm::kCutPriority)) return 3;

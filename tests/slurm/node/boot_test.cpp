@@ -145,11 +145,13 @@ TEST_CASE(
     CHECK(test::on_own_node([](const core::Site& site) {
               const fs::path state = site.run / "state", conf = site.config / "slurm.conf";
               core::write_atomically(conf, "SlurmctldHost=ctld\nSlurmdPort=7001\n");
-              slurm::close_before_network(conf, state);  // it never had any
+              const fs::path mark = site.run / "closed";
+              slurm::close_before_network(conf, state, mark);  // it never had any
+              if (!fs::exists(mark)) return 5;
               slurm::remember_fellows(shared_with(kFellow), state);
               slurm::remember_fellows(shared_with("10.9.9.7"), state);
-              slurm::close_before_network(conf, state);
-              slurm::close_before_network(conf, state);  // again is the same
+              slurm::close_before_network(conf, state, mark);
+              slurm::close_before_network(conf, state, mark);  // again is the same
               const Machine machine;
               Service job(7777), slurmd(7001), low(900);
               if (job.hears(machine) != kNobody) return 1;
@@ -173,7 +175,7 @@ TEST_CASE("a node whose memory of its fellows is damaged is closed to everybody,
                   return 1;
               } catch (const core::Error&) {
               }
-              slurm::close_before_network("", state);
+              slurm::close_before_network("", state, site.run / "closed");
               const Machine machine;
               Service job(7777), low(900);
               machine.sends(kNobody, 7777);

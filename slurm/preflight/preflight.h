@@ -32,7 +32,8 @@ std::vector<Check> check_slowly(const core::Site& site);
 std::vector<Check> check_published(const core::Site& site);
 std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // site_checks.cpp
 
-std::vector<Check> check_patches();  // patches.cpp
+// patches.cpp: the versions of munge's and Slurm's programs below `root`, and what their packages' changelogs say was mended.
+std::vector<Check> check_patches(const std::filesystem::path& root = "/");
 // programs.cpp: what root starts on a node, below `root`; and whether nft and this kernel can put up a wall.
 std::vector<Check> check_programs(const std::filesystem::path& root = "/");
 Check check_wall();

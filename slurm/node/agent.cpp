@@ -90,9 +90,10 @@ void in_background(std::future<void>& slot, const char* what, Work work) {
 
 }  // namespace
 
-Agent::Agent(core::Site site, std::string slurm_conf)
+Agent::Agent(core::Site site, std::string slurm_conf, fs::path state)
     : site_(std::move(site)),
       slurm_conf_(std::move(slurm_conf)),
+      state_(std::move(state)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
     reconciled_ = looked_ = steady_clock::now() - std::chrono::hours(1);
@@ -111,7 +112,8 @@ Agent::~Agent() = default;
 // that stands from before stays until then.
 void Agent::close_once() {
     try {
-        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
+        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_),
+                         remembered_fellows(state_));
         open_stray_gate(site_);
         end_closing_before_network();
         is_closed_ = true;

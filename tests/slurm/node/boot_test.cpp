@@ -10,11 +10,18 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <iterator>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
+#include "core/ledger/spool.h"
 #include "slurm/fence/fence_bpf.h"
+#include "slurm/node/agent.h"
+#include "slurm/node/farewell.h"
 #include "support/own_node.h"
+#include "support/published.h"
 
 // A node that boots, and another machine at the end of its cable, which has the address of a former fellow (10.9.9.9)
 // and one of nobody (10.9.9.8).
@@ -130,8 +137,9 @@ private:
 
 const std::string kBoth = std::string(kFellow) + " " + kNobody;
 
-slurm::Policy shared_with(const char* address) {
+slurm::Policy shared_with(const char* address, const char* enclave = "hel") {
     slurm::Policy policy;
+    policy.enclave = enclave;
     policy.peers = {{address, PEER_FELLOW, {}}, {"10.9.9.1", PEER_SELF, {}}};
     return policy;
 }
@@ -169,7 +177,7 @@ TEST_CASE("a node whose memory of its fellows is damaged is closed to everybody,
     CHECK(test::on_own_node([](const core::Site& site) {
               const fs::path state = site.run / "state";
               slurm::remember_fellows(shared_with("10.9.9.7"), state);
-              core::write_atomically(state / "fellows", "10.9.9.7\n10.9.", 0600);
+              core::write_atomically(state / "fellows", "10.9.9.7 hel\n10.9.", 0600);
               try {
                   slurm::remember_fellows(shared_with(kFellow), state);
                   return 1;
@@ -180,6 +188,94 @@ TEST_CASE("a node whose memory of its fellows is damaged is closed to everybody,
               Service job(7777), low(900);
               machine.sends(kNobody, 7777);
               if (low.hears(machine) != kBoth) return 2;
+              slurm::end_closing_before_network();
+              return job.hears(machine) == kBoth ? 0 : 3;  // nothing came before
+          }) == 0);
+}
+
+namespace {
+
+// The enclave hel, which this node is not of, or no more.
+void publish_without_this_node(const core::Site& site) {
+    test::Published published(site, core::now_seconds(), core::now_seconds() + 60);
+    core::Enclave hel;
+    hel.name = hel.partition = "hel";
+    hel.accounts = {"e-alice"};
+    hel.nodes = {"fellow"};
+    hel.software = {"/opt/aloft"};
+    hel.max_minutes = 60;
+    hel.networks = {core::parse_network("10.9.9.0/24")};
+    hel.addresses["fellow"] = {core::parse_network("10.9.9.9/32").address};
+    published.policy(hel, {{"e-alice", 70001}});
+}
+
+std::size_t closings(const core::Site& site) {
+    const fs::directory_iterator all(site.run / "closing");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+}  // namespace
+
+TEST_CASE("a node that was taken out of an enclave while it was down stays closed to that enclave's nodes") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state", conf = site.config / "slurm.conf";
+              core::write_atomically(conf, "SlurmctldHost=ctld\nSlurmdPort=7001\n");
+              publish_without_this_node(site);
+              const char* const enclave = "gone";  // whose key is not here any more
+              slurm::remember_fellows(shared_with(kFellow, enclave), state);
+              slurm::close_before_network(conf, state, site.run / "closed");
+              const Machine machine;
+              Service job(7777), slurmd(7001), low(900);
+              if (job.hears(machine) != kNobody) return 1;
+              const slurm::Agent agent(site, conf, state);
+              if (!slurm::has_closed_after_boot(site, std::chrono::milliseconds(0))) return 2;
+              if (job.hears(machine) != kNobody) return 3;
+              if (slurmd.hears(machine) != kBoth || low.hears(machine) != kBoth) return 4;
+              slurm::end_closing_before_network();  // the agent itself keeps it closed
+              return job.hears(machine) == kNobody ? 0 : 5;
+          }) == 0);
+}
+
+TEST_CASE("a former fellow that answers is opened to, and one that cannot be told delays nobody") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state";
+              publish_without_this_node(site);
+              slurm::remember_fellows(shared_with(kFellow, "gone"), state);
+              slurm::remember_fellows(shared_with("127.0.0.1"), state);
+              const Machine machine;
+              slurm::close_after_boot(site, core::short_host_name(), core::now_seconds(), slurm::SlurmConf{},
+                                      slurm::remembered_fellows(state));
+              if (closings(site) != 2) return 1;
+              slurm::FarewellPort port;
+              std::jthread fellow([&](const std::stop_token& stop) {
+                  while (!stop.stop_requested())
+                      port.answer(site, std::chrono::milliseconds(100), [](const slurm::Farewell& one) {
+                          return one.job == 0 && one.enclave == "hel";
+                      });
+              });
+              if (!slurm::tell_all_fellows(site, std::chrono::seconds(60))) return 2;
+              if (closings(site) != 1) return 3;
+              Service job(7777);
+              return job.hears(machine) == kNobody ? 0 : 4;
+          }) == 0);
+}
+
+TEST_CASE("a node that cannot tell who its fellows were is not closed after its boot") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state";
+              publish_without_this_node(site);
+              core::make_directories(state);
+              core::write_atomically(state / "fellows", "10.9.9.9\n", 0600);  // of which enclave?
+              slurm::close_before_network("", state, site.run / "closed");
+              const Machine machine;
+              const slurm::Agent agent(site, "", state);
+              Service job(7777), low(900);
+              machine.sends(kNobody, 7777);
+              if (low.hears(machine) != kBoth) return 1;
+              if (slurm::has_closed_after_boot(site, std::chrono::milliseconds(0))) return 2;
               slurm::end_closing_before_network();
               return job.hears(machine) == kBoth ? 0 : 3;  // nothing came before
           }) == 0);

@@ -164,6 +164,7 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
                        "copy the enclave's private key here (root, 0400)");
             checks.push_back(required("policy of enclave " + enclave.name, true,
                                       core::to_hex(core::sha256(core::view(enclave.source))), ""));
+            checks.push_back(check_own_numbers(enclave));
         }
         for (const core::UnusableEnclave& one : enclaves.unusable)
             checks.push_back(

@@ -273,7 +273,7 @@ bool Agent::on_left(const Farewell& farewell) {
             kill_cgroup(job_cgroup(farewell.job));  // nobody knows whose they are
             return false;
         }
-        if (policy->ruling == Ruling::open || policy->ruling == Ruling::deny) return true;
+        if (policy->ruling == Ruling::unfenced || policy->ruling == Ruling::deny) return true;
         if (policy->start != farewell.start) return true;  // Prolog has removed that run
         if (policy->enclave != farewell.enclave) return false;
         return cut(*policy, farewell);

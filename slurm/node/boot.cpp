@@ -65,7 +65,11 @@ void close_to(const std::set<std::string>& former, std::uint16_t slurmd_port) {
 
 Fellows remembered_fellows(const fs::path& state) {
     Fellows all;
-    if (!fs::exists(memory(state))) return all;
+    std::error_code failed;
+    const bool is_there = fs::exists(memory(state), failed);
+    if (failed)
+        throw Error(Fault::system, "cannot look at " + memory(state).string() + ": " + failed.message());
+    if (!is_there) return all;
     const std::string text = core::read_text(memory(state));
     const auto damaged = [&] { return Error(Fault::data, memory(state).string() + " is damaged"); };
     std::istringstream lines(text);

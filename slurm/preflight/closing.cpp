@@ -116,10 +116,11 @@ std::string fault_of_disk(const fs::path& root, const fs::path& path, int depth 
 }
 
 Check check_memory(const fs::path& root) {
-    std::error_code none;
-    const fs::path real = fs::weakly_canonical(below(root, kNodeState), none),
-                   inside = "/" / real.lexically_relative(fs::weakly_canonical(root, none));
-    const std::string fault = none ? "cannot be found" : fault_of_disk(root, inside);
+    std::error_code failed, at_root;
+    const fs::path real = fs::weakly_canonical(below(root, kNodeState), failed),
+                   top = fs::weakly_canonical(root, at_root);
+    const std::string fault =
+        failed || at_root ? "cannot be found" : fault_of_disk(root, "/" / real.lexically_relative(top));
     return required("memory of fellows", fault.empty(),
                     std::string(kNodeState) + (fault.empty() ? "" : ": " + fault),
                     std::string("mount a disk of this node's own at ") + kNodeState +

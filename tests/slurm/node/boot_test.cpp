@@ -319,6 +319,14 @@ TEST_CASE("a former fellow that answers is opened to, and one that cannot be tol
           }) == 0);
 }
 
+TEST_CASE("fellows that cannot be looked for are not none") {
+    const test::Scratch scratch;
+    CHECK(slurm::remembered_fellows(scratch.path()).empty());
+    fs::create_symlink("fellows", scratch / "fellows");  // and round and round
+    CHECK_THROWS_AS(slurm::remembered_fellows(scratch.path()), core::Error);
+    CHECK_THROWS_AS(slurm::remember_fellows(shared_with(kFellow), scratch.path()), core::Error);
+}
+
 TEST_CASE("a node that cannot tell who its fellows were is not closed after its boot") {
     if (!test::is_root()) return;
     CHECK(test::on_own_node([](const core::Site& site) {

@@ -155,4 +155,6 @@ TEST_CASE("a node's memory of its fellows lies on a disk that outlives a boot") 
     node.link("var/lib/aloft-node", "../../scratch");
     node.folder("scratch");
     CHECK(on(disk + "tmpfs /scratch tmpfs rw 0 0\n") == "tmpfs, not a disk of this node's own");
+    node.link("var/lib/aloft-node", "aloft-node");
+    CHECK(on(disk) == "cannot be found");
 }

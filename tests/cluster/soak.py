@@ -260,6 +260,8 @@ class Soak:
         limit = time.monotonic() + REVOKED_WITHIN
         while long.state != "RUNNING" and not long.over and time.monotonic() < limit:
             self.look(self.running)
+            for job in self.running:
+                self.hit(job)  # one that only a cancel ends may have the nodes that this one waits for
             time.sleep(0.2)
         if long.state != "RUNNING":
             long.fault = f"did not run before the revocation ({long.said or long.state})"

@@ -10,6 +10,7 @@ from report import Failed
 
 HERE = Path(__file__).resolve().parent
 HARNESS = HERE.parent.parent / "tests/cluster/cluster"
+STATES_OVER = tuple((HARNESS.parent / "states_over").read_text().split())  # of a job, as Slurm names them
 
 
 @dataclass
@@ -150,9 +151,7 @@ class Cluster:
         out = self.try_host("ctld", "scontrol", "-o", "show", "job", job).out
         return dict(pair.split("=", 1) for pair in out.split() if "=" in pair)
 
-    def wait_job(self, job: int, until: tuple[str, ...] = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL",
-                                                          "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"),
-                 timeout: float = 180) -> dict[str, str]:
+    def wait_job(self, job: int, until: tuple[str, ...] = STATES_OVER, timeout: float = 180) -> dict[str, str]:
         """Waits until the job's state is one of `until`. Throws Failed after `timeout` seconds, or when Slurm holds the job."""
         started = time.monotonic()
         while True:

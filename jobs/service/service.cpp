@@ -76,10 +76,15 @@ const core::Roles& Service::roles() {
     return roles_;
 }
 
+// An account of an enclave is nobody's for anything else: a role that roles.toml gives it counts for nothing.
+bool Service::has_role(const std::string& account, std::string_view role) {
+    return roles().has(account, role) && !core::enclave_of_account(site_, account);
+}
+
 void Service::need_role(const Call& call, std::initializer_list<const char*> any_of) {
     std::string names;
     for (const char* role : any_of) {
-        if (roles().has(call.peer.account, role)) return;
+        if (has_role(call.peer.account, role)) return;
         names += (names.empty() ? "" : " or ") + std::string(role);
     }
     throw Error(Fault::refused, "account " + call.peer.account + " does not have the role " + names +
@@ -90,7 +95,7 @@ void Service::need_role(const Call& call, std::initializer_list<const char*> any
 Who Service::kinds_of(const Peer& peer, Who wanted) {
     Who kinds = who::anybody;
     for (const RoleName& one : role_names())
-        if (wanted.meets(one.who) && roles().has(peer.account, one.role)) kinds = kinds | one.who;
+        if (wanted.meets(one.who) && has_role(peer.account, one.role)) kinds = kinds | one.who;
     if (wanted.meets(who::enclave) && core::enclave_of_account(site_, peer.account))
         kinds = kinds | who::enclave;
     return kinds;

@@ -164,6 +164,7 @@ private:
     // As roles.toml says it now; a change is on record before it counts. Throws Error.
     const core::Roles& roles();
     // Throws Error(refused) unless the caller has one of the roles.
+    bool has_role(const std::string& account, std::string_view role);
     void need_role(const Call& call, std::initializer_list<const char*> any_of);
 
     Worker worker_;

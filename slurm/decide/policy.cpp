@@ -50,7 +50,7 @@ std::filesystem::path enclave_key(const core::Site& site, const std::string& enc
     return site.config / "keys" / (enclave + ".enclave.key");
 }
 
-constexpr std::array kRulings = {Ruling::open, Ruling::enclave, Ruling::deny, Ruling::ended};
+constexpr std::array kRulings = {Ruling::unfenced, Ruling::enclave, Ruling::deny, Ruling::ended};
 
 // A grant that was issued again for longer has another name; the job goes on under it.
 core::Grant grant_of(const core::Site& site, const Job& job, std::int64_t now) {
@@ -80,8 +80,8 @@ Ruling ruling_of(std::string_view name) {
 
 std::string_view name_of(Ruling ruling) {
     switch (ruling) {
-        case Ruling::open:
-            return "open";
+        case Ruling::unfenced:
+            return "open";  // as jobs have it that began before an upgrade
         case Ruling::enclave:
             return "enclave";
         case Ruling::ended:
@@ -219,7 +219,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, e.what());
     }
     if (!by_account && !by_partition) {
-        policy.ruling = Ruling::open;
+        policy.ruling = Ruling::unfenced;
         return policy;
     }
     if (!by_account)

@@ -15,10 +15,11 @@
 
 namespace slurm {
 
-// `ended`: was fenced and ran here, until the node's agent ended it (its grant does not hold any more).
-enum class Ruling { open, enclave, deny, ended };
-std::string_view name_of(Ruling ruling);
-enum class Part { batch, step };  // the batch script's wrapper, or the step with the user's code
+// `unfenced`: no enclave's job, it runs as ever. `ended`: was fenced and ran here, until the node's agent ended it (its
+// grant does not hold any more).
+enum class Ruling { unfenced, enclave, deny, ended };
+std::string_view name_of(Ruling ruling);  // as it stands in the policy's file: "open" for unfenced
+enum class Part { batch, step };          // the batch script's wrapper, or the step with the user's code
 
 struct Peer {
     std::string address;                    // IPv4, dotted

@@ -90,9 +90,10 @@ void in_background(std::future<void>& slot, const char* what, Work work) {
 
 }  // namespace
 
-Agent::Agent(core::Site site, std::string slurm_conf)
+Agent::Agent(core::Site site, std::string slurm_conf, fs::path state)
     : site_(std::move(site)),
       slurm_conf_(std::move(slurm_conf)),
+      state_(std::move(state)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
     reconciled_ = looked_ = steady_clock::now() - std::chrono::hours(1);
@@ -111,7 +112,8 @@ Agent::~Agent() = default;
 // that stands from before stays until then.
 void Agent::close_once() {
     try {
-        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_));
+        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_),
+                         remembered_fellows(state_));
         open_stray_gate(site_);
         end_closing_before_network();
         is_closed_ = true;
@@ -271,7 +273,7 @@ bool Agent::on_left(const Farewell& farewell) {
             kill_cgroup(job_cgroup(farewell.job));  // nobody knows whose they are
             return false;
         }
-        if (policy->ruling == Ruling::open || policy->ruling == Ruling::deny) return true;
+        if (policy->ruling == Ruling::unfenced || policy->ruling == Ruling::deny) return true;
         if (policy->start != farewell.start) return true;  // Prolog has removed that run
         if (policy->enclave != farewell.enclave) return false;
         return cut(*policy, farewell);

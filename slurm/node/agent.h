@@ -23,7 +23,7 @@ namespace slurm {
 class Agent {
 public:
     // Takes the agent's lock and its port. Throws Error(usage) if another one holds it. `slurm_conf`: its path.
-    Agent(core::Site site, std::string slurm_conf);
+    Agent(core::Site site, std::string slurm_conf, std::filesystem::path state = kNodeState);
     ~Agent();
 
     // One round: looks at every job of this node again, and ends those that must not go on. Nothing here waits
@@ -48,7 +48,9 @@ private:
     void look_at_node(bool is_idle);
 
     core::Site site_;
-    std::string slurm_conf_, host_;
+    std::string slurm_conf_;
+    std::filesystem::path state_;
+    std::string host_;
     bool is_closed_ = false, has_told_open_ = false;  // to the nodes it had as fellows before it lost power
     Heartbeat heartbeat_;
     std::map<std::uint32_t, bool> slurm_knows_;  // by job that was ended: has scancel reached the controller?

@@ -216,7 +216,7 @@ void pass(const core::Site& site, const Job& job) noexcept {
             const core::Fd lock = lock_jobs(site, kLockPatience);
             remove_job(site, job.id);
         }
-        write_policy(site, policy_for(job, Ruling::open, ""));
+        write_policy(site, policy_for(job, Ruling::unfenced, ""));
     } catch (const std::exception& e) {
         core::Event("warning", "open_job_without_policy").with("job", job.id).with("text", e.what());
     }

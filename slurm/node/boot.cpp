@@ -9,6 +9,8 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/split.h"
+#include "core/policy/names.h"
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/nft.h"
@@ -27,21 +29,6 @@ fs::path memory(const fs::path& state) {
     return state / "fellows";
 }
 
-std::set<std::string> remembered(const fs::path& state) {
-    if (!fs::exists(memory(state))) return {};
-    const std::string text = core::read_text(memory(state));
-    std::istringstream lines(text);
-    std::set<std::string> addresses;
-    for (std::string line; std::getline(lines, line);) {
-        in_addr address{};
-        if (inet_pton(AF_INET, line.c_str(), &address) != 1)
-            throw Error(Fault::data, memory(state).string() + " is damaged");
-        addresses.insert(line);
-    }
-    if (!text.ends_with('\n')) throw Error(Fault::data, memory(state).string() + " is damaged");
-    return addresses;
-}
-
 std::uint16_t slurmd_port(const fs::path& slurm_conf) {
     try {
         return load_slurm_conf(slurm_conf).slurmd_port;
@@ -50,29 +37,7 @@ std::uint16_t slurmd_port(const fs::path& slurm_conf) {
     }
 }
 
-}  // namespace
-
-void remember_fellows(const Policy& policy, const fs::path& state) {
-    std::set<std::string> all = remembered(state);
-    const auto before = all.size();
-    for (const Peer& peer : policy.peers)
-        if (peer.kind == PEER_FELLOW) all.insert(peer.address);
-    if (all.size() == before) return;
-    std::string text;
-    for (const std::string& address : all) text += address + "\n";
-    core::make_directories(state, 0755);
-    core::write_atomically(memory(state), text, 0600);
-}
-
-void close_before_network(const fs::path& slurm_conf, const fs::path& state) {
-    std::set<std::string> former;
-    try {
-        former = remembered(state);
-    } catch (const std::exception& e) {  // a damaged file, or a disk that does not say
-        core::Event("error", "closed_to_everybody").with("text", e.what());
-        former = {"0.0.0.0/0"};
-    }
-    if (former.empty()) return;
+void close_to(const std::set<std::string>& former, std::uint16_t slurmd_port) {
     std::ostringstream rules;
     rules << kNoTable
           << "table ip aloft_boot {\n  set former { type ipv4_addr; flags interval; elements = { ";
@@ -87,13 +52,64 @@ void close_before_network(const fs::path& slurm_conf, const fs::path& state) {
     ip frag-off & 0x1fff != 0 counter drop
     th dport < 1024 accept
     th dport )"
-          << slurmd_port(slurm_conf) << R"( accept
+          << slurmd_port << R"( accept
     counter drop
   }
 }
 )";
     run_nft(rules.str(), "close this node before its network starts");
     core::Event("info", "closed_before_network").with("addresses", former.size());
+}
+
+}  // namespace
+
+Fellows remembered_fellows(const fs::path& state) {
+    Fellows all;
+    std::error_code failed;
+    const bool is_there = fs::exists(memory(state), failed);
+    if (failed)
+        throw Error(Fault::system, "cannot look at " + memory(state).string() + ": " + failed.message());
+    if (!is_there) return all;
+    const std::string text = core::read_text(memory(state));
+    const auto damaged = [&] { return Error(Fault::data, memory(state).string() + " is damaged"); };
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const auto words = core::split(line, ' ');
+        in_addr address{};
+        if (words.size() != 2 || inet_pton(AF_INET, words[0].c_str(), &address) != 1 ||
+            !core::is_plain_name(words[1]))
+            throw damaged();
+        all[words[1]].insert(words[0]);
+    }
+    if (!text.ends_with('\n')) throw damaged();
+    return all;
+}
+
+void remember_fellows(const Policy& policy, const fs::path& state) {
+    Fellows all = remembered_fellows(state);
+    const Fellows before = all;
+    for (const Peer& peer : policy.peers)
+        if (peer.kind == PEER_FELLOW) all[policy.enclave].insert(peer.address);
+    if (all == before) return;
+    std::string text;
+    for (const auto& [enclave, addresses] : all)
+        for (const std::string& address : addresses)
+            text.append(address).append(" ").append(enclave).append("\n");
+    core::make_directories(state, 0755);
+    core::write_atomically(memory(state), text, 0600);
+}
+
+void close_before_network(const fs::path& slurm_conf, const fs::path& state, const fs::path& mark) {
+    std::set<std::string> former;
+    try {
+        for (const auto& [enclave, addresses] : remembered_fellows(state))
+            former.insert(addresses.begin(), addresses.end());
+    } catch (const std::exception& e) {  // a damaged file, or a disk that does not say
+        core::Event("error", "closed_to_everybody").with("text", e.what());
+        former = {"0.0.0.0/0"};
+    }
+    if (!former.empty()) close_to(former, slurmd_port(slurm_conf));
+    mark_closed_at_boot(mark);
 }
 
 void end_closing_before_network() {

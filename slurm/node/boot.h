@@ -1,5 +1,8 @@
 #pragma once
 #include <filesystem>
+#include <map>
+#include <set>
+#include <string>
 
 #include "slurm/decide/policy.h"
 #include "slurm/node/records.h"
@@ -9,15 +12,20 @@
 
 namespace slurm {
 
-// Adds the addresses of the policy's fellows to those that this node may have shared a job with. On disk when it returns.
-// Throws Error(system), Error(data) if what was remembered is damaged: no job then.
+using Fellows = std::map<std::string, std::set<std::string>>;  // addresses of nodes, by enclave
+
+// Those that this node may have shared a job with. Throws Error(system), Error(data) if that is damaged.
+Fellows remembered_fellows(const std::filesystem::path& state = kNodeState);
+
+// Adds the policy's fellows to them. On disk when it returns. Throws as that does: no job then.
 void remember_fellows(const Policy& policy, const std::filesystem::path& state = kNodeState);
 
 // Before the network starts (aloft-node-close.service): a table of nftables drops what comes from them to a port
 // that a job can have, on interfaces too that come later. If what was remembered is damaged, from everybody.
-// Nothing if nobody is. Throws Error(system).
+// No table if nobody is. Then leaves the mark by which preflight knows that this boot did it. Throws Error(system).
 void close_before_network(const std::filesystem::path& slurm_conf,
-                          const std::filesystem::path& state = kNodeState);
+                          const std::filesystem::path& state = kNodeState,
+                          const std::filesystem::path& mark = kClosedMark);
 
 // The agent has closed the node by itself: takes that table down. Nothing if there is none. Throws Error(system).
 void end_closing_before_network();

@@ -92,7 +92,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
     remove_job(site, job);
     // A lost job may run on other nodes, and its wrapper may be counting.
     if (policy && how == How::ended) remove_marks(*policy);
-    if (!policy || policy->ruling == Ruling::open || policy->enclave.empty()) return;
+    if (!policy || policy->ruling == Ruling::unfenced || policy->enclave.empty()) return;
     const bool refused = policy->ruling == Ruling::deny;
     details.update({{"state", refused                           ? "refused"
                               : policy->ruling == Ruling::ended ? "stopped"
@@ -149,7 +149,7 @@ bool end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {
     std::error_code none;
     const bool has_cgroup = fs::exists(job_cgroup(job), none);
     const auto policy = read_policy(files);
-    const bool is_open = policy ? policy->ruling == Ruling::open : !fs::exists(files.folder, none);
+    const bool is_open = policy ? policy->ruling == Ruling::unfenced : !fs::exists(files.folder, none);
     if (is_open && !has_cgroup) {
         fs::remove_all(files.folder, none);  // there is nothing else of ours, and nobody to wait for
         return false;
@@ -173,7 +173,7 @@ std::map<std::uint32_t, Trace> jobs_with_traces(const core::Site& site) {
         const JobFiles files(site, job);
         if (!job || is_young(files.folder)) return;
         const auto policy = read_policy(files);
-        jobs.emplace(job, policy ? Trace{policy->start, policy->ruling == Ruling::open} : Trace{});
+        jobs.emplace(job, policy ? Trace{policy->start, policy->ruling == Ruling::unfenced} : Trace{});
     };
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(site.run / "jobs", none))

@@ -188,21 +188,28 @@ bool is_readable(int fd, milliseconds patience) {
 namespace {
 
 // Of all nodes of the enclave but this one. One that has no address can send nothing.
-std::vector<Peer> others_of(const core::Enclave& enclave, const std::string& host,
-                            const NodeNetwork& network) {
-    std::vector<Peer> others;
+std::set<std::string> others_of(const core::Enclave& enclave, const std::string& host,
+                                const NodeNetwork& network) {
+    std::set<std::string> others;
     for (const std::string& node : enclave.nodes) {
         if (node == host) continue;
         try {
             for (const std::uint32_t address : addresses_of(node, enclave, network))
-                others.push_back({core::ip4_text(address), PEER_FELLOW, {}});
+                others.insert(core::ip4_text(address));
         } catch (const Error& e) {
             core::Event("warning", "node_without_address").with("node", node).with("text", e.what());
         }
     }
-    for (const OwnAddress& own : network.own)
-        if (own.address >> 24 != 127) others.push_back({core::ip4_text(own.address), PEER_SELF, {}});
     return others;
+}
+
+bool can_be_told(const core::Site& site, const std::string& enclave) {
+    try {
+        mac(site, enclave, "");
+        return true;
+    } catch (const Error&) {  // its key is not here
+        return false;
+    }
 }
 
 }  // namespace
@@ -213,7 +220,7 @@ void close_to_fellows(const core::Site& site, const Policy& policy) {
 }
 
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      const SlurmConf& conf) {
+                      const SlurmConf& conf, const Fellows& remembered) {
     const fs::path mark = closed_mark(site), came_back = site.run / "came-back";
     if (fs::exists(mark)) return;
     // What is published here may come late; what began meanwhile is nothing that this node left.
@@ -225,14 +232,23 @@ void close_after_boot(const core::Site& site, const std::string& host, std::int6
         return configured_address(conf, node).value_or(node);
     };
     std::vector<core::UnusableEnclave> unusable;
-    for (const core::Enclave& enclave : core::load_enclaves(site, &unusable)) {
-        if (!enclave.has_node(host)) continue;
+    Fellows former = remembered;
+    for (const core::Enclave& enclave : core::load_enclaves(site, &unusable))
+        if (enclave.has_node(host)) former[enclave.name].merge(others_of(enclave, host, network));
+    for (const auto& [enclave, addresses] : former) {
         Policy everything;  // one run of job 0 for each enclave
-        everything.enclave = enclave.name;
-        everything.start = since + "-" + enclave.name;
+        everything.enclave = enclave;
+        everything.start = since + "-" + enclave;
         everything.slurmd_port = conf.slurmd_port;
-        everything.peers = others_of(enclave, host, network);
+        for (const std::string& address : addresses) everything.peers.push_back({address, PEER_FELLOW, {}});
+        for (const OwnAddress& own : network.own)
+            if (own.address >> 24 != 127)
+                everything.peers.push_back({core::ip4_text(own.address), PEER_SELF, {}});
         close_to_fellows(site, everything);
+        if (!can_be_told(site, enclave))
+            core::Event("warning", "former_fellows_stay_closed")
+                .with("enclave", enclave)
+                .with("addresses", addresses.size());
     }
     if (!unusable.empty())
         throw Error(Fault::data, "the policy of enclave " + unusable.front().name +
@@ -288,7 +304,7 @@ bool tell_fellows(const core::Site& site, milliseconds patience,
                   const std::function<bool(const Leaving&)>& wanted) {
     std::vector<Leaving> leavings;
     for (Leaving& one : all(site))
-        if (wanted(one)) leavings.push_back(std::move(one));
+        if (wanted(one) && can_be_told(site, one.enclave)) leavings.push_back(std::move(one));
     if (leavings.empty()) return true;
     const core::Fd socket = asking_socket();
     const std::string nonce = core::random_id(8);

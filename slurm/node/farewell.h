@@ -11,6 +11,7 @@
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/node/boot.h"
 
 // How the nodes of a job part. Slurm frees them one by one, and a node that is free is anybody's: so it closes
 // itself to its fellows before it is free, tells their agents that it left, and opens again to those that have
@@ -36,11 +37,12 @@ struct Leaving {
 void close_to_fellows(const core::Site& site, const Policy& policy);
 
 // A node that lost power left all its jobs at once, and does not know with whom it had them: it closes itself
-// to the other nodes of its enclaves. Nothing if this boot did so before. `now`: the first call of a boot is the
-// moment at which the node came back, so it must come before slurmd's start. Throws Error if it cannot, or if it
-// is not known yet which nodes those are: then it must be called again.
+// to the other nodes of its enclaves, and to all whom it `remembered` (boot.h): it may have been taken out of an
+// enclave meanwhile. Nothing if this boot did so before. `now`: the first call of a boot is the moment at which
+// the node came back, so it must come before slurmd's start. Throws Error if it cannot, or if it is not known yet
+// which nodes those are: then it must be called again.
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      const SlurmConf& conf);
+                      const SlurmConf& conf, const Fellows& remembered);
 
 // Was that done, since this boot? Waits for it up to `patience`. No job may begin before.
 bool has_closed_after_boot(const core::Site& site, std::chrono::milliseconds patience);
@@ -52,7 +54,8 @@ void close_to(const core::Site& site, const Policy& policy, const std::vector<st
 std::set<std::string> closed_by(const core::Site& site, const Policy& policy);
 
 // Tells fellows that this node left the run, again and again until all have answered or `patience` is over,
-// and opens the node to those that have. `wanted` chooses the runs. True if none is waited for any more.
+// and opens the node to those that have. `wanted` chooses the runs. True if none is waited for any more. Of an
+// enclave whose key is not here nobody can be told: to those the node stays closed, and nobody waits for them.
 bool tell_fellows(const core::Site& site, std::chrono::milliseconds patience,
                   const std::function<bool(const Leaving&)>& wanted);
 

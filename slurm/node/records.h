@@ -5,14 +5,12 @@
 
 #include "core/base/site.h"
 #include "slurm/decide/policy.h"
+#include "slurm/preflight/closing.h"
 
 // This node's signed records: written to its own disk first, so that neither a full nor a hanging parallel file
 // system keeps a job from ending, then handed on to SITE.spool.
 
 namespace slurm {
-
-// Where a node keeps what must outlive a boot: records on their way to aloftd, whom it had as fellows.
-constexpr const char* kNodeState = "/var/lib/aloft-node";
 
 // A signed record about the job, on this node's disk: account, enclave and grant are added to `details`.
 // Throws as core::spool_record.

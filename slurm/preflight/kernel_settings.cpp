@@ -1,12 +1,14 @@
 #include "slurm/preflight/kernel_settings.h"
 
-#include <cstdlib>
+#include <charconv>
 #include <fstream>
+#include <optional>
 
 namespace slurm {
 namespace {
 
-constexpr const char* kFolder = "/proc/sys/";
+namespace fs = std::filesystem;
+constexpr const char* kFolder = "proc/sys";
 
 struct Sysctl {
     const char* name;
@@ -29,6 +31,20 @@ constexpr Sysctl kWanted[] = {
     {"user/max_user_namespaces", 0, 0, false,
      "sysctl -w user.max_user_namespaces=0, unless other jobs need them"}};
 
+// Nothing if it is no number: what cannot be told is not as it should be.
+std::optional<int> number_in(const std::string& value) {
+    int number = 0;
+    const char* const end = value.data() + value.size();
+    const auto read = std::from_chars(value.data(), end, number);
+    if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+    return number;
+}
+
+bool is_as_wanted(const Sysctl& one, const std::string& value) {
+    const auto number = number_in(value);
+    return number && *number >= one.least && *number <= one.most;
+}
+
 }  // namespace
 
 std::string first_line(const std::string& file) {
@@ -38,33 +54,29 @@ std::string first_line(const std::string& file) {
     return line;
 }
 
-std::vector<core::Check> check_kernel_settings() {
+std::vector<core::Check> check_kernel_settings(const fs::path& root) {
     std::vector<core::Check> checks;
     for (const Sysctl& one : kWanted) {
-        const std::string value = first_line(std::string(kFolder) + one.name);
-        const int number = std::atoi(value.c_str());
-        const bool good = !value.empty() && number >= one.least && number <= one.most;
+        const std::string value = first_line(root / kFolder / one.name);
         std::string name = one.name;
         for (char& c : name)
             if (c == '/') c = '.';
-        checks.push_back(
-            (one.required ? &core::required : &core::advised)(name, good, value.empty() ? "absent" : value, one.remedy));
+        checks.push_back((one.required ? &core::required : &core::advised)(
+            name, is_as_wanted(one, value), value.empty() ? "absent" : value, one.remedy));
     }
-    const std::string pattern = first_line("/proc/sys/kernel/core_pattern");
-    checks.push_back(
-        core::required("kernel.core_pattern", !pattern.starts_with('|'), pattern,
-                       "sysctl -w kernel.core_pattern=core: a handler behind a pipe sees memory of "
-                       "jobs, and the kernel logs "
-                       "the name of each process that it does not start for"));
+    const std::string pattern = first_line(root / kFolder / "kernel/core_pattern");
+    checks.push_back(core::required("kernel.core_pattern", !pattern.empty() && !pattern.starts_with('|'),
+                                    pattern.empty() ? "absent" : pattern,
+                                    "sysctl -w kernel.core_pattern=core: a handler behind a pipe sees memory "
+                                    "of jobs, and the kernel logs "
+                                    "the name of each process that it does not start for"));
     return checks;
 }
 
-void apply_kernel_settings() {
+void apply_kernel_settings(const fs::path& root) {
     for (const Sysctl& one : kWanted) {
-        const std::string file = std::string(kFolder) + one.name;
-        const int number = std::atoi(first_line(file).c_str());
-        if (!one.required || (number >= one.least && number <= one.most)) continue;
-        std::ofstream(file) << one.least << '\n';
+        const fs::path file = root / kFolder / one.name;
+        if (one.required && !is_as_wanted(one, first_line(file))) std::ofstream(file) << one.least << '\n';
     }
 }
 

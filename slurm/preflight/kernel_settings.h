@@ -1,4 +1,5 @@
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -8,12 +9,12 @@
 
 namespace slurm {
 
-// What /proc/sys says of each. Never throws.
-std::vector<core::Check> check_kernel_settings();
+// What `root`/proc/sys says of each. Never throws.
+std::vector<core::Check> check_kernel_settings(const std::filesystem::path& root = "/");
 
 // Sets those that are required and are not so: an enclave's node is for its jobs alone, and none may run without them. What cannot
 // be set is left to the check. Root.
-void apply_kernel_settings();
+void apply_kernel_settings(const std::filesystem::path& root = "/");
 
 std::string first_line(const std::string& file);  // empty if it cannot be read
 

@@ -18,6 +18,7 @@
 #include "core/policy/slurm_settings.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/preflight/closing.h"
 #include "slurm/preflight/heartbeat.h"
 #include "slurm/preflight/kernel_settings.h"
 #include "slurm/preflight/preflight.h"
@@ -163,6 +164,7 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
                        "copy the enclave's private key here (root, 0400)");
             checks.push_back(required("policy of enclave " + enclave.name, true,
                                       core::to_hex(core::sha256(core::view(enclave.source))), ""));
+            checks.push_back(check_own_numbers(enclave));
         }
         for (const core::UnusableEnclave& one : enclaves.unusable)
             checks.push_back(
@@ -202,7 +204,7 @@ std::vector<Check> check_quickly(const core::Site& site, const std::string& slur
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
-    for (auto part : {check_programs(), check_kernel_settings()})
+    for (auto part : {check_programs(), check_kernel_settings(), check_closing()})
         for (Check& check : part) checks.push_back(std::move(check));
     check_own_files(checks, site);
     return checks;

@@ -23,9 +23,9 @@ std::string version_in(const std::string& said) {
     return {};
 }
 
-std::string changelog_of(const std::string& package) {
-    const auto said =
-        core::output_of({"/usr/bin/zcat", "/usr/share/doc/" + package + "/changelog.Debian.gz"}, kPatience);
+std::string changelog_of(const std::string& package, const std::filesystem::path& root) {
+    const auto file = root / "usr/share/doc" / package / "changelog.Debian.gz";
+    const auto said = core::output_of({"/usr/bin/zcat", file.string()}, kPatience);
     return said.value_or("");
 }
 
@@ -39,22 +39,22 @@ struct Patch {
 
 }  // namespace
 
-std::vector<Check> check_patches() {
+std::vector<Check> check_patches(const std::filesystem::path& root) {
     std::vector<Check> checks;
     const Patch patches[] = {
-        {"munge", "/usr/sbin/munged", "--version", "0.5.18", {"CVE-2026-25506"}, true},
+        {"munge", "usr/sbin/munged", "--version", "0.5.18", {"CVE-2026-25506"}, true},
         {"slurmd",
-         "/usr/sbin/slurmd",
+         "usr/sbin/slurmd",
          "-V",
          "23.11.11",
          {"CVE-2023-41914", "CVE-2023-49933", "CVE-2023-49937", "CVE-2025-43904"},
          true},
-        {"slurmd", "/usr/sbin/slurmd", "-V", "25.05.9", {"CVE-2026-65107", "CVE-2026-65108"}, false},
+        {"slurmd", "usr/sbin/slurmd", "-V", "25.05.9", {"CVE-2026-65107", "CVE-2026-65108"}, false},
     };
     for (const Patch& one : patches) {
-        const auto said = core::output_of({one.program, one.option}, kPatience);
+        const auto said = core::output_of({(root / one.program).string(), one.option}, kPatience);
         std::string missing, version = said ? version_in(*said) : "";
-        const auto changelog = changelog_of(one.package);
+        const auto changelog = changelog_of(one.package, root);
         for (const char* fault : one.faults)
             if (changelog.find(fault) == std::string::npos)
                 missing += std::string(missing.empty() ? "" : " ") + fault;

@@ -1,5 +1,7 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -7,6 +9,7 @@
 
 #include "core/base/site.h"
 #include "core/policy/check.h"
+#include "core/policy/enclave.h"
 
 // Can this node hold an enclave's jobs? Two layers: what the node itself does, and what it sees of the site
 // around it, which must hold where the node fails.
@@ -32,10 +35,17 @@ std::vector<Check> check_slowly(const core::Site& site);
 std::vector<Check> check_published(const core::Site& site);
 std::vector<Check> check_site(const core::Site& site, const std::string& slurm_conf);  // site_checks.cpp
 
-std::vector<Check> check_patches();  // patches.cpp
+// patches.cpp: the versions of munge's and Slurm's programs below `root`, and what their packages' changelogs say was mended.
+std::vector<Check> check_patches(const std::filesystem::path& root = "/");
 // programs.cpp: what root starts on a node, below `root`; and whether nft and this kernel can put up a wall.
 std::vector<Check> check_programs(const std::filesystem::path& root = "/");
 Check check_wall();
+
+// accounts.cpp. Is the number of one of the enclave's accounts another account's as well, in `passwd_file` or by the name
+// service (`name_of` a number, empty: none)? That would be somebody's ordinary account by another name.
+using NameOf = std::function<std::string(std::uint32_t)>;
+Check check_own_numbers(const core::Enclave& enclave,
+                        const std::filesystem::path& passwd_file = "/etc/passwd", const NameOf& name_of = {});
 
 bool is_ready(const std::vector<Check>& checks);  // nothing is bad
 

@@ -8,6 +8,7 @@
 #include "core/base/child.h"
 #include "core/base/error.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/preflight/mounts.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -108,28 +109,6 @@ Check check_infiniband() {
     return advised("InfiniBand", pkeys.empty() || has_own_partition(pkeys), pkeys.empty() ? "none" : found,
                    "only the default partition: any node on the fabric is reachable by RDMA, which passes no "
                    "filter of this host. The devices are withheld from jobs; set a P_Key per enclave");
-}
-
-struct Mount {
-    std::string type, options;
-};
-
-// The mount that a path lies on: the longest mount point that is a prefix of it.
-Mount mount_of(const fs::path& path) {
-    std::ifstream mounts("/proc/self/mounts");
-    Mount found;
-    std::size_t longest = 0;
-    for (std::string line; std::getline(mounts, line);) {
-        std::istringstream words(line);
-        std::string device, point, type, options;
-        words >> device >> point >> type >> options;
-        const bool holds = point == "/" || path == point || path.string().starts_with(point + "/");
-        if (holds && point.size() >= longest) {
-            longest = point.size();
-            found = {type, options};
-        }
-    }
-    return found;
 }
 
 Check check_mount(const std::string& what, const fs::path& path) {

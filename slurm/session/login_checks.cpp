@@ -240,8 +240,10 @@ Checks check_login_host(const core::Site& site, const std::string& slurm_conf) {
     check_fence(checks, slurm_conf);
     for (Check& check : check_kernel_settings()) checks.push_back(std::move(check));
     try {
-        for (const core::Enclave& enclave : core::load_enclaves(site))
+        for (const core::Enclave& enclave : core::load_enclaves(site)) {
+            checks.push_back(check_own_numbers(enclave));
             for (const std::string& account : enclave.accounts) check_account(checks, account);
+        }
     } catch (const Error& e) {
         checks.push_back(required("policies", false, e.what(), "is aloft-mirror running here?"));
     }

@@ -159,7 +159,7 @@ slurm::SlurmPlaces read_arguments(int count, char** arguments) {
 std::optional<Policy> written_policy(const std::filesystem::path& file, std::uint32_t job,
                                      std::uint32_t uid) {
     Policy policy = slurm::parse_policy(core::read_text(file));
-    if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::open) {
+    if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::unfenced) {
         policy.ruling = Ruling::deny;
         policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
                         policy.version + "). Tell the admin: install both together";
@@ -201,7 +201,7 @@ core::Site load_site(std::uint32_t job, std::uint32_t uid) {
         core::Site site;
         site.run = "/run/aloft-node";
         const auto policy = written_policy(slurm::JobFiles(site, job).policy, job, uid);
-        if (policy && policy->ruling == Ruling::open) return site;
+        if (policy && policy->ruling == Ruling::unfenced) return site;
         throw;
     }
 }
@@ -273,7 +273,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
     policy.uid = item<uid_t>(spank, S_JOB_UID);
     const core::Site site = load_site(policy.job, policy.uid);
     policy = read_policy(site, policy.job, policy.uid);
-    if (policy.ruling == Ruling::open) {
+    if (policy.ruling == Ruling::unfenced) {
         g_step.has_begun = true;
         return;
     }
@@ -352,7 +352,7 @@ void begin_task(spank_t spank) {
         (void)!::write(STDERR_FILENO, line.data(), line.size());
         ::_exit(static_cast<int>(waits_for_prolog ? Fault::requeue : Fault::refused));
     }
-    if (g_step.policy.ruling == Ruling::open) return;
+    if (g_step.policy.ruling == Ruling::unfenced) return;
     spank_unsetenv(spank, kTokenVariable);
     slurm::restrict_task();
 }

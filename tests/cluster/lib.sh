@@ -48,6 +48,10 @@ start() {  # the options of `cluster up`
 state() { cluster host ctld scontrol show job "$1" 2>/dev/null | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p' | head -1; }
 exit_code() { cluster host ctld scontrol show job "$1" | sed -n 's/.* ExitCode=\([0-9:]*\).*/\1/p'; }
 
+# Is that the state of a job that has ended?
+states_over=" $(cat "$here/states_over") "
+is_end() { [ -n "$1" ] && case $states_over in *" $1 "*) ;; *) false ;; esac; }
+
 # Submits as e-alice; prints the job's number. What sbatch says on refusal is in $scratch/said.
 submit() { cluster as e-alice sbatch --parsable "$@" 2>"$scratch/said"; }
 
@@ -56,7 +60,7 @@ ended() {
   local n now
   for n in $(seq $((${2:-60} * 5))); do
     now=$(state "$1")
-    case $now in COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|DEADLINE|OUT_OF_MEMORY) echo "$now"; return ;; esac
+    if is_end "$now"; then echo "$now"; return; fi
     sleep 0.2
   done
   echo "$now after ${2:-60} s"

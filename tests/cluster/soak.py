@@ -22,7 +22,7 @@ PATIENCE = 120.0, 6.0  # seconds for all of it, and more for each job: a job tha
 HELPED_AFTER = 60.0  # seconds from a node's loss: what is on two nodes and has not ended is cancelled by its user
 REVOKED_WITHIN = 60.0  # seconds from a revocation to the end of the last job under it: three times what is promised, on a busy machine
 SIGN_AGAIN = 60.0  # seconds: the revocation list counts for five minutes
-ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"}
+ENDS = set((Path(__file__).resolve().parent / "states_over").read_text().split())
 
 # What jobs leave lying about for the fence to clear.
 LITTER = """
@@ -260,6 +260,8 @@ class Soak:
         limit = time.monotonic() + REVOKED_WITHIN
         while long.state != "RUNNING" and not long.over and time.monotonic() < limit:
             self.look(self.running)
+            for job in self.running:
+                self.hit(job)  # one that only a cancel ends may have the nodes that this one waits for
             time.sleep(0.2)
         if long.state != "RUNNING":
             long.fault = f"did not run before the revocation ({long.said or long.state})"

@@ -22,7 +22,7 @@ import reported_programs  # noqa: F401
 import reported_runtimes  # noqa: F401
 import reported_slurm  # noqa: F401
 from after import after_epilog
-from common import ATTEMPTS, Stopped, describe, number_of
+from common import ATTEMPTS, Stopped, Unreached, describe, number_of
 from search import tokens_below
 from wire import Reader
 
@@ -172,7 +172,7 @@ def after_jobs(stage: Stage, done: list) -> None:
         try:
             if look_at:
                 look_at()
-        except (Stopped, OSError) as error:
+        except (Stopped, Unreached, OSError) as error:
             line |= describe(ATTEMPTS[line["name"]], error)
 
 
@@ -182,7 +182,7 @@ def try_one(stage: Stage, one) -> tuple:
     try:
         job = one.function(stage)
         line["result"] = "out"
-    except (Stopped, OSError) as error:
+    except (Stopped, Unreached, OSError) as error:
         line |= describe(one, error)
     return line | {"seconds": round(time.monotonic() - begin, 3)}, job
 

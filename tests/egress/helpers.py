@@ -2,7 +2,7 @@
 
 A function gets the Stage. It returns a job's number if one must run before anything can be seen, with a function that looks then, or None.
 """
-from common import Stopped, attempt
+from common import Stopped, Unreached, attempt
 
 SUBMIT = "job_submit"
 RECORDS = "job_submit; other accounts see no jobs (PrivateData)"
@@ -89,21 +89,37 @@ def _(stage):
     return stage.sbatch("--output=%x", f"--job-name=../../home/e-alice/{stage.token('output-pattern')}", wrap=say(stage, "output-pattern"))
 
 
-@helper("output-link", "--output through a symbolic link in the workspace", VIEW)
+def through(stage, name, link):
+    """A job that waits while `link` is laid where Slurm opens its output, which admission has chosen. The link must have been met: a job that
+    begins and finds no way there fails, and one that ends well has written somewhere else."""
+    job = stage.sbatch(wrap=say(stage, name), held=True)
+    stage.run("e-alice", "ln", "-s", link, f"{stage.work}/slurm-{job}.out")
+    return job
+
+
+def met_its_link(stage, job):
+    stage.run("e-alice", "scontrol", "release", str(job))
+
+    def look():
+        state = stage.state(job)
+        if stage.fenced and state != "FAILED":
+            raise Unreached(f"the job is {state}: its output did not go through the link")
+    return job, look
+
+
+@helper("output-link", "a symbolic link to elsewhere where Slurm opens the job's output", VIEW)
 def _(stage):
-    stage.run("e-alice", "ln", "-sf", f"{HOME}/{stage.token('output-link')}", stage.work + "/link")
-    return stage.sbatch(f"--output={stage.work}/link", wrap=say(stage, "output-link"))
+    return met_its_link(stage, through(stage, "output-link", f"{HOME}/{stage.token('output-link')}"))
 
 
-@helper("output-link-folder", "the same with a folder that is swapped after submission", VIEW)
+@helper("output-link-folder", "a link through a folder of the workspace, which is swapped for a link to elsewhere after submission", VIEW)
 def _(stage):
     work = stage.work
     stage.run("e-alice", "mkdir", "-p", work + "/swapped")
-    job = stage.sbatch(f"--output={stage.work}/swapped/{stage.token('output-link-folder')}", wrap=say(stage, "output-link-folder"), held=True)
+    job = through(stage, "output-link-folder", "swapped/" + stage.token("output-link-folder"))
     stage.run("e-alice", "rmdir", work + "/swapped")
     stage.run("e-alice", "ln", "-s", HOME, work + "/swapped")
-    stage.run("e-alice", "scontrol", "release", str(job))
-    return job
+    return met_its_link(stage, job)
 
 
 # --- environment and profile

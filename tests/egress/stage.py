@@ -15,12 +15,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "attempts"), str(HERE.parent.parent / "jobs/demo.d")]
 
 import local  # noqa: E402
-from cluster import Cluster  # noqa: E402
+from cluster import STATES_OVER, Cluster  # noqa: E402
 from common import Stopped  # noqa: E402
 
 NODES = 4  # node1, node2: the job's; node3: an open job's; node4: another enclave's
 PROGRAMS = ("listener.py", "stranger.py", "caller.py", "look.py", "search.py")
-STATES_OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE")
 
 
 class Stage:

@@ -89,7 +89,7 @@ TEST_CASE("a job that has nothing to do with an enclave is left alone") {
     world.job.account = "carol";
     world.job.partition = "open";
     world.job.uid += 1;
-    CHECK(world.decide().ruling == slurm::Ruling::open);
+    CHECK(world.decide().ruling == slurm::Ruling::unfenced);
 }
 
 TEST_CASE("what is wrong is said, and the job does not run") {
@@ -250,7 +250,7 @@ TEST_CASE("a policy that is unusable here closes its enclave and nobody else's j
     world.job.uid += 1;
     check_denied(world, "enclave hel cannot be used");  // the partition is still its own
     world.job.partition = "open";
-    CHECK(world.decide().ruling == slurm::Ruling::open);
+    CHECK(world.decide().ruling == slurm::Ruling::unfenced);
 }
 
 TEST_CASE("a second name of an enclave's number is no way out") {

@@ -124,14 +124,16 @@ TEST_CASE(
     CHECK(test::on_own_node([](const core::Site& site) {
               slurm::Policy before;
               before.job = 17;
+              before.enclave = "hel";
               slurm::close_gate(site, before);
               fs::remove(site.run / "gate");  // with the power went who it was for
               if (!stands(slurm::kGatePriority)) return 1;
               const std::string slurm_conf = (site.config / "slurm.conf").string();
               before.peers = {{kFellow, PEER_FELLOW, {}}};
               slurm::remember_fellows(before, site.run / "state");
-              slurm::close_before_network(slurm_conf, site.run / "state");
-              slurm::Agent(site, slurm_conf);  // nothing has come to this host yet: whose fellow was it?
+              slurm::close_before_network(slurm_conf, site.run / "state", site.run / "closed");
+              slurm::Agent(site, slurm_conf,
+                           site.run / "state");  // nothing has come to this host yet: whose fellow was it?
               if (!stands(slurm::kGatePriority) || !is_closed_as_it_booted()) return 2;
               if (stands(slurm::kCutPriority)) return 3;
 
@@ -145,7 +147,7 @@ TEST_CASE(
               hel.networks = {core::parse_network("10.9.9.0/24")};
               hel.addresses["fellow"] = {core::parse_network("10.9.9.9/32").address};
               published.policy(hel, {{"e-alice", 70001}});
-              slurm::Agent(site, slurm_conf);
+              slurm::Agent(site, slurm_conf, site.run / "state");
               if (!stands(slurm::kCutPriority)) return 4;
               if (is_closed_as_it_booted()) return 6;
               return stands(slurm::kGatePriority) ? 5 : 0;
@@ -155,7 +157,7 @@ TEST_CASE(
 TEST_CASE("a node that came back and does not say its addresses is not told that all is cut") {
     if (!test::is_root()) return;
     CHECK(test::on_own_node([](const core::Site& site) {
-              const slurm::Agent agent(site, "");
+              const slurm::Agent agent(site, "", site.run / "state");
               Fellow fellow(site);
               const std::string now = std::to_string(core::now_seconds());
               fellow.says(0, now, {}, "aa");
@@ -167,7 +169,7 @@ TEST_CASE("a node that came back and does not say its addresses is not told that
 TEST_CASE("a run that is started again is cut like the one before, where that one's cgroups were") {
     if (!test::is_root()) return;
     CHECK(test::on_own_node([](const core::Site& site) {
-              const slurm::Agent agent(site, "");
+              const slurm::Agent agent(site, "", site.run / "state");
               Fellow fellow(site);
               for (const char* start : {"0", "1"}) {
                   const Run run(site, start);

@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "core/policy/check.h"
+
+// A node that boots is closed to its former fellows before it has a network (`aloft-node close`, slurm/node/boot.h).
+// Was it, at this boot, and will it be at the next?
+
+namespace slurm {
+
+// Where a node keeps what must outlive a boot: records on their way to aloftd, whom it had as fellows.
+constexpr const char* kNodeState = "/var/lib/aloft-node";
+// Left by `aloft-node close`: the kernel's number of the boot.
+constexpr const char* kClosedMark = "/run/aloft-node-closed";
+
+// Throws Error(system).
+void mark_closed_at_boot(const std::filesystem::path& mark = kClosedMark);
+
+// Of the host whose files are below `root`. What cannot be told is bad. Never throws.
+std::vector<core::Check> check_closing(const std::filesystem::path& root = "/");
+
+}  // namespace slurm

@@ -177,12 +177,18 @@ private:
         const bool by_object = work_.definition.masks->is_segmentation();
         if (!all.beside.empty() && !by_object && !is_one_person(all.images))
             return leave_all_out(all, Reason::identity_conflict);
+        // The size of single images tells nobody which of them a mask is of.
+        const bool is_flat = work_.definition.masks->is_flat;
+        const bool is_told = !is_flat || std::ranges::all_of(all.images, [&](const Image& image) {
+            return image.ref.content == all.images.front().ref.content;
+        });
+        if (!all.beside.empty() && !is_told) return nobody_s(all);
         std::vector<Mask> masks;
         for (const Beside& one : all.beside)
             masks.push_back(
                 {one, by_object ? segments_place(work_.stage1.beside(one).columns) : SegmentsPlace{}});
         for (const Image& image : all.images) {
-            const Composite volume = images_.composite(image.ref);
+            const Composite volume = is_flat ? flat(image.ref) : images_.composite(image.ref);
             std::vector<Fitting> fits = fitting(masks, image, volume);
             const bool agree = std::ranges::all_of(fits, [&](const Fitting& one) {
                 return one.mask == fits.front().mask ||
@@ -209,6 +215,19 @@ private:
             writer_.add_case(ref, std::move(one));
         }
         for (const Mask& one : masks) tell(one);
+    }
+
+    // A single image as a volume is asked for: it lies nowhere, and has a size.
+    static Composite flat(const SampleRef& ref) {
+        Composite out;
+        std::copy_n(ref.size.begin(), out.grid.size.size(), out.grid.size.begin());
+        out.spacing = ref.spacing;
+        return out;
+    }
+
+    void nobody_s(const Together& all) const {
+        for (const Image& image : all.images) leave_out(image, Reason::unmatched_image);
+        for (const Beside& mask : all.beside) leave_out(mask, Reason::label_conflict);
     }
 
     std::vector<Fitting> fitting(std::vector<Mask>& masks, const Image& image,

@@ -407,6 +407,10 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     const auto& split = std::get<std::string>(sample.columns[kSplitColumn]);
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
+    if (definition_.masks && definition_.masks->is_flat) {
+        ref.size = {record.pixels.frames, record.pixels.rows, record.pixels.columns, 0};
+        ref.spacing = spacing_of(record);
+    }
     if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
     // A file of NIfTI is a series by itself.
     if (definition_.series == kNowhere)

@@ -168,8 +168,8 @@ std::variant<core::Id16, Rejection> case_key(const Definition& definition, const
 
 namespace {
 
-// Files of NIfTI beside the images, told by their paths.
-void read_mask_files(const core::Config& table, Masks& out, Paths& paths) {
+// Files beside the images, told by their paths.
+void read_mask_files(const core::Config& table, std::string_view format, Masks& out, Paths& paths) {
     try {
         out.files.emplace(table.text("files"));
     } catch (const core::Error& e) {
@@ -194,7 +194,7 @@ void read_mask_files(const core::Config& table, Masks& out, Paths& paths) {
     }
     // What is cropped or lies outside of what was scanned is 0.
     if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
-    out.wanted = Wanted::of(*find_format("nifti"), {});
+    out.wanted = Wanted::of(*find_format(format), {});
 }
 
 // Segmentations of DICOM: what each code that a segment may have is as a number.
@@ -227,16 +227,20 @@ void read_segments(const core::Config& table, const Definition& images, Masks& o
 std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths) {
     if (!file.has("masks")) return nullptr;
     const core::Config table = file.table("masks");
-    if (images.kind != SampleKind::volume)
-        table.refuse("files", "masks lie on volumes: samples = \"volume\"");
-    Masks out{{}, {}, {}, {}, {}, images.fields.front(), {}};
-    const std::string format = table.text_or("format", "nifti");
+    if (images.kind == SampleKind::row) table.refuse("files", "masks lie on images, and a row is none");
+    const bool is_flat = images.kind == SampleKind::image;
+    Masks out{is_flat, {}, {}, {}, {}, {}, images.fields.front(), {}};
+    const std::string format = table.text_or("format", is_flat ? "raster" : "nifti");
+    if (is_flat && format != "raster")
+        table.refuse("format",
+                     "masks of single images are pictures: \"raster\" (PNG, TIFF, JPEG); others lie on "
+                     "volumes: samples = \"volume\"");
+    if (!is_flat && format != "nifti" && format != "dicom-seg")
+        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
     if (format == "dicom-seg")
         read_segments(table, images, out, paths);
-    else if (format == "nifti")
-        read_mask_files(table, out, paths);
     else
-        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
+        read_mask_files(table, format, out, paths);
     FieldChoice& field = out.field;
     field.rule =
         find_rule(table, "name", images.profile.fields, table.text_or("name", "mask"), images.profile.name);

@@ -28,9 +28,10 @@ struct Labels {
 std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::filesystem::path& folder,
                                           const core::Config& maps, Definition& images, Paths& paths);
 
-// [masks] of a definition: files that a hospital delivers beside its volumes, on their grid, with a number for what each
+// [masks] of a definition: files that a hospital delivers beside its images, on their grid, with a number for what each
 // voxel shows. Which image one belongs to stands in its path, or, of DICOM segmentations, in the object itself.
 struct Masks {
+    bool is_flat = false;              // of single images, which have no grid but their size; else of volumes
     std::optional<PathPattern> files;  // none: segmentations, which their SOP class tells
     // What tells the case: names of the pattern, by their places in it, and where images say the same.
     std::vector<std::string> names;

@@ -13,7 +13,8 @@
 
 namespace staging {
 
-// A mask as a field, uint8 [1, D, H, W], its slices in the order that a volume's have, and where it lies.
+// A mask as a field, uint8 [1, D, H, W], its slices in the order that a volume's have, and where it lies. Of a single
+// image in the image's own form, and its grid is its size alone.
 struct Mask {
     core::Array array;
     Grid grid;
@@ -55,7 +56,9 @@ struct SegmentsPlace {
 std::vector<core::Cell> cells_of(const SegmentsPlace& place);
 SegmentsPlace segments_place(std::span<const core::Cell> cells);
 
-// Bytes of the mask, fitted. `spacing`: of the image's stack.
+// The mask fitted as its image is, to the nearest voxel, and how many bytes it has then. `spacing`: mm between the image's
+// slices, rows, columns; zeros where it does not say.
+void fit_mask(core::Array& mask, const Masks& masks, const std::array<double, 3>& spacing);
 std::uint64_t fitted_bytes(const Masks& masks, const Grid& grid, const std::array<double, 3>& spacing);
 
 }  // namespace staging

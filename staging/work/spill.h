@@ -44,6 +44,9 @@ struct SampleRef {
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
     std::uint32_t site = 0, split = 0;
     std::uint32_t pieces = 1;  // files or rows that it is made of; of a volume: frames
+    // What a mask of a single image must agree with, and is fitted by; zeros of others.
+    std::array<std::uint32_t, 4> size{};  // frames, rows, columns; the last is not used
+    std::array<double, 3> spacing{};      // mm, of the same
 };
 
 // A frame that waits for the rest of its volume: where its pixels are, and what image/series.h asks of it.

@@ -36,9 +36,17 @@ struct Masks {
     // What tells the case: names of the pattern, by their places in it, and where images say the same.
     std::vector<std::string> names;
     std::vector<std::size_t> in_path, places;
-    std::array<bool, 256> values{};  // which numbers may stand in a mask
-    FieldChoice field;               // fitted as the first field of the images is
-    Wanted wanted;                   // nothing but pixels; none of segmentations: they are read as images are
+    std::array<bool, 256> values{};  // which numbers may stand in a file
+    // Where each file shows one part of what its image's mask shows: the name of the pattern that says which, and the
+    // number of each. Whatever is not 0 in such a file shows its part.
+    std::optional<std::size_t> part{};
+    std::map<std::string, std::uint8_t, std::less<>> parts{};
+    bool needs_all_parts = true;  // else one without a file shows nothing
+    // Masks of one image that show different numbers are one mask, and of two numbers at a voxel the higher stands;
+    // else they contradict each other.
+    bool joins = false, higher_stands = false;
+    FieldChoice field;  // fitted as the first field of the images is
+    Wanted wanted{};    // nothing but pixels; none of segmentations: they are read as images are
     // Of segmentations: the number of each code that a segment may have, "SCHEME:VALUE", and which part of a voxel a
     // fractional one must fill to count.
     std::map<std::string, std::uint8_t, std::less<>> segments{};
@@ -51,6 +59,10 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
 // and its image: the frame of reference, or the study if there is none.
 std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
                                              std::string_view site, const Pseudonyms& pseudonyms);
+// The number of the part that a mask's file shows by its path; 0 where files show all, nothing if it is none of those
+// that the definition lists.
+std::optional<std::uint8_t> mask_part(const Masks& masks, std::string_view file_name);
+
 // From a mask's path; zero if a part of it is empty, nothing if no mask has such a path.
 std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,
                                    std::string_view site, const Pseudonyms& pseudonyms);

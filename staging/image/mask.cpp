@@ -25,7 +25,7 @@ FitPlan mask_plan(const Masks& masks, const std::vector<std::int64_t>& shape,
 
 }  // namespace
 
-std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks) {
+std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks, std::uint8_t part) {
     const auto bad = [&](const char* what) { return Rejection{Reason::bad_mask, what}; };
     const Pixels& pixels = record.pixels;
     if (pixels.samples != 1 || (!masks.is_flat && record.frames.size() != pixels.frames))
@@ -39,6 +39,9 @@ std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks) 
     core::Array& array = std::get<core::Array>(read);
     if (!std::ranges::all_of(array.bytes, [&](std::uint8_t value) { return masks.values[value]; }))
         return bad("values");
+    if (part != 0)
+        for (std::uint8_t& value : array.bytes)
+            if (value != 0) value = part;
     Mask out;
     out.grid.size = {pixels.frames, pixels.rows, pixels.columns};
     if (masks.is_flat) {

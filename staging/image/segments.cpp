@@ -89,6 +89,9 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
     std::ranges::sort(order);
 
     Segments out;
+    for (const auto& segment : segmentation.segments)
+        if (const auto value = masks.segments.find(segment.code); value != masks.segments.end())
+            out.shows.insert(value->second);
     const std::size_t plane = std::size_t{pixels.rows} * pixels.columns;
     const double enough =
         segmentation.is_fractional ? *masks.threshold * static_cast<double>(segmentation.full) : 1;
@@ -108,8 +111,8 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
             const std::uint8_t value = pixels.bytes[i * plane + n];
             if (value > most) return bad("values");
             if (value < enough) continue;
-            if (to[n] != 0 && to[n] != number) return bad("overlap");
-            to[n] = number;
+            if (to[n] != 0 && to[n] != number && !masks.higher_stands) return bad("overlap");
+            to[n] = std::max(to[n], number);
         }
     }
     const auto slices = static_cast<std::int64_t>(out.positions.size());

@@ -150,6 +150,60 @@ class Pictures(Builds):
             self.assertTrue((one["mask"][0] == np.repeat(masks[near[0]], 2, 0)).all())
         self.same_by_any_ranks(root, definition, more, version)
 
+    def parts(self, name, *more):
+        return self.definition(("{scan}_mask.*", "{scan}_{structure}.*"), ("values = [0, 255]", f'values = [0, 255]\npart = "structure"\n{name}\n'
+                               "[masks.parts]\nlesion = 2\norgan = 1"), *more)
+
+    def test_files_that_show_a_part_each_are_one_mask(self):
+        root, shown, north = self.root / "parts", {}, self.root / "parts/north"
+        more, images = self.described(root), {}
+
+        def one(scan, **files):
+            images[scan], shown[scan] = self.noise(5, 6), {}
+            self.save(north / f"P/{scan}.png", images[scan])
+            for part, mask in files.items():
+                self.save(north / f"P/{scan}_{part}.png", mask)
+                shown[scan][part.split("-")[0]] = mask
+
+        lesion, organ, other = self.mask(5, 6), self.mask(5, 6), self.mask(5, 6)
+        lesion[0, 0] = organ[0, 0] = 255
+        one("apart", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        one("both", lesion=lesion, organ=organ)
+        one("one", organ=organ)
+        one("none")
+        one("more", lesion=lesion, organ=np.where(lesion, 0, other).astype(np.uint8), vessel=other)  # a part that nobody asked for
+        one("twice", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        self.save(north / "P/twice_lesion.tif", other)  # another opinion
+        one("again", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        self.save(north / "P/again_lesion.tif", lesion)
+
+        def expected(scan):
+            out = np.zeros((1, 5, 6), np.uint8)
+            for part, number in (("organ", 1), ("lesion", 2)):
+                if part in shown[scan]:
+                    out[0][shown[scan][part] != 0] = number
+            return out
+
+        conflict = [("label_conflict", "mask")] * 3 + [("unmatched_image", "mask")]
+        again = [("duplicate", "same_content"), ("not_selected", "part")]
+        alone = [("unmatched_image", "mask")]
+        cases = {"": (("apart", "more", "again"), conflict + [("label_conflict", "mask")] * 2 + [("unmatched_image", "mask")] +  # twice, both
+                      alone * 2 + [("unmatched_label", "mask")]),
+                 'overlap = "higher"': (("apart", "both", "more", "again"), conflict + alone * 2 + [("unmatched_label", "mask")]),
+                 'missing = "nothing"\noverlap = "higher"': (("apart", "both", "more", "again", "one"), conflict + alone)}
+        for number, (lines, (taken, left)) in enumerate(cases.items()):
+            definition = self.parts(lines)
+            version, summary = self.run_build(root, definition, more, f"version-{number}")
+            self.assertEqual(self.left_out(version), sorted(left + again))
+            self.assertEqual(summary["deliveries"]["north"]["not_selected"], 1)
+            found = {one["image"].tobytes(): one["mask"] for one in self.samples(version)}
+            self.assertEqual(len(found), len(taken))
+            for scan in taken:
+                self.assertTrue((found[images[scan].tobytes()] == expected(scan)).all(), (lines, scan))
+            if number == 1:
+                for ranks, tuned in ((1, []), (4, CUT)):
+                    self.assert_same_tree(version, self.run_build(root, definition, more + tuned, f"again-{ranks}", ranks)[0])
+
     def test_what_a_definition_may_say_of_masks_of_images(self):
         root = self.root / "refused"
         more = self.described(root)
@@ -157,6 +211,10 @@ class Pictures(Builds):
                                ('name = "mask"', 'name = "mask"\nformat = "dicom-seg"', "masks of single images are pictures"),
                                ("values = [0, 255]", "values = [255]", "0 stands for nothing")):
             self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.definition((old, new)), more=more)
+        for lines, change, text in (('overlap = "first"', [], "overlap: expected"), ('missing = "none"', [], "missing: expected"),
+                                    ("", [("organ = 1", "organ = 2")], "another part has this number"), ("", [("organ = 1", "organ = 0")], "expected 1 to 255"),
+                                    ("", [('part = "structure"', 'part = "organ"')], "has no {organ}"), ("", [('part = "structure"', 'part = "scan"')], "which image a file belongs to")):
+            self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.parts(lines, *change), more=more)
 
 
 if __name__ == "__main__":

@@ -211,6 +211,48 @@ class Segmentations(Builds):
         version, _ = self.run_build(root, definition=definition)
         self.assertEqual(self.left_out(version), [("bad_mask", "fractional")] + [("unmatched_image", "mask")] * 4)
 
+    def test_several_segmentations_of_one_image_are_one_mask_where_each_shows_something_else(self):
+        root, ones = self.root / "several", np.ones((ROWS, COLUMNS))
+        half = np.array([[1] * COLUMNS] * 2 + [[0] * COLUMNS] * (ROWS - 2))
+        frames = {81: ([(0, 0, half), (0, 1, half)], [(1, 1, 1 - half), (1, 3, ones)]),  # apart
+                  82: ([(0, 0, half), (0, 1, half)], [(1, 1, ones), (1, 3, ones)]),      # both show the second slice's half
+                  83: ([(0, 0, half)], [(0, 0, 1 - half)])}                              # two opinions
+        paths = {}
+        for patient, (first, second) in frames.items():
+            self.images(root / f"north/{patient}", patient)
+            for name, which in (("a", first), ("b", second)):
+                code = which[0][0]
+                paths[patient, name] = self.segmentation(root / f"north/seg-{patient}-{name}.dcm", patient, [(0, k, array) for _, k, array in which],
+                                                         codes=((LESION, LIVER)[code],), numbers=(1,))
+        self.images(root / "north/84", 84)  # one file with both: as before
+        paths[84, "a"] = paths[84, "b"] = self.segmentation(root / "north/seg-84.dcm", 84, self.random(8, (0, 0), (1, 2)))
+        definitions = {}
+        for overlap in ("refuse", "higher"):
+            definitions[overlap] = self.definition.with_name(f"several-{overlap}.toml")
+            definitions[overlap].write_text(self.definition.read_text().replace("[masks.segments]", f'overlap = "{overlap}"\n[masks.segments]'))
+        conflict = [("label_conflict", "mask")] * 2 + [("unmatched_image", "mask")] * 4
+        for overlap, taken in ((None, (84,)), ("refuse", (81, 84)), ("higher", (81, 82, 84))):
+            version, _ = self.run_build(root, f"version-{overlap}", definition=definitions.get(overlap))
+            self.assertEqual(self.left_out(version), sorted(conflict * (4 - len(taken))))
+            found = {int(one["image"].min()): one["mask"] for one in self.samples(version)}
+            self.assertEqual(len(found), len(taken))
+            for patient in taken:
+                expected = np.maximum(self.expected(paths[patient, "a"]), self.expected(paths[patient, "b"]))
+                self.assertTrue((found[1000 * patient % 900 - 1024] == expected).all(), (overlap, patient))
+        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        for ranks, tuned in ((1, []), (4, cut)):
+            self.assert_same_tree(version, self.run_build(root, f"again-{ranks}", ranks, definition=definitions["higher"], more=tuned)[0])
+
+        # Within one file, too.
+        root = self.root / "one-file"
+        self.images(root / "north/85", 85)
+        path = self.segmentation(root / "north/seg.dcm", 85, [(0, 1, ones), (1, 1, half), (1, 2, half)])
+        version, _ = self.run_build(root, definition=definitions["higher"])
+        expected = np.zeros((1, len(PLACES), ROWS, COLUMNS), np.uint8)
+        expected[0, 1] = np.where(half, 2, 1)
+        expected[0, 2] = np.where(half, 2, 0)
+        self.assertTrue((self.samples(version)[0]["mask"] == expected).all())
+
     def test_a_slice_lies_where_the_image_says_it_does(self):
         # Distances between an image's slices may differ a little: its segmentation has their positions, and not those of a mean.
         root, places = self.root / "uneven", (0, 2.1, 4, 6)

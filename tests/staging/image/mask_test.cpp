@@ -11,7 +11,8 @@ using namespace staging;
 namespace {
 
 Masks masks_of(const std::vector<int>& values) {
-    Masks out{false, PathPattern("{scan}_mask.nii"), {}, {}, {}, {}, {}, {}, {}, {}};
+    Masks out;
+    out.files.emplace("{scan}_mask.nii");
     for (const int value : values) out.values[static_cast<std::size_t>(value)] = true;
     out.field.field = {"mask", core::DType::u8, {}, ""};
     out.field.padding = 0;

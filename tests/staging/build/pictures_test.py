@@ -11,7 +11,7 @@ from builds import SOURCE, STAGE, Builds, main
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
 
-CUT = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+CUT = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
 
 
 class Pictures(Builds):

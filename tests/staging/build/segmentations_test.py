@@ -136,7 +136,7 @@ class Segmentations(Builds):
             self.assertEqual((mask.dtype, mask.shape), (np.uint8, (1, len(PLACES), ROWS, COLUMNS)))
             self.assertTrue((mask == self.expected(path)).all(), patient)
             self.assertTrue(mask.any() and not mask[0, 2].any(), patient)
-        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
         for ranks, tuned in ((1, []), (4, cut)):
             self.assert_same_tree(whole, self.run_build(root, f"version-{ranks}", ranks, more=tuned)[0])
         planted = self.root / "planted.json"
@@ -239,7 +239,7 @@ class Segmentations(Builds):
             for patient in taken:
                 expected = np.maximum(self.expected(paths[patient, "a"]), self.expected(paths[patient, "b"]))
                 self.assertTrue((found[1000 * patient % 900 - 1024] == expected).all(), (overlap, patient))
-        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
         for ranks, tuned in ((1, []), (4, cut)):
             self.assert_same_tree(version, self.run_build(root, f"again-{ranks}", ranks, definition=definitions["higher"], more=tuned)[0])
 

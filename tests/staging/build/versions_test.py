@@ -162,7 +162,7 @@ target_bytes = 4096
         self.series(deliveries / "central", 12, 21, [0, 2, 4])
         self.series(deliveries / "north" / "again", 0, 10, [4, 0, 8, 2, 6, 10])  # sent twice
         subprocess.run([STAGE, "keys", "new", self.keys, "--dataset=ct@1"], check=True, stdout=subprocess.DEVNULL)
-        cut = ["--tune=partition_records=8", "--tune=segment_samples=2", "--tune=block_records=1"]
+        cut = ["--cut=partition_records=8", "--cut=segment_samples=2", "--cut=block_records=1"]
         for ranks, more in (1, []), (2, []), (4, cut):
             out = self.root / f"ct-{ranks}"
             summary = self.build("ct", out, ranks, deliveries=deliveries, definition=definition, more=more)

@@ -14,7 +14,7 @@
 namespace staging {
 namespace {
 
-constexpr std::int64_t kSamplesPerPart = 1 << 20;  // 128 MB of references
+constexpr std::int64_t kSamplesPerPart = 1 << 20;  // 312 MB of references
 
 }  // namespace
 

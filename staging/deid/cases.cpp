@@ -268,6 +268,8 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
     const core::Config table = file.table("masks");
     if (images.kind == SampleKind::row) table.refuse("files", "masks lie on images, and a row is none");
     const bool is_flat = images.kind == SampleKind::image;
+    if (is_flat && images.profile.source->name == "nifti")
+        table.refuse("files", "of NIfTI, masks lie on volumes: samples = \"volume\"");
     Masks out;
     out.is_flat = is_flat;
     out.field = images.fields.front();

@@ -40,7 +40,7 @@ struct Flags {
     staging::BuildRequest build;
     staging::InitRequest init;
     staging::CheckRequest check;
-    std::vector<std::string> deliveries, datasets, tune;
+    std::vector<std::string> deliveries, datasets, cut;
     std::string delivery, dir, key, steward, file, what;
     bool json = false;
 };
@@ -73,7 +73,7 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     build->add_flag("--discard", flags.build.discard,
                     "Remove what an unfinished build of something else has left in OUT");
     build->add_option(
-        "--tune", flags.tune,
+        "--cut", flags.cut,
         "NAME=NUMBER: how work is cut; the version's bytes do not depend on it. NAME is one of " +
             names_of_options());
     build->add_flag("--json", flags.json, "Print the summary as JSON");
@@ -254,7 +254,7 @@ int main(int argc, char** argv) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
-                for (const std::string& text : flags.tune) flags.build.options.set(text);
+                for (const std::string& text : flags.cut) flags.build.options.set(text);
             });
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);

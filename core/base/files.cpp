@@ -102,14 +102,14 @@ bool AtomicFile::commit_new() {
     return true;
 }
 
-void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode) {
-    AtomicFile file(path, mode);
+void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode, Env& env) {
+    AtomicFile file(path, mode, env);
     file.write(bytes);
     file.commit();
 }
 
-void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode) {
-    write_atomically(path, view(text), mode);
+void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode, Env& env) {
+    write_atomically(path, view(text), mode, env);
 }
 
 void sync_directory(const std::filesystem::path& path, Env& env) {

@@ -66,8 +66,10 @@ private:
     Fd fd_;
 };
 
-void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode = 0600);
-void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
+void write_atomically(const std::filesystem::path& path, ByteView bytes, mode_t mode = 0600,
+                      Env& env = Env::real());
+void write_atomically(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600,
+                      Env& env = Env::real());
 
 // fsync of a folder, so that names made or removed in it survive a crash.
 void sync_directory(const std::filesystem::path& path, Env& env = Env::real());

@@ -14,4 +14,11 @@ inline std::vector<std::string> split(std::string_view text, char at) {
     return parts;
 }
 
+// Without spaces, tabs and carriage returns at both ends.
+inline std::string trimmed(std::string_view text) {
+    const auto begin = text.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) return {};
+    return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
+}
+
 }  // namespace core

@@ -22,12 +22,6 @@ namespace {
 
 constexpr std::int64_t kSlurmKillWaitSeconds = 30;  // slurm.conf(5)
 
-std::string trimmed(std::string_view text) {
-    const auto begin = text.find_first_not_of(" \t\r");
-    if (begin == std::string_view::npos) return {};
-    return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
-}
-
 std::string joined(const std::vector<std::string>& words) {
     std::string out;
     for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
@@ -177,7 +171,7 @@ SlurmSettings parse_settings(std::string_view config, std::string_view partition
     std::istringstream lines{std::string(config)};
     for (std::string line; std::getline(lines, line);)
         if (const auto equals = line.find('='); equals != std::string::npos)
-            settings.config[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+            settings.config[core::trimmed(line.substr(0, equals))] = core::trimmed(line.substr(equals + 1));
     std::istringstream rows{std::string(partitions)};
     for (std::string line; std::getline(rows, line);)
         if (line.starts_with("PartitionName=")) settings.partitions.push_back(parse_partition(line));

@@ -113,7 +113,7 @@ private:
         // What was said twice was said once.
         for (const Beside& again : all.beside.subspan(1))
             leave_out(again, {Reason::duplicate, "same_content"});
-        const std::vector<core::Cell> columns = work_.stage1.beside(row).columns;
+        const std::vector<core::Cell> columns = work_.stage1.columns(row);
         bool counted = false;
         for (const Image& image : all.images) {
             if (names_somebody && person(row.patient) != person(image.ref.patient)) {
@@ -132,7 +132,7 @@ private:
     // All that the first of the rows says, as bytes; by whatever name it calls the person.
     core::Bytes contents(std::span<const Beside> rows) const {
         if (rows.empty()) return {};
-        core::Sample row = work_.stage1.beside(rows.front());
+        core::Sample row{{}, work_.stage1.columns(rows.front())};
         move_to(row.columns, person(rows.front().patient), work_.definition.labels->table, work_.pseudonyms);
         return encode(row);
     }
@@ -177,38 +177,54 @@ private:
         const bool by_object = work_.definition.masks->is_segmentation();
         if (!all.beside.empty() && !by_object && !is_one_person(all.images))
             return leave_all_out(all, Reason::identity_conflict);
+        // The size of single images tells nobody which of them a mask is of.
+        const bool is_flat = work_.definition.masks->is_flat;
+        const bool is_told = !is_flat || std::ranges::all_of(all.images, [&](const Image& image) {
+            return image.ref.content == all.images.front().ref.content;
+        });
+        if (!all.beside.empty() && !is_told) return nobody_s(all);
         std::vector<Mask> masks;
         for (const Beside& one : all.beside)
-            masks.push_back(
-                {one, by_object ? segments_place(work_.stage1.beside(one).columns) : SegmentsPlace{}});
+            masks.push_back({one, by_object ? segments_place(work_.stage1.columns(one)) : SegmentsPlace{}});
         for (const Image& image : all.images) {
-            const Composite volume = images_.composite(image.ref);
-            std::vector<Fitting> fits = fitting(masks, image, volume);
-            const bool agree = std::ranges::all_of(fits, [&](const Fitting& one) {
-                return one.mask == fits.front().mask ||
-                       (one.slices == fits.front().slices &&
-                        contents(one.mask->beside) == contents(fits.front().mask->beside));
-            });
+            const Composite volume = is_flat ? flat(image.ref) : images_.composite(image.ref);
+            const std::vector<Fitting> fits = fitting(masks, image, volume);
+            const std::vector<const Fitting*> different = without_repetitions(fits);
+            const bool agree = are_one(different, volume);
             // What counts with an image already stays so, whatever else is a thousandth of a millimetre away.
             for (const Fitting& one : fits)
-                if (!agree || one.mask != fits.front().mask)
+                if (!agree || std::ranges::find(different, &one) == different.end())
                     one.mask->becomes(agree ? Fate::again : Fate::conflict);
-            if (fits.empty() || !agree) {
+            if (fits.empty() || !agree || !is_whole(different)) {
                 leave_out(image, Reason::unmatched_image);
                 continue;
             }
-            Mask& mask = *fits.front().mask;
             Case one;
-            one.mask = Case::Place{mask.beside.segment, mask.beside.offset};
-            one.mask_slices = std::move(fits.front().slices);
             one.image_slices = static_cast<std::uint64_t>(volume.grid.size[0]);
-            if (mask.fate != Fate::counted) one.companions.push_back(companion(mask.beside));
-            mask.becomes(Fate::counted);
+            for (const Fitting* fit : different) {
+                Mask& mask = *fit->mask;
+                one.masks.push_back(place(*fit));
+                if (mask.fate != Fate::counted) one.companions.push_back(companion(mask.beside));
+                mask.becomes(Fate::counted);
+            }
             SampleRef ref = image.ref;
             ref.bytes += fitted_bytes(*work_.definition.masks, volume.grid, volume.spacing);
             writer_.add_case(ref, std::move(one));
         }
         for (const Mask& one : masks) tell(one);
+    }
+
+    // A single image as a volume is asked for: it lies nowhere, and has a size.
+    static Composite flat(const SampleRef& ref) {
+        Composite out;
+        std::copy_n(ref.size.begin(), out.grid.size.size(), out.grid.size.begin());
+        out.spacing = ref.spacing;
+        return out;
+    }
+
+    void nobody_s(const Together& all) const {
+        for (const Image& image : all.images) leave_out(image, Reason::unmatched_image);
+        for (const Beside& mask : all.beside) leave_out(mask, Reason::label_conflict);
     }
 
     std::vector<Fitting> fitting(std::vector<Mask>& masks, const Image& image,
@@ -234,6 +250,55 @@ private:
                 mask.becomes(Fate::off_grid);
         }
         return fits;
+    }
+
+    static Case::Mask place(const Fitting& fit) {
+        return {fit.mask->beside.segment, fit.mask->beside.field, fit.slices};
+    }
+
+    // What was said twice was said once.
+    static std::vector<const Fitting*> without_repetitions(const std::vector<Fitting>& fits) {
+        std::vector<const Fitting*> out;
+        for (const Fitting& one : fits)
+            if (std::ranges::none_of(out, [&](const Fitting* before) {
+                    return before->slices == one.slices &&
+                           before->mask->beside.content == one.mask->beside.content &&
+                           before->mask->beside.shows == one.mask->beside.shows;
+                }))
+                out.push_back(&one);
+        return out;
+    }
+
+    // Whether masks that differ are together one: if each shows other numbers, and where only one may stand, elsewhere.
+    bool are_one(const std::vector<const Fitting*>& masks, const Composite& volume) const {
+        if (masks.size() < 2) return true;
+        const Masks& rules = *work_.definition.masks;
+        if (!rules.joins) return false;
+        auto shown = masks.front()->mask->beside.shows;
+        for (std::size_t i = 1; i < masks.size(); ++i)
+            for (std::size_t byte = 0; byte < shown.size(); ++byte) {
+                const std::uint8_t more = masks[i]->mask->beside.shows[byte];
+                if (shown[byte] & more) return false;
+                shown[byte] |= more;
+            }
+        if (rules.higher_stands) return true;
+        std::optional<core::Array> all;
+        for (const Fitting* one : masks) {
+            core::Array mask = work_.stage1.field(place(*one));
+            spread_mask(mask, one->slices, static_cast<std::uint64_t>(volume.grid.size[0]));
+            if (!all)
+                all = std::move(mask);
+            else if (add_mask(*all, mask))
+                return false;
+        }
+        return true;
+    }
+
+    // Whether no part is missing that the definition asks for.
+    bool is_whole(const std::vector<const Fitting*>& masks) const {
+        const Masks& rules = *work_.definition.masks;
+        if (!rules.part || !rules.needs_all_parts) return true;
+        return masks.size() == rules.parts.size();  // each shows one, and no two the same
     }
 
     // Whether a mask names a frame of the volume, or none at all.
@@ -266,7 +331,6 @@ private:
     }
 
     std::string detail() const override { return work_.definition.masks->field.field.name; }
-    core::Bytes contents(const Beside& mask) const { return work_.stage1.beside(mask).fields.at(0).bytes; }
 };
 
 template <class Record>

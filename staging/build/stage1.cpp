@@ -94,6 +94,15 @@ void set_person(Beside& ref, const Cleaned& good) {
 
 }  // namespace
 
+void Stage1::set_mask(Beside& ref, const Grid& grid, const std::set<std::uint8_t>& shows,
+                      const core::Array& field) const {
+    ref.is_mask = 1;
+    ref.grid = grid;
+    for (const std::uint8_t number : shows)
+        ref.shows[number / 8] |= static_cast<std::uint8_t>(1U << number % 8);
+    ref.content = pseudonyms_.of("mask", {}, field.bytes);
+}
+
 void set_reason(Rejected& rejected, Reason reason, std::string_view detail) {
     const auto put = [](auto& to, std::string_view text) {
         std::memset(to, 0, sizeof to);
@@ -192,6 +201,8 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
                           : std::nullopt;
     if (is_file && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix))
         return reject(Reason::not_selected, "file_suffix");
+    const auto part = mask ? mask_part(*definition_.masks, name) : std::nullopt;
+    if (mask && !part) return reject(Reason::not_selected, "part");
     if (inside.twice.count(name)) return reject(Reason::name_twice, "archive");
     core::Digest contents{};
     const auto add_digest = [&] {
@@ -222,7 +233,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();
-            return take_mask(record, *mask, name, blank, sink);
+            return take_mask(record, *mask, *part, name, blank, sink);
         }
         if (!is_table) {
             // The header is the sample; an archive is read in one pass, where one file cannot wait for another.
@@ -321,8 +332,8 @@ void Stage1::take_row(std::variant<Cleaned, Rejection> judged, const Rejected& b
     sink.take_beside(ref, {{}, std::move(good.columns)});
 }
 
-void Stage1::take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
-                       const Rejected& blank, Stage1Sink& sink) const {
+void Stage1::take_mask(const Record& record, const core::Id16& key, std::uint8_t part,
+                       const std::string& file_name, const Rejected& blank, Stage1Sink& sink) const {
     const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     if (!record.ok()) return reject({record.reason, record.detail});
     const PixelPolicy& policy = definition_.profile.pixels;
@@ -332,12 +343,11 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, const std::s
                            definition_.description(definition_.sites[blank.site]).declared_of(file_name)))
             return reject(*risk);
     if (key == core::Id16{}) return reject({Reason::missing_attribute, "match"});
-    auto made = mask_of(record, *definition_.masks);
+    auto made = mask_of(record, *definition_.masks, part);
     if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
     Mask& mask = std::get<Mask>(made);
     Beside ref = beside_of(blank, key);
-    ref.is_mask = 1;
-    ref.grid = mask.grid;
+    set_mask(ref, mask.grid, part ? std::set{part} : std::set<std::uint8_t>{}, mask.array);
     sink.take_beside(ref, {{std::move(mask.array)}, {}});
 }
 
@@ -360,8 +370,7 @@ void Stage1::take_segmentation(const Record& record, const std::string& file_nam
         place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
     Beside ref = beside_of(blank, good.mask_key);
     set_person(ref, good);
-    ref.is_mask = 1;
-    ref.grid = segments.grid;
+    set_mask(ref, segments.grid, segments.shows, segments.array);
     sink.take_beside(ref, {{std::move(segments.array)}, cells_of(place)});
 }
 
@@ -407,6 +416,10 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     const auto& split = std::get<std::string>(sample.columns[kSplitColumn]);
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
+    if (definition_.masks && definition_.masks->is_flat) {
+        ref.size = {record.pixels.frames, record.pixels.rows, record.pixels.columns, 0};
+        ref.spacing = spacing_of(record);
+    }
     if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
     // A file of NIfTI is a series by itself.
     if (definition_.series == kNowhere)

@@ -63,8 +63,10 @@ private:
     std::variant<Cleaned, Rejection> judge(const Record& header, const std::string& file_name,
                                            const Rejected& blank) const;
     void take_row(std::variant<Cleaned, Rejection> judged, const Rejected& blank, Stage1Sink& sink) const;
-    void take_mask(const Record& record, const core::Id16& key, const std::string& file_name,
-                   const Rejected& blank, Stage1Sink& sink) const;
+    void take_mask(const Record& record, const core::Id16& key, std::uint8_t part,
+                   const std::string& file_name, const Rejected& blank, Stage1Sink& sink) const;
+    void set_mask(Beside& ref, const Grid& grid, const std::set<std::uint8_t>& shows,
+                  const core::Array& field) const;
     void take_segmentation(const Record& record, const std::string& file_name, const Rejected& blank,
                            Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/base/error.h"
 #include "staging/deid/choices.h"
@@ -168,8 +169,43 @@ std::variant<core::Id16, Rejection> case_key(const Definition& definition, const
 
 namespace {
 
-// Files of NIfTI beside the images, told by their paths.
-void read_mask_files(const core::Config& table, Masks& out, Paths& paths) {
+// Whether several masks of an image are one, and what stands where two of them show something.
+void read_overlap(const core::Config& table, Masks& out) {
+    const std::string overlap = table.text_or("overlap", "refuse");
+    if (overlap != "refuse" && overlap != "higher")
+        table.refuse("overlap", "expected \"refuse\" or \"higher\"");
+    out.higher_stands = overlap == "higher";
+}
+
+// Files that show a part each: which, and the number that it has in the mask.
+void read_parts(const core::Config& table, Masks& out) {
+    const std::string part = table.text("part");
+    const auto& names = out.files->names();
+    const auto found = std::ranges::find(names, part);
+    if (found == names.end()) table.refuse("part", "`files` has no {" + part + "}");
+    if (std::ranges::find(out.names, part) != out.names.end())
+        table.refuse("part", "`match` has it: it tells which image a file belongs to");
+    out.part = static_cast<std::size_t>(found - names.begin());
+    const core::Config parts = table.table("parts");
+    std::set<std::int64_t> taken;
+    for (const std::string& name : parts.keys()) {
+        const std::int64_t value = parts.integer(name);
+        if (value < 1 || value > 255) parts.refuse(name, "expected 1 to 255: 0 stands for nothing");
+        if (!taken.insert(value).second) parts.refuse(name, "another part has this number");
+        out.parts.emplace(name, static_cast<std::uint8_t>(value));
+    }
+    if (out.parts.empty())
+        table.refuse("parts", "missing; expected what {" + part + "} can be, and a number for each");
+    const std::string missing = table.text_or("missing", "leave_out");
+    if (missing != "leave_out" && missing != "nothing")
+        table.refuse("missing", "expected \"leave_out\" or \"nothing\"");
+    out.needs_all_parts = missing == "leave_out";
+    out.joins = true;
+    read_overlap(table, out);
+}
+
+// Files beside the images, told by their paths.
+void read_mask_files(const core::Config& table, std::string_view format, Masks& out, Paths& paths) {
     try {
         out.files.emplace(table.text("files"));
     } catch (const core::Error& e) {
@@ -194,7 +230,8 @@ void read_mask_files(const core::Config& table, Masks& out, Paths& paths) {
     }
     // What is cropped or lies outside of what was scanned is 0.
     if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
-    out.wanted = Wanted::of(*find_format("nifti"), {});
+    if (table.has("part")) read_parts(table, out);
+    out.wanted = Wanted::of(*find_format(format), {});
 }
 
 // Segmentations of DICOM: what each code that a segment may have is as a number.
@@ -211,6 +248,8 @@ void read_segments(const core::Config& table, const Definition& images, Masks& o
     }
     if (out.segments.empty())
         table.refuse("segments", "missing; expected codes of what segments show, and a number for each");
+    out.joins = table.has("overlap");
+    read_overlap(table, out);
     if (table.has("threshold")) {
         out.threshold = table.number("threshold");
         if (!(*out.threshold > 0 && *out.threshold <= 1))
@@ -227,16 +266,24 @@ void read_segments(const core::Config& table, const Definition& images, Masks& o
 std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths) {
     if (!file.has("masks")) return nullptr;
     const core::Config table = file.table("masks");
-    if (images.kind != SampleKind::volume)
-        table.refuse("files", "masks lie on volumes: samples = \"volume\"");
-    Masks out{{}, {}, {}, {}, {}, images.fields.front(), {}};
-    const std::string format = table.text_or("format", "nifti");
+    if (images.kind == SampleKind::row) table.refuse("files", "masks lie on images, and a row is none");
+    const bool is_flat = images.kind == SampleKind::image;
+    if (is_flat && images.profile.source->name == "nifti")
+        table.refuse("files", "of NIfTI, masks lie on volumes: samples = \"volume\"");
+    Masks out;
+    out.is_flat = is_flat;
+    out.field = images.fields.front();
+    const std::string format = table.text_or("format", is_flat ? "raster" : "nifti");
+    if (is_flat && format != "raster")
+        table.refuse("format",
+                     "masks of single images are pictures: \"raster\" (PNG, TIFF, JPEG); others lie on "
+                     "volumes: samples = \"volume\"");
+    if (!is_flat && format != "nifti" && format != "dicom-seg")
+        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
     if (format == "dicom-seg")
         read_segments(table, images, out, paths);
-    else if (format == "nifti")
-        read_mask_files(table, out, paths);
     else
-        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
+        read_mask_files(table, format, out, paths);
     FieldChoice& field = out.field;
     field.rule =
         find_rule(table, "name", images.profile.fields, table.text_or("name", "mask"), images.profile.name);
@@ -281,6 +328,13 @@ std::optional<core::Id16> mask_key(const Definition& definition, std::string_vie
         parts.push_back(
             definition.description(site).normal(masks.names[i], core::view((*match)[masks.in_path[i]])));
     return joined(masks, parts, site, pseudonyms);
+}
+
+std::optional<std::uint8_t> mask_part(const Masks& masks, std::string_view file_name) {
+    if (!masks.part) return 0;
+    const auto match = masks.files->match(file_name);
+    const auto found = match ? masks.parts.find((*match)[*masks.part]) : masks.parts.end();
+    return found == masks.parts.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<core::Cell> label_cells(std::vector<core::Cell> row, const core::Id16& patient,

@@ -28,16 +28,25 @@ struct Labels {
 std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::filesystem::path& folder,
                                           const core::Config& maps, Definition& images, Paths& paths);
 
-// [masks] of a definition: files that a hospital delivers beside its volumes, on their grid, with a number for what each
+// [masks] of a definition: files that a hospital delivers beside its images, on their grid, with a number for what each
 // voxel shows. Which image one belongs to stands in its path, or, of DICOM segmentations, in the object itself.
 struct Masks {
+    bool is_flat = false;              // of single images, which have no grid but their size; else of volumes
     std::optional<PathPattern> files;  // none: segmentations, which their SOP class tells
     // What tells the case: names of the pattern, by their places in it, and where images say the same.
     std::vector<std::string> names;
     std::vector<std::size_t> in_path, places;
-    std::array<bool, 256> values{};  // which numbers may stand in a mask
-    FieldChoice field;               // fitted as the first field of the images is
-    Wanted wanted;                   // nothing but pixels; none of segmentations: they are read as images are
+    std::array<bool, 256> values{};  // which numbers may stand in a file
+    // Where each file shows one part of what its image's mask shows: the name of the pattern that says which, and the
+    // number of each. Whatever is not 0 in such a file shows its part.
+    std::optional<std::size_t> part{};
+    std::map<std::string, std::uint8_t, std::less<>> parts{};
+    bool needs_all_parts = true;  // else one without a file shows nothing
+    // Masks of one image that show different numbers are one mask, and of two numbers at a voxel the higher stands;
+    // else they contradict each other.
+    bool joins = false, higher_stands = false;
+    FieldChoice field;  // fitted as the first field of the images is
+    Wanted wanted{};    // nothing but pixels; none of segmentations: they are read as images are
     // Of segmentations: the number of each code that a segment may have, "SCHEME:VALUE", and which part of a voxel a
     // fractional one must fill to count.
     std::map<std::string, std::uint8_t, std::less<>> segments{};
@@ -50,6 +59,10 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
 // and its image: the frame of reference, or the study if there is none.
 std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
                                              std::string_view site, const Pseudonyms& pseudonyms);
+// The number of the part that a mask's file shows by its path; 0 where files show all, nothing if it is none of those
+// that the definition lists.
+std::optional<std::uint8_t> mask_part(const Masks& masks, std::string_view file_name);
+
 // From a mask's path; zero if a part of it is empty, nothing if no mask has such a path.
 std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,
                                    std::string_view site, const Pseudonyms& pseudonyms);

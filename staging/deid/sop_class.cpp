@@ -50,6 +50,7 @@ constexpr SopClass kClasses[] = {
     {"1.2.840.10008.5.1.4.1.1.20", "NuclearMedicineImageStorage", Shows::volume},
     {"1.2.840.10008.5.1.4.1.1.30", "ParametricMapStorage", Shows::mask},
     {"1.2.840.10008.5.1.4.1.1.66.4", "SegmentationStorage", Shows::mask},
+    {"1.2.840.10008.5.1.4.1.1.66.7", "LabelMapSegmentationStorage", Shows::mask},
     {"1.2.840.10008.5.1.4.1.1.77.1", "VLImageStorageTrial", Shows::surface},
     {"1.2.840.10008.5.1.4.1.1.77.1.1", "VLEndoscopicImageStorage", Shows::surface},
     {"1.2.840.10008.5.1.4.1.1.77.1.1.1", "VideoEndoscopicImageStorage", Shows::surface},

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "staging/deid/cases.h"
 #include "staging/image/fit.h"
+#include "staging/image/mask.h"
 #include "staging/image/pixels.h"
 
 namespace staging {
@@ -72,6 +73,11 @@ std::variant<std::vector<core::Array>, Rejection> fields_of(const Record& record
     return fields;
 }
 
+std::array<double, 3> spacing_of(const Record& record) {
+    const std::vector<double> known = spacing_of(record, 3);
+    return known.empty() ? std::array<double, 3>{} : std::array{known[0], known[1], known[2]};
+}
+
 std::vector<core::Cell> image_cells(const Record& record) {
     return {std::string(is_inverted(record) ? "yes" : "no")};
 }
@@ -110,14 +116,7 @@ void finish_volume(core::Sample& sample, const Definition& definition, const std
         if (!found) throw core::Error(core::Fault::bug, "a volume that was planned does not fit");
         fit(sample.fields[i], choice, *found);
     }
-    if (!definition.masks) return;
-    const FieldChoice& choice = definition.masks->field;
-    core::Array& mask = sample.fields.at(definition.fields.size());
-    const auto plan = plan_fit(choice, mask.shape, {spacing.begin(), spacing.end()});
-    const auto* found = std::get_if<FitPlan>(&plan);
-    if (!found) throw core::Error(core::Fault::bug, "a mask that was planned does not fit");
-    if (found->changes(mask.shape))
-        mask = apply_fit(mask, choice.field.dtype, *found, Interpolation::nearest, 0);
+    if (definition.masks) fit_mask(sample.fields.at(definition.fields.size()), *definition.masks, spacing);
 }
 
 core::Id16 content_of_frame(const Record& record, std::uint32_t frame, const Pseudonyms& pseudonyms) {

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <variant>
 #include <vector>
@@ -13,7 +14,8 @@
 
 namespace staging {
 
-// A mask as a field, uint8 [1, D, H, W], its slices in the order that a volume's have, and where it lies.
+// A mask as a field, uint8 [1, D, H, W], its slices in the order that a volume's have, and where it lies. Of a single
+// image in the image's own form, and its grid is its size alone.
 struct Mask {
     core::Array array;
     Grid grid;
@@ -21,17 +23,19 @@ struct Mask {
 
 // bad_mask if its frames make no volume or several, or if a value in it is none of those that the definition lists: grey
 // values have no way in as a mask.
-std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks);
+// `part`: the number that stands for all that is not 0 in it; 0 for itself.
+std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks, std::uint8_t part = 0);
 
 // A segmentation as a field, uint8 [1, slices, H, W]: the slices that it has, in the order of growing k. Those of its
 // image that it lacks show nothing.
 struct Segments {
     core::Array array;
-    Grid grid;  // k runs along the normal, one millimetre a step, from the first slice
+    Grid grid;                     // k runs along the normal, one millimetre a step, from the first slice
+    std::set<std::uint8_t> shows;  // the numbers that it has segments for, whether a voxel shows them or not
     std::vector<std::array<double, 3>> positions;  // of the slices
 };
 // The number of each segment's code at each voxel. bad_mask if a segment's code is none of those that the definition
-// lists, if two of different numbers overlap, or if the frames are no parallel slices of one size; and of fractional
+// lists, if two of different numbers overlap and not the higher stands, or if the frames are no parallel slices of one size; and of fractional
 // ones if the definition has no threshold.
 std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks);
 
@@ -55,7 +59,9 @@ struct SegmentsPlace {
 std::vector<core::Cell> cells_of(const SegmentsPlace& place);
 SegmentsPlace segments_place(std::span<const core::Cell> cells);
 
-// Bytes of the mask, fitted. `spacing`: of the image's stack.
+// The mask fitted as its image is, to the nearest voxel, and how many bytes it has then. `spacing`: mm between the image's
+// slices, rows, columns; zeros where it does not say.
+void fit_mask(core::Array& mask, const Masks& masks, const std::array<double, 3>& spacing);
 std::uint64_t fitted_bytes(const Masks& masks, const Grid& grid, const std::array<double, 3>& spacing);
 
 }  // namespace staging

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <string>
 
@@ -54,19 +55,60 @@ std::variant<std::vector<std::uint8_t>, Rejection> numbers_of(const Segmentation
     return out;
 }
 
+// Of a label map: the number that stands for each of its values, kNone where no segment that the definition lists has it.
+constexpr std::uint16_t kNone = 0xffff;
+std::vector<std::uint16_t> numbers_of_values(const Record& record, const Masks& masks) {
+    constexpr char kBackground[] = "DCM:125040";  // PS3.16
+    std::vector<std::uint16_t> out(std::size_t{1} << 16, kNone);
+    std::vector<bool> described(out.size());
+    for (const auto& segment : record.segmentation->segments) {
+        if (segment.number >= out.size()) continue;
+        const auto value = masks.segments.find(segment.code);
+        const bool is_known = value != masks.segments.end();
+        // Two segments of one number are two truths.
+        out[segment.number] = described[segment.number]     ? kNone
+                              : is_known                    ? value->second
+                              : segment.code == kBackground ? 0
+                                                            : kNone;
+        described[segment.number] = true;
+    }
+    if (!described[0]) out[0] = 0;
+    // The background by PS3.3 section C.8.20.2, whatever number it has.
+    if (record.padding && record.padding->front() == record.padding->back() && record.padding->front() >= 0 &&
+        record.padding->front() < static_cast<double>(out.size()))
+        out[static_cast<std::size_t>(record.padding->front())] = 0;
+    return out;
+}
+
+std::uint16_t stored(const Pixels& pixels, std::size_t at) {
+    if (pixels.type == PixelType::u8) return pixels.bytes[at];
+    std::uint16_t value;
+    std::memcpy(&value, pixels.bytes.data() + 2 * at, sizeof value);
+    return value;
+}
+
 }  // namespace
 
 std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks) {
     const auto bad = [](const char* what) { return Rejection{Reason::bad_mask, what}; };
     const Pixels& pixels = record.pixels;
-    const bool is_whole = record.segmentation && pixels.samples == 1 && pixels.type == PixelType::u8 &&
-                          !record.frames.empty() && record.segmentation->shown.size() == pixels.frames;
+    const bool is_label_map = record.segmentation && record.segmentation->is_label_map;
+    const bool is_number = pixels.type == PixelType::u8 || (is_label_map && pixels.type == PixelType::u16);
+    const bool is_whole = record.segmentation && pixels.samples == 1 && is_number && !record.frames.empty() &&
+                          record.segmentation->shown.size() == pixels.frames;
     if (!is_whole) return bad("frames");
     const Segmentation& segmentation = *record.segmentation;
     if (segmentation.is_fractional && !masks.threshold) return bad("fractional");
     if (segmentation.is_fractional && segmentation.full == 0) return bad("values");
-    const auto numbers = numbers_of(segmentation, masks);
-    if (const auto* rejection = std::get_if<Rejection>(&numbers)) return *rejection;
+    std::vector<std::uint8_t> numbers;
+    std::vector<std::uint16_t> of_values;
+    if (is_label_map) {
+        of_values = numbers_of_values(record, masks);
+    } else {
+        auto found = numbers_of(segmentation, masks);
+        if (const auto* rejection = std::get_if<Rejection>(&found)) return *rejection;
+        numbers = std::get<std::vector<std::uint8_t>>(std::move(found));
+    }
 
     const auto frame_of = [&](std::size_t i) -> const Frame& {
         return record.frames[record.frames.size() == 1 ? 0 : i];
@@ -89,6 +131,9 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
     std::ranges::sort(order);
 
     Segments out;
+    for (const auto& segment : segmentation.segments)
+        if (const auto value = masks.segments.find(segment.code); value != masks.segments.end())
+            out.shows.insert(value->second);
     const std::size_t plane = std::size_t{pixels.rows} * pixels.columns;
     const double enough =
         segmentation.is_fractional ? *masks.threshold * static_cast<double>(segmentation.full) : 1;
@@ -103,13 +148,14 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
             out.array.bytes.resize(out.positions.size() * plane);
         }
         std::uint8_t* to = out.array.bytes.data() + (out.positions.size() - 1) * plane;
-        const std::uint8_t number = std::get<std::vector<std::uint8_t>>(numbers)[i];
         for (std::size_t n = 0; n < plane; ++n) {
-            const std::uint8_t value = pixels.bytes[i * plane + n];
-            if (value > most) return bad("values");
-            if (value < enough) continue;
-            if (to[n] != 0 && to[n] != number) return bad("overlap");
-            to[n] = number;
+            const std::uint16_t value = stored(pixels, i * plane + n);
+            if (is_label_map ? of_values[value] == kNone : value > most)
+                return bad(is_label_map ? "segments" : "values");
+            if (is_label_map ? of_values[value] == 0 : value < enough) continue;
+            const auto number = static_cast<std::uint8_t>(is_label_map ? of_values[value] : numbers[i]);
+            if (to[n] != 0 && to[n] != number && !masks.higher_stands) return bad("overlap");
+            to[n] = std::max(to[n], number);
         }
     }
     const auto slices = static_cast<std::int64_t>(out.positions.size());

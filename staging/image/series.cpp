@@ -20,7 +20,9 @@ constexpr double kSameSpacing = 1e-3;    // relative, in the plane
 constexpr double kSamePlace = 0.01;      // mm along the normal: one position, as headers round it
 // Distances of neighbours may differ by this (dcm2niix: kSliceTolerance, 0.2 mm), and never by half of them.
 constexpr double kDistance = 0.2, kDistancePart = 0.1;
-constexpr double kDrift = 0.5;  // mm in the plane over a whole stack: beyond it is a tilted gantry
+// Beyond these in the plane it is a tilted gantry: mm over a whole stack; of the way along the normal (half a degree, where
+// the drift is more than positions are rounded by), which tells the tilt of a few slices.
+constexpr double kDrift = 0.5, kTilt = 0.0087, kRounding = 0.02;
 
 double dot(const Vector& a, const Vector& b) {
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
@@ -233,10 +235,13 @@ private:
             return leave(group, Reason::series_gap);
         if (std::ranges::any_of(distances, [&](double d) { return std::fabs(d - usual) > tolerance; }))
             return leave(group, Reason::series_spacing);
-        for (const Placed& p : group)
-            if (std::fabs(p.across_row - group.front().across_row) > kDrift ||
-                std::fabs(p.across_column - group.front().across_column) > kDrift)
+        const Placed& first = group.front();
+        for (const Placed& p : group) {
+            const double drift = std::max(std::fabs(p.across_row - first.across_row),
+                                          std::fabs(p.across_column - first.across_column));
+            if (drift > kDrift || (drift > kRounding && drift > kTilt * (p.along - first.along)))
                 return leave(group, Reason::series_tilt);
+        }
         Stack made;
         for (const Placed& p : group) made.slices.push_back(p.index);
         made.spacing = {mean, axes.between_rows, axes.between_columns};

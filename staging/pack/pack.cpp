@@ -7,12 +7,14 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "core/shard/verify.h"
+#include "staging/deid/cases.h"
 #include "staging/image/fields.h"
+#include "staging/image/mask.h"
 
 namespace staging {
 namespace {
 
-constexpr std::int64_t kSamplesPerPart = 1 << 20;  // 128 MB of references
+constexpr std::int64_t kSamplesPerPart = 1 << 20;  // 312 MB of references
 
 }  // namespace
 
@@ -58,6 +60,8 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
         core::Sample sample = spill_.sample(ref);
         if (definition_.kind == SampleKind::volume)
             finish_volume(sample, definition_, spill_.composite(ref).spacing);
+        else if (definition_.masks)
+            fit_mask(sample.fields.at(definition_.fields.size()), *definition_.masks, ref.spacing);
         // Stage 2 has found that the record's identifier is another person's name.
         if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
             move_to(sample.columns, ref.patient, definition_, pseudonyms_);

@@ -138,6 +138,7 @@ void pack_segmentation(Packer& out, const std::optional<Segmentation>& segmentat
     out.put(static_cast<std::uint8_t>(segmentation.has_value()));
     if (!segmentation) return;
     out.put(static_cast<std::uint8_t>(segmentation->is_fractional));
+    out.put(static_cast<std::uint8_t>(segmentation->is_label_map));
     out.put(segmentation->full);
     out.put(static_cast<std::uint32_t>(segmentation->segments.size()));
     for (const auto& one : segmentation->segments) {
@@ -160,6 +161,9 @@ std::optional<Segmentation> unpack_segmentation(Unpacker& in, std::uint32_t fram
     const auto is_fractional = in.get<std::uint8_t>();
     refuse_unless(is_fractional <= 1);
     out.is_fractional = is_fractional;
+    const auto is_label_map = in.get<std::uint8_t>();
+    refuse_unless(is_label_map <= 1);
+    out.is_label_map = is_label_map;
     out.full = in.get<std::uint16_t>();
     const auto segments = in.get<std::uint32_t>();
     refuse_unless(segments <= 0xffff);

@@ -94,7 +94,8 @@ enum class Deviation : std::uint32_t {
 // What the frames of a Segmentation (PS3.3 section A.51) mean, as the file says it: for decisions only.
 struct Segmentation {
     bool is_fractional = false;
-    std::uint16_t full = 0;  // MaximumFractionalValue: what stands for all of a voxel
+    bool is_label_map = false;  // a pixel is the number of its segment; `shown` says nothing
+    std::uint16_t full = 0;     // MaximumFractionalValue: what stands for all of a voxel
     struct Segment {
         std::uint32_t number = 0;
         std::string code;  // of its property type, "SCHEME:VALUE"

@@ -1,5 +1,6 @@
 #include "staging/work/case.h"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -15,24 +16,36 @@ constexpr std::uint64_t kMark = ~std::uint64_t{1};
 static_assert(std::is_trivially_copyable_v<Companion>);
 
 struct Head {
-    std::uint64_t mark, batch, segment, offset, companions, has_mask;
-    Case::Place mask;
-    std::uint64_t mask_slices, image_slices;
+    std::uint64_t mark, batch, segment, offset, companions, masks, image_slices;
+};
+struct MaskHead {
+    std::uint64_t segment, offset, slices;
 };
 
 }  // namespace
 
-void spread_mask(core::Array& mask, const Case& joined) {
-    if (joined.mask_slices.empty()) return;
-    const std::size_t had = joined.mask_slices.size(), plane = mask.bytes.size() / had;
-    core::Bytes all(joined.image_slices * plane);
+void spread_mask(core::Array& mask, const std::vector<std::uint32_t>& slices, std::uint64_t image_slices) {
+    if (slices.empty()) return;
+    const std::size_t had = slices.size(), plane = mask.bytes.size() / had;
+    core::Bytes all(image_slices * plane);
     for (std::size_t i = 0; i < had; ++i) {
-        if (joined.mask_slices[i] >= joined.image_slices || mask.shape.size() != 4)
+        if (slices[i] >= image_slices || mask.shape.size() != 4)
             throw core::Error(core::Fault::bug, "a mask with more slices than its image");
-        std::memcpy(all.data() + joined.mask_slices[i] * plane, mask.bytes.data() + i * plane, plane);
+        std::memcpy(all.data() + slices[i] * plane, mask.bytes.data() + i * plane, plane);
     }
-    mask.shape[1] = static_cast<std::int64_t>(joined.image_slices);
+    mask.shape[1] = static_cast<std::int64_t>(image_slices);
     mask.bytes = std::move(all);
+}
+
+bool add_mask(core::Array& to, const core::Array& mask) {
+    if (to.shape != mask.shape || to.bytes.size() != mask.bytes.size())
+        throw core::Error(core::Fault::bug, "two masks of one image that differ in shape");
+    bool two = false;
+    for (std::size_t i = 0; i < to.bytes.size(); ++i) {
+        two |= to.bytes[i] != 0 && mask.bytes[i] != 0 && to.bytes[i] != mask.bytes[i];
+        to.bytes[i] = std::max(to.bytes[i], mask.bytes[i]);
+    }
+    return two;
 }
 
 core::Bytes encode(const Case& joined) {
@@ -41,9 +54,7 @@ core::Bytes encode(const Case& joined) {
                     joined.segment,
                     joined.offset,
                     joined.companions.size(),
-                    joined.mask.has_value(),
-                    joined.mask.value_or(Case::Place{}),
-                    joined.mask_slices.size(),
+                    joined.masks.size(),
                     joined.image_slices};
     core::Bytes out;
     const auto put = [&](const void* from, std::size_t size) {
@@ -52,7 +63,11 @@ core::Bytes encode(const Case& joined) {
     };
     put(&head, sizeof head);
     put(joined.companions.data(), joined.companions.size() * sizeof(Companion));
-    put(joined.mask_slices.data(), joined.mask_slices.size() * sizeof joined.mask_slices[0]);
+    for (const Case::Mask& mask : joined.masks) {
+        const MaskHead one{mask.segment, mask.offset, mask.slices.size()};
+        put(&one, sizeof one);
+        put(mask.slices.data(), mask.slices.size() * sizeof mask.slices[0]);
+    }
     const core::Bytes columns = encode(core::Sample{{}, joined.columns});
     out.insert(out.end(), columns.begin(), columns.end());
     return out;
@@ -73,9 +88,13 @@ std::optional<Case> decode_case(core::ByteView bytes) {
     };
     Case out;
     out.batch = head.batch, out.segment = head.segment, out.offset = head.offset;
-    if (head.has_mask) out.mask = head.mask;
     get(out.companions, head.companions);
-    get(out.mask_slices, head.mask_slices);
+    for (std::uint64_t i = 0; i < head.masks; ++i) {
+        std::vector<MaskHead> one;
+        get(one, 1);
+        out.masks.push_back({one[0].segment, one[0].offset, {}});
+        get(out.masks.back().slices, one[0].slices);
+    }
     out.image_slices = head.image_slices;
     out.columns = decode(rest).columns;
     return out;

@@ -17,18 +17,21 @@ struct Companion {
 struct Case {
     std::uint64_t batch = 0, segment = 0, offset = 0;  // as the image's own reference has them
     std::vector<Companion> companions;
-    struct Place {
+    // Where one waits in stage 1's spill; of one that lacks slices of the image, the k of each that it has.
+    struct Mask {
         std::uint64_t segment = 0, offset = 0;
+        std::vector<std::uint32_t> slices{};
     };
-    std::optional<Place> mask;  // where it waits in stage 1's spill; its field stands behind the image's
-    // Of a mask that lacks slices of the image: the k of each that it has, and how many the image has.
-    std::vector<std::uint32_t> mask_slices{};
+    std::vector<Mask> masks{};  // together a field that stands behind the image's
     std::uint64_t image_slices = 0;
     std::vector<core::Cell> columns;  // behind the image's
 };
 
-// The mask [1, slices, H, W] with all of the image's slices: those that it lacks are zero.
-void spread_mask(core::Array& mask, const Case& joined);
+// The mask [1, slices, H, W] with all of the image's slices: those that it lacks are zero. `slices`: the k of those that
+// it has; none: all.
+void spread_mask(core::Array& mask, const std::vector<std::uint32_t>& slices, std::uint64_t image_slices);
+// Adds a mask to another of the same shape; of two numbers at a voxel the higher stands. Whether there were two.
+bool add_mask(core::Array& to, const core::Array& mask);
 
 core::Bytes encode(const Case& joined);
 // Nothing if the block holds something else. Throws Error(bug): what it reads was authenticated.

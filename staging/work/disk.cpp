@@ -111,12 +111,6 @@ std::string read_text(const std::filesystem::path& path, Disk& disk) {
     return text;
 }
 
-void write_atomically(const std::filesystem::path& path, std::string_view text, Disk& disk) {
-    core::AtomicFile file(path, 0600, disk);
-    file.write(core::view(text));
-    file.commit();
-}
-
 void make_folders(const std::filesystem::path& path, mode_t mode, Disk& disk) {
     if (path.empty() || exists(path, disk)) return;
     make_folders(path.parent_path(), mode, disk);

@@ -37,7 +37,6 @@ std::uint64_t size_of(const core::Fd& fd, Disk& disk);
 // `count` bytes from `at`; false if the file ends before.
 bool read_at(const core::Fd& fd, void* to, std::size_t count, std::uint64_t at, Disk& disk);
 std::string read_text(const std::filesystem::path& path, Disk& disk);
-void write_atomically(const std::filesystem::path& path, std::string_view text, Disk& disk);
 void make_folders(const std::filesystem::path& path, mode_t mode, Disk& disk);  // mkdir -p
 
 }  // namespace staging

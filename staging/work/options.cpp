@@ -39,14 +39,14 @@ void Options::set(const std::string& text) {
                                         ? std::from_chars_result{end, std::errc::invalid_argument}
                                         : std::from_chars(text.data() + at + 1, end, value);
         if (failed != std::errc{} || rest != end || value < row.min)
-            throw core::Error(core::Fault::usage, "--tune " + name + ": expected a whole number of " +
+            throw core::Error(core::Fault::usage, "--cut " + name + ": expected a whole number of " +
                                                       std::to_string(row.min) + " or more");
         this->*row.member = value;
         return;
     }
     const auto near = core::nearest(name, names());
     throw core::Error(core::Fault::usage,
-                      "--tune: there is no such number" + (near ? "; did you mean " + *near + "?" : ""));
+                      "--cut: there is no such number" + (near ? "; did you mean " + *near + "?" : ""));
 }
 
 }  // namespace staging

@@ -131,7 +131,7 @@ void RunFolder::claim(const core::Comm& comm) {
                               work_.string() +
                                   " holds files that no build of this version made. Remove "
                                   "it, or give another --work");
-        write_atomically(work_ / kMark, kMarkText, disk_);
+        core::write_atomically(work_ / kMark, std::string_view(kMarkText), 0600, disk_);
     });
     core::together(comm, [&] {
         if (root_) return;
@@ -166,7 +166,8 @@ bool RunFolder::prepare(const Mark& mark, bool discard) {
         if (before && before->identity == mark.identity)
             core::Event("warning", "deliveries_changed")
                 .with("text", "since this build was begun: what it had done is done again");
-        write_atomically(work_ / kRun, {}, disk_);  // first: nothing that is left counts now
+        // First: nothing that is left counts now.
+        core::write_atomically(work_ / kRun, std::string_view(), 0600, disk_);
         const auto is_done = [](const std::string& name) {
             return name.starts_with(Spill::kSegment) || name.starts_with("receipt-");
         };
@@ -174,7 +175,7 @@ bool RunFolder::prepare(const Mark& mark, bool discard) {
         remove_if(shards(), is_shard, disk_);
         for (const char* name : {"quality.json", "quality.html", "quarantine.jsonl"})
             remove_file(reports() / name, disk_);
-        write_atomically(work_ / kRun, mark.identity + "\n" + mark.input, disk_);
+        core::write_atomically(work_ / kRun, mark.identity + "\n" + mark.input, 0600, disk_);
     }
     make_folders(shuffle(), 0700, disk_);
     return same;

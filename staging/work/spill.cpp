@@ -234,13 +234,18 @@ core::Sample Spill::sample(const SampleRef& ref) const {
     if (auto found = joined(ref, block)) {
         core::Sample out = inner_->sample(found->second);
         std::ranges::move(found->first.columns, std::back_inserter(out.columns));
-        if (const auto& mask = found->first.mask) {
-            const Spill* stage1 = inner_;
-            while (stage1->inner_) stage1 = stage1->inner_;
-            core::Sample beside = decode(stage1->waiting(mask->segment, mask->offset));
-            spread_mask(beside.fields.at(0), found->first);
-            std::ranges::move(beside.fields, std::back_inserter(out.fields));
+        const Spill* stage1 = inner_;
+        while (stage1->inner_) stage1 = stage1->inner_;
+        std::optional<core::Array> all;
+        for (const Case::Mask& one : found->first.masks) {
+            core::Array mask = stage1->field(one);
+            spread_mask(mask, one.slices, found->first.image_slices);
+            if (all)
+                add_mask(*all, mask);
+            else
+                all = std::move(mask);
         }
+        if (all) out.fields.push_back(*std::move(all));
         return out;
     }
     return assemble(composite(ref, block), [&](std::uint64_t segment, std::uint64_t offset) {
@@ -261,8 +266,12 @@ std::optional<std::pair<Case, SampleRef>> Spill::joined(const SampleRef& ref, co
     return std::pair(*std::move(found), image);
 }
 
-core::Sample Spill::beside(const Beside& ref) const {
-    return decode(waiting(ref.segment, ref.offset));
+std::vector<core::Cell> Spill::columns(const Beside& ref) const {
+    return decode(waiting(ref.segment, ref.columns)).columns;
+}
+
+core::Array Spill::field(const Case::Mask& mask) const {
+    return decode(waiting(mask.segment, mask.offset)).fields.at(0);
 }
 
 Composite Spill::composite(const SampleRef& ref) const {
@@ -336,7 +345,8 @@ void SpillWriter::add_case(const SampleRef& ref, Case joined) {
 
 void SpillWriter::add_beside(Beside ref, const core::Sample& sample) {
     ref.segment = segment_->number;
-    ref.offset = segment_->samples.append(encode(sample));
+    ref.columns = segment_->samples.append(encode(core::Sample{{}, sample.columns}));
+    if (!sample.fields.empty()) ref.field = segment_->samples.append(encode(core::Sample{sample.fields, {}}));
     beside_.push_back(ref);
     ++now_.beside;
     if (beside_.size() == spill_.options_.block_records) flush();

@@ -44,6 +44,9 @@ struct SampleRef {
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
     std::uint32_t site = 0, split = 0;
     std::uint32_t pieces = 1;  // files or rows that it is made of; of a volume: frames
+    // What a mask of a single image must agree with, and is fitted by; zeros of others.
+    std::array<std::uint32_t, 4> size{};  // frames, rows, columns; the last is not used
+    std::array<double, 3> spacing{};      // mm, of the same
 };
 
 // A frame that waits for the rest of its volume: where its pixels are, and what image/series.h asks of it.
@@ -59,7 +62,9 @@ struct SliceRef {
 // A row of a table, or a mask, that waits for its images.
 struct Beside {
     Origin origin;
-    std::uint64_t segment = 0, offset = 0;  // where its columns or its field wait
+    std::uint64_t segment = 0, columns = 0, field = 0;  // where its columns wait, and a mask's field
+    core::Id16 content{};                               // of a mask: keyed digest of its field
+    std::array<std::uint8_t, 32> shows{};  // a bit for each number that a mask may show; zeros: any
     core::Id16 key{}, patient{};
     std::array<Alias, kMostAliases> aliases{};  // none if it names nobody
     std::uint32_t site = 0, is_mask = 0;
@@ -124,8 +129,9 @@ public:
     // What was joined to a sample, and the sample by itself: a reference into inner(). Nothing if nothing was.
     std::optional<std::pair<Case, SampleRef>> joined(const SampleRef& ref) const;
     const Spill* inner() const noexcept { return inner_; }
-    // A row's columns, or a mask's field.
-    core::Sample beside(const Beside& ref) const;
+    // A row's columns, or what tells a mask's images and its place (SegmentsPlace). The field of a mask is not read.
+    std::vector<core::Cell> columns(const Beside& ref) const;
+    core::Array field(const Case::Mask& mask) const;
 
     // The beginning of the files' names, by which they are known and removed.
     static constexpr char kSegment[] = "segment-";
@@ -166,6 +172,7 @@ public:
     void add_volume(SampleRef ref, const Composite& volume);
     // `ref` is of the image, as inner() has it.
     void add_case(const SampleRef& ref, Case joined);
+    // A row's columns; of a mask its field, too.
     void add_beside(Beside ref, const core::Sample& sample);
     void reject(const Rejected& rejected);
     // Counts of samples, slices, of what is beside and of what was left out are this writer's. Without finish() the batch never was.

@@ -156,6 +156,13 @@ std::vector<std::string> seeds() {
         group = in(0x00089124, {in(0x00082112, {source.data_set()})}) + group +
                 in(0x0062000a, {Dicom().u16(0x0062000b, 1).data_set()});
     files.push_back(segmentation.sequence(0x52009230, groups).pixels("ab", "OB").file());
+    // A label map with colours.
+    Dicom label_map;
+    label_map.text(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.66.7")
+        .image(2, 4, 16, 16, false, 1, "PALETTE COLOR", 0, "2")
+        .text(0x00620001, "CS", "LABELMAP")
+        .sequence(0x00620002, {segment.data_set()});
+    files.push_back(label_map.sequence(0x52009230, groups).pixels(std::string(32, '\1'), "OW").file());
     lut.element(0x00283002, "US", lut.word(4) + lut.word(7) + lut.word(16))
         .text(0x00283004, "LO", "HU")
         .element(0x00283006, "OW", table);

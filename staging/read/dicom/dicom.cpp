@@ -46,6 +46,9 @@ void read(const Window& file, const Wanted& wanted, const Limits& limits, Depth 
         const bool encapsulated = keeper.source.kind == PixelSource::Kind::encapsulated;
         if (encapsulated != (syntax->pixels == Syntax::Pixels::frames))
             throw Refused(Reason::malformed, "pixel data do not fit the transfer syntax");
+        // Numbers of segments, whatever colours the object proposes for them.
+        if (keeper.is_label_map() && keeper.header.photometric == "PALETTE COLOR")
+            keeper.header.photometric = "MONOCHROME2";
         const PixelLayout layout = plan_pixels(keeper.header, keeper.source, *syntax, limits);
         if (layout.extra_bytes) keeper.deviates(Deviation::extra_pixel_bytes);
         record.pixels = layout.pixels;

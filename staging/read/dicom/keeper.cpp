@@ -234,7 +234,9 @@ void Keeper::root(const Element& element) {
             return fact(facts_.image_type);
         case 0x00080016:
             fact(facts_.sop_class);
-            if (facts_.sop_class == kSegmentationClass && !segmentation_) segmentation_.emplace();
+            if (segmentation_) return;
+            if (facts_.sop_class == kSegmentationClass) segmentation_.emplace(false);
+            if (facts_.sop_class == kLabelMapClass) segmentation_.emplace(true);
             return;
         case 0x00080060:
             return fact(facts_.modality);

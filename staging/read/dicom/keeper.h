@@ -30,6 +30,7 @@ public:
 
     // Into the record, all but the pixels themselves. Throws Refused.
     void finish(Record& record);
+    bool is_label_map() const { return segmentation_ && segmentation_->is_label_map(); }
 
     PixelHeader header;
     SiemensHeader siemens;

@@ -91,8 +91,9 @@ void SegmentationCollector::element(const Element& element, const Limits& limits
 
 std::optional<Segmentation> SegmentationCollector::finish(std::uint32_t frames, const Limits& limits) const {
     Segmentation out;
-    out.is_fractional = type_ == "FRACTIONAL";
-    if (!out.is_fractional && type_ != "BINARY") return std::nullopt;
+    out.is_fractional = !is_label_map_ && type_ == "FRACTIONAL";
+    out.is_label_map = is_label_map_ && type_ == "LABELMAP";
+    if (is_label_map_ ? !out.is_label_map : !out.is_fractional && type_ != "BINARY") return std::nullopt;
     // As many as groups of them may be: a frame may be of one bit.
     if (frames > limits.fragments) throw Refused(Reason::too_many_elements, "NumberOfFrames");
     out.full = full_;

@@ -10,13 +10,16 @@
 
 namespace staging {
 
-// Segmentation Storage (PS3.4 annex B.5).
-constexpr char kSegmentationClass[] = "1.2.840.10008.5.1.4.1.1.66.4";
+// Segmentation Storage and Label Map Segmentation Storage (PS3.4 annex B.5).
+constexpr char kSegmentationClass[] = "1.2.840.10008.5.1.4.1.1.66.4",
+               kLabelMapClass[] = "1.2.840.10008.5.1.4.1.1.66.7";
 
 // Collects what a segmentation's frames mean (PS3.3 sections C.8.20.2 and C.8.20.3): segments and their codes, which
 // of them each frame shows, and the images it was made of.
 class SegmentationCollector {
 public:
+    explicit SegmentationCollector(bool is_label_map) : is_label_map_(is_label_map) {}
+    bool is_label_map() const noexcept { return is_label_map_; }
     // Whether the sequence at the end of `path` is one to look into.
     static bool wants(std::span<const Step> path);
     // Any element of the data set that the walker meets. Throws Refused(too_many_elements).
@@ -29,6 +32,7 @@ private:
         std::uint32_t number = 0;
         std::string scheme, value;
     };
+    bool is_label_map_;
     std::string type_;
     std::uint16_t full_ = 0;
     std::vector<Coded> segments_;

@@ -60,6 +60,22 @@ TEST_CASE("a new file replaces nothing, and whatever fails, is there whole or no
     }
 }
 
+TEST_CASE("a file that is written in place of another is the one or the other, whatever fails") {
+    const test::Scratch folder;
+    test::FaultyEnv sound;
+    write_atomically(folder / "f", "first", 0600, sound);
+    CHECK(read_text(folder / "f") == "first");
+    CHECK(sound.calls() > 0);
+    for (int n = 1; n <= sound.calls(); ++n) {
+        write_atomically(folder / "f", "first");
+        test::FaultyEnv env(n, ENOSPC);
+        CHECK_THROWS_AS(write_atomically(folder / "f", "second", 0600, env), Error);
+        env.lose_power();
+        const std::string found = read_text(folder / "f");
+        CHECK((found == "first" || found == "second"));
+    }
+}
+
 TEST_CASE("links, FIFOs and folders are not files") {
     const test::Scratch folder;
     write_atomically(folder / "f", "x");

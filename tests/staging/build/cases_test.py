@@ -105,7 +105,7 @@ class Cases(Builds):
         self.assertEqual(self.left_out(whole), sorted([("north", *one) for one in each + [(0, "unmatched_image", "accession")] * 3]
                                                       + [("south", *one) for one in each]))
         self.nothing_planted_in(whole, *(f"ACCNUM-77{patient}" for patient in range(1, 7)), "ACCNUM-999", "20240611", "20240603", "20240601")
-        cut = [f"--tune={n}" for n in ("files_per_batch=3", "segment_samples=2", "block_records=1", "exchange_bytes=4096",
+        cut = [f"--cut={n}" for n in ("files_per_batch=3", "segment_samples=2", "block_records=1", "exchange_bytes=4096",
                                        "partition_records=1")]
         for ranks, more in ((1, []), (4, cut)):
             out = root / f"version-{ranks}"
@@ -262,7 +262,7 @@ class Cases(Builds):
             self.assertEqual((sample["mask"].dtype, sample["mask"].shape), (np.uint8, (1, *shape)))
             self.assertTrue((sample["mask"][0] == masks[name][::step]).all(), name)
         self.nothing_planted_in(whole, *(f"CHART-50{n}" for n in range(1, 9)), key="organs@1")
-        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
         for ranks, tuned in ((1, []), (4, cut)):
             out = root / f"version-{ranks}"
             self.build("organs", out, ranks, deliveries=root, definition=definition, more=more + tuned)

@@ -1,19 +1,36 @@
 """What aloft-stage promises of a build: the same bytes on any number of ranks, whatever kills or fills, and no identifier in
 any of them. Run as builds.py says."""
-import contextlib, json, os, pathlib, random, shutil, signal, subprocess, time
+import contextlib, json, os, pathlib, random, re, shutil, signal, subprocess, time
 
-from builds import STAGE, DATASETS, family, kill_family, end_of, ranks_of, chunks, Builds, main
+from builds import MPIEXEC, STAGE, DATASETS, family, kill_family, end_of, ranks_of, chunks, Builds, main
 
 
 class Promises(Builds):
     def test_the_bytes_do_not_depend_on_how_work_is_cut(self):
         definition, deliveries, version = self.small()
-        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_bytes=1", "segment_samples=2", "block_records=1",
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_bytes=1", "segment_samples=2", "block_records=1",
                                        "exchange_bytes=4096", "partition_records=1", "sync_seconds=0")]
         for ranks in (1, 3):
             out = self.root / f"cut-{ranks}"
             self.build("wdbc", out, ranks, deliveries=deliveries, definition=definition, more=cut)
             self.assert_same_tree(version, out)
+
+    def test_no_flag_is_one_that_mpirun_takes_for_itself(self):
+        # Some of them it takes wherever they stand, behind the program too: --tune, --mca, --am.
+        help_of = lambda *command: subprocess.run(command, capture_output=True, text=True).stdout
+        its = set(re.findall(r"(?<![\w-])--?([a-z][a-z0-9-]+)", help_of(MPIEXEC, "--allow-run-as-root", "--help", "all")))
+        self.assertLessEqual({"tune", "mca", "am"}, its)
+        for command in ("build", "verify"):
+            ours = set(re.findall(r"--([a-z][a-z-]+)", help_of(STAGE, command, "--help")))
+            self.assertGreater(len(ours), 2)
+            self.assertEqual(ours & its - {"help"}, set(), command)
+        # In two words, as people type it.
+        definition, deliveries, version = self.small()
+        run = self.start("wdbc", self.root / "two-words", 2, deliveries=deliveries, definition=definition,
+                         more=["--cut", "files_per_batch=1", "--cut", "block_records=1"])
+        self.assertEqual(end_of(run), 0)
+        self.assertNotIn("Unable to locate", pathlib.Path(f"{run.log}.err").read_text())
+        self.assert_same_tree(version, self.root / "two-words")
 
     def test_what_lies_in_the_work_folder_of_another_stays(self):
         definition, deliveries, version = self.small()

@@ -13,7 +13,7 @@ from builds import SOURCE, Builds, main
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
 from second_reader import Version
 
-SEGMENTATION, FRAME_OF_REFERENCE = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.9.{}"
+SEGMENTATION, LABEL_MAP, FRAME_OF_REFERENCE = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7", "1.2.9.{}"
 LESION, LIVER, KIDNEY = ("SCT", "52988006"), ("SCT", "10200004"), ("SCT", "64033007")
 ROWS, COLUMNS, PLACES = 5, 6, (0, 2, 4, 6)
 
@@ -136,7 +136,7 @@ class Segmentations(Builds):
             self.assertEqual((mask.dtype, mask.shape), (np.uint8, (1, len(PLACES), ROWS, COLUMNS)))
             self.assertTrue((mask == self.expected(path)).all(), patient)
             self.assertTrue(mask.any() and not mask[0, 2].any(), patient)
-        cut = [f"--tune={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
         for ranks, tuned in ((1, []), (4, cut)):
             self.assert_same_tree(whole, self.run_build(root, f"version-{ranks}", ranks, more=tuned)[0])
         planted = self.root / "planted.json"
@@ -210,6 +210,119 @@ class Segmentations(Builds):
         self.segmentation(root / "south/good.dcm", 52, self.random(1, (0, 1)))
         version, _ = self.run_build(root, definition=definition)
         self.assertEqual(self.left_out(version), [("bad_mask", "fractional")] + [("unmatched_image", "mask")] * 4)
+
+    def label_map(self, path, patient, slices, codes={1: LESION, 2: LIVER}, bits=8, syntax=ExplicitVRLittleEndian, palette=False, **more):
+        """`slices`: the place of each and [ROWS, COLUMNS], the numbers of segments; `codes`: of the segments by their numbers."""
+        made = self.segmentation(path, patient, [(0, k, np.zeros((ROWS, COLUMNS))) for k, _ in slices])
+        ds = pydicom.dcmread(made)
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = LABEL_MAP
+        ds.SegmentationType, ds.SegmentSequence = "LABELMAP", []
+        for number, (scheme, value) in codes.items():
+            code = item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning="what it is")
+            ds.SegmentSequence.append(item(SegmentNumber=number, SegmentLabel="DOE^SEGMENTED", SegmentedPropertyTypeCodeSequence=[code]))
+        for group in ds.PerFrameFunctionalGroupsSequence:
+            del group.SegmentIdentificationSequence
+        pixels = np.stack([array for _, array in slices]).astype(f"<u{bits // 8}")
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit = bits, bits, bits - 1
+        ds.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
+        ds["PixelData"].VR = "OB" if bits == 8 else "OW"
+        if palette:
+            ds.PhotometricInterpretation = "PALETTE COLOR"
+            for colour in ("Red", "Green", "Blue"):
+                setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+                ds[f"{colour}PaletteColorLookupTableDescriptor"].VR = "US"
+                setattr(ds, f"{colour}PaletteColorLookupTableData", np.arange(256, dtype="<u2").tobytes())
+                ds[f"{colour}PaletteColorLookupTableData"].VR = "OW"
+        for key, value in more.items():
+            setattr(ds, key, value)
+        if "PixelPaddingValue" in ds:
+            ds["PixelPaddingValue"].VR = "US"
+        if syntax != ExplicitVRLittleEndian:
+            ds.compress(syntax)
+        ds.save_as(path, enforce_file_format=True)
+        return path
+
+    def of_label_map(self, path, background=0, values={LESION: 1, LIVER: 2}):
+        """The object as pydicom reads it, on the image's slices."""
+        ds = pydicom.dcmread(path)
+        pixels = ds.pixel_array.reshape(-1, ROWS, COLUMNS)
+        out = np.zeros((1, len(PLACES), ROWS, COLUMNS), np.uint8)
+        for frame, group in zip(pixels, ds.PerFrameFunctionalGroupsSequence):
+            k = PLACES.index(group.PlanePositionSequence[0].ImagePositionPatient[2])
+            for segment in ds.SegmentSequence:
+                code = segment.SegmentedPropertyTypeCodeSequence[0]
+                if segment.SegmentNumber != background:
+                    out[0, k][frame == segment.SegmentNumber] = values[code.CodingSchemeDesignator, code.CodeValue]
+        return out
+
+    def test_a_label_map_is_read_as_its_numbers_say(self):
+        root, random, background = self.root / "label-maps", np.random.default_rng(3), ("DCM", "125040")
+        slices = lambda *values: [(k, random.choice(values, (ROWS, COLUMNS))) for k in (3, 0, 1)]
+        kinds = {1: (slices(0, 1, 2), {}), 2: (slices(0, 1, 2), {"syntax": RLELossless}), 3: (slices(0, 7, 300), {"bits": 16, "codes": {7: LIVER, 300: LESION}}),
+                 4: (slices(0, 1, 2), {"palette": True}), 5: (slices(0, 2), {"codes": {0: background, 1: LIVER, 2: LESION}, "PixelPaddingValue": 0}),
+                 6: (slices(1, 2, 255), {"PixelPaddingValue": 255})}
+        paths = {}
+        for patient, (frames, how) in kinds.items():
+            self.images(root / "north" / str(patient), patient)
+            paths[patient] = self.label_map(root / f"north/seg-{patient}.dcm", patient, frames, **how)
+        bad = {91: ("segments", slices(0, 1, 3), {}), 92: ("segments", slices(0, 1, 2), {"codes": {1: LESION, 2: KIDNEY}}),
+               93: ("frames", slices(0, 1), {"PixelRepresentation": 1})}
+        for patient, (_, frames, how) in bad.items():
+            self.images(root / f"north/{patient}", patient)
+            self.label_map(root / f"north/seg-{patient}.dcm", patient, frames, **how)
+        whole, summary = self.run_build(root)
+        self.assertEqual(self.left_out(whole), sorted([("bad_mask", detail) for detail, *_ in bad.values()] + [("unmatched_image", "mask")] * 12))
+        found = {int(one["image"].min()): one["mask"] for one in self.samples(whole)}
+        self.assertEqual(len(found), len(kinds))
+        for patient, path in paths.items():
+            mask = found[1000 * patient % 900 - 1024]
+            self.assertTrue((mask == self.of_label_map(path)).all(), patient)
+            self.assertTrue(mask.any() and not mask[0, 2].any(), patient)
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        for ranks, tuned in ((1, []), (4, cut)):
+            self.assert_same_tree(whole, self.run_build(root, f"version-{ranks}", ranks, more=tuned)[0])
+
+    def test_several_segmentations_of_one_image_are_one_mask_where_each_shows_something_else(self):
+        root, ones = self.root / "several", np.ones((ROWS, COLUMNS))
+        half = np.array([[1] * COLUMNS] * 2 + [[0] * COLUMNS] * (ROWS - 2))
+        frames = {81: ([(0, 0, half), (0, 1, half)], [(1, 1, 1 - half), (1, 3, ones)]),  # apart
+                  82: ([(0, 0, half), (0, 1, half)], [(1, 1, ones), (1, 3, ones)]),      # both show the second slice's half
+                  83: ([(0, 0, half)], [(0, 0, 1 - half)])}                              # two opinions
+        paths = {}
+        for patient, (first, second) in frames.items():
+            self.images(root / f"north/{patient}", patient)
+            for name, which in (("a", first), ("b", second)):
+                code = which[0][0]
+                paths[patient, name] = self.segmentation(root / f"north/seg-{patient}-{name}.dcm", patient, [(0, k, array) for _, k, array in which],
+                                                         codes=((LESION, LIVER)[code],), numbers=(1,))
+        self.images(root / "north/84", 84)  # one file with both: as before
+        paths[84, "a"] = paths[84, "b"] = self.segmentation(root / "north/seg-84.dcm", 84, self.random(8, (0, 0), (1, 2)))
+        definitions = {}
+        for overlap in ("refuse", "higher"):
+            definitions[overlap] = self.definition.with_name(f"several-{overlap}.toml")
+            definitions[overlap].write_text(self.definition.read_text().replace("[masks.segments]", f'overlap = "{overlap}"\n[masks.segments]'))
+        conflict = [("label_conflict", "mask")] * 2 + [("unmatched_image", "mask")] * 4
+        for overlap, taken in ((None, (84,)), ("refuse", (81, 84)), ("higher", (81, 82, 84))):
+            version, _ = self.run_build(root, f"version-{overlap}", definition=definitions.get(overlap))
+            self.assertEqual(self.left_out(version), sorted(conflict * (4 - len(taken))))
+            found = {int(one["image"].min()): one["mask"] for one in self.samples(version)}
+            self.assertEqual(len(found), len(taken))
+            for patient in taken:
+                expected = np.maximum(self.expected(paths[patient, "a"]), self.expected(paths[patient, "b"]))
+                self.assertTrue((found[1000 * patient % 900 - 1024] == expected).all(), (overlap, patient))
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        for ranks, tuned in ((1, []), (4, cut)):
+            self.assert_same_tree(version, self.run_build(root, f"again-{ranks}", ranks, definition=definitions["higher"], more=tuned)[0])
+
+        # Within one file, too.
+        root = self.root / "one-file"
+        self.images(root / "north/85", 85)
+        path = self.segmentation(root / "north/seg.dcm", 85, [(0, 1, ones), (1, 1, half), (1, 2, half)])
+        version, _ = self.run_build(root, definition=definitions["higher"])
+        expected = np.zeros((1, len(PLACES), ROWS, COLUMNS), np.uint8)
+        expected[0, 1] = np.where(half, 2, 1)
+        expected[0, 2] = np.where(half, 2, 0)
+        self.assertTrue((self.samples(version)[0]["mask"] == expected).all())
 
     def test_a_slice_lies_where_the_image_says_it_does(self):
         # Distances between an image's slices may differ a little: its segmentation has their positions, and not those of a mean.

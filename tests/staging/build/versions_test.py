@@ -1,9 +1,21 @@
 """What is in a version, what was left out and why, and what its commands say of it. Run as builds.py says."""
-import base64, json, os, pathlib, shutil, subprocess
+import base64, collections, html, json, math, os, pathlib, re, shutil, subprocess, sys, time
+
+import numpy as np
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from builds import STAGE, MPIEXEC, SOURCE, HOSPITALS, DATASETS, end_of, entries, Builds, main
+from builds import STAGE, MPIEXEC, SOURCE, HOSPITALS, DATASETS, end_of, entries, kill_family, Builds, main
+
+sys.path.insert(0, str(SOURCE / "tests/core/shard"))
+from second_reader import Version
+
+
+def measured(values):
+    """What a report says of numbers: how many, how many are none, least, greatest, sum."""
+    values = np.asarray([math.nan if v is None else v for v in values] if isinstance(values, list) else values, np.float64)
+    good = values[np.isfinite(values)]
+    return {"count": good.size, "missing": values.size - good.size, **({"min": good.min(), "max": good.max(), "sum": good.sum()} if good.size else {})}
 
 
 class Versions(Builds):
@@ -73,6 +85,85 @@ class Versions(Builds):
         done = subprocess.run([STAGE, "report", self.version("mixed")], capture_output=True, text=True, check=True).stdout
         for word in (*HOSPITALS, "left out because", "what it means", "groups"):
             self.assertIn(word, done)
+
+    def test_the_quality_report_says_what_the_shards_hold(self):
+        for dataset in DATASETS:
+            version = Version(self.version(dataset), self.keys / f"{dataset}@1.key")
+            samples, report = list(version.samples()), json.loads((self.version(dataset) / "reports/quality.json").read_text())
+            quality, manifest = report["quality"], json.loads((self.version(dataset) / "manifest.json").read_text())
+            self.assertEqual(report["totals"]["samples"], len(samples))
+            self.assertEqual(report["totals"]["files delivered"], sum(one["files"] for one in manifest["parents"]))
+            self.assertEqual(report["totals"]["left out (files or rows)"], sum(one["left_out"] + one["not_selected"] for one in manifest["parents"]))
+            lines = [json.loads(line) for line in (self.version(dataset) / "reports/quarantine.jsonl").read_text().splitlines()]
+            left_out = collections.Counter((one["reason"], one["site"]) for one in lines)
+            self.assertEqual({(reason, site): n for reason, sites in report["quarantine"].items() for site, n in sites.items()}, left_out)
+            strata = collections.Counter(tuple(one.get(name) or "" for name in ("site", "vendor", "label", "split")) for one in samples)
+            self.assertEqual({(one["site"], one["vendor"], one["label"], one["split"]): one["samples"] for one in quality["strata"]}, strata)
+            by_site = collections.defaultdict(list)
+            for one in samples:
+                by_site[one["site"]].append(one)
+            expected = {"fields": collections.defaultdict(dict), "columns": collections.defaultdict(dict), "categories": collections.defaultdict(dict)}
+            for site, here in by_site.items():
+                for field in version.fields:
+                    expected["fields"][field["name"]][site] = measured(np.concatenate([one[field["name"]].ravel() for one in here]))
+                for column in version.columns[2:]:
+                    values = [one[column["name"]] for one in here]
+                    if column["type"] == "category":
+                        expected["categories"][column["name"]][site] = dict(collections.Counter(value or "" for value in values))
+                    elif column["type"] != "id16":
+                        expected["columns"][column["name"]][site] = measured(values)
+            self.assertEqual(quality["categories"], expected["categories"])
+            page = (self.version(dataset) / "reports/quality.html").read_text()
+            for kind in ("fields", "columns"):
+                self.assertEqual({name: set(sites) for name, sites in quality[kind].items()}, {name: set(sites) for name, sites in expected[kind].items()})
+                for name, sites in expected[kind].items():
+                    for site, numbers in sites.items():
+                        found = quality[kind][name][site]
+                        self.assertEqual(set(found), set(numbers), (name, site))
+                        for key, value in numbers.items():
+                            self.assertTrue(math.isclose(found[key], value, rel_tol=1e-9, abs_tol=1e-6), (dataset, name, site, key, found[key], value))
+                        # The page has the same figures, each in its place.
+                        if numbers["count"]:
+                            mean = found["sum"] / found["count"]
+                            row = [name, site, str(found["count"]), str(found["missing"]), found["min"], f"{mean:.6g}", found["max"]]
+                            row = [html.escape(cell) if isinstance(cell, str) else f"{cell:.6g}" for cell in row]
+                            self.assertIn("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>", page)
+            for (reason, site), count in left_out.items():
+                self.assertIn(f"<tr><td>{reason}</td><td>{site}</td><td>{count}</td></tr>", page)
+            self.assertNotIn("<script", page)
+
+    def test_shards_of_a_killed_run_are_taken_only_if_they_are_whole(self):
+        root = self.root / "reused"
+        for hospital in HOSPITALS:
+            self.table(root / "deliveries", hospital, [(f"{hospital}{i}", 1950 + i % 40, i) for i in range(150)])
+        definition = root / "datasets/wdbc.toml"
+        shutil.copytree(SOURCE / "configs", root, dirs_exist_ok=True)
+        definition.write_text(re.sub(r"(?s)\[shards\].*", "[shards]\ntarget_bytes = 4096\n", definition.read_text()))
+        whole = root / "whole"
+        summary = self.build("wdbc", whole, 2, deliveries=root / "deliveries", definition=definition)
+        self.assertEqual(summary["reused_shards"], 0)
+        self.assertGreater(summary["shards"], 10)
+        for attempt in range(20):
+            out = root / f"killed-{attempt}"
+            run = self.start("wdbc", out, 1, deliveries=root / "deliveries", definition=definition)
+            while run.poll() is None:
+                if len(list((out / ".work").glob("receipt-*"))) >= 5:
+                    kill_family(run.pid)
+                time.sleep(0.001)
+            if not (out / "manifest.json").exists():
+                break
+        receipts = sorted((path for path in (out / ".work").glob("receipt-*")), key=lambda path: int(path.name.split("-")[1]))
+        self.assertGreaterEqual(len(receipts), 5)
+        shard = lambda receipt: out / f"shards/shard-{int(receipt.name.split('-')[1]):06}.h5"
+        hurt, gone, cut = receipts[0], receipts[1], receipts[2]
+        data = bytearray(shard(hurt).read_bytes())
+        data[len(data) // 2] ^= 1
+        shard(hurt).write_bytes(data)
+        shard(gone).unlink()
+        cut.write_text(cut.read_text()[:-7])
+        summary = self.build("wdbc", out, 2, deliveries=root / "deliveries", definition=definition)
+        self.assertEqual(summary["reused_shards"], len(receipts) - 3)
+        self.assert_same_tree(whole, out)
 
     def test_patients_in_small_groups_and_repeated_rows_are_left_out_on_any_number_of_ranks(self):
         definition = self.root / "small/datasets/small.toml"
@@ -161,16 +252,18 @@ target_bytes = 4096
         self.series(deliveries / "east", 11, 21, [0, 2, 4])  # one set of UIDs, two patients
         self.series(deliveries / "central", 12, 21, [0, 2, 4])
         self.series(deliveries / "north" / "again", 0, 10, [4, 0, 8, 2, 6, 10])  # sent twice
+        tilt = math.radians(12)  # of the gantry; the table moved along z: over three thin slices a quarter of a millimetre in the plane
+        self.series(deliveries / "central", 13, 23, [0, 0.6, 1.2], ImageOrientationPatient=[1, 0, 0, 0, math.cos(tilt), -math.sin(tilt)])
         subprocess.run([STAGE, "keys", "new", self.keys, "--dataset=ct@1"], check=True, stdout=subprocess.DEVNULL)
-        cut = ["--tune=partition_records=8", "--tune=segment_samples=2", "--tune=block_records=1"]
+        cut = ["--cut=partition_records=8", "--cut=segment_samples=2", "--cut=block_records=1"]
         for ranks, more in (1, []), (2, []), (4, cut):
             out = self.root / f"ct-{ranks}"
             summary = self.build("ct", out, ranks, deliveries=deliveries, definition=definition, more=more)
             self.assertEqual(summary["samples"], 6)
             self.assertEqual(summary["quarantine"], {"series_gap": 5, "series_single": 1, "series_localizer": 3,
-                                                     "units_differ": 3, "series_duplicate": 6, "uid_conflict": 6})
+                                                     "units_differ": 3, "series_duplicate": 6, "uid_conflict": 6, "series_tilt": 3})
             self.assertEqual({name: (d["files_and_rows"], d["packed"]) for name, d in summary["deliveries"].items()},
-                             {"north": (42, 36), "central": (3, 0), "south": (6, 0), "east": (9, 0)})
+                             {"north": (42, 36), "central": (6, 0), "south": (6, 0), "east": (9, 0)})
             self.assert_same_tree(self.root / "ct-1", out)
         done = subprocess.run([STAGE, "verify", self.root / "ct-1", "--key", self.keys / "ct@1.key"],
                               capture_output=True, text=True)

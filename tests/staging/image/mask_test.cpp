@@ -11,7 +11,8 @@ using namespace staging;
 namespace {
 
 Masks masks_of(const std::vector<int>& values) {
-    Masks out{PathPattern("{scan}_mask.nii"), {}, {}, {}, {}, {}, {}, {}, {}};
+    Masks out;
+    out.files.emplace("{scan}_mask.nii");
     for (const int value : values) out.values[static_cast<std::size_t>(value)] = true;
     out.field.field = {"mask", core::DType::u8, {}, ""};
     out.field.padding = 0;
@@ -83,6 +84,35 @@ TEST_CASE("a mask has the numbers that are listed, whole, and makes one volume")
     CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
     file.record.frames.resize(1);
     CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
+}
+
+TEST_CASE("of a file that shows a part all that is not 0 is the part's number, and other values are none") {
+    MaskFile file;
+    const auto made = mask_of(file.record, masks_of({0, 1, 2}), 9);
+    const Mask& mask = std::get<Mask>(made);
+    for (std::size_t i = 0; i < file.bytes.size(); ++i) CHECK(mask.array.bytes[i] == (file.bytes[i] ? 9 : 0));
+    CHECK(refused(file.record, masks_of({0, 1})) == "bad_mask values");
+}
+
+TEST_CASE("a single image's mask needs no place, and has the image's form") {
+    MaskFile file;
+    file.record.frames.clear();
+    Masks masks = masks_of({0, 1, 2});
+    CHECK(refused(file.record, masks) == "bad_mask frames");
+    masks.is_flat = true;
+    const auto several = mask_of(file.record, masks);
+    CHECK(std::get<Mask>(several).array.shape == std::vector<std::int64_t>{1, kSlices, kRows, kColumns});
+    CHECK(std::get<Mask>(several).array.bytes == file.bytes);
+    CHECK(fitted_bytes(masks, std::get<Mask>(several).grid, {}) == file.bytes.size());
+    file.record.pixels.frames = 1;
+    file.record.pixels.bytes = core::ByteView(file.bytes).first(kRows * kColumns);
+    const auto one = mask_of(file.record, masks);
+    CHECK(std::get<Mask>(one).array.shape == std::vector<std::int64_t>{1, kRows, kColumns});
+    CHECK(std::get<Mask>(one).grid.size == std::array<std::int64_t, 3>{1, kRows, kColumns});
+    CHECK(fitted_bytes(masks, std::get<Mask>(one).grid, {}) == std::uint64_t{kRows} * kColumns);
+    file.record.pixels.samples = 3;
+    file.record.pixels.columns = 1;
+    CHECK(refused(file.record, masks) == "bad_mask frames");
 }
 
 TEST_CASE("two grids are one if no voxel is further apart than a thousandth of a millimetre") {

@@ -158,6 +158,18 @@ TEST_CASE("a volume with a hole, with uneven slices or with a tilt is none") {
     for (std::size_t i = 0; i < tilted.size(); ++i)
         (*tilted[i].frame.position)[1] += 0.4 * static_cast<double>(i);
     CHECK(reasons(sort_series(tilted)) == std::set{Reason::series_tilt});
+    // Of a few thin slices the whole drift is small, and the angle is not.
+    const double degrees = GENERATE(1.0, 5.0, 15.0, -15.0);
+    const std::size_t axis = GENERATE(0U, 1U), count = GENERATE(3U, 5U);
+    auto few = axial(static_cast<int>(count), 0.6);
+    for (std::size_t i = 0; i < few.size(); ++i)
+        (*few[i].frame.position)[axis] +=
+            0.6 * static_cast<double>(i) * std::tan(degrees * 3.14159265358979 / 180);
+    CHECK(reasons(sort_series(few)) == std::set{Reason::series_tilt});
+    auto drifting = axial(6, 2);  // a table that is not quite level is no tilt
+    for (std::size_t i = 0; i < drifting.size(); ++i)
+        (*drifting[i].frame.position)[1] += 0.01 * static_cast<double>(i);
+    CHECK(sort_series(drifting).stacks.size() == 1);
     auto rounded = axial(6, 2);  // as headers round positions
     for (std::size_t i = 0; i < rounded.size(); ++i) (*rounded[i].frame.position)[2] += i % 2 ? 0.05 : -0.05;
     CHECK(sort_series(rounded).stacks.size() == 1);

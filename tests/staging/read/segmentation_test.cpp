@@ -83,6 +83,15 @@ TEST_CASE("only a segmentation is read as one, within the limits of a file") {
     CHECK(read(none, none).segmentation->shown == std::vector<std::uint32_t>(8, 0));
     CHECK_FALSE(read(none, none, "BINARY", "1.2.840.10008.5.1.4.1.1.2").segmentation);
     CHECK_FALSE(read(none, none, "LABELMAP").segmentation);
+    const std::string label_maps = "1.2.840.10008.5.1.4.1.1.66.7";
+    const Record label_map = read(none, none, "LABELMAP", label_maps);
+    REQUIRE(label_map.segmentation);
+    CHECK(label_map.segmentation->is_label_map);
+    CHECK_FALSE(label_map.segmentation->is_fractional);
+    CHECK(label_map.segmentation->segments == read(none, none).segmentation->segments);
+    CHECK_FALSE(read(none, none).segmentation->is_label_map);
+    for (const char* type : {"BINARY", "FRACTIONAL", ""})
+        CHECK_FALSE(read(none, none, type, label_maps).segmentation);
     Limits few;
     few.fragments = 7;
     CHECK(read(none, none, "BINARY", "1.2.840.10008.5.1.4.1.1.66.4", few).reason ==
@@ -93,4 +102,24 @@ TEST_CASE("only a segmentation is read as one, within the limits of a file") {
         in(0x00081115, {in(0x0008114a, std::vector<std::string>(9, source("1.2")))}));
     CHECK(read(references, none, "BINARY", "1.2.840.10008.5.1.4.1.1.66.4", few).reason ==
           Reason::too_many_elements);
+}
+
+TEST_CASE("a label map's pixels are the numbers of its segments, whatever colours it proposes for them") {
+    const std::uint16_t bits = GENERATE(std::uint16_t{8}, std::uint16_t{16});
+    const std::string numbers = bits == 8 ? std::string("\0\1\2\7", 4) : std::string("\0\0\1\0\2\0\7\1", 8);
+    for (const char* photometric : {"MONOCHROME2", "PALETTE COLOR"}) {
+        Dicom file;
+        file.text(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.66.7")
+            .image(2, 2, bits, bits, false, 1, photometric)
+            .text(0x00620001, "CS", "LABELMAP")
+            .sequence(0x00620002, {segment(1, "10200004")})
+            .pixels(numbers, bits == 8 ? "OB" : "OW");
+        std::vector<std::uint8_t> room(1 << 10);
+        const Record found =
+            read_dicom(core::view(file.file()), Wanted::attributes({}), {}, Depth::pixels, room);
+        REQUIRE(found.reason == Reason::none);
+        CHECK(found.pixels.samples == 1);
+        CHECK(found.pixels.type == (bits == 8 ? PixelType::u8 : PixelType::u16));
+        CHECK(std::string(found.pixels.bytes.begin(), found.pixels.bytes.end()) == numbers);
+    }
 }

@@ -10,13 +10,14 @@ using namespace staging;
 
 namespace {
 
-Case made(std::size_t companions, bool mask) {
+Case made(std::size_t companions, std::size_t masks) {
     Case out;
     out.batch = 3, out.segment = 5, out.offset = 4096;
     for (std::size_t i = 0; i < companions; ++i)
         out.companions.push_back({7 + i, i, {'a', static_cast<char>('b' + i)}});
-    if (mask) out.mask = Case::Place{9, 8192};
-    if (mask) out.mask_slices = {1, 3}, out.image_slices = 4;
+    for (std::size_t i = 0; i < masks; ++i) out.masks.push_back({9 + i, 8192, {1, 3}});
+    if (masks > 1) out.masks[1].slices.clear();
+    out.image_slices = 4;
     out.columns = {std::string("benign"), {}, 1.5, std::int64_t{19000}};
     return out;
 }
@@ -25,8 +26,8 @@ Case made(std::size_t companions, bool mask) {
 
 TEST_CASE("a case waits with all that was joined to its image") {
     const std::size_t companions = GENERATE(0, 1, 2);
-    const bool mask = GENERATE(false, true);
-    const Case before = made(companions, mask);
+    const std::size_t masks = GENERATE(0, 1, 3);
+    const Case before = made(companions, masks);
     const auto after = decode_case(encode(before));
     REQUIRE(after);
     CHECK(after->batch == 3);
@@ -38,16 +39,18 @@ TEST_CASE("a case waits with all that was joined to its image") {
         CHECK(after->companions[i].row == i);
         CHECK(std::string(after->companions[i].file_name) == before.companions[i].file_name);
     }
-    REQUIRE(after->mask.has_value() == mask);
-    if (mask) CHECK((after->mask->segment == 9 && after->mask->offset == 8192));
-    CHECK(after->mask_slices == before.mask_slices);
+    REQUIRE(after->masks.size() == masks);
+    for (std::size_t i = 0; i < masks; ++i) {
+        CHECK((after->masks[i].segment == 9 + i && after->masks[i].offset == 8192));
+        CHECK(after->masks[i].slices == before.masks[i].slices);
+    }
     CHECK(after->image_slices == before.image_slices);
     CHECK(after->columns == before.columns);
 }
 
 TEST_CASE("a case, a volume and a plain sample are not taken for each other") {
     const core::Bytes plain = encode(core::Sample{{}, {std::string("a")}}), volume = encode(Composite{}),
-                      joined = encode(made(1, true));
+                      joined = encode(made(1, 1));
     CHECK_FALSE(decode_case(plain));
     CHECK_FALSE(decode_case(volume));
     CHECK_FALSE(decode_case({}));
@@ -61,19 +64,34 @@ TEST_CASE("a mask that lacks slices of its image shows nothing there") {
     two.shape = {1, 2, 1, 3};
     two.bytes = {1, 2, 3, 4, 5, 6};
     core::Array mask = two, whole = two;
-    spread_mask(mask, made(0, true));
+    spread_mask(mask, {1, 3}, 4);
     CHECK(mask.shape == std::vector<std::int64_t>{1, 4, 1, 3});
     CHECK(mask.bytes == core::Bytes{0, 0, 0, 1, 2, 3, 0, 0, 0, 4, 5, 6});
-    spread_mask(whole, made(0, false));
+    spread_mask(whole, {}, 4);
     CHECK(whole.bytes == core::Bytes{1, 2, 3, 4, 5, 6});
-    Case beyond = made(0, true);
-    beyond.image_slices = 3;
-    CHECK_THROWS_AS(spread_mask(mask, beyond), core::Error);
+    CHECK_THROWS_AS(spread_mask(two, {1, 3}, 3), core::Error);
+}
+
+TEST_CASE("of two masks at one voxel the higher number stands, and it is told") {
+    const auto mask = [](core::Bytes bytes) {
+        core::Array out;
+        out.shape = {1, 1, 4};
+        out.bytes = std::move(bytes);
+        return out;
+    };
+    core::Array all = mask({0, 1, 1, 0});
+    CHECK_FALSE(add_mask(all, mask({2, 0, 1, 0})));
+    CHECK(all.bytes == core::Bytes{2, 1, 1, 0});
+    CHECK(add_mask(all, mask({1, 3, 0, 0})));
+    CHECK(all.bytes == core::Bytes{2, 3, 1, 0});
+    core::Array other = mask({0, 0, 0, 0});
+    other.shape = {1, 2, 2};
+    CHECK_THROWS_AS(add_mask(all, other), core::Error);
 }
 
 TEST_CASE("a case that was cut is an error of ours") {
-    const core::Bytes whole = encode(made(2, true));
+    const core::Bytes whole = encode(made(2, 2));
     // Behind the fixed part: before it, it is no case at all.
-    for (std::size_t size = 80; size < whole.size(); ++size)
+    for (std::size_t size = 56; size < whole.size(); ++size)
         CHECK_THROWS_AS(decode_case(core::ByteView(whole).first(size)), core::Error);
 }

@@ -1,0 +1,221 @@
+"""Single images and the mask beside each, against Pillow and pydicom: which belong together, in whose size, and what is told of
+those that do not. Run as builds.py says."""
+import json, shutil, subprocess, sys
+
+import numpy as np
+import pydicom
+from PIL import Image
+
+from builds import SOURCE, STAGE, Builds, main
+
+sys.path.insert(0, str(SOURCE / "tests/core/shard"))
+from second_reader import Version
+
+CUT = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+
+
+class Pictures(Builds):
+    hospitals = ("north", "south")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.begin("skin@1")
+        shutil.copytree(SOURCE / "configs", cls.root / "configs")
+        cls.random = np.random.default_rng(11)
+
+    def definition(self, *changes):
+        text = (self.root / "configs/datasets/skin.toml").read_text()
+        for old, new in changes:
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        made = self.root / f"configs/datasets/skin-{len(list((self.root / 'configs/datasets').iterdir()))}.toml"
+        made.write_text(text)
+        return made
+
+    def described(self, root, path="{patient}/{scan}.*"):
+        folder = root / "deliveries"
+        folder.mkdir(parents=True, exist_ok=True)
+        for site in self.hospitals:
+            (root / site).mkdir(exist_ok=True)
+            (folder / f"{site}.toml").write_text(f'name = "{site}"\npath = "{path}"\n[[declared]]\nis = "defaced"\n')
+        return ["--deliveries", str(folder)]
+
+    def noise(self, *shape, dtype=np.uint8):
+        return self.random.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+    def mask(self, *shape, values=(0, 255)):
+        return self.random.choice(np.array(values, np.uint8), shape)
+
+    def save(self, path, array, **more):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(path, **more)
+        return path
+
+    def run_build(self, root, definition, more, name="version", ranks=2):
+        summary = self.build("skin", root / name, ranks, deliveries=root, definition=definition, more=more)
+        for one in summary["deliveries"].values():
+            self.assertEqual(one["files_and_rows"], one["packed"] + one["left_out"] + one["not_selected"])
+        return root / name, summary
+
+    def samples(self, version):
+        return list(Version(version, self.keys / "skin@1.key").samples())
+
+    def left_out(self, version):
+        lines = [json.loads(line) for line in (version / "reports/quarantine.jsonl").read_text().splitlines()]
+        return sorted((one["reason"], one.get("detail", "")) for one in lines)
+
+    def same_by_any_ranks(self, root, definition, more, whole):
+        for ranks, tuned in ((1, []), (4, CUT)):
+            self.assert_same_tree(whole, self.run_build(root, definition, more + tuned, f"version-{ranks}", ranks)[0])
+        subprocess.run([STAGE, "verify", whole, "--key", self.keys / "skin@1.key"], check=True, stdout=subprocess.DEVNULL)
+
+    def test_a_picture_and_the_mask_beside_it_are_one_sample(self):
+        root, north = self.root / "pictures", self.root / "pictures/north"
+        more, whole = self.described(root), {}
+        pairs = {"one/grey": ("png", self.noise(7, 5), "png"), "one/colour": ("png", self.noise(6, 9, 3), "png"),
+                 "two/tiff": ("tiff", self.noise(4, 8), "tiff"), "two/jpeg": ("jpg", self.noise(16, 8, 3), "png"),
+                 "three/same": ("png", self.noise(7, 5), "tif")}
+        for name, (kind, array, of_mask) in pairs.items():
+            image, mask = self.save(north / f"{name}.{kind}", array), self.save(north / f"{name}_mask.{of_mask}", self.mask(*array.shape[:2]))
+            whole[name] = image, mask
+        self.save(north / "three/empty.png", self.noise(3, 3))
+        self.save(north / "three/empty_mask.png", np.zeros((3, 3), np.uint8))  # nothing was found: a mask of zeros is one
+        whole["three/empty"] = north / "three/empty.png", north / "three/empty_mask.png"
+        # Left out: of another size, values that are not listed, colours, greys of a lossy file, none, and one alone.
+        for name, mask, kind in (("size", self.mask(5, 7), "png"), ("values", self.mask(7, 5, values=(0, 7)), "png"),
+                                 ("colours", self.mask(7, 5, 3), "png"), ("lossy", self.mask(7, 5), "jpg")):
+            self.save(north / f"four/{name}.png", self.noise(7, 5))
+            self.save(north / f"four/{name}_mask.{kind}", mask)
+        self.save(north / "four/none.png", self.noise(7, 5))
+        self.save(north / "four/alone_mask.png", self.mask(7, 5))
+        # Two pictures of one name and size: nobody can tell which of them the mask is of.
+        for kind in ("png", "tif"):
+            self.save(north / f"four/both.{kind}", self.noise(7, 5))
+        self.save(north / "four/both_mask.png", self.mask(7, 5))
+        definition = self.definition()
+        version, summary = self.run_build(root, definition, more)
+        self.assertEqual(self.left_out(version), sorted(
+            [("mask_off_grid", "mask"), ("bad_mask", "values"), ("bad_mask", "frames"), ("bad_mask", "values"), ("unmatched_label", "mask"),
+             ("label_conflict", "mask")] + [("unmatched_image", "mask")] * 7))
+        found = {one["image"].tobytes(): one for one in self.samples(version)}
+        self.assertEqual(len(found), len(whole))
+        for name, (image, mask) in whole.items():
+            pixels, shown = np.asarray(Image.open(image)), np.asarray(Image.open(mask))
+            pixels = np.ascontiguousarray(np.moveaxis(pixels if pixels.ndim == 3 else pixels[..., None], 2, 0))
+            one = found[pixels.tobytes()]
+            self.assertEqual((one["mask"].dtype, one["mask"].shape), (np.uint8, (1, *shown.shape)), name)
+            self.assertTrue((one["mask"][0] == shown).all(), name)
+        self.same_by_any_ranks(root, definition, more, version)
+
+    def test_a_mask_is_cropped_and_padded_as_its_picture(self):
+        root, more, expected = self.root / "fitted", self.described(self.root / "fitted"), set()
+        for name, shape in (("small", (4, 5)), ("large", (12, 9)), ("mixed", (4, 10))):
+            image, mask = self.noise(*shape), self.mask(*shape)
+            self.save(root / f"north/P/{name}.png", image), self.save(root / f"north/P/{name}_mask.png", mask)
+            fitted = []
+            for array in (image, mask):
+                for axis, to in enumerate((8, 7)):
+                    more_than = array.shape[axis] - to
+                    if more_than >= 0:
+                        array = np.take(array, range(more_than // 2, more_than // 2 + to), axis)
+                    else:
+                        before = -more_than // 2
+                        array = np.pad(array, [(before, -more_than - before) if a == axis else (0, 0) for a in (0, 1)])
+                fitted.append(array.tobytes())
+            expected.add(tuple(fitted))
+        definition = self.definition(("shape = []", 'shape = [1, 8, 7]\nfit = "crop_pad"\npadding = 0'))
+        version, _ = self.run_build(root, definition, more)
+        self.assertEqual({(one["image"].tobytes(), one["mask"].tobytes()) for one in self.samples(version)}, expected)
+
+    def test_an_image_in_dicom_has_its_mask_by_what_its_header_says(self):
+        root, masks, files = self.root / "dicom", {}, {}
+        more = self.described(root, path="{any}.*")
+        self.series(root / "north/files", 1, 1, [0, 2, 4], rows=5)
+        for path in sorted((root / "north/files").glob("*.dcm")):
+            ds = pydicom.dcmread(path)
+            masks[ds.SOPInstanceUID], files[ds.SOPInstanceUID] = self.mask(5, 6, values=(0, 1, 2)), ds
+            self.save(root / f"north/masks/{ds.SOPInstanceUID}.png", masks[ds.SOPInstanceUID])
+        definition = self.definition(
+            ("pictures.toml", "ct-volumes.toml"), ('columns = ["site"]', 'columns = ["site", "sex", "age"]'),
+            ('dtype = "u8"', 'dtype = "i16"\nunits = "Hounsfield units"\nspacing_mm = [0.25, 0.75]'),
+            ('"{patient}/{scan}_mask.*"', '"masks/{instance}.png"'),
+            ('{ patient = "path:patient", scan = "path:scan" }', '{ instance = "SOPInstanceUID" }'), ("[0, 255]", "[0, 1, 2]"))
+        version, summary = self.run_build(root, definition, more)
+        self.assertEqual((summary["samples"], summary["quarantine"]), (3, {}))
+        # Twice as fine between rows: linear for the image, whose mean it keeps; each row twice for the mask.
+        for one in self.samples(version):
+            self.assertEqual(one["image"].shape, (1, 10, 6))
+            near = [uid for uid, ds in files.items() if abs(int(one["image"][0, 0, 0]) - (int(ds.pixel_array[0, 0]) - 1024)) <= 1]
+            self.assertEqual(len(near), 1)
+            self.assertTrue((one["mask"][0] == np.repeat(masks[near[0]], 2, 0)).all())
+        self.same_by_any_ranks(root, definition, more, version)
+
+    def parts(self, name, *more):
+        return self.definition(("{scan}_mask.*", "{scan}_{structure}.*"), ("values = [0, 255]", f'values = [0, 255]\npart = "structure"\n{name}\n'
+                               "[masks.parts]\nlesion = 2\norgan = 1"), *more)
+
+    def test_files_that_show_a_part_each_are_one_mask(self):
+        root, shown, north = self.root / "parts", {}, self.root / "parts/north"
+        more, images = self.described(root), {}
+
+        def one(scan, **files):
+            images[scan], shown[scan] = self.noise(5, 6), {}
+            self.save(north / f"P/{scan}.png", images[scan])
+            for part, mask in files.items():
+                self.save(north / f"P/{scan}_{part}.png", mask)
+                shown[scan][part.split("-")[0]] = mask
+
+        lesion, organ, other = self.mask(5, 6), self.mask(5, 6), self.mask(5, 6)
+        lesion[0, 0] = organ[0, 0] = 255
+        one("apart", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        one("both", lesion=lesion, organ=organ)
+        one("one", organ=organ)
+        one("none")
+        one("more", lesion=lesion, organ=np.where(lesion, 0, other).astype(np.uint8), vessel=other)  # a part that nobody asked for
+        one("twice", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        self.save(north / "P/twice_lesion.tif", other)  # another opinion
+        one("again", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
+        self.save(north / "P/again_lesion.tif", lesion)
+
+        def expected(scan):
+            out = np.zeros((1, 5, 6), np.uint8)
+            for part, number in (("organ", 1), ("lesion", 2)):
+                if part in shown[scan]:
+                    out[0][shown[scan][part] != 0] = number
+            return out
+
+        conflict = [("label_conflict", "mask")] * 3 + [("unmatched_image", "mask")]
+        again = [("duplicate", "same_content"), ("not_selected", "part")]
+        alone = [("unmatched_image", "mask")]
+        cases = {"": (("apart", "more", "again"), conflict + [("label_conflict", "mask")] * 2 + [("unmatched_image", "mask")] +  # twice, both
+                      alone * 2 + [("unmatched_label", "mask")]),
+                 'overlap = "higher"': (("apart", "both", "more", "again"), conflict + alone * 2 + [("unmatched_label", "mask")]),
+                 'missing = "nothing"\noverlap = "higher"': (("apart", "both", "more", "again", "one"), conflict + alone)}
+        for number, (lines, (taken, left)) in enumerate(cases.items()):
+            definition = self.parts(lines)
+            version, summary = self.run_build(root, definition, more, f"version-{number}")
+            self.assertEqual(self.left_out(version), sorted(left + again))
+            self.assertEqual(summary["deliveries"]["north"]["not_selected"], 1)
+            found = {one["image"].tobytes(): one["mask"] for one in self.samples(version)}
+            self.assertEqual(len(found), len(taken))
+            for scan in taken:
+                self.assertTrue((found[images[scan].tobytes()] == expected(scan)).all(), (lines, scan))
+            if number == 1:
+                for ranks, tuned in ((1, []), (4, CUT)):
+                    self.assert_same_tree(version, self.run_build(root, definition, more + tuned, f"again-{ranks}", ranks)[0])
+
+    def test_what_a_definition_may_say_of_masks_of_images(self):
+        root = self.root / "refused"
+        more = self.described(root)
+        for old, new, text in (('name = "mask"', 'name = "mask"\nformat = "nifti"', "masks of single images are pictures"),
+                               ('name = "mask"', 'name = "mask"\nformat = "dicom-seg"', "masks of single images are pictures"),
+                               ("values = [0, 255]", "values = [255]", "0 stands for nothing")):
+            self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.definition((old, new)), more=more)
+        for lines, change, text in (('overlap = "first"', [], "overlap: expected"), ('missing = "none"', [], "missing: expected"),
+                                    ("", [("organ = 1", "organ = 2")], "another part has this number"), ("", [("organ = 1", "organ = 0")], "expected 1 to 255"),
+                                    ("", [('part = "structure"', 'part = "organ"')], "has no {organ}"), ("", [('part = "structure"', 'part = "scan"')], "which image a file belongs to")):
+            self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.parts(lines, *change), more=more)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "trainer/data/loader.h"
+#include "trainer/engine/process.h"
 #include "trainer/engine/torch_error.h"
 
 namespace trainer {
@@ -92,6 +93,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, co
 std::optional<Predictions> predict(Model& model, const Dataset& dataset, const PredictOptions& options,
                                    const core::Comm& comm) {
     const at::NoGradGuard off;
+    const FixedAlgorithms fixed;
     const auto mine = predict_mine(model, dataset, options, comm);
     if (!mine) return std::nullopt;
     const std::vector<core::Bytes> all = comm.gather(*mine);

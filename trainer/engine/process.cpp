@@ -83,6 +83,14 @@ void prepare_process(bool reproducible, Precision precision, const core::Comm& c
     torch.setAllowTF32CuBLAS(precision == Precision::tf32);
 }
 
+FixedAlgorithms::FixedAlgorithms() : tried_(at::globalContext().benchmarkCuDNN()) {
+    at::globalContext().setBenchmarkCuDNN(false);
+}
+
+FixedAlgorithms::~FixedAlgorithms() {
+    at::globalContext().setBenchmarkCuDNN(tried_);
+}
+
 void end_job(const core::Comm& comm, const core::Error& error) {
     core::Event("error", core::name_of(error.fault())).with("rank", comm.rank()).with("text", error.what());
     MPI_Abort(comm.get(), static_cast<int>(error.fault()));

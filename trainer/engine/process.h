@@ -25,6 +25,19 @@ int threads_for(const std::vector<Cores>& ranks, std::size_t mine);
 // and takes the fastest.
 void prepare_process(bool reproducible, Precision precision, const core::Comm& comm);
 
+// While this lives, cuDNN takes the algorithm that it always takes: what a model says of a sample must not depend on
+// which rank, or which run, found another one faster.
+class FixedAlgorithms {
+public:
+    FixedAlgorithms();
+    FixedAlgorithms(const FixedAlgorithms&) = delete;
+    FixedAlgorithms& operator=(const FixedAlgorithms&) = delete;
+    ~FixedAlgorithms();
+
+private:
+    bool tried_;
+};
+
 // Tells the error and aborts all ranks at once, as run_mpi_tool would after unwinding. For a rank that
 // fails alone: what it would destroy waits for ranks that wait for it.
 [[noreturn]] void end_job(const core::Comm& comm, const core::Error& error);

@@ -39,6 +39,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
         }
     });
+    check_evaluation(recipe, *dataset_, comm);
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
     if (!resume() && !standardise(*model_, *dataset_, recipe, comm, go_on()))
         throw AgreedError(Fault::requeue, "asked to stop before the first step; run the same command again");

@@ -65,8 +65,8 @@ TEST_CASE("each row of the calibration curve is of enough patients, and together
             CHECK((static_cast<std::int64_t>(patients.size()) >= least || curve.size() == 1));
             const double count = curve[row]["samples"];
             samples += count;
-            predicted += count * curve[row]["predicted"].get<double>();
-            observed += count * curve[row]["observed"].get<double>();
+            predicted += count * curve[row]["probability"].get<double>();
+            observed += count * curve[row]["share"].get<double>();
         }
         CHECK(samples == 300);
         double said = 0;

@@ -145,7 +145,7 @@ std::string reliability(const Json& curve) {
         "<line class=\"whole\" x1=\"0\" y1=\"260\" x2=\"260\" y2=\"0\"/>";
     std::string points;
     for (const Json& row : curve) {
-        const std::string x = at(row.at("predicted")), y = at(1 - row.at("observed").get<double>());
+        const std::string x = at(row.at("probability")), y = at(1 - row.at("share").get<double>());
         points += x + "," + y + " ";
         out += "<circle cx=\"" + x + "\" cy=\"" + y + "\" r=\"4\"/>";
     }
@@ -272,7 +272,7 @@ std::string html_report(const Json& metrics) {
         lines.clear();
         for (const Json& row : curve)
             lines.push_back({figure(row.at("threshold")), figure(row.at("samples")),
-                             figure(row.at("predicted")), figure(row.at("observed"))});
+                             figure(row.at("probability")), figure(row.at("share"))});
         out += tag("h2", "Reliability") +
                tag("p", "Expected calibration error " + figure(metrics.at("overall").at("ece")) + ".") +
                reliability(curve) + table({"from", "samples", "predicted", "observed"}, lines);

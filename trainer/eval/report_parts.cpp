@@ -95,8 +95,8 @@ Json curve_json(const Predictions& predictions, const EvaluateOptions& options, 
         out.push_back(
             {{"threshold", number(static_cast<double>(row.first) / static_cast<double>(bins.size()))},
              {"samples", row.samples.size()},
-             {"predicted", number(row.sums.predicted / row.sums.samples)},
-             {"observed", number(row.sums.observed / row.sums.samples)}});
+             {"probability", number(row.sums.predicted / row.sums.samples)},
+             {"share", number(row.sums.observed / row.sums.samples)}});
     return out;
 }
 

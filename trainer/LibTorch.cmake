@@ -1,7 +1,7 @@
 # LibTorch straight from the PyPI wheel, or any unpacked LibTorch (-DTORCH_ROOT=DIR). Needs no nvcc and no CUDA
 # toolkit. find_package(Torch) is not used: it fails to link where the toolkit's NCCL is older than the wheel's.
 #   torch::cpu    libtorch_cpu, libc10: autograd, nn, c10d::Reducer
-#   torch::cuda   and libtorch_cuda with the cudart and NCCL it was built with; absent where the wheel has none
+#   torch::cuda   and libtorch_cuda with the cudart, NVRTC and NCCL it was built with; absent where the wheel has none
 #   TORCH_INSTALL_RPATH   for programs under ${prefix}/bin, with the wheel under ${prefix}/site-packages
 set(ALOFT_TORCH_VERSION 2.15.0)
 if(DEFINED ENV{XDG_CACHE_HOME})
@@ -35,6 +35,11 @@ target_compile_definitions(torch_cpu INTERFACE USE_DISTRIBUTED)  # as the wheel 
 target_include_directories(torch_cpu SYSTEM INTERFACE
   "${TORCH_ROOT}/include" "${TORCH_ROOT}/include/torch/csrc/api/include")
 target_link_libraries(torch_cpu INTERFACE "${TORCH_ROOT}/lib/libtorch_cpu.so" "${TORCH_ROOT}/lib/libc10.so")
+# Before 2.12 or so these two had other names; both are there to be overridden, neither calls the other.
+file(STRINGS "${TORCH_ROOT}/include/torch/csrc/distributed/c10d/Backend.hpp" torch_new_names REGEX "all_gather_single")
+if(NOT torch_new_names)
+  target_compile_definitions(torch_cpu INTERFACE all_gather_single=_allgather_base all_to_all_single=alltoall_base)
+endif()
 list(JOIN torch_nvidia_libs ":" torch_rpath)
 # The wheel's CPU library needs cudart too; the linker looks for it here, and so do programs in the build tree.
 target_link_options(torch_cpu INTERFACE "LINKER:-rpath-link,${torch_rpath}")
@@ -42,6 +47,7 @@ target_link_options(torch_cpu INTERFACE "LINKER:-rpath-link,${torch_rpath}")
 if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
   find_library(TORCH_NCCL NAMES libnccl.so.2 HINTS ${torch_nvidia_libs} NO_DEFAULT_PATH REQUIRED)
   find_library(TORCH_CUDART NAMES libcudart.so.13 libcudart.so.12 HINTS ${torch_nvidia_libs} NO_DEFAULT_PATH REQUIRED)
+  find_library(TORCH_NVRTC NAMES libnvrtc.so.13 libnvrtc.so.12 HINTS ${torch_nvidia_libs} NO_DEFAULT_PATH REQUIRED)
   add_library(torch_cuda INTERFACE)
   add_library(torch::cuda ALIAS torch_cuda)
   target_compile_definitions(torch_cuda INTERFACE USE_C10D_NCCL)
@@ -49,5 +55,5 @@ if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
   # libtorch_cuda registers its kernels when it is loaded; no symbol of it need be used.
   target_link_libraries(torch_cuda INTERFACE torch_cpu
     "-Wl,--no-as-needed" "${TORCH_ROOT}/lib/libtorch_cuda.so" "-Wl,--as-needed"
-    "${TORCH_ROOT}/lib/libc10_cuda.so" "${TORCH_CUDART}" "${TORCH_NCCL}")
+    "${TORCH_ROOT}/lib/libc10_cuda.so" "${TORCH_CUDART}" "${TORCH_NVRTC}" "${TORCH_NCCL}")
 endif()

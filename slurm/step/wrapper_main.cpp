@@ -23,6 +23,7 @@
 #include "slurm/admit/admission.h"
 #include "slurm/admit/script.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/step/interfaces.h"
 #include "slurm/step/mark.h"
 
 namespace {
@@ -184,6 +185,17 @@ void set_default(const char* name, const std::string& value) {
     ::setenv(name, value.c_str(), 0);
 }
 
+// What the job's own nodes meet on. What a user has set stays.
+void choose_interfaces() {
+    const auto names = slurm::job_interfaces();
+    if (names.empty()) return;
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
+    set_default("NCCL_SOCKET_IFNAME", "=" + list);  // "=": these names, not all that begin so
+    set_default("GLOO_SOCKET_IFNAME", names.front());
+    set_default("OMPI_MCA_btl_tcp_if_include", list);
+}
+
 // RDMA passes no filter of the node, so its devices are here only where the enclave has a partition of its
 // own (infiniband.h). Without them MPI and NCCL would look for them first and complain.
 void choose_network() {
@@ -229,6 +241,7 @@ void choose_network() {
     ::setenv("ALOFT_DATA", "/aloft/data", 1);
     ::setenv("ALOFT_KEYS", "/aloft/keys", 1);
     choose_network();
+    choose_interfaces();
     if (!call.folder.empty() && ::chdir(call.folder.c_str()))
         throw Error(Fault::usage,
                     core::with_errno("cannot enter the folder that the job was submitted from", errno));

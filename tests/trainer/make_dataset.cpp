@@ -1,10 +1,10 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|unlabelled|miscounted|volumes: a small encrypted dataset made from a fixed seed,
-// DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// make_dataset DIR images|two|table|unlabelled|miscounted|volumes|large: a small encrypted dataset made from a fixed
+// seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
-// Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
-// Volumes: each of a shape of its own, a ball in noise and its mask.
+// Volumes: each of a shape of its own, a ball in noise and its mask. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -34,14 +34,15 @@ double uniform(std::mt19937_64& random) {
     return static_cast<double>(random() >> 11) * 0x1p-53;
 }
 
-Array image(std::mt19937_64& random, int label, int site) {
+Array image(std::mt19937_64& random, int label, int site, int side) {
     Array out;
-    out.bytes.resize(64);
-    for (int y = 0; y < 8; ++y)
-        for (int x = 0; x < 8; ++x) {
-            const bool bar = label == 0 ? x < 2 : label == 1 ? x > 5 : y < 2;
+    out.bytes.resize(static_cast<std::size_t>(side * side));
+    const int edge = side / 4;
+    for (int y = 0; y < side; ++y)
+        for (int x = 0; x < side; ++x) {
+            const bool bar = label == 0 ? x < edge : label == 1 ? x >= side - edge : y < edge;
             const double value = 40 + 30 * site + (bar ? 60 : 0) + 70 * (uniform(random) - 0.5);
-            out.bytes[static_cast<std::size_t>(y * 8 + x)] = static_cast<std::uint8_t>(value);
+            out.bytes[static_cast<std::size_t>(y * side + x)] = static_cast<std::uint8_t>(value);
         }
     std::copy(kRow.begin(), kRow.end(), out.bytes.end() - kRow.size());
     return out;
@@ -94,8 +95,9 @@ int main(int argc, char** argv) {
     const bool table = std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
-               volumes = std::strcmp(argv[2], "volumes") == 0, two = std::strcmp(argv[2], "two") == 0;
-    const int samples = volumes ? 40 : kSamples;
+               volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
+               two = std::strcmp(argv[2], "two") == 0;
+    const int samples = volumes ? 40 : large ? 4096 : kSamples, side = large ? 224 : 8;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
     key.save(dir.parent_path() / "dataset.key");
@@ -105,7 +107,7 @@ int main(int argc, char** argv) {
     manifest.version = "1";
     manifest.key_id = key.id();
     manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}
-                                    : Field{"image", DType::u8, {1, 8, 8}, "arbitrary"}};
+                                    : Field{"image", DType::u8, {1, side, side}, "arbitrary"}};
     if (volumes)
         manifest.schema.fields = {Field{"image", DType::i16, {}, ""}, Field{"mask", DType::u8, {}, ""}};
     manifest.schema.columns = {{"patient", ColumnType::id16, {}},
@@ -132,12 +134,13 @@ int main(int argc, char** argv) {
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
             std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
+            if (large) id[1] = static_cast<std::uint8_t>(patient >> 8);
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
             if (volumes)
                 sample.fields = volume(random, i);
             else
-                sample.fields = {table ? features(random, label) : image(random, label, site)};
+                sample.fields = {table ? features(random, label) : image(random, label, site, side)};
             sample.columns = {id, kSites[static_cast<std::size_t>(site)],
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],
                               (unlabelled && i % 31 == 10) || (miscounted && i == 330)

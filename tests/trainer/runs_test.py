@@ -216,7 +216,7 @@ class Runs(RunsCase):
         metrics = json.loads((out / "metrics.json").read_text())
         self.assertEqual(metrics["training"]["epochs"], 4)
         self.assertEqual(list(metrics["strata"]), ["site"])
-        for change in ("optimizer.rate=0.5", "seed=2", "data.batch=64", "model.width=16", "train.precision=bf16",
+        for change in ("optimizer.rate=0.5", "seed=2", "data.batch=64", "model.width=16", "train.precision=bf16", "train.precision=tf32",
                        "train.micro_batches=4", "schedule.warmup_steps=9", "optimizer.clip=0.5"):
             self.refused(2, "another recipe", "--set", change, out="longer")
 

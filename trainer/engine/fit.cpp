@@ -28,7 +28,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       dataset_(open_dataset(request.access, comm)),
       device_(choose_device(comm, request.device)),
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
-      agreement_(comm) {
+      agreement_(comm),
+      upload_(device_) {
     settle_labels(*dataset_, recipe, {"train", "validation", recipe.evaluate.split}, comm);
     core::together(comm, [&] {
         make_loader();
@@ -49,26 +50,26 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
 Json Run::train() {
     announce();
     if (is_validation_due_) validate();
-    Feed feed(*loader_, *clock_);
+    Feed feed(*loader_, upload_, *clock_);
     core::agree(comm_, feed.trouble());
     core::Progress progress("fit", clock_->steps() - clock_->step());
     logged_at_ = SteadyClock::now();
     while (!clock_->done()) {
         const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
-        const auto loss = step_->accumulate(batch.inputs, batch.labels, clock_->step(),
-                                            [go_on = go_on()] { return go_on(false); });
-        if (!loss) stop();
+        if (!step_->accumulate(batch.inputs, batch.labels, clock_->step(),
+                               [go_on = go_on()] { return go_on(false); }))
+            stop();
         unsigned all = 0;  // what any rank wants: see Agreement
         const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, clock_->step(), clock_->steps());
-        const double norm = step_->update(rate, [&](double gradient) {
-            all = agreement_.reach(wishes(feed, *loss, gradient));
+        const Step::Outcome done = step_->update(rate, [&](double loss, double norm) {
+            all = agreement_.reach(wishes(feed, loss, norm));
             return !(all & Agreement::kNotFinite);
         });
         clock_->advance();
         if (all & Agreement::kNotFinite)
             skip();
         else
-            record(*loss, rate, norm);
+            record(done.loss, rate, done.norm);
         if (comm_.is_root()) progress.advance();
         if (clock_->epoch_ended()) validate();
         obey(all, feed);
@@ -87,6 +88,7 @@ void Run::make_loader() {
     options.rank = comm_.rank();
     options.ranks = comm_.size();
     options.seed = recipe_.seed;
+    options.memory_hook = upload_.memory_hook();
     loader_ = std::make_unique<Loader>(*dataset_, options);
     clock_.emplace(recipe_.train.epochs, loader_->steps_per_epoch());
 }
@@ -192,7 +194,7 @@ void Run::stop() {
 }
 
 Json fit(const Recipe& recipe, const FitRequest& request, const core::Comm& comm) {
-    prepare_process(recipe.train.reproducible, comm);
+    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     std::optional<Run> run;  // outlives what it throws: see end_job
     return or_end_job(comm, [&] { return run.emplace(recipe, request, comm).train(); });

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 
 #ifdef USE_C10D_NCCL
+#include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 #endif
 #include <unistd.h>
@@ -85,7 +86,13 @@ c10::Device choose_device(const core::Comm& comm, const std::string& wanted) {
             throw core::Error(core::Fault::usage, "--device: expected auto, cpu or cuda");
     });
     if (wanted == "cpu") return at::kCPU;
-    if (const auto mine = my_gpu(comm)) return {at::kCUDA, static_cast<c10::DeviceIndex>(*mine)};
+    if (const auto mine = my_gpu(comm)) {
+        const c10::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(*mine));
+#ifdef USE_C10D_NCCL
+        c10::cuda::set_device(device.index());  // or this rank would take memory of the first GPU, too
+#endif
+        return device;
+    }
     core::together(comm, [&] {
         const std::string advice =
             "not every rank has a GPU of its own. Ask Slurm for one GPU per task, or use --device cpu";

@@ -51,7 +51,7 @@ std::vector<NamedTensor> Optimizer::state() const {
 
 double Optimizer::step(double rate, const std::function<bool(double norm)>& may) {
     const at::NoGradGuard off;
-    std::vector<at::Tensor> norms;
+    std::vector<at::Tensor> all;
     std::vector<std::vector<at::Tensor>> gradients;
     for (const Group& group : groups_) {
         auto& mine = gradients.emplace_back();
@@ -61,15 +61,14 @@ double Optimizer::step(double rate, const std::function<bool(double norm)>& may)
             // The fused kernels walk memory: gradient and parameter must be laid out alike.
             if (gradient.strides() != parameter.strides())
                 gradient = at::empty_like(parameter).copy_(gradient);
-            norms.push_back(at::linalg_vector_norm(gradient));
+            all.push_back(gradient);
             mine.push_back(std::move(gradient));
         }
     }
-    const double norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
+    // By lists: a few launches on a GPU in place of one for each parameter.
+    const double norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(all))).item<double>();
     if ((may && !may(norm)) || !std::isfinite(norm)) return norm;
-    if (options_.clip > 0 && norm > options_.clip)
-        for (auto& mine : gradients)
-            for (auto& gradient : mine) gradient.mul_(options_.clip / norm);
+    if (options_.clip > 0 && norm > options_.clip) at::_foreach_mul_(all, options_.clip / norm);
     ++steps_;
     for (std::size_t i = 0; i < groups_.size(); ++i)
         if (!groups_[i].parameters.empty()) move(groups_[i], gradients[i], rate);

@@ -58,7 +58,7 @@ int threads_for(const std::vector<Cores>& ranks, std::size_t mine) {
     return std::max(1, static_cast<int>(share + 1e-9));
 }
 
-void prepare_process(bool reproducible, const core::Comm& comm) {
+void prepare_process(bool reproducible, Precision precision, const core::Comm& comm) {
     // Keep freed activations for the next step in place of a storm of page faults: 1.15 times the speed.
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, INT_MAX);
@@ -72,7 +72,15 @@ void prepare_process(bool reproducible, const core::Comm& comm) {
     const int wanted = said ? std::atoi(said) : 0;
     // Sums in parallel depend on the number of threads.
     at::set_num_threads(reproducible ? 1 : wanted > 0 ? wanted : threads_for(ranks, mine));
-    if (reproducible) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::Context& torch = at::globalContext();
+    if (reproducible) {
+        setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
+               0);  // without it cuBLAS promises nothing, and PyTorch refuses
+        torch.setDeterministicAlgorithms(true, /*warn_only=*/false);
+    }
+    torch.setBenchmarkCuDNN(!reproducible);
+    torch.setAllowTF32CuDNN(precision == Precision::tf32);
+    torch.setAllowTF32CuBLAS(precision == Precision::tf32);
 }
 
 void end_job(const core::Comm& comm, const core::Error& error) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/mpi/comm.h"
+#include "trainer/engine/step.h"
 
 namespace trainer {
 
@@ -18,9 +19,11 @@ using Cores = std::vector<bool>;
 // cores.
 int threads_for(const std::vector<Cores>& ranks, std::size_t mine);
 
-// Collective; before data are read. No dump of what is decrypted, freed memory kept for the next step, and as
-// many threads as there are cores for this rank: one if `reproducible`, OMP_NUM_THREADS where that is set.
-void prepare_process(bool reproducible, const core::Comm& comm);
+// Collective; before data are read and a GPU is touched. No dump of what is decrypted, freed memory kept for the next
+// step, and as many threads as there are cores for this rank: one if `reproducible`, OMP_NUM_THREADS where that is
+// set. On GPUs float32 means float32, unless `precision` says tf32; if not `reproducible`, cuDNN tries its algorithms
+// and takes the fastest.
+void prepare_process(bool reproducible, Precision precision, const core::Comm& comm);
 
 // Tells the error and aborts all ranks at once, as run_mpi_tool would after unwinding. For a rank that
 // fails alone: what it would destroy waits for ranks that wait for it.

@@ -7,6 +7,25 @@
 #include "trainer/eval/metrics.h"
 
 namespace trainer {
+namespace {
+
+constexpr std::pair<const char*, Precision> kPrecisions[] = {
+    {"float32", Precision::float32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
+
+const char* name_of(Precision precision) {
+    return std::find_if(std::begin(kPrecisions), std::end(kPrecisions),
+                        [&](const auto& each) { return each.second == precision; })
+        ->first;
+}
+
+}  // namespace
+
+Precision precision_of(const core::Config& table) {
+    const std::string wanted = table.text_or("precision", "float32");
+    for (const auto& [name, precision] : kPrecisions)
+        if (wanted == name) return precision;
+    table.refuse("precision", "expected \"float32\", \"tf32\" or \"bf16\"");
+}
 
 Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(file)) {
     name = file_.text("name");
@@ -39,10 +58,7 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     if (train.reproducible && train.micro_batches == 0)
         train_table.refuse("micro_batches",
                            "a reproducible run needs a number, a multiple of every number of ranks");
-    const std::string precision = train_table.text_or("precision", "float32");
-    if (precision != "float32" && precision != "bf16")
-        train_table.refuse("precision", "expected \"float32\" or \"bf16\"");
-    train.precision = precision == "bf16" ? Precision::bf16 : Precision::float32;
+    train.precision = precision_of(train_table);
     train.patience = at_least(train_table, "patience", 0, 0);
     train.select = train_table.text_or("select", train.select);
     if (train.select != "last" && !find_score(train.select))
@@ -99,7 +115,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
          {{"epochs", train.epochs},
           {"reproducible", train.reproducible},
           {"micro_batches", train.micro_batches},
-          {"precision", train.precision == Precision::bf16 ? "bf16" : "float32"},
+          {"precision", name_of(train.precision)},
           {"patience", train.patience},
           {"select", train.select}}},
         {"evaluate",

@@ -13,6 +13,9 @@
 
 namespace trainer {
 
+// The key `precision` of a table; float32 if it is not there. Throws Error(usage) for another word.
+Precision precision_of(const core::Config& table);
+
 // What a run does, from a recipe's TOML (configs/recipes has commented examples). Nothing of where it runs:
 // the same recipe gives the same model on a laptop and on a cluster.
 struct Recipe {

@@ -157,7 +157,7 @@ std::optional<Json> write_results(const Recipe& recipe, Model& model, const Data
 
 Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& path,
               const core::Comm& comm) {
-    prepare_process(recipe.train.reproducible, comm);
+    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
@@ -199,7 +199,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
 
 Json export_model(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& run,
                   bool last, const core::Comm& comm) {
-    prepare_process(recipe.train.reproducible, comm);
+    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
     const auto dataset = open_dataset(request.access, comm);
     Json told;
     core::together(comm, [&] {

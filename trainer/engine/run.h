@@ -19,6 +19,7 @@
 #include "trainer/engine/pass.h"
 #include "trainer/engine/run_log.h"
 #include "trainer/engine/signals.h"
+#include "trainer/engine/upload.h"
 
 namespace trainer {
 
@@ -75,6 +76,7 @@ private:
     c10::Device device_;
     c10::intrusive_ptr<c10d::ProcessGroup> group_;
     Agreement agreement_;
+    Upload upload_;
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<Model> model_;
     std::unique_ptr<Optimizer> optimizer_;

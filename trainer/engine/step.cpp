@@ -34,16 +34,17 @@ Autocast::~Autocast() {
     at::autocast::set_autocast_enabled(device_, false);
 }
 
-std::optional<double> Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
-                                       const std::function<bool()>& go_on) {
+bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+                      const std::function<bool()>& go_on) {
+    step_ = step;
     if (labels.lt(0).any().item<bool>() || labels.ge(model_.input().classes).any().item<bool>())
         throw core::Error(core::Fault::data, "a training sample has no label, or one that is not a class");
     const c10::Device device = model_.parameters()[0].tensor.device();
     const std::int64_t size = inputs.size(0) / options_.micro_batches;
-    return with_torch_errors("step " + std::to_string(step), [&]() -> std::optional<double> {
-        at::Tensor total = at::zeros({}, at::TensorOptions().device(device).dtype(at::kDouble));
+    return with_torch_errors("step " + std::to_string(step), [&] {
+        loss_ = at::zeros({}, at::TensorOptions().device(device).dtype(at::kDouble));
         for (std::int64_t i = 0; i < options_.micro_batches; ++i) {
-            if (go_on && !go_on()) return std::nullopt;
+            if (go_on && !go_on()) return false;
             Watch::tick();
             const Last last = i + 1 == options_.micro_batches ? Last::yes : Last::no;
             const auto number = static_cast<std::uint64_t>(options_.first_micro_batch + i);
@@ -51,7 +52,8 @@ std::optional<double> Step::accumulate(const at::Tensor& inputs, const at::Tenso
             // Copies, each at the start of an allocation: kernels may round differently by alignment.
             const auto x =
                 inputs.narrow(0, i * size, size).to(device, inputs.scalar_type(), false, /*copy=*/true);
-            const auto y = labels.narrow(0, i * size, size).to(device, at::kLong, false, /*copy=*/true);
+            const auto y =
+                labels.narrow(0, i * size, size).to(device, at::kLong, /*non_blocking=*/true, /*copy=*/true);
             gradients_.before_forward(last);
             at::Tensor scores;
             {
@@ -62,16 +64,23 @@ std::optional<double> Step::accumulate(const at::Tensor& inputs, const at::Tenso
             gradients_.before_backward(last);
             (loss * gradients_.loss_scale()).backward();
             gradients_.after_backward();
-            total.add_(loss.detach());
+            loss_.add_(loss.detach());
         }
         gradients_.finish();
-        // Errors of the GPU come up where it is waited for: here.
-        return total.item<double>() / static_cast<double>(options_.micro_batches);
+        return true;
     });
 }
 
-double Step::update(double rate, const std::function<bool(double norm)>& may) {
-    return with_torch_errors("update", [&] { return optimizer_.step(rate, may); });
+Step::Outcome Step::update(double rate, const std::function<bool(double loss, double norm)>& may) {
+    return with_torch_errors("step " + std::to_string(step_), [&] {
+        Outcome out{};
+        out.norm = optimizer_.step(rate, [&](double norm) {
+            out.loss =
+                loss_.item<double>() / static_cast<double>(options_.micro_batches);  // there before the norm
+            return may(out.loss, norm);
+        });
+        return out;
+    });
 }
 
 }  // namespace trainer

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <functional>
-#include <optional>
 
 #include "trainer/engine/gradients.h"
 #include "trainer/engine/optimizer.h"
@@ -9,7 +8,9 @@
 
 namespace trainer {
 
-enum class Precision { float32, bf16 };  // bf16: matrix products and convolutions in bfloat16 (autocast)
+// Of matrix products and convolutions; all else is float32. tf32: float32 with 10 bits of mantissa, on GPUs that have
+// it (Ampere and later); elsewhere float32. bf16: bfloat16 (autocast).
+enum class Precision { float32, tf32, bf16 };
 
 struct StepOptions {
     std::uint64_t seed = 0;          // of dropout: a function of (seed, step, micro-batch), never of the rank
@@ -26,21 +27,26 @@ public:
         : model_(model), optimizer_(optimizer), gradients_(gradients), options_(options) {}
 
     // `inputs` [n, ...] and `labels` [n] int64: this rank's share of step `step`, the same n on every rank
-    // and a multiple of micro_batches. Returns the mean loss over them; nothing if `go_on`, which is asked
-    // before each micro-batch and answers alike on all ranks, said no: model and optimizer are then as
-    // before the step. Throws core::Error: data for a label that is missing or not a class, system for what
-    // PyTorch reports.
-    std::optional<double> accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
-                                     const std::function<bool()>& go_on = {});
+    // and a multiple of micro_batches. False if `go_on`, which is asked before each micro-batch and answers
+    // alike on all ranks, said no: model and optimizer are then as before the step. A GPU is not waited for.
+    // Throws core::Error: data for a label that is missing or not a class, system for what PyTorch reports.
+    bool accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+                    const std::function<bool()>& go_on = {});
 
-    // Moves the parameters if `may`, asked with the norm of the gradient, says so. Returns the norm.
-    double update(double rate, const std::function<bool(double norm)>& may);
+    struct Outcome {
+        double loss, norm;  // mean over this rank's samples; of the gradient, before clipping
+    };
+    // Moves the parameters if `may`, asked with both, says so. Waits for the GPU, once in a step: its errors
+    // come up here.
+    Outcome update(double rate, const std::function<bool(double loss, double norm)>& may);
 
 private:
     Model& model_;
     Optimizer& optimizer_;
     Gradients& gradients_;
     StepOptions options_;
+    std::int64_t step_ = 0;
+    at::Tensor loss_;  // summed over the micro-batches, on the device
 };
 
 // Turns autocast on for CPU and GPU while it lives.

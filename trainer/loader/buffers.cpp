@@ -18,17 +18,27 @@ constexpr std::size_t kSlab = 16 << 20;  // small buffers are cut from one mappi
 }  // namespace
 
 struct Buffers::Pool {
+    const MemoryHook hook;
     std::size_t bytes, slab_bytes;
     std::mutex mutex;
-    std::vector<std::uint8_t*> free, slabs;
+    struct Slab {
+        std::uint8_t* begin;
+        std::shared_ptr<void> held;  // by the hook
+    };
+    std::vector<std::uint8_t*> free;
+    std::vector<Slab> slabs;
 
-    explicit Pool(std::size_t wanted)
-        : bytes((wanted + kLine - 1) / kLine * kLine),
+    Pool(std::size_t wanted, MemoryHook told)
+        : hook(std::move(told)),
+          bytes((wanted + kLine - 1) / kLine * kLine),
           slab_bytes((std::max(bytes, std::min(bytes * 8, kSlab)) + kHugePage - 1) / kHugePage * kHugePage) {}
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
     ~Pool() {
-        for (std::uint8_t* const slab : slabs) ::munmap(slab, slab_bytes);
+        for (Slab& slab : slabs) {
+            slab.held.reset();
+            ::munmap(slab.begin, slab_bytes);
+        }
     }
 
     // One mapping of whole huge pages, aligned: what sticks out at either end is given back.
@@ -45,13 +55,14 @@ struct Buffers::Pool {
         ::munmap(slab + slab_bytes, kHugePage - before);
         ::madvise(slab, slab_bytes, MADV_HUGEPAGE);  // a wish: without it, small pages
         ::madvise(slab, slab_bytes, MADV_DONTDUMP);  // decrypted: in no core file
-        slabs.push_back(slab);
+        slabs.push_back({slab, hook ? hook(slab, slab_bytes) : nullptr});
         free.reserve(slabs.size() * (slab_bytes / bytes));  // so that giving back never allocates
         for (std::size_t at = slab_bytes / bytes; at-- > 0;) free.push_back(slab + at * bytes);
     }
 };
 
-Buffers::Buffers(std::size_t bytes) : pool_(std::make_shared<Pool>(std::max<std::size_t>(bytes, 1))) {}
+Buffers::Buffers(std::size_t bytes, MemoryHook hook)
+    : pool_(std::make_shared<Pool>(std::max<std::size_t>(bytes, 1), std::move(hook))) {}
 
 std::shared_ptr<std::uint8_t> Buffers::take() {
     const std::lock_guard lock(pool_->mutex);

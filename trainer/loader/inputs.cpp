@@ -112,7 +112,7 @@ Cut cut_of(const Crop& crop, const Shape& shape, std::uint64_t seed, std::int64_
 }
 
 Inputs::Inputs(const Dataset& dataset, std::size_t field, const std::optional<Normalise>& normalise,
-               const std::optional<Crop>& crop, std::int64_t most)
+               const std::optional<Crop>& crop, std::int64_t most, const MemoryHook& hook)
     : index_(field), field_(dataset.schema().fields[field]), normalise_(normalise), crop_(crop) {
     const auto refuse = [&](const std::string& text) {
         throw Error(Fault::usage, dataset.manifest().id() + ": " + text);
@@ -150,7 +150,7 @@ Inputs::Inputs(const Dataset& dataset, std::size_t field, const std::optional<No
                    " is more than any machine holds");
         bytes *= static_cast<std::uint64_t>(extent);
     }
-    buffers_ = std::make_shared<Buffers>(static_cast<std::size_t>(most) * out_bytes());
+    buffers_ = std::make_shared<Buffers>(static_cast<std::size_t>(most) * out_bytes(), hook);
 }
 
 std::size_t Inputs::raw_bytes() const noexcept {

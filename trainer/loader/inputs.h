@@ -51,7 +51,7 @@ public:
     // `most`: samples of a batch. Throws Error(usage) if the dataset's samples, by its first one, cannot be
     // cropped so, the fill is no value of the field, or scale and offset do not fit the channels.
     Inputs(const Dataset& dataset, std::size_t field, const std::optional<Normalise>& normalise,
-           const std::optional<Crop>& crop, std::int64_t most);
+           const std::optional<Crop>& crop, std::int64_t most, const MemoryHook& hook = {});
 
     // Memory and shape for a batch; without memory if each sample brings its own.
     RawArray make(std::int64_t valid) const;

@@ -173,11 +173,13 @@ private:
                    " samples, fewer than one step of " + std::to_string(global_batch()) +
                    ": use a smaller batch or fewer ranks");
         const std::int64_t most = std::min(most_of_a_step(), samples());
-        inputs_.emplace_back(dataset_, field_index_, options_.normalise, options_.crop, most);
+        inputs_.emplace_back(dataset_, field_index_, options_.normalise, options_.crop, most,
+                             options_.memory_hook);
         std::optional<Crop> same = options_.crop;
         if (same) same->fill = 0;
         for (const std::string& name : options_.beside)
-            inputs_.emplace_back(dataset_, dataset_.schema().field(name), std::nullopt, same, most);
+            inputs_.emplace_back(dataset_, dataset_.schema().field(name), std::nullopt, same, most,
+                                 options_.memory_hook);
     }
 
     // Which samples of a step are this rank's: [first, last) of the step's samples.

@@ -37,6 +37,7 @@ struct LoaderOptions {
     // More fields of the same samples: a mask of the image. As stored; cropped where `field` is, and filled with 0.
     std::vector<std::string> beside;
     int threads = 1;  // that read ahead and decrypt
+    MemoryHook memory_hook;
 };
 
 // Samples in memory. That of fields belongs to the loader and is used again when the last owner lets go, also after

@@ -36,6 +36,10 @@ at::Tensor Model::forward(const at::Tensor& inputs, Mode mode) {
     // Infinities are missing values too, as for the mean: the largest float would end in NaN two layers on.
     x = at::nan_to_num((x - buffers_[0].tensor) * buffers_[1].tensor, 0.0, 0.0, 0.0);
     if (x.dim() == 4) x = x.contiguous(at::MemoryFormat::ChannelsLast);
+    // One channel is laid out either way. Where the strides do not say channels last, cuDNN's backward pass turns the
+    // whole gradient over, twice.
+    if (x.dim() == 4 && x.is_cuda() && x.size(1) == 1)
+        x = x.as_strided(x.sizes(), {x.size(2) * x.size(3), 1, x.size(3), 1});
     return compute(x, mode).to(at::kFloat);
 }
 

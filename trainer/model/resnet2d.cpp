@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "trainer/model/group_norm.h"
+#include "trainer/model/max_pool.h"
 #include "trainer/model/model.h"
 
 namespace trainer {
@@ -55,7 +57,9 @@ public:
 private:
     struct Norm {
         at::Tensor weight, bias;
-        at::Tensor operator()(const at::Tensor& x) const { return at::group_norm(x, kGroups, weight, bias); }
+        at::Tensor operator()(const at::Tensor& x, const at::Tensor& other, Relu relu) const {
+            return group_norm(x, kGroups, weight, bias, other, relu);
+        }
     };
     struct Block {
         at::Tensor conv1, conv2, shortcut;  // shortcut: undefined where shapes agree
@@ -77,14 +81,15 @@ private:
     }
 
     at::Tensor compute(const at::Tensor& input, Mode mode) override {
-        at::Tensor x = at::relu(stem_norm_(convolve(input, stem_, large_stem_ ? 2 : 1)));
-        if (large_stem_) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+        at::Tensor x = stem_norm_(convolve(input, stem_, large_stem_ ? 2 : 1), {}, Relu::yes);
+        if (large_stem_) x = max_pool(x);
         for (const Block& block : blocks_) {
-            at::Tensor y = at::relu(block.norm1(convolve(x, block.conv1, block.stride)));
-            y = block.norm2(convolve(y, block.conv2, 1));
-            x = at::relu(y + (block.shortcut.defined() ? convolve(x, block.shortcut, block.stride) : x));
+            const at::Tensor y = block.norm1(convolve(x, block.conv1, block.stride), {}, Relu::yes);
+            const at::Tensor shortcut =
+                block.shortcut.defined() ? convolve(x, block.shortcut, block.stride) : x;
+            x = block.norm2(convolve(y, block.conv2, 1), shortcut, Relu::yes);
         }
-        x = x.mean({2, 3});
+        x = x.mean({2, 3}, /*keepdim=*/false, at::kFloat);
         if (dropout_ > 0) x = at::dropout(x, dropout_, mode == Mode::train);
         return at::linear(x, head_weight_, head_bias_);
     }

@@ -50,7 +50,7 @@ const Words kNotCounts = split(
     "stratum stride top verbose version warmup width workers");
 
 const Words kIndexTerms = split(
-    "at bin block ci class decile dice epoch f fold group hd head interval interval95 iou k l label "
+    "age at bin block ci class decile dice epoch f fold group hd head interval interval95 iou k l label "
     "layer level p percentile q quantile r rank repeat run seed stage step stratum top");
 
 const Words kClassTerms = split(

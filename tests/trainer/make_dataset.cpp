@@ -1,6 +1,7 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|table|unlabelled|miscounted|volumes|large: a small encrypted dataset made from a fixed seed,
-// DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// make_dataset DIR images|two|table|unlabelled|miscounted|volumes|large: a small encrypted dataset made from a fixed
+// seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Volumes: each of a shape of its own, a ball in noise and its mask. Large: 4096 images of 224 x 224 (0.2 GB).
@@ -94,7 +95,8 @@ int main(int argc, char** argv) {
     const bool table = std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
-               volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0;
+               volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
+               two = std::strcmp(argv[2], "two") == 0;
     const int samples = volumes ? 40 : large ? 4096 : kSamples, side = large ? 224 : 8;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
@@ -113,6 +115,10 @@ int main(int argc, char** argv) {
                                {"vendor", ColumnType::category, kVendors},
                                {"label", ColumnType::category, kClasses},
                                {"split", ColumnType::category, {"train", "validation", "test", "hidden"}}};
+    if (two) {
+        manifest.schema.columns[3].names = {kClasses[0], kClasses[1]};
+        manifest.schema.columns.push_back({"age", ColumnType::i64, {}});
+    }
     manifest.deidentification = manifest.risk = manifest.splits = nlohmann::ordered_json::object();
     manifest.parents = nlohmann::ordered_json::array();
 
@@ -122,7 +128,8 @@ int main(int argc, char** argv) {
         const auto entry = shard_file(shard);
         ShardWriter writer(dir / "shards" / entry, manifest.schema, manifest.id(), shard, key, {});
         for (int i = shard; i < samples; i += kShards) {
-            const int patient = volumes ? i : i / kPerPatient, label = static_cast<int>(random() % 3);
+            const int patient = volumes ? i : i / kPerPatient,
+                      label = static_cast<int>(random() % (two ? 2 : 3));
             const int site = patient % 40 == 0 ? 2 : patient % 2;
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
@@ -140,6 +147,10 @@ int main(int argc, char** argv) {
                                   ? Cell()
                                   : Cell(kClasses[static_cast<std::size_t>(label)]),
                               std::string(split)};
+            if (two) {
+                if (i % 7 == 3) sample.columns[3] = Cell(kClasses[static_cast<std::size_t>(1 - label)]);
+                sample.columns.push_back(std::int64_t{40 + 20 * (patient % 3 == 1)});
+            }
             writer.append(std::move(sample));
         }
         ShardEntry written = writer.finish();

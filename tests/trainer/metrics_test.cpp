@@ -2,44 +2,30 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <random>
 
 #include "core/base/error.h"
+#include "trainer/made_predictions.h"
 
 using namespace trainer;
 using Catch::Detail::Approx;
+using made::example;
+using made::sites;
 
 namespace {
 
-// The worked example of METRICS.md.
-Predictions example() {
+std::optional<double> auroc(const std::vector<float>& score, const std::vector<bool>& is_positive) {
     Predictions p;
     p.classes = {"a", "b"};
-    p.label = {1, 1, 0, 0};
-    p.probability = {0.1F, 0.9F, 0.4F, 0.6F, 0.8F, 0.2F, 0.3F, 0.7F};
-    p.patient = {1, 2, 3, 4};
-    return p;
-}
-
-// `sizes` samples at each site; the first `wrong` of each site are misjudged.
-Predictions sites(const std::vector<int>& sizes, const std::vector<int>& wrong) {
-    Predictions p;
-    p.classes = {"a", "b"};
-    Predictions::Stratum site{"site", {}, {}}, vendor{"vendor", {"v", "w"}, {}};
-    for (std::size_t s = 0; s < sizes.size(); ++s) {
-        site.values.push_back("s" + std::to_string(s));
-        for (int i = 0; i < sizes[s]; ++i) {
-            p.label.push_back(i % 2);
-            const float right = i < wrong[s] ? 0.2F : 0.9F;
-            p.probability.push_back(i % 2 ? 1 - right : right);
-            p.probability.push_back(i % 2 ? right : 1 - right);
-            p.patient.push_back(p.patient.size());
-            site.code.push_back(static_cast<std::int32_t>(s));
-            vendor.code.push_back(static_cast<std::int32_t>(s % 2));
-        }
+    for (std::size_t i = 0; i < score.size(); ++i) {
+        p.label.push_back(is_positive[i]);
+        p.probability.insert(p.probability.end(), {0.5F, score[i]});
+        p.patient.push_back(i);
     }
-    p.strata = {site, vendor};
-    return p;
+    std::vector<std::size_t> all(score.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return measure(p, all, 1).auroc;
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
         }
     });
+    check_evaluation(recipe, *dataset_, comm);
     const std::int64_t with_kernels = comm.sum(has_kernels(device_) ? 1 : 0);
     if (recipe.train.reproducible && with_kernels != 0 && with_kernels != comm.size())
         throw AgreedError(Fault::system,

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "trainer/eval/metrics.h"
 
 namespace trainer {
 namespace {
@@ -60,9 +61,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     train.precision = precision_of(train_table);
     train.patience = at_least(train_table, "patience", 0, 0);
     train.select = train_table.text_or("select", train.select);
-    if (train.select != "accuracy" && train.select != "auroc" && train.select != "loss" &&
-        train.select != "last")
-        train_table.refuse("select", "expected \"accuracy\", \"auroc\", \"loss\" or \"last\"");
+    if (train.select != "last" && !find_score(train.select))
+        train_table.refuse("select", "expected \"last\", " + score_names());
     train.log_steps = at_least(train_table, "log_steps", train.log_steps, 1);
     train.hang_seconds = train_table.number_or("hang_seconds", train.hang_seconds);
     if (!(train.hang_seconds >= 1)) train_table.refuse("hang_seconds", "expected 1 or more");
@@ -126,6 +126,11 @@ std::string Recipe::canonical(const std::string& model_toml) const {
           {"bootstrap", e.bootstrap},
           {"seed", e.seed}}}};
     // Keys that came later stand here only where they say something: a run of before is the same run.
+    const EvaluateOptions otherwise;
+    for (const Point& point : e.points) json["evaluate"]["points"].push_back(to_text(point));
+    if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
+    if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
+    if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     return json.dump(1);
 }

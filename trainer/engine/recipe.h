@@ -9,7 +9,7 @@
 #include "trainer/engine/optimizer.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/options.h"
 
 namespace trainer {
 
@@ -40,8 +40,7 @@ struct Recipe {
         std::int64_t micro_batches = 0;  // over all ranks; 0: one per rank, or 4 if reproducible
         Precision precision = Precision::float32;
         std::int64_t patience = 0;  // stop after so many epochs without a better validation score; 0: never
-        std::string select =
-            "accuracy";  // the score whose best weights are kept: accuracy, auroc, loss; last
+        std::string select = "accuracy";  // the score whose best weights are kept, one of scores(); or last
         std::int64_t log_steps = 10;
         double hang_seconds = 600;     // when no rank goes on for so long, the one that did not come is named
         std::int64_t skip_limit = 10;  // steps in a row with gradients that are not finite end the run

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -15,7 +16,10 @@
 #include "trainer/engine/labels.h"
 #include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
+#include "trainer/engine/resample.h"
 #include "trainer/engine/watch.h"
+#include "trainer/eval/html.h"
+#include "trainer/loader/strata.h"
 #include "trainer/model/safetensors.h"
 
 namespace trainer {
@@ -56,21 +60,43 @@ std::string split_to_evaluate(const Recipe& recipe, const Dataset& dataset) {
     return !has_samples(dataset, split) && has_samples(dataset, "validation") ? "validation" : split;
 }
 
+// Whether what is chosen on the validation split (EvaluateOptions) is wanted, and can be chosen there.
+bool chooses_on_validation(const Recipe& recipe, const Dataset& dataset, const std::string& split) {
+    const EvaluateOptions& options = recipe.evaluate.options;
+    const bool are_points = std::any_of(options.points.begin(), options.points.end(),
+                                        [](const Point& point) { return point.by != Point::By::threshold; });
+    const bool can = split != "validation" && has_samples(dataset, "validation") &&
+                     dataset.without(recipe.data.label, "validation").empty();
+    return can && (are_points || options.temperature);
+}
+
 // Collective. metrics.json but for `training`; null on other ranks; nothing if it was left off.
 std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& dataset,
                             const std::string& model_digest, const core::Comm& comm, const GoOn& go_on) {
     const std::string split = split_to_evaluate(recipe, dataset);
     if (split != recipe.evaluate.split && comm.is_root())
         core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
-    const auto predictions = predict(
-        model, dataset,
-        {split, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision, go_on},
-        comm);
+    const auto look = [&](const std::string& at) {
+        return predict(
+            model, dataset,
+            {at, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision, go_on},
+            comm);
+    };
+    std::optional<Predictions> validation;
+    bool is_chosen = false;
+    core::together(comm, [&] { is_chosen = chooses_on_validation(recipe, dataset, split); });
+    if (is_chosen && !(validation = look("validation"))) return std::nullopt;
+    auto predictions = look(split);
     if (!predictions) return std::nullopt;
+    core::together(comm, [&] {
+        if (comm.is_root()) add_strata(*predictions, dataset, split, recipe.evaluate.options);
+    });
+    const auto figures = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
+                                         recipe.evaluate.options, comm, go_on);
+    if (!figures) return std::nullopt;
     Json out;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
-        const Watch::Busy busy;
         out = {{"format", 1},
                {"dataset", dataset.manifest().id()},
                {"split", split},
@@ -81,7 +107,7 @@ std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& d
         if (const auto without = core::published(core::Counts{{"", {{"", dataset.left_out(split)}}}})[""][""];
             without.is_number() && without != 0)
             out["without_label"] = without;
-        out.update(report(*predictions, recipe.evaluate.options));
+        out.update(*figures);
     });
     return out;
 }
@@ -99,6 +125,16 @@ void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>
     }
 }
 
+void check_evaluation(const Recipe& recipe, const Dataset& dataset, const core::Comm& comm) {
+    core::together(comm, [&] {
+        if (!comm.is_root()) return;
+        const EvaluateOptions& options = recipe.evaluate.options;
+        positive_class(options, category_names(dataset, recipe.data.label));
+        Predictions none;
+        add_strata(none, dataset, split_to_evaluate(recipe, dataset), options);
+    });
+}
+
 std::optional<Json> write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
                                   const std::filesystem::path& out, const Json& training,
                                   const core::Comm& comm, const GoOn& go_on) {
@@ -113,6 +149,7 @@ std::optional<Json> write_results(const Recipe& recipe, Model& model, const Data
     core::together(comm, [&] {
         if (!json || !comm.is_root()) return;
         (*json)["training"] = training;
+        core::write_atomically(out / "report.html", html_report(*json), 0640);
         core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);
     });
     return json;
@@ -125,6 +162,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
         settle_labels(*dataset, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
+        check_evaluation(recipe, *dataset, comm);
         const c10::Device device = choose_device(comm, request.device);
         std::unique_ptr<Model> model;
         std::string digest;

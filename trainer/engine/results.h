@@ -23,7 +23,10 @@ std::string run_identity(const Recipe& recipe, const Model& model, const Dataset
 // Collective. Rank 0's tensors to every rank.
 void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors);
 
-// Collective. Writes model.safetensors, then metrics.json with the model's figures on the recipe's evaluation
+// Collective, before the first step. Throws AgreedError (usage) if what [evaluate] asks for cannot be had of this dataset.
+void check_evaluation(const Recipe& recipe, const Dataset& dataset, const core::Comm& comm);
+
+// Collective. Writes model.safetensors, report.html, then metrics.json with the model's figures on the recipe's evaluation
 // split (on the validation split where that one is empty). Returns metrics.json on rank 0, null elsewhere; nothing if
 // `go_on` ended it before the figures were there.
 std::optional<nlohmann::ordered_json> write_results(const Recipe& recipe, Model& model,

@@ -1,12 +1,12 @@
 #pragma once
 #include <cstdint>
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "core/base/config.h"
+#include "trainer/eval/options.h"
 
 namespace trainer {
 
@@ -26,50 +26,47 @@ struct Predictions {
     std::size_t samples() const noexcept { return label.size(); }
 };
 
-// [evaluate] of a recipe.
-struct EvaluateOptions {
-    std::string positive;  // of two classes, the one to find; default: the second
-    std::vector<std::string> strata{"site", "vendor"};  // "site*vendor" for each pair of values
-    std::int64_t min_stratum = 10;                      // strata of fewer patients are suppressed
-    std::int64_t bootstrap = 200;                       // resamplings of patients for the intervals; 0: none
-    std::uint64_t seed = 1;
-
-    static EvaluateOptions from(const core::Config& options);  // throws Error(usage)
+// Of one class against the rest. What is divided by nothing is nothing.
+struct ClassMeasures {
+    std::optional<double> sensitivity, specificity, precision, f1, auroc, auprc;
 };
 
 // Over one set of samples. A measure that is not defined there (AUROC where a class is absent) is nothing.
 // A sample of which the model says something that is not finite is `unscored`: it counts as not recognised,
-// is in no column of the confusion, and leaves loss and AUROC of its set undefined.
+// is in no column of the confusion, and leaves all that is computed from probabilities undefined.
 struct Measures {
     std::int64_t samples = 0, unscored = 0;
     double accuracy = 0;
-    std::optional<double> loss, auroc, sensitivity, specificity;
+    std::optional<double> balanced_accuracy, loss, auroc, auprc, sensitivity, specificity, f1, brier, ece;
     std::vector<std::vector<std::int64_t>> confusion;  // [true class][predicted class]
+    std::vector<ClassMeasures> by_class;               // AUROC and AUPRC only with Ranks::all
 };
 
-// By what weights are kept (`train.select`: accuracy, auroc or loss; more is better). Nothing if it is not
-// defined there or any sample is unscored: such weights win over none, and lose to all others.
+// By what weights are kept (`train.select`) and strata are compared (`evaluate.score`).
+struct Score {
+    std::string_view name;
+    std::optional<double> (*of)(const Measures& measures);
+    bool is_more_better;
+    bool needs_ranks;
+};
+const std::vector<Score>& scores();
+const Score* find_score(std::string_view name);  // nullptr if there is none
+std::string score_names();                       // "accuracy", ... or "..."
+
+// The score by which weights are kept; more is better. Nothing if it is not defined there or any sample is
+// unscored: such weights win over none, and lose to all others. Of "last" the accuracy.
 std::optional<double> score_of(const Measures& measures, const std::string& select);
 
-// The class to find among two; -1 among more. Throws Error(usage) if `options.positive` is none of them, or
-// is given where there are not two.
-std::int32_t positive_class(const EvaluateOptions& options, const std::vector<std::string>& classes);
-
-// Loss: mean cross-entropy (natural logarithm; probabilities below 1e-12 count as that). Two classes: AUROC,
-// sensitivity and specificity of `positive`. More: each class against the rest, mean over the classes that
-// occur and are not all. Predicted is the most probable class, of equals the first. Linear but for AUROC's
-// sort.
+// Of these samples, each once; without AUROC and AUPRC of each class.
 Measures measure(const Predictions& predictions, const std::vector<std::size_t>& samples,
                  std::int32_t positive);
-
-// Area under the ROC curve, by ranks; ties count half (Mann and Whitney 1947). Nothing without both kinds, or
-// with a score that is not finite.
-std::optional<double> auroc(const std::vector<float>& score, const std::vector<bool>& is_positive);
 
 // As it stands in metrics.json and log.jsonl: six digits, null for what is not defined.
 nlohmann::ordered_json to_json(const Measures& measures);
 
-// metrics.json: METRICS.md says what is in it. Throws Error(data) if there are no samples.
-nlohmann::ordered_json report(const Predictions& predictions, const EvaluateOptions& options);
+// metrics.json: METRICS.md says what is in it. `validation`: what the model said of the validation split, if there is
+// one, for what is chosen there. Throws Error(data) if there are no samples.
+nlohmann::ordered_json report(const Predictions& predictions, const EvaluateOptions& options,
+                              const Predictions* validation = nullptr);
 
 }  // namespace trainer

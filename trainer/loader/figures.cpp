@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "core/base/error.h"
-#include "trainer/eval/metrics.h"
+#include "trainer/loader/strata.h"
 
 namespace trainer {
 namespace {
@@ -81,10 +81,10 @@ std::string figures(const Dataset& dataset, const std::string& split, const std:
         std::memcpy(&out.patient.emplace_back(), id.data(), sizeof(std::uint64_t));
     }
     for (const char* name : {"site", "vendor"})
-        if (schema.has_column(name))
-            if (const core::Column& of = schema.columns[schema.column(name)];
-                of.type == core::ColumnType::category)
-                out.strata.push_back({name, of.names, dataset.column(name, split).codes});
+        if (schema.has_column(name) && schema.columns[schema.column(name)].type == core::ColumnType::category)
+            out.strata.push_back(
+                {name, schema.columns[schema.column(name)].names, dataset.column(name, split).codes});
+    add_strata(out, dataset, split, evaluate);
     nlohmann::ordered_json json{{"format", 1}, {"dataset", dataset.manifest().id()}, {"split", split}};
     json.update(report(out, evaluate));
     return json.dump();

@@ -66,7 +66,10 @@ Json report(int classes, double skill, const std::vector<int>& sizes, bool pairs
                 {"model", "digits-resnet"},
                 {"model_sha256", std::string(64, 'a')},
                 {"recipe_sha256", std::string(64, 'b')}};
-    out.update(trainer::report(predictions(classes, skill, sizes), options));
+    if (classes == 2)
+        options.points = {trainer::parse_point("0.5"), trainer::parse_point("sensitivity >= 0.95")};
+    const auto validation = predictions(classes, skill, {80, 70});
+    out.update(trainer::report(predictions(classes, skill, sizes), options, &validation));
     out["training"] = {{"steps", between(100, 5000)},
                        {"epochs", between(1, 30)},
                        {"selected_step", between(1, 100)},

@@ -17,14 +17,16 @@ from .loader import Loader
 
 def report(loader: Loader, sample: Any, probability: Any, *, positive: Optional[str] = None,
            strata: Optional[Sequence[str]] = None, min_stratum: Optional[int] = None, bootstrap: Optional[int] = None,
-           seed: Optional[int] = None) -> Optional[Dict[str, Any]]:
+           seed: Optional[int] = None, score: Optional[str] = None) -> Optional[Dict[str, Any]]:
     """The figures that aloft-train would write into metrics.json for these predictions of the loader's split: overall, by
     site and vendor, worst first, small strata suppressed (trainer/eval/METRICS.md). On several ranks each passes its own
     share, and rank 0 gets them, the others None: torch.distributed must be initialised then.
 
     sample       [n] numbers, batch["sample"] of each batch put together: of the whole split each once, over all ranks
     probability  [n, classes] in the order of loader.names(loader.label); rows sum to 1
-    positive, strata, min_stratum, bootstrap, seed   as [evaluate] of a recipe"""
+    positive, strata, min_stratum, bootstrap, seed, score   as [evaluate] of a recipe
+
+    What aloft-train chooses on the validation split (a temperature, points) is not in it."""
     if loader.split is None or loader.label is None:
         raise UsageError("a report is of a loader with a split and a label")
     numpy = _tensors.module("numpy")
@@ -43,7 +45,8 @@ def report(loader: Loader, sample: Any, probability: Any, *, positive: Optional[
             return None
         samples = numpy.concatenate([part[0] for part in parts])
         rows = numpy.concatenate([part[1] for part in parts])
-    given = {"positive": positive, "strata": strata, "min_stratum": min_stratum, "bootstrap": bootstrap, "seed": seed}
+    given = {"positive": positive, "strata": strata, "min_stratum": min_stratum, "bootstrap": bootstrap, "seed": seed,
+             "score": score}
     options = "".join(f"{key} = {_toml(value)}\n" for key, value in given.items() if value is not None)
     text, owner = ctypes.c_char_p(), ctypes.c_void_p()
     _library.call("aloft_report", loader._dataset.value, _library.text(loader.split), _library.text(loader.label),

@@ -1,0 +1,46 @@
+// measures: predictions as JSON on the standard input, one document a line, to their measures with all digits.
+// {"classes": [...], "positive": "b" or "", "label": [...], "probability": [[...]], "patient": [...], "bins": n}
+// For measures_test.py, which works out the same with scikit-learn.
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "trainer/eval/measure.h"
+
+using Json = nlohmann::json;
+
+int main() {
+    for (std::string line; std::getline(std::cin, line);) {
+        const Json in = Json::parse(line);
+        trainer::Predictions p;
+        p.classes = in.at("classes").get<std::vector<std::string>>();
+        p.label = in.at("label").get<std::vector<std::int32_t>>();
+        p.patient = in.at("patient").get<std::vector<std::uint64_t>>();
+        for (const auto& row : in.at("probability"))
+            for (const auto& value : row) p.probability.push_back(value.get<float>());
+        trainer::EvaluateOptions options;
+        options.positive = in.at("positive").get<std::string>();
+        std::vector<std::size_t> all(p.samples());
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        const trainer::Measures m = trainer::Measurer(p, all, trainer::positive_class(options, p.classes),
+                                                      in.at("bins").get<std::int64_t>(), trainer::Ranks::all)
+                                        .once();
+        const auto number = [](std::optional<double> value) { return value ? Json(*value) : Json(); };
+        Json out = {{"samples", m.samples},
+                    {"ece", number(m.ece)},
+                    {"confusion", m.confusion},
+                    {"sensitivity", number(m.sensitivity)},
+                    {"specificity", number(m.specificity)},
+                    {"f1", number(m.f1)}};
+        for (const trainer::Score& score : trainer::scores())
+            out[std::string(score.name)] = number(score.of(m));
+        for (const trainer::ClassMeasures& each : m.by_class)
+            out["by_class"].push_back({{"sensitivity", number(each.sensitivity)},
+                                       {"specificity", number(each.specificity)},
+                                       {"precision", number(each.precision)},
+                                       {"f1", number(each.f1)},
+                                       {"auroc", number(each.auroc)},
+                                       {"auprc", number(each.auprc)}});
+        std::cout << out.dump() << '\n';
+    }
+}

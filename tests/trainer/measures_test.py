@@ -1,0 +1,105 @@
+"""Measures of predictions equal those of scikit-learn, to 1e-9; calibration a plain reference.
+
+measures_test.py MEASURES [TEST...]      (with the Python of configs/install-deps --path torch)"""
+import json, subprocess, sys, unittest
+
+import numpy as np
+from sklearn import metrics as sk
+
+MEASURES = sys.argv[1]
+
+
+def softmax(scores):
+    e = np.exp(scores - scores.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def case(random, samples, classes, ties, absent, patients):
+    """Predictions that are better than chance. `ties`: few different scores. `absent`: a class that no sample is of."""
+    label = random.integers(0, classes, samples)
+    if absent:
+        label[label == random.integers(0, classes)] = random.integers(0, classes)
+    scores = random.normal(size=(samples, classes)) + 1.5 * np.eye(classes)[label]
+    if ties:
+        scores = np.round(scores)
+    return {"classes": [f"c{i}" for i in range(classes)], "positive": random.choice(["", "c0", "c1"]) if classes == 2 else "",
+            "label": label.tolist(), "probability": softmax(scores).astype(np.float32).astype(float).tolist(),
+            "patient": random.integers(0, patients, samples).tolist(), "bins": int(random.integers(2, 30))}
+
+
+def expected(case):
+    y, p = np.array(case["label"]), np.array(case["probability"])
+    classes = len(case["classes"])
+    labels = list(range(classes))
+    guess = p.argmax(1)
+    positive = {"c0": 0}.get(case["positive"], 1)
+    by_class = []
+    for c in labels:
+        t, said = y == c, guess == c
+        by_class.append({
+            "sensitivity": sk.recall_score(t, said) if t.any() else None,
+            "specificity": sk.recall_score(~t, ~said) if not t.all() else None,
+            "precision": sk.precision_score(t, said) if said.any() else None,
+            "f1": sk.f1_score(t, said) if t.any() or said.any() else None,
+            "auroc": sk.roc_auc_score(t, p[:, c]) if t.any() and not t.all() else None,
+            "auprc": sk.average_precision_score(t, p[:, c]) if t.any() else None})
+
+    def mean(name):
+        values = [by_class[c][name] for c in ([positive] if classes == 2 else labels) if by_class[c][name] is not None]
+        return float(np.mean(values)) if values else None
+    out = {name: mean(name) for name in ("sensitivity", "specificity", "f1", "auroc", "auprc")}
+    if classes > 2:  # the averages, and all that scikit-learn defines at once
+        present = sorted(set(y))
+        assert abs(out["f1"] - sk.f1_score(y, guess, average="macro")) < 1e-9
+        assert abs(out["sensitivity"] - sk.recall_score(y, guess, average="macro", labels=present)) < 1e-9
+        if len(present) == classes:
+            assert abs(out["auroc"] - sk.roc_auc_score(y, p / p.sum(1, keepdims=True), multi_class="ovr", labels=labels)) < 1e-6
+            assert abs(out["auprc"] - sk.average_precision_score(np.eye(classes)[y], p, average="macro")) < 1e-9
+    of = p[:, positive] if classes == 2 else p.max(1)
+    hit = y == positive if classes == 2 else y == guess
+    bins, ece = case["bins"], 0.0
+    place = np.minimum((of * bins).astype(int), bins - 1)
+    for b in range(bins):
+        if (place == b).any():
+            ece += (place == b).mean() * abs(of[place == b].mean() - hit[place == b].mean())
+    return {**out, "samples": len(y), "by_class": by_class, "ece": ece,
+            "confusion": sk.confusion_matrix(y, guess, labels=labels).tolist(),
+            "accuracy": sk.accuracy_score(y, guess), "balanced_accuracy": sk.balanced_accuracy_score(y, guess),
+            "loss": sk.log_loss(y, p / p.sum(1, keepdims=True), labels=labels) - float(np.mean(np.log(p.sum(1)))),
+            "brier": sk.brier_score_loss(y == positive, p[:, positive]) if classes == 2 else
+                     float(((p - np.eye(classes)[y]) ** 2).sum(1).mean())}
+
+
+class Measures(unittest.TestCase):
+    def same(self, one, other, where):
+        if isinstance(other, dict):
+            self.assertEqual(one.keys(), other.keys(), where)
+            for key in other:
+                self.same(one[key], other[key], f"{where}/{key}")
+        elif isinstance(other, list):
+            self.assertEqual(len(one), len(other), where)
+            for i, pair in enumerate(zip(one, other)):
+                self.same(*pair, f"{where}/{i}")
+        elif other is None or one is None:
+            self.assertEqual(one, other, where)
+        else:
+            self.assertLess(abs(one - other), 1e-9, f"{where}: {one} and {other}")
+
+    def test_measures_equal_those_of_scikit_learn(self):
+        random = np.random.default_rng(20261127)
+        cases = [case(random, samples, classes, ties, absent, patients)
+                 for samples in (1, 2, 3, 7, 40, 1000) for classes in (2, 3, 6) for ties in (False, True)
+                 for absent in (False, True) for patients in (1, samples)]
+        done = subprocess.run([MEASURES], input="".join(json.dumps(each) + "\n" for each in cases), text=True, check=True,
+                              stdout=subprocess.PIPE)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(told), len(cases))
+        for i, (one, each) in enumerate(zip(told, cases)):
+            self.same(one, expected(each), f"case {i}")
+        undefined = sum(one["auroc"] is None for one in told)
+        self.assertGreater(undefined, 10)  # there is something to leave undefined,
+        self.assertLess(undefined, len(told) // 2)  # and most is not
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:], warnings="ignore")

@@ -1,0 +1,291 @@
+#include "trainer/eval/html.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "trainer/eval/metrics.h"
+
+namespace trainer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string escaped(const std::string& text) {
+    std::string out;
+    for (const char c : text) switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            // What XML has no sign for.
+            default:
+                out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
+        }
+    return out;
+}
+
+std::string word(const Json& value) {
+    return escaped(value.get<std::string>());
+}
+
+// "balanced_accuracy": for people.
+std::string spoken(std::string name) {
+    std::replace(name.begin(), name.end(), '_', ' ');
+    return name;
+}
+
+std::string digits(double value, const char* format = "%.3f") {
+    char text[32];
+    std::snprintf(text, sizeof text, format, value);
+    return text;
+}
+std::string figure(const Json& value) {
+    if (value.is_null()) return "–";
+    return value.is_number_integer() ? value.dump() : digits(value.get<double>());
+}
+
+// "0.90 (0.85 to 0.94)"
+std::string with_interval(const Json& entry, const std::string& name) {
+    std::string out = figure(entry.at(name));
+    if (!entry.contains("interval95")) return out;
+    const Json& interval = entry["interval95"].value(name, Json());
+    return interval.is_null() ? out : out + " (" + figure(interval[0]) + " to " + figure(interval[1]) + ")";
+}
+
+std::string tag(const std::string& name, const std::string& inner) {
+    return "<" + name + ">" + inner + "</" + name + ">";
+}
+
+struct Row {
+    std::string name;  // escaped: "site: north"
+    const Json* entry;
+};
+
+// All strata that are shown.
+std::vector<Row> rows_of(const Json& metrics) {
+    std::vector<Row> out;
+    for (const auto& [name, stratum] : metrics.at("strata").items())
+        for (const Json& entry : stratum.at("worst_first"))
+            out.push_back({escaped(name) + ": " + word(entry.at("value")), &entry});
+    return out;
+}
+
+std::size_t suppressed_of(const Json& metrics) {
+    std::size_t out = 0;
+    for (const auto& stratum : metrics.at("strata")) out += stratum.at("suppressed").size();
+    return out;
+}
+
+double sign_of(const Json& metrics) {
+    return find_score(metrics.at("score").get<std::string>())->is_more_better ? 1 : -1;
+}
+
+std::string p_text(const Json& gap) {
+    const Json& p = gap.value("p", Json());
+    if (p.is_null()) return "–";
+    return p.get<double>() < 0.001 ? "&lt; 0.001" : digits(p.get<double>());
+}
+
+// A line for each stratum, with the interval of its score; the whole as a line through all.
+std::string forest(const Json& metrics, const std::vector<Row>& rows) {
+    constexpr int kLeft = 260, kWidth = 420, kRow = 22, kTop = 10;
+    const std::string score = metrics.at("score");
+    double low = 0, high = 1;  // most scores are between; a loss is not
+    const auto interval_of = [&](const Json& entry) {
+        return entry.contains("interval95") ? entry["interval95"].value(score, Json()) : Json();
+    };
+    for (const Row& row : rows) {
+        const Json interval = interval_of(*row.entry);
+        for (const Json& value : {row.entry->at(score), interval.is_null() ? Json() : interval[1]})
+            if (!value.is_null()) high = std::max(high, value.get<double>());
+    }
+    const auto x = [&](const Json& value) {
+        return digits(kLeft + kWidth * (value.get<double>() - low) / (high - low), "%.1f");
+    };
+    const int height = kTop * 2 + kRow * (static_cast<int>(rows.size()) + 1);
+    std::string out = "<svg role=\"img\" aria-label=\"strata\" width=\"" +
+                      std::to_string(kLeft + kWidth + 20) + "\" height=\"" + std::to_string(height) + "\">";
+    const Json& whole = metrics.at("overall").at(score);
+    if (!whole.is_null())
+        out += "<line class=\"whole\" x1=\"" + x(whole) + "\" x2=\"" + x(whole) + "\" y1=\"0\" y2=\"" +
+               std::to_string(height - kRow) + "\"/>";
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::string y = std::to_string(kTop + kRow / 2 + kRow * static_cast<int>(i));
+        const Json& entry = *rows[i].entry;
+        out += "<text x=\"" + std::to_string(kLeft - 8) + "\" y=\"" + y +
+               "\" text-anchor=\"end\" dominant-baseline=\"middle\">" + rows[i].name + "</text>";
+        if (const Json interval = interval_of(entry); !interval.is_null())
+            out += "<line x1=\"" + x(interval[0]) + "\" x2=\"" + x(interval[1]) + "\" y1=\"" + y +
+                   "\" y2=\"" + y + "\"/>";
+        if (!entry.at(score).is_null())
+            out += "<circle cx=\"" + x(entry.at(score)) + "\" cy=\"" + y + "\" r=\"4\"/>";
+    }
+    for (const double at : {low, (low + high) / 2, high})
+        out += "<text x=\"" + x(at) + "\" y=\"" + std::to_string(height - 4) + "\" text-anchor=\"middle\">" +
+               digits(at, "%.2f") + "</text>";
+    return out + "</svg>";
+}
+
+// Predicted against observed; the diagonal is a model that means what it says.
+std::string reliability(const Json& curve) {
+    constexpr int kSide = 260;
+    const auto at = [](double value) { return digits(kSide * value, "%.1f"); };
+    std::string out =
+        "<svg role=\"img\" aria-label=\"reliability\" class=\"frame\" width=\"260\" height=\"260\">"
+        "<line class=\"whole\" x1=\"0\" y1=\"260\" x2=\"260\" y2=\"0\"/>";
+    std::string points;
+    for (const Json& row : curve) {
+        const std::string x = at(row.at("probability")), y = at(1 - row.at("share").get<double>());
+        points += x + "," + y + " ";
+        out += "<circle cx=\"" + x + "\" cy=\"" + y + "\" r=\"4\"/>";
+    }
+    return out + "<polyline points=\"" + points + "\"/></svg>";
+}
+
+std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
+    std::string out = "<table><tr>";
+    for (const auto& each : head) out += tag("th", each);
+    out += "</tr>";
+    for (const auto& row : rows) {
+        out += "<tr>";
+        for (const auto& each : row) out += tag("td", each);
+        out += "</tr>";
+    }
+    return out + "</table>";
+}
+
+std::string measures_table(const Json& metrics, const std::vector<Row>& rows) {
+    std::vector<std::string> names{"balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "f1"};
+    const std::string score = metrics.at("score");
+    std::erase(names, score);
+    names.insert(names.begin(), score);
+    std::vector<std::string> head{"", "samples"};
+    for (const auto& each : names) head.push_back(spoken(each));
+    head.insert(head.end(), {"gap to the rest", "p, adjusted"});
+    const auto line = [&](const std::string& name, const Json& entry) {
+        std::vector<std::string> out{name, figure(entry.at("samples"))};
+        for (const auto& each : names) out.push_back(with_interval(entry, each));
+        const Json& gap = entry.value("gap", Json());
+        out.push_back(gap.is_null() ? "–" : with_interval(gap, "score"));
+        out.push_back(gap.is_null() ? "–" : p_text(gap));
+        return out;
+    };
+    std::vector<std::vector<std::string>> lines{line("overall", metrics.at("overall"))};
+    for (const Row& row : rows) lines.push_back(line(row.name, *row.entry));
+    return table(head, lines);
+}
+
+}  // namespace
+
+std::string where_it_fails(const Json& metrics) {
+    const std::string score = metrics.at("score"), name = spoken(score);
+    const std::vector<Row> rows = rows_of(metrics);
+    const std::string unknown =
+        suppressed_of(metrics) ? " Of " + std::to_string(suppressed_of(metrics)) +
+                                     " strata nothing can be said: they have too few patients, or would tell "
+                                     "of those that have."
+                               : "";
+    if (rows.empty()) return "Where the model fails is not known: there are no strata to compare." + unknown;
+    const auto gap_of = [&](const Row& row) {  // below 0: worse than the rest
+        const Json& gap = row.entry->value("gap", Json());
+        return gap.is_null() || gap["score"].is_null() ? 0.0 : sign_of(metrics) * gap["score"].get<double>();
+    };
+    const auto is_found = [&](const Row& row) {
+        const Json& gap = row.entry->value("gap", Json());
+        const Json p = gap.is_null() ? Json() : gap.value("p", Json());
+        return gap_of(row) < 0 && !p.is_null() && p.get<double>() < 0.05;
+    };
+    // Of those that are found to be worse than the rest the worst; else of all.
+    const auto key = [&](const Row& row) { return std::pair(!is_found(row), gap_of(row)); };
+    const Row worst = *std::min_element(rows.begin(), rows.end(),
+                                        [&](const Row& a, const Row& b) { return key(a) < key(b); });
+    if (gap_of(worst) >= 0)
+        return "No stratum that is shown is worse than the rest (" + name + ")." + unknown;
+    const std::string how = worst.name + ", " + name + " " + with_interval(*worst.entry, score) + ", " +
+                            digits(std::abs(gap_of(worst))) + " worse than all other samples";
+    if (!is_found(worst))
+        return "No stratum is proven to be worse than the rest; the furthest below it is " + how + "." +
+               unknown;
+    const auto found = std::count_if(rows.begin(), rows.end(), is_found);
+    return "The model fails most at " + how + " (p adjusted " + p_text((*worst.entry)["gap"]) + ")" +
+           (found > 1 ? "; " + std::to_string(found - 1) + " more are worse than the rest" : "") + "." +
+           unknown;
+}
+
+std::string html_report(const Json& metrics) {
+    const std::vector<Row> rows = rows_of(metrics);
+    const auto text_of = [&](const char* key) {
+        return metrics.contains(key) ? word(metrics.at(key)) : std::string();
+    };
+    const std::string title = text_of("model") + " on " + text_of("dataset") + " (" + text_of("split") + ")";
+    std::string out =
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html>\n"
+        "<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"UTF-8\"/>"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+        "'unsafe-inline'\"/>" +
+        tag("title", title) +
+        "<style>body{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .6em;border-bottom:1px solid #ccc;"
+        "text-align:right}td:first-child,th:first-child{text-align:left}.fails{font-size:1.2em;font-weight:"
+        "bold}"
+        "svg{overflow:visible;margin:1em 0}svg "
+        "text{font-size:12px}line,polyline{stroke:#246;stroke-width:2;fill:none}"
+        "circle{fill:#246}.whole{stroke:#999;stroke-width:1}.frame{border:1px solid "
+        "#999}</style></head><body>\n";
+    out += "<p class=\"fails\">" + where_it_fails(metrics) + "</p>\n" + tag("h1", title);
+    out += tag(
+        "p", figure(metrics.at("patients")) + " patients. Intervals: 95 %, patients drawn with replacement.");
+    if (!rows.empty()) out += tag("h2", "Strata by " + spoken(metrics.at("score"))) + forest(metrics, rows);
+    out += measures_table(metrics, rows);
+    for (const auto& [name, stratum] : metrics.at("strata").items())
+        if (!stratum.at("suppressed").empty())
+            out += tag("p", escaped(name) + ": " + std::to_string(stratum.at("suppressed").size()) +
+                                " too small to be shown.");
+    if (metrics.at("overall").contains("points")) {
+        std::vector<std::vector<std::string>> lines;
+        for (const Json& point : metrics["overall"]["points"])
+            lines.push_back({figure(point.at("threshold")), with_interval(point, "sensitivity"),
+                             with_interval(point, "specificity")});
+        out += tag("h2", "Points") + table({"threshold", "sensitivity", "specificity"}, lines);
+    }
+    out += tag("h2", "Confusion, true class by predicted class");
+    std::vector<std::string> head{""};
+    std::vector<std::vector<std::string>> lines;
+    for (std::size_t i = 0; i < metrics.at("classes").size(); ++i) {
+        head.push_back(word(metrics["classes"][i]));
+        lines.push_back({head.back()});
+        for (const Json& cell : metrics.at("confusion").at(i)) lines.back().push_back(figure(cell));
+    }
+    out += table(head, lines);
+    if (metrics.at("calibration").contains("curve")) {
+        const Json& curve = metrics["calibration"]["curve"];
+        lines.clear();
+        for (const Json& row : curve)
+            lines.push_back({figure(row.at("threshold")), figure(row.at("samples")),
+                             figure(row.at("probability")), figure(row.at("share"))});
+        out += tag("h2", "Reliability") +
+               tag("p", "Expected calibration error " + figure(metrics.at("overall").at("ece")) + ".") +
+               reliability(curve) + table({"from", "samples", "predicted", "observed"}, lines);
+    }
+    if (metrics.at("calibration").contains("temperature")) {
+        const Json& t = metrics["calibration"]["temperature"];
+        out += tag(
+            "p", "A temperature of " + figure(t.at("temperature")) +
+                     ", fitted on the validation split and applied to none of these figures, would make it " +
+                     figure(t.at("ece")) + ", and the loss " + figure(t.at("loss")) + " in place of " +
+                     figure(metrics["overall"].at("loss")) + ".");
+    }
+    return out + "</body></html>\n";
+}
+
+}  // namespace trainer

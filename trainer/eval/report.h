@@ -1,0 +1,43 @@
+#pragma once
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "trainer/eval/calibrate.h"
+#include "trainer/eval/metrics.h"
+
+namespace trainer {
+
+// metrics.json in the making: METRICS.md says what is in it. Resamplings know nothing of each other, so that ranks
+// can deal them out. Keeps references to its arguments.
+class Report {
+public:
+    // Throws Error(data) if there are no samples, Error(usage) as positive_class does.
+    Report(const Predictions& predictions, const EvaluateOptions& options, Chosen chosen);
+    ~Report();
+    Report(const Report&) = delete;
+    Report& operator=(const Report&) = delete;
+
+    std::int64_t rounds() const;
+    // All figures of one resampling of patients: a function of the predictions, the seed and its number, the same
+    // bits wherever it is worked out.
+    std::vector<double> round(std::int64_t number) const;
+    // `rounds`: of each resampling, in order.
+    nlohmann::ordered_json write(const std::vector<std::vector<double>>& rounds) const;
+
+private:
+    struct Entry;
+    void add(const std::string& stratum, const std::string& value, std::vector<std::size_t> samples);
+
+    const Predictions& predictions_;
+    const EvaluateOptions& options_;
+    Chosen chosen_;
+    std::int32_t positive_;
+    std::vector<std::size_t> patient_;  // of each sample, counted in the order of samples
+    std::size_t patients_ = 0;
+    bool has_several_ = false;                                 // samples of one patient
+    std::vector<std::unique_ptr<Entry>> entries_;              // overall, then each stratum that is shown
+    std::vector<std::pair<std::string, std::string>> hidden_;  // stratum, value
+};
+
+}  // namespace trainer

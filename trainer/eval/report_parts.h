@@ -1,0 +1,23 @@
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+
+#include "trainer/eval/measure.h"
+
+namespace trainer {
+
+// Parts of metrics.json (METRICS.md).
+// As numbers stand there: six digits; null for what is not defined.
+nlohmann::ordered_json number(std::optional<double> value);
+// A count of which only tens are told; null below ten.
+nlohmann::ordered_json rounded(std::int64_t count);
+// The classes against the rest, the one that is least recognised first.
+nlohmann::ordered_json classes_json(const Predictions& predictions, const EvaluateOptions& options,
+                                    std::int32_t positive);
+// Neighbouring bins are put together until each has enough patients. Every sample has a score.
+nlohmann::ordered_json curve_json(const Predictions& predictions, const EvaluateOptions& options,
+                                  const Measurer& measurer);
+nlohmann::ordered_json temperature_json(const Predictions& predictions, const EvaluateOptions& options,
+                                        std::int32_t positive, double temperature);
+
+}  // namespace trainer

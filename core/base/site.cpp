@@ -29,6 +29,7 @@ Site Site::load(const std::filesystem::path& path) {
     site.state = host.text_or("state", "/var/lib/aloft");
     site.socket = host.text_or("socket", "/run/aloftd/aloftd.sock");
     site.run = host.text_or("run", "/run/aloft-node");
+    site.keeps_node_state = host.flag_or("keeps_node_state", false);
     site.mirror = host.text_or("mirror", "/run/aloft-mirror");
     const Config revocation = config.table("revocation");
     site.revocation_stale_seconds = revocation.integer_or("stale_seconds", 300);

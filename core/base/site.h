@@ -21,6 +21,9 @@ struct Site {
     std::filesystem::path state;   // aloftd's own: ledger, database, quarantined copies of requests (0700)
     std::filesystem::path socket;  // aloftd's Unix socket
     std::filesystem::path run;     // node: policy files, unsealed keys (root, tmpfs)
+    // The site says that /var/lib/aloft-node is there after a boot where a node cannot see that: on network storage of
+    // the node's own, or an overlay over a disk.
+    bool keeps_node_state = false;
     // This host's copy of `published`, same layout, on a tmpfs: what slurmctld, Prolog, the agent and tools
     // read. aloft-mirror keeps it. So a shared file system that hangs is a list that goes stale, never a
     // daemon that hangs.

@@ -94,11 +94,21 @@ Check check_this_boot(const fs::path& root) {
                     std::string("systemctl enable --now ") + kUnits + "; systemctl restart aloft-node");
 }
 
-// What is not known to be a disk is none.
-std::string fault_of_disk(const fs::path& root, const fs::path& path, int depth = 0) {
+// What is wrong with what a path lies on. `is_memory`: it is known to be gone after a boot; else it is not known to be a
+// disk of this node's own.
+struct DiskFault {
+    std::string what;
+    bool is_memory = false;
+};
+
+DiskFault fault_of_disk(const fs::path& root, const fs::path& path, int depth = 0) {
     static constexpr const char* kDisks[] = {"ext2",  "ext3", "ext4", "xfs",
                                              "btrfs", "f2fs", "zfs",  "bcachefs"};
-    static constexpr const char* kMemory[] = {"/dev/ram", "/dev/zram", "/dev/loop"};  // or may be
+    static constexpr const char *kInMemory[] = {"tmpfs", "ramfs", "rootfs", "devtmpfs"},
+                                *kMemory[] = {"/dev/ram", "/dev/zram"};
+    const auto among = [](const auto& list, const std::string& word) {
+        return std::find(std::begin(list), std::end(list), word) != std::end(list);
+    };
     const Mount mount = mount_of(path, root);
     constexpr std::string_view kUpper = "upperdir=";
     if (const auto at = mount.options.find(kUpper); mount.type == "overlay" && at != std::string::npos) {
@@ -106,25 +116,31 @@ std::string fault_of_disk(const fs::path& root, const fs::path& path, int depth 
         const fs::path upper = mount.options.substr(from, mount.options.find(',', from) - from);
         std::error_code none;
         if (depth > 4 || !fs::is_directory(below(root, upper), none))
-            return "an overlay whose upper folder cannot be seen";
+            return {"an overlay whose upper folder cannot be seen"};
         return fault_of_disk(root, upper, depth + 1);
     }
     for (const char* memory : kMemory)
-        if (mount.device.starts_with(memory)) return mount.device + ", which a boot may empty";
-    if (std::find(std::begin(kDisks), std::end(kDisks), mount.type) != std::end(kDisks)) return {};
-    return mount.type.empty() ? "no mount table" : mount.type + ", not a disk of this node's own";
+        if (mount.device.starts_with(memory)) return {mount.device + ", which a boot may empty", true};
+    if (mount.device.starts_with("/dev/loop")) return {mount.device + ", which a boot may empty"};
+    if (among(kDisks, mount.type)) return {};
+    if (mount.type.empty()) return {"no mount table"};
+    return {mount.type + ", not a disk of this node's own", among(kInMemory, mount.type)};
 }
 
-Check check_memory(const fs::path& root) {
+Check check_memory(bool site_keeps_it, const fs::path& root) {
     std::error_code failed, at_root;
     const fs::path real = fs::weakly_canonical(below(root, kNodeState), failed),
                    top = fs::weakly_canonical(root, at_root);
-    const std::string fault =
-        failed || at_root ? "cannot be found" : fault_of_disk(root, "/" / real.lexically_relative(top));
-    return required("memory of fellows", fault.empty(),
-                    std::string(kNodeState) + (fault.empty() ? "" : ": " + fault),
-                    std::string("mount a disk of this node's own at ") + kNodeState +
-                        ": what is on it must be there after a boot, before the network");
+    const DiskFault fault = failed || at_root ? DiskFault{"cannot be found", true}
+                                              : fault_of_disk(root, "/" / real.lexically_relative(top));
+    const bool is_vouched = site_keeps_it && !fault.is_memory && !fault.what.empty();
+    return required(
+        "memory of fellows", fault.what.empty() || is_vouched,
+        std::string(kNodeState) + (fault.what.empty() ? "" : ": " + fault.what) +
+            (is_vouched ? "; the site says that it is kept" : ""),
+        std::string("mount a disk of this node's own at ") + kNodeState +
+            ": what is on it must be there after a boot, before the network. Where it is, and this cannot be "
+            "seen: keeps_node_state in /etc/aloft/site.toml");
 }
 
 }  // namespace
@@ -133,8 +149,8 @@ void mark_closed_at_boot(const fs::path& mark) {
     core::write_atomically(mark, first_line(kBootId) + "\n", 0400);
 }
 
-std::vector<Check> check_closing(const fs::path& root) {
-    return {check_this_boot(root), check_next_boot(root), check_memory(root)};
+std::vector<Check> check_closing(bool site_keeps_it, const fs::path& root) {
+    return {check_this_boot(root), check_next_boot(root), check_memory(site_keeps_it, root)};
 }
 
 }  // namespace slurm

@@ -17,7 +17,8 @@ constexpr const char* kClosedMark = "/run/aloft-node-closed";
 // Throws Error(system).
 void mark_closed_at_boot(const std::filesystem::path& mark = kClosedMark);
 
-// Of the host whose files are below `root`. What cannot be told is bad. Never throws.
-std::vector<core::Check> check_closing(const std::filesystem::path& root = "/");
+// Of the host whose files are below `root`. What cannot be told is bad; but for what the memory lies on, if the site
+// says that it is kept (Site::keeps_node_state) and it is not seen to be in memory. Never throws.
+std::vector<core::Check> check_closing(bool site_keeps_it, const std::filesystem::path& root = "/");
 
 }  // namespace slurm

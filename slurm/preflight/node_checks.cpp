@@ -204,7 +204,7 @@ std::vector<Check> check_quickly(const core::Site& site, const std::string& slur
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
     check_plugin(checks);
-    for (auto part : {check_programs(), check_kernel_settings(), check_closing()})
+    for (auto part : {check_programs(), check_kernel_settings(), check_closing(site.keeps_node_state)})
         for (Check& check : part) checks.push_back(std::move(check));
     check_own_files(checks, site);
     return checks;

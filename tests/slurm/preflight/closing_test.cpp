@@ -39,8 +39,10 @@ public:
     void mounts(const std::string& table) const { write("proc/self/mounts", table); }
     void folder(const fs::path& path) const { core::make_directories(root_ / path); }
 
+    void keep() { site_keeps_it_ = true; }
+
     core::Check at(const std::string& what) const {
-        for (const core::Check& one : slurm::check_closing(root_))
+        for (const core::Check& one : slurm::check_closing(site_keeps_it_, root_))
             if (one.what == what) return one;
         throw std::runtime_error("no check " + what);
     }
@@ -54,6 +56,7 @@ public:
 private:
     test::Scratch scratch_;
     fs::path root_ = scratch_.path();
+    bool site_keeps_it_ = false;
 };
 
 }  // namespace
@@ -157,4 +160,29 @@ TEST_CASE("a node's memory of its fellows lies on a disk that outlives a boot") 
     CHECK(on(disk + "tmpfs /scratch tmpfs rw 0 0\n") == "tmpfs, not a disk of this node's own");
     node.link("var/lib/aloft-node", "aloft-node");
     CHECK(on(disk) == "cannot be found");
+}
+
+TEST_CASE("a site may say that a memory is kept which cannot be seen to be, and of no other") {
+    Node node;
+    node.keep();
+    const auto on = [&](const std::string& table) {
+        node.mounts(table);
+        return node.says("memory of fellows") == "good";
+    };
+    CHECK(on("/dev/sda1 / ext4 rw 0 0\n"));
+    CHECK(on("overlay / overlay rw,lowerdir=/lower,upperdir=/cow/upper,workdir=/cow/work 0 0\n"));
+    CHECK(on("server:/root / nfs4 rw 0 0\n"));
+    CHECK(on("/dev/loop0 / ext4 rw 0 0\n"));
+    CHECK_THAT(node.at("memory of fellows").found, Catch::Contains("the site says that it is kept"));
+    for (const char* table : {"tmpfs / tmpfs rw 0 0\n", "none / ramfs rw 0 0\n", "rootfs / rootfs rw 0 0\n",
+                              "/dev/ram0 / ext4 rw 0 0\n", "/dev/zram1 / ext4 rw 0 0\n"}) {
+        CAPTURE(table);
+        CHECK_FALSE(on(table));
+    }
+    node.folder("cow/upper");
+    CHECK_FALSE(
+        on("overlay / overlay rw,lowerdir=/lower,upperdir=/cow/upper,workdir=/cow/work 0 0\n"
+           "tmpfs /cow tmpfs rw 0 0\n"));
+    node.link("var/lib/aloft-node", "aloft-node");
+    CHECK_FALSE(on("/dev/sda1 / ext4 rw 0 0\n"));  // cannot be found at all
 }

@@ -7,6 +7,7 @@
 #include "core/base/event.h"
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
+#include "core/policy/known.h"
 
 namespace jobs {
 
@@ -78,7 +79,9 @@ const core::Roles& Service::roles() {
 
 // An account of an enclave is nobody's for anything else: a role that roles.toml gives it counts for nothing.
 bool Service::has_role(const std::string& account, std::string_view role) {
-    return roles().has(account, role) && !core::enclave_of_account(site_, account);
+    // Also where its policy cannot be read now.
+    return roles().has(account, role) && !core::enclave_of_account(site_, account) &&
+           !core::load_known(site_.known).accounts.contains(account);
 }
 
 void Service::need_role(const Call& call, std::initializer_list<const char*> any_of) {

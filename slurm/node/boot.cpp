@@ -108,7 +108,10 @@ void close_before_network(const fs::path& slurm_conf, const fs::path& state, con
         core::Event("error", "closed_to_everybody").with("text", e.what());
         former = {"0.0.0.0/0"};
     }
-    if (!former.empty()) close_to(former, slurmd_port(slurm_conf));
+    if (!former.empty())
+        close_to(former, slurmd_port(slurm_conf));
+    else
+        end_closing_before_network();  // what was there of fellows that root has taken out
     mark_closed_at_boot(mark);
 }
 

@@ -91,7 +91,7 @@ Check check_this_boot(const fs::path& root) {
                     is_closed      ? "at this boot"
                     : mark.empty() ? "nothing says so"
                                    : "at another boot",
-                    std::string("systemctl enable --now ") + kUnits + "; systemctl restart aloft-node");
+                    std::string("systemctl enable ") + kUnits + "; systemctl restart aloft-node-close aloft-node");
 }
 
 // What is wrong with what a path lies on. `is_memory`: it is known to be gone after a boot; else it is not known to be a

@@ -166,6 +166,7 @@ private:
         SegmentsPlace place;  // of a segmentation
         Fate fate = Fate::unmatched;
         void becomes(Fate next) { fate = std::max(fate, next); }
+        bool lies_elsewhere() const { return fate == Fate::off_grid || fate == Fate::other_person; }
     };
     // One that lies on an image, and on which of its slices, if not on all.
     struct Fitting {
@@ -195,7 +196,8 @@ private:
             for (const Fitting& one : fits)
                 if (!agree || std::ranges::find(different, &one) == different.end())
                     one.mask->becomes(agree ? Fate::again : Fate::conflict);
-            if (fits.empty() || !agree || !is_whole(different)) {
+            if (fits.empty() || !agree || !is_whole(different) ||
+                (work_.definition.masks->part && std::ranges::any_of(masks, &Mask::lies_elsewhere))) {
                 leave_out(image, Reason::unmatched_image);
                 continue;
             }

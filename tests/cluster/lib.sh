@@ -2,7 +2,9 @@
 # from cluster_authority; ends it when the test ends.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ "$(id -u)" = 0 ] || { echo "SKIP: a real cluster needs root"; exit 77; }
-scratch=$(mktemp -d)
+base=${TMPDIR:-/tmp}   # a node's memory of its fellows must lie on a disk
+case $(findmnt -n -o FSTYPE -T "$base") in tmpfs | ramfs) base=/var/tmp ;; esac
+scratch=$(mktemp -d -p "$base")
 export ALOFT_CLUSTER_NUM=$NUM ALOFT_CLUSTER_DIR=$scratch/cluster
 cluster() { "$here/cluster" "$@"; }
 trap 'cluster down >/dev/null 2>&1; rm -rf "$scratch"' EXIT

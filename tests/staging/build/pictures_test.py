@@ -174,6 +174,7 @@ class Pictures(Builds):
         one("more", lesion=lesion, organ=np.where(lesion, 0, other).astype(np.uint8), vessel=other)  # a part that nobody asked for
         one("twice", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
         self.save(north / "P/twice_lesion.tif", other)  # another opinion
+        one("astray", lesion=lesion, organ=self.mask(6, 6))  # one of its parts lies on something else
         one("again", lesion=lesion, organ=np.where(lesion, 0, organ).astype(np.uint8))
         self.save(north / "P/again_lesion.tif", lesion)
 
@@ -187,6 +188,7 @@ class Pictures(Builds):
         conflict = [("label_conflict", "mask")] * 3 + [("unmatched_image", "mask")]
         again = [("duplicate", "same_content"), ("not_selected", "part")]
         alone = [("unmatched_image", "mask")]
+        conflict += [("mask_off_grid", "mask"), ("unmatched_image", "mask"), ("unmatched_label", "mask")]  # astray
         cases = {"": (("apart", "more", "again"), conflict + [("label_conflict", "mask")] * 2 + [("unmatched_image", "mask")] +  # twice, both
                       alone * 2 + [("unmatched_label", "mask")]),
                  'overlap = "higher"': (("apart", "both", "more", "again"), conflict + alone * 2 + [("unmatched_label", "mask")]),

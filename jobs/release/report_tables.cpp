@@ -142,11 +142,12 @@ Line line_of(const std::vector<Number*>& cells) {
     return line;
 }
 
-void suppress_matrix(Value& value, const ReleaseRules& rules, Findings& findings) {
+// Whether it left any cell empty.
+bool suppress_matrix(Value& value, const ReleaseRules& rules, Findings& findings) {
     std::vector<std::vector<Number*>> lines, columns;
     std::vector<Number*> all;
     for (Value& row : value.items) {
-        if (row.kind != Kind::list) return;
+        if (row.kind != Kind::list) return false;
         columns.resize(std::max(columns.size(), row.items.size()));
         lines.emplace_back();
         for (std::size_t i = 0; i < row.items.size(); ++i) {
@@ -161,7 +162,7 @@ void suppress_matrix(Value& value, const ReleaseRules& rules, Findings& findings
             cell->hide();
             ++small;
         }
-    if (!small) return;
+    if (!small) return false;
     lines.insert(lines.end(), columns.begin(), columns.end());
     lines.push_back(all);
     for (bool again = true; again;) {
@@ -177,12 +178,33 @@ void suppress_matrix(Value& value, const ReleaseRules& rules, Findings& findings
     findings.flag("suppressed-cells", value.where,
                   "a confusion matrix has cells of fewer than " + std::to_string(rules.smallest_count) +
                       "; they and those that would tell them leave empty");
+    return true;
 }
 
-void visit(Value& value, const std::string& key, const ReleaseRules& rules, Findings& findings) {
+// Whether a matrix has empty cells now.
+bool visit(Value& value, const std::string& key, const ReleaseRules& rules, Findings& findings) {
     if (value.kind == Kind::list && is_confusion(key)) return suppress_matrix(value, rules, findings);
+    bool has_empty = false;
     for (std::size_t i = 0; i < value.items.size(); ++i)
-        visit(value.items[i], value.kind == Kind::object ? value.keys[i].text : "", rules, findings);
+        has_empty |=
+            visit(value.items[i], value.kind == Kind::object ? value.keys[i].text : "", rules, findings);
+    return has_empty;
+}
+
+// What is counted in a matrix's lines, class by class: with the sum of all cells it gives the empty ones back.
+void hide_rates_of_classes(Value& value, bool is_inside, Findings& findings) {
+    for (std::size_t i = 0; i < value.items.size(); ++i) {
+        Value& item = value.items[i];
+        const std::string key = value.kind == Kind::object ? value.keys[i].text : "";
+        const bool is_of_cells =
+            key == "sensitivity" || key == "specificity" || key == "precision" || key == "f1";
+        if (is_inside && is_of_cells && item.kind == Kind::number) {
+            item.number->hide();
+            findings.flag("hidden-rates", item.where,
+                          "of one class, beside a matrix with empty cells, which it would tell; left empty");
+        }
+        hide_rates_of_classes(item, is_inside || key == "per_class", findings);
+    }
 }
 
 }  // namespace
@@ -193,7 +215,7 @@ bool is_confusion(const std::string& key) {
 }
 
 void suppress_cells(Value& document, const ReleaseRules& rules, Findings& findings) {
-    visit(document, "", rules, findings);
+    if (visit(document, "", rules, findings)) hide_rates_of_classes(document, false, findings);
 }
 
 std::vector<CountCell> report_cells(const Value& document) {

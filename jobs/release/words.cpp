@@ -25,8 +25,8 @@ Words split(std::string_view text) {
 const Words kRates = split(
     "acc accuracy agreement alpha ap auc auprc auroc brier cindex confidence correlation coverage dice "
     "ece f1 f2 fbeta fdr fnr fpr fraction incidence iou jaccard kappa kendall level mcc mce mortality "
-    "npv p pearson ppv precision prevalence probability proportion r2 rate recall roc score sensitivity "
-    "share spearman specificity ssim threshold tnr tpr youden");
+    "npv pearson ppv precision prevalence probability proportion r2 rate recall roc score sensitivity "
+    "share spearman specificity ssim tnr tpr youden");
 
 // Whole numbers of people, samples or events.
 const Words kCounts = split(
@@ -41,13 +41,13 @@ const Words kWholes = split(
 
 const Words kTotals = split("all any overall sum total whole");
 
-// Settings of a run: they count no person, however small.
+// Settings of a run, cut-offs and probabilities of error: they count no person, however small.
 const Words kNotCounts = split(
     "accumulation batch bin bins bits block blocks bootstrap channels clip degree depth df dilation "
     "dimensions dims epoch epochs features fold folds format gpus groups heads hidden index iteration "
-    "iterations k keep kernel layer layers micro nodes order padding parameters params patience "
+    "iterations k keep kernel layer layers micro nodes order p padding parameters params patience "
     "percentile quantile rank ranks repeat repeats run runs seed shape smallest stage stages step steps "
-    "stratum stride top verbose version warmup width workers");
+    "stratum stride threshold top verbose version warmup width workers");
 
 const Words kIndexTerms = split(
     "age at bin block ci class decile dice epoch f fold group hd head interval interval95 iou k l label "

@@ -34,7 +34,8 @@ core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
                  {"thresholds", Json::array()},
                  {"strata", Json::array()}};
     for (const auto& each : chosen.thresholds) head["thresholds"].push_back(each ? Json(*each) : Json());
-    for (const auto& each : predictions.strata) head["strata"].push_back({each.name, each.values});
+    for (const auto& each : predictions.strata)
+        head["strata"].push_back({each.name, each.values, each.is_listed});
     const std::string line = head.dump() + '\n';
     core::Bytes out(line.begin(), line.end());
     append(out, predictions.label);
@@ -61,6 +62,7 @@ void unpack(const core::Bytes& bytes, Predictions& predictions, Chosen& chosen) 
         auto& stratum = predictions.strata.emplace_back();
         stratum.name = each.at(0).get<std::string>();
         stratum.values = each.at(1).get<std::vector<std::string>>();
+        stratum.is_listed = each.at(2).get<bool>();
         take(bytes, at, samples, stratum.code);
     }
 }
@@ -109,6 +111,7 @@ std::optional<Json> report_by_ranks(const Predictions& predictions, const Predic
     Predictions all;
     std::optional<Report> report;
     core::together(comm, [&] {
+        const Watch::Busy busy;  // groups and what is suppressed: as long on every rank
         Chosen chosen;
         unpack(bytes, all, chosen);
         bytes = {};

@@ -89,7 +89,8 @@ std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& d
     auto predictions = look(split);
     if (!predictions) return std::nullopt;
     core::together(comm, [&] {
-        if (comm.is_root()) add_strata(*predictions, dataset, split, recipe.evaluate.options);
+        if (comm.is_root())
+            add_strata(*predictions, dataset, split, recipe.data.label, recipe.evaluate.options);
     });
     const auto figures = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
                                          recipe.evaluate.options, comm, go_on);
@@ -131,7 +132,7 @@ void check_evaluation(const Recipe& recipe, const Dataset& dataset, const core::
         const EvaluateOptions& options = recipe.evaluate.options;
         positive_class(options, category_names(dataset, recipe.data.label));
         Predictions none;
-        add_strata(none, dataset, split_to_evaluate(recipe, dataset), options);
+        add_strata(none, dataset, split_to_evaluate(recipe, dataset), recipe.data.label, options);
     });
 }
 
@@ -149,8 +150,8 @@ std::optional<Json> write_results(const Recipe& recipe, Model& model, const Data
     core::together(comm, [&] {
         if (!json || !comm.is_root()) return;
         (*json)["training"] = training;
-        core::write_atomically(out / "report.html", html_report(*json), 0640);
         core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);
+        core::write_atomically(out / "report.html", html_report(*json), 0640);
     });
     return json;
 }

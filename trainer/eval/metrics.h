@@ -20,6 +20,8 @@ struct Predictions {
         std::string name;                 // "site"
         std::vector<std::string> values;  // what the codes stand for
         std::vector<std::int32_t> code;   // [samples], -1 missing
+        // The dataset's description lists the values; else that one is there tells of somebody.
+        bool is_listed = true;
     };
     std::vector<Stratum> strata;
 

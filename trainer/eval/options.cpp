@@ -36,6 +36,8 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options) {
             options.refuse("points", e.what());
         }
     }
+    if (out.points.size() > 5)
+        options.refuse("points", "expected at most 5");  // more would draw the scores themselves
     if (out.min_stratum < 1) options.refuse("min_stratum", "expected 1 or more");
     if (out.bins < 2 || out.bins > 100) options.refuse("bins", "expected 2 to 100");
     if (out.bootstrap < 0 || out.bootstrap > 100000) options.refuse("bootstrap", "expected 0 to 100000");
@@ -51,12 +53,13 @@ std::vector<std::string> columns_of(const std::vector<std::string>& strata) {
 }
 
 Point parse_point(const std::string& text) {
-    static const std::regex kPoint("(?:(sensitivity|specificity) *>= *)?([01](?:[.][0-9]{1,6})?)");
+    static const std::regex kPoint("(?:(sensitivity|specificity) *>= *)?([01](?:[.][0-9]{1,3})?)");
     std::smatch found;
     if (!std::regex_match(text, found, kPoint) || std::stod(found[2]) > 1)
-        throw Error(Fault::usage,
-                    "expected a threshold (\"0.5\"), or what is to be reached on the validation split "
-                    "(\"sensitivity >= 0.95\", \"specificity >= 0.9\")");
+        throw Error(
+            Fault::usage,
+            "expected a threshold in thousandths (\"0.5\"), or what is to be reached on the validation split "
+            "(\"sensitivity >= 0.95\", \"specificity >= 0.9\")");
     const auto by = found[1] == "sensitivity"   ? Point::By::sensitivity
                     : found[1] == "specificity" ? Point::By::specificity
                                                 : Point::By::threshold;

@@ -20,6 +20,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Times = std::vector<std::uint32_t>;
 
+constexpr std::int64_t kLeastOfClass = 10;  // patients of a class, for an error that can be believed
+
 Json interval(std::vector<double> values) {
     const auto found = interval95(std::move(values));
     if (!found) return nullptr;
@@ -65,6 +67,14 @@ public:
         return out;
     }
 
+    // One of those that come, without going on to it; nothing if `column` is nothing.
+    std::vector<double> ahead(std::optional<std::size_t> column) const {
+        std::vector<double> out;
+        if (!column) return out;
+        for (const auto& round : rounds_) out.push_back(round.at(at_ + *column));
+        return out;
+    }
+
 private:
     const std::vector<std::vector<double>>& rounds_;
     std::size_t at_ = 0;
@@ -86,6 +96,7 @@ struct Report::Entry {
     Measures measures;
     ByPatient persons;
     std::unique_ptr<Measurer> of_persons, of_rest;  // nothing: not wanted
+    bool are_enough = false;                        // patients of each class, in it and in the rest
 
     std::optional<double> score(const Measures& of, const EvaluateOptions& options) const {
         return find_score(options.score)->of(of);
@@ -139,12 +150,13 @@ Report::Report(const Predictions& predictions, const EvaluateOptions& options, C
 void Report::add(const std::string& stratum, const std::string& value, std::vector<std::size_t> samples) {
     Measurer measurer(predictions_, samples, positive_, options_.bins, Ranks::averaged);
     auto entry = std::make_unique<Entry>(
-        Entry{stratum, value, std::move(samples), std::move(measurer), {}, {}, nullptr, nullptr});
+        Entry{stratum, value, std::move(samples), std::move(measurer), {}, {}, nullptr, nullptr, false});
     entry->measures = entry->measurer.once();
     if (has_several_) {
         entry->persons = by_patient(predictions_, entry->samples);
         const Predictions& persons = entry->persons.predictions;
-        if (persons.samples() > 0)
+        // Of how many labels disagree nobody chose.
+        if (static_cast<std::int64_t>(persons.samples()) >= options_.min_stratum)
             entry->of_persons = std::make_unique<Measurer>(persons, all_of(persons), positive_, options_.bins,
                                                            Ranks::averaged);
     }
@@ -156,12 +168,60 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
                 ++next;
             else
                 rest.push_back(i);
+        entry->are_enough = are_enough(entry->samples) && are_enough(rest);
         if (patients_of(predictions_, rest) >= options_.min_stratum)
             entry->of_rest = std::make_unique<Measurer>(
                 predictions_, std::move(rest), positive_, options_.bins,
                 find_score(options_.score)->needs_ranks ? Ranks::averaged : Ranks::none);
     }
     entries_.push_back(std::move(entry));
+}
+
+std::optional<std::size_t> Report::score_column() const {
+    for (std::size_t i = 0; i < figures().size(); ++i)
+        if (figures()[i].name == options_.score) return i;
+    return std::nullopt;
+}
+
+// Whether the whole of `samples` has enough patients of each class that there is for the error that resampling shows to
+// be that of the figure: of few patients, all of them right, it shows none.
+bool Report::are_enough(const std::vector<std::size_t>& samples) const {
+    const std::size_t classes = predictions_.classes.size();
+    std::vector<bool> seen(patients_ * classes);
+    std::vector<std::int64_t> patients(classes, 0);
+    for (const std::size_t i : samples) {
+        const auto label = static_cast<std::size_t>(predictions_.label[i]);
+        if (seen[patient_[i] * classes + label]) continue;
+        seen[patient_[i] * classes + label] = true;
+        ++patients[label];
+    }
+    std::vector<bool> occurs(classes, false);
+    for (const std::int32_t label : predictions_.label) occurs[static_cast<std::size_t>(label)] = true;
+    for (std::size_t c = 0; c < classes; ++c)
+        if (occurs[c] && patients[c] < kLeastOfClass) return false;
+    return true;
+}
+
+// Whether a probability of error may be told of a gap: `own` and `gaps` are the score and the gap in each round.
+bool Report::is_told(const Entry& entry, const std::vector<double>& own,
+                     const std::vector<double>& gaps) const {
+    if (!entry.are_enough) return false;
+    const auto varies = [](const std::vector<double>& values) {
+        return std::any_of(values.begin(), values.end(), [&](double value) {
+            return std::isfinite(value) && std::abs(value - values.front()) > 1e-9;
+        });
+    };
+    if (own.empty()) return true;
+    std::vector<double> rest;
+    for (std::size_t i = 0; i < own.size(); ++i) rest.push_back(own[i] - gaps[i]);
+    return varies(own) && varies(rest);
+}
+
+bool Report::are_listed(const std::string& stratum) const {
+    for (const std::string& column : columns_of({stratum}))
+        for (const auto& each : predictions_.strata)
+            if (each.name == column && !each.is_listed) return false;
+    return true;
 }
 
 std::int64_t Report::rounds() const {
@@ -213,6 +273,7 @@ Json Report::write(const std::vector<std::vector<double>>& rounds) const {
         Json out = Json::object();
         if (e > 0) out["value"] = entry.value;
         out.update(to_json(entry.measures));
+        const std::vector<double> own = columns.any() ? columns.ahead(score_column()) : std::vector<double>();
         if (columns.any()) out["interval95"] = intervals(columns);
         for (std::size_t at = 0; at < options_.points.size(); ++at) {
             const auto& threshold = chosen_.thresholds[at];
@@ -246,7 +307,7 @@ Json Report::write(const std::vector<std::vector<double>>& rounds) const {
                 const auto values = columns.next();
                 out["gap"]["interval95"] = {{"score", interval(values)}};
                 out["gap"]["p"] = nullptr;
-                if (const auto p = probability_of(gap, values)) {
+                if (const auto p = is_told(entry, own, values) ? probability_of(gap, values) : std::nullopt) {
                     tested.push_back(*p);
                     tested_entries.push_back(e);
                 }
@@ -282,9 +343,13 @@ Json Report::write(const std::vector<std::vector<double>>& rounds) const {
         for (std::size_t e = 1; e < entries_.size(); ++e)
             if (entries_[e]->stratum == name) shown.push_back(e);
         std::vector<std::string> hidden;
-        for (const auto& [stratum, value] : hidden_)
-            if (stratum == name) hidden.push_back(value);
-        if (shown.empty() && hidden.empty()) continue;
+        bool is_any_hidden = false;
+        for (const auto& [stratum, value] : hidden_) {
+            if (stratum != name) continue;
+            is_any_hidden = true;
+            if (are_listed(name)) hidden.push_back(value);
+        }
+        if (shown.empty() && !is_any_hidden) continue;
         // Of equals, by name; those of which the score is not defined, last.
         const double sign = find_score(options_.score)->is_more_better ? 1 : -1;
         std::stable_sort(shown.begin(), shown.end(), [&](std::size_t a, std::size_t b) {

@@ -1,6 +1,8 @@
 #pragma once
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "trainer/eval/calibrate.h"
@@ -27,6 +29,10 @@ public:
 
 private:
     struct Entry;
+    std::optional<std::size_t> score_column() const;  // of those that each entry has
+    bool are_enough(const std::vector<std::size_t>& samples) const;
+    bool is_told(const Entry& entry, const std::vector<double>& own, const std::vector<double>& gaps) const;
+    bool are_listed(const std::string& stratum) const;  // its values, by the dataset's description
     void add(const std::string& stratum, const std::string& value, std::vector<std::size_t> samples);
 
     const Predictions& predictions_;

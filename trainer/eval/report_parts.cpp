@@ -94,7 +94,7 @@ Json curve_json(const Predictions& predictions, const EvaluateOptions& options, 
     for (const Row& row : rows)
         out.push_back(
             {{"threshold", number(static_cast<double>(row.first) / static_cast<double>(bins.size()))},
-             {"samples", row.samples.size()},
+             {"samples", rounded(static_cast<std::int64_t>(row.samples.size()))},
              {"probability", number(row.sums.predicted / row.sums.samples)},
              {"share", number(row.sums.observed / row.sums.samples)}});
     return out;

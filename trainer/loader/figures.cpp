@@ -84,7 +84,7 @@ std::string figures(const Dataset& dataset, const std::string& split, const std:
         if (schema.has_column(name) && schema.columns[schema.column(name)].type == core::ColumnType::category)
             out.strata.push_back(
                 {name, schema.columns[schema.column(name)].names, dataset.column(name, split).codes});
-    add_strata(out, dataset, split, evaluate);
+    add_strata(out, dataset, split, label, evaluate);
     nlohmann::ordered_json json{{"format", 1}, {"dataset", dataset.manifest().id()}, {"split", split}};
     json.update(report(out, evaluate));
     return json.dump();

@@ -10,6 +10,6 @@ namespace trainer {
 // numbers as "age_40". Predictions are of all samples of the split, in stored order. Throws Error(usage) if a column
 // is not there, is neither of the two, or has more than 20 numbers; `site` and `vendor` need not be there.
 void add_strata(Predictions& predictions, const Dataset& dataset, const std::string& split,
-                const EvaluateOptions& options);
+                const std::string& label, const EvaluateOptions& options);
 
 }  // namespace trainer

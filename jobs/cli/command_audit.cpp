@@ -1,4 +1,5 @@
 // aloft audit: the ledger, checked with nothing but the file and the public key; and texts, erased.
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include "core/ledger/verify.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
+#include "jobs/wire/duration.h"
 
 namespace jobs {
 
@@ -65,10 +67,13 @@ void copy(const Common& common, const fs::path& out) {
           std::to_string(records) + " records in " + out.string());
 }
 
-// One record for people: who did what to what; of a job's end, what the fence stopped too.
+// One record for people: who did what to what, a line for each detail; of a job's end, what the fence stopped, too. Whatever a
+// record holds reaches the terminal as JSON: control characters are shown, not obeyed.
 void print_record(const core::Record& record) {
     std::cout << record.seq << "  " << core::rfc3339(record.time) << "  " << json(record.actor).dump() << "  "
               << json(record.kind).dump() << "  " << json(record.subject).dump() << '\n';
+    for (const auto& [name, value] : record.details.items())
+        std::cout << "      " << json(name).dump() << ": " << value.dump(-1, ' ', true) << '\n';
     if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
     const json inner = record.details.value("details", json::object());
     std::istringstream lines(
@@ -76,12 +81,48 @@ void print_record(const core::Record& record) {
     for (std::string line; std::getline(lines, line);) std::cout << "      " << line << '\n';
 }
 
-void show(const Common& common, fs::path ledger, const std::string& kind, const std::string& subject) {
+// Which records are shown; what is empty or 0 leaves none out.
+struct Wanted {
+    std::string kind, subject, actor, about, since, until;
+    std::int64_t from = 0, before = 0;
+};
+
+// "2026-11-23", "2026-11-23T20:35:08Z", or how long ago: "30d".
+std::int64_t moment_of(const std::string& option, const std::string& text) {
+    try {
+        if (text.find('-') == std::string::npos) return core::now_seconds() - parse_duration(text);
+        return core::parse_rfc3339(text.size() == 10 ? text + "T00:00:00Z" : text);
+    } catch (const core::Error&) {
+        throw core::Error(
+            core::Fault::usage,
+            option +
+                " takes a day (2026-11-23), a time (2026-11-23T20:35:08Z, UTC) or how long ago (30d, 12h)");
+    }
+}
+
+// Whether a text of `value` is `name`: the dataset of an application, the grant of a job, the node of a record.
+bool mentions(const json& value, const std::string& name) {
+    if (value.is_string()) return value.get_ref<const std::string&>() == name;
+    return value.is_structured() &&
+           std::any_of(value.begin(), value.end(), [&](const json& one) { return mentions(one, name); });
+}
+
+bool is_wanted(const core::Record& record, const Wanted& wanted) {
+    return (wanted.kind.empty() || record.kind == wanted.kind) &&
+           (wanted.subject.empty() || record.subject == wanted.subject) &&
+           (wanted.actor.empty() || record.actor == wanted.actor) &&
+           (!wanted.from || record.time >= wanted.from) && (!wanted.before || record.time < wanted.before) &&
+           (wanted.about.empty() || record.subject == wanted.about || record.actor == wanted.about ||
+            mentions(record.details, wanted.about));
+}
+
+void show(const Common& common, fs::path ledger, Wanted wanted) {
     if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
+    if (!wanted.since.empty()) wanted.from = moment_of("--since", wanted.since);
+    if (!wanted.until.empty()) wanted.before = moment_of("--until", wanted.until);
     core::read_lines(ledger, 0, [&](std::string_view line, std::uint64_t) {
         const core::Record record = core::parse_record(line);
-        if ((!kind.empty() && record.kind != kind) || (!subject.empty() && record.subject != subject))
-            return true;
+        if (!is_wanted(record, wanted)) return true;
         if (common.json)
             std::cout << line << '\n';
         else
@@ -107,7 +148,8 @@ void add_audit(CLI::App& app, Common& common) {
     CLI::App* audit = app.add_subcommand("audit", "Check and read the ledger; erase texts");
     audit->require_subcommand(1);
     static fs::path ledger, key, witness, out;
-    static std::string kind, subject, reason;
+    static std::string subject, reason;
+    static Wanted wanted;
     CLI::App* verify =
         add_verb(*audit, common, "verify",
                  "Name the first record that was changed, dropped, repeated or moved (exit 3), or find none",
@@ -118,13 +160,21 @@ void add_audit(CLI::App& app, Common& common) {
     verify->add_option("--key", key, "Its public key (default: this site's)")->type_name("FILE");
     verify->add_option("--witness", witness, "A head that was carried away: shows records cut off at the end")
         ->type_name("FILE");
-    CLI::App* records = add_verb(*audit, common, "show", "Print records (auditors: of a copy)",
-                                 "aloft audit show copy.jsonl --kind grant.issued", Changes::nothing,
-                                 [&common] { show(common, ledger, kind, subject); });
+    CLI::App* records = add_verb(
+        *audit, common, "show",
+        "Print records (auditors: of a copy), each with its details; with --json as they stand, a line each",
+        "aloft audit show copy.jsonl --about digits@1 --since 2026-11-01 --until 2026-12-01",
+        Changes::nothing, [&common] { show(common, ledger, wanted); });
     records->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
         ->type_name("FILE");
-    records->add_option("--kind", kind, "Only this kind");
-    records->add_option("--subject", subject, "Only what is about this");
+    records->add_option("--kind", wanted.kind, "Only this kind");
+    records->add_option("--subject", wanted.subject, "Only what is about this: A-7, G-12, job:17");
+    records->add_option("--actor", wanted.actor, "Only what this account or node (node:HOST) did");
+    records->add_option("--about", wanted.about,
+                        "Only what names this anywhere: an account, a dataset, a grant, a node");
+    records->add_option("--since", wanted.since,
+                        "From this day or time on (UTC), or how long ago: 2026-11-23, 30d");
+    records->add_option("--until", wanted.until, "Before this day or time (UTC)");
     add_verb(
         *audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
         "aloft audit head > witness.json", Changes::nothing, [&common] {

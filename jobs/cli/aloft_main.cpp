@@ -53,5 +53,6 @@ int main(int argc, char** argv) {
     jobs::add_usage(app, common);
     jobs::add_audit(app, common);
     jobs::add_admin(app, common);
+    jobs::add_doctor(app, common);
     return core::run_tool(app, argc, argv, [&] { common.run(); });
 }

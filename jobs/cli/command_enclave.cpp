@@ -214,7 +214,7 @@ void open(const Common& common, const std::string& name, const std::string& reas
     if (common.json)
         print(common, answer, "");
     else
-        print_checks(common, answer.at("misses"));
+        print_checks(common, answer.at("misses"), kEnclaveChecks);
     throw Error(Fault::refused, "enclave " + name + " does not open: " + std::to_string(misses) +
                                     " required checks fail. All checks: aloft admin preflight " + name);
 }

@@ -40,26 +40,34 @@ void save_pair(const core::SigningKey& key, const fs::path& secret, const fs::pa
     key.verify_key().save(open);
 }
 
-void make_service_keys(const Common& common) {
-    const core::Site site = common.site();
+}  // namespace
+
+// aloftd's pairs. Throws Error(usage) if one of them is there.
+void make_service_keys(const core::Site& site) {
     const fs::path folder = site.state / "keys";
+    struct stat owner {};
+    if (::stat(site.state.c_str(), &owner))
+        throw Error(Fault::usage,
+                    site.state.string() + ": make this folder first, owned by aloftd's account, 0700");
+    core::make_directories(folder, 0700);
+    if (::geteuid() == 0 && ::chown(folder.c_str(), owner.st_uid, owner.st_gid))
+        throw Error(Fault::system, core::with_errno("cannot hand over " + folder.string(), errno));
+    for (const std::string name : {"grant", "ledger"})
+        save_pair(core::SigningKey::generate(), folder / (name + ".key"),
+                  site.config / "keys" / (name + ".pub"));
+}
+
+namespace {
+
+void make_and_tell_service_keys(const Common& common) {
+    const core::Site site = common.site();
+    if (!common.dry_run) make_service_keys(site);
     json made = json::object();
-    if (!common.dry_run) {
-        struct stat owner {};
-        if (::stat(site.state.c_str(), &owner))
-            throw Error(Fault::usage,
-                        site.state.string() + ": make this folder first, owned by aloftd's account, 0700");
-        core::make_directories(folder, 0700);
-        if (::geteuid() == 0 && ::chown(folder.c_str(), owner.st_uid, owner.st_gid))
-            throw Error(Fault::system, core::with_errno("cannot hand over " + folder.string(), errno));
-    }
-    for (const std::string name : {"grant", "ledger"}) {
-        const fs::path secret = folder / (name + ".key"), open = site.config / "keys" / (name + ".pub");
-        if (!common.dry_run) save_pair(core::SigningKey::generate(), secret, open);
-        made[name] = {{"private", secret.string()}, {"public", open.string()}};
-    }
+    for (const std::string name : {"grant", "ledger"})
+        made[name] = {{"private", (site.state / "keys" / (name + ".key")).string()},
+                      {"public", (site.config / "keys" / (name + ".pub")).string()}};
     print(common, made,
-          "keys of aloftd: " + (folder / "{grant,ledger}.key").string() + ", " +
+          "keys of aloftd: " + (site.state / "keys/{grant,ledger}.key").string() + ", " +
               (site.config / "keys/{grant,ledger}.pub").string());
 }
 
@@ -206,7 +214,7 @@ void add_keys(CLI::App& admin, Common& common) {
         "keys", "Make key pairs; private halves never leave the file they are written to");
     keys->require_subcommand(1);
     add_verb(*keys, common, "service", "aloftd's keys: grants and ledger", "aloft admin keys service",
-             Changes::something, [&common] { make_service_keys(common); });
+             Changes::something, [&common] { make_and_tell_service_keys(common); });
     static std::string node;
     static fs::path out;
     CLI::App* of_node =

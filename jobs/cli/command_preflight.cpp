@@ -64,7 +64,7 @@ void preflight(const Common& common, const std::string& name) {
                          .dump()
                   << '\n';
     else
-        print_checks(common, rows);
+        print_checks(common, rows, kEnclaveChecks);
     if (!asked_slurm && !common.json)
         std::cout << "Slurm's settings were not looked at: there is no scontrol on this host\n";
     if (misses > 0)
@@ -87,12 +87,12 @@ std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave
     }
 }
 
-void print_checks(const Common& common, json rows) {
+void print_checks(const Common& common, json rows, const std::vector<std::string>& columns) {
     for (json& row : rows) {
         const bool miss = row.at("required") == true && row.at("verdict") == "bad";
         if (miss) row["verdict"] = "BAD";
     }
-    print_rows(common, "checks", rows, {"enclave", "host", "layer", "verdict", "check", "found"});
+    print_rows(common, "checks", rows, columns);
     for (const json& row : rows)
         if (row.at("verdict") != "good" && row.at("remedy") != "")
             std::cout << printable(row.at("verdict")) << "  " << printable(row.at("host")) << ": "

@@ -27,6 +27,7 @@ void add_admin(CLI::App& app, Common& common);
 void add_keys(CLI::App& admin, Common& common);       // of aloft admin
 void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
 void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
+void add_site(CLI::App& admin, Common& common);       // of aloft admin
 void add_catalogue(CLI::App& app, Common& common);
 void add_apply(CLI::App& app, Common& common);
 void add_review(CLI::App& app, Common& common);
@@ -36,6 +37,7 @@ void add_watch(CLI::App& app, Common& common);   // watch and jobs
 void add_release(CLI::App& app, Common& common);
 void add_usage(CLI::App& app, Common& common);
 void add_audit(CLI::App& app, Common& common);
+void add_doctor(CLI::App& app, Common& common);
 
 enum class Changes { nothing, something };
 
@@ -60,8 +62,12 @@ std::string printable(const nlohmann::json& value);
 std::string describe_blocked(const nlohmann::json& blocked, const nlohmann::json& attempts);
 // The rows of "preflight.reports".
 std::vector<Report> reports_of(const nlohmann::json& rows);
-// Checks (to_json, with "enclave") as a table, each with its remedy below.
-void print_checks(const Common& common, nlohmann::json rows);
+// Checks (to_json) as a table of these columns, each with its remedy below.
+void print_checks(const Common& common, nlohmann::json rows, const std::vector<std::string>& columns);
+inline const std::vector<std::string> kEnclaveChecks = {"enclave", "host",  "layer",
+                                                        "verdict", "check", "found"};
+// aloftd's two key pairs, at a site that has none. Throws Error(usage) if one is there.
+void make_service_keys(const core::Site& site);
 // Slurm's settings as this host sees them; nothing where there is no scontrol.
 std::optional<std::vector<Check>> slurm_checks_here(const core::Enclave& enclave);
 // With --dry-run: prints what would be asked of aloftd and returns true.

@@ -2,7 +2,7 @@
 # toolkit. find_package(Torch) is not used: it fails to link where the toolkit's NCCL is older than the wheel's.
 #   torch::cpu    libtorch_cpu, libc10: autograd, nn, c10d::Reducer
 #   torch::cuda   and libtorch_cuda with the cudart, NVRTC and NCCL it was built with; absent where the wheel has none
-#   TORCH_INSTALL_RPATH   for programs under ${prefix}/bin, with the wheel under ${prefix}/site-packages
+#   TORCH_VERSION "2.15.0"; an installed aloft-train runs with this one only (launch_main.cpp)
 set(ALOFT_TORCH_VERSION 2.15.0)
 if(DEFINED ENV{XDG_CACHE_HOME})
   set(aloft_cache "$ENV{XDG_CACHE_HOME}/aloft")
@@ -22,11 +22,19 @@ endif()
 
 file(GLOB torch_nvidia_libs "${TORCH_ROOT}/../nvidia/*/lib")
 file(GLOB torch_nvidia_includes "${TORCH_ROOT}/../nvidia/*/include")
-set(TORCH_INSTALL_RPATH "$ORIGIN/../site-packages/torch/lib")
-foreach(folder IN LISTS torch_nvidia_libs)
-  file(RELATIVE_PATH below_packages "${TORCH_ROOT}/.." "${folder}")
-  list(APPEND TORCH_INSTALL_RPATH "$ORIGIN/../site-packages/${below_packages}")
+# "2.15.0": a wheel writes version.py, an unpacked LibTorch build-version.
+set(TORCH_VERSION "")
+foreach(name version.py build-version)
+  if(NOT TORCH_VERSION AND EXISTS "${TORCH_ROOT}/${name}")
+    file(STRINGS "${TORCH_ROOT}/${name}" torch_version_line REGEX "^(__version__|[0-9])" LIMIT_COUNT 1)
+    string(REGEX MATCH "[0-9]+[.][0-9]+[.][0-9]+" TORCH_VERSION "${torch_version_line}")
+  endif()
 endforeach()
+set(TORCH_VERSION "${TORCH_VERSION}" CACHE INTERNAL "for configs/packages")
+set(TORCH_LIBRARY_FOLDERS "${TORCH_ROOT}/lib" ${torch_nvidia_libs} CACHE INTERNAL "for configs/packages")
+if(NOT TORCH_VERSION)
+  message(FATAL_ERROR "TORCH_ROOT='${TORCH_ROOT}' does not say its version (version.py or build-version)")
+endif()
 
 add_library(torch_cpu INTERFACE)
 add_library(torch::cpu ALIAS torch_cpu)

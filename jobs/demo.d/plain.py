@@ -18,7 +18,7 @@ class Here:
         self.folder, self.log = args.out / "plain", args.out / "plain.log"
         self.keys, self.configs = self.folder / "keys", args.prefix / "share/aloft/configs"
         os.environ["PATH"] = f"{args.prefix}/bin:{os.environ['PATH']}"
-        os.environ["LD_LIBRARY_PATH"] = str(next(args.torch.glob("lib/python3.*/site-packages/torch/lib"), ""))
+        os.environ["ALOFT_LIBTORCH"] = str(next(args.torch.glob("lib/python3.*/site-packages/torch"), ""))
         os.environ["OMP_NUM_THREADS"] = "1"
 
     def version(self, dataset: str) -> Path:

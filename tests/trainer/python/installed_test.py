@@ -18,7 +18,8 @@ class Installed(unittest.TestCase):
         cls.scratch = tempfile.TemporaryDirectory(prefix="aloft-test-")
         cls.root = pathlib.Path(cls.scratch.name)
         cls.env = {k: v for k, v in os.environ.items() if not k.startswith(("ALOFT", "PYTHONPATH", "SLURM", "OMPI"))}
-        run(CMAKE, "--install", BUILD, "--prefix", cls.root / "prefix", "--component", "loader")
+        for component in ("loader", "python"):
+            run(CMAKE, "--install", BUILD, "--prefix", cls.root / "prefix", "--component", component)
         run(MAKE, cls.root, "images")
         (cls.library,) = (cls.root / "prefix").glob("lib*/libaloft.so.1")
 

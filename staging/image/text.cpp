@@ -17,7 +17,7 @@ constexpr int kScales = 3;         // strokes of up to 3, 6 and 12 pixels
 constexpr int kTile = 32;          // pixels in which noise is alike
 constexpr int kLargest = 48;       // a glyph's height, at its scale
 constexpr int kPairs = 256;        // neighbours that are looked at, of one component: what bounds the time
-constexpr double kNoise = 4;       // strokes stand out from noise by so many times its median response
+constexpr double kNoise = 5;       // strokes stand out from noise by so many times its median response
 constexpr double kFaintest = 0.1;  // and by this part of the frame's range
 
 // How much a pixel is above both of its sides, along the row or the column.
@@ -124,6 +124,10 @@ struct Component {
     int height() const { return box.bottom - box.top; }
     int width() const { return box.right - box.left; }
     int size() const { return std::max(height(), width()); }
+    // A dash or a filled rectangle.
+    bool is_straight() const {
+        return std::min(height(), width()) <= 2 || 100 * pixels >= 85 * height() * width();
+    }
 };
 
 std::vector<Component> components_of(const Plane& plane, const Plane& strokes, const Thresholds& thresholds) {
@@ -296,7 +300,7 @@ bool is_text(const Block& block, Ink ink, int range) {
     for (const Component* part : block.parts) {
         even += part->even;
         pixels += part->pixels;
-        straight += std::min(part->height(), part->width()) <= 2;
+        straight += part->is_straight();
         contrasts.push_back(part->contrast);
     }
     const auto middle = contrasts.begin() + static_cast<std::ptrdiff_t>(parts / 2);

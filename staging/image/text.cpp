@@ -13,12 +13,13 @@
 namespace staging {
 namespace {
 
-constexpr int kScales = 3;         // strokes of up to 3, 6 and 12 pixels
-constexpr int kTile = 32;          // pixels in which noise is alike
-constexpr int kLargest = 48;       // a glyph's height, at its scale
-constexpr int kPairs = 256;        // neighbours that are looked at, of one component: what bounds the time
-constexpr double kNoise = 5;       // strokes stand out from noise by so many times its median response
-constexpr double kFaintest = 0.1;  // and by this part of the frame's range
+constexpr int kScales = 3;          // strokes of up to 3, 6 and 12 pixels
+constexpr int kTile = 32;           // pixels in which noise is alike
+constexpr int kLargest = 48;        // a glyph's height, at its scale
+constexpr int kPairs = 256;         // neighbours that are looked at, of one component: what bounds the time
+constexpr std::size_t kGrown = 64;  // blocks that are looked around, of a frame: more are a page
+constexpr double kNoise = 5;        // strokes stand out from noise by so many times its median response
+constexpr double kFaintest = 0.1;   // and by this part of the frame's range
 
 // How much a pixel is above both of its sides, along the row or the column.
 Plane strokes_of(const Plane& plane) {
@@ -315,88 +316,37 @@ bool is_text(const Block& block, Ink ink, int range) {
            static_cast<double>(lined) >= least.lined * static_cast<double>(parts);
 }
 
-template <class T>
-Plane plane_from(const Pixels& pixels, std::uint32_t frame, std::uint32_t channel) {
-    Plane out(static_cast<int>(pixels.rows), static_cast<int>(pixels.columns));
-    const std::size_t count = std::size_t{pixels.rows} * pixels.columns, samples = pixels.samples;
-    const std::uint8_t* from = pixels.bytes.data() + (frame * count * samples + channel) * sizeof(T);
-    const auto at = [&](std::size_t i) {
-        T value;
-        std::memcpy(&value, from + i * samples * sizeof(T), sizeof value);
-        if constexpr (std::is_floating_point_v<T>)
-            if (!std::isfinite(value)) return T{0};
-        return value;
-    };
-    T low = count ? at(0) : T{}, high = low;
-    for (std::size_t i = 1; i < count; ++i) {
-        low = std::min(low, at(i));
-        high = std::max(high, at(i));
+// The block's box with what stands beside it: the rest of a word, and words of it that other things disturb. What is about as
+// large and stands out half as far as its faintest part, within a glyph and a half.
+Box whole(const Block& block, const std::vector<Component>& all) {
+    int size = 0, contrast = INT_MAX;
+    for (const Component* part : block.parts) {
+        size = std::max(size, std::min(kLargest, part->size()));
+        contrast = std::min(contrast, part->contrast);
     }
-    // What is no whole number, or more than 15 bits wide, is scaled.
-    const double range = static_cast<double>(high) - static_cast<double>(low);
-    const bool is_wide = range > 32767 || std::is_floating_point_v<T>;
-    const double scale = range > 0 ? 32767 / range : 0;
-    for (int y = 0; y < out.rows; ++y) {
-        std::int16_t* to = out.row(y);
-        for (int x = 0; x < out.columns; ++x) {
-            const T value = at(static_cast<std::size_t>(y) * pixels.columns + static_cast<std::size_t>(x));
-            to[x] = is_wide ? static_cast<std::int16_t>(
-                                  (static_cast<double>(value) - static_cast<double>(low)) * scale)
-                            : static_cast<std::int16_t>(value - low);
+    Box box = block.box();
+    for (int time = 0; time < 8; ++time) {
+        const Box before = box;
+        for (const Component& one : all) {
+            const int across = std::max(one.box.left, box.left) - std::min(one.box.right, box.right);
+            const int down = std::max(one.box.top, box.top) - std::min(one.box.bottom, box.bottom);
+            if (2 * std::max(across, down) > 3 * size || one.size() > 2 * size || 2 * one.contrast < contrast)
+                continue;
+            box = {std::min(box.top, one.box.top), std::min(box.left, one.box.left),
+                   std::max(box.bottom, one.box.bottom), std::max(box.right, one.box.right)};
         }
+        if (box == before) break;
     }
-    return out;
+    // A glyph that touches something larger is part of it: along the line there may be one more.
+    const int more = size * 3 / 2;
+    if (box.right - box.left >= box.bottom - box.top)
+        box.left -= more, box.right += more;
+    else
+        box.top -= more, box.bottom += more;
+    return box;
 }
 
 }  // namespace
-
-Plane::Plane(int height, int width)
-    : rows(height),
-      columns(width),
-      stride((width + 2 * kMargin + 15) / 16 * 16),
-      values(static_cast<std::size_t>(stride) * static_cast<std::size_t>(height + 2 * kMargin)) {}
-
-int range_of(const Plane& plane) {
-    std::vector<std::int16_t> some;
-    const int step = 1 + (std::max(plane.rows, plane.columns) - 1) / 128;
-    for (int y = 0; y < plane.rows; y += step)
-        for (int x = 0; x < plane.columns; x += step) some.push_back(plane.row(y)[x]);
-    if (some.empty()) return 0;
-    const auto at = [&](double part) {
-        const auto nth =
-            some.begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(some.size() - 1));
-        std::nth_element(some.begin(), nth, some.end());
-        return int{*nth};
-    };
-    const int low = at(0.01);
-    return at(0.99) - low;
-}
-
-Plane plane_of(const Pixels& pixels, std::uint32_t frame, std::uint32_t channel) {
-    if (pixels.bytes.size() != pixels.byte_count() || frame >= pixels.frames || channel >= pixels.samples)
-        throw core::Error(core::Fault::bug, "decoded pixels without their bytes");
-    switch (pixels.type) {
-        case PixelType::u8:
-            return plane_from<std::uint8_t>(pixels, frame, channel);
-        case PixelType::i8:
-            return plane_from<std::int8_t>(pixels, frame, channel);
-        case PixelType::u16:
-            return plane_from<std::uint16_t>(pixels, frame, channel);
-        case PixelType::i16:
-            return plane_from<std::int16_t>(pixels, frame, channel);
-        case PixelType::u32:
-            return plane_from<std::uint32_t>(pixels, frame, channel);
-        case PixelType::i32:
-            return plane_from<std::int32_t>(pixels, frame, channel);
-        case PixelType::f32:
-            return plane_from<float>(pixels, frame, channel);
-        case PixelType::f64:
-            return plane_from<double>(pixels, frame, channel);
-        case PixelType::none:
-            break;
-    }
-    throw core::Error(core::Fault::bug, "pixels of no type");
-}
 
 std::vector<Box> find_text(const Plane& plane) {
     std::vector<Box> out;
@@ -412,9 +362,10 @@ std::vector<Box> find_text(const Plane& plane) {
             for (const Ink ink : {Ink::same, Ink::alike})
                 for (const Block& block : blocks_of(all, lit, ink))
                     if (is_text(block, ink, range)) {
-                        const Box box = block.box();
-                        out.push_back(
-                            {box.top << scale, box.left << scale, box.bottom << scale, box.right << scale});
+                        const Box box = out.size() < kGrown ? whole(block, all) : block.box();
+                        out.push_back({std::max(0, box.top << scale), std::max(0, box.left << scale),
+                                       std::min(plane.rows, box.bottom << scale),
+                                       std::min(plane.columns, box.right << scale)});
                     }
         }
     }

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "staging/image/plane.h"
 #include "staging/read/record.h"
 
 namespace staging {
@@ -11,25 +12,6 @@ struct Box {
     std::int32_t top = 0, left = 0, bottom = 0, right = 0;
     bool operator==(const Box&) const = default;
 };
-
-// One channel of one frame, 0 to 32767: stored values in their order, from the frame's lowest. Equal values stay equal;
-// of more than 15 bits the lowest are lost. Rows stand `stride` apart, with a margin of zeros around them, so that
-// what lies outside of the frame is as low as its lowest value.
-struct Plane {
-    static constexpr int kMargin = 3;
-    int rows = 0, columns = 0, stride = 0;
-    std::vector<std::int16_t> values;
-
-    Plane() = default;
-    Plane(int height, int width);
-    std::int16_t* row(int y) { return values.data() + std::ptrdiff_t{y + kMargin} * stride + kMargin; }
-    const std::int16_t* row(int y) const {
-        return values.data() + std::ptrdiff_t{y + kMargin} * stride + kMargin;
-    }
-};
-// The range of its values without the hundredth part at both ends, from a sample of them.
-int range_of(const Plane& plane);
-Plane plane_of(const Pixels& pixels, std::uint32_t frame, std::uint32_t channel);
 
 // Where text is drawn into one channel: words, numbers and names of one ink, lighter or darker than what they lie on,
 // in any direction that is a row or a column, of any script. The way: thin strokes at three scales (what is

@@ -147,10 +147,10 @@ TEST_CASE("text on the background is blanked and nothing else changes, the same 
     int inside = 0, outside = 0, differs = 0;
     for (std::size_t i = 0; i < 3 * frame; ++i) {
         const int y = static_cast<int>(i % frame) / 256, x = static_cast<int>(i % frame) % 256;
-        const bool is_text = i / frame != 1 && y >= box.top - 3 && y < box.bottom + 3 && x >= box.left - 3 &&
-                             x < box.right + 3;
-        inside += is_text && now[i] > 8;
-        outside += !is_text && now[i] != one.values[i];
+        const bool has_text = i / frame != 1 && y >= box.top - 3 && y < box.bottom + 3;
+        inside += has_text && x >= box.left - 3 && x < box.right + 3 && now[i] > 8;
+        // Along the line, room for one more glyph is blanked, too.
+        outside += !(has_text && x < box.right + 24) && now[i] != one.values[i];
         differs += now[i] != now[i % frame] && i / frame == 2;
     }
     CHECK(inside == 0);

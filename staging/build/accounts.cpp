@@ -8,7 +8,7 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
                              const std::vector<DeliveryFolder>& deliveries,
                              const std::vector<DeliveryCount>& listed, const Pseudonyms& pseudonyms) {
     struct Sum {
-        std::int64_t files = 0, bytes = 0, pieces = 0;
+        std::int64_t files = 0, bytes = 0, pieces = 0, blanked_frames = 0, blanked_boxes = 0;
         std::array<std::uint8_t, 32> digest{};
     };
     std::vector<Sum> sums(deliveries.size());
@@ -21,6 +21,8 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
                 sum.bytes += static_cast<std::int64_t>(batch.bytes);
                 sum.pieces +=
                     static_cast<std::int64_t>(batch.samples + batch.slices + batch.beside + batch.rejected);
+                sum.blanked_frames += static_cast<std::int64_t>(batch.blanked_frames);
+                sum.blanked_boxes += static_cast<std::int64_t>(batch.blanked_boxes);
                 core::join_digest(sum.digest, batch.digest);
             });
     });
@@ -32,6 +34,8 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
         one.files = static_cast<std::uint64_t>(comm.sum(sums[i].files));
         one.bytes = static_cast<std::uint64_t>(comm.sum(sums[i].bytes));
         one.pieces = comm.sum(sums[i].pieces);
+        one.blanked_frames = comm.sum(sums[i].blanked_frames);
+        one.blanked_boxes = comm.sum(sums[i].blanked_boxes);
         comm.exclusive_or(sums[i].digest);
         one.contents_digest = pseudonyms.file_name("delivery contents", sums[i].digest);
         if (one.files != listed[i].files)

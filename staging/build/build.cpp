@@ -90,7 +90,7 @@ private:
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
     // The number: how samples wait for their shard (work/).
-    std::string all = "6\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "7\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
@@ -201,6 +201,8 @@ void Build::stage1() {
             summary.files = result.files;
             summary.bytes = result.bytes;
             summary.digest = result.digest;
+            summary.blanked_frames = result.blanked_frames;
+            summary.blanked_boxes = result.blanked_boxes;
             writer.finish(summary);
             if (comm_.is_root())
                 progress.reach(static_cast<std::int64_t>(batch.first_file + batch.names.size()));
@@ -340,7 +342,7 @@ void Build::write_reports_and_manifest() {
         core::ManifestWriter writer(folder_.out(), std::move(manifest), dataset_key_);
         for (std::size_t i = 0; i < shards_; ++i)
             writer.add(packer.receipt(static_cast<std::int64_t>(i)).entry);
-        const Json report = quality_report(writer.complete(), quality, reasons_, risk);
+        const Json report = quality_report(writer.complete(), quality, reasons_, risk, parents_);
         core::write_atomically(folder_.reports() / "quality.json", report.dump(1) + "\n", 0640);
         core::write_atomically(folder_.reports() / "quality.html", quality_html(report), 0640);
         folder_.sweep();

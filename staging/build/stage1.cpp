@@ -10,6 +10,7 @@
 #include "staging/deid/cases.h"
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
+#include "staging/image/clean_text.h"
 #include "staging/image/fields.h"
 #include "staging/image/mask.h"
 #include "staging/read/archive/archive.h"
@@ -270,6 +271,17 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             contents = record.file_sha256;
             result.bytes += record.file_bytes;
             add_digest();
+            core::Bytes blanked;  // what the record's pixels are, if text was in them
+            if (record.ok() && std::holds_alternative<Cleaned>(judged)) {
+                auto cleaned = clean_text(record, definition_.profile.pixels.text);
+                if (auto* rejection = std::get_if<Rejection>(&cleaned)) {
+                    judged = std::move(*rejection);
+                } else if (auto& good = std::get<TextCleaned>(cleaned); good.frames) {
+                    record.pixels.bytes = blanked = std::move(good.bytes);
+                    result.blanked_frames += good.frames;
+                    result.blanked_boxes += good.boxes;
+                }
+            }
             return take(record, std::move(judged), blank, sink);
         }
         const Definition& rules = is_label ? definition_.labels->table : definition_;

@@ -277,8 +277,16 @@ void read_body_parts(const core::Config& table, PixelPolicy& policy) {
     }
 }
 
+TextPolicy read_text(const core::Config& table) {
+    const std::string word = table.text_or("text", text_policy_name(TextPolicy::quarantine));
+    for (const TextPolicy one : {TextPolicy::quarantine, TextPolicy::blank, TextPolicy::allow})
+        if (word == text_policy_name(one)) return one;
+    table.refuse("text", "expected \"quarantine\", \"blank\" or \"allow\"");
+}
+
 PixelPolicy read_pixels(const core::Config& table, bool by_class) {
     PixelPolicy policy;
+    policy.text = read_text(table);
     policy.by_class = by_class;
     if (!by_class) {
         policy.allow_faces = !quarantines(table, "faces");
@@ -299,6 +307,10 @@ PixelPolicy read_pixels(const core::Config& table, bool by_class) {
 }
 
 }  // namespace
+
+std::string_view text_policy_name(TextPolicy policy) noexcept {
+    return policy == TextPolicy::quarantine ? "quarantine" : policy == TextPolicy::blank ? "blank" : "allow";
+}
 
 std::string folded(std::string_view code) {
     const auto padding = [](char c) { return c == ' ' || c == '\0'; };

@@ -76,6 +76,10 @@ struct PatientRule {
 };
 inline constexpr int kItems = 8;
 
+// What becomes of text that is found in pixels (image/clean_text.h).
+enum class TextPolicy { quarantine, blank, allow };
+std::string_view text_policy_name(TextPolicy policy) noexcept;
+
 // Which images may pass. What is not listed, or says nothing, is quarantined.
 struct PixelPolicy {
     bool by_class = true;  // false: of formats that name no class (NIfTI, pictures); only faces are judged
@@ -88,6 +92,7 @@ struct PixelPolicy {
     // The signs of text in the pixels, each a rule of its own.
     bool allow_ultrasound = false, allow_secondary_capture = false, allow_conversion_type = false,
          allow_screen = false, allow_other_modality = false;
+    TextPolicy text = TextPolicy::quarantine;
     bool need_burned_in_no = false;  // BurnedInAnnotation must say NO; else it must not say YES
 };
 

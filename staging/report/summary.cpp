@@ -40,6 +40,7 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
             {"definition_sha256", definition.sha256},
             {"rules_sha256", definition.rules_sha256},
             {"declared", declared},
+            {"text_in_pixels", text_policy_name(profile.pixels.text)},
             {"patient_identity_removed", "YES"},
             {"methods", methods},  // (0012,0064)
             {"software", "aloft " ALOFT_VERSION},
@@ -139,10 +140,14 @@ Json manifest_summary(const core::Manifest& manifest) {
 }
 
 Json quality_report(const core::Manifest& manifest, const Quality& quality, const ReasonCounts& reasons,
-                    const Json& risk) {
+                    const Json& risk, const std::vector<Parent>& parents) {
     std::int64_t left_out = 0;
     for (const auto& [reason, sites] : reasons)
         for (const auto& [site, count] : sites) left_out += count;
+    auto blanked = Json::object();
+    for (const Parent& parent : parents)
+        if (parent.blanked_frames)
+            blanked[parent.delivery] = {{"frames", parent.blanked_frames}, {"boxes", parent.blanked_boxes}};
     std::uint64_t files = 0;
     for (const auto& parent : manifest.parents) files += parent.at("files").get<std::uint64_t>();
     return {{"dataset", manifest.id()},
@@ -156,6 +161,7 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
               {"left out (files or rows)", left_out},
               {"shards", manifest.shards()}}},
             {"deliveries", manifest.parents},
+            {"text blanked in pixels", blanked},
             {"quarantine", reasons},
             {"risk", risk},
             {"splits", manifest.splits},

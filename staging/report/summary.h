@@ -28,12 +28,15 @@ struct Parent {
     std::uint64_t files = 0, bytes = 0;
     // Files, and rows of tables: what stage 1 saw = packed + left out + not selected.
     std::int64_t pieces = 0, packed = 0, left_out = 0, not_selected = 0;
+    // In which text was blanked, of all that stage 1 let through: some may have been left out later.
+    std::int64_t blanked_frames = 0, blanked_boxes = 0;
 };
 nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
 
 // reports/quality.json. `risk`: as measured.
 nlohmann::ordered_json quality_report(const core::Manifest& manifest, const Quality& quality,
-                                      const ReasonCounts& reasons, const nlohmann::ordered_json& risk);
+                                      const ReasonCounts& reasons, const nlohmann::ordered_json& risk,
+                                      const std::vector<Parent>& parents);
 
 // Samples, bytes and counts per site, vendor, label and split, from the manifest alone.
 nlohmann::ordered_json manifest_summary(const core::Manifest& manifest);

@@ -83,9 +83,10 @@ struct Rejected {
 // What one batch of files became.
 struct BatchSummary {
     std::uint64_t batch = 0, delivery = 0, files = 0, bytes = 0, samples = 0, rejected = 0;
-    std::uint64_t slices = 0;               // frames that wait for their volume
-    std::uint64_t beside = 0;               // rows and masks that wait for their images
-    std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
+    std::uint64_t slices = 0;                             // frames that wait for their volume
+    std::uint64_t beside = 0;                             // rows and masks that wait for their images
+    std::uint64_t blanked_frames = 0, blanked_boxes = 0;  // text in pixels
+    std::array<std::uint8_t, 32> digest{};                // exclusive or of the keyed digests of its files
 };
 
 // The work folder's place for what stage 1 found: segments, each written by one rank, appended to until it has

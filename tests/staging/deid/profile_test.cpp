@@ -156,6 +156,21 @@ TEST_CASE(
     CHECK(passes(sound) == "ultrasound");
 }
 
+TEST_CASE("text in pixels is blanked where a profile says so, and quarantined where it says nothing") {
+    for (const char* name :
+         {"chest-xray", "ct-volumes", "mr-volumes", "imaging", "ultrasound", "nifti-volumes", "pictures"})
+        CHECK(Profile::load(configs() / "deid" / (std::string(name) + ".toml")).pixels.text ==
+              TextPolicy::blank);
+    const std::string blanks = core::read_text(configs() / "deid/imaging.toml"),
+                      line = "\ntext = \"blank\"\n";
+    CHECK(Profile::parse(replaced(blanks, line, "\n"), "p").pixels.text == TextPolicy::quarantine);
+    for (const TextPolicy policy : {TextPolicy::quarantine, TextPolicy::blank, TextPolicy::allow}) {
+        const std::string says = "\ntext = \"" + std::string(text_policy_name(policy)) + "\"\n";
+        CHECK(Profile::parse(replaced(blanks, line, says), "p").pixels.text == policy);
+    }
+    CHECK_THAT(refusal(replaced(blanks, line, "\ntext = \"keep\"\n")), Contains("expected \"quarantine\""));
+}
+
 TEST_CASE("a dataset needs no column but its patient and split") {
     const test::Scratch folder;
     std::string profile = core::read_text(configs() / "deid/imaging.toml");

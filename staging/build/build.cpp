@@ -242,6 +242,10 @@ void Build::stage2() {
         std::move(links_));
     shared_content_ = pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
+    if (risk_.coarser) {
+        definition_.quasi->levels = risk_.coarser->least.levels;
+        generalise(definition_.schema, *definition_.quasi);
+    }
     counted_ = pool_->counted();
 }
 

@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/mpi/comm.h"
 #include "staging/deid/definition.h"
 #include "staging/pool/identity.h"
+#include "staging/risk/search.h"
 #include "staging/work/shuffle.h"
 #include "staging/work/spill.h"
 
@@ -32,6 +34,12 @@ struct SharedContent {
     std::int64_t samples = 0;  // that hold them
 };
 
+// What was made coarser, and what was measured before that.
+struct Coarser {
+    Generalisation least;
+    GroupTotals before;
+};
+
 // What stage 2 measured over the distinct patients of the dataset, exactly, before suppression. A patient is one
 // record: the set of the cells (combinations of quasi-identifiers) of its samples. A group is all patients of
 // equal sets.
@@ -39,12 +47,14 @@ struct PooledRisk {
     std::int64_t patients = 0, groups = 0, smallest_group = 0;
     std::int64_t patients_below = 0, samples_below = 0;  // in groups that break k, l or t
     std::int64_t patients_in_several_cells = 0;
-    // Over the sensitive column, if there is one: the fewest categories in a group, and the greatest distance
-    // (half the sum of absolute differences) of a group's distribution from that of all patients. A patient
+    // Over the sensitive column, if there is one (risk/measures.h): the fewest categories in a group, the least entropy,
+    // the greatest recursive ratio, and the greatest distance of a group's distribution from that of all patients. A patient
     // with several categories counts as one of a category of its own.
     std::int64_t fewest_categories = 0;
-    double greatest_distance = 0;
+    double least_entropy_l = 0, greatest_ratio = 0, greatest_distance = 0;
     bool suppressed = false;
+    // If the profile generalises: everything else here is measured of what that leaves.
+    std::optional<Coarser> coarser;
 };
 
 struct Counted {
@@ -72,8 +82,9 @@ public:
     // Conflicts first: what is in one is left out, and no other sample for its sake. Then duplicates: of equal
     // ones the first in the deliveries' order stays.
     SharedContent find_duplicates();
-    // Groups of patients with equal sets of cells. Drops all samples of patients in groups that break the
-    // profile's k, l or t, if it says so.
+    // Groups of patients with equal sets of cells, made coarser first if the profile has hierarchies (memory: risk/table.h
+    // and risk/search.h, of the patients of this rank's partitions). Throws Error(data) if no generalisation will do. Drops all samples of patients in groups that break the
+    // profile's criteria, if it says so.
     PooledRisk find_small_groups();
     // Totals of what stays; after both.
     const Counted& counted() const noexcept { return counted_; }
@@ -131,6 +142,7 @@ private:
         return std::max<std::int64_t>(static_cast<std::int64_t>(spill_.segments()), 1);
     }
     void find_conflicts();
+    Coarser generalise(const Shuffle<Visit>& visits, std::uint32_t several) const;
     SharedContent find_equal();
 
     const core::Comm& comm_;

@@ -15,23 +15,6 @@ Json published(std::int64_t count) {
     return core::published(core::Counts{{"", {{"", count}}}}).at("").value("", Json(0));
 }
 
-void add_sensitive(Json& json, const RiskPolicy& policy, const PooledRisk& risk) {
-    json["sensitive"] = {{"column", policy.sensitive},
-                         {"l", policy.l},
-                         {"fewest_categories", risk.fewest_categories},
-                         {"t", policy.t},
-                         {"greatest_distance", risk.greatest_distance}};
-    Json& sensitive = json["sensitive"];
-    if (policy.distance == Distance::ordered) sensitive["distance"] = "ordered";
-    if (policy.entropy_l > 0) {
-        sensitive["entropy_l"] = policy.entropy_l;
-        sensitive["least_entropy_l"] = risk.least_entropy_l;
-    }
-    if (policy.recursive_l > 0)  // null: a group has fewer than l values
-        sensitive["recursive"] = {
-            {"c", policy.recursive_c}, {"l", policy.recursive_l}, {"greatest_ratio", risk.greatest_ratio}};
-}
-
 }  // namespace
 
 Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
@@ -89,12 +72,31 @@ Json risk_record(const Definition& definition, const PooledRisk& risk, const Sha
     if (policy.sensitive.empty())
         json["not_measured"] = {"l-diversity", "t-closeness"};
     else
-        add_sensitive(json, policy, risk);
+        json["sensitive"] = sensitive_record(policy, risk.fewest_categories, risk.least_entropy_l,
+                                             risk.greatest_ratio, risk.greatest_distance);
     if (risk.coarser)
         json["generalisation"] =
             generalisation_record(definition.quasi->quasi, risk.coarser->least, risk.coarser->before);
     json["content_of_several_patients"] = {{"contents", shared.contents}, {"samples", shared.samples}};
     return json;
+}
+
+Json sensitive_record(const RiskPolicy& policy, std::int64_t fewest_categories, double least_entropy_l,
+                      double greatest_ratio, double greatest_distance) {
+    Json out{{"column", policy.sensitive},
+             {"l", policy.l},
+             {"fewest_categories", fewest_categories},
+             {"t", policy.t},
+             {"greatest_distance", greatest_distance}};
+    if (policy.distance == Distance::ordered) out["distance"] = "ordered";
+    if (policy.entropy_l > 0) {
+        out["entropy_l"] = policy.entropy_l;
+        out["least_entropy_l"] = least_entropy_l;
+    }
+    if (policy.recursive_l > 0)  // null: a group has fewer than l values
+        out["recursive"] = {
+            {"c", policy.recursive_c}, {"l", policy.recursive_l}, {"greatest_ratio", greatest_ratio}};
+    return out;
 }
 
 Json generalisation_record(const Quasi& quasi, const Generalisation& least, const GroupTotals& before) {

@@ -44,18 +44,18 @@ TEST_CASE("whole numbers become bands from 0, below it too") {
 
 TEST_CASE("dates become months, quarters and years; what is no date stays") {
     const Hierarchy visit =
-        make_hierarchy("visit", {"2024-05-31", "20240601", "2024-12-24", "", "2024-13-01"},
+        make_hierarchy("visit", {"2024-05-31", "2024-05-01", "20240601", "2024-12-24", "", "2024-13-01"},
                        {.dates = {"month", "quarter", "year"}});
-    CHECK(at(visit, 1) == Values{"2024-05", "2024-06", "2024-12", "", "2024-13-01"});
-    CHECK(at(visit, 2) == Values{"2024-Q2", "2024-Q2", "2024-Q4", "", "2024-13-01"});
-    CHECK(at(visit, 3) == Values{"2024", "2024", "2024", "", "2024-13-01"});
+    CHECK(at(visit, 1) == Values{"2024-05", "2024-05", "2024-06", "2024-12", "", "2024-13-01"});
+    CHECK(at(visit, 2) == Values{"2024-Q2", "2024-Q2", "2024-Q2", "2024-Q4", "", "2024-13-01"});
+    CHECK(at(visit, 3) == Values{"2024", "2024", "2024", "2024", "", "2024-13-01"});
 }
 
 TEST_CASE("codes are cut, by signs and not by bytes") {
     const Hierarchy zip =
-        make_hierarchy("zip", {"47677", "47602", "47", "\u53f0\u5317\u5e02"}, {.prefixes = {4, 2}});
-    CHECK(at(zip, 1) == Values{"4767*", "4760*", "47", "\u53f0\u5317\u5e02"});
-    CHECK(at(zip, 2) == Values{"47*", "47*", "47", "\u53f0\u5317*"});
+        make_hierarchy("zip", {"47677", "47678", "47602", "47", "\u53f0\u5317\u5e02"}, {.prefixes = {4, 2}});
+    CHECK(at(zip, 1) == Values{"4767*", "4767*", "4760*", "47", "\u53f0\u5317\u5e02"});
+    CHECK(at(zip, 2) == Values{"47*", "47*", "47*", "47", "\u53f0\u5317*"});
 }
 
 TEST_CASE("sites become regions, and regions what they are part of") {

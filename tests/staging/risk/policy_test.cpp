@@ -54,11 +54,11 @@ TEST_CASE("without new keys nothing is generalised and nobody left out") {
 TEST_CASE("what makes no sense is refused, and the key named") {
     const std::string suppress = kPlain + "below = \"suppress\"\n";
     const std::pair<std::string, const char*> bad[] = {
-        {"[risk]\nquasi_identifiers = []\nk = 0\n", "risk.k"},
-        {kPlain + "entropy_l = 2\n", "risk.sensitive"},
+        {"[risk]\nquasi_identifiers = []\nk = 0\n", "k: expected"},
+        {kPlain + "entropy_l = 2\n", "sensitive: l and t"},
         {kPlain + "sensitive = \"d\"\nentropy_l = 0.5\n", "entropy_l"},
-        {kPlain + "sensitive = \"d\"\nrecursive = { c = 2 }\n", "recursive.l"},
-        {kPlain + "sensitive = \"d\"\nrecursive = { c = 0, l = 2 }\n", "recursive.c"},
+        {kPlain + "sensitive = \"d\"\nrecursive = { c = 2 }\n", "l: missing"},
+        {kPlain + "sensitive = \"d\"\nrecursive = { c = 0, l = 2 }\n", "c: expected"},
         {kPlain + "sensitive = \"d\"\ndistance = \"far\"\n", "distance"},
         {kPlain + "hierarchies.age.widths = [5]\n", "below"},
         {kPlain + "most_suppressed = 0.1\n", "most_suppressed"},

@@ -42,7 +42,7 @@ struct Flags {
     staging::InitRequest init;
     staging::CheckRequest check;
     staging::RiskRequest risk;
-    std::vector<std::string> deliveries, datasets, cut;
+    std::vector<std::string> deliveries, datasets, cut, left_out;
     std::string delivery, dir, key, steward, file, what;
     bool json = false;
 };
@@ -65,6 +65,9 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     build->add_option(
         "--deliveries", flags.build.descriptions,
         "What the hospitals declare: a file (configs/deliveries/*.toml) or a folder of NAME.toml");
+    build->add_option("--left-out", flags.left_out,
+                      "NAME=FILE: a hospital's list of people of whom nothing may be taken "
+                      "(configs/deliveries/left-out.toml); once for each list");
     build->add_option("--keys", flags.build.keys, "Folder with pseudonym.key and NAME@VERSION.key")
         ->required();
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
@@ -278,6 +281,8 @@ int main(int argc, char** argv) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
+                for (const std::string& text : flags.left_out)
+                    flags.build.left_out.push_back(staging::parse_delivery(text, "--left-out"));
                 for (const std::string& text : flags.cut) flags.build.options.set(text);
             });
             const Json summary = staging::build(flags.build, *server, world);

@@ -74,7 +74,7 @@ Coarser Pool::generalise(const Shuffle<Visit>& visits, std::uint32_t several) co
         throw core::AgreedError(
             core::Fault::data,
             "no generalisation of the quasi-identifiers holds what [risk] asks for with so few "
-            "patients left out: add steps to its hierarchies, or raise most_suppressed");
+            "patients left out: add steps to its hierarchies, or raise most_suppressed or most_steps");
     out.least = *found;
     return out;
 }

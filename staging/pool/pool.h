@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/mpi/comm.h"
+#include "staging/deid/consent.h"
 #include "staging/deid/definition.h"
 #include "staging/pool/identity.h"
 #include "staging/risk/search.h"
@@ -25,6 +27,8 @@ enum class WhyDropped : std::uint64_t {
     sent_again,             // the same instance, content and patient: the first stays
     same_content,           // the same content at the same place of the same patient: the first stays
     small_group,            // its patient is like too few others
+    opted_out,              // its patient said no
+    not_consented,          // its patient was not asked, or has not answered
 };
 
 // What was found besides, and stays.
@@ -79,6 +83,8 @@ public:
     // Who is one person: samples come with their person's pseudonym from here on; those of conflicts are dropped.
     // `more`: of this rank, what rows say that wait beside the samples. Before all else.
     void join_identities(const Identities::SplitOf& split_of, std::vector<Link> more = {});
+    // Drops all samples of these people, by whatever identifier. The same list on all ranks; after join_identities().
+    void leave_out(const std::vector<LeftOutPerson>& people);
     // Conflicts first: what is in one is left out, and no other sample for its sake. Then duplicates: of equal
     // ones the first in the deliveries' order stays.
     SharedContent find_duplicates();
@@ -153,6 +159,7 @@ private:
     const Options& options_;
     std::int64_t partitions_;
     Identities identities_;
+    std::map<core::Id16, WhyDropped> left_out_;  // by the person's pseudonym
     std::vector<std::unique_ptr<Drops>> drops_;
     Counted counted_;
 };

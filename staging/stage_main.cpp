@@ -17,6 +17,7 @@
 #include "staging/tool/print.h"
 #include "staging/tool/quarantine.h"
 #include "staging/tool/report.h"
+#include "staging/tool/risk.h"
 #include "staging/tool/seal.h"
 #include "staging/tool/verify.h"
 
@@ -40,7 +41,8 @@ struct Flags {
     staging::BuildRequest build;
     staging::InitRequest init;
     staging::CheckRequest check;
-    std::vector<std::string> deliveries, datasets, cut;
+    staging::RiskRequest risk;
+    std::vector<std::string> deliveries, datasets, cut, left_out;
     std::string delivery, dir, key, steward, file, what;
     bool json = false;
 };
@@ -63,6 +65,9 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     build->add_option(
         "--deliveries", flags.build.descriptions,
         "What the hospitals declare: a file (configs/deliveries/*.toml) or a folder of NAME.toml");
+    build->add_option("--left-out", flags.left_out,
+                      "NAME=FILE: a hospital's list of people of whom nothing may be taken "
+                      "(configs/deliveries/left-out.toml); once for each list");
     build->add_option("--keys", flags.build.keys, "Folder with pseudonym.key and NAME@VERSION.key")
         ->required();
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
@@ -122,7 +127,27 @@ void list_quarantine(const Flags& flags) {
     });
 }
 
-// Whether mpirun or srun has started this process: only then is MPI needed to verify.
+CLI::App* add_risk(CLI::App& app, Flags& flags) {
+    CLI::App* risk = app.add_subcommand(
+        "risk",
+        "What a table of patients, or a version, tells of each of them: who stands out, and what hides them");
+    risk->add_option("table", flags.risk.files.table, "The table (CSV), or the folder of a version")
+        ->required();
+    risk->add_option(
+        "--rules", flags.risk.rules,
+        "What the table's columns are, and what its patients must hold (configs/risk/table.toml)");
+    risk->add_option("--population", flags.risk.files.population,
+                     "A table of all people whom a patient could be, with the same quasi-identifiers");
+    risk->add_option("--register", flags.risk.files.people_of_register,
+                     "The same of a public register: how surely is somebody of it in the dataset?");
+    risk->add_flag("--json", flags.json, "Print JSON");
+    add_example(*risk,
+                "aloft-stage risk patients.csv --rules configs/risk/table.toml\n"
+                "  aloft-stage risk /srv/datasets/digits/1 --json");
+    return risk;
+}
+
+// Whether mpirun or srun has started this process: only then is MPI needed to verify, or to judge a table.
 bool has_ranks() {
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
         if (std::getenv(name)) return true;
@@ -144,10 +169,11 @@ int main(int argc, char** argv) {
     // Parsers are forked while this process is empty: before flags, keys, threads and MPI.
     const bool is_build = argc > 1 && std::string_view(argv[1]) == "build";
     const bool is_init = argc > 1 && std::string_view(argv[1]) == "init";
+    const bool is_risk = argc > 1 && std::string_view(argv[1]) == "risk";
     const bool is_quarantine = argc > 1 && std::string_view(argv[1]) == "quarantine";
     std::optional<staging::Readers> server;
     try {
-        if (is_build || is_init || is_quarantine) server.emplace();
+        if (is_build || is_init || is_risk || is_quarantine) server.emplace();
         core::forbid_core_dumps();
     } catch (const core::Error& e) {
         core::Event("error", "system").with("text", e.what());
@@ -162,6 +188,7 @@ int main(int argc, char** argv) {
     Flags flags;
     CLI::App* build = add_build(app, flags);
     CLI::App* init = add_init(app, flags);
+    CLI::App* risk = add_risk(app, flags);
     CLI::App* check =
         add_on_dir(app, "verify", "Read everything back: manifest and seal, every shard, every tag", flags,
                    "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key\n"
@@ -254,6 +281,8 @@ int main(int argc, char** argv) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
+                for (const std::string& text : flags.left_out)
+                    flags.build.left_out.push_back(staging::parse_delivery(text, "--left-out"));
                 for (const std::string& text : flags.cut) flags.build.options.set(text);
             });
             const Json summary = staging::build(flags.build, *server, world);
@@ -264,6 +293,12 @@ int main(int argc, char** argv) {
             flags.check.dir = flags.dir;
             const Json result = staging::verify(flags.check, &world);
             if (world.is_root()) print(result, flags.json);
+        });
+    } else if (is_risk && has_ranks()) {
+        code = run_with_ranks([&](const core::Comm& world) {
+            const Json found = staging::judge_risk(flags.risk, *server, &world);
+            if (!world.is_root()) return;
+            flags.json ? print(found, true) : staging::print_risk(std::cout, found);
         });
     } else {
         code = core::run_tool(app, argc, argv, [&] {
@@ -277,6 +312,12 @@ int main(int argc, char** argv) {
                     flags.init.name = delivery.name;
                     flags.init.folder = delivery.folder;
                     print(staging::init_delivery(flags.init, *server), flags.json);
+                }
+                if (risk->parsed()) {
+                    if (!server)
+                        throw core::Error(core::Fault::usage, "put `risk` first: aloft-stage risk ...");
+                    const Json found = staging::judge_risk(flags.risk, *server, nullptr);
+                    flags.json ? print(found, true) : staging::print_risk(std::cout, found);
                 }
                 flags.check.dir = flags.dir;
                 if (check->parsed()) print(staging::verify(flags.check), flags.json);

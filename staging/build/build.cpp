@@ -38,6 +38,7 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
+          left_out_(people_left_out(request.left_out, definition_, pseudonyms_)),
           folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
           volumes_(spill_, "volumes"),
@@ -70,6 +71,7 @@ private:
     Definition definition_;
     core::SecretKey dataset_key_, run_key_;
     Pseudonyms pseudonyms_;
+    PeopleLeftOut left_out_;
     RunFolder folder_;
     // What stage 1 found; what was made of its slices; images with what was joined to them.
     Spill spill_, volumes_, masked_, labelled_;
@@ -95,6 +97,7 @@ std::string Build::identity() const {
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
         all += std::to_string(request_.options.partition_records) + "\n";
+    if (!left_out_.hmac.empty()) all += "left out=" + left_out_.hmac + "\n";
     for (const std::string& site : definition_.sites) all += site + "\n";
     for (const DeliveryFolder& delivery : deliveries_) all += delivery.name + "\n";
     return core::to_hex(core::sha256(core::view(all)));
@@ -114,6 +117,7 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
         refuse("other descriptions of the deliveries, list of placeholders or profile of the labels");
     if (record.at("pseudonym_key_id") != pseudonyms_.key_id() || manifest.key_id != dataset_key_.id())
         refuse("other keys");
+    if (record.value("left_out_hmac", "") != left_out_.hmac) refuse("another list of people to leave out");
     if (manifest.parents.size() != deliveries_.size()) refuse("other deliveries");
     for (std::size_t i = 0; i < deliveries_.size(); ++i)
         if (manifest.parents.at(i).at("delivery") != deliveries_[i].name) refuse("other deliveries");
@@ -242,8 +246,13 @@ void Build::stage2() {
             return static_cast<std::uint32_t>(split_of(patient, definition_, pseudonyms_));
         },
         std::move(links_));
+    pool_->leave_out(left_out_.people);
     shared_content_ = pool_->find_duplicates();
     risk_ = pool_->find_small_groups();
+    if (risk_.coarser) {
+        definition_.quasi->levels = risk_.coarser->least.levels;
+        generalise(definition_.schema, *definition_.quasi);
+    }
     counted_ = pool_->counted();
 }
 
@@ -318,6 +327,7 @@ void Build::write_reports_and_manifest() {
         manifest.codec = definition_.codec;
         manifest.schema = definition_.schema;
         manifest.deidentification = deidentification_record(definition_, pseudonyms_);
+        if (!left_out_.hmac.empty()) manifest.deidentification["left_out_hmac"] = left_out_.hmac;
         const Json risk = risk_record(definition_, risk_, shared_content_);
         manifest.risk = published_risk(risk);
         manifest.splits = splits_record(definition_, counted_);
@@ -400,12 +410,12 @@ Json build(const BuildRequest& request, const Readers& server, const core::Comm&
     return work->run();
 }
 
-DeliveryFolder parse_delivery(const std::string& text) {
+DeliveryFolder parse_delivery(const std::string& text, const std::string& option) {
     const std::size_t at = text.find('=');
     if (at == 0 || at == std::string::npos || at + 1 == text.size())
         throw core::Error(
             core::Fault::usage,
-            "--delivery: expected NAME=DIR, the hospital's name and the folder of its delivery");
+            option + ": expected NAME=PATH, the hospital's name and where its delivery or list lies");
     return {text.substr(0, at), text.substr(at + 1)};
 }
 

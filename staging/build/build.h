@@ -16,11 +16,12 @@ struct BuildRequest {
     std::vector<std::filesystem::path> descriptions;  // of deliveries: files, or folders of NAME.toml
     std::filesystem::path dataset;                    // configs/datasets/*.toml
     std::vector<DeliveryFolder> deliveries;           // in any order: they are sorted by name
-    std::filesystem::path keys;                       // folder of pseudonym.key and NAME@VERSION.key
-    std::filesystem::path out;                        // the version's folder
-    std::filesystem::path work;  // where the work folder is made; empty: out; shared by the ranks
-    bool dry_run = false;        // read and judge, write nothing
-    bool discard = false;        // an unfinished build of something else in `out` goes
+    std::vector<DeliveryFolder> left_out;  // by delivery: its list of people to leave out (deid/consent.h)
+    std::filesystem::path keys;            // folder of pseudonym.key and NAME@VERSION.key
+    std::filesystem::path out;             // the version's folder
+    std::filesystem::path work;            // where the work folder is made; empty: out; shared by the ranks
+    bool dry_run = false;                  // read and judge, write nothing
+    bool discard = false;                  // an unfinished build of something else in `out` goes
     Options options;
 };
 
@@ -33,8 +34,8 @@ struct BuildRequest {
 // taken; Error(system) if the machine could not read a file.
 nlohmann::ordered_json build(const BuildRequest& request, const Readers& server, const core::Comm& comm);
 
-// "NAME=DIR". Throws Error(usage).
-DeliveryFolder parse_delivery(const std::string& text);
+// "NAME=DIR", as `option` gives it. Throws Error(usage).
+DeliveryFolder parse_delivery(const std::string& text, const std::string& option = "--delivery");
 
 // The keys of a build, made where they are missing: pseudonym.key (the project's) and NAME@VERSION.key for
 // each of `datasets`. Returns the names of the files that were made.

@@ -56,6 +56,10 @@ Rejection rejection_of(WhyDropped why) {
             return {Reason::duplicate, "same_content"};
         case WhyDropped::small_group:
             return {Reason::risk_small_group, ""};
+        case WhyDropped::opted_out:
+            return {Reason::opted_out, ""};
+        case WhyDropped::not_consented:
+            return {Reason::not_consented, ""};
     }
     throw core::Error(core::Fault::bug, "a sample was dropped for no known reason");
 }

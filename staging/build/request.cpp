@@ -25,6 +25,27 @@ std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries)
     return names;
 }
 
+PeopleLeftOut people_left_out(const std::vector<DeliveryFolder>& lists, const Definition& definition,
+                              const Pseudonyms& pseudonyms) {
+    PeopleLeftOut out;
+    for (const DeliveryFolder& list : lists) {
+        if (definition.site_number(list.name) == definition.sites.size())
+            throw core::Error(core::Fault::usage,
+                              "--left-out " + list.name + ": none of the dataset's sites");
+        const auto more = load_left_out(list.folder, list.name, definition, pseudonyms);
+        out.people.insert(out.people.end(), more.begin(), more.end());
+    }
+    if (out.people.empty()) return out;
+    std::sort(out.people.begin(), out.people.end());
+    core::Bytes all;
+    for (const LeftOutPerson& one : out.people) {
+        all.insert(all.end(), one.id.begin(), one.id.end());
+        all.push_back(one.opted_out);
+    }
+    out.hmac = core::to_hex(pseudonyms.of("people left out", {}, all));
+    return out;
+}
+
 TemporaryFolder::TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "aloft-stage-XXXXXX").string();
     if (!::mkdtemp(name.data()))

@@ -1,5 +1,7 @@
 #include "staging/build/risk_of.h"
 
+#include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "staging/deid/cases.h"
@@ -17,6 +19,12 @@ void add(std::string& values, const core::Cell& cell) {
     values += '\0';
 }
 
+core::Id16 as_id(const PackedCell& cell) {
+    core::Id16 out;
+    std::memcpy(out.data(), cell.data(), out.size());
+    return out;
+}
+
 std::uint32_t number_of(const core::Cell& cell, const core::Column& column) {
     const auto* name = std::get_if<std::string>(&cell);
     return name ? static_cast<std::uint32_t>(column.code_of(*name) + 1) : 0;
@@ -26,10 +34,13 @@ std::uint32_t number_of(const core::Cell& cell, const core::Column& column) {
 
 core::Id16 quasi_of(std::span<const core::Cell> columns, const Definition& definition,
                     const Pseudonyms& pseudonyms) {
+    const std::size_t first = first_label_column(definition);
+    if (definition.quasi)
+        return as_id(packed_cell(*definition.quasi, columns.first(std::min(columns.size(), first)), 0,
+                                 definition.schema));
     std::string values;
     for (const std::string& name : definition.profile.risk.quasi_identifiers)
-        if (const std::size_t at = definition.schema.column(name); at < first_label_column(definition))
-            add(values, columns[at]);
+        if (const std::size_t at = definition.schema.column(name); at < first) add(values, columns[at]);
     return pseudonyms.of("quasi", {}, core::view(values));
 }
 
@@ -43,9 +54,13 @@ RiskOf with_labels(const RiskOf& image, std::span<const core::Cell> labels, cons
                    const Pseudonyms& pseudonyms) {
     const std::size_t first = first_label_column(definition);
     RiskOf out = image;
+    if (definition.quasi) {
+        const core::Id16 more = as_id(packed_cell(*definition.quasi, labels, first, definition.schema));
+        for (std::size_t i = 0; i < more.size(); ++i) out.quasi[i] |= more[i];
+    }
     std::string values;
     for (const std::string& name : definition.profile.risk.quasi_identifiers)
-        if (const std::size_t at = definition.schema.column(name); at >= first)
+        if (const std::size_t at = definition.schema.column(name); at >= first && !definition.quasi)
             add(values, labels[at - first]);
     if (!values.empty()) out.quasi = pseudonyms.of("quasi of labels", image.quasi, core::view(values));
     if (const std::string& name = definition.profile.risk.sensitive; !name.empty())

@@ -8,7 +8,8 @@
 namespace staging {
 
 // The class of patients that look alike: equal values of every quasi-identifier. Those that a table of labels brings
-// are passed over, until with_labels() adds them.
+// are passed over, until with_labels() adds them. Where the profile generalises, the values themselves
+// (deid/quasi.h), which wait sealed; else a keyed digest of them.
 core::Id16 quasi_of(std::span<const core::Cell> columns, const Definition& definition,
                     const Pseudonyms& pseudonyms);
 

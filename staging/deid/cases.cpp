@@ -73,14 +73,21 @@ void join_risk(const core::Config& table, RiskPolicy& images, const RiskPolicy& 
         if (is_taken(name) &&
             std::ranges::find(images.quasi_identifiers, name) == images.quasi_identifiers.end())
             images.quasi_identifiers.push_back(name);
-    images.k = std::max(images.k, rows.k);
     images.suppress = images.suppress || rows.suppress;
-    if (!is_taken(rows.sensitive)) return;
-    if (images.sensitive.empty()) images.sensitive = rows.sensitive;
+    if (rows.generalises())
+        images.most_suppressed = images.generalises() ? std::min(images.most_suppressed, rows.most_suppressed)
+                                                      : rows.most_suppressed;
+    for (const auto& [name, rule] : rows.hierarchies)
+        if (is_taken(name) && !images.hierarchies.try_emplace(name, rule).first->second.join(rule))
+            table.refuse("columns", "both profiles make \"" + name + "\" coarser, each in its own way");
+    if (!is_taken(rows.sensitive)) return images.join({.k = rows.k});
+    if (images.sensitive.empty()) images.sensitive = rows.sensitive, images.distance = rows.distance;
     if (images.sensitive != rows.sensitive)
         table.refuse("columns", "both profiles have a sensitive column: one can be measured");
-    images.l = std::max(images.l, rows.l);
-    if (rows.t > 0) images.t = images.t > 0 ? std::min(images.t, rows.t) : rows.t;
+    if (images.t > 0 && rows.t > 0 && images.distance != rows.distance)
+        table.refuse("columns", "both profiles have a t, of two distances");
+    if (images.t == 0) images.distance = rows.distance;
+    images.join(rows);
 }
 
 core::Id16 joined(const Masks& masks, const std::vector<std::string>& parts, std::string_view site,

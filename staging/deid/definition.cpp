@@ -297,6 +297,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
                                                   ": columns: the profile measures l-diversity and "
                                                   "t-closeness over the categories of \"" +
                                                   name + "\". Add it.");
+    if (profile.risk.generalises()) out.quasi = quasi_columns(out);
     out.wanted = Wanted::of(*profile.source, paths.all());
     return out;
 }

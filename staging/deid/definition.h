@@ -12,6 +12,7 @@
 #include "core/shard/schema.h"
 #include "staging/deid/description.h"
 #include "staging/deid/profile.h"
+#include "staging/deid/quasi.h"
 #include "staging/deid/values.h"
 #include "staging/read/wanted.h"
 
@@ -96,6 +97,7 @@ struct Definition {
     core::Codec codec = core::Codec::none;
     // The fields, then the mask. patient, split, the columns, what is computed from the pixels (computed.h), then the labels'
     core::Schema schema;
+    std::optional<QuasiColumns> quasi;  // of a profile that generalises
 
     std::string id() const { return name + "@" + version; }
 

@@ -372,18 +372,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     if (!profile.source->is_table) {
         profile.pixels = read_pixels(file.table("pixels"), profile.source->name == "dicom");
     }
-    const core::Config risk = file.table("risk");
-    profile.risk.quasi_identifiers = risk.texts("quasi_identifiers");
-    profile.risk.k = risk.integer("k");
-    if (profile.risk.k < 1) risk.refuse("k", "expected 1 or more");
-    profile.risk.sensitive = risk.text_or("sensitive", "");
-    profile.risk.l = risk.integer_or("l", 0);
-    profile.risk.t = risk.number_or("t", 0);
-    if (profile.risk.l < 0) risk.refuse("l", "expected 2 or more");
-    if (profile.risk.t < 0 || profile.risk.t > 1) risk.refuse("t", "expected a number from 0 to 1");
-    if (profile.risk.sensitive.empty() && (profile.risk.l || profile.risk.t > 0))
-        risk.refuse("sensitive", "l and t are measured over a column: name it");
-    profile.risk.suppress = is_first(risk, "below", "report", "suppress", "report");
+    profile.risk = read_risk(file.table("risk"));
 
     for (const core::Config& table : file.tables("fields"))
         profile.fields.push_back(read_field(table, *profile.source));

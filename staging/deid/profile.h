@@ -11,6 +11,7 @@
 #include "core/shard/schema.h"
 #include "staging/deid/sop_class.h"
 #include "staging/read/format.h"
+#include "staging/risk/policy.h"
 
 namespace staging {
 
@@ -94,15 +95,6 @@ struct PixelPolicy {
          allow_screen = false, allow_other_modality = false;
     TextPolicy text = TextPolicy::quarantine;
     bool need_burned_in_no = false;  // BurnedInAnnotation must say NO; else it must not say YES
-};
-
-struct RiskPolicy {
-    std::vector<std::string> quasi_identifiers;  // names of columns
-    std::int64_t k = 5;
-    std::string sensitive;  // a column of categories that must not be learned from the others; empty: none
-    std::int64_t l = 0;     // at least so many of its categories in each group; 0: not asked for
-    double t = 0;  // a group's distribution differs from all patients' by at most this; 0: not asked for
-    bool suppress = false;
 };
 
 // configs/deid/*.toml: what may leave a delivery, and how it is changed.

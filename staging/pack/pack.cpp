@@ -65,6 +65,7 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
         // Stage 2 has found that the record's identifier is another person's name.
         if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
             move_to(sample.columns, ref.patient, definition_, pseudonyms_);
+        if (definition_.quasi) generalise(sample.columns, *definition_.quasi);
         receipt.quality.add(sample, definition_);
         receipt.pieces[definition_.sites.at(ref.site)] += ref.pieces;
         writer.append(std::move(sample));

@@ -1,12 +1,14 @@
 // Stage 2 over patients: groups of equal sets of cells, what a group tells of the sensitive column, suppression.
 #include <array>
-#include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 #include <tuple>
 
 #include "staging/deid/identity.h"
+#include "staging/pool/parts.h"
 #include "staging/pool/pool.h"
+#include "staging/risk/attack.h"
 
 namespace staging {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 using Signature = std::array<std::uint8_t, 16>;  // of a patient's set of cells
 
 // How many patients of one rank's partition have one set of cells and one category.
-struct Share {
+struct Part {
     Signature group;
     std::int64_t patients;
     std::uint32_t category, rank;
@@ -27,26 +29,55 @@ struct Patient {
     bool several_cells;
 };
 
+core::Id16 as_id(const PackedCell& cell) {
+    core::Id16 out;
+    std::memcpy(out.data(), cell.data(), out.size());
+    return out;
+}
+PackedCell as_cell(const core::Id16& id) {
+    PackedCell out;
+    std::memcpy(out.data(), id.data(), id.size());
+    return out;
+}
+
 // A patient with several categories is one of a category of its own: after all others.
 std::uint32_t joined(std::uint32_t a, std::uint32_t b, std::uint32_t several) {
     return a == b ? a : several;
 }
 
-// Half the sum of absolute differences of two distributions (equal distances between categories: Li, Li and
-// Venkatasubramanian, ICDE 2007, section 5.2). Whole numbers in a fixed order: the same on any number of ranks.
-double distance(const std::map<std::uint32_t, std::int64_t>& group, std::int64_t group_size,
-                const std::vector<std::int64_t>& all, std::int64_t all_size) {
-    double sum = 0;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const auto found = group.find(static_cast<std::uint32_t>(i));
-        const std::int64_t here = found == group.end() ? 0 : found->second;
-        sum += std::abs(static_cast<double>(here) / static_cast<double>(group_size) -
-                        static_cast<double>(all[i]) / static_cast<double>(all_size));
-    }
-    return sum / 2;
-}
-
 }  // namespace
+
+// The quasi-identifiers' values lie in Visit::quasi as they are (deid/quasi.h).
+Coarser Pool::generalise(const Shuffle<Visit>& visits, std::uint32_t several) const {
+    const RiskPolicy& policy = definition_.profile.risk;
+    const RankParts parts(comm_, options_.exchange_bytes);
+    PatientTable table;
+    visits.each_own([&](std::int64_t, std::vector<Visit> all) {
+        std::sort(all.begin(), all.end(),
+                  [](const Visit& a, const Visit& b) { return a.patient < b.patient; });
+        for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+            std::vector<PackedCell> cells;
+            std::uint32_t category = all[begin].sensitive;
+            for (end = begin; end < all.size() && all[end].patient == all[begin].patient; ++end) {
+                category = joined(category, all[end].sensitive, several);
+                cells.push_back(as_cell(all[end].quasi));
+            }
+            table.add(cells, category);
+        }
+    });
+    const Quasi& quasi = definition_.quasi->quasi;
+    const Closeness all(count_categories(table, several + 1, parts), policy.distance);
+    Coarser out;
+    out.before = judge(table, quasi, Levels(quasi.size(), 0), policy, all, nullptr, nullptr, parts).all;
+    const auto found = least_loss(table, quasi, policy, all, parts);
+    if (!found)
+        throw core::AgreedError(
+            core::Fault::data,
+            "no generalisation of the quasi-identifiers holds what [risk] asks for with so few "
+            "patients left out: add steps to its hierarchies, or raise most_suppressed or most_steps");
+    out.least = *found;
+    return out;
+}
 
 PooledRisk Pool::find_small_groups() {
     const RiskPolicy& policy = definition_.profile.risk;
@@ -64,7 +95,11 @@ PooledRisk Pool::find_small_groups() {
             {ref.patient, ref.quasi, ref.origin, ref.segment, ref.bytes,
              policy.sensitive.empty() ? 0 : ref.sensitive, ref.site, ref.split, 0});
     }));
+    PooledRisk out;
+    Levels levels;
     const auto each_patient = [&](std::vector<Visit>& all, const auto& take) {
+        if (definition_.quasi)
+            for (Visit& one : all) one.quasi = as_id(definition_.quasi->quasi.at(as_cell(one.quasi), levels));
         std::sort(all.begin(), all.end(), [](const Visit& a, const Visit& b) {
             return std::tie(a.patient, a.quasi, a.origin) < std::tie(b.patient, b.quasi, b.origin);
         });
@@ -84,11 +119,17 @@ PooledRisk Pool::find_small_groups() {
         }
     };
 
+    if (definition_.quasi) {
+        out.coarser = generalise(visits, several);
+        levels = out.coarser->least.levels;
+    }
+
+    GroupTotals totals;
     PooledRisk mine;
     std::vector<std::int64_t> categories(several + 1, 0);
-    auto shares = shuffle<Share>("groups", partitions_);
+    auto shares = shuffle<Part>("groups", partitions_);
     std::int64_t next = comm_.rank();
-    shares.fill([&](const Shuffle<Share>::Put& put) {
+    shares.fill([&](const Shuffle<Part>::Put& put) {
         if (next < partitions_) {
             std::map<std::pair<Signature, std::uint32_t>, std::int64_t> counts;
             std::vector<Visit> all = visits.records(next);
@@ -106,37 +147,32 @@ PooledRisk Pool::find_small_groups() {
         return next < partitions_;
     });
     for (std::int64_t& count : categories) count = comm_.sum(count);
-    PooledRisk out;
+    const Closeness closeness(categories, policy.distance);
     out.patients = comm_.sum(mine.patients);
     out.patients_in_several_cells = comm_.sum(mine.patients_in_several_cells);
 
     // Each group at its owner; those that break a threshold are told to the ranks whose patients are in them.
-    mine.smallest_group = mine.fewest_categories = INT64_MAX;
     auto small = shuffle<Signature>("small-groups", comm_.size());
     next = comm_.rank();
     small.fill([&](const Shuffle<Signature>::Put& put) {
-        std::vector<Share> all;
+        std::vector<Part> all;
         if (next < partitions_) all = shares.records(next);
-        std::sort(all.begin(), all.end(), [](const Share& a, const Share& b) {
+        std::sort(all.begin(), all.end(), [](const Part& a, const Part& b) {
             return std::tie(a.group, a.category) < std::tie(b.group, b.category);
         });
         for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-            std::map<std::uint32_t, std::int64_t> of_category;
+            Histogram group;
             std::set<std::uint32_t> ranks;
-            std::int64_t size = 0;
             for (end = begin; end < all.size() && all[end].group == all[begin].group; ++end) {
-                of_category[all[end].category] += all[end].patients;
-                size += all[end].patients;
+                if (group.empty() || group.back().category != all[end].category)
+                    group.push_back({all[end].category, 0});
+                group.back().patients += all[end].patients;
                 ranks.insert(all[end].rank);
             }
-            const auto different = static_cast<std::int64_t>(of_category.size());
-            const double far = distance(of_category, size, categories, out.patients);
-            ++mine.groups;
-            mine.smallest_group = std::min(mine.smallest_group, size);
-            mine.fewest_categories = std::min(mine.fewest_categories, different);
-            mine.greatest_distance = std::max(mine.greatest_distance, far);
-            if (size >= policy.k && different >= policy.l && (policy.t == 0 || far <= policy.t)) continue;
-            mine.patients_below += size;
+            const GroupMeasures measures = measure(group, policy, closeness);
+            const bool holds = hold(policy, measures);
+            totals.add(measures, holds);
+            if (holds) continue;
             for (const std::uint32_t rank : ranks) put(rank, all[begin].group);
         }
         next += comm_.size();
@@ -181,13 +217,16 @@ PooledRisk Pool::find_small_groups() {
         counted_.split_patients.push_back(comm_.sum(counts.split_patients[i]));
     }
 
-    out.groups = comm_.sum(mine.groups);
-    out.patients_below = comm_.sum(mine.patients_below);
+    join(totals, RankParts(comm_, options_.exchange_bytes));
+    out.groups = totals.groups;
+    out.patients_below = totals.patients_below;
     out.samples_below = comm_.sum(mine.samples_below);
-    if (out.groups) {  // the same on every rank
-        out.smallest_group = -comm_.max(-mine.smallest_group);
-        out.fewest_categories = -comm_.max(-mine.fewest_categories);
-        out.greatest_distance = comm_.max_real(mine.greatest_distance);
+    if (out.groups) {
+        out.smallest_group = totals.smallest_group;
+        out.fewest_categories = totals.fewest_categories;
+        out.least_entropy_l = totals.least_entropy_l;
+        out.greatest_ratio = totals.greatest_ratio;
+        out.greatest_distance = totals.greatest_distance;
     }
     out.suppressed = policy.suppress;
     return out;

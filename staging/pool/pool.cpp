@@ -67,6 +67,8 @@ void Pool::each_of(std::size_t ordinal, const std::function<void(const SampleRef
             ref.patient = moved->to;
             ref.split = moved->split;
         }
+        if (const auto person = left_out_.find(ref.patient); person != left_out_.end())
+            return drop(ref, person->second);
         const auto found = dropped.find(ref.origin);
         if (found == dropped.end())
             keep(ref);
@@ -101,6 +103,15 @@ void Pool::join_identities(const Identities::SplitOf& split_of, std::vector<Link
     const std::vector<Link> links = links_of(comm_, spill_);
     more.insert(more.end(), links.begin(), links.end());
     identities_ = Identities::joined(comm_, more, split_of);
+}
+
+void Pool::leave_out(const std::vector<LeftOutPerson>& people) {
+    for (const LeftOutPerson& one : people) {
+        const Moved* moved = identities_.find(one.id);
+        WhyDropped& why =
+            left_out_.try_emplace(moved ? moved->to : one.id, WhyDropped::not_consented).first->second;
+        if (one.opted_out) why = WhyDropped::opted_out;
+    }
 }
 
 SharedContent Pool::find_duplicates() {

@@ -3,13 +3,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/mpi/comm.h"
+#include "staging/deid/consent.h"
 #include "staging/deid/definition.h"
 #include "staging/pool/identity.h"
+#include "staging/risk/search.h"
 #include "staging/work/shuffle.h"
 #include "staging/work/spill.h"
 
@@ -23,6 +27,8 @@ enum class WhyDropped : std::uint64_t {
     sent_again,             // the same instance, content and patient: the first stays
     same_content,           // the same content at the same place of the same patient: the first stays
     small_group,            // its patient is like too few others
+    opted_out,              // its patient said no
+    not_consented,          // its patient was not asked, or has not answered
 };
 
 // What was found besides, and stays.
@@ -32,6 +38,12 @@ struct SharedContent {
     std::int64_t samples = 0;  // that hold them
 };
 
+// What was made coarser, and what was measured before that.
+struct Coarser {
+    Generalisation least;
+    GroupTotals before;
+};
+
 // What stage 2 measured over the distinct patients of the dataset, exactly, before suppression. A patient is one
 // record: the set of the cells (combinations of quasi-identifiers) of its samples. A group is all patients of
 // equal sets.
@@ -39,12 +51,14 @@ struct PooledRisk {
     std::int64_t patients = 0, groups = 0, smallest_group = 0;
     std::int64_t patients_below = 0, samples_below = 0;  // in groups that break k, l or t
     std::int64_t patients_in_several_cells = 0;
-    // Over the sensitive column, if there is one: the fewest categories in a group, and the greatest distance
-    // (half the sum of absolute differences) of a group's distribution from that of all patients. A patient
+    // Over the sensitive column, if there is one (risk/measures.h): the fewest categories in a group, the least entropy,
+    // the greatest recursive ratio, and the greatest distance of a group's distribution from that of all patients. A patient
     // with several categories counts as one of a category of its own.
     std::int64_t fewest_categories = 0;
-    double greatest_distance = 0;
+    double least_entropy_l = 0, greatest_ratio = 0, greatest_distance = 0;
     bool suppressed = false;
+    // If the profile generalises: everything else here is measured of what that leaves.
+    std::optional<Coarser> coarser;
 };
 
 struct Counted {
@@ -69,11 +83,14 @@ public:
     // Who is one person: samples come with their person's pseudonym from here on; those of conflicts are dropped.
     // `more`: of this rank, what rows say that wait beside the samples. Before all else.
     void join_identities(const Identities::SplitOf& split_of, std::vector<Link> more = {});
+    // Drops all samples of these people, by whatever identifier. The same list on all ranks; after join_identities().
+    void leave_out(const std::vector<LeftOutPerson>& people);
     // Conflicts first: what is in one is left out, and no other sample for its sake. Then duplicates: of equal
     // ones the first in the deliveries' order stays.
     SharedContent find_duplicates();
-    // Groups of patients with equal sets of cells. Drops all samples of patients in groups that break the
-    // profile's k, l or t, if it says so.
+    // Groups of patients with equal sets of cells, made coarser first if the profile has hierarchies (memory: risk/table.h
+    // and risk/search.h, of the patients of this rank's partitions). Throws Error(data) if no generalisation will do. Drops all samples of patients in groups that break the
+    // profile's criteria, if it says so.
     PooledRisk find_small_groups();
     // Totals of what stays; after both.
     const Counted& counted() const noexcept { return counted_; }
@@ -131,6 +148,7 @@ private:
         return std::max<std::int64_t>(static_cast<std::int64_t>(spill_.segments()), 1);
     }
     void find_conflicts();
+    Coarser generalise(const Shuffle<Visit>& visits, std::uint32_t several) const;
     SharedContent find_equal();
 
     const core::Comm& comm_;
@@ -141,6 +159,7 @@ private:
     const Options& options_;
     std::int64_t partitions_;
     Identities identities_;
+    std::map<core::Id16, WhyDropped> left_out_;  // by the person's pseudonym
     std::vector<std::unique_ptr<Drops>> drops_;
     Counted counted_;
 };

@@ -107,6 +107,9 @@ constexpr Row kRows[] = {
     {Reason::bad_uid, "bad_uid", Side::file, "a UID of a form that PS3.5 forbids"},
     {Reason::undecodable, "undecodable", Side::file, "text that its character set does not decode"},
     {Reason::risk_small_group, "risk_small_group", Side::file, "fewer than k patients are alike"},
+    {Reason::opted_out, "opted_out", Side::file, "its patient said no: nothing of theirs may be taken"},
+    {Reason::not_consented, "not_consented", Side::file,
+     "its patient has not been asked, or has not answered"},
 };
 
 constexpr bool complete() {

@@ -103,6 +103,8 @@ enum class Reason : std::uint8_t {
 
     // The whole dataset (stage 2).
     risk_small_group,  // fewer than k patients are alike
+    opted_out,         // its patient is on the hospital's list of people who said no
+    not_consented,     // or of those who have not been asked, or have not answered
 
     count_  // how many there are; no reason
 };

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "staging/report/quality.h"
+#include "staging/report/risk_words.h"
 
 namespace staging {
 namespace {
@@ -117,6 +118,8 @@ std::string quality_html(const Json& report) {
            by(quality.at("strata"), "label", "label") + by(quality.at("strata"), "split", "split");
     out += reasons(report.at("quarantine"));
     out += pairs(report.at("risk"), "Pooled risk");
+    for (const std::string& sentence : risk_words(report.at("risk")))
+        out += "<p>" + escaped(sentence) + "</p>\n";
     out += ranges(quality.at("fields"), "Intensities and measurements") +
            ranges(quality.at("columns"), "Numbers beside them");
     out += categories(quality.at("categories"));

@@ -73,16 +73,58 @@ Json risk_record(const Definition& definition, const PooledRisk& risk, const Sha
     if (policy.sensitive.empty())
         json["not_measured"] = {"l-diversity", "t-closeness"};
     else
-        json["sensitive"] = {{"column", policy.sensitive},
-                             {"l", policy.l},
-                             {"fewest_categories", risk.fewest_categories},
-                             {"t", policy.t},
-                             {"greatest_distance", risk.greatest_distance}};
+        json["sensitive"] = sensitive_record(policy, risk.fewest_categories, risk.least_entropy_l,
+                                             risk.greatest_ratio, risk.greatest_distance);
+    if (risk.coarser)
+        json["generalisation"] =
+            generalisation_record(definition.quasi->quasi, risk.coarser->least, risk.coarser->before);
     json["content_of_several_patients"] = {{"contents", shared.contents}, {"samples", shared.samples}};
     return json;
 }
 
+Json sensitive_record(const RiskPolicy& policy, std::int64_t fewest_categories, double least_entropy_l,
+                      double greatest_ratio, double greatest_distance) {
+    Json out{{"column", policy.sensitive},
+             {"l", policy.l},
+             {"fewest_categories", fewest_categories},
+             {"t", policy.t},
+             {"greatest_distance", greatest_distance}};
+    if (policy.distance == Distance::ordered) out["distance"] = "ordered";
+    if (policy.entropy_l > 0) {
+        out["entropy_l"] = policy.entropy_l;
+        out["least_entropy_l"] = least_entropy_l;
+    }
+    if (policy.recursive_l > 0)  // null: a group has fewer than l values
+        out["recursive"] = {
+            {"c", policy.recursive_c}, {"l", policy.recursive_l}, {"greatest_ratio", greatest_ratio}};
+    return out;
+}
+
+Json generalisation_record(const Quasi& quasi, const Generalisation& least, const GroupTotals& before) {
+    Json levels;
+    for (std::size_t i = 0; i < quasi.size(); ++i) {
+        const Hierarchy& one = quasi.hierarchies()[i];
+        levels[one.column] = one.levels[least.levels[i]].name;
+    }
+    return {{"levels", levels},
+            {"loss", least.loss},
+            {"loss_is",
+             "normalised certainty penalty: mean over patients and quasi-identifiers; left out counts as 1"},
+            {"is_least", least.is_least},
+            {"patients_left_out", least.suppressed},
+            {"before",
+             {{"groups", before.groups},
+              {"smallest_group", before.groups ? before.smallest_group : 0},
+              {"patients_alone", before.alone},
+              {"patients_below", before.patients_below}}}};
+}
+
 Json published_risk(Json risk) {
+    if (risk.contains("generalisation")) {
+        Json& made = risk.at("generalisation");
+        made.at("patients_left_out") = published(made.at("patients_left_out").get<std::int64_t>());
+        for (auto& [name, count] : made.at("before").items()) count = published(count.get<std::int64_t>());
+    }
     for (const char* name : {"smallest_group", "patients_below_k", "samples_below_k"})
         risk[name] = published(risk.at(name).get<std::int64_t>());
     for (auto& [name, count] : risk.at("content_of_several_patients").items())

@@ -18,6 +18,13 @@ namespace staging {
 nlohmann::ordered_json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms);
 nlohmann::ordered_json risk_record(const Definition& definition, const PooledRisk& risk,
                                    const SharedContent& shared);
+// What was asked for over the sensitive column, and the worst group's measures.
+nlohmann::ordered_json sensitive_record(const RiskPolicy& policy, std::int64_t fewest_categories,
+                                        double least_entropy_l, double greatest_ratio,
+                                        double greatest_distance);
+// What was made coarser, what it cost, and what was before.
+nlohmann::ordered_json generalisation_record(const Quasi& quasi, const Generalisation& least,
+                                             const GroupTotals& before);
 // What of a risk record may stand in the clear: small counts rounded, and what would tell them left out.
 nlohmann::ordered_json published_risk(nlohmann::ordered_json risk);
 nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "staging/read/reason.h"
+#include "staging/report/risk_words.h"
 #include "staging/tool/print.h"
 
 namespace staging {
@@ -55,17 +56,8 @@ void print_report(std::ostream& out, const Json& report) {
     print_table(out, rows);
 
     const Json& risk = report.at("risk");
-    out << '\n'
-        << risk.at("patients") << " patients in " << risk.at("groups") << " groups; the smallest has "
-        << risk.at("smallest_group") << " (k = " << risk.at("k") << "), " << risk.at("patients_below_k")
-        << " patients are in groups that break a threshold"
-        << (risk.at("suppressed").get<bool>() ? " and were left out\n" : ", and are in the version\n");
-    if (risk.contains("sensitive"))
-        out << risk.at("sensitive").at("column").get<std::string>() << ": at least "
-            << risk.at("sensitive").at("fewest_categories")
-            << " different values in a group (l = " << risk.at("sensitive").at("l") << "), greatest distance "
-            << risk.at("sensitive").at("greatest_distance") << " (t = " << risk.at("sensitive").at("t")
-            << ")\n";
+    out << '\n';
+    for (const std::string& sentence : risk_words(risk)) out << sentence << '\n';
     const Json& shared = risk.at("content_of_several_patients");
     if (shared.at("contents") != 0)
         out << shared.at("contents") << " contents are in samples of several patients ("

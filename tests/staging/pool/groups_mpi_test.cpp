@@ -15,9 +15,9 @@ struct Result {
     std::vector<int> outcome;
 };
 
-Result run(RiskPolicy policy, const std::vector<Made>& samples) {
+Result run(RiskPolicy policy, const std::vector<Made>& samples, std::optional<QuasiColumns> quasi = {}) {
     const core::Comm comm(MPI_COMM_WORLD);
-    MadePool made(comm, std::move(policy), samples);
+    MadePool made(comm, std::move(policy), samples, std::move(quasi));
     made.pool().find_duplicates();
     Result out;
     out.risk = made.pool().find_small_groups();
@@ -34,6 +34,15 @@ RiskPolicy policy_of(std::int64_t k, bool suppress, std::int64_t l = 0, double t
     policy.l = l;
     policy.t = t;
     return policy;
+}
+
+// Years of age to 59, in bands of 10 and 20.
+QuasiColumns ages() {
+    std::vector<std::string> years;
+    for (int year = 0; year < 60; ++year) years.push_back(std::to_string(year));
+    QuasiColumns out;
+    out.quasi = Quasi({make_hierarchy("age", years, {.widths = {10, 20}})});
+    return out;
 }
 
 const int kSmall = dropped(WhyDropped::small_group);
@@ -118,4 +127,67 @@ TEST_CASE("many patients: figures and outcome are those of a plain count") {
     for (std::size_t i = 0; i < samples.size(); ++i)
         right &= found.outcome[i] == (groups[cells[samples[i].patient]] < 10 ? kSmall : kStays);
     CHECK(right);
+}
+
+TEST_CASE("ages become bands until all groups hold, and who still stands out is left out") {
+    // Twelve patients of 20 to 31, one a year, and one of 55: bands of 20 make 12 and 1.
+    std::vector<Made> samples;
+    for (int i = 0; i < 12; ++i) samples.push_back({.content = i, .patient = i, .quasi = 20 + i});
+    samples.push_back({.content = 12, .patient = 12, .quasi = 55});
+    RiskPolicy policy = policy_of(3, true);
+    policy.most_suppressed = 0.1;
+    const Result found = run(policy, samples, ages());
+    REQUIRE(found.risk.coarser.has_value());
+    CHECK(found.risk.coarser->before.groups == 13);
+    CHECK(found.risk.coarser->before.patients_below == 13);
+    CHECK(found.risk.coarser->least.levels == Levels{2});
+    CHECK(found.risk.coarser->least.is_least);
+    CHECK(found.risk.groups == 2);
+    CHECK(found.risk.patients_below == 1);
+    CHECK(found.counted.patients == 12);
+    std::vector<int> expected(13, kStays);
+    expected[12] = kSmall;
+    CHECK(found.outcome == expected);
+    // With nobody left out, only "*" holds.
+    policy.most_suppressed = 0;
+    const Result all = run(policy, samples, ages());
+    CHECK(all.risk.coarser->least.levels == Levels{3});
+    CHECK(all.risk.groups == 1);
+    CHECK(all.counted.patients == 13);
+}
+
+TEST_CASE("a patient of two ages that become one band is of one cell") {
+    const Result found = run(policy_of(2, true),
+                             {{.content = 1, .patient = 1, .quasi = 21},
+                              {.content = 2, .patient = 1, .quasi = 24},
+                              {.content = 3, .patient = 2, .quasi = 25}},
+                             ages());
+    CHECK(found.risk.coarser->least.levels == Levels{1});
+    CHECK(found.risk.patients_in_several_cells == 0);
+    CHECK(found.risk.groups == 1);
+    CHECK(found.counted.samples == 3);
+}
+
+TEST_CASE("where not even * holds, every rank says so") {
+    CHECK_THROWS_WITH(run(policy_of(3, true), {{.content = 1, .patient = 1, .quasi = 21}}, ages()),
+                      Catch::Contains("no generalisation"));
+}
+
+TEST_CASE("entropy and recursive diversity leave groups out as l does") {
+    // Cell 1: a, a, a, b. Cell 2: a, b.
+    std::vector<Made> samples;
+    const int diagnoses[] = {1, 1, 1, 2, 1, 2};
+    for (int i = 0; i < 6; ++i)
+        samples.push_back({.content = i, .patient = i, .quasi = i < 4 ? 1 : 2, .sensitive = diagnoses[i]});
+    const std::vector<int> first{kSmall, kSmall, kSmall, kSmall, kStays, kStays};
+    RiskPolicy entropy = policy_of(1, true, 1);
+    entropy.entropy_l = 2;
+    const Result found = run(entropy, samples);
+    CHECK(found.outcome == first);
+    CHECK(found.risk.least_entropy_l == Approx(1.7547653));
+    RiskPolicy recursive = policy_of(1, true, 1);
+    recursive.recursive_c = 3, recursive.recursive_l = 2;
+    CHECK(run(recursive, samples).outcome == first);
+    recursive.recursive_c = 3.1;
+    CHECK(run(recursive, samples).outcome == std::vector<int>(6, kStays));
 }

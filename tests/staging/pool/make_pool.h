@@ -1,6 +1,8 @@
 #pragma once
+#include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +24,13 @@ inline core::Id16 id_of(int number) {
 
 class MadePool {
 public:
-    MadePool(const core::Comm& comm, staging::RiskPolicy policy, const std::vector<Made>& samples)
+    // With `quasi`, of one quasi-identifier, Made::quasi is its value's code.
+    MadePool(const core::Comm& comm, staging::RiskPolicy policy, const std::vector<Made>& samples,
+             std::optional<staging::QuasiColumns> quasi = {})
         : comm_(comm), folder_(comm), key_(folder_.key()), spill_(folder_.path(), key_, options()) {
         using namespace staging;
         definition_.profile.risk = std::move(policy);
+        definition_.quasi = std::move(quasi);
         definition_.sites = {"north", "south"};
         definition_.schema.columns = {
             {"patient", core::ColumnType::id16, {}},
@@ -46,6 +51,11 @@ public:
             ref.place = id_of(made.place);
             ref.study = id_of(made.study);
             ref.quasi = id_of(3000 + made.quasi);
+            if (definition_.quasi) {
+                PackedCell cell{};
+                definition_.quasi->quasi.put(cell, 0, static_cast<std::uint32_t>(made.quasi));
+                std::memcpy(ref.quasi.data(), cell.data(), ref.quasi.size());
+            }
             ref.sensitive = static_cast<std::uint32_t>(made.sensitive);
             ref.site = static_cast<std::uint32_t>(made.site);
             writer.begin(i);

@@ -1,0 +1,125 @@
+#include "staging/report/risk_words.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace staging {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A count, or what stands for a small one in what is published.
+std::string count(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string percent(const Json& part) {
+    return fmt::format("{:.3g} %", 100 * part.get<double>());
+}
+
+std::string one_in(const Json& chance) {
+    const double value = chance.get<double>();
+    return value > 0 ? fmt::format("1 in {:.4g}", 1 / value) : "none";
+}
+
+std::string list(const Json& names) {
+    std::string out;
+    for (std::size_t i = 0; i < names.size(); ++i)
+        out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i].get<std::string>();
+    return out.empty() ? "nothing" : out;
+}
+
+std::string what_is_asked(const Json& risk) {
+    std::string out = "at least " + count(risk.at("k")) + " patients who look alike";
+    if (!risk.contains("sensitive")) return out;
+    const Json& sensitive = risk.at("sensitive");
+    const auto name = sensitive.at("column").get<std::string>();
+    if (sensitive.value("l", 0) > 0) out += ", " + count(sensitive.at("l")) + " different values of " + name;
+    if (sensitive.contains("entropy_l"))
+        out += fmt::format(", entropy {}-diverse", sensitive.at("entropy_l").get<double>());
+    if (sensitive.contains("recursive"))
+        out += fmt::format(", recursive ({}, {})-diverse", sensitive.at("recursive").at("c").get<double>(),
+                           sensitive.at("recursive").at("l").get<int>());
+    if (sensitive.value("t", 0.0) > 0)
+        out += fmt::format(", distance at most {}", sensitive.at("t").get<double>());
+    return out;
+}
+
+void add_attacks(const Json& risk, std::vector<std::string>& out) {
+    if (!risk.contains("prosecutor_risk_max")) return;
+    out.push_back(
+        "Somebody who is known to be in the dataset is picked out with a chance of " +
+        one_in(risk.at("prosecutor_risk_max")) + " at worst (prosecutor); somebody who may not be in it, " +
+        one_in(risk.at("journalist_risk_max")) +
+        (risk.contains("population") ? ", by the population given" : ", no population having been given") +
+        " (journalist). Who links all records to names is right for " + percent(risk.at("marketer_risk")) +
+        " of them (marketer).");
+    if (risk.contains("population") && risk.at("population").at("patients_it_lacks") != 0)
+        out.push_back(
+            "The population has too few people for " + count(risk.at("population").at("patients_it_lacks")) +
+            " of the patients: for them the dataset itself was taken, which is the worst there is.");
+    if (risk.contains("presence"))
+        out.push_back("That somebody of the register is in the dataset can be said with a certainty of " +
+                      percent(risk.at("presence").at("least")) + " to " +
+                      percent(risk.at("presence").at("most")) + " (delta-presence).");
+}
+
+void add_sensitive(const Json& risk, std::vector<std::string>& out) {
+    if (!risk.contains("sensitive")) return;
+    const Json& sensitive = risk.at("sensitive");
+    std::string text = "Who finds somebody's group finds at least " +
+                       count(sensitive.at("fewest_categories")) + " different values of " +
+                       sensitive.at("column").get<std::string>() + " in it";
+    if (sensitive.contains("least_entropy_l"))
+        text += fmt::format(" (as good as {:.3g} equally frequent ones)",
+                            sensitive.at("least_entropy_l").get<double>());
+    out.push_back(text +
+                  fmt::format("; their distribution is at most {:.3g} of 1 away from that of all patients.",
+                              sensitive.at("greatest_distance").get<double>()));
+}
+
+void add_given_up(const Json& risk, std::vector<std::string>& out) {
+    if (!risk.contains("generalisation")) return;
+    const Json& made = risk.at("generalisation");
+    if (made.contains("impossible")) {
+        out.push_back(
+            "No generalisation of the quasi-identifiers that the rules allow holds what is asked for.");
+        return;
+    }
+    const Json& before = made.at("before");
+    std::string coarser;
+    for (const auto& [column, level] : made.at("levels").items())
+        if (level != "as it is") {
+            coarser += (coarser.empty() ? "" : "; ") + column + ": ";
+            coarser += level == "*" ? std::string("nothing is left") : level.get<std::string>();
+        }
+    out.push_back("Before, there were " + count(before.at("groups")) + " groups, the smallest of " +
+                  count(before.at("smallest_group")) + ", and " + count(before.at("patients_below")) +
+                  " patients stood out. " +
+                  (coarser.empty() ? "Nothing was made coarser" : "Made coarser: " + coarser) + "; " +
+                  count(made.at("patients_left_out")) + " patients are left out. Given up: " +
+                  percent(made.at("loss")) + " of what the quasi-identifiers tell, " +
+                  (made.at("is_least").get<bool>() ? "the least that is possible."
+                                                   : "the least that was found; not all ways were tried."));
+}
+
+}  // namespace
+
+std::vector<std::string> risk_words(const Json& risk) {
+    std::vector<std::string> out;
+    out.push_back("An attacker is taken to know of a person: " + list(risk.at("quasi_identifiers")) +
+                  ". That tells the " + count(risk.at("patients")) + " patients apart into " +
+                  count(risk.at("groups")) + " groups; the smallest has " + count(risk.at("smallest_group")) +
+                  ".");
+    out.push_back(count(risk.at("patients_below_k")) +
+                  " patients stand out: they are in groups that break what is asked for (" +
+                  what_is_asked(risk) + "). " +
+                  (risk.at("suppressed").get<bool>() ? "They are left out." : "They are not left out."));
+    add_attacks(risk, out);
+    add_sensitive(risk, out);
+    add_given_up(risk, out);
+    return out;
+}
+
+}  // namespace staging

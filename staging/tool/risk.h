@@ -1,0 +1,24 @@
+#pragma once
+#include <ostream>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "core/mpi/comm.h"
+#include "staging/tool/risk_table.h"
+
+namespace staging {
+
+// aloft-stage risk: what a table of patients, or a version, tells of each of them.
+struct RiskRequest {
+    TableFiles files;             // `table`: or the folder of a version, then nothing else
+    std::filesystem::path rules;  // of a table
+};
+
+// A record as in a version's report, with what a population and a register add. Of a table by the ranks of `comm`, if there
+// is one: then all call it and get the same. Throws as read_judged(); Error(usage) for rules that a version has itself.
+nlohmann::ordered_json judge_risk(const RiskRequest& request, const Readers& readers, const core::Comm* comm);
+
+// The same for a reviewer.
+void print_risk(std::ostream& out, const nlohmann::ordered_json& risk);
+
+}  // namespace staging

@@ -1,11 +1,13 @@
 // measures: predictions as JSON on the standard input, one document a line, to their measures with all digits.
 // {"classes": [...], "positive": "b" or "", "label": [...], "probability": [[...]], "patient": [...], "bins": n}
+// {"task": "regression", "truth": [...], "said": [...]}: of numbers.
 // For measures_test.py, which works out the same with scikit-learn.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "trainer/eval/measure.h"
+#include "trainer/eval/groups.h"
+#include "trainer/eval/judge.h"
 
 using Json = nlohmann::json;
 
@@ -13,6 +15,21 @@ int main() {
     for (std::string line; std::getline(std::cin, line);) {
         const Json in = Json::parse(line);
         trainer::Predictions p;
+        if (in.contains("task")) {
+            p.task = in["task"].get<std::string>();
+            p.classes = {"value"};
+            p.truth = in.at("truth").get<std::vector<double>>();
+            p.probability = in.at("said").get<std::vector<float>>();
+            p.patient.resize(p.truth.size());
+            const trainer::Judge& judge = trainer::judge_of(p.task);
+            const auto figures =
+                judge.judged(p, trainer::all_of(p), {}, {}, trainer::Ranks::averaged)->of_once();
+            Json out;
+            for (std::size_t i = 0; i < figures.size(); ++i)
+                out[std::string(judge.figures()[i].name)] = figures[i];  // NaN becomes null
+            std::cout << out.dump() << '\n';
+            continue;
+        }
         p.classes = in.at("classes").get<std::vector<std::string>>();
         p.label = in.at("label").get<std::vector<std::int32_t>>();
         p.patient = in.at("patient").get<std::vector<std::uint64_t>>();

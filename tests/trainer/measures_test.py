@@ -100,6 +100,31 @@ class Measures(unittest.TestCase):
         self.assertGreater(undefined, 10)  # there is something to leave undefined,
         self.assertLess(undefined, len(told) // 2)  # and most is not
 
+    def test_those_of_numbers_too_and_far_from_zero(self):
+        random = np.random.default_rng(20261128)
+        cases = []
+        for samples in (1, 2, 3, 50, 2000):
+            for middle, deviation in ((0, 1), (60, 12), (-1e6, 3e5), (1e-3, 1e-4)):
+                truth = middle + deviation * random.normal(size=samples)
+                said = (truth + deviation * random.normal(size=samples) * random.choice([0.1, 1, 5])).astype(np.float32)
+                cases.append({"task": "regression", "truth": truth.tolist(), "said": said.astype(float).tolist()})
+        cases.append({"task": "regression", "truth": [3.0] * 5, "said": [1.0, 2.0, 3.0, 4.0, 5.0]})
+        done = subprocess.run([MEASURES], input="".join(json.dumps(each) + "\n" for each in cases), text=True, check=True,
+                              stdout=subprocess.PIPE)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(told), len(cases))
+        for i, (one, each) in enumerate(zip(told, cases)):
+            truth, said = np.array(each["truth"]), np.array(each["said"])
+            scale = max(1.0, float(np.abs(truth).max()))
+            self.assertLess(abs(one["mae"] - sk.mean_absolute_error(truth, said)), 1e-9 * scale, i)
+            self.assertLess(abs(one["rmse"] - sk.root_mean_squared_error(truth, said)), 1e-9 * scale, i)
+            self.assertLess(abs(one["bias"] - float((said - truth).mean())), 1e-9 * scale, i)
+            if len(set(truth)) == 1:
+                self.assertIsNone(one["r2"])  # nothing to explain
+            else:
+                expected = sk.r2_score(truth, said)
+                self.assertLess(abs(one["r2"] - expected), 1e-9 * max(1.0, abs(expected)), i)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1] + sys.argv[2:], warnings="ignore")

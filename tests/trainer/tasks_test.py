@@ -1,7 +1,7 @@
 """Whole runs of aloft-train for tasks other than classification.
 
 tasks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, os, signal, subprocess, sys, unittest
+import json, os, shutil, signal, subprocess, sys, unittest
 
 from runs_case import MAKE, RunsCase
 
@@ -31,6 +31,9 @@ bootstrap = 40
 strata = ["site", "vendor", "site*vendor"]
 """
 
+LABELS = REGRESSION.replace('name = "doses"', 'name = "places"').replace('"regression"', '"multilabel"').replace(
+    'label = "dose"', 'labels = ["is_left", "is_top", "is_bright"]')
+
 
 def settings(*pairs):
     return [word for pair in pairs for word in ("--set", pair)]
@@ -44,13 +47,15 @@ class Tasks(RunsCase):
             (cls.root / kind).mkdir()
             subprocess.run([MAKE, cls.root / kind, kind], check=True)
             (cls.root / kind / "recipe.toml").write_text(REGRESSION)
+        shutil.copytree(cls.root / "measured", cls.root / "labels")
+        (cls.root / "labels" / "recipe.toml").write_text(LABELS)
         cls.done = {}
 
-    def doses(self, ranks=1):
-        if ranks not in self.done:
-            self.done[ranks] = self.root / f"doses-{ranks}"
-            self.run_to_end("measured", self.done[ranks], ranks)
-        return self.done[ranks]
+    def doses(self, ranks=1, kind="measured"):
+        if (ranks, kind) not in self.done:
+            self.done[ranks, kind] = self.root / f"whole-{kind}-{ranks}"
+            self.run_to_end(kind, self.done[ranks, kind], ranks)
+        return self.done[ranks, kind]
 
     def metrics(self, out):
         return json.loads((out / "metrics.json").read_text())
@@ -87,17 +92,45 @@ class Tasks(RunsCase):
         self.assertEqual(metrics["training"]["validation"], best["validation"]["mae"])
 
     def test_the_same_bytes_on_any_number_of_ranks(self):
-        for ranks in (2, 4):
-            self.assert_same(self.doses(1), self.doses(ranks))
+        for kind in ("measured", "labels"):
+            for ranks in (2, 4):
+                self.assert_same(self.doses(1, kind), self.doses(ranks, kind))
 
     def test_killed_and_run_again_ends_with_the_same_bytes(self):
-        out = self.root / "killed"
-        run, ranks = self.start_and_wait(out, 2, 16, kind="measured")
-        os.kill(ranks[-1], signal.SIGKILL)
-        run.communicate()
-        again = self.run_to_end("measured", out, 2)
-        self.assertIn("info resumed", again.stderr)
-        self.assert_same(self.doses(2), out)
+        for kind in ("measured", "labels"):
+            out = self.root / f"killed-{kind}"
+            run, ranks = self.start_and_wait(out, 2, 16, kind=kind)
+            os.kill(ranks[-1], signal.SIGKILL)
+            run.communicate()
+            again = self.run_to_end(kind, out, 2)
+            self.assertIn("info resumed", again.stderr)
+            self.assert_same(self.doses(2, kind), out)
+
+    def test_several_labels_are_learned_of_which_some_are_not_known(self):
+        metrics = self.metrics(self.doses(kind="labels"))
+        self.assertEqual((metrics["task"], metrics["labels"]), ("multilabel", ["is_left", "is_top", "is_bright"]))
+        self.assertGreater(metrics["overall"]["auroc"], 0.9)
+        self.assertEqual(metrics["overall"]["samples"], 128)  # also those of which only one label is known
+        per_label = metrics["per_label"]["worst_first"]
+        self.assertEqual({each["value"] for each in per_label}, set(metrics["labels"]))
+        mean = sum(each["auroc"] for each in per_label) / 3
+        self.assertAlmostEqual(mean, metrics["overall"]["auroc"], places=5)
+        self.assertIn("tiny", metrics["strata"]["site"]["suppressed"])
+        self.assertIn("Labels", (self.doses(kind="labels") / "report.html").read_text())
+        model = "--model", str(self.doses(kind="labels") / "model.safetensors")
+        done = self.run_to_end("labels", None, 3, *model, "--json", verb="evaluate")
+        training = metrics.pop("training")
+        self.assertEqual(json.loads(done.stdout), metrics)
+        epochs = [json.loads(line) for line in (self.doses(kind="labels") / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line]
+        self.assertEqual(training["validation"], max(epoch["validation"]["auroc"] for epoch in epochs))
+
+    def test_labels_that_are_none_are_refused(self):
+        for change, code, word in ((['data.labels=["is_left", "count"]'], 3, "has no label"), (['data.labels=["site"]'], 2, "no yes and no"),
+                                   (["data.labels=[]"], 2, "expected the columns"), (['data.labels=["is_left", "is_left"]'], 2, "twice"),
+                                   (['evaluate.strata=["is_top"]'], 2, "is_top"), (['evaluate.points=["0.5"]'], 2, "not for labels"),
+                                   (["loss.name=huber"], 2, '"bce"'), (["data.label=dose"], 2, 'did you mean "labels"')):
+            done = self.run_to_end("labels", self.root / "no-labels", 2, *settings(*change), code=code)
+            self.assertIn(word, done.stderr.replace('\\"', '"'), change)
 
     def test_evaluating_and_exporting_say_the_same(self):
         metrics = self.metrics(self.doses())
@@ -126,9 +159,9 @@ class Tasks(RunsCase):
     def test_losses_of_classes_train_and_belong_to_the_run(self):
         models = set()
         for loss in ((), ("loss.label_smoothing=0.1",), ("loss.name=focal",), ("loss.name=focal", "loss.gamma=1"),
-                     ("loss.class_weights=[1, 2, 0.5]",)):
+                     ("loss.class_weights=[1, 1.5, 0.8]",)):
             out = self.root / ("loss-" + "-".join(loss))
-            self.run_to_end("images", out, 2, *settings("train.epochs=6", *loss))
+            self.run_to_end("images", out, 2, *settings("train.epochs=8", *loss))
             self.assertGreater(self.metrics(out)["overall"]["accuracy"], 0.8, loss)
             models.add((out / "model.safetensors").read_bytes())
         self.assertEqual(len(models), 5)
@@ -153,7 +186,7 @@ class Tasks(RunsCase):
                              (["evaluate.score=accuracy"], '"mae"'), (["evaluate.positive=left"], "regression"),
                              (['evaluate.strata=["dose"]'], "dose"), (["task.name=classification"], "not a category")):
             done = self.run_to_end("measured", self.root / "refused", 2, *settings(*change), code=2)
-            self.assertIn(word, done.stderr, change)
+            self.assertIn(word, done.stderr.replace('\\"', '"'), change)
             self.assertEqual(len([line for line in done.stderr.splitlines() if " error " in line]), 1, done.stderr)
         done = self.run_to_end("images", None, 1, *model, verb="evaluate", code=2)
         self.assertIn("another task", done.stderr)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trainer/eval/calibrate.h"
+#include "trainer/eval/groups.h"
 #include "trainer/eval/measure.h"
 #include "trainer/eval/metrics.h"
 #include "trainer/eval/patients.h"
@@ -74,6 +75,10 @@ public:
         return {};
     }
 
+    // All groups of the wanted strata; those of which nothing may be told are hidden.
+    virtual std::vector<Group> groups(const Predictions& predictions, const EvaluateOptions& options) const {
+        return groups_of(predictions, options);
+    }
     // Keeps a reference to `predictions`.
     virtual std::unique_ptr<Judged> judged(const Predictions& predictions, std::vector<std::size_t> samples,
                                            const EvaluateOptions& options, const Chosen& chosen,
@@ -105,11 +110,12 @@ public:
 
 constexpr std::int64_t kLeastOfKind = 10;  // patients of a kind, for an error that can be believed
 
-// One row a task: "classification", "regression". Throws Error(usage).
+// One row a task: "classification", "regression", "multilabel". Throws Error(usage).
 const Judge& judge_of(std::string_view task);
 std::vector<std::string> task_names();
 
 const Judge& judge_classes();
 const Judge& judge_numbers();
+const Judge& judge_flags();
 
 }  // namespace trainer

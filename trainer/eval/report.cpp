@@ -94,7 +94,7 @@ Report::Report(const Predictions& predictions, const EvaluateOptions& options, C
     patients_ = number_of.size();
     has_several_ = patients_ < predictions.samples();
     add("", "", all_of(predictions));
-    for (Group& group : groups_of(predictions, options)) {
+    for (Group& group : judge_.groups(predictions, options)) {
         if (group.hidden)
             hidden_.emplace_back(group.stratum, group.value);
         else

@@ -16,6 +16,7 @@ struct Row {
 constexpr Row kTasks[] = {
     {"classification", Target::classes, false, make_classification},
     {"regression", Target::numbers, false, make_regression},
+    {"multilabel", Target::flags, true, make_multilabel},
 };
 
 const Row& row_of(const std::string& name) {

@@ -71,6 +71,7 @@ std::unique_ptr<Task> make_task(const TaskOptions& options, const core::Schema& 
 
 // One function per file.
 std::unique_ptr<Task> make_classification(const TaskOptions& options, const core::Schema& schema);
+std::unique_ptr<Task> make_multilabel(const TaskOptions& options, const core::Schema& schema);
 std::unique_ptr<Task> make_regression(const TaskOptions& options, const core::Schema& schema);
 
 // Names of a category column. Throws Error(usage) if it is none.

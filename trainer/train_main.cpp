@@ -10,10 +10,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print_measures(const std::string& name, const Json& m) {
+void print_measures(const std::string& name, const Json& m, const trainer::Judge& judge) {
     std::cout << "  " << std::left << std::setw(28) << name << std::right << std::setw(9)
               << m.at("samples").get<std::int64_t>() << std::fixed << std::setprecision(4);
-    for (const char* key : {"accuracy", "auroc", "sensitivity", "specificity"}) {
+    for (const auto& [figure, heading] : judge.shown()) {
+        const std::string key(figure);
         std::cout << std::setw(9);
         if (m.at(key).is_null())
             std::cout << '-';
@@ -23,16 +24,17 @@ void print_measures(const std::string& name, const Json& m) {
     std::cout << '\n';
 }
 
-void print_metrics(const Json& metrics) {
+void print_metrics(const Json& metrics, const trainer::Judge& judge) {
     std::cout << metrics.at("model").get<std::string>() << " on " << metrics.at("dataset").get<std::string>()
               << " (" << metrics.at("split").get<std::string>() << ", " << metrics.at("patients")
               << " patients), worst first\n"
-              << "  " << std::setw(28 + 9) << "samples" << std::setw(9) << "accuracy" << std::setw(9)
-              << "AUROC" << std::setw(9) << "sensit." << std::setw(9) << "specif." << '\n';
-    print_measures("overall", metrics.at("overall"));
+              << "  " << std::setw(28 + 9) << "samples";
+    for (const auto& [figure, heading] : judge.shown()) std::cout << std::setw(9) << heading;
+    std::cout << '\n';
+    print_measures("overall", metrics.at("overall"), judge);
     for (const auto& [name, stratum] : metrics.at("strata").items()) {
         for (const auto& each : stratum.at("worst_first"))
-            print_measures(name + " " + each.at("value").get<std::string>(), each);
+            print_measures(name + " " + each.at("value").get<std::string>(), each, judge);
         if (const auto count = stratum.at("suppressed").size())
             std::cout << "  " << name << ": " << count << " too small to be shown\n";
     }
@@ -147,6 +149,6 @@ int main(int argc, char** argv) {
         if (json)
             std::cout << metrics.dump(1) << '\n';
         else
-            print_metrics(metrics);
+            print_metrics(metrics, trainer::judge_of(recipe->task.name));
     });
 }

@@ -109,11 +109,13 @@ constexpr Row kArchitectures[] = {{"mlp", mlp}, {"resnet2d", resnet2d}};
 }  // namespace
 
 Architecture architecture_of(const std::string& model, const std::vector<std::int64_t>& shape,
-                             std::int64_t classes) {
+                             std::int64_t classes, const std::string& task) {
     const auto refuse = [](const std::string& text) { throw core::Error(core::Fault::refused, text); };
     if (shape.empty() || shape.size() > 3 ||
         std::any_of(shape.begin(), shape.end(), [](auto size) { return size < 1 || size > kSizeLimit; }))
         refuse("aloft.shape is not the shape of a sample: one to three sizes");
+    if (!task.empty() && task != "regression" && task != "multilabel")
+        refuse("aloft.task is not one of those that are registered (regression, multilabel)");
     if (classes < 1 || classes > 100000) refuse("aloft.classes does not list the model's classes");
     try {
         const Config options = Config::parse(model, "aloft.model");
@@ -137,6 +139,10 @@ Architecture architecture_of(const std::string& model, const std::vector<std::in
                               : std::vector{channels, std::int64_t{1}, std::int64_t{1}};
         out.tensors.push_back({"input.mean", standard, Grid::of_scale});
         out.tensors.push_back({"input.scale", standard});
+        if (task == "regression") {  // values in units of their own
+            out.tensors.push_back({"output.mean", {classes}, Grid::of_scale});
+            out.tensors.push_back({"output.scale", {classes}});
+        }
         std::sort(out.tensors.begin(), out.tensors.end(),
                   [](const TensorRule& a, const TensorRule& b) { return a.name < b.name; });
         return out;

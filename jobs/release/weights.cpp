@@ -68,7 +68,7 @@ void check_classes(const json& classes, const WeightsContext& context) {
 Claims read_claims(const SafeTensors& file, const WeightsContext& context) {
     static const std::set<std::string> kKeys{"format",        "aloft.sha256", "aloft.recipe_sha256",
                                              "aloft.dataset", "aloft.shape",  "aloft.classes",
-                                             "aloft.model"};
+                                             "aloft.model",   "aloft.task"};
     for (const auto& [key, value] : file.metadata())
         if (!kKeys.contains(key))
             throw Unfit{"metadata",
@@ -91,9 +91,10 @@ Claims read_claims(const SafeTensors& file, const WeightsContext& context) {
         shape.push_back(size.get<std::int64_t>());
     }
     Claims claims;
+    const std::string task = given.contains("aloft.task") ? given.at("aloft.task") : "";
     try {
-        claims.architecture =
-            architecture_of(required(file, "aloft.model"), shape, static_cast<std::int64_t>(classes.size()));
+        claims.architecture = architecture_of(required(file, "aloft.model"), shape,
+                                              static_cast<std::int64_t>(classes.size()), task);
     } catch (const core::Error& e) {
         throw Unfit{"architecture", e.what()};
     }
@@ -101,6 +102,7 @@ Claims read_claims(const SafeTensors& file, const WeightsContext& context) {
                        {"aloft.model", claims.architecture.model},
                        {"aloft.shape", sizes.dump()},
                        {"aloft.classes", classes.dump()}};
+    if (!task.empty()) claims.metadata["aloft.task"] = task;
     // aloft.recipe_sha256 stays behind: nothing here can tell it from 256 bits of somebody's choice.
     if (const auto dataset = given.find("aloft.dataset"); dataset != given.end()) {
         if (!context.knows || !context.knows(dataset->second))
@@ -244,14 +246,20 @@ std::vector<float> read_whole(const SafeTensors& file, const SafeTensor& tensor)
     return out;
 }
 
+// That of "input.mean" is "input.scale": an architecture that has one has both.
+const SafeTensor& scale_of(const SafeTensors& file, const std::string& mean) {
+    const std::string name = mean.substr(0, mean.find('.')) + ".scale";
+    return *std::find_if(file.tensors().begin(), file.tensors().end(),
+                         [&](const SafeTensor& each) { return each.name == name; });
+}
+
 // Second reading: every value as it leaves, in order, to `take(tensor's index, bytes)`.
 template <class Take>
 void requantise(const SafeTensors& file, const Architecture& wanted, core::ByteView key, Take take) {
-    const auto scale_at = std::find_if(file.tensors().begin(), file.tensors().end(),
-                                       [](const SafeTensor& each) { return each.name == "input.scale"; });
-    const std::vector<float> scales = read_whole(file, *scale_at);
     for (std::size_t i = 0; i < wanted.tensors.size(); ++i) {
         const TensorRule& rule = wanted.tensors[i];
+        const std::vector<float> scales =
+            rule.grid == Grid::of_scale ? read_whole(file, scale_of(file, rule.name)) : std::vector<float>();
         Draws draws(key, rule.name);
         std::vector<float> out(kChunkValues);
         for_values(file, file.tensors()[i], [&](std::span<const float> values, std::uint64_t at) {
@@ -309,9 +317,11 @@ void write_canonical(const SafeTensors& file, const Claims& claims, const std::f
         written.write(bytes);
     });
     written.commit();
-    out.rendered = claims.architecture.name + ", " + std::to_string(tensors.size()) + " tensors\n" +
-                   claims.architecture.model + "shape of a sample " + claims.metadata.at("aloft.shape") +
-                   ", classes " + claims.metadata.at("aloft.classes") + "\n";
+    out.rendered =
+        claims.architecture.name + ", " + std::to_string(tensors.size()) + " tensors\n" +
+        claims.architecture.model + "shape of a sample " + claims.metadata.at("aloft.shape") + ", " +
+        (claims.metadata.contains("aloft.task") ? claims.metadata.at("aloft.task") + " of" : "classes") +
+        " " + claims.metadata.at("aloft.classes") + "\n";
     for (std::size_t i = 0; i < std::min(tensors.size(), kRenderedTensors); ++i)
         out.rendered += tensors[i].name + " " + spelt(tensors[i].shape) + " " + tensors[i].dtype + ": " +
                         histograms[i].line() + "\n";

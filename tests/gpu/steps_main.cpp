@@ -43,6 +43,12 @@ void run(const core::Config& file, const core::Comm& comm) {
     prepare_process(false, precision, comm);
     const c10::Device device = choose_device(comm, "auto");
     const auto model = make_model(file.table("model"), {shape, classes}, 1);
+    core::Schema schema;
+    schema.columns = {{"label", core::ColumnType::category, {}}};
+    for (std::int64_t i = 0; i < classes; ++i) schema.columns[0].names.push_back(std::to_string(i));
+    TaskOptions of;
+    of.loss.name = "cross_entropy";
+    const auto task = make_task(of, schema);
     shape.insert(shape.begin(), batch);
     at::manual_seed(2);
     const at::Tensor images = at::randint(255, shape, at::kByte);
@@ -61,7 +67,7 @@ void run(const core::Config& file, const core::Comm& comm) {
     for (const auto& each : model->parameters()) parameters.push_back(each.tensor);
     for (const auto& each : model->buffers()) buffers.push_back(each.tensor);
     const auto gradients = overlapped_gradients(parameters, buffers, make_group(comm, device), 1);
-    Step step(*model, optimizer, *gradients, {1, 1, 0, precision});
+    Step step(*model, *task, optimizer, *gradients, {1, 1, 0, precision});
     const at::Tensor there = images.to(device);
     std::vector<double> losses, seconds;
     for (std::int64_t i = 0; i < steps; ++i) {

@@ -27,11 +27,14 @@ TEST_CASE("the gate expects exactly the tensors that the trainer builds") {
         std::string options;
         std::vector<std::int64_t> shape;
         std::int64_t classes;
+        std::string task = "";
     };
     const Case cases[] = {
         {"name = \"mlp\"", {30}, 2},
         {"name = \"mlp\"\nhidden = [7]\ndropout = 0.25", {4}, 3},
         {"name = \"mlp\"\nhidden = [64, 32, 16, 8, 4]", {1}, 10},
+        {"name = \"mlp\"", {30}, 1, "regression"},
+        {"name = \"resnet2d\"", {8, 8}, 4, "multilabel"},
         {"name = \"resnet2d\"", {8, 8}, 10},
         {"name = \"resnet2d\"\nwidth = 24\nblocks = [2]\ndropout = 0.5", {3, 32, 32}, 2},
         {"name = \"resnet2d\"\nwidth = 8\nblocks = [1, 2, 3, 1]\nstem = \"large\"", {2, 64, 64}, 5},
@@ -39,13 +42,15 @@ TEST_CASE("the gate expects exactly the tensors that the trainer builds") {
     for (const Case& each : cases) {
         INFO(each.options);
         const auto options = core::Config::parse(each.options, "test");
-        const auto model = trainer::make_model(options, {each.shape, each.classes}, 1);
-        const auto expected = jobs::architecture_of(model->toml(), each.shape, each.classes);
+        const auto model =
+            trainer::make_model(options, {each.shape, each.classes, each.task == "regression"}, 1);
+        const auto expected = jobs::architecture_of(model->toml(), each.shape, each.classes, each.task);
         std::map<std::string, std::vector<std::int64_t>> tensors;
         for (const auto& rule : expected.tensors) tensors[rule.name] = rule.shape;
         CHECK(tensors == built(*model));
         CHECK(expected.model == model->toml());  // so the trainer reads what the gate writes
-        CHECK(expected.model == jobs::architecture_of(each.options, each.shape, each.classes).model);
+        CHECK(expected.model ==
+              jobs::architecture_of(each.options, each.shape, each.classes, each.task).model);
     }
 }
 

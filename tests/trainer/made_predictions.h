@@ -1,8 +1,9 @@
 #pragma once
+#include <numeric>
 #include <string>
 #include <vector>
 
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/judge.h"
 
 namespace made {
 
@@ -37,6 +38,22 @@ inline Predictions sites(const std::vector<int>& sizes, const std::vector<int>& 
     }
     p.strata = {site, vendor};
     return p;
+}
+
+// Of these samples, each once.
+inline trainer::Measures measure(const Predictions& predictions, const std::vector<std::size_t>& samples,
+                                 std::int32_t positive) {
+    return trainer::Measurer(predictions, samples, positive, trainer::EvaluateOptions{}.bins,
+                             trainer::Ranks::averaged)
+        .once();
+}
+
+// By what the weights that gave these predictions are kept.
+inline std::optional<double> kept_by(const Predictions& predictions, const std::string& select) {
+    std::vector<std::size_t> all(predictions.samples());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    const trainer::Judge& judge = trainer::judge_of(predictions.task);
+    return judge.kept_by(*judge.judged(predictions, all, {}, {}, trainer::Ranks::averaged), select);
 }
 
 }  // namespace made

@@ -1,9 +1,11 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|unlabelled|miscounted|volumes|large: a small encrypted dataset made from a fixed
-// seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
+// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|large: a small encrypted dataset made
+// from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
+// Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
+// is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
 // Volumes: each of a shape of its own, a ball in noise and its mask. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
 #include <array>
@@ -96,7 +98,8 @@ int main(int argc, char** argv) {
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
-               two = std::strcmp(argv[2], "two") == 0;
+               two = std::strcmp(argv[2], "two") == 0, unmeasured = std::strcmp(argv[2], "unmeasured") == 0,
+               measured = unmeasured || std::strcmp(argv[2], "measured") == 0;
     const int samples = volumes ? 40 : large ? 4096 : kSamples, side = large ? 224 : 8;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
@@ -118,6 +121,13 @@ int main(int argc, char** argv) {
     if (two) {
         manifest.schema.columns[3].names = {kClasses[0], kClasses[1]};
         manifest.schema.columns.push_back({"age", ColumnType::i64, {}});
+    }
+    if (measured) {
+        manifest.schema.columns.push_back({"dose", ColumnType::f64, {}});
+        manifest.schema.columns.push_back({"count", ColumnType::i64, {}});
+        manifest.schema.columns.push_back({"is_left", ColumnType::i64, {}});
+        manifest.schema.columns.push_back({"is_top", ColumnType::category, {"no", "yes"}});
+        manifest.schema.columns.push_back({"is_bright", ColumnType::f64, {}});
     }
     manifest.deidentification = manifest.risk = manifest.splits = nlohmann::ordered_json::object();
     manifest.parents = nlohmann::ordered_json::array();
@@ -150,6 +160,14 @@ int main(int argc, char** argv) {
             if (two) {
                 if (i % 7 == 3) sample.columns[3] = Cell(kClasses[static_cast<std::size_t>(1 - label)]);
                 sample.columns.push_back(std::int64_t{40 + 20 * (patient % 3 == 1)});
+            }
+            if (measured) {
+                const double dose = 80 + 20 * label + 4 * uniform(random);
+                sample.columns.push_back(unmeasured && i % 31 == 10 ? Cell() : Cell(dose));
+                sample.columns.push_back(std::int64_t{label + 5});
+                sample.columns.push_back(i % 5 == 2 ? Cell() : Cell(std::int64_t{label == 0}));
+                sample.columns.push_back(i % 7 == 3 ? Cell() : Cell(std::string(label == 2 ? "yes" : "no")));
+                sample.columns.push_back(i % 3 == 1 ? Cell() : Cell(site == 1 ? 1.0 : 0.0));
             }
             writer.append(std::move(sample));
         }

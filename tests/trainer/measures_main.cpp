@@ -1,11 +1,14 @@
 // measures: predictions as JSON on the standard input, one document a line, to their measures with all digits.
 // {"classes": [...], "positive": "b" or "", "label": [...], "probability": [[...]], "patient": [...], "bins": n}
+// {"task": "regression"|"multilabel", "names": [...], "truth": [...], "said": [...]}: of other tasks, row by row; null missing.
 // For measures_test.py, which works out the same with scikit-learn.
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "trainer/eval/measure.h"
+#include "trainer/eval/groups.h"
+#include "trainer/eval/judge.h"
 
 using Json = nlohmann::json;
 
@@ -13,6 +16,24 @@ int main() {
     for (std::string line; std::getline(std::cin, line);) {
         const Json in = Json::parse(line);
         trainer::Predictions p;
+        if (in.contains("task")) {
+            p.task = in["task"].get<std::string>();
+            p.classes = in.at("names").get<std::vector<std::string>>();
+            for (const Json& each : in.at("truth"))
+                p.truth.push_back(each.is_null() ? NAN : each.get<double>());
+            p.probability = in.at("said").get<std::vector<float>>();
+            for (std::size_t i = 0; i < p.truth.size() / p.classes.size(); ++i) p.patient.push_back(i);
+            trainer::EvaluateOptions options;
+            options.min_stratum = 1;
+            const trainer::Judge& judge = trainer::judge_of(p.task);
+            const auto figures =
+                judge.judged(p, trainer::all_of(p), options, {}, trainer::Ranks::averaged)->of_once();
+            Json out;
+            for (std::size_t i = 0; i < figures.size(); ++i)
+                out[std::string(judge.figures()[i].name)] = figures[i];  // NaN becomes null
+            std::cout << out.dump() << '\n';
+            continue;
+        }
         p.classes = in.at("classes").get<std::vector<std::string>>();
         p.label = in.at("label").get<std::vector<std::int32_t>>();
         p.patient = in.at("patient").get<std::vector<std::uint64_t>>();

@@ -100,6 +100,69 @@ class Measures(unittest.TestCase):
         self.assertGreater(undefined, 10)  # there is something to leave undefined,
         self.assertLess(undefined, len(told) // 2)  # and most is not
 
+    def test_those_of_numbers_too_and_far_from_zero(self):
+        random = np.random.default_rng(20261128)
+        cases = []
+        for samples in (1, 2, 3, 50, 2000):
+            for middle, deviation in ((0, 1), (60, 12), (-1e6, 3e5), (1e-3, 1e-4)):
+                truth = middle + deviation * random.normal(size=samples)
+                said = (truth + deviation * random.normal(size=samples) * random.choice([0.1, 1, 5])).astype(np.float32)
+                cases.append({"task": "regression", "names": ["value"], "truth": truth.tolist(), "said": said.astype(float).tolist()})
+        cases.append({"task": "regression", "names": ["value"], "truth": [3.0] * 5, "said": [1.0, 2.0, 3.0, 4.0, 5.0]})
+        done = subprocess.run([MEASURES], input="".join(json.dumps(each) + "\n" for each in cases), text=True, check=True,
+                              stdout=subprocess.PIPE)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(told), len(cases))
+        for i, (one, each) in enumerate(zip(told, cases)):
+            truth, said = np.array(each["truth"]), np.array(each["said"])
+            scale = max(1.0, float(np.abs(truth).max()))
+            self.assertLess(abs(one["mae"] - sk.mean_absolute_error(truth, said)), 1e-9 * scale, i)
+            self.assertLess(abs(one["rmse"] - sk.root_mean_squared_error(truth, said)), 1e-9 * scale, i)
+            self.assertLess(abs(one["bias"] - float((said - truth).mean())), 1e-9 * scale, i)
+            if len(set(truth)) == 1:
+                self.assertIsNone(one["r2"])  # nothing to explain
+            else:
+                expected = sk.r2_score(truth, said)
+                self.assertLess(abs(one["r2"] - expected), 1e-9 * max(1.0, abs(expected)), i)
+
+    def test_those_of_several_labels_are_means_over_what_is_known(self):
+        random = np.random.default_rng(20261129)
+        cases = []
+        for samples in (5, 60, 1000):
+            for labels in (1, 4):
+                for missing in (0, 0.4):
+                    truth = (random.random((samples, labels)) < 0.3).astype(float)
+                    said = 1 / (1 + np.exp(-(random.normal(size=truth.shape) + 2 * truth - 1))).astype(np.float32)
+                    known = random.random(truth.shape) >= missing
+                    cases.append((truth, said.astype(float), known))
+        text = "".join(json.dumps({"task": "multilabel", "names": [f"l{c}" for c in range(truth.shape[1])], "said": said.ravel().tolist(),
+                                   "truth": [t if k else None for t, k in zip(truth.ravel(), known.ravel())]}) + "\n"
+                       for truth, said, known in cases)
+        done = subprocess.run([MEASURES], input=text, text=True, check=True, stdout=subprocess.PIPE)
+        for i, (one, (truth, said, known)) in enumerate(zip(map(json.loads, done.stdout.splitlines()), cases)):
+            of = {name: [] for name in ("auroc", "auprc", "sensitivity", "specificity", "f1", "loss", "brier")}
+            for c in range(truth.shape[1]):
+                t, p = truth[known[:, c], c], said[known[:, c], c]
+                if not len(t):
+                    continue
+                yes = p > 0.5
+                if t.any():
+                    of["auprc"].append(sk.average_precision_score(t, p))
+                    of["sensitivity"].append(sk.recall_score(t, yes))
+                if not t.all():
+                    of["specificity"].append(sk.recall_score(t, yes, pos_label=0))
+                if t.any() and not t.all():
+                    of["auroc"].append(sk.roc_auc_score(t, p))
+                if t.any() or yes.any():
+                    of["f1"].append(sk.f1_score(t, yes))
+                no = (1 - p).astype(np.float32).astype(float)  # as it is kept
+                of["loss"].append(float(-np.log(np.where(t > 0, p, no)).mean()))
+                of["brier"].append(sk.brier_score_loss(t, p))
+                self.assertLess(abs(of["loss"][-1] - sk.log_loss(t, p, labels=[0, 1])), 1e-6)
+            for name, values in of.items():
+                expected = float(np.mean(values)) if values else None
+                self.same(one[name], expected, f"case {i}/{name}")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1] + sys.argv[2:], warnings="ignore")

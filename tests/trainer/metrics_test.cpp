@@ -11,6 +11,8 @@
 using namespace trainer;
 using Catch::Detail::Approx;
 using made::example;
+using made::kept_by;
+using made::measure;
 using made::sites;
 
 namespace {
@@ -69,6 +71,7 @@ TEST_CASE("of more classes each stands against the rest, and absent ones do not 
     p.classes = {"a", "b", "c"};
     p.label = {0, 0, 1};
     p.probability = {0.8F, 0.1F, 0.1F, 0.3F, 0.6F, 0.1F, 0.1F, 0.7F, 0.2F};
+    p.patient = {1, 2, 3};
     const Measures m = measure(p, {0, 1, 2}, -1);
     CHECK(m.accuracy == Approx(2.0 / 3));
     CHECK(*m.sensitivity == Approx((0.5 + 1.0) / 2));        // a: 1 of 2, b: 1 of 1
@@ -90,8 +93,8 @@ TEST_CASE("scores that are not finite end nothing and win nothing") {
     CHECK_FALSE(m.auroc.has_value());
     CHECK_FALSE(m.loss.has_value());
     for (const char* select : {"accuracy", "auroc", "loss"}) {
-        CHECK(score_of(measure(example(), {0, 1, 2, 3}, 1), select).has_value());
-        CHECK_FALSE(score_of(m, select).has_value());
+        CHECK(kept_by(example(), select).has_value());
+        CHECK_FALSE(kept_by(p, select).has_value());
     }
     EvaluateOptions options;
     options.bootstrap = 20;
@@ -110,8 +113,8 @@ TEST_CASE("scores that are not finite end nothing and win nothing") {
 TEST_CASE("an AUROC that is not defined is not replaced by another score") {
     Predictions p = example();
     p.label = {1, 1, 1, 1};
-    CHECK_FALSE(score_of(measure(p, {0, 1, 2, 3}, 1), "auroc").has_value());
-    CHECK(score_of(measure(p, {0, 1, 2, 3}, 1), "loss").value() < 0);
+    CHECK_FALSE(kept_by(p, "auroc").has_value());
+    CHECK(kept_by(p, "loss").value() < 0);
 }
 
 TEST_CASE("what a dataset has no column for is left out of the strata") {

@@ -88,9 +88,9 @@ class RunsCase(unittest.TestCase):
             self.whole[ranks, more] = out
         return self.whole[ranks, more]
 
-    def start_and_wait(self, out, ranks, step, *more):
+    def start_and_wait(self, out, ranks, step, *more, kind="images"):
         """Starts a run, returns when its log has reached `step`, with the pids of its ranks."""
-        run = subprocess.Popen(self.command("images", out, ranks, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        run = subprocess.Popen(self.command(kind, out, ranks, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True, env=self.environment())
         log = out / "log.jsonl"
         while run.poll() is None and not (log.exists() and log.read_text().count('"event":"step"') > step):

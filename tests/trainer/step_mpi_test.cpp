@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t kSamples = 16, kMicroBatches = 4;
 
 struct Run {
+    std::unique_ptr<Task> task;
     std::unique_ptr<Model> model;
     std::unique_ptr<Optimizer> optimizer;
     std::unique_ptr<Gradients> gradients;
@@ -25,6 +26,11 @@ struct Run {
 
     Run(const Comm& comm, std::int64_t micro_batches, bool ordered,
         Precision precision = Precision::float32) {
+        core::Schema schema;
+        schema.columns = {{"label", core::ColumnType::category, {"a", "b", "c"}}};
+        TaskOptions of;
+        of.loss.name = "cross_entropy";
+        task = make_task(of, schema);
         model = make_model(core::Config::parse("name = \"mlp\"\nhidden = [8]\ndropout = 0.0", "test"),
                            {{5}, 3}, 1);
         OptimizerOptions options;
@@ -37,7 +43,7 @@ struct Run {
         const std::int64_t mine = micro_batches / comm.size();
         gradients = (ordered ? ordered_gradients : overlapped_gradients)(
             parameters, buffers, make_group(comm, at::kCPU), static_cast<int>(mine));
-        step = std::make_unique<Step>(*model, *optimizer, *gradients,
+        step = std::make_unique<Step>(*model, *task, *optimizer, *gradients,
                                       StepOptions{1, mine, mine * comm.rank(), precision});
         at::manual_seed(3);
         const std::int64_t share = kSamples / comm.size();

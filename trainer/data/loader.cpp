@@ -69,6 +69,8 @@ std::optional<Batch> Loader::next() {
         batch.labels = copied(raw->number, {raw->valid}, at::kDouble);
     else if (raw_.label())
         batch.labels = copied(raw->label, {raw->valid}, at::kLong);
+    const auto columns = static_cast<std::int64_t>(raw_.targets());
+    batch.targets = copied(raw->targets, {raw->valid, columns}, at::kDouble);
     batch.site = copied(raw->site, {raw->valid}, at::kLong);
     batch.vendor = copied(raw->vendor, {raw->valid}, at::kLong);
     batch.sample = copied(raw->sample, {raw->valid}, at::kLong);

@@ -7,7 +7,6 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "trainer/engine/labels.h"
-#include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
 #include "trainer/engine/run.h"
@@ -31,7 +30,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
       agreement_(comm),
       upload_(device_) {
-    settle_labels(*dataset_, recipe, {"train", "validation", recipe.evaluate.split}, comm);
+    core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
+    settle_labels(*dataset_, *task_, recipe, {"train", "validation", recipe.evaluate.split}, comm);
     core::together(comm, [&] {
         make_loader();
         make_model();
@@ -41,7 +41,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
         }
     });
-    check_evaluation(recipe, *dataset_, comm);
+    check_evaluation(recipe, *task_, *dataset_, comm);
     const std::int64_t with_kernels = comm.sum(has_kernels(device_) ? 1 : 0);
     if (recipe.train.reproducible && with_kernels != 0 && with_kernels != comm.size())
         throw AgreedError(Fault::system,
@@ -50,8 +50,12 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
                               " ranks have no kernels for their GPU (no_kernels says why) and would "
                               "round differently");
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
-    if (!resume() && !standardise(*model_, *dataset_, recipe, comm, go_on()))
-        throw AgreedError(Fault::requeue, "asked to stop before the first step; run the same command again");
+    if (!resume()) {
+        if (!standardise(*model_, *dataset_, recipe, comm, go_on()))
+            throw AgreedError(Fault::requeue,
+                              "asked to stop before the first step; run the same command again");
+        learn_targets();
+    }
     make_step();
 }
 
@@ -64,7 +68,7 @@ Json Run::train() {
     logged_at_ = SteadyClock::now();
     while (!clock_->done()) {
         const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
-        if (!step_->accumulate(batch.inputs, batch.labels, clock_->step(),
+        if (!step_->accumulate(batch.inputs, task_->target(batch), clock_->step(),
                                [go_on = go_on()] { return go_on(false); }))
             stop();
         unsigned all = 0;  // what any rank wants: see Agreement
@@ -90,7 +94,7 @@ void Run::make_loader() {
     LoaderOptions options;
     options.split = "train";
     options.field = recipe_.data.field;
-    options.label = recipe_.data.label;
+    task_->ask(options);
     micro_batches_ = recipe_.micro_batches_per_rank(comm_.size());
     options.batch_size = recipe_.data.batch / comm_.size();
     options.rank = comm_.rank();
@@ -102,11 +106,19 @@ void Run::make_loader() {
 }
 
 void Run::make_model() {
-    const auto classes = category_names(*dataset_, recipe_.data.label);
-    model_ = trainer::make_model(
-        recipe_.model, {loader_->input_shape(), static_cast<std::int64_t>(classes.size())}, recipe_.seed);
+    model_ = trainer::make_model(recipe_.model, task_->input(loader_->input_shape()), recipe_.seed);
     model_->to(device_);
     identity_ = run_identity(recipe_, *model_, *dataset_);
+}
+
+// What rank 0 learns all have: every rank makes its own standardisation of inputs.
+void Run::learn_targets() {
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        const Watch::Busy busy;
+        task_->learn(*model_, *dataset_);
+    });
+    if (model_->input().has_units) broadcast_tensors(*group_, model_->state());
 }
 
 void Run::make_step() {
@@ -116,7 +128,7 @@ void Run::make_step() {
     const auto make = recipe_.train.reproducible ? ordered_gradients : overlapped_gradients;
     gradients_ = make(std::move(parameters), std::move(buffers), group_, static_cast<int>(micro_batches_));
     step_ = std::make_unique<Step>(
-        *model_, *optimizer_, *gradients_,
+        *model_, *task_, *optimizer_, *gradients_,
         StepOptions{recipe_.seed, micro_batches_, micro_batches_ * comm_.rank(), recipe_.train.precision});
 }
 

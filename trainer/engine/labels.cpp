@@ -4,7 +4,6 @@
 
 #include "core/base/event.h"
 #include "core/shard/moments.h"
-#include "trainer/engine/predict.h"
 
 namespace trainer {
 namespace {
@@ -26,14 +25,15 @@ std::string by_site(const std::map<std::string, std::int64_t>& sites) {
 
 }  // namespace
 
-void settle_labels(Dataset& dataset, const Recipe& recipe, const std::set<std::string>& splits,
-                   const core::Comm& comm) {
+void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
+                   const std::set<std::string>& splits, const core::Comm& comm) {
     core::together(comm, [&] {
-        category_names(dataset, recipe.data.label);
+        const std::string column = task.needed();
         std::string missing;
+        if (column.empty()) return;
         for (const std::string& split : splits) {
             std::int64_t samples = 0;
-            const auto sites = dataset.without(recipe.data.label, split);
+            const auto sites = dataset.without(column, split);
             for (const auto& [site, count] : sites) samples += count;
             if (samples == 0) continue;
             missing += (missing.empty() ? "" : "; ") + shown(samples) + " of " +
@@ -43,12 +43,12 @@ void settle_labels(Dataset& dataset, const Recipe& recipe, const std::set<std::s
         if (missing.empty()) return;
         if (!recipe.data.leaves_out_unlabelled)
             throw core::Error(core::Fault::data,
-                              "column " + recipe.data.label + " is empty in " + missing +
+                              "column " + column + " is empty in " + missing +
                                   ". To train and evaluate without them: data.missing_label = \"leave_out\"");
-        dataset.leave_out(recipe.data.label);
+        dataset.leave_out(column);
         if (comm.is_root())
             core::Event("warning", "samples_left_out")
-                .with("text", "column " + recipe.data.label + " is empty in " + missing);
+                .with("text", "column " + column + " is empty in " + missing);
     });
 }
 

@@ -13,11 +13,11 @@
 namespace trainer {
 namespace {
 
-// One sample on its way to rank 0, followed by `classes` floats.
+// One sample on its way to rank 0, followed by its target's doubles and the outputs' floats.
 struct Row {
     std::int64_t sample;
     std::uint64_t patient;
-    std::int32_t label, site, vendor, zero;
+    std::int32_t site, vendor;
 };
 
 void append(core::Bytes& out, const void* data, std::size_t bytes) {
@@ -26,12 +26,12 @@ void append(core::Bytes& out, const void* data, std::size_t bytes) {
 }
 
 // This rank's rows; nothing if the pass was left off.
-std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, const PredictOptions& options,
-                                        const core::Comm& comm) {
+std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Dataset& dataset,
+                                        const PredictOptions& options, const core::Comm& comm) {
     LoaderOptions loading;
     loading.split = options.split;
     loading.field = options.field;
-    loading.label = options.label;
+    task.ask(loading);
     loading.batch_size = options.batch;
     loading.rank = comm.rank();
     loading.ranks = comm.size();
@@ -43,7 +43,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, co
         loader->begin_epoch(0);
     });
     const c10::Device device = model.parameters()[0].tensor.device();
-    const std::int64_t classes = model.input().classes;
+    const std::size_t outputs = task.outputs().size(), columns = task.options().columns.size();
     core::Bytes out;
     const auto look = [&](const Batch& batch) {
         if (batch.valid == 0) return;
@@ -58,27 +58,26 @@ std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, co
             const Autocast autocast(options.precision, device.type());
             scores = model.forward(inputs.to(device), Mode::evaluate);
         }
-        const at::Tensor probability =
-            at::softmax(scores.to(at::kDouble), 1).to(at::kFloat).to(at::kCPU).contiguous();
-        const auto* p = probability.const_data_ptr<float>();
+        const at::Tensor said = task.said(model, scores).to(at::kCPU).contiguous();
+        const auto* p = said.const_data_ptr<float>();
+        const at::Tensor targets = task.target(batch).to(at::kDouble).contiguous();
+        const auto* target = targets.const_data_ptr<double>();
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };
-        const std::int64_t *samples = integers(batch.sample), *labels = integers(batch.labels),
-                           *sites = integers(batch.site), *vendors = integers(batch.vendor);
+        const std::int64_t *samples = integers(batch.sample), *sites = integers(batch.site),
+                           *vendors = integers(batch.vendor);
         const auto* patients = batch.patient.const_data_ptr<std::uint8_t>();
         for (std::int64_t i = 0; i < batch.valid; ++i) {
-            Row row{samples[i],
-                    0,
-                    static_cast<std::int32_t>(labels[i]),
-                    static_cast<std::int32_t>(sites[i]),
-                    static_cast<std::int32_t>(vendors[i]),
-                    0};
+            Row row{samples[i], 0, static_cast<std::int32_t>(sites[i]),
+                    static_cast<std::int32_t>(vendors[i])};
             // Half of the pseudonym tells patients apart well enough, and stays in memory only.
             std::memcpy(&row.patient, patients + i * batch.patient.size(1), sizeof row.patient);
-            if (row.label < 0 || row.label >= classes)
+            const std::span mine(target + static_cast<std::size_t>(i) * columns, columns);
+            if (!task.is_target(mine))
                 throw core::Error(core::Fault::data, "sample " + std::to_string(row.sample) + " of split " +
                                                          options.split + " has no label");
             append(out, &row, sizeof row);
-            append(out, p + i * classes, static_cast<std::size_t>(classes) * sizeof(float));
+            append(out, mine.data(), mine.size_bytes());
+            append(out, p + static_cast<std::size_t>(i) * outputs, outputs * sizeof(float));
         }
     };
     const bool is_whole =
@@ -90,18 +89,20 @@ std::optional<core::Bytes> predict_mine(Model& model, const Dataset& dataset, co
 
 }  // namespace
 
-std::optional<Predictions> predict(Model& model, const Dataset& dataset, const PredictOptions& options,
-                                   const core::Comm& comm) {
+std::optional<Predictions> predict(Model& model, const Task& task, const Dataset& dataset,
+                                   const PredictOptions& options, const core::Comm& comm) {
     const at::NoGradGuard off;
     const FixedAlgorithms fixed;
-    const auto mine = predict_mine(model, dataset, options, comm);
+    const auto mine = predict_mine(model, task, dataset, options, comm);
     if (!mine) return std::nullopt;
     const std::vector<core::Bytes> all = comm.gather(*mine);
 
     Predictions out;
     if (!comm.is_root()) return out;
-    const auto classes = static_cast<std::size_t>(model.input().classes);
-    const std::size_t stride = sizeof(Row) + classes * sizeof(float);
+    const std::size_t outputs = task.outputs().size();
+    std::vector<double> target(task.options().columns.size());
+    const std::size_t target_bytes = target.size() * sizeof(double);
+    const std::size_t stride = sizeof(Row) + target_bytes + outputs * sizeof(float);
     std::vector<std::pair<std::int64_t, const std::uint8_t*>> rows;
     for (const core::Bytes& bytes : all)
         for (std::size_t at = 0; at < bytes.size(); at += stride) {
@@ -115,35 +116,28 @@ std::optional<Predictions> predict(Model& model, const Dataset& dataset, const P
             throw core::Error(core::Fault::bug, "a sample was evaluated twice");
     if (static_cast<std::int64_t>(rows.size()) != dataset.samples(options.split))
         throw core::Error(core::Fault::bug, "a sample was not evaluated");
-    out.classes = category_names(dataset, options.label);
+    out.task = task.options().name;
+    out.classes = task.outputs();
     for (const char* name : {"site", "vendor"})  // which every dataset may have, and none must
         if (dataset.schema().has_column(name))
-            out.strata.push_back({name, category_names(dataset, name), {}});
+            out.strata.push_back({name, category_names(dataset.schema(), name), {}});
     for (const auto& [sample, bytes] : rows) {
         Row row;
         std::memcpy(&row, bytes, sizeof row);
-        out.label.push_back(row.label);
+        std::memcpy(target.data(), bytes + sizeof row, target_bytes);
+        task.add(out, target);
         out.patient.push_back(row.patient);
         for (Predictions::Stratum& stratum : out.strata)
             stratum.code.push_back(stratum.name == "site" ? row.site : row.vendor);
-        out.probability.resize(out.probability.size() + classes);
-        std::memcpy(out.probability.data() + out.probability.size() - classes, bytes + sizeof row,
-                    classes * sizeof(float));
+        out.probability.resize(out.probability.size() + outputs);
+        std::memcpy(out.probability.data() + out.probability.size() - outputs,
+                    bytes + sizeof row + target_bytes, outputs * sizeof(float));
     }
     return out;
 }
 
 bool has_samples(const Dataset& dataset, const std::string& split) {
     return dataset.samples(split) > 0;
-}
-
-std::vector<std::string> category_names(const Dataset& dataset, const std::string& column) {
-    const core::Column& found = dataset.schema().columns[dataset.schema().column(column)];
-    if (found.type != core::ColumnType::category)
-        throw core::Error(core::Fault::usage, "column " + column +
-                                                  " of the dataset is not a category: models are "
-                                                  "trained to tell categories apart");
-    return found.names;
 }
 
 }  // namespace trainer

@@ -7,12 +7,12 @@
 #include "trainer/engine/step.h"
 #include "trainer/eval/metrics.h"
 #include "trainer/loader/dataset.h"
-#include "trainer/model/model.h"
+#include "trainer/task/task.h"
 
 namespace trainer {
 
 struct PredictOptions {
-    std::string split, field, label;
+    std::string split, field;
     std::int64_t batch = 64;                   // per rank
     Precision precision = Precision::float32;  // that of the training
     GoOn go_on = {};                           // none: to the end
@@ -21,13 +21,10 @@ struct PredictOptions {
 // Collective. What the model says of every sample of the split, each once, in the order of their numbers: on
 // rank 0; empty elsewhere. Nothing, on every rank, if it was left off (`go_on`). Throws AgreedError (data: damage, or
 // a label that is missing).
-std::optional<Predictions> predict(Model& model, const Dataset& dataset, const PredictOptions& options,
-                                   const core::Comm& comm);
+std::optional<Predictions> predict(Model& model, const Task& task, const Dataset& dataset,
+                                   const PredictOptions& options, const core::Comm& comm);
 
 // Does the split have samples?
 bool has_samples(const Dataset& dataset, const std::string& split);
-
-// Names of a category column. Throws Error(usage) if it is none.
-std::vector<std::string> category_names(const Dataset& dataset, const std::string& column);
 
 }  // namespace trainer

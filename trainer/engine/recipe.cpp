@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
-#include "trainer/eval/metrics.h"
 
 namespace trainer {
 namespace {
@@ -41,7 +40,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     };
     const auto data_table = file_.table("data");
     data.field = data_table.text_or("field", "");
-    data.label = data_table.text_or("label", data.label);
+    task = TaskOptions::from(file_.table("task"), data_table, file_.table("loss"));
+    const Judge& judge = judge_of(task.name);
     data.batch = at_least(data_table, "batch", data.batch, 1);
     const std::string missing = data_table.text_or("missing_label", "refuse");
     if (missing != "refuse" && missing != "leave_out")
@@ -60,9 +60,9 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
                            "a reproducible run needs a number, a multiple of every number of ranks");
     train.precision = precision_of(train_table);
     train.patience = at_least(train_table, "patience", 0, 0);
-    train.select = train_table.text_or("select", train.select);
-    if (train.select != "last" && !find_score(train.select))
-        train_table.refuse("select", "expected \"last\", " + score_names());
+    train.select = train_table.text_or("select", judge.first_select());
+    if (train.select != "last" && !judge.find_score(train.select))
+        train_table.refuse("select", "expected \"last\", " + judge.score_names());
     train.log_steps = at_least(train_table, "log_steps", train.log_steps, 1);
     train.hang_seconds = train_table.number_or("hang_seconds", train.hang_seconds);
     if (!(train.hang_seconds >= 1)) train_table.refuse("hang_seconds", "expected 1 or more");
@@ -79,7 +79,7 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     const std::int64_t micro_batch = data.batch / std::max<std::int64_t>(1, train.micro_batches);
     evaluate.batch =
         at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
-    evaluate.options = EvaluateOptions::from(evaluate_table);
+    evaluate.options = EvaluateOptions::from(evaluate_table, judge);
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
@@ -96,7 +96,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
-        {"data", {{"field", data.field}, {"label", data.label}, {"batch", data.batch}}},
+        {"data", {{"field", data.field}, {"label", task.columns.at(0)}, {"batch", data.batch}}},
         {"model", model_toml},
         {"optimizer",
          {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},
@@ -132,6 +132,17 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
+    if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
+    if (task.name != TaskOptions().name) json["task"] = task.name;
+    const LossOptions& loss = task.loss;
+    const LossOptions plain;
+    nlohmann::ordered_json told;
+    if (loss.name != "cross_entropy") told["name"] = loss.name;
+    if (loss.label_smoothing != plain.label_smoothing) told["label_smoothing"] = loss.label_smoothing;
+    if (loss.gamma != plain.gamma) told["gamma"] = loss.gamma;
+    if (loss.delta != plain.delta) told["delta"] = loss.delta;
+    if (!loss.class_weights.empty()) told["class_weights"] = loss.class_weights;
+    if (!told.is_null()) json["loss"] = told;
     return json.dump(1);
 }
 

@@ -10,6 +10,7 @@
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
 #include "trainer/eval/options.h"
+#include "trainer/task/task.h"
 
 namespace trainer {
 
@@ -23,13 +24,13 @@ struct Recipe {
     std::uint64_t seed = 1;
 
     struct Data {
-        std::string field;            // "" if the dataset has only one
-        std::string label = "label";  // a category column
-        std::int64_t batch = 64;      // samples per step, over all ranks
+        std::string field;        // "" if the dataset has only one
+        std::int64_t batch = 64;  // samples per step, over all ranks
         bool leaves_out_unlabelled =
             false;  // samples without a label: none may be there, or they are left out
     } data;
 
+    TaskOptions task;    // the columns of the targets too
     core::Config model;  // read by make_model
     OptimizerOptions optimizer;
     Schedule schedule;
@@ -40,7 +41,7 @@ struct Recipe {
         std::int64_t micro_batches = 0;  // over all ranks; 0: one per rank, or 4 if reproducible
         Precision precision = Precision::float32;
         std::int64_t patience = 0;  // stop after so many epochs without a better validation score; 0: never
-        std::string select = "accuracy";  // the score whose best weights are kept, one of scores(); or last
+        std::string select;         // the score whose best weights are kept, one of the task's; or last
         std::int64_t log_steps = 10;
         double hang_seconds = 600;     // when no rank goes on for so long, the one that did not come is named
         std::int64_t skip_limit = 10;  // steps in a row with gradients that are not finite end the run

@@ -29,6 +29,9 @@ void take(const core::Bytes& bytes, std::size_t& at, std::size_t count, std::vec
 // A line of JSON, then the columns.
 core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
     Json head = {{"samples", predictions.samples()},
+                 {"task", predictions.task},
+                 {"labels", predictions.label.size()},
+                 {"truths", predictions.truth.size()},
                  {"classes", predictions.classes},
                  {"temperature", chosen.temperature ? Json(*chosen.temperature) : Json()},
                  {"thresholds", Json::array()},
@@ -39,6 +42,7 @@ core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
     const std::string line = head.dump() + '\n';
     core::Bytes out(line.begin(), line.end());
     append(out, predictions.label);
+    append(out, predictions.truth);
     append(out, predictions.probability);
     append(out, predictions.patient);
     for (const auto& each : predictions.strata) append(out, each.code);
@@ -49,13 +53,15 @@ void unpack(const core::Bytes& bytes, Predictions& predictions, Chosen& chosen) 
     std::size_t at = core::text(bytes).find('\n') + 1;
     const Json head = Json::parse(core::text(bytes).substr(0, at));
     const auto samples = head.at("samples").get<std::size_t>();
+    predictions.task = head.at("task").get<std::string>();
     predictions.classes = head.at("classes").get<std::vector<std::string>>();
     const auto real = [](const Json& value) {
         return value.is_null() ? std::nullopt : std::optional(value.get<double>());
     };
     chosen.temperature = real(head.at("temperature"));
     for (const Json& each : head.at("thresholds")) chosen.thresholds.push_back(real(each));
-    take(bytes, at, samples, predictions.label);
+    take(bytes, at, head.at("labels").get<std::size_t>(), predictions.label);
+    take(bytes, at, head.at("truths").get<std::size_t>(), predictions.truth);
     take(bytes, at, samples * predictions.classes.size(), predictions.probability);
     take(bytes, at, samples, predictions.patient);
     for (const Json& each : head.at("strata")) {
@@ -105,7 +111,9 @@ std::optional<Json> report_by_ranks(const Predictions& predictions, const Predic
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         const Watch::Busy busy;
-        bytes = pack(predictions, choose(options, positive_class(options, predictions.classes), validation));
+        const Judge& judge = judge_of(predictions.task);
+        judge.check(options, predictions.classes);
+        bytes = pack(predictions, judge.choose(options, predictions.classes, validation));
     });
     comm.broadcast(bytes);
     Predictions all;

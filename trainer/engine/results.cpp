@@ -35,15 +35,38 @@ std::string recipe_digest(const Recipe& recipe, const Model& model) {
     return sha256_hex(recipe.canonical(model.toml()));
 }
 
-void write_model(const std::filesystem::path& path, const Recipe& recipe, const Model& model,
-                 const Dataset& dataset) {
-    write_safetensors(path, {model.state(),
-                             {{"format", "pt"},
-                              {"aloft.model", model.toml()},
-                              {"aloft.shape", Json(model.input().shape).dump()},
-                              {"aloft.classes", Json(category_names(dataset, recipe.data.label)).dump()},
-                              {"aloft.dataset", dataset.manifest().id()},
-                              {"aloft.recipe_sha256", recipe_digest(recipe, model)}}});
+// A file of before tasks says none.
+bool is_first_task(const Task& task) {
+    return task.options().name == TaskOptions().name;
+}
+
+void write_model(const std::filesystem::path& path, const Recipe& recipe, const Task& task,
+                 const Model& model, const Dataset& dataset) {
+    TensorFile file{model.state(),
+                    {{"format", "pt"},
+                     {"aloft.model", model.toml()},
+                     {"aloft.shape", Json(model.input().shape).dump()},
+                     {"aloft.classes", Json(task.outputs()).dump()},
+                     {"aloft.dataset", dataset.manifest().id()},
+                     {"aloft.recipe_sha256", recipe_digest(recipe, model)}}};
+    if (!is_first_task(task)) file.metadata["aloft.task"] = task.options().name;
+    write_safetensors(path, file);
+}
+
+// Throws Error(usage) if the file's model is for another task, other outputs or samples of another shape.
+void check_model(const TensorFile& file, const Task& task,
+                 const std::optional<std::vector<std::int64_t>>& here) {
+    const auto named = file.metadata.find("aloft.task");
+    if ((named == file.metadata.end() ? TaskOptions().name : named->second) != task.options().name)
+        throw core::Error(core::Fault::usage, "the model was trained for another task than the recipe's");
+    const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
+    const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
+    if (!shape.is_array() || !classes.is_array() || Json(task.outputs()) != classes)
+        throw core::Error(core::Fault::usage,
+                          "the model was trained for other classes than this dataset has");
+    if (here && Json(*here) != shape)
+        throw core::Error(core::Fault::usage, "the model was trained on samples of shape " + shape.dump() +
+                                                  ", and this dataset's are " + Json(*here).dump());
 }
 
 // The shape of a sample of the recipe's field; nothing if there is no such field.
@@ -61,36 +84,37 @@ std::string split_to_evaluate(const Recipe& recipe, const Dataset& dataset) {
 }
 
 // Whether what is chosen on the validation split (EvaluateOptions) is wanted, and can be chosen there.
-bool chooses_on_validation(const Recipe& recipe, const Dataset& dataset, const std::string& split) {
-    const EvaluateOptions& options = recipe.evaluate.options;
-    const bool are_points = std::any_of(options.points.begin(), options.points.end(),
-                                        [](const Point& point) { return point.by != Point::By::threshold; });
-    const bool can = split != "validation" && has_samples(dataset, "validation") &&
-                     dataset.without(recipe.data.label, "validation").empty();
-    return can && (are_points || options.temperature);
+bool chooses_on_validation(const Recipe& recipe, const Task& task, const Dataset& dataset,
+                           const std::string& split) {
+    return task.judge().chooses(recipe.evaluate.options) && split != "validation" &&
+           has_samples(dataset, "validation") && dataset.without(task.needed(), "validation").empty();
+}
+
+// Adds the columns of the recipe's strata. Throws Error(usage) also if a target is one of them.
+void add_strata_of(const Recipe& recipe, const Task& task, const Dataset& dataset, const std::string& split,
+                   Predictions& predictions) {
+    for (const std::string& column : task.options().columns)
+        add_strata(predictions, dataset, split, column, recipe.evaluate.options);
 }
 
 // Collective. metrics.json but for `training`; null on other ranks; nothing if it was left off.
-std::optional<Json> metrics(const Recipe& recipe, Model& model, const Dataset& dataset,
+std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model, const Dataset& dataset,
                             const std::string& model_digest, const core::Comm& comm, const GoOn& go_on) {
     const std::string split = split_to_evaluate(recipe, dataset);
     if (split != recipe.evaluate.split && comm.is_root())
         core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
     const auto look = [&](const std::string& at) {
-        return predict(
-            model, dataset,
-            {at, recipe.data.field, recipe.data.label, recipe.evaluate.batch, recipe.train.precision, go_on},
-            comm);
+        return predict(model, task, dataset,
+                       {at, recipe.data.field, recipe.evaluate.batch, recipe.train.precision, go_on}, comm);
     };
     std::optional<Predictions> validation;
     bool is_chosen = false;
-    core::together(comm, [&] { is_chosen = chooses_on_validation(recipe, dataset, split); });
+    core::together(comm, [&] { is_chosen = chooses_on_validation(recipe, task, dataset, split); });
     if (is_chosen && !(validation = look("validation"))) return std::nullopt;
     auto predictions = look(split);
     if (!predictions) return std::nullopt;
     core::together(comm, [&] {
-        if (comm.is_root())
-            add_strata(*predictions, dataset, split, recipe.data.label, recipe.evaluate.options);
+        if (comm.is_root()) add_strata_of(recipe, task, dataset, split, *predictions);
     });
     const auto figures = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
                                          recipe.evaluate.options, comm, go_on);
@@ -126,27 +150,27 @@ void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>
     }
 }
 
-void check_evaluation(const Recipe& recipe, const Dataset& dataset, const core::Comm& comm) {
+void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dataset,
+                      const core::Comm& comm) {
     core::together(comm, [&] {
         if (!comm.is_root()) return;
-        const EvaluateOptions& options = recipe.evaluate.options;
-        positive_class(options, category_names(dataset, recipe.data.label));
+        task.judge().check(recipe.evaluate.options, task.outputs());
         Predictions none;
-        add_strata(none, dataset, split_to_evaluate(recipe, dataset), recipe.data.label, options);
+        add_strata_of(recipe, task, dataset, split_to_evaluate(recipe, dataset), none);
     });
 }
 
-std::optional<Json> write_results(const Recipe& recipe, Model& model, const Dataset& dataset,
-                                  const std::filesystem::path& out, const Json& training,
-                                  const core::Comm& comm, const GoOn& go_on) {
+std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model& model,
+                                  const Dataset& dataset, const std::filesystem::path& out,
+                                  const Json& training, const core::Comm& comm, const GoOn& go_on) {
     std::string digest;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         const auto path = out / "model.safetensors";
-        write_model(path, recipe, model, dataset);
+        write_model(path, recipe, task, model, dataset);
         digest = core::to_hex(core::sha256(core::read_file(path, std::uint64_t{1} << 40)));
     });
-    std::optional<Json> json = metrics(recipe, model, dataset, digest, comm, go_on);
+    std::optional<Json> json = metrics(recipe, task, model, dataset, digest, comm, go_on);
     core::together(comm, [&] {
         if (!json || !comm.is_root()) return;
         (*json)["training"] = training;
@@ -162,8 +186,10 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
-        settle_labels(*dataset, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
-        check_evaluation(recipe, *dataset, comm);
+        std::unique_ptr<Task> task;
+        core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
+        settle_labels(*dataset, *task, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
+        check_evaluation(recipe, *task, *dataset, comm);
         const c10::Device device = choose_device(comm, request.device);
         std::unique_ptr<Model> model;
         std::string digest;
@@ -171,25 +197,14 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
             const core::Bytes bytes = core::read_file(path, std::uint64_t{1} << 40);
             digest = core::to_hex(core::sha256(bytes));
             const TensorFile file = parse_safetensors(bytes, path.filename().string(), Origin::ours);
-            const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
-            const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
-            if (!shape.is_array() || !classes.is_array() ||
-                Json(category_names(*dataset, recipe.data.label)) != classes)
-                throw core::Error(core::Fault::usage,
-                                  "the model was trained for other classes than this dataset has");
-            const auto here = sample_shape(*dataset, recipe);
-            if (here && Json(*here) != shape)
-                throw core::Error(core::Fault::usage, "the model was trained on samples of shape " +
-                                                          shape.dump() + ", and this dataset's are " +
-                                                          Json(*here).dump());
+            check_model(file, *task, sample_shape(*dataset, recipe));
+            const auto shape = Json::parse(file.text("aloft.shape")).get<std::vector<std::int64_t>>();
             const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
-            model = make_model(
-                options, {shape.get<std::vector<std::int64_t>>(), static_cast<std::int64_t>(classes.size())},
-                recipe.seed);
+            model = make_model(options, task->input(shape), recipe.seed);
             copy_tensors(file, "", model->state());
             model->to(device);
         });
-        const Json json = metrics(recipe, *model, *dataset, digest, comm, {}).value();
+        const Json json = metrics(recipe, *task, *model, *dataset, digest, comm, {}).value();
         core::together(comm, [&] {
             if (comm.is_root() && !request.out.empty())
                 core::write_atomically(request.out, json.dump(1) + '\n', 0640);
@@ -211,9 +226,8 @@ Json export_model(const Recipe& recipe, const FitRequest& request, const std::fi
                               "there is no whole checkpoint in --run: take the folder that was fit's --out");
         const auto shape = sample_shape(*dataset, recipe);
         if (!shape) throw core::Error(core::Fault::usage, "data.field is not one of the dataset's fields");
-        const auto classes = category_names(*dataset, recipe.data.label);
-        const auto model =
-            make_model(recipe.model, {*shape, static_cast<std::int64_t>(classes.size())}, recipe.seed);
+        const auto task = make_task(recipe.task, dataset->schema());
+        const auto model = make_model(recipe.model, task->input(*shape), recipe.seed);
         const Json state = Json::parse(file->text("aloft.run"));
         if (state.at("run") != run_identity(recipe, *model, *dataset))
             throw core::Error(core::Fault::usage,
@@ -221,7 +235,7 @@ Json export_model(const Recipe& recipe, const FitRequest& request, const std::fi
         const bool best = !last && recipe.train.select != "last" && !state.at("best_score").is_null() &&
                           state.at("best_step") != state.at("step");
         copy_tensors(*file, best ? "best." : "model.", model->state());
-        write_model(request.out, recipe, *model, *dataset);
+        write_model(request.out, recipe, *task, *model, *dataset);
         told = {{"step", state.at(best ? "best_step" : "step")}, {"steps", state.at("step")}};
     });
     return told;

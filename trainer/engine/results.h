@@ -9,7 +9,7 @@
 #include "trainer/engine/pass.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/loader/dataset.h"
-#include "trainer/model/model.h"
+#include "trainer/task/task.h"
 
 namespace c10d {
 class ProcessGroup;
@@ -24,12 +24,12 @@ std::string run_identity(const Recipe& recipe, const Model& model, const Dataset
 void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors);
 
 // Collective, before the first step. Throws AgreedError (usage) if what [evaluate] asks for cannot be had of this dataset.
-void check_evaluation(const Recipe& recipe, const Dataset& dataset, const core::Comm& comm);
+void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dataset, const core::Comm& comm);
 
 // Collective. Writes model.safetensors, report.html, then metrics.json with the model's figures on the recipe's evaluation
 // split (on the validation split where that one is empty). Returns metrics.json on rank 0, null elsewhere; nothing if
 // `go_on` ended it before the figures were there.
-std::optional<nlohmann::ordered_json> write_results(const Recipe& recipe, Model& model,
+std::optional<nlohmann::ordered_json> write_results(const Recipe& recipe, const Task& task, Model& model,
                                                     const Dataset& dataset, const std::filesystem::path& out,
                                                     const nlohmann::ordered_json& training,
                                                     const core::Comm& comm, const GoOn& go_on);

@@ -39,6 +39,7 @@ private:
 
     void make_loader();
     void make_model();
+    void learn_targets();
     void make_step();
 
     // Not collective: what this rank wants all to do after this step.
@@ -73,6 +74,7 @@ private:
     std::filesystem::path out_;
     StopSignals signals_;
     std::unique_ptr<Dataset> dataset_;
+    std::unique_ptr<Task> task_;
     c10::Device device_;
     c10::intrusive_ptr<c10d::ProcessGroup> group_;
     Agreement agreement_;

@@ -1,7 +1,6 @@
 // A run's score on the validation split: which weights are kept, when patience ends, what is written at the end.
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "core/base/event.h"
 #include "trainer/engine/aside.h"
@@ -9,6 +8,7 @@
 #include "trainer/engine/results.h"
 #include "trainer/engine/run.h"
 #include "trainer/engine/watch.h"
+#include "trainer/eval/groups.h"
 
 namespace trainer {
 
@@ -28,33 +28,31 @@ void Run::validate() {
     if (!has_samples(*dataset_, "validation")) return;
     const Aside aside(logged_at_);
     is_validation_due_ = true;
-    const auto predictions = predict(*model_, *dataset_,
-                                     {"validation", recipe_.data.field, recipe_.data.label,
-                                      recipe_.evaluate.batch, recipe_.train.precision, go_on()},
-                                     comm_);
+    const auto predictions = predict(
+        *model_, *task_, *dataset_,
+        {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision, go_on()}, comm_);
     if (!predictions) stop();
     is_validation_due_ = false;
     std::optional<double> score;
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
         const Watch::Busy busy;
-        std::vector<std::size_t> all(predictions->samples());
-        std::iota(all.begin(), all.end(), std::size_t{0});
-        const Measures m =
-            measure(*predictions, all, positive_class(recipe_.evaluate.options, predictions->classes));
-        score = score_of(m, recipe_.train.select);
+        const Judge& judge = task_->judge();
+        EvaluateOptions options;  // of an epoch, no more than this
+        options.positive = recipe_.evaluate.options.positive;
+        const auto judged = judge.judged(*predictions, all_of(*predictions), options, {}, Ranks::averaged);
+        score = judge.kept_by(*judged, recipe_.train.select);
         const bool best = is_best(score);
         log_->append({{"event", "epoch"},
                       {"epoch", clock_->epoch() - 1},
                       {"step", clock_->step()},
-                      {"validation", to_json(m)},
+                      {"validation", judged->once()},
                       {"best", best}});
-        core::Event(m.unscored ? "warning" : "info", "validated")
-            .with("epoch", clock_->epoch())
-            .with("accuracy", m.accuracy)
-            .with("loss", m.loss.value_or(NAN))
-            .with("without_score", m.unscored)
-            .with("best", best);
+        core::Event event(judged->unscored() ? "warning" : "info", "validated");
+        event.with("epoch", clock_->epoch());
+        const std::vector<double> figures = judged->of_once();
+        for (const std::string_view each : judge.told()) event.with(each, figures[judge.place(each)]);
+        event.with("without_score", judged->unscored()).with("best", best);
     });
     score = tell(score);
     if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
@@ -83,8 +81,9 @@ Json Run::conclude() {
     });
     broadcast_tensors(*group_, model_->state());
     Json training = {{"steps", clock_->step()}, {"epochs", clock_->epoch()}, {"selected_step", best_step_}};
-    training["validation"] = best_score_ ? Json(std::round(std::abs(*best_score_) * 1e6) / 1e6) : Json();
-    auto results = write_results(recipe_, *model_, *dataset_, out_, training, comm_, go_on());
+    const auto shown = [&](double kept) { return task_->judge().unsigned_score(kept, recipe_.train.select); };
+    training["validation"] = best_score_ ? Json(std::round(shown(*best_score_) * 1e6) / 1e6) : Json();
+    auto results = write_results(recipe_, *task_, *model_, *dataset_, out_, training, comm_, go_on());
     if (!results) stop();
     return std::move(*results);
 }

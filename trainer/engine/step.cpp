@@ -34,11 +34,16 @@ Autocast::~Autocast() {
     at::autocast::set_autocast_enabled(device_, false);
 }
 
-bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::int64_t step,
                       const std::function<bool()>& go_on) {
     step_ = step;
-    if (labels.lt(0).any().item<bool>() || labels.ge(model_.input().classes).any().item<bool>())
-        throw core::Error(core::Fault::data, "a training sample has no label, or one that is not a class");
+    const at::Tensor rows = targets.to(at::kDouble).contiguous();
+    const auto columns = static_cast<std::size_t>(rows.dim() > 1 ? rows.size(1) : 1);
+    for (std::int64_t i = 0; i < rows.size(0); ++i)
+        if (!task_.is_target(
+                {rows.const_data_ptr<double>() + static_cast<std::size_t>(i) * columns, columns}))
+            throw core::Error(core::Fault::data,
+                              "a training sample has no label, or one that is not a class");
     const c10::Device device = model_.parameters()[0].tensor.device();
     const std::int64_t size = inputs.size(0) / options_.micro_batches;
     return with_torch_errors("step " + std::to_string(step), [&] {
@@ -52,15 +57,15 @@ bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::i
             // Copies, each at the start of an allocation: kernels may round differently by alignment.
             const auto x =
                 inputs.narrow(0, i * size, size).to(device, inputs.scalar_type(), false, /*copy=*/true);
-            const auto y =
-                labels.narrow(0, i * size, size).to(device, at::kLong, /*non_blocking=*/true, /*copy=*/true);
+            const auto y = targets.narrow(0, i * size, size)
+                               .to(device, targets.scalar_type(), /*non_blocking=*/true, /*copy=*/true);
             gradients_.before_forward(last);
             at::Tensor scores;
             {
                 const Autocast autocast(options_.precision, device.type());
                 scores = model_.forward(x, Mode::train);
             }
-            const at::Tensor loss = at::cross_entropy_loss(scores, y);
+            const at::Tensor loss = task_.loss(model_, scores, y);
             gradients_.before_backward(last);
             (loss * gradients_.loss_scale()).backward();
             gradients_.after_backward();

@@ -4,7 +4,7 @@
 
 #include "trainer/engine/gradients.h"
 #include "trainer/engine/optimizer.h"
-#include "trainer/model/model.h"
+#include "trainer/task/task.h"
 
 namespace trainer {
 
@@ -24,14 +24,14 @@ struct StepOptions {
 // of all ranks made one, the optimizer's move.
 class Step {
 public:
-    Step(Model& model, Optimizer& optimizer, Gradients& gradients, StepOptions options)
-        : model_(model), optimizer_(optimizer), gradients_(gradients), options_(options) {}
+    Step(Model& model, const Task& task, Optimizer& optimizer, Gradients& gradients, StepOptions options)
+        : model_(model), task_(task), optimizer_(optimizer), gradients_(gradients), options_(options) {}
 
-    // `inputs` [n, ...] and `labels` [n] int64: this rank's share of step `step`, the same n on every rank
+    // `inputs` [n, ...] and `targets` [n, ...] (Task::target): this rank's share of step `step`, the same n on every rank
     // and a multiple of micro_batches. False if `go_on`, which is asked before each micro-batch and answers
     // alike on all ranks, said no: model and optimizer are then as before the step. A GPU is not waited for.
-    // Throws core::Error: data for a label that is missing or not a class, system for what PyTorch reports.
-    bool accumulate(const at::Tensor& inputs, const at::Tensor& labels, std::int64_t step,
+    // Throws core::Error: data for a target that is missing or is none, system for what PyTorch reports.
+    bool accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::int64_t step,
                     const std::function<bool()>& go_on = {});
 
     struct Outcome {
@@ -43,6 +43,7 @@ public:
 
 private:
     Model& model_;
+    const Task& task_;
     Optimizer& optimizer_;
     Gradients& gradients_;
     StepOptions options_;

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/judge.h"
 
 namespace trainer {
 namespace {
@@ -86,8 +86,16 @@ std::size_t suppressed_of(const Json& metrics) {
     return out;
 }
 
+const Judge& judge(const Json& metrics) {
+    return judge_of(metrics.value("task", std::string(judge_classes().task())));
+}
+
+const FigureRow& score_of(const Json& metrics) {
+    return *judge(metrics).find_score(metrics.at("score").get<std::string>());
+}
+
 double sign_of(const Json& metrics) {
-    return find_score(metrics.at("score").get<std::string>())->is_more_better ? 1 : -1;
+    return score_of(metrics).is_more_better ? 1 : -1;
 }
 
 std::string p_text(const Json& gap) {
@@ -100,7 +108,7 @@ std::string p_text(const Json& gap) {
 std::string forest(const Json& metrics, const std::vector<Row>& rows) {
     constexpr int kLeft = 260, kWidth = 420, kRow = 22, kTop = 10;
     const std::string score = metrics.at("score");
-    double low = 0, high = 1;  // most scores are between; a loss is not
+    double low = 0, high = score_of(metrics).has_unit ? 1e-6 : 1;  // most scores are between; a loss is not
     const auto interval_of = [&](const Json& entry) {
         return entry.contains("interval95") ? entry["interval95"].value(score, Json()) : Json();
     };
@@ -108,6 +116,8 @@ std::string forest(const Json& metrics, const std::vector<Row>& rows) {
         const Json interval = interval_of(*row.entry);
         for (const Json& value : {row.entry->at(score), interval.is_null() ? Json() : interval[1]})
             if (!value.is_null()) high = std::max(high, value.get<double>());
+        if (!interval.is_null()) low = std::min(low, interval[0].get<double>());
+        if (!row.entry->at(score).is_null()) low = std::min(low, row.entry->at(score).get<double>());
     }
     const auto x = [&](const Json& value) {
         return digits(kLeft + kWidth * (value.get<double>() - low) / (high - low), "%.1f");
@@ -165,7 +175,8 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
 }
 
 std::string measures_table(const Json& metrics, const std::vector<Row>& rows) {
-    std::vector<std::string> names{"balanced_accuracy", "auroc", "auprc", "sensitivity", "specificity", "f1"};
+    std::vector<std::string> names;
+    for (const std::string_view each : judge(metrics).tabled()) names.emplace_back(each);
     const std::string score = metrics.at("score");
     std::erase(names, score);
     names.insert(names.begin(), score);
@@ -183,6 +194,57 @@ std::string measures_table(const Json& metrics, const std::vector<Row>& rows) {
     std::vector<std::vector<std::string>> lines{line("overall", metrics.at("overall"))};
     for (const Row& row : rows) lines.push_back(line(row.name, *row.entry));
     return table(head, lines);
+}
+
+std::string confusion(const Json& metrics) {
+    std::string out = tag("h2", "Confusion, true class by predicted class");
+    std::vector<std::string> head{""};
+    std::vector<std::vector<std::string>> lines;
+    for (std::size_t i = 0; i < metrics.at("classes").size(); ++i) {
+        head.push_back(word(metrics["classes"][i]));
+        lines.push_back({head.back()});
+        for (const Json& cell : metrics.at("confusion").at(i)) lines.back().push_back(figure(cell));
+    }
+    return out + table(head, lines);
+}
+
+std::string labels(const Json& metrics) {
+    const Json& per_label = metrics.at("per_label");
+    std::vector<std::string> head{""};
+    for (const FigureRow& each : judge(metrics).figures()) head.push_back(spoken(std::string(each.name)));
+    std::vector<std::vector<std::string>> lines;
+    for (const Json& entry : per_label.at("worst_first")) {
+        lines.push_back({word(entry.at("value"))});
+        for (const FigureRow& each : judge(metrics).figures())
+            lines.back().push_back(figure(entry.at(std::string(each.name))));
+    }
+    const std::size_t hidden = per_label.at("suppressed").size();
+    return tag("h2", "Labels, the worst first") + table(head, lines) +
+           (hidden ? tag("p", "Labels: " + std::to_string(hidden) + " of too few patients to be shown.")
+                   : "");
+}
+
+std::string calibration(const Json& metrics) {
+    std::string out;
+    if (metrics.at("calibration").contains("curve")) {
+        const Json& curve = metrics["calibration"]["curve"];
+        std::vector<std::vector<std::string>> lines;
+        for (const Json& row : curve)
+            lines.push_back({figure(row.at("threshold")), figure(row.at("samples")),
+                             figure(row.at("probability")), figure(row.at("share"))});
+        out += tag("h2", "Reliability") +
+               tag("p", "Expected calibration error " + figure(metrics.at("overall").at("ece")) + ".") +
+               reliability(curve) + table({"from", "samples", "predicted", "observed"}, lines);
+    }
+    if (metrics.at("calibration").contains("temperature")) {
+        const Json& t = metrics["calibration"]["temperature"];
+        out += tag(
+            "p", "A temperature of " + figure(t.at("temperature")) +
+                     ", fitted on the validation split and applied to none of these figures, would make it " +
+                     figure(t.at("ece")) + ", and the loss " + figure(t.at("loss")) + " in place of " +
+                     figure(metrics["overall"].at("loss")) + ".");
+    }
+    return out;
 }
 
 }  // namespace
@@ -258,33 +320,9 @@ std::string html_report(const Json& metrics) {
                              with_interval(point, "specificity")});
         out += tag("h2", "Points") + table({"threshold", "sensitivity", "specificity"}, lines);
     }
-    out += tag("h2", "Confusion, true class by predicted class");
-    std::vector<std::string> head{""};
-    std::vector<std::vector<std::string>> lines;
-    for (std::size_t i = 0; i < metrics.at("classes").size(); ++i) {
-        head.push_back(word(metrics["classes"][i]));
-        lines.push_back({head.back()});
-        for (const Json& cell : metrics.at("confusion").at(i)) lines.back().push_back(figure(cell));
-    }
-    out += table(head, lines);
-    if (metrics.at("calibration").contains("curve")) {
-        const Json& curve = metrics["calibration"]["curve"];
-        lines.clear();
-        for (const Json& row : curve)
-            lines.push_back({figure(row.at("threshold")), figure(row.at("samples")),
-                             figure(row.at("probability")), figure(row.at("share"))});
-        out += tag("h2", "Reliability") +
-               tag("p", "Expected calibration error " + figure(metrics.at("overall").at("ece")) + ".") +
-               reliability(curve) + table({"from", "samples", "predicted", "observed"}, lines);
-    }
-    if (metrics.at("calibration").contains("temperature")) {
-        const Json& t = metrics["calibration"]["temperature"];
-        out += tag(
-            "p", "A temperature of " + figure(t.at("temperature")) +
-                     ", fitted on the validation split and applied to none of these figures, would make it " +
-                     figure(t.at("ece")) + ", and the loss " + figure(t.at("loss")) + " in place of " +
-                     figure(metrics["overall"].at("loss")) + ".");
-    }
+    if (metrics.contains("confusion")) out += confusion(metrics);
+    if (metrics.contains("per_label")) out += labels(metrics);
+    if (metrics.contains("calibration")) out += calibration(metrics);
     return out + "</body></html>\n";
 }
 

@@ -12,9 +12,12 @@ namespace trainer {
 
 // What a model said of every sample of a split, each sample once. Lives on rank 0.
 struct Predictions {
-    std::vector<std::string> classes;
-    std::vector<std::int32_t> label;     // [samples], a class
-    std::vector<float> probability;      // [samples, classes], rows sum to 1; not finite: the model failed
+    std::string task = "classification";  // by which Judge it is measured
+    std::vector<std::string> classes;     // names of the model's outputs; of a regression, the column
+    std::vector<std::int32_t> label;      // [samples], a class; empty unless samples are of one class
+    std::vector<double> truth;            // [samples, classes], else: in the columns' units, NaN missing
+    // [samples, classes] what the model says: of classes, rows sum to 1. Not finite: the model failed.
+    std::vector<float> probability;
     std::vector<std::uint64_t> patient;  // [samples]: equal for the samples of one patient, and says no more
     struct Stratum {
         std::string name;                 // "site"
@@ -25,7 +28,7 @@ struct Predictions {
     };
     std::vector<Stratum> strata;
 
-    std::size_t samples() const noexcept { return label.size(); }
+    std::size_t samples() const noexcept { return patient.size(); }
 };
 
 // Of one class against the rest. What is divided by nothing is nothing.
@@ -44,7 +47,7 @@ struct Measures {
     std::vector<ClassMeasures> by_class;               // AUROC and AUPRC only with Ranks::all
 };
 
-// By what weights are kept (`train.select`) and strata are compared (`evaluate.score`).
+// Of a classification, by what weights are kept (`train.select`) and strata are compared (`evaluate.score`).
 struct Score {
     std::string_view name;
     std::optional<double> (*of)(const Measures& measures);
@@ -53,15 +56,6 @@ struct Score {
 };
 const std::vector<Score>& scores();
 const Score* find_score(std::string_view name);  // nullptr if there is none
-std::string score_names();                       // "accuracy", ... or "..."
-
-// The score by which weights are kept; more is better. Nothing if it is not defined there or any sample is
-// unscored: such weights win over none, and lose to all others. Of "last" the accuracy.
-std::optional<double> score_of(const Measures& measures, const std::string& select);
-
-// Of these samples, each once; without AUROC and AUPRC of each class.
-Measures measure(const Predictions& predictions, const std::vector<std::size_t>& samples,
-                 std::int32_t positive);
 
 // As it stands in metrics.json and log.jsonl: six digits, null for what is not defined.
 nlohmann::ordered_json to_json(const Measures& measures);

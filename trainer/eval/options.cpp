@@ -7,18 +7,18 @@
 
 #include "core/base/error.h"
 #include "core/base/split.h"
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/judge.h"
 
 namespace trainer {
 
 using core::Error;
 using core::Fault;
 
-EvaluateOptions EvaluateOptions::from(const core::Config& options) {
+EvaluateOptions EvaluateOptions::from(const core::Config& options, const Judge& judge) {
     EvaluateOptions out;
     out.positive = options.text_or("positive", "");
     if (options.has("strata")) out.strata = options.texts("strata");
-    out.score = options.text_or("score", out.score);
+    out.score = options.text_or("score", judge.first_score());
     out.min_stratum = options.integer_or("min_stratum", out.min_stratum);
     out.bootstrap = options.integer_or("bootstrap", out.bootstrap);
     out.bins = options.integer_or("bins", out.bins);
@@ -28,7 +28,7 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options) {
     for (const auto& stratum : out.strata)
         if (!std::regex_match(stratum, kStratum) || stratum == "patient" || stratum == "split")
             options.refuse("strata", "expected a column of the dataset (\"site\"), or two (\"site*vendor\")");
-    if (!find_score(out.score)) options.refuse("score", "expected " + score_names());
+    if (!judge.find_score(out.score)) options.refuse("score", "expected " + judge.score_names());
     for (const auto& point : options.words("points")) {
         try {
             out.points.push_back(parse_point(point));

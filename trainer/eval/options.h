@@ -7,6 +7,8 @@
 
 namespace trainer {
 
+class Judge;
+
 // Where a probability becomes a yes, of two classes.
 struct Point {
     enum class By { threshold, sensitivity, specificity };
@@ -18,7 +20,7 @@ struct Point {
 struct EvaluateOptions {
     std::string positive;  // of two classes, the one to find; default: the second
     std::vector<std::string> strata{"site", "vendor"};  // columns, or "site*vendor" for each pair of values
-    std::string score = "balanced_accuracy";            // by which strata are compared: scores()
+    std::string score = "balanced_accuracy";            // by which strata are compared
     std::vector<Point> points;
     std::int64_t min_stratum = 10;  // strata of fewer patients are suppressed
     std::int64_t bootstrap = 200;   // resamplings of patients for the intervals; 0: none
@@ -26,7 +28,7 @@ struct EvaluateOptions {
     std::int64_t bins = 15;   // of equal width, for calibration
     bool temperature = true;  // said how much scaling by one that fits the validation split would mend
 
-    static EvaluateOptions from(const core::Config& options);  // throws Error(usage)
+    static EvaluateOptions from(const core::Config& options, const Judge& judge);  // throws Error(usage)
 };
 
 // As a recipe has it: "0.5", "sensitivity >= 0.95", "specificity >= 0.9". Throws Error(usage).

@@ -14,4 +14,8 @@ struct ByPatient {
 };
 ByPatient by_patient(const Predictions& predictions, const std::vector<std::size_t>& samples);
 
+// The same for what is no class: the means of what is known, and of what the model said. What is known of no sample of
+// a patient is missing; nobody is left out.
+ByPatient means_by_patient(const Predictions& predictions, const std::vector<std::size_t>& samples);
+
 }  // namespace trainer

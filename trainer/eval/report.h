@@ -1,12 +1,10 @@
 #pragma once
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "trainer/eval/calibrate.h"
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/judge.h"
 
 namespace trainer {
 
@@ -14,7 +12,7 @@ namespace trainer {
 // can deal them out. Keeps references to its arguments.
 class Report {
 public:
-    // Throws Error(data) if there are no samples, Error(usage) as positive_class does.
+    // Throws Error(data) if there are no samples, Error(usage) as Judge::check does.
     Report(const Predictions& predictions, const EvaluateOptions& options, Chosen chosen);
     ~Report();
     Report(const Report&) = delete;
@@ -29,16 +27,16 @@ public:
 
 private:
     struct Entry;
-    std::optional<std::size_t> score_column() const;  // of those that each entry has
-    bool are_enough(const std::vector<std::size_t>& samples) const;
     bool is_told(const Entry& entry, const std::vector<double>& own, const std::vector<double>& gaps) const;
     bool are_listed(const std::string& stratum) const;  // its values, by the dataset's description
     void add(const std::string& stratum, const std::string& value, std::vector<std::size_t> samples);
 
+    const Judge& judge_;
     const Predictions& predictions_;
     const EvaluateOptions& options_;
     Chosen chosen_;
-    std::int32_t positive_;
+    const FigureRow* score_ = nullptr;  // by which strata are compared
+    std::size_t score_column_ = 0;      // of the figures that each entry has
     std::vector<std::size_t> patient_;  // of each sample, counted in the order of samples
     std::size_t patients_ = 0;
     bool has_several_ = false;                                 // samples of one patient

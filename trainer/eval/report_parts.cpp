@@ -6,6 +6,7 @@
 
 #include "trainer/eval/calibrate.h"
 #include "trainer/eval/groups.h"
+#include "trainer/eval/statistics.h"
 
 namespace trainer {
 
@@ -15,6 +16,12 @@ Json number(std::optional<double> value) {
     if (!value || !std::isfinite(*value)) return nullptr;
     // What lies below six digits is noise of the machine, and would make equal runs look different.
     return std::round(*value * 1e6) / 1e6;
+}
+
+Json interval(std::vector<double> values) {
+    const auto found = interval95(std::move(values));
+    if (!found) return nullptr;
+    return {number(found->first), number(found->second)};
 }
 
 Json to_json(const Measures& m) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <vector>
 
 #include "trainer/eval/measure.h"
 
@@ -9,6 +10,8 @@ namespace trainer {
 // Parts of metrics.json (METRICS.md).
 // As numbers stand there: six digits; null for what is not defined.
 nlohmann::ordered_json number(std::optional<double> value);
+// [low, high]: the middle 95 % of what resamplings gave; null if they gave nothing.
+nlohmann::ordered_json interval(std::vector<double> values);
 // A count of which only tens are told; null below ten.
 nlohmann::ordered_json rounded(std::int64_t count);
 // The classes against the rest, the one that is least recognised first.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <climits>
+#include <cmath>
+#include <numeric>
 
 #include "core/base/error.h"
 
@@ -18,6 +20,14 @@ std::size_t place_of(const std::string& split) {
         throw Error(Fault::usage,
                     "there is no split \"" + split + "\"; there are train, validation, test, hidden");
     return static_cast<std::size_t>(found - std::begin(core::kSplits));
+}
+
+std::vector<bool> missing_of(const core::ColumnData& column) {
+    std::vector<bool> out;
+    for (const std::int32_t code : column.codes) out.push_back(code == core::kMissingCategory);
+    for (const std::int64_t value : column.integers) out.push_back(value == core::kMissingInteger);
+    for (const double value : column.numbers) out.push_back(!std::isfinite(value));
+    return out;
 }
 
 }  // namespace
@@ -109,17 +119,27 @@ core::ColumnData Dataset::numbers(const std::string& split) const {
     return gather(std::nullopt, split);
 }
 
+// The manifest counts the cells of categories only: of another column every shard may have some.
+std::vector<std::uint32_t> Dataset::incomplete(const std::string& column) const {
+    if (schema().columns[schema().column(column)].type == core::ColumnType::category) {
+        const auto shards = incomplete_.find(column);
+        return shards == incomplete_.end() ? std::vector<std::uint32_t>() : shards->second;
+    }
+    std::vector<std::uint32_t> all(shards());
+    std::iota(all.begin(), all.end(), std::uint32_t{0});
+    return all;
+}
+
 std::map<std::string, std::int64_t> Dataset::without(const std::string& column,
                                                      const std::string& split) const {
     std::map<std::string, std::int64_t> out;
-    const auto shards = incomplete_.find(column);
     const std::int32_t code = schema().columns[schema().column("split")].code_of(split);
-    if (shards == incomplete_.end() || code == core::kMissingCategory) return out;
-    for (const std::uint32_t number : shards->second) {
+    if (code == core::kMissingCategory) return out;
+    for (const std::uint32_t number : incomplete(column)) {
         const OpenShard& open = shard(number);
-        const auto cells = open.reader.column(schema().column(column)).codes;
-        for (std::size_t i = 0; i < cells.size(); ++i)
-            if (cells[i] == core::kMissingCategory && open.split[i] == code)
+        const auto missing = missing_of(open.reader.column(schema().column(column)));
+        for (std::size_t i = 0; i < missing.size(); ++i)
+            if (missing[i] && open.split[i] == code)
                 ++out[open.site[i] == core::kMissingCategory
                           ? ""
                           : schema().columns[schema().column("site")].names[static_cast<std::size_t>(
@@ -129,15 +149,13 @@ std::map<std::string, std::int64_t> Dataset::without(const std::string& column,
 }
 
 void Dataset::leave_out(const std::string& column) {
-    const auto shards = incomplete_.find(column);
-    if (shards == incomplete_.end()) return;
     const auto& splits = schema().columns[schema().column("split")].names;
-    for (const std::uint32_t number : shards->second) {
+    for (const std::uint32_t number : incomplete(column)) {
         shard(number);
         OpenShard& open = *open_[number];  // which stays open, and keeps what is written here
-        const auto cells = open.reader.column(schema().column(column)).codes;
-        for (std::size_t i = 0; i < cells.size(); ++i) {
-            if (cells[i] != core::kMissingCategory || open.split[i] == core::kMissingCategory) continue;
+        const auto missing = missing_of(open.reader.column(schema().column(column)));
+        for (std::size_t i = 0; i < missing.size(); ++i) {
+            if (!missing[i] || open.split[i] == core::kMissingCategory) continue;
             const std::size_t place = place_of(splits[static_cast<std::size_t>(open.split[i])]);
             open.split[i] = core::kMissingCategory;
             --counted_[number].split[place];

@@ -54,8 +54,8 @@ public:
     // Reads every page anew. Throws Error(data) if one is damaged.
     std::optional<core::Moments> moments(const std::string& split, const std::string& field) const;
 
-    // Samples of a split whose cell of the category column is empty: by name of their site, "" where that is empty
-    // too. Opens only shards of which the manifest says that they have some.
+    // Samples of a split whose cell of the column is empty or not finite: by name of their site, "" where that is
+    // empty too. Of a category opens only shards of which the manifest says that they have some, else all.
     std::map<std::string, std::int64_t> without(const std::string& column, const std::string& split) const;
     // Such samples belong to no split from now on, whatever split they stand in. Before any loader is made.
     void leave_out(const std::string& column);
@@ -63,6 +63,7 @@ public:
     std::int64_t left_out(const std::string& split) const;
 
 private:
+    std::vector<std::uint32_t> incomplete(const std::string& column) const;  // shards that may miss values
     core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.
     struct Counted {

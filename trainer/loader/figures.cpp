@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "trainer/eval/judge.h"
 #include "trainer/loader/strata.h"
 
 namespace trainer {
@@ -52,7 +53,7 @@ std::string figures(const Dataset& dataset, const std::string& split, const std:
                     const std::string& options, std::span<const std::int64_t> samples,
                     std::span<const float> probabilities) {
     const core::Config config = core::Config::parse(options, "evaluate");
-    const EvaluateOptions evaluate = EvaluateOptions::from(config);
+    const EvaluateOptions evaluate = EvaluateOptions::from(config, judge_classes());
     config.finish();
     const core::Schema& schema = dataset.schema();
     const core::Column& category = schema.columns[schema.column(label)];

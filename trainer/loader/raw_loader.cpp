@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -29,6 +30,7 @@ struct Rows {
     const OpenShard* shard = nullptr;
     std::vector<std::uint32_t> rows;
     core::ColumnData labels;
+    std::vector<std::vector<double>> targets;  // of each column
 };
 
 // One batch while it is being filled. `left` counts the rows that are not there yet.
@@ -48,6 +50,16 @@ struct Unit {
     };
     std::vector<Item> items;
 };
+
+// A column as numbers: of a category its codes; NaN where a value is missing.
+std::vector<double> as_numbers(const core::ColumnData& column) {
+    std::vector<double> out(column.numbers);
+    for (const std::int64_t value : column.integers)
+        out.push_back(value == core::kMissingInteger ? NAN : static_cast<double>(value));
+    for (const std::int32_t code : column.codes)
+        out.push_back(code == core::kMissingCategory ? NAN : static_cast<double>(code));
+    return out;
+}
 
 }  // namespace
 
@@ -77,6 +89,7 @@ public:
         return label_ ? &dataset_.schema().columns[*label_] : nullptr;
     }
 
+    std::size_t targets() const noexcept { return targets_.size(); }
     std::size_t crop_dimensions() const noexcept { return options_.crop ? options_.crop->extent.size() : 0; }
 
     void begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
@@ -167,6 +180,11 @@ private:
             if (dataset_.schema().columns[*label_].type == core::ColumnType::id16)
                 refuse("the column " + options_.label + " holds pseudonyms: it cannot be a label");
         }
+        for (const std::string& name : options_.targets) {
+            targets_.push_back(dataset_.schema().column(name));
+            if (dataset_.schema().columns[targets_.back()].type == core::ColumnType::id16)
+                refuse("the column " + name + " holds pseudonyms: it cannot be a target");
+        }
         if (samples() == 0) refuse("no samples in the split \"" + options_.split + "\"");
         if (steps(0) == 0)
             refuse("the split \"" + options_.split + "\" has " + std::to_string(samples()) +
@@ -206,6 +224,8 @@ private:
                             core::shard_file(static_cast<std::int64_t>(shard)) +
                                 ": /columns/split: the manifest counts other samples than the shard has");
             if (label_) found.labels = found.shard->reader.column(*label_);
+            for (const std::size_t column : targets_)
+                found.targets.push_back(as_numbers(found.shard->reader.column(column)));
             rows_[shard] = std::move(found);
         });
         return rows_[shard];
@@ -225,6 +245,7 @@ private:
         for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample})
             numbers->resize(valid);
         batch.number.resize(valid);
+        batch.targets.resize(valid * targets_.size());
         batch.patient.resize(valid);
         return slot;
     }
@@ -315,6 +336,8 @@ private:
             if (!rows.labels.integers.empty()) batch.label[item.row] = rows.labels.integers[at];
             if (!rows.labels.codes.empty()) batch.label[item.row] = rows.labels.codes[at];
             if (!rows.labels.numbers.empty()) batch.number[item.row] = rows.labels.numbers[at];
+            for (std::size_t i = 0; i < targets_.size(); ++i)
+                batch.targets[item.row * targets_.size() + i] = rows.targets[i][at];
             const std::int64_t step = batch.step;  // the slot may be gone once the last row is counted
             if (item.slot->left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
                 const std::lock_guard lock(mutex_);      // else next() could sleep through it
@@ -371,6 +394,7 @@ private:
     const std::size_t field_index_;
     const core::Field& field_;
     std::optional<std::size_t> label_;
+    std::vector<std::size_t> targets_;
     Sampler sampler_;
     std::vector<Inputs> inputs_;  // of the field, then of those beside it
     std::vector<Rows> rows_;
@@ -408,6 +432,9 @@ const core::Field& RawLoader::field() const noexcept {
 }
 const core::Column* RawLoader::label() const noexcept {
     return work_->label();
+}
+std::size_t RawLoader::targets() const noexcept {
+    return work_->targets();
 }
 std::size_t RawLoader::crop_dimensions() const noexcept {
     return work_->crop_dimensions();

@@ -23,9 +23,10 @@ enum class Tail {
 
 struct LoaderOptions {
     std::string split = "train";
-    std::string field;             // "" if the dataset has only one
-    std::string label = "label";   // a column; "" for none
-    std::int64_t batch_size = 32;  // per rank
+    std::string field;                 // "" if the dataset has only one
+    std::string label = "label";       // a column; "" for none
+    std::vector<std::string> targets;  // more columns of the same samples, as numbers; none holds pseudonyms
+    std::int64_t batch_size = 32;      // per rank
     // Over all ranks; a step's samples are spread evenly where they do not divide. 0: ranks x batch_size.
     std::int64_t global_batch = 0;
     int rank = 0, ranks = 1;
@@ -51,6 +52,7 @@ struct RawBatch {
     std::vector<std::int64_t> label, site,
         vendor;  // of a category its code in the manifest's names, -1 missing
     std::vector<double> number;
+    std::vector<double> targets;       // [valid, LoaderOptions::targets]; of a category its code, NaN missing
     std::vector<core::Id16> patient;   // pseudonyms
     std::vector<std::int64_t> sample;  // number in the dataset
     std::int64_t valid = 0;  // samples; fewer in the last step of Tail::keep (0 if none is left for us)
@@ -67,7 +69,7 @@ struct RawBatch {
 //   while (auto batch = loader.next()) ...
 class RawLoader {
 public:
-    // Throws Error(usage) if the split, field or label does not exist, if the split has no samples (or, with
+    // Throws Error(usage) if the split, field, label or a target does not exist, if the split has no samples (or, with
     // Tail::drop, not enough for one step), or if samples that differ in shape are asked for with more than one
     // per rank and no crop.
     // `dataset` must outlive the loader.
@@ -82,6 +84,7 @@ public:
     const core::Field& field() const noexcept;
     const core::Column* label() const noexcept;    // null without one
     std::size_t crop_dimensions() const noexcept;  // 0 without a crop
+    std::size_t targets() const noexcept;          // how many columns
 
     // Starts reading ahead. Nothing but (seed, epoch, first_sample) decides what comes: a run resumes in the
     // middle of an epoch as if it had not stopped, on any number of ranks and with any batch. What an earlier

@@ -14,7 +14,7 @@ public:
         : Model(input), hidden_(std::move(hidden)), dropout_(dropout) {
         std::int64_t from = input.shape[0];
         std::vector<std::int64_t> widths = hidden_;
-        widths.push_back(input.classes);
+        widths.push_back(input.outputs);
         for (std::size_t i = 0; i < widths.size(); ++i) {
             const std::string name = "layer" + std::to_string(i + 1);
             const double deviation = std::sqrt(2.0 / static_cast<double>(from));  // He et al. 2015

@@ -6,6 +6,13 @@
 #include "core/base/error.h"
 
 namespace trainer {
+namespace {
+
+void put(const at::Tensor& buffer, const std::vector<double>& values) {
+    buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
+}
+
+}  // namespace
 
 Model::Model(ModelInput input) : input_(std::move(input)) {
     const std::int64_t count = channels();
@@ -14,6 +21,9 @@ Model::Model(ModelInput input) : input_(std::move(input)) {
         input_.shape.size() == 1 ? std::vector{count} : std::vector{count, std::int64_t{1}, std::int64_t{1}};
     buffers_.push_back({"input.mean", at::zeros(shape)});
     buffers_.push_back({"input.scale", at::ones(shape)});
+    if (!input_.has_units) return;
+    buffers_.push_back({"output.mean", at::zeros({input_.outputs})});
+    buffers_.push_back({"output.scale", at::ones({input_.outputs})});
 }
 
 std::int64_t Model::channels() const {
@@ -50,11 +60,23 @@ std::vector<NamedTensor> Model::state() const {
 }
 
 void Model::set_standardisation(const std::vector<double>& mean, const std::vector<double>& scale) {
-    const auto put = [](const at::Tensor& buffer, const std::vector<double>& values) {
-        buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
-    };
     put(buffers_[0].tensor, mean);
     put(buffers_[1].tensor, scale);
+}
+
+void Model::set_output_scale(const std::vector<double>& mean, const std::vector<double>& deviation) {
+    std::vector<double> scale;
+    for (const double each : deviation) scale.push_back(1 / each);
+    put(buffers_.at(2).tensor, mean);
+    put(buffers_.at(3).tensor, scale);
+}
+
+at::Tensor Model::standard_target(const at::Tensor& values) const {
+    return (values.to(at::kDouble) - buffers_.at(2).tensor) * buffers_.at(3).tensor;
+}
+
+at::Tensor Model::in_units(const at::Tensor& scores) const {
+    return scores.to(at::kDouble) / buffers_.at(3).tensor + buffers_.at(2).tensor;
 }
 
 void Model::to(c10::Device device) {

@@ -20,10 +20,11 @@ enum class Mode { train, evaluate };  // dropout happens in training only
 // What a model is made for.
 struct ModelInput {
     std::vector<std::int64_t> shape;  // of one sample: [C, H, W], [H, W] or [features]
-    std::int64_t classes = 0;
+    std::int64_t outputs = 0;         // of one sample: a score for each class, or a value
+    bool has_units = false;           // outputs are values in units of their own: see in_units
 };
 
-// A classifier: its parameters and buffers by name, and what it computes. Inputs are standardised inside,
+// A network: its parameters and buffers by name, and what it computes. Inputs are standardised inside,
 // with means and scales of the training split that are buffers of the model: they travel with it.
 class Model {
 public:
@@ -31,8 +32,8 @@ public:
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
 
-    // `inputs` [B, shape of a sample], any numeric type, on the model's device. Returns [B, classes] scores
-    // before softmax, float32. Missing values (NaN, infinite) count as the mean.
+    // `inputs` [B, shape of a sample], any numeric type, on the model's device. Returns [B, outputs] scores,
+    // float32: before softmax, or standardised values. Missing values (NaN, infinite) count as the mean.
     at::Tensor forward(const at::Tensor& inputs, Mode mode);
 
     const std::vector<NamedTensor>& parameters() const noexcept { return parameters_; }
@@ -43,6 +44,11 @@ public:
     // One mean and one scale (1 / standard deviation) per channel, or per feature.
     void set_standardisation(const std::vector<double>& mean, const std::vector<double>& scale);
     std::int64_t channels() const;  // how many of each
+
+    // Of outputs that have units: values as they are learned, (value - mean) / deviation, and back; [n, outputs] float64.
+    void set_output_scale(const std::vector<double>& mean, const std::vector<double>& deviation);
+    at::Tensor standard_target(const at::Tensor& values) const;
+    at::Tensor in_units(const at::Tensor& scores) const;
 
     void to(c10::Device device);
 

@@ -42,8 +42,8 @@ public:
             }
         }
         head_weight_ = add_parameter(
-            "head.weight", at::randn({input.classes, from}) * std::sqrt(1.0 / static_cast<double>(from)));
-        head_bias_ = add_parameter("head.bias", at::zeros({input.classes}));
+            "head.weight", at::randn({input.outputs, from}) * std::sqrt(1.0 / static_cast<double>(from)));
+        head_bias_ = add_parameter("head.bias", at::zeros({input.outputs}));
     }
 
     std::string toml() const override {

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "jobs/release/release_desk.h"
-#include "trainer/eval/metrics.h"
+#include "trainer/eval/judge.h"
 
 using Json = nlohmann::ordered_json;
 
@@ -120,6 +120,34 @@ void compare(const Json& before, const nlohmann::json& after, const std::string&
     } else if (before.is_string() && after.is_string()) {
         CHECK((before == after || key == "model"));
     }
+}
+
+// The same samples under another task: a number, or two labels of which the second is often not known.
+Json report_of(const std::string& task, const std::vector<int>& sizes) {
+    trainer::Predictions p = predictions(2, 0.9, sizes);
+    p.task = task;
+    const bool is_number = task == "regression";
+    if (is_number) p.classes = {"age"};
+    std::vector<float> said;
+    for (std::size_t i = 0; i < p.label.size(); ++i) {
+        if (is_number) {
+            p.truth.push_back(50 + 30 * share());
+            said.push_back(static_cast<float>(p.truth.back() + 12 * (share() - 0.5)));
+        } else {
+            p.truth.push_back(p.label[i]);
+            p.truth.push_back(between(0, 9) < 7 ? between(0, 1) : NAN);
+            said.push_back(p.probability[2 * i + 1]);
+            said.push_back(static_cast<float>(share()));
+        }
+    }
+    p.label.clear();
+    p.probability = said;
+    trainer::EvaluateOptions options;
+    options.bootstrap = 5;
+    options.score = trainer::judge_of(task).first_score();
+    Json out = {{"format", 1}, {"dataset", "digits@1"}, {"split", "test"}, {"model", "digits-resnet"}};
+    out.update(trainer::report(p, options));
+    return out;
 }
 
 }  // namespace
@@ -244,4 +272,17 @@ TEST_CASE("of 200 honest files and more at most one in a hundred is refused") {
     std::fprintf(stderr, "%d of %d honest files were refused\n", refusals, files);
     CHECK(files >= 200);
     CHECK(refusals * 100 <= files);
+}
+
+TEST_CASE("reports of numbers and of labels leave too") {
+    for (const char* task : {"regression", "multilabel"})
+        for (const auto& sizes : {std::vector<int>{120, 90, 60, 180}, {40, 40, 3, 60}, {300, 4, 5, 11}}) {
+            const Json before = report_of(task, sizes);
+            const auto leaving = desk::prepare("metrics.json", before.dump(1) + "\n", desk::context());
+            INFO(before.dump() << desk::codes(leaving));
+            REQUIRE_FALSE(leaving.refused());
+            const auto after = nlohmann::json::parse(desk::text(leaving));
+            CHECK(after["task"] == task);
+            compare(before, after, "");
+        }
 }

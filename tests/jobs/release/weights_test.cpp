@@ -284,6 +284,29 @@ TEST_CASE("digits that are drawn, as those of ciphertext, are shown to the revie
     CHECK(tried.weights.findings[0].code == "mantissa");
 }
 
+TEST_CASE("a regression's mean keeps what its deviation needs, and leaves as one") {
+    test::Mlp model({8}, 8);
+    const auto as = [&](const char* task, const char* outputs) {
+        model.metadata["aloft.task"] = task;
+        model.metadata["aloft.classes"] = outputs;
+        model.at("layer2.weight").shape = {1, 8};
+        model.at("layer2.weight").data.resize(8 * sizeof(float));
+        model.at("layer2.bias").shape = {1};
+        model.at("layer2.bias").data.resize(sizeof(float));
+        return try_file(model.file());
+    };
+    CHECK(as("regression", R"(["0"])").code == "architecture");  // without its mean and scale
+    model.tensors.push_back({"output.mean", "F32", {1}, test::bytes_of({1957.25F})});
+    model.tensors.push_back({"output.scale", "F32", {1}, test::bytes_of({0.1F})});
+    CHECK(as("multilabel", R"(["0"])").code == "architecture");  // of flags there is none
+    CHECK(as("Wang", R"(["0"])").code == "architecture");
+    const Tried tried = as("regression", R"(["0"])");
+    REQUIRE(tried.code == "");
+    CHECK_THAT(tried.weights.rendered, Contains("regression of [\"0\"]"));
+    CHECK(std::abs(leaving(tried.canonical, "output.mean").at(0) - 1957.25F) * 0.1F <= 0.0157F);
+    CHECK(tried.canonical.find("\"aloft.task\":\"regression\"") != std::string::npos);
+}
+
 TEST_CASE("a feature's mean keeps what its standard deviation needs, whatever its size") {
     test::Mlp model({8}, 8);
     std::vector<float> means{1957.25F, 880.5F, 0.0061F, -3e5F, 0, 1, 2, 3},

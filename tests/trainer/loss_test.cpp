@@ -1,0 +1,138 @@
+// Losses against their formulas, and their gradients against differences.
+#include "trainer/loss/loss.h"
+
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "core/base/error.h"
+
+using namespace trainer;
+using Catch::Detail::Approx;
+
+namespace {
+
+LossOptions options(const std::string& toml, Target target) {
+    const auto table = core::Config::parse(toml, "test");
+    LossOptions out = LossOptions::from(table, target);
+    table.finish();
+    return out;
+}
+
+struct Case {
+    std::string toml;
+    Target of;
+    at::Tensor scores, target;
+};
+
+std::vector<Case> cases() {
+    at::manual_seed(7);
+    const auto real = at::TensorOptions().dtype(at::kDouble);
+    const at::Tensor scores = at::randn({6, 3}, real) * 2,
+                     classes = at::tensor({0, 2, 1, 1, 0, 2}, at::kLong);
+    const at::Tensor values = at::randn({6, 3}, real) * 2;
+    at::Tensor flags = at::randint(2, {6, 3}, real);
+    flags[1][2] = NAN;
+    flags[4] = NAN;
+    std::vector<Case> out;
+    for (const char* toml : {"", "label_smoothing = 0.2", "class_weights = [1, 3, 0.5]",
+                             "label_smoothing = 0.1\nclass_weights = [2, 1, 1]", "name = \"focal\"",
+                             "name = \"focal\"\ngamma = 0.5\nclass_weights = [1, 3, 0.5]"})
+        out.push_back({toml, Target::classes, scores, classes});
+    for (const char* toml : {"", "delta = 0.3", "name = \"mse\""})
+        out.push_back({toml, Target::numbers, scores, values});
+    out.push_back({"", Target::flags, scores, flags});
+    return out;
+}
+
+double of(const Case& each, const at::Tensor& scores) {
+    return loss_of(options(each.toml, each.of), scores, each.target).item<double>();
+}
+
+// By their formulas, number by number.
+double by_hand(const Case& each) {
+    const LossOptions o = options(each.toml, each.of);
+    double sum = 0;
+    for (std::int64_t i = 0; i < 6; ++i) {
+        double total = 0;
+        for (std::int64_t c = 0; c < 3; ++c) total += std::exp(each.scores[i][c].item<double>());
+        for (std::int64_t c = 0; c < 3; ++c) {
+            const double score = each.scores[i][c].item<double>();
+            if (each.of == Target::classes) {
+                const bool is_it = each.target[i].item<std::int64_t>() == c;
+                const double weight =
+                    o.class_weights.empty() ? 1 : o.class_weights[static_cast<std::size_t>(c)];
+                const double log_p = score - std::log(total);
+                if (o.name == "focal")
+                    sum -= is_it ? weight * std::pow(1 - std::exp(log_p), o.gamma) * log_p : 0;
+                else
+                    sum -= weight * log_p * (is_it * (1 - o.label_smoothing) + o.label_smoothing / 3);
+            } else {
+                const double t = each.target[i][c].item<double>(), off = std::abs(score - t);
+                if (each.of == Target::flags)
+                    sum += std::isnan(t) ? 0 : std::log(1 + std::exp(score)) - t * score;
+                else if (o.name == "mse")
+                    sum += off * off;
+                else
+                    sum += off < o.delta ? off * off / 2 : o.delta * (off - o.delta / 2);
+            }
+        }
+    }
+    return sum / (each.of == Target::classes ? 6 : 18);
+}
+
+}  // namespace
+
+TEST_CASE("losses equal their formulas") {
+    for (const Case& each : cases()) {
+        INFO(each.toml);
+        CHECK(of(each, each.scores) == Approx(by_hand(each)).epsilon(1e-12));
+    }
+}
+
+TEST_CASE("gradients equal differences") {
+    constexpr double kStep = 1e-5;
+    for (const Case& each : cases()) {
+        INFO(each.toml);
+        const at::Tensor scores = each.scores.clone().requires_grad_();
+        loss_of(options(each.toml, each.of), scores, each.target).backward();
+        for (std::int64_t i = 0; i < scores.numel(); ++i) {
+            at::Tensor up = each.scores.clone(), down = each.scores.clone();
+            up.view(-1)[i] += kStep;
+            down.view(-1)[i] -= kStep;
+            const double difference = (of(each, up) - of(each, down)) / (2 * kStep);
+            CHECK(scores.grad().view(-1)[i].item<double>() == Approx(difference).margin(1e-8));
+        }
+    }
+}
+
+TEST_CASE("a batch may be cut anywhere: the mean of its parts' losses, by their samples, is its own") {
+    for (const Case& each : cases()) {
+        INFO(each.toml);
+        double sum = 0;
+        for (const auto& [first, count] : {std::pair{0, 1}, std::pair{1, 2}, std::pair{3, 3}})
+            sum += count * loss_of(options(each.toml, each.of), each.scores.narrow(0, first, count),
+                                   each.target.narrow(0, first, count))
+                               .item<double>();
+        CHECK(sum / 6 == Approx(of(each, each.scores)).epsilon(1e-12));
+    }
+}
+
+TEST_CASE("without keys the loss of classes is PyTorch's cross-entropy, to the bit") {
+    at::manual_seed(9);
+    const at::Tensor scores = at::randn({64, 5}), target = at::randint(5, {64}, at::kLong);
+    CHECK(at::equal(loss_of(options("", Target::classes), scores, target),
+                    at::cross_entropy_loss(scores, target)));
+}
+
+TEST_CASE("keys of another loss, and losses of another task, are refused") {
+    for (const auto& [toml, target] :
+         {std::pair{"gamma = 2", Target::classes},
+          std::pair{"name = \"focal\"\nlabel_smoothing = 0.1", Target::classes},
+          std::pair{"name = \"huber\"", Target::classes},
+          std::pair{"name = \"cross_entropy\"", Target::numbers}, std::pair{"delta = 0", Target::numbers},
+          std::pair{"label_smoothing = 1.0", Target::classes},
+          std::pair{"class_weights = [1, -1]", Target::classes}})
+        CHECK_THROWS_AS(options(toml, target), core::Error);
+}

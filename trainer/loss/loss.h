@@ -1,0 +1,36 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/config.h"
+
+namespace trainer {
+
+// What a loss is of.
+enum class Target {
+    classes,  // scores [n, classes], a class of each sample [n] int64
+    numbers,  // scores [n, outputs], standardised values [n, outputs]
+    flags,    // scores [n, outputs] before the logistic function, 0, 1 or NaN (missing) of each [n, outputs]
+};
+
+// [loss] of a recipe: what is not a key of the loss that is named stays at its default.
+struct LossOptions {
+    std::string name;                   // a row of the table; "": the first one for the target
+    double label_smoothing = 0;         // cross_entropy (Szegedy et al. 2016, section 7): 0 to below 1
+    double gamma = 2;                   // focal (Lin et al. 2017): 0 or more; 0 is cross-entropy
+    double delta = 1;                   // huber (Huber 1964): in standard deviations, above 0
+    std::vector<double> class_weights;  // cross_entropy, focal: of each class, in their order; empty: all 1
+
+    // Reads the keys of the loss that `table` names; another one stays unread, so that finish() refuses it. Throws
+    // Error(usage), also for a loss that is not for `target`.
+    static LossOptions from(const core::Config& table, Target target);
+};
+
+// The mean over the samples of `scores` [n, ...], 0-dimensional and differentiable: a sum over samples divided by their
+// number, whatever weights they have or values they miss, so that batches may be cut into micro-batches anywhere.
+at::Tensor loss_of(const LossOptions& options, const at::Tensor& scores, const at::Tensor& target);
+
+}  // namespace trainer

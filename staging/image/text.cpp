@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <cmath>
 #include <cstring>
 #include <numeric>
-#include <tuple>
+#include <utility>
 
-#include "core/base/error.h"
 
 namespace staging {
 namespace {

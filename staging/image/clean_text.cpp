@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/error.h"
-
 namespace staging {
 namespace {
 

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <cmath>
 #include <cstring>
 #include <numeric>
-#include <tuple>
-
-#include "core/base/error.h"
+#include <utility>
 
 namespace staging {
 namespace {

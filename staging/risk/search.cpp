@@ -22,6 +22,13 @@ Levels levels_of(Node node, std::size_t count) {
     return out;
 }
 
+GroupMeasures sizes_of(std::span<const Share> group) {
+    GroupMeasures out;
+    for (const Share& one : group) out.patients += one.patients;
+    out.categories = static_cast<std::int64_t>(group.size());
+    return out;
+}
+
 Histogram histogram_of(std::span<const Share> group) {
     Histogram out;
     for (const Share& one : group) out.push_back({one.category, one.patients});
@@ -35,7 +42,7 @@ public:
         : table_(table), quasi_(quasi), policy_(policy), all_(all), parts_(parts) {
         for (const Hierarchy& one : quasi.hierarchies()) losses_.push_back(one.losses());
         sum_losses();
-        made_.push_back({0, shares_from(nullptr, 0)});
+        made_.push_back({0, shares_from(nullptr, Levels(quasi.size(), 0)).take()});
         std::int64_t patients[] = {static_cast<std::int64_t>(table.size())};
         parts.sum(patients);
         patients_ = patients[0];
@@ -139,8 +146,7 @@ private:
             if ((node >> 4 * i & 7) < (top_ >> 4 * i & 7)) take(node + (Node{1} << 4 * i));
     }
 
-    std::vector<Share> shares_from(const std::vector<Share>* finer, Node node) const {
-        const Levels levels = levels_of(node, quasi_.size());
+    Shares shares_from(const std::vector<Share>* finer, const Levels& levels) const {
         Shares out;
         std::vector<PackedCell> cells;
         const std::size_t count = finer ? finer->size() : table_.size();
@@ -149,58 +155,76 @@ private:
             share.patient = finer ? (*finer)[i].patient : static_cast<std::uint32_t>(i);
             share.patients = finer ? (*finer)[i].patients : 1;
             share.category = table_.category(share.patient);
-            const auto before = table_.cells(share.patient);
             cells.clear();
-            for (const PackedCell& cell : before) cells.push_back(quasi_.at(cell, levels));
-            for (std::size_t which = 0; which < quasi_.size(); ++which)
-                share.loss += worst(before, which, levels[which]);
+            for (const PackedCell& cell : table_.cells(share.patient))
+                cells.push_back(quasi_.at(cell, levels));
             share.group = name_of(cells);
             out.add(share);
         }
-        return std::move(out).take();
+        return out;
     }
 
     // From the fewest shares that some finer node has left.
-    std::vector<Share> shares(Node node) {
+    Shares shares(Node node, const Levels& levels) {
         const Made* from = &made_[0];
         for (const Made& one : made_)
             if (is_below(one.node, node) && one.shares.size() < from->shares.size()) from = &one;
-        std::vector<Share> out = shares_from(&from->shares, node);
+        Shares out = shares_from(&from->shares, levels);
         constexpr std::size_t kMostMade = 64;
-        if (made_.size() < kMostMade && kept_ + out.size() <= made_[0].shares.size() &&
-            2 * out.size() <= from->shares.size()) {
-            kept_ += out.size();
-            made_.push_back({node, out});
+        const std::size_t size = out.all().size();
+        if (made_.size() < kMostMade && kept_ + size <= made_[0].shares.size() &&
+            2 * size <= from->shares.size()) {
+            kept_ += size;
+            made_.push_back({node, out.all()});
         }
         return out;
+    }
+
+    // The same of all patients of a group.
+    std::int64_t loss_of(std::uint32_t patient, const Levels& levels) const {
+        std::int64_t sum = 0;
+        for (std::size_t i = 0; i < quasi_.size(); ++i) sum += worst(table_.cells(patient), i, levels[i]);
+        return sum;
+    }
+
+    bool holds(std::span<const Share> group, const GroupMeasures& sizes) const {
+        return hold_monotone(policy_, sizes) &&
+               ((policy_.entropy_l == 0 && policy_.recursive_l == 0 && policy_.t == 0) ||
+                hold(policy_, measure(histogram_of(group), policy_, all_)));
     }
 
     const Judged& judge(Node node) {
         const auto [at, is_new] = judged_.try_emplace(node);
         if (!is_new) return at->second;
         ++steps_;
-        Shares here;
-        parts_.bring(shares(node), here);
-        const bool more = policy_.entropy_l > 0 || policy_.recursive_l > 0 || policy_.t > 0;
+        const Levels levels = levels_of(node, quasi_.size());
+        Shares here = shares(node, levels);
+        if (!parts_.alone()) {
+            std::vector<Share> mine = std::move(here).take();
+            for (Share& share : mine) share.loss = loss_of(share.patient, levels);
+            here = Shares();
+            parts_.bring(mine, here);
+        }
         // Patients that break k or l; that break anything; what the latter lose here.
         std::int64_t sums[3] = {};
         here.each_group([&](std::span<const Share> group) {
-            GroupMeasures measures;
-            for (const Share& one : group) measures.patients += one.patients;
-            measures.categories = static_cast<std::int64_t>(group.size());
-            const bool monotone = hold_monotone(policy_, measures);
-            if (!monotone) sums[0] += measures.patients;
-            if (monotone && (!more || hold(policy_, measure(histogram_of(group), policy_, all_)))) return;
-            sums[1] += measures.patients;
-            sums[2] += measures.patients * group[0].loss;
+            const GroupMeasures sizes = sizes_of(group);
+            if (!hold_monotone(policy_, sizes)) sums[0] += sizes.patients;
+            if (holds(group, sizes)) return;
+            sums[1] += sizes.patients;
+            sums[2] += sizes.patients * group[0].loss;
         });
         parts_.sum(sums);
         at->second = {sums[1], sums[0] <= allowed_};
         if (!at->second.holds_monotone) tagged_.push_back(node);
-        if (sums[1] <= allowed_) {
-            const Waiting cost{least_of(node) - sums[2] + sums[1] * whole_, node};
-            if (!best_ || cost < *best_) best_ = cost;
-        }
+        if (sums[1] > allowed_) return at->second;
+        if (parts_.alone())
+            here.each_group([&](std::span<const Share> group) {
+                const GroupMeasures sizes = sizes_of(group);
+                if (!holds(group, sizes)) sums[2] += sizes.patients * loss_of(group[0].patient, levels);
+            });
+        const Waiting cost{least_of(node) - sums[2] + sums[1] * whole_, node};
+        if (!best_ || cost < *best_) best_ = cost;
         return at->second;
     }
 

@@ -141,11 +141,14 @@ CLI::App* add_risk(CLI::App& app, Flags& flags) {
     risk->add_option("--register", flags.risk.files.people_of_register,
                      "The same of a public register: how surely is somebody of it in the dataset?");
     risk->add_flag("--json", flags.json, "Print JSON");
-    add_example(*risk,
-                "aloft-stage risk patients.csv --rules configs/risk/table.toml\n"
-                "  aloft-stage risk /srv/datasets/digits/1 --json");
+    add_example(
+        *risk,
+        "aloft-stage risk patients.csv --rules configs/risk/table.toml    # exit code 5: does not hold\n"
+        "  aloft-stage risk /srv/datasets/digits/1 --json");
     return risk;
 }
+
+constexpr const char* kNotHeld = "it does not hold what its rules ask for";
 
 // Whether mpirun or srun has started this process: only then is MPI needed to verify, or to judge a table.
 bool has_ranks() {
@@ -264,6 +267,11 @@ int main(int argc, char** argv) {
             throw;
         }
     };
+    const auto tell_risk = [&](const Json& found) {
+        flags.json ? print(found, true) : staging::print_risk(std::cout, found);
+        std::cout.flush();
+        told = true;
+    };
     const auto run_with_ranks = [&](const std::function<void(const core::Comm&)>& work) {
         return core::run_mpi_tool(
             app, argc, argv,
@@ -297,8 +305,8 @@ int main(int argc, char** argv) {
     } else if (is_risk && has_ranks()) {
         code = run_with_ranks([&](const core::Comm& world) {
             const Json found = staging::judge_risk(flags.risk, *server, &world);
-            if (!world.is_root()) return;
-            flags.json ? print(found, true) : staging::print_risk(std::cout, found);
+            if (world.is_root()) tell_risk(found);
+            if (!staging::holds(found)) throw core::AgreedError(core::Fault::refused, kNotHeld);
         });
     } else {
         code = core::run_tool(app, argc, argv, [&] {
@@ -317,7 +325,8 @@ int main(int argc, char** argv) {
                     if (!server)
                         throw core::Error(core::Fault::usage, "put `risk` first: aloft-stage risk ...");
                     const Json found = staging::judge_risk(flags.risk, *server, nullptr);
-                    flags.json ? print(found, true) : staging::print_risk(std::cout, found);
+                    tell_risk(found);
+                    if (!staging::holds(found)) throw core::Error(core::Fault::refused, kNotHeld);
                 }
                 flags.check.dir = flags.dir;
                 if (check->parsed()) print(staging::verify(flags.check), flags.json);

@@ -74,9 +74,12 @@ void join_risk(const core::Config& table, RiskPolicy& images, const RiskPolicy& 
             std::ranges::find(images.quasi_identifiers, name) == images.quasi_identifiers.end())
             images.quasi_identifiers.push_back(name);
     images.suppress = images.suppress || rows.suppress;
-    if (rows.generalises())
-        images.most_suppressed = images.generalises() ? std::min(images.most_suppressed, rows.most_suppressed)
-                                                      : rows.most_suppressed;
+    if (rows.generalises()) {
+        const bool both = images.generalises();
+        images.most_suppressed =
+            both ? std::min(images.most_suppressed, rows.most_suppressed) : rows.most_suppressed;
+        images.most_steps = both ? std::min(images.most_steps, rows.most_steps) : rows.most_steps;
+    }
     for (const auto& [name, rule] : rows.hierarchies)
         if (is_taken(name) && !images.hierarchies.try_emplace(name, rule).first->second.join(rule))
             table.refuse("columns", "both profiles make \"" + name + "\" coarser, each in its own way");

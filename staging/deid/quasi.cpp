@@ -79,6 +79,11 @@ QuasiColumns quasi_columns(const Definition& definition) {
         for (const Hierarchy::Level& level : hierarchies.back().levels)
             if (place.is_integer && level.width == 0 && level.name != "as it is" && level.name != "*")
                 refuse(name, "is of whole numbers: only widths make it coarser");
+        // What a build could not write.
+        if (rule != policy.hierarchies.end())
+            for (const auto& [value, parent] : rule->second.parents)
+                if (parent.empty() || parent == "(missing)")
+                    refuse(name, "has a part whose name stands for what is missing");
         out.places.push_back(place);
     }
     out.quasi = Quasi(std::move(hierarchies));

@@ -40,9 +40,13 @@ PackedCell as_cell(const core::Id16& id) {
     return out;
 }
 
-// A patient with several categories is one of a category of its own: after all others.
-std::uint32_t joined(std::uint32_t a, std::uint32_t b, std::uint32_t several) {
-    return a == b ? a : several;
+// All ranks call it, with the same numbers.
+Closeness closeness_of(const std::vector<std::int64_t>& all, Distance distance, std::uint32_t several) {
+    try {
+        return {all, distance, kMissing, several};
+    } catch (const core::Error& e) {
+        throw core::AgreedError(e.fault(), e.what());
+    }
 }
 
 }  // namespace
@@ -66,10 +70,14 @@ Coarser Pool::generalise(const Shuffle<Visit>& visits, std::uint32_t several) co
         }
     });
     const Quasi& quasi = definition_.quasi->quasi;
-    const Closeness all(count_categories(table, several + 1, parts), policy.distance);
+    const Closeness all = closeness_of(count_categories(table, several + 1, parts), policy.distance, several);
     Coarser out;
     out.before = judge(table, quasi, Levels(quasi.size(), 0), policy, all, nullptr, nullptr, parts).all;
-    const auto found = least_loss(table, quasi, policy, all, parts);
+    const auto [found, are_all_tried] = least_loss(table, quasi, policy, all, parts);
+    if (!found && !are_all_tried)
+        throw core::AgreedError(core::Fault::data,
+                                "of the generalisations that were tried none holds what [risk] asks for: "
+                                "raise most_steps, or most_suppressed");
     if (!found)
         throw core::AgreedError(
             core::Fault::data,
@@ -82,7 +90,7 @@ Coarser Pool::generalise(const Shuffle<Visit>& visits, std::uint32_t several) co
 PooledRisk Pool::find_small_groups() {
     const RiskPolicy& policy = definition_.profile.risk;
     constexpr std::size_t kSplitCount = std::size(core::kSplits);
-    // 0: the value is missing; then the categories; then "several".
+    // kMissing, then the categories, then "several".
     std::uint32_t several = 1;
     if (!policy.sensitive.empty()) {
         const core::Schema& schema = definition_.schema;
@@ -147,7 +155,7 @@ PooledRisk Pool::find_small_groups() {
         return next < partitions_;
     });
     for (std::int64_t& count : categories) count = comm_.sum(count);
-    const Closeness closeness(categories, policy.distance);
+    const Closeness closeness = closeness_of(categories, policy.distance, several);
     out.patients = comm_.sum(mine.patients);
     out.patients_in_several_cells = comm_.sum(mine.patients_in_several_cells);
 

@@ -21,7 +21,8 @@ void RankParts::bring(const std::vector<Share>& mine, Shares& here) const {
         comm_, exchange_bytes_,
         [&](const core::Send& send) {
             for (std::size_t i = 0; i < kAtOnce && next < mine.size(); ++i, ++next)
-                send(static_cast<int>(hash_of(mine[next].group) % ranks),
+                // Another part of the hash than that by which Shares finds its place.
+                send(static_cast<int>((hash_of(mine[next].group) >> 32) % ranks),
                      {reinterpret_cast<const std::uint8_t*>(&mine[next]), sizeof(Share)});
             return next < mine.size();
         },

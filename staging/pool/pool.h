@@ -52,8 +52,8 @@ struct PooledRisk {
     std::int64_t patients_below = 0, samples_below = 0;  // in groups that break k, l or t
     std::int64_t patients_in_several_cells = 0;
     // Over the sensitive column, if there is one (risk/measures.h): the fewest categories in a group, the least entropy,
-    // the greatest recursive ratio, and the greatest distance of a group's distribution from that of all patients. A patient
-    // with several categories counts as one of a category of its own.
+    // the greatest recursive ratio, and the greatest distance of a group's distribution from that of all patients. Missing
+    // is no value, and neither is "several", which a patient with several categories has.
     std::int64_t fewest_categories = 0;
     double least_entropy_l = 0, greatest_ratio = 0, greatest_distance = 0;
     bool suppressed = false;

@@ -71,7 +71,7 @@ void add_sensitive(const Json& risk, std::vector<std::string>& out) {
     std::string text = "Who finds somebody's group finds at least " +
                        count(sensitive.at("fewest_categories")) + " different values of " +
                        sensitive.at("column").get<std::string>() + " in it";
-    if (sensitive.contains("least_entropy_l"))
+    if (sensitive.contains("least_entropy_l"))  // what is published has none
         text += fmt::format(" (as good as {:.3g} equally frequent ones)",
                             sensitive.at("least_entropy_l").get<double>());
     out.push_back(text +
@@ -82,6 +82,12 @@ void add_sensitive(const Json& risk, std::vector<std::string>& out) {
 void add_given_up(const Json& risk, std::vector<std::string>& out) {
     if (!risk.contains("generalisation")) return;
     const Json& made = risk.at("generalisation");
+    if (made.contains("not_found_in_steps")) {
+        out.push_back("Of the " + count(made.at("not_found_in_steps")) +
+                      " generalisations that may be tried (most_steps) none holds what is asked for; not all "
+                      "were tried.");
+        return;
+    }
     if (made.contains("impossible")) {
         out.push_back(
             "No generalisation of the quasi-identifiers that the rules allow holds what is asked for.");
@@ -94,14 +100,51 @@ void add_given_up(const Json& risk, std::vector<std::string>& out) {
             coarser += (coarser.empty() ? "" : "; ") + column + ": ";
             coarser += level == "*" ? std::string("nothing is left") : level.get<std::string>();
         }
-    out.push_back("Before, there were " + count(before.at("groups")) + " groups, the smallest of " +
-                  count(before.at("smallest_group")) + ", and " + count(before.at("patients_below")) +
-                  " patients stood out. " +
-                  (coarser.empty() ? "Nothing was made coarser" : "Made coarser: " + coarser) + "; " +
-                  count(made.at("patients_left_out")) + " patients are left out. Given up: " +
-                  percent(made.at("loss")) + " of what the quasi-identifiers tell, " +
-                  (made.at("is_least").get<bool>() ? "the least that is possible."
-                                                   : "the least that was found; not all ways were tried."));
+    // A table lies as it was; a version has been made coarser.
+    const bool is_table = risk.contains("would_hold");
+    const std::string was = "Before, there were " + count(before.at("groups")) + " groups, the smallest of " +
+                            count(before.at("smallest_group")) + ", and " +
+                            count(before.at("patients_below")) + " patients stood out. ";
+    const std::string nothing = is_table ? "Nothing would be made coarser" : "Nothing was made coarser";
+    out.push_back(
+        (is_table ? "" : was) +
+        (coarser.empty() ? nothing : (is_table ? "Would be made coarser: " : "Made coarser: ") + coarser) +
+        "; " + count(made.at("patients_left_out")) + " patients " + (is_table ? "would be" : "are") +
+        " left out. Given up: " + percent(made.at("loss")) + " of what the quasi-identifiers tell, " +
+        (made.at("is_least").get<bool>() ? "the least that is possible."
+                                         : "the least that was found; not all ways were tried."));
+}
+
+// What the rules would leave of a table.
+void add_after(const Json& risk, std::vector<std::string>& out) {
+    if (!risk.contains("after")) return;
+    const Json& after = risk.at("after");
+    if (after.at("groups") == 0) {
+        out.push_back("After that nobody would be left.");
+        return;
+    }
+    out.push_back("After that " + count(after.at("patients")) + " patients would be left, in " +
+                  count(after.at("groups")) + " groups, the smallest of " +
+                  count(after.at("smallest_group")) + "; picked out with a chance of " +
+                  one_in(after.at("prosecutor_risk_max")) + " at worst (prosecutor), " +
+                  one_in(after.at("journalist_risk_max")) + " (journalist), and rightly linked " +
+                  percent(after.at("marketer_risk")) + " of them (marketer).");
+}
+
+std::string what_becomes_of_them(const Json& risk) {
+    if (!risk.contains("would_hold"))
+        return risk.at("suppressed").get<bool>() ? "They are left out." : "They are not left out.";
+    if (risk.at("holds").get<bool>()) return "The table holds.";
+    std::string out = "The table does not hold.";
+    if (risk.at("would_suppress").get<bool>() && !risk.contains("generalisation"))
+        out += " They would be left out.";
+    return out;
+}
+
+std::string unit_of(const Json& risk) {
+    const auto unit = risk.at("unit").get<std::string>();
+    return unit.starts_with("row") ? "No column says whose a row is: each row is taken for another patient."
+                                   : "Counted by " + unit + ".";
 }
 
 }  // namespace
@@ -114,11 +157,12 @@ std::vector<std::string> risk_words(const Json& risk) {
                   ".");
     out.push_back(count(risk.at("patients_below_k")) +
                   " patients stand out: they are in groups that break what is asked for (" +
-                  what_is_asked(risk) + "). " +
-                  (risk.at("suppressed").get<bool>() ? "They are left out." : "They are not left out."));
+                  what_is_asked(risk) + "). " + what_becomes_of_them(risk));
+    out.push_back(unit_of(risk));
     add_attacks(risk, out);
     add_sensitive(risk, out);
     add_given_up(risk, out);
+    add_after(risk, out);
     return out;
 }
 

@@ -1,5 +1,7 @@
 #include "staging/report/summary.h"
 
+#include <cmath>
+
 #include "core/shard/moments.h"
 #include "staging/deid/cases.h"
 #include "staging/deid/direct.h"
@@ -109,7 +111,8 @@ Json generalisation_record(const Quasi& quasi, const Generalisation& least, cons
     return {{"levels", levels},
             {"loss", least.loss},
             {"loss_is",
-             "normalised certainty penalty: mean over patients and quasi-identifiers; left out counts as 1"},
+             "of a column's other values, the part that a value is not told from: mean over patients and "
+             "quasi-identifiers; left out counts as 1"},
             {"is_least", least.is_least},
             {"patients_left_out", least.suppressed},
             {"before",
@@ -120,8 +123,25 @@ Json generalisation_record(const Quasi& quasi, const Generalisation& least, cons
 }
 
 Json published_risk(Json risk) {
+    if (risk.contains("sensitive")) {
+        // The worst group's exact measures give back its counts: whether they hold is told.
+        Json& sensitive = risk.at("sensitive");
+        if (sensitive.contains("least_entropy_l")) {
+            Criteria asked;
+            asked.entropy_l = sensitive.at("entropy_l").get<double>();
+            sensitive["entropy_holds"] = hold_entropy(asked, sensitive.at("least_entropy_l").get<double>());
+            sensitive.erase("least_entropy_l");
+        }
+        if (sensitive.contains("recursive")) {
+            Json& recursive = sensitive.at("recursive");
+            const Json& ratio = recursive.at("greatest_ratio");
+            recursive["holds"] = ratio.is_number() && ratio.get<double>() < recursive.at("c").get<double>();
+            recursive.erase("greatest_ratio");
+        }
+    }
     if (risk.contains("generalisation")) {
         Json& made = risk.at("generalisation");
+        made.at("loss") = std::round(made.at("loss").get<double>() * 100) / 100;
         made.at("patients_left_out") = published(made.at("patients_left_out").get<std::int64_t>());
         for (auto& [name, count] : made.at("before").items()) count = published(count.get<std::int64_t>());
     }

@@ -7,7 +7,26 @@ namespace staging {
 namespace {
 
 // In the place of a category.
-constexpr std::uint32_t kPopulation = UINT32_MAX - 1, kRegister = UINT32_MAX;
+constexpr std::uint32_t kTouches = UINT32_MAX - 2, kPopulation = UINT32_MAX - 1, kRegister = UINT32_MAX;
+
+// A patient of several cells can be any person of a register who fits one of them.
+void add_touched(Shares& shares, const PatientTable& table, const Quasi& quasi, const Levels& levels) {
+    std::vector<PackedCell> cells;
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        if (table.cells(i).size() < 2) continue;
+        cells.clear();
+        for (const PackedCell& cell : table.cells(i)) cells.push_back(quasi.at(cell, levels));
+        name_of(cells);  // leaves each once
+        if (cells.size() < 2) continue;
+        for (const PackedCell& cell : cells) {
+            Share share;
+            share.group = cell;
+            share.patients = 1;
+            share.category = kTouches;
+            shares.add(share);
+        }
+    }
+}
 
 void add_people(Shares& shares, const People& people, const Quasi& quasi, const Levels& levels,
                 std::uint32_t mark) {
@@ -28,9 +47,11 @@ struct Sums {
     std::int64_t least_f = INT64_MAX, least_population = INT64_MAX;
     double presence_min = 1, presence_max = 0;
 
-    void add(std::int64_t f, std::int64_t population, std::int64_t in_register) {
+    // `touches`: patients of several cells, of which this group's is one.
+    void add(std::int64_t f, std::int64_t touches, std::int64_t population, std::int64_t in_register) {
         if (in_register > 0) {
-            const double part = std::min(1.0, static_cast<double>(f) / static_cast<double>(in_register));
+            const double part =
+                std::min(1.0, static_cast<double>(f + touches) / static_cast<double>(in_register));
             presence_min = std::min(presence_min, part);
             presence_max = std::max(presence_max, part);
         }
@@ -70,16 +91,21 @@ Findings judge(const PatientTable& table, const Quasi& quasi, const Levels& leve
                const Parts& parts) {
     Shares mine = shares_at(table, quasi, levels), here;
     if (population) add_people(mine, *population, quasi, levels, kPopulation);
-    if (people_of_register) add_people(mine, *people_of_register, quasi, levels, kRegister);
+    if (people_of_register) {
+        add_people(mine, *people_of_register, quasi, levels, kRegister);
+        add_touched(mine, table, quasi, levels);
+    }
     if (!parts.alone()) parts.bring(mine.all(), here);
 
     Findings out;
     Sums on_all, on_kept;
     (parts.alone() ? mine : here).each_group([&](std::span<const Share> group) {
         Histogram patients;
-        std::int64_t in_population = 0, in_register = 0;
+        std::int64_t touches = 0, in_population = 0, in_register = 0;
         for (const Share& one : group) {
-            if (one.category == kPopulation)
+            if (one.category == kTouches)
+                touches = one.patients;
+            else if (one.category == kPopulation)
                 in_population = one.patients;
             else if (one.category == kRegister)
                 in_register = one.patients;
@@ -87,16 +113,16 @@ Findings judge(const PatientTable& table, const Quasi& quasi, const Levels& leve
                 patients.push_back({one.category, one.patients});
         }
         if (patients.empty()) {
-            on_all.add(0, in_population, in_register);
-            on_kept.add(0, in_population, in_register);
+            on_all.add(0, touches, in_population, in_register);
+            on_kept.add(0, touches, in_population, in_register);
             return;
         }
         const GroupMeasures measures = measure(patients, criteria, all);
         const bool holds = hold(criteria, measures);
         out.all.add(measures, holds);
         if (holds) out.kept.add(measures, true);
-        on_all.add(measures.patients, in_population, in_register);
-        on_kept.add(holds ? measures.patients : 0, in_population, in_register);
+        on_all.add(measures.patients, touches, in_population, in_register);
+        on_kept.add(holds ? measures.patients : 0, touches, in_population, in_register);
     });
     join(out.all, parts);
     join(out.kept, parts);

@@ -23,7 +23,7 @@ struct Attack {
     double marketer = 0;         // the part of all patients that is told rightly: sum of f/F, of all f
     std::int64_t not_in_population = 0;  // patients of groups that the population has too few of
     // delta-presence (Nergiz, Atzori and Clifton, SIGMOD 2007): how sure one is of somebody in the register that they are in
-    // the dataset, f/F at least and at most.
+    // the dataset, f/F at least and at most. A patient of several cells counts in each of them, left out or not.
     double presence_min = 0, presence_max = 0;
 };
 

@@ -136,13 +136,15 @@ Hierarchy::Level level_of(const std::string& name, const Values& written, std::i
 
 std::vector<std::vector<std::int64_t>> Hierarchy::losses() const {
     std::vector<std::vector<std::int64_t>> out;
-    const auto all = static_cast<std::int64_t>(levels[0].codes.size());
+    const auto all = static_cast<std::int64_t>(levels[0].codes.size()) -
+                     std::count(is_beside.begin(), is_beside.end(), true);
     for (const Level& level : levels) {
         std::vector<std::int64_t> like(level.values.size(), 0);
-        for (const std::uint32_t code : level.codes) ++like[code];
+        for (std::size_t i = 0; i < level.codes.size(); ++i)
+            like[level.codes[i]] += is_beside.empty() || !is_beside[i];
         std::vector<std::int64_t> loss;
-        for (const std::uint32_t code : level.codes)
-            loss.push_back(all > 1 ? (like[code] - 1) * kWholeLoss / (all - 1) : 0);
+        for (const std::uint32_t code : level.codes)  // 0 are alike where only people beside the table are
+            loss.push_back(all > 1 ? std::max<std::int64_t>(like[code] - 1, 0) * kWholeLoss / (all - 1) : 0);
         out.push_back(std::move(loss));
     }
     return out;

@@ -20,11 +20,14 @@ struct Hierarchy {
     };
     std::string column;
     std::vector<Level> levels;  // the first: the values as they are. The last may be "*"
+    // Of each value, whether only people beside the table have it; empty: none. These change no loss.
+    std::vector<bool> is_beside{};
     std::vector<std::vector<std::int64_t>> losses() const;
 };
 
-// What one value loses, in these parts of 1: normalised certainty penalty (Xu et al., KDD 2006), the values that it can
-// be beside itself, of all. Whole numbers, so that sums are the same in any order.
+// What one value loses, in these parts of 1: the values that it can be beside itself, of all others. The normalised
+// certainty penalty of categories (Xu et al., KDD 2006), here of numbers too: values count, not the width of a band. Whole
+// numbers, so that sums are the same in any order.
 inline constexpr std::int64_t kWholeLoss = 1 << 20;
 
 // `values`: each that the column can have, told apart; whole numbers, bands ("20-24", "90+"), dates (2024-05-31, 20240531)

@@ -5,6 +5,8 @@
 #include <functional>
 #include <utility>
 
+#include "core/base/error.h"
+
 namespace staging {
 namespace {
 
@@ -25,7 +27,26 @@ double fraction(Wide over, Wide under) {
 // Logarithms round: a group of three equal thirds is entropy 3-diverse.
 constexpr double kRounding = 1e-9;
 
+// The patients of real values, and all others with the most frequent of them.
+Histogram at_worst(const Histogram& group, const Closeness& all) {
+    Histogram out;
+    std::int64_t others = 0;
+    for (const CategoryCount& one : group)
+        if (all.is_value(one.category))
+            out.push_back(one);
+        else
+            others += one.patients;
+    if (out.empty()) return group.empty() ? out : Histogram{{group[0].category, others}};
+    std::ranges::max_element(out, {}, &CategoryCount::patients)->patients += others;
+    return out;
+}
+
 }  // namespace
+
+std::uint32_t joined(std::uint32_t a, std::uint32_t b, std::uint32_t several) {
+    if (a == kMissing || b == kMissing) return std::max(a, b);
+    return a == b ? a : several;
+}
 
 void Criteria::join(const Criteria& other) {
     k = std::max(k, other.k);
@@ -64,8 +85,14 @@ double recursive_ratio(const Histogram& group, std::int64_t l) {
                      : static_cast<double>(counts.front()) / static_cast<double>(rest);
 }
 
-Closeness::Closeness(const std::vector<std::int64_t>& all, Distance distance)
-    : distance_(distance), all_(all), place_(all.size()) {
+Closeness::Closeness(const std::vector<std::int64_t>& all, Distance distance, std::uint32_t missing,
+                     std::uint32_t several)
+    : distance_(distance), all_(all), place_(all.size()), missing_(missing), several_(several) {
+    for (const std::uint32_t one : {missing, several})
+        if (distance == Distance::ordered && one < all.size() && all[one] > 0)
+            throw core::Error(core::Fault::data,
+                              "risk.distance: \"ordered\" needs one sensitive value of every patient; some "
+                              "have none, or several");
     std::int64_t sum = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
         place_[i] = static_cast<std::uint32_t>(up_to_.size());
@@ -115,9 +142,11 @@ double Closeness::of(const Histogram& group) const {
 GroupMeasures measure(const Histogram& group, const Criteria& criteria, const Closeness& all) {
     GroupMeasures out;
     out.patients = patients_of(group);
-    out.categories = static_cast<std::int64_t>(group.size());
-    out.entropy_l = entropy_diversity(group);
-    if (criteria.recursive_l > 0) out.recursive_ratio = recursive_ratio(group, criteria.recursive_l);
+    out.categories =
+        std::ranges::count_if(group, [&](const CategoryCount& one) { return all.is_value(one.category); });
+    const Histogram worst = at_worst(group, all);
+    out.entropy_l = entropy_diversity(worst);
+    if (criteria.recursive_l > 0) out.recursive_ratio = recursive_ratio(worst, criteria.recursive_l);
     out.distance = all.of(group);
     return out;
 }
@@ -126,8 +155,12 @@ bool hold_monotone(const Criteria& criteria, const GroupMeasures& group) {
     return group.patients >= criteria.k && group.categories >= criteria.l;
 }
 
+bool hold_entropy(const Criteria& criteria, double entropy_l) {
+    return entropy_l >= criteria.entropy_l * (1 - kRounding);
+}
+
 bool hold(const Criteria& criteria, const GroupMeasures& group) {
-    return hold_monotone(criteria, group) && group.entropy_l >= criteria.entropy_l * (1 - kRounding) &&
+    return hold_monotone(criteria, group) && hold_entropy(criteria, group.entropy_l) &&
            (criteria.recursive_l == 0 || group.recursive_ratio < criteria.recursive_c) &&
            (criteria.t == 0 || group.distance <= criteria.t);
 }

@@ -33,6 +33,11 @@ struct CategoryCount {
 };
 using Histogram = std::vector<CategoryCount>;
 
+// The category of patients of whom no value is known. Those of whom several are have one after all others: joined().
+inline constexpr std::uint32_t kMissing = 0, kNoCategory = UINT32_MAX;
+// What a patient is of whose samples or rows are of two categories: a missing one says nothing beside another.
+std::uint32_t joined(std::uint32_t a, std::uint32_t b, std::uint32_t several);
+
 std::int64_t patients_of(const Histogram& group);
 // exp(entropy): the l for which the group is just entropy l-diverse.
 double entropy_diversity(const Histogram& group);
@@ -45,10 +50,16 @@ double recursive_ratio(const Histogram& group, std::int64_t l);
 class Closeness {
 public:
     Closeness() = default;
-    // `all`: patients by category.
-    Closeness(const std::vector<std::int64_t>& all, Distance distance);
+    // `all`: patients by category. `missing` and `several` are the categories that are no values; as categories of their
+    // own they are as far from all others as can be. Throws Error(data) if somebody is of them and the distance is of
+    // ordered values: they have no place in an order.
+    Closeness(const std::vector<std::int64_t>& all, Distance distance, std::uint32_t missing = kNoCategory,
+              std::uint32_t several = kNoCategory);
     // Time: as many steps as the group has categories, times the logarithm of all.
     double of(const Histogram& group) const;
+    bool is_value(std::uint32_t category) const noexcept {
+        return category != missing_ && category != several_;
+    }
 
 private:
     Distance distance_ = Distance::equal;
@@ -56,8 +67,11 @@ private:
     std::vector<std::int64_t> sums_;         // sums_[i]: up_to_[0] + ... + up_to_[i-1]
     std::vector<std::uint32_t> place_;       // of a category among those that occur
     std::int64_t patients_ = 0;
+    std::uint32_t missing_ = kNoCategory, several_ = kNoCategory;
 };
 
+// `categories`: different values. For the diversities, who has none or several counts as one of the most frequent:
+// whatever those patients have, a group is not more diverse for it.
 struct GroupMeasures {
     std::int64_t patients = 0, categories = 0;
     double entropy_l = 0, recursive_ratio = 0, distance = 0;
@@ -65,6 +79,7 @@ struct GroupMeasures {
 GroupMeasures measure(const Histogram& group, const Criteria& criteria, const Closeness& all);
 // k and distinct l alone: what holds of a group holds of every larger one.
 bool hold_monotone(const Criteria& criteria, const GroupMeasures& group);
+bool hold_entropy(const Criteria& criteria, double entropy_l);
 bool hold(const Criteria& criteria, const GroupMeasures& group);
 
 // The worst of several groups, and their sums.

@@ -1,6 +1,7 @@
 #include "staging/risk/policy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace staging {
@@ -46,10 +47,7 @@ HierarchyRule read_hierarchy(const core::Config& table) {
         for (auto at = rule.parents.find(value); at != rule.parents.end(); at = rule.parents.find(at->second))
             if (!seen.insert(at->second).second) parents.refuse(value, "is a part of itself");
     }
-    if ((rule.widths.empty() ? 0 : 1) + (rule.dates.empty() ? 0 : 1) + (rule.prefixes.empty() ? 0 : 1) +
-            (rule.parents.empty() ? 0 : 1) >
-        1)
-        table.refuse("widths", "one of widths, dates, prefixes and parents");
+    if (rule.kinds() > 1) table.refuse("widths", "one of widths, dates, prefixes and parents");
     return rule;
 }
 
@@ -58,24 +56,32 @@ void read_sensitive(const core::Config& risk, RiskPolicy& policy) {
     policy.l = risk.integer_or("l", 0);
     policy.entropy_l = risk.number_or("entropy_l", 0);
     policy.t = risk.number_or("t", 0);
-    if (policy.l < 0) risk.refuse("l", "expected 2 or more");
-    if (policy.entropy_l != 0 && !(policy.entropy_l >= 1))
+    if (policy.l < 0 || policy.l == 1) risk.refuse("l", "expected 2 or more");
+    if (policy.entropy_l != 0 && !(policy.entropy_l > 1 && std::isfinite(policy.entropy_l)))
         risk.refuse("entropy_l", "expected a number above 1");
-    if (policy.t < 0 || policy.t > 1) risk.refuse("t", "expected a number from 0 to 1");
+    if (!(policy.t >= 0 && policy.t <= 1)) risk.refuse("t", "expected a number from 0 to 1");
     if (risk.has("recursive")) {
         const core::Config recursive = risk.table("recursive");
         policy.recursive_c = recursive.number("c");
         policy.recursive_l = recursive.integer("l");
-        if (!(policy.recursive_c > 0)) recursive.refuse("c", "expected a number above 0");
+        if (!(policy.recursive_c > 0 && std::isfinite(policy.recursive_c)))
+            recursive.refuse("c", "expected a number above 0");
         if (policy.recursive_l < 2) recursive.refuse("l", "expected 2 or more");
     }
     policy.distance =
         one_of(risk, "distance", {"equal", "ordered"}) == "ordered" ? Distance::ordered : Distance::equal;
     if (policy.sensitive.empty() && policy.ask_for_sensitive())
         risk.refuse("sensitive", "l and t are measured over a column: name it");
+    if (policy.sensitive.empty() && policy.distance == Distance::ordered)
+        risk.refuse("distance", "is between values of the `sensitive` column: name it");
 }
 
 }  // namespace
+
+int HierarchyRule::kinds() const noexcept {
+    return (widths.empty() ? 0 : 1) + (dates.empty() ? 0 : 1) + (prefixes.empty() ? 0 : 1) +
+           (parents.empty() ? 0 : 1);
+}
 
 bool HierarchyRule::join(const HierarchyRule& other) {
     const auto take = [](auto& mine, const auto& others) {
@@ -83,7 +89,7 @@ bool HierarchyRule::join(const HierarchyRule& other) {
         return others.empty() || mine == others;
     };
     return take(widths, other.widths) && take(dates, other.dates) && take(prefixes, other.prefixes) &&
-           take(parents, other.parents);
+           take(parents, other.parents) && kinds() <= 1;
 }
 
 RiskPolicy read_risk(const core::Config& risk) {
@@ -109,7 +115,10 @@ RiskPolicy read_risk(const core::Config& risk) {
     if (!(policy.most_suppressed >= 0 && policy.most_suppressed < 1))
         risk.refuse("most_suppressed", "expected a part of all patients, from 0 to below 1");
     policy.most_steps = risk.integer_or("most_steps", policy.most_steps);
-    if (policy.most_steps < 1) risk.refuse("most_steps", "expected 1 or more");
+    if (policy.most_steps < 1 || policy.most_steps > 1'000'000)
+        risk.refuse("most_steps", "expected 1 to 1000000");
+    if (!policy.generalises())
+        risk.refuse("hierarchies", "names no quasi-identifier: [risk.hierarchies.NAME] makes NAME coarser");
     if (policy.generalises() && !policy.suppress)
         risk.refuse("below", "hierarchies are applied until all groups hold: expected \"suppress\"");
     return policy;

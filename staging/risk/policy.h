@@ -13,9 +13,11 @@ namespace staging {
 struct HierarchyRule {
     std::vector<std::int64_t> widths{};  // whole numbers and ages to bands, each a multiple of the one before
     std::vector<std::string> dates{};    // "month", "quarter", "year"
-    std::vector<std::int64_t> prefixes{};          // the first so many signs of a code, fewer each time
-    std::map<std::string, std::string> parents{};  // a tree: value to what it is a part of
+    std::vector<std::int64_t> prefixes{};  // the first so many signs of a code, fewer each time
+    std::map<std::string, std::string>
+        parents{};  // a tree: what a value is a part of; what has no parent stays
 
+    int kinds() const noexcept;  // how many of them are set
     // Makes of both one rule. False if they contradict each other.
     bool join(const HierarchyRule& other);
 };

@@ -1,6 +1,7 @@
 #include "staging/risk/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <queue>
 #include <unordered_map>
@@ -22,13 +23,6 @@ Levels levels_of(Node node, std::size_t count) {
     return out;
 }
 
-GroupMeasures sizes_of(std::span<const Share> group) {
-    GroupMeasures out;
-    for (const Share& one : group) out.patients += one.patients;
-    out.categories = static_cast<std::int64_t>(group.size());
-    return out;
-}
-
 Histogram histogram_of(std::span<const Share> group) {
     Histogram out;
     for (const Share& one : group) out.push_back({one.category, one.patients});
@@ -46,11 +40,11 @@ public:
         std::int64_t patients[] = {static_cast<std::int64_t>(table.size())};
         parts.sum(patients);
         patients_ = patients[0];
-        allowed_ = static_cast<std::int64_t>(policy.most_suppressed * static_cast<double>(patients_));
+        allowed_ = part_of(policy.most_suppressed, patients_);
         whole_ = static_cast<std::int64_t>(quasi.size()) * kWholeLoss;
     }
 
-    std::optional<Generalisation> run() {
+    LeastLoss run() {
         Node top = 0;
         for (std::size_t i = 0; i < quasi_.size(); ++i)
             top |= Node{quasi_.hierarchies()[i].levels.size() - 1} << 4 * i;
@@ -75,7 +69,7 @@ public:
                 if (seen.insert(above).second) waiting.push({least_of(above), above});
             });
         }
-        if (!best_) return std::nullopt;
+        if (!best_) return {std::nullopt, is_least};
         const auto& [loss, node] = *best_;
         Generalisation out;
         out.levels = levels_of(node, quasi_.size());
@@ -85,7 +79,7 @@ public:
                 static_cast<double>(loss) / static_cast<double>(whole_) / static_cast<double>(patients_);
         out.is_least = is_least;
         out.steps = steps_;
-        return out;
+        return {out, is_least};
     }
 
 private:
@@ -185,6 +179,15 @@ private:
         std::int64_t sum = 0;
         for (std::size_t i = 0; i < quasi_.size(); ++i) sum += worst(table_.cells(patient), i, levels[i]);
         return sum;
+    }
+
+    // What is missing, or several, is no value of the sensitive column.
+    GroupMeasures sizes_of(std::span<const Share> group) const {
+        GroupMeasures out;
+        for (const Share& one : group) out.patients += one.patients;
+        out.categories =
+            std::ranges::count_if(group, [&](const Share& one) { return all_.is_value(one.category); });
+        return out;
     }
 
     bool holds(std::span<const Share> group, const GroupMeasures& sizes) const {
@@ -291,8 +294,13 @@ Shares shares_at(const PatientTable& table, const Quasi& quasi, const Levels& le
     return out;
 }
 
-std::optional<Generalisation> least_loss(const PatientTable& table, const Quasi& quasi,
-                                         const RiskPolicy& policy, const Closeness& all, const Parts& parts) {
+std::int64_t part_of(double part, std::int64_t patients) {
+    constexpr double kRounding = 1e-12;  // 0.29 of 100 is 29
+    return static_cast<std::int64_t>(std::floor(part * static_cast<double>(patients) * (1 + kRounding)));
+}
+
+LeastLoss least_loss(const PatientTable& table, const Quasi& quasi, const RiskPolicy& policy,
+                     const Closeness& all, const Parts& parts) {
     return Search(table, quasi, policy, all, parts).run();
 }
 

@@ -18,6 +18,14 @@ struct Generalisation {
     std::int64_t steps = 0;  // generalisations that were tried
 };
 
+struct LeastLoss {
+    std::optional<Generalisation> found;
+    bool are_all_tried = true;  // false: most_steps ran out, and there may be one, or a better one
+};
+
+// How many of `patients` are at most `part` of them.
+std::int64_t part_of(double part, std::int64_t patients);
+
 // Patients by category, of all parts.
 std::vector<std::int64_t> count_categories(const PatientTable& table, std::size_t categories,
                                            const Parts& parts);
@@ -30,8 +38,8 @@ std::vector<std::int64_t> count_categories(const PatientTable& table, std::size_
 // (bottom-up with tagging: El Emam et al., JAMIA 2009), and a path up from it, halved, tells how far that reaches (Kohlmayer et
 // al., Flash, 2012). Groups are made from those of a finer generalisation. Memory: a share for each local group, about
 // three times; a word for each generalisation seen.
-std::optional<Generalisation> least_loss(const PatientTable& table, const Quasi& quasi,
-                                         const RiskPolicy& policy, const Closeness& all, const Parts& parts);
+LeastLoss least_loss(const PatientTable& table, const Quasi& quasi, const RiskPolicy& policy,
+                     const Closeness& all, const Parts& parts);
 
 // The shares of all local patients at some levels.
 Shares shares_at(const PatientTable& table, const Quasi& quasi, const Levels& levels);

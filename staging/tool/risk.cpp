@@ -33,6 +33,7 @@ void add_attack(Json& json, const Attack& attack) {
     json["marketer_risk"] = attack.marketer;
 }
 
+// The table as it lies.
 Json record_of(const TableRules& rules, const JudgedTable& table, std::int64_t in_several_cells,
                const Findings& found) {
     const RiskPolicy& policy = rules.risk;
@@ -48,8 +49,9 @@ Json record_of(const TableRules& rules, const JudgedTable& table, std::int64_t i
               {"smallest_group", all.groups ? all.smallest_group : 0},
               {"patients_alone", all.alone},
               {"patients_below_k", all.patients_below},
-              {"suppressed", policy.suppress},
-              {"holds", all.patients_below == 0 || policy.suppress}};
+              {"suppressed", false},
+              {"holds", all.patients_below == 0},
+              {"would_suppress", policy.suppress}};
     if (all.groups) {
         add_attack(json, found.on_all);
         json["patients_at_risk"] =
@@ -61,13 +63,16 @@ Json record_of(const TableRules& rules, const JudgedTable& table, std::int64_t i
     if (table.population) json["population"] = {{"patients_it_lacks", found.on_all.not_in_population}};
     if (table.people_of_register)
         json["presence"] = {{"least", found.on_all.presence_min}, {"most", found.on_all.presence_max}};
-    if (policy.suppress && found.kept.groups) {
-        json["after"] = {{"patients", found.kept.patients},
-                         {"groups", found.kept.groups},
-                         {"smallest_group", found.kept.smallest_group}};
-        add_attack(json["after"], found.on_kept);
-    }
     return json;
+}
+
+// What the rules would leave of it.
+void add_after(Json& json, const Findings& found) {
+    json["would_hold"] = json.at("holds").get<bool>() || found.kept.groups > 0;
+    json["after"] = {{"patients", found.kept.patients},
+                     {"groups", found.kept.groups},
+                     {"smallest_group", found.kept.groups ? found.kept.smallest_group : 0}};
+    if (found.kept.groups) add_attack(json["after"], found.on_kept);
 }
 
 }  // namespace
@@ -92,7 +97,12 @@ Json judge_risk(const RiskRequest& request, const Readers& readers, const core::
         read();
     }
     const RiskPolicy& policy = rules.risk;
-    const Closeness all(count_categories(table.patients, table.categories, *parts), policy.distance);
+    const std::vector<std::int64_t> categories = count_categories(table.patients, table.categories, *parts);
+    Closeness all;
+    const auto measure_all = [&] {
+        all = Closeness(categories, policy.distance, kMissing, table.categories - 1);
+    };
+    comm ? core::together(*comm, measure_all) : measure_all();
     std::int64_t in_several_cells[] = {table.in_several_cells};
     parts->sum(in_several_cells);
     const auto judge_at = [&](const Levels& levels) {
@@ -100,21 +110,27 @@ Json judge_risk(const RiskRequest& request, const Readers& readers, const core::
                      table.population ? &*table.population : nullptr,
                      table.people_of_register ? &*table.people_of_register : nullptr, *parts);
     };
-    Findings found = judge_at(Levels(table.quasi.size(), 0));
-    if (!policy.generalises()) return record_of(rules, table, in_several_cells[0], found);
-    const GroupTotals before = found.all;
-    const auto least = least_loss(table.patients, table.quasi, policy, all, *parts);
-    if (least) found = judge_at(least->levels);
+    const Findings found = judge_at(Levels(table.quasi.size(), 0));
     Json json = record_of(rules, table, in_several_cells[0], found);
-    if (!least) {
-        json["holds"] = false;
-        json["suppressed"] = false;
-        json.erase("after");
-        json["generalisation"] = {{"impossible", true}};
+    json["would_hold"] = json.at("holds");
+    if (!policy.generalises()) {
+        if (policy.suppress) add_after(json, found);
         return json;
     }
-    json["generalisation"] = generalisation_record(table.quasi, *least, before);
+    const auto [least, are_all_tried] = least_loss(table.patients, table.quasi, policy, all, *parts);
+    if (!least && are_all_tried)
+        json["generalisation"] = {{"impossible", true}};
+    else if (!least)
+        json["generalisation"] = {{"not_found_in_steps", policy.most_steps}};
+    if (!least) return json;
+    json["generalisation"] = generalisation_record(table.quasi, *least, found.all);
+    add_after(json, judge_at(least->levels));
     return json;
+}
+
+bool holds(const Json& risk) {
+    if (risk.contains("holds")) return risk.at("holds").get<bool>();
+    return risk.at("suppressed").get<bool>() || risk.at("patients_below_k") == 0;
 }
 
 void print_risk(std::ostream& out, const Json& risk) {

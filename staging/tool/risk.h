@@ -14,11 +14,15 @@ struct RiskRequest {
     std::filesystem::path rules;  // of a table
 };
 
-// A record as in a version's report, with what a population and a register add. Of a table by the ranks of `comm`, if there
+// A record as in a version's report; of a table as it lies, with what a population and a register add, and beside it what
+// the rules would leave of it: nothing is written. Of a table by the ranks of `comm`, if there
 // is one: then all call it and get the same. Throws as read_judged(); Error(usage) for rules that a version has itself.
 nlohmann::ordered_json judge_risk(const RiskRequest& request, const Readers& readers, const core::Comm* comm);
 
-// The same for a reviewer.
+// Whether the table as it lies, or the version, holds what is asked for.
+bool holds(const nlohmann::ordered_json& risk);
+
+// The record for a reviewer.
 void print_risk(std::ostream& out, const nlohmann::ordered_json& risk);
 
 }  // namespace staging

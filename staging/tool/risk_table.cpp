@@ -6,20 +6,37 @@
 #include <numeric>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/base/bytes.h"
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "core/shard/schema.h"
+#include "staging/deid/profile.h"
 #include "staging/read/delivery.h"
 #include "staging/read/reason.h"
 
 namespace staging {
 namespace {
 
+std::string_view without_blanks(std::string_view text) {
+    const auto is_blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; };
+    while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    return text;
+}
+
 // The different values of a column, numbered as they come.
 class Dictionary {
 public:
+    std::size_t size() const noexcept { return numbers_.size(); }
+    // Whether two of them differ in blanks around them alone.
+    bool has_blank_twins() const {
+        std::unordered_set<std::string_view> bare;
+        for (const auto& [text, number] : numbers_)
+            if (!bare.insert(without_blanks(text)).second) return true;
+        return false;
+    }
     std::uint32_t number(const std::string& value) {
         return numbers_.try_emplace(value, static_cast<std::uint32_t>(numbers_.size())).first->second;
     }
@@ -69,6 +86,7 @@ struct Rows {
     std::vector<std::uint32_t> sensitive;  // by row
     std::vector<std::int64_t> counts;      // by row of a population
     std::int64_t all = 0;                  // rows of every part
+    std::int64_t people = 0;               // of a population, of every part
     std::size_t size = 0;
 };
 
@@ -101,7 +119,6 @@ public:
         const std::size_t patient = people ? SIZE_MAX : want(rules_.patient);
         const std::size_t sensitive = people ? SIZE_MAX : want(rules_.risk.sensitive);
         const std::size_t count = people ? want(rules_.count) : SIZE_MAX;
-        if (names.empty()) throw core::Error(core::Fault::usage, "risk.quasi_identifiers: missing");
         const Delivery folder(path.parent_path().empty() ? "." : path.parent_path());
         Table table(readers_, Wanted::columns(names).in_form(rules_.form), Limits{},
                     folder.open(path.filename().string()));
@@ -116,10 +133,11 @@ public:
             const auto place = static_cast<std::uint64_t>(out.all++);
             core::Id16 whose{};
             if (patient != SIZE_MAX) {
-                if (value(patient).empty())
+                const std::string whole = folded(without_blanks(value(patient)));
+                if (whole.empty())
                     throw core::Error(core::Fault::data, path.string() + ": row " + std::to_string(row.row) +
                                                              ": it does not say whose it is");
-                whose = digest_of(value(patient));
+                whose = digest_of(whole);
             }
             std::uint64_t first = place;
             if (patient != SIZE_MAX) std::memcpy(&first, whose.data(), sizeof first);
@@ -128,18 +146,34 @@ public:
             for (std::size_t i = 0; i < columns_.size(); ++i)
                 if (const std::uint32_t number = columns_[i].number(value(i)); is_ours)
                     out.values.push_back(number);
-            const std::uint32_t category = sensitive == SIZE_MAX ? 0 : sensitive_.number(value(sensitive));
+            const std::uint32_t category =
+                sensitive == SIZE_MAX ? 0 : sensitive_.number(std::string(without_blanks(value(sensitive))));
+            const std::int64_t stands_for = !people             ? 0
+                                            : count == SIZE_MAX ? 1
+                                                                : count_of(path, row, value(count));
+            out.people += stands_for;
             if (!is_ours) continue;
             ++out.size;
             if (!people) out.sensitive.push_back(category);
             if (patient != SIZE_MAX) out.patients.push_back(whose);
-            if (people) out.counts.push_back(count == SIZE_MAX ? 1 : count_of(path, row, value(count)));
+            if (people) out.counts.push_back(stands_for);
         }
+        if (people && out.people == 0)
+            throw core::Error(core::Fault::data, path.string() + ": it is of nobody: nothing is told by it");
+        for (std::size_t i = 0; i < columns_.size(); ++i)
+            if (columns_[i].has_blank_twins())
+                throw core::Error(core::Fault::data, path.string() + ": two values of the column \"" +
+                                                         rules_.risk.quasi_identifiers[i] +
+                                                         "\" differ in blanks around them alone");
+        if (!people)
+            for (const Dictionary& one : columns_) own_.push_back(one.size());
         return out;
     }
 
     std::vector<Dictionary> columns_of() { return std::move(columns_); }
-    const Dictionary& sensitive() const { return sensitive_; }
+    // How many of each column's values, the first, are of the table itself.
+    const std::vector<std::size_t>& own() const { return own_; }
+    Dictionary& sensitive() { return sensitive_; }
 
 private:
     [[noreturn]] static void refuse(const std::filesystem::path& path, const Record& row) {
@@ -163,6 +197,7 @@ private:
     const TableRules& rules_;
     int part_, parts_;
     std::vector<Dictionary> columns_;
+    std::vector<std::size_t> own_;
     Dictionary sensitive_;
 };
 
@@ -204,6 +239,9 @@ TableRules TableRules::load(const std::filesystem::path& path) {
     if (titles < 0 || titles > 1000) table.refuse("title_rows", "expected 0 to 1000");
     out.form.title_rows = static_cast<std::uint32_t>(titles);
     out.risk = read_risk(file.table("risk"));
+    if (out.risk.quasi_identifiers.empty())
+        file.table("risk").refuse("quasi_identifiers",
+                                  "missing; expected what an attacker may know of a person");
     file.finish();
     return out;
 }
@@ -227,13 +265,20 @@ JudgedTable read_judged(const Readers& readers, const TableFiles& files, const T
         const auto rule = policy.hierarchies.find(name);
         hierarchies.push_back(rule == policy.hierarchies.end() ? unchanged(name, values)
                                                                : make_hierarchy(name, values, rule->second));
+        hierarchies.back().is_beside.resize(values.size());
+        for (std::size_t was = 0; was < values.size(); ++was)
+            hierarchies.back().is_beside[becomes[i][was]] = was >= reading.own()[i];
     }
     JudgedTable out;
     out.quasi = Quasi(std::move(hierarchies));
     out.rows = rows.all;
     std::vector<std::string> categories;
-    const auto order =
-        reading.sensitive().sort(categories, policy.distance == Distance::ordered, policy.sensitive);
+    const std::uint32_t missing = reading.sensitive().number("");  // there or not
+    auto order = reading.sensitive().sort(categories, policy.distance == Distance::ordered, policy.sensitive);
+    // What is missing comes first.
+    for (std::uint32_t& one : order)
+        if (one < order[missing]) ++one;
+    order[missing] = kMissing;
     const auto several = static_cast<std::uint32_t>(categories.size());
     out.categories = several + 1;
 
@@ -248,14 +293,14 @@ JudgedTable read_judged(const Readers& readers, const TableFiles& files, const T
     for (std::size_t begin = 0, end = 0; begin < rows.size; begin = end) {
         const std::uint64_t first = in_order[begin];
         const auto category_of = [&](std::uint64_t row) {
-            return policy.sensitive.empty() ? 0 : order[rows.sensitive[row]];
+            return policy.sensitive.empty() ? kMissing : order[rows.sensitive[row]];
         };
         std::uint32_t category = category_of(first);
         cells.clear();
         for (end = begin; end < rows.size; ++end) {
             const std::uint64_t row = in_order[end];
             if (end > begin && (rows.patients.empty() || rows.patients[row] != rows.patients[first])) break;
-            if (category_of(row) != category) category = several;
+            category = joined(category, category_of(row), several);
             cells.push_back(cell_of(rows, row, out.quasi, becomes));
         }
         out.patients.add(cells, category);

@@ -24,7 +24,7 @@ struct JudgedTable {
     PatientTable patients;  // this part's
     Quasi quasi;            // of all values, also those of population and register: the same for every part
     std::optional<People> population, people_of_register;  // this part's
-    std::uint32_t categories = 1;       // of the sensitive column: 0 is missing, the last is "several"
+    std::uint32_t categories = 2;       // of the sensitive column: the first is missing, the last "several"
     std::int64_t rows = 0;              // of the whole table
     std::int64_t in_several_cells = 0;  // this part's patients
 };
@@ -33,10 +33,13 @@ struct TableFiles {
     std::filesystem::path table, population, people_of_register;  // the latter may be empty
 };
 
-// Reads all of the tables and keeps those patients whose part of `parts` it is. Memory: 4 bytes for each value of a
-// quasi-identifier while it is read, then 28 a patient; a text for each different value. Throws Error(usage) for what the
-// rules cannot make of a column, Error(data) naming the row for a table that is not whole: it would be judged as less
-// than it is.
+// Reads all of the tables and keeps those patients whose part of `parts` it is. Patients are told by identifiers without
+// blanks around them, small letters like large ones; sensitive values without blanks around them. Memory: while it is
+// read, 4 bytes for each value of a quasi-identifier and 28 a row (up to twice that while an array grows), together with
+// what stays, 12 bytes a patient, 16 a cell and 24 a row of population and register; in each part all different values
+// of the tables, about 100 bytes each. Throws Error(usage) for what the rules cannot make of a column, Error(data) for a
+// table that would be judged as less than it is: naming the row, if it is not whole; if two values of a column differ in
+// blanks around them alone; if population or register are of nobody.
 JudgedTable read_judged(const Readers& readers, const TableFiles& files, const TableRules& rules, int part,
                         int parts);
 

@@ -136,6 +136,35 @@ TEST_CASE("of both profiles' risk the stricter holds, over the columns that are 
     CHECK_THAT(both.refusal(), Contains("both profiles have a sensitive column"));
 }
 
+TEST_CASE("of both profiles' hierarchies the fewer steps and patients left out hold, and one rule a column") {
+    Configuration both;
+    const std::string more = "below = \"suppress\"\nmost_suppressed = 0.2\nmost_steps = 100\n";
+    both.labels = replaced(
+        both.labels, "quasi_identifiers = []\nk = 5\nbelow = \"report\"",
+        "quasi_identifiers = [\"label\"]\nk = 5\n" + more + "[risk.hierarchies.label]\nprefixes = [1]\n");
+    const RiskPolicy risk = both.load().profile.risk;
+    CHECK(risk.most_steps == 100);
+    CHECK(risk.most_suppressed == 0.2);
+    CHECK(risk.hierarchies.at("label").prefixes == std::vector<std::int64_t>{1});
+    both.images = replaced(both.images, "below = \"report\"",
+                           "below = \"suppress\"\nmost_suppressed = 0.1\nmost_steps = 200\n"
+                           "[risk.hierarchies.sex]\n");
+    const RiskPolicy stricter = both.load().profile.risk;
+    CHECK(stricter.most_steps == 100);
+    CHECK(stricter.most_suppressed == 0.1);
+    CHECK(stricter.hierarchies.size() == 2);
+}
+
+TEST_CASE("a part whose name stands for what is missing is refused before anything is read") {
+    for (const char* name : {"", "(missing)"}) {
+        Configuration changed;
+        changed.images = replaced(
+            changed.images, "below = \"report\"",
+            "below = \"suppress\"\n[risk.hierarchies.sex.parents]\nM = \"" + std::string(name) + "\"");
+        CHECK_THAT(changed.refusal(), Contains("stands for what is missing"));
+    }
+}
+
 TEST_CASE("a label's date moves with its image's patient") {
     const Definition definition = Configuration().load();
     const Pseudonyms pseudonyms(core::SecretKey::from(core::Bytes(32, 6)));

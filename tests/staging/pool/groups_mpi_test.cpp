@@ -94,11 +94,33 @@ TEST_CASE("a group in which all have one diagnosis breaks l, a lopsided one brea
     CHECK(run(policy_of(2, true, 0, 0.24), samples).risk.patients_below == 4);
 }
 
-TEST_CASE("a patient with two diagnoses is of a category of its own") {
-    const Result found = run(policy_of(1, false, 1), {{.content = 1, .patient = 1, .sensitive = 1},
-                                                      {.content = 2, .patient = 1, .sensitive = 2},
-                                                      {.content = 3, .patient = 2, .sensitive = 1}});
-    CHECK(found.risk.fewest_categories == 2);
+TEST_CASE("neither two diagnoses nor a missing one make a group more diverse") {
+    // All of whom a diagnosis is known have the first.
+    const std::vector<Made> several{{.content = 1, .patient = 1, .sensitive = 1},
+                                    {.content = 2, .patient = 1, .sensitive = 2},
+                                    {.content = 3, .patient = 2, .sensitive = 1}};
+    const std::vector<Made> missing{{.content = 1, .patient = 1, .sensitive = 1},
+                                    {.content = 2, .patient = 2, .sensitive = 0},
+                                    {.content = 3, .patient = 3, .sensitive = 0},
+                                    {.content = 4, .patient = 3, .sensitive = 1}};
+    for (const auto& samples : {several, missing}) {
+        const Result found = run(policy_of(1, true, 2), samples);
+        CHECK(found.risk.fewest_categories == 1);
+        CHECK(found.outcome == std::vector<int>(samples.size(), kSmall));
+    }
+    // Who has a first diagnosis and a missing one has the first.
+    CHECK(run(policy_of(1, true, 2), {{.content = 1, .patient = 1, .sensitive = 0},
+                                      {.content = 2, .patient = 1, .sensitive = 1},
+                                      {.content = 3, .patient = 2, .sensitive = 2}})
+              .risk.fewest_categories == 2);
+}
+
+TEST_CASE("an order of diagnoses has no place for who has none, as every rank says") {
+    RiskPolicy policy = policy_of(1, true, 0, 0.5);
+    policy.distance = Distance::ordered;
+    CHECK_THROWS_AS(run(policy, {{.content = 1, .patient = 1, .sensitive = 1},
+                                 {.content = 2, .patient = 2, .sensitive = 0}}),
+                    core::AgreedError);
 }
 
 TEST_CASE("many patients: figures and outcome are those of a plain count") {

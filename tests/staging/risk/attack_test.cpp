@@ -87,6 +87,26 @@ TEST_CASE("delta-presence: from who cannot be in it to who is likeliest") {
     CHECK(bands.on_all.presence_max == Approx(0.5));
 }
 
+TEST_CASE("delta-presence: a patient of several cells can be whoever of the register fits one") {
+    Small small;
+    PatientTable table;
+    for (int patient = 0; patient < 2; ++patient) {
+        std::vector<PackedCell> cells{cell_of(small.quasi, 0), cell_of(small.quasi, 2)};
+        table.add(cells, 0);
+    }
+    const auto presence = [&](const People& people, const Levels& levels) {
+        const Findings found = judge(table, small.quasi, levels, {.k = 1}, Closeness({2}, Distance::equal),
+                                     nullptr, &people, Parts());
+        CHECK(found.all.patients == 2);
+        CHECK(found.all.groups == 1);
+        return std::pair(found.on_all.presence_min, found.on_all.presence_max);
+    };
+    CHECK(presence(small.people({1, 0, 8, 0}), {0}) == std::pair(0.25, 1.0));
+    CHECK(presence(small.people({4, 4, 4, 0}), {0}) == std::pair(0.0, 0.5));
+    CHECK(presence(small.people({4, 4, 4, 0}), {1}) == std::pair(0.25, 0.5));
+    CHECK(presence(small.people({4, 4, 4, 0}), {2}) == std::pair(2.0 / 12, 2.0 / 12));
+}
+
 TEST_CASE("an empty table tells nothing of nobody") {
     const Small small;
     const Findings found = judge(PatientTable(), small.quasi, {0}, {.k = 2}, Closeness({0}, Distance::equal),

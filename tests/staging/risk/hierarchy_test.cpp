@@ -98,6 +98,17 @@ TEST_CASE("a value loses the part of all others that it can be") {
     CHECK(losses[2] == std::vector<std::int64_t>(5, kWholeLoss));
 }
 
+TEST_CASE("people beside the table change no loss of what is in it") {
+    const HierarchyRule rule{.widths = {2}};
+    const auto alone = make_hierarchy("age", {"0", "1", "4"}, rule).losses();
+    Hierarchy beside = make_hierarchy("age", {"0", "1", "2", "3", "4", "5"}, rule);
+    beside.is_beside = {false, false, true, true, false, true};
+    const auto losses = beside.losses();
+    for (std::size_t level = 0; level < 3; ++level)
+        CHECK(std::vector<std::int64_t>{losses[level][0], losses[level][1], losses[level][4]} ==
+              alone[level]);
+}
+
 TEST_CASE("cells keep every value of every quasi-identifier") {
     std::vector<Hierarchy> all;
     for (int i = 0; i < 12; ++i) {

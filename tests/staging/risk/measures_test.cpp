@@ -158,6 +158,44 @@ TEST_CASE("one patient, or all of one category") {
     CHECK(entropy_diversity({{0, 1}}) == 1);
 }
 
+TEST_CASE("neither what is missing nor several are values, and they may be the most frequent one") {
+    // 0 is missing, 3 is several.
+    const Closeness all({4, 9, 9, 4}, Distance::equal, kMissing, 3);
+    const Criteria asked{.k = 1, .l = 2, .entropy_l = 1.5, .recursive_c = 3, .recursive_l = 2};
+    for (const Histogram& group :
+         {Histogram{{0, 2}, {1, 2}}, Histogram{{1, 2}, {3, 2}}, Histogram{{0, 1}, {3, 1}}}) {
+        const GroupMeasures found = measure(group, asked, all);
+        CHECK(found.categories <= 1);
+        CHECK(found.entropy_l == 1);
+        CHECK(std::isinf(found.recursive_ratio));
+        CHECK_FALSE(hold(asked, found));
+        CHECK_FALSE(hold_monotone(asked, found));
+    }
+    // Two of each, and two of whom nothing or several are known: 4 and 2 at worst.
+    const GroupMeasures found = measure({{0, 1}, {1, 2}, {2, 2}, {3, 1}}, asked, all);
+    CHECK(found.categories == 2);
+    CHECK(found.entropy_l == Approx(entropy_diversity({{1, 4}, {2, 2}})));
+    CHECK(found.recursive_ratio == 2);
+}
+
+TEST_CASE("of two categories of a patient a missing one says nothing") {
+    CHECK(joined(kMissing, 2, 9) == 2);
+    CHECK(joined(2, kMissing, 9) == 2);
+    CHECK(joined(2, 2, 9) == 2);
+    CHECK(joined(2, 3, 9) == 9);
+    CHECK(joined(9, kMissing, 9) == 9);
+    CHECK(joined(9, 2, 9) == 9);
+    CHECK(joined(kMissing, kMissing, 9) == kMissing);
+}
+
+TEST_CASE("who has none or several of them has no place in an order") {
+    CHECK_THROWS_WITH(Closeness({1, 2, 2, 0}, Distance::ordered, kMissing, 3), Catch::Contains("ordered"));
+    CHECK_THROWS_WITH(Closeness({0, 2, 2, 1}, Distance::ordered, kMissing, 3), Catch::Contains("ordered"));
+    // Two values, one step apart, whatever else there could be.
+    const Closeness all({0, 2, 2, 0}, Distance::ordered, kMissing, 3);
+    CHECK(all.of({{1, 1}}) == 0.5);
+}
+
 TEST_CASE("of two lists of criteria the stricter holds") {
     Criteria one{.k = 5, .l = 2, .recursive_c = 2, .recursive_l = 3, .t = 0.3};
     one.join({.k = 3, .l = 4, .entropy_l = 2, .recursive_c = 4, .recursive_l = 4, .t = 0.2});

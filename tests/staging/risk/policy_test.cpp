@@ -51,6 +51,15 @@ TEST_CASE("without new keys nothing is generalised and nobody left out") {
     CHECK_FALSE(policy.ask_for_sensitive());
 }
 
+TEST_CASE("two rules for one column are joined, unless that makes a rule of two kinds") {
+    HierarchyRule widths{.widths = {10}}, none, same{.widths = {10}};
+    CHECK(none.join(widths));
+    CHECK(none.widths == widths.widths);
+    CHECK(same.join(widths));
+    CHECK_FALSE(same.join({.widths = {5}}));
+    CHECK_FALSE(widths.join({.prefixes = {2}}));
+}
+
 TEST_CASE("what makes no sense is refused, and the key named") {
     const std::string suppress = kPlain + "below = \"suppress\"\n";
     const std::pair<std::string, const char*> bad[] = {
@@ -72,6 +81,13 @@ TEST_CASE("what makes no sense is refused, and the key named") {
         {suppress + "hierarchies.site.parents = { a = \"b\", b = \"a\" }\n", "part of itself"},
         {suppress + "hierarchies.age.widths = [5]\nmost_suppressed = 1\n", "most_suppressed"},
         {suppress + "hierarchies.age.widths = [5]\nmost_steps = 0\n", "most_steps"},
+        {suppress + "hierarchies.age.widths = [5]\nmost_steps = 9007199254740993\n", "most_steps"},
+        {kPlain + "sensitive = \"d\"\nt = nan\n", "t: expected"},
+        {kPlain + "sensitive = \"d\"\nl = 1\n", "l: expected 2"},
+        {kPlain + "sensitive = \"d\"\nentropy_l = 1\n", "entropy_l"},
+        {kPlain + "sensitive = \"d\"\nrecursive = { c = inf, l = 2 }\n", "c: expected"},
+        {kPlain + "distance = \"ordered\"\n", "distance"},
+        {suppress + "[risk.hierarchies]\n", "hierarchies"},
     };
     for (const auto& [toml, key] : bad) {
         INFO(toml);

@@ -9,7 +9,9 @@ namespace {
 std::optional<Generalisation> search(const MadeTable& made, const RiskPolicy& policy) {
     const PatientTable table = made.table();
     const Closeness all(count_categories(table, made.categories, Parts()), policy.distance);
-    return least_loss(table, made.quasi, policy, all, Parts());
+    const LeastLoss found = least_loss(table, made.quasi, policy, all, Parts());
+    if (!found.found && policy.most_steps > 1000) CHECK(found.are_all_tried);
+    return found.found;
 }
 
 }  // namespace
@@ -20,8 +22,7 @@ TEST_CASE("the least loss is that of trying every generalisation") {
     for (int round = 0; round < 400; ++round) {
         const MadeTable made(draw, 1 + draw() % 40, round % 2 == 1);
         const RiskPolicy policy = made_policy(draw);
-        const auto allowed =
-            static_cast<std::int64_t>(policy.most_suppressed * static_cast<double>(made.patients.size()));
+        const auto allowed = part_of(policy.most_suppressed, static_cast<std::int64_t>(made.patients.size()));
         std::optional<double> least;
         for (const Levels& node : made.every_node())
             if (const auto [below, loss] = made.cost(node, policy);
@@ -89,6 +90,39 @@ TEST_CASE("too few steps give what was found, and say that it may not be the lea
         less += !found->is_least;
     }
     CHECK(less > 5);
+}
+
+TEST_CASE("29 of 100 may be left out where 0.29 may") {
+    CHECK(part_of(0.29, 100) == 29);
+    CHECK(part_of(0.299, 100) == 29);
+    CHECK(part_of(0, 100) == 0);
+    CHECK(part_of(0.07, 100) == 7);
+}
+
+TEST_CASE("that nothing was found in few steps is not that there is nothing") {
+    // At "*" one group of two: k holds, t does not before anybody has both values alike.
+    const Quasi quasi({make_hierarchy("age", {"0", "1", "2", "3"}, {.widths = {2}})});
+    PatientTable table;
+    for (std::uint32_t value = 0; value < 4; ++value) {
+        PackedCell cell{};
+        quasi.put(cell, 0, value);
+        std::vector<PackedCell> cells{cell};
+        table.add(cells, value < 2 ? 0 : 1);
+    }
+    RiskPolicy policy;
+    policy.k = 5;
+    const auto search_in = [&](std::int64_t steps) {
+        policy.most_steps = steps;
+        return least_loss(table, quasi, policy, Closeness({2, 2}, Distance::equal), Parts());
+    };
+    CHECK_FALSE(search_in(1).found);
+    CHECK(search_in(1).are_all_tried);  // not even "*" has five
+    policy.k = 1;
+    policy.recursive_c = 1, policy.recursive_l = 2;  // at "*" 2 of 2: not less than 1
+    CHECK_FALSE(search_in(1).found);
+    CHECK_FALSE(search_in(1).are_all_tried);
+    CHECK_FALSE(search_in(100).found);
+    CHECK(search_in(100).are_all_tried);
 }
 
 TEST_CASE("an empty table needs nothing, one patient everything, and equal patients nothing") {

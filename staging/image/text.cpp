@@ -1,8 +1,8 @@
 #include "staging/image/text.h"
 
 #include <algorithm>
-#include <array>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -11,193 +11,12 @@ namespace staging {
 namespace {
 
 constexpr int kScales = 3;          // strokes of up to 3, 6 and 12 pixels
-constexpr int kTile = 32;           // pixels in which noise is alike
-constexpr int kLargest = 48;        // a glyph's height, at its scale
+constexpr int kSmallest = 6;        // pixels of a glyph, at a scale that is not the finest
 constexpr int kPairs = 256;         // neighbours that are looked at, of one component: what bounds the time
 constexpr std::size_t kGrown = 64;  // blocks that are looked around, of a frame: more are a page
-constexpr double kNoise = 5;        // strokes stand out from noise by so many times its median response
-constexpr double kFaintest = 0.1;   // and by this part of the frame's range
-
-// How much a pixel is above both of its sides, along the row or the column.
-Plane strokes_of(const Plane& plane) {
-    Plane out(plane.rows, plane.columns);
-    const auto least = [](std::int16_t a, std::int16_t b) { return a < b ? a : b; };
-    const auto most = [](std::int16_t a, std::int16_t b) { return a > b ? a : b; };
-    for (int y = 0; y < plane.rows; ++y) {
-        const std::int16_t* __restrict at = plane.row(y);
-        const std::int16_t *__restrict up1 = plane.row(y - 1), *__restrict up2 = plane.row(y - 2),
-                           *__restrict up3 = plane.row(y - 3), *__restrict down1 = plane.row(y + 1),
-                           *__restrict down2 = plane.row(y + 2), *__restrict down3 = plane.row(y + 3);
-        std::int16_t* __restrict to = out.row(y);
-        for (int x = 0; x < plane.columns; ++x) {
-            const std::int16_t left = least(least(at[x - 1], at[x - 2]), at[x - 3]);
-            const std::int16_t right = least(least(at[x + 1], at[x + 2]), at[x + 3]);
-            const std::int16_t up = least(least(up1[x], up2[x]), up3[x]);
-            const std::int16_t down = least(least(down1[x], down2[x]), down3[x]);
-            const std::int16_t side = least(most(left, right), most(up, down));
-            to[x] = static_cast<std::int16_t>(most(at[x], side) - side);
-        }
-    }
-    return out;
-}
-
-Plane inverted(const Plane& plane) {
-    Plane out(plane.rows, plane.columns);
-    std::int16_t highest = 0;
-    for (const std::int16_t value : plane.values) highest = std::max(highest, value);
-    for (int y = 0; y < plane.rows; ++y) {
-        const std::int16_t* from = plane.row(y);
-        std::int16_t* to = out.row(y);
-        for (int x = 0; x < plane.columns; ++x) to[x] = static_cast<std::int16_t>(highest - from[x]);
-    }
-    return out;
-}
-
-// Means of 2 x 2 pixels: what is one value stays that value.
-Plane halved(const Plane& plane) {
-    Plane out(plane.rows / 2, plane.columns / 2);
-    for (int y = 0; y < out.rows; ++y) {
-        const std::int16_t *a = plane.row(2 * y), *b = plane.row(2 * y + 1);
-        std::int16_t* to = out.row(y);
-        for (int x = 0; x < out.columns; ++x)
-            to[x] = static_cast<std::int16_t>((a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1] + 2) / 4);
-    }
-    return out;
-}
-
-// What is a stroke and no noise, of each tile: [tiles of a column, tiles of a row].
-struct Thresholds {
-    int across = 0;
-    std::vector<int> least;
-    Thresholds(const Plane& strokes, int range) : across((strokes.columns + kTile - 1) / kTile) {
-        constexpr int kStep = 4;
-        const int faintest = std::max(1, static_cast<int>(kFaintest * range));
-        std::array<std::int16_t, (kTile / kStep) * (kTile / kStep)> some{};
-        for (int top = 0; top < strokes.rows; top += kTile)
-            for (int left = 0; left < strokes.columns; left += kTile) {
-                std::size_t count = 0;
-                for (int y = top; y < std::min(top + kTile, strokes.rows); y += kStep)
-                    // Not the same columns in each row: text has its rhythm, too.
-                    for (int x = left + y / kStep % kStep; x < std::min(left + kTile, strokes.columns);
-                         x += kStep)
-                        some[count++] = strokes.row(y)[x];
-                const auto middle = some.begin() + static_cast<std::ptrdiff_t>(count / 2);
-                std::nth_element(some.begin(), middle, some.begin() + static_cast<std::ptrdiff_t>(count));
-                const int noise = count ? *middle : 0;
-                least.push_back(std::max(faintest, static_cast<int>(kNoise * noise)));
-            }
-    }
-};
-
-struct Run {
-    int y, begin, end;
-};
-
-// Which of several are one: the first of each stands for all.
-class Sets {
-public:
-    explicit Sets(std::size_t count = 0) : parent_(count) { std::iota(parent_.begin(), parent_.end(), 0); }
-    void add() { parent_.push_back(static_cast<std::uint32_t>(parent_.size())); }
-    std::uint32_t first(std::size_t one) {
-        auto at = static_cast<std::uint32_t>(one);
-        while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
-        return at;
-    }
-    void join(std::size_t a, std::size_t b) {
-        const std::uint32_t one = first(a), other = first(b);
-        parent_[std::max(one, other)] = std::min(one, other);
-    }
-
-private:
-    std::vector<std::uint32_t> parent_;
-};
-
-// Strokes that touch: a glyph, part of one, or several.
-struct Component {
-    Box box{INT32_MAX, INT32_MAX, 0, 0};
-    int pixels = 0;
-    int ink = 0;       // the highest value
-    int contrast = 0;  // the strongest response
-    int even = 0;      // pixels within a twelfth of the contrast of the ink
-    int height() const { return box.bottom - box.top; }
-    int width() const { return box.right - box.left; }
-    int size() const { return std::max(height(), width()); }
-    // A dash or a filled rectangle.
-    bool is_straight() const {
-        return std::min(height(), width()) <= 2 || 100 * pixels >= 85 * height() * width();
-    }
-};
-
-std::vector<Component> components_of(const Plane& plane, const Plane& strokes, const Thresholds& thresholds) {
-    std::vector<Run> runs;
-    Sets sets;
-    std::vector<std::uint8_t> is_stroke(static_cast<std::size_t>(plane.columns) + 8);
-    std::size_t above = 0, above_end = 0;
-    for (int y = 0; y < plane.rows; ++y) {
-        const std::int16_t* row = strokes.row(y);
-        for (int tile = 0; tile < thresholds.across; ++tile) {
-            const int least =
-                thresholds.least[static_cast<std::size_t>(y / kTile * thresholds.across + tile)];
-            const auto bound = static_cast<std::int16_t>(std::min(least, INT16_MAX));
-            const int end = std::min(plane.columns, (tile + 1) * kTile);
-            for (int x = tile * kTile; x < end; ++x) is_stroke[static_cast<std::size_t>(x)] = row[x] >= bound;
-        }
-        const std::size_t begin = runs.size();
-        for (int x = 0; x < plane.columns;) {
-            std::uint64_t eight;
-            std::memcpy(&eight, &is_stroke[static_cast<std::size_t>(x)], sizeof eight);
-            if (eight == 0) {
-                x += 8;
-            } else if (!is_stroke[static_cast<std::size_t>(x)]) {
-                ++x;
-            } else {
-                const int from = x;
-                while (is_stroke[static_cast<std::size_t>(x)]) ++x;
-                runs.push_back({y, from, x});
-                sets.add();
-            }
-        }
-        for (std::size_t i = begin; i < runs.size(); ++i) {
-            while (above < above_end && runs[above].end < runs[i].begin) ++above;
-            for (std::size_t j = above; j < above_end && runs[j].begin <= runs[i].end; ++j) sets.join(i, j);
-        }
-        above = begin;
-        above_end = runs.size();
-    }
-    std::vector<Component> out;
-    std::vector<std::uint32_t> number(runs.size());
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        const std::uint32_t first = sets.first(i);
-        if (first == i) {
-            number[i] = static_cast<std::uint32_t>(out.size());
-            out.emplace_back();
-        }
-        Component& one = out[number[first]];
-        const Run& run = runs[i];
-        one.box = {std::min(one.box.top, run.y), std::min(one.box.left, run.begin),
-                   std::max(one.box.bottom, run.y + 1), std::max(one.box.right, run.end)};
-        one.pixels += run.end - run.begin;
-        const std::int16_t *value = plane.row(run.y), *response = strokes.row(run.y);
-        for (int x = run.begin; x < run.end; ++x) {
-            one.ink = std::max<int>(one.ink, value[x]);
-            one.contrast = std::max<int>(one.contrast, response[x]);
-        }
-    }
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        const Run& run = runs[i];
-        Component& one = out[number[sets.first(i)]];
-        const std::int16_t* value = plane.row(run.y);
-        for (int x = run.begin; x < run.end; ++x) one.even += 12 * (one.ink - value[x]) <= one.contrast;
-    }
-    std::erase_if(out, [](const Component& one) {
-        return one.pixels < 3 || one.size() < 3 || std::min(one.height(), one.width()) > kLargest ||
-               one.size() > 4 * kLargest;
-    });
-    return out;
-}
 
 bool are_neighbours(const Component& a, const Component& b) {
-    const int size = std::min(kLargest, std::max(a.size(), b.size()));
+    const int size = std::min(kLargestGlyph, std::max(a.size(), b.size()));
     if (4 * std::min(a.size(), b.size()) < std::min(a.size(), size)) return false;
     const int across = std::max(a.box.left, b.box.left) - std::min(a.box.right, b.box.right);
     const int down = std::max(a.box.top, b.box.top) - std::min(a.box.bottom, b.box.bottom);
@@ -208,9 +27,7 @@ struct Block {
     std::vector<const Component*> parts;
     Box box() const {
         Box all{INT32_MAX, INT32_MAX, 0, 0};
-        for (const Component* part : parts)
-            all = {std::min(all.top, part->box.top), std::min(all.left, part->box.left),
-                   std::max(all.bottom, part->box.bottom), std::max(all.right, part->box.right)};
+        for (const Component* part : parts) all = joined(all, part->box);
         return all;
     }
 };
@@ -278,7 +95,7 @@ std::size_t aligned(const Block& block, std::int32_t Box::*edge) {
     return count;
 }
 
-// Found on planted text and clean images (tests/bench/text): strokes of text are even, stand far out, and stand in
+// FoundText on planted text and clean images (tests/bench/text): strokes of text are even, stand far out, and stand in
 // lines; or they are so many, so even and stand out so far that lines do not matter (large or handwritten ones).
 struct Least {
     int parts;
@@ -314,23 +131,26 @@ bool is_text(const Block& block, Ink ink, int range) {
 }
 
 // The block's box with what stands beside it: the rest of a word, and words of it that other things disturb. What is about as
-// large and stands out half as far as its faintest part, within a glyph and a half.
-Box whole(const Block& block, const std::vector<Component>& all) {
+// large and stands out half as far as its faintest part, within a glyph and a half. It becomes part of the block.
+Box whole(Block& block, const std::vector<Component>& all) {
     int size = 0, contrast = INT_MAX;
     for (const Component* part : block.parts) {
-        size = std::max(size, std::min(kLargest, part->size()));
+        size = std::max(size, std::min(kLargestGlyph, part->size()));
         contrast = std::min(contrast, part->contrast);
     }
     Box box = block.box();
+    std::vector<bool> is_part(all.size());
     for (int time = 0; time < 8; ++time) {
         const Box before = box;
-        for (const Component& one : all) {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const Component& one = all[i];
             const int across = std::max(one.box.left, box.left) - std::min(one.box.right, box.right);
             const int down = std::max(one.box.top, box.top) - std::min(one.box.bottom, box.bottom);
             if (2 * std::max(across, down) > 3 * size || one.size() > 2 * size || 2 * one.contrast < contrast)
                 continue;
-            box = {std::min(box.top, one.box.top), std::min(box.left, one.box.left),
-                   std::max(box.bottom, one.box.bottom), std::max(box.right, one.box.right)};
+            box = joined(box, one.box);
+            if (!is_part[i]) block.parts.push_back(&one);
+            is_part[i] = true;
         }
         if (box == before) break;
     }
@@ -343,37 +163,110 @@ Box whole(const Block& block, const std::vector<Component>& all) {
     return box;
 }
 
+// Where the text of one scale and polarity is told.
+class Notes {
+public:
+    Notes(FoundText& found, const Plane& plane, int scale) : found_(found), plane_(plane), scale_(scale) {}
+
+    Box full(const Box& box) const {
+        return {std::max(0, box.top << scale_), std::max(0, box.left << scale_),
+                std::min(plane_.rows, box.bottom << scale_), std::min(plane_.columns, box.right << scale_)};
+    }
+    // The runs of these components are text's strokes.
+    void draw(const Strokes& strokes, const std::vector<const Component*>& parts) {
+        const auto columns = static_cast<std::size_t>(plane_.columns);
+        if (found_.strokes.empty()) found_.strokes.resize(static_cast<std::size_t>(plane_.rows) * columns);
+        std::vector<bool> is_text(strokes.runs.size());
+        for (const Component* part : parts) is_text[part->first] = true;
+        for (const Strokes::Run& run : strokes.runs) {
+            if (!is_text[run.first]) continue;
+            const Box box = full({run.y, run.begin, run.y + 1, run.end});
+            for (int y = box.top; y < box.bottom; ++y)
+                std::fill_n(found_.strokes.begin() + y * plane_.columns + box.left, box.right - box.left, 1);
+        }
+    }
+
+private:
+    FoundText& found_;
+    const Plane& plane_;
+    int scale_;
+};
+
+// What is of a block's ink, about, and no larger than twice its glyphs, wherever it is.
+void find_alike(const std::vector<Component>& all, const Block& block, std::vector<bool>& is_alike) {
+    int size = 0;
+    std::vector<int> inks, contrasts;
+    for (const Component* part : block.parts) {
+        size = std::max(size, part->size());
+        inks.push_back(part->ink);
+        contrasts.push_back(part->contrast);
+    }
+    const auto middle = [](std::vector<int>& of) {
+        const auto at = of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2);
+        std::nth_element(of.begin(), at, of.end());
+        return *at;
+    };
+    const int ink = middle(inks), contrast = middle(contrasts);
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (4 * std::abs(all[i].ink - ink) <= contrast && 2 * all[i].contrast >= contrast &&
+            all[i].size() <= 2 * size)
+            is_alike[i] = true;
+}
+
 }  // namespace
 
-std::vector<Box> find_text(const Plane& plane) {
-    std::vector<Box> out;
+FoundText find_text(const Plane& plane) {
+    FoundText out;
     Plane now = plane;
     const int range = range_of(plane);
     for (int scale = 0; scale < kScales && now.rows > 0 && now.columns > 0; ++scale) {
         if (scale) now = halved(now);
+        Notes notes(out, plane, scale);
         for (const bool is_dark : {false, true}) {
             const Plane turned = is_dark ? inverted(now) : Plane();
             const Plane& lit = is_dark ? turned : now;
-            const Plane strokes = strokes_of(lit);
-            const std::vector<Component> all = components_of(lit, strokes, Thresholds(strokes, range));
+            Strokes strokes = strokes_in(lit, range);
+            if (strokes.is_too_much) {
+                out.is_too_much = true;
+                return out;
+            }
+            std::vector<Component>& all = strokes.components;
+            // So small a glyph has strokes that were seen at a finer scale: here it would be a spot.
+            if (scale) std::erase_if(all, [](const Component& one) { return one.size() < kSmallest; });
+            std::vector<const Component*> text;
+            std::vector<bool> is_alike(all.size()), is_told(all.size());
             for (const Ink ink : {Ink::same, Ink::alike})
-                for (const Block& block : blocks_of(all, lit, ink))
-                    if (is_text(block, ink, range)) {
-                        const Box box = out.size() < kGrown ? whole(block, all) : block.box();
-                        out.push_back({std::max(0, box.top << scale), std::max(0, box.left << scale),
-                                       std::min(plane.rows, box.bottom << scale),
-                                       std::min(plane.columns, box.right << scale)});
-                    }
+                for (Block& block : blocks_of(all, lit, ink)) {
+                    if (!is_text(block, ink, range)) continue;
+                    if (out.boxes.size() < kGrown) find_alike(all, block, is_alike);
+                    out.boxes.push_back(
+                        notes.full(out.boxes.size() < kGrown ? whole(block, all) : block.box()));
+                    text.insert(text.end(), block.parts.begin(), block.parts.end());
+                }
+            if (text.empty()) continue;
+            for (const Component* part : text) is_told[static_cast<std::size_t>(part - all.data())] = true;
+            for (std::size_t i = 0; i < all.size(); ++i) {
+                if (!is_alike[i] || is_told[i]) continue;
+                out.alike.push_back(notes.full(all[i].box));
+                text.push_back(&all[i]);
+            }
+            notes.draw(strokes, text);
         }
     }
     return out;
 }
 
-std::vector<Box> find_text(const Pixels& pixels, std::uint32_t frame) {
-    std::vector<Box> out;
+FoundText find_text(const Pixels& pixels, std::uint32_t frame, const Padding& padding) {
+    FoundText out;
     for (std::uint32_t channel = 0; channel < pixels.samples; ++channel) {
-        const std::vector<Box> more = find_text(plane_of(pixels, frame, channel));
-        out.insert(out.end(), more.begin(), more.end());
+        FoundText more = find_text(plane_of(pixels, frame, channel, padding));
+        out.boxes.insert(out.boxes.end(), more.boxes.begin(), more.boxes.end());
+        out.alike.insert(out.alike.end(), more.alike.begin(), more.alike.end());
+        out.is_too_much |= more.is_too_much;
+        if (out.strokes.empty())
+            out.strokes = std::move(more.strokes);
+        else
+            for (std::size_t i = 0; i < more.strokes.size(); ++i) out.strokes[i] |= more.strokes[i];
     }
     return out;
 }

@@ -1,19 +1,25 @@
-// Frames from stdin, each "ROWS COLUMNS SAMPLES TYPE\n" and its bytes; of each a line: the boxes in which text was found.
-// The last line: processor seconds, and pixels x samples.
+// Frames from stdin, each "ROWS COLUMNS SAMPLES TYPE\n" and its bytes; of each a line: the boxes in which text was found,
+// and "|" with what clean_text made of it: "clean", "blanked" (the pixels are added to the file CLEANED) or "out".
+// The last line: processor seconds of finding, and pixels x samples.
+//
+//   bench_text [CLEANED]
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
-#include "staging/image/text.h"
+#include "staging/image/clean_text.h"
 
-int main() {
+int main(int count, char** arguments) {
     using namespace staging;
     std::ios::sync_with_stdio(false);
     double seconds = 0, looked_at = 0;
-    Pixels pixels;
+    std::ofstream blanked(count > 1 ? arguments[1] : "/dev/null", std::ios::binary);
+    Record record;
+    Pixels& pixels = record.pixels;
     pixels.frames = 1;
     std::string type;
     while (std::cin >> pixels.rows >> pixels.columns >> pixels.samples >> type) {
@@ -25,12 +31,17 @@ int main() {
             return 3;
         pixels.bytes = bytes;
         const std::clock_t begin = std::clock();
-        const std::vector<Box> found = find_text(pixels, 0);
+        const std::vector<Box> found = find_text(pixels, 0).boxes;
         seconds += static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
         looked_at += double{1} * pixels.rows * pixels.columns * pixels.samples;
         for (const Box& box : found)
             std::cout << box.top << ' ' << box.left << ' ' << box.bottom << ' ' << box.right << ' ';
-        std::cout << '\n';
+        const auto out = clean_text(record, TextPolicy::blank);
+        const auto* cleaned = std::get_if<TextCleaned>(&out);
+        std::cout << (!cleaned ? "| out\n" : cleaned->frames ? "| blanked\n" : "| clean\n");
+        if (cleaned)
+            blanked.write(reinterpret_cast<const char*>(cleaned->bytes.data()),
+                          static_cast<std::streamsize>(cleaned->bytes.size()));
     }
     std::cout << seconds << ' ' << looked_at << '\n';
 }

@@ -1,6 +1,7 @@
 #include "staging/image/text.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <functional>
 #include <string>
 
@@ -108,13 +109,13 @@ TEST_CASE("text is found lighter and darker than its ground, along and down, in 
     Picture one = picture(256, 256, [&](int y, int x) { return (is_dark ? 1000 : 20) + noise(y, x, 4); });
     const Box box = draw(one, han ? kHan : kGlyphs, 20, 30, dot, is_dark ? 40 : 700, downwards);
     CAPTURE(han, downwards, is_dark, dot);
-    CHECK(covers(find_text(record_of(one).pixels, 0), box));
+    CHECK(covers(find_text(record_of(one).pixels, 0).boxes, box));
 }
 
 TEST_CASE("bodies, noise, edges, a lone letter and a scale are no text") {
-    CHECK(find_text(record_of(body(256, 256)).pixels, 0).empty());
+    CHECK(find_text(record_of(body(256, 256)).pixels, 0).boxes.empty());
     const auto clean = [](const std::function<int(int, int)>& value) {
-        return find_text(record_of(picture(256, 256, value)).pixels, 0).empty();
+        return find_text(record_of(picture(256, 256, value)).pixels, 0).boxes.empty();
     };
     CHECK(clean([](int, int) { return 0; }));
     CHECK(clean([](int y, int x) { return noise(y, x, 12); }));
@@ -125,7 +126,7 @@ TEST_CASE("bodies, noise, edges, a lone letter and a scale are no text") {
     CHECK(clean([](int y, int x) { return x > 240 && y % 16 == 0 ? 255 : 0; }));
     Picture side = body(256, 256);
     draw(side, {kGlyphs[4]}, 20, 20, 3, 1500, false);
-    CHECK(find_text(record_of(side).pixels, 0).empty());
+    CHECK(find_text(record_of(side).pixels, 0).boxes.empty());
 }
 
 TEST_CASE("text on the background is blanked and nothing else changes, the same in each frame") {
@@ -169,4 +170,145 @@ TEST_CASE("text over the anatomy, or where the profile wants none, is quarantine
     CHECK(why(clean_text(record_of(other), TextPolicy::quarantine)) == "risk_burned_in_text: pixels");
     CHECK(why(clean_text(record_of(other), TextPolicy::blank)).empty());
     CHECK(std::get<TextCleaned>(clean_text(record_of(other), TextPolicy::allow)).bytes.empty());
+}
+
+TEST_CASE("what only looks like text is never blanked") {
+    const auto changed = [](const Record& record) {
+        const auto out = clean_text(record, TextPolicy::blank);
+        const auto* cleaned = std::get_if<TextCleaned>(&out);
+        return cleaned && cleaned->frames > 0;
+    };
+    const auto in_disc = [](int y, int x, int top, int left, int radius) {
+        return (y - top) * (y - top) + (x - left) * (x - left) < radius * radius;
+    };
+    // Fingers across a slice, vials, spots that saturate.
+    const int radius = GENERATE(4, 5, 6, 7, 8, 10);
+    CAPTURE(radius);
+    const auto fingers = [&](int count) {
+        return picture(256, 256, [&, count](int y, int x) {
+            int value = noise(y, x, 4);
+            for (int i = 0; i < count; ++i)
+                if (in_disc(y, x, 60 + i % 2, 60 + 26 * i, radius)) value = 1050;
+            return (y - 170) * (y - 170) + (x - 128) * (x - 128) < 4000 ? 1040 + noise(y, x, 4) : value;
+        });
+    };
+    CHECK_FALSE(changed(record_of(fingers(4))));
+    CHECK_FALSE(changed(record_of(fingers(6))));
+    if (radius > 4) CHECK(why(clean_text(record_of(fingers(4)), TextPolicy::blank)).empty());
+    CHECK_FALSE(changed(record_of(picture(256, 256, [&](int y, int x) {
+        return y > 20 && y < 220 && x > 20 && x < 220 && in_disc(y % 40, x % 40, 20, 20, radius)
+                   ? 4095
+                   : noise(y, x, 5);
+    }))));
+    // A brain: its furrows are as dark as the air around it, and alike.
+    Picture brain = picture(
+        256, 256, [&](int y, int x) { return in_disc(y, x, 128, 128, 100) ? 1000 + noise(y, x, 4) : 0; });
+    for (int top = 70; top < 180; top += 20)
+        for (int left = 70; left < 180; left += 28)
+            draw(brain, {kGlyphs[static_cast<std::size_t>(left + top) % 6]}, top, left, 2 + radius % 2, 0,
+                 false);
+    CHECK(why(clean_text(record_of(brain), TextPolicy::blank)) == "risk_burned_in_text: over the anatomy");
+    // A film with tissue up to its edges, as even as a background is.
+    Picture film = picture(256, 256, [&](int y, int x) {
+        return in_disc(y, x, 128, 128, 60) ? noise(y, x, 4) : 2000 + noise(y, x, 4);
+    });
+    draw(film, kGlyphs, 12, 12, 2, 0, false);
+    CHECK(why(clean_text(record_of(film), TextPolicy::blank)) == "risk_burned_in_text: over the anatomy");
+    Record turned = record_of(film);
+    turned.pixels.photometric = "MONOCHROME1";
+    CHECK(changed(turned));
+}
+
+TEST_CASE("padding around a round field of view is no stroke, and hides none") {
+    const int radius = GENERATE(250, 255), padding = GENERATE(-1500, -2000, -32768);
+    const bool is_declared = GENERATE(false, true), has_name = GENERATE(false, true);
+    CAPTURE(radius, padding, is_declared, has_name);
+    Picture one = picture(512, 512, [&](int y, int x) {
+        const int r = (y - 256) * (y - 256) + (x - 256) * (x - 256);
+        return r > radius * radius ? padding : (r < 150 * 150 ? 40 : -1000) + noise(y, x, 4);
+    });
+    if (has_name) draw(one, kGlyphs, 60, 200, 2, 3071, false);
+    Record record = record_of(one);
+    record.pixels.type = PixelType::i16;
+    if (is_declared) record.padding = {{double(padding), double(padding)}};
+    CHECK(find_text(record.pixels, 0, record.padding).boxes.empty() == !has_name);
+    // Where nothing says that it is padding, air is no background.
+    const auto out = clean_text(record, TextPolicy::blank);
+    if (is_declared || !has_name) CHECK(why(out).empty());
+    if (has_name) CHECK((!why(out).empty() || std::get<TextCleaned>(out).frames == 1));
+}
+
+TEST_CASE("text is found in every type of pixel, whatever a few pixels are") {
+    Picture name = picture(256, 256, [](int y, int x) { return 20 + noise(y, x, 3); });
+    const Box box = draw(name, kGlyphs, 20, 30, 2, 700, false);
+    const auto found = [&](auto last, PixelType type, const std::function<double(int)>& value) {
+        std::vector<decltype(last)> values;
+        for (const std::uint16_t one : name.values) values.push_back(static_cast<decltype(last)>(value(one)));
+        values[200 * 256 + 200] = last;
+        values[200 * 256 + 201] = static_cast<decltype(last)>(-last);
+        Pixels pixels = record_of(name).pixels;
+        pixels.type = type;
+        pixels.bytes = {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof last};
+        return covers(find_text(pixels, 0).boxes, box);
+    };
+    const auto same = [](int value) { return value; };
+    CHECK(found(std::int8_t{0}, PixelType::i8, [](int value) { return value > 600 ? 100 : value - 128; }));
+    CHECK(found(std::int16_t{0}, PixelType::i16, [](int value) { return value - 1000; }));
+    CHECK(found(std::uint32_t{0}, PixelType::u32, [](int value) { return value * 5000000.0; }));
+    CHECK(found(std::int32_t{1} << 30, PixelType::i32, same));
+    CHECK(found(1e9F, PixelType::f32, same));
+    CHECK(found(1e308, PixelType::f64, same));
+    CHECK(found(1.7e308, PixelType::f64, [](int value) { return value * 2e305; }));
+    CHECK(found(std::nan(""), PixelType::f64, same));
+    const auto nan_ink = [](int value) { return value > 600 ? std::nan("") : 0; };
+    CHECK(found(0.0, PixelType::f64, nan_ink));
+    CHECK(found(0.0F, PixelType::f32, nan_ink));
+    CHECK(found(1e9F, PixelType::f32, [](int value) { return value > 600 ? 1 : 0; }));
+}
+
+TEST_CASE("what stands apart in the ink of a name goes with it, and marks of another ink stay") {
+    Picture one = body(256, 256);
+    draw(one, kGlyphs, 12, 12, 1, 1300, false);
+    const Box age = draw(one, {kGlyphs[5]}, 12, 160, 1, 1300, false);
+    const Record record = record_of(one);
+    const auto out = clean_text(record, TextPolicy::blank);
+    REQUIRE(why(out).empty());
+    const auto* now = reinterpret_cast<const std::uint16_t*>(std::get<TextCleaned>(out).bytes.data());
+    int left = 0;
+    for (int y = age.top; y < age.bottom; ++y)
+        for (int x = age.left; x < age.right; ++x) left += now[y * 256 + x] == 1300;
+    CHECK(left == 0);
+    CHECK(std::get<TextCleaned>(out).sha256 == core::sha256(std::get<TextCleaned>(out).bytes));
+}
+
+TEST_CASE("colours are blanked in all channels, pages are left out, a stop is heard") {
+    Picture name = body(256, 256);
+    draw(name, kGlyphs, 12, 12, 2, 1300, false);
+    std::vector<std::uint8_t> colours;
+    for (const std::uint16_t value : name.values)
+        for (const int part : {20, 6, 40}) colours.push_back(static_cast<std::uint8_t>(value / part));
+    Record record = record_of(name);
+    record.pixels.samples = 3;
+    record.pixels.type = PixelType::u8;
+    record.pixels.photometric = "RGB";
+    record.pixels.bytes = colours;
+    const auto out = clean_text(record, TextPolicy::blank);
+    REQUIRE(why(out).empty());
+    const core::Bytes& now = std::get<TextCleaned>(out).bytes;
+    REQUIRE(now.size() == colours.size());
+    const int at = 3 * (12 * 256 + 12 + 16);  // of the second glyph
+    for (int channel = 0; channel < 3; ++channel) CHECK(now[static_cast<std::size_t>(at + channel)] <= 2);
+
+    Picture page = picture(512, 512, [](int y, int x) { return noise(y, x, 3); });
+    for (int y = 10; y < 490; y += 20)
+        for (int x = 10; x < 400; x += 100) draw(page, kGlyphs, y, x, 2, 1300, false);
+    CHECK(why(clean_text(record_of(page), TextPolicy::blank)) == "risk_burned_in_text: a page of it");
+    // Nothing but crosses: more than can be looked at.
+    const Picture crosses = picture(3600, 3600, [](int y, int x) {
+        return ((y & 3) == 1 && (x & 3) != 3) || ((x & 3) == 1 && (y & 3) != 3) ? 255 : 0;
+    });
+    CHECK(why(clean_text(record_of(crosses), TextPolicy::blank)) ==
+          "risk_burned_in_text: more strokes than an image has");
+    const auto stopped = clean_text(record_of(name), TextPolicy::blank, [] { return true; });
+    CHECK(std::get<TextCleaned>(stopped).stopped);
 }

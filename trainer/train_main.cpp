@@ -18,8 +18,10 @@ void print_measures(const std::string& name, const Json& m, const trainer::Judge
         std::cout << std::setw(9);
         if (m.at(key).is_null())
             std::cout << '-';
+        else if (judge.figures()[judge.place(figure)].significant > 0)
+            std::cout << std::defaultfloat << m.at(key).get<double>();
         else
-            std::cout << m.at(key).get<double>();
+            std::cout << std::fixed << m.at(key).get<double>();
     }
     std::cout << '\n';
 }

@@ -43,10 +43,11 @@ const Words kTotals = split("all any overall sum total whole");
 
 // Settings of a run, cut-offs and probabilities of error: they count no person, however small.
 const Words kNotCounts = split(
-    "accumulation batch bin bins bits block blocks bootstrap channels clip degree depth df dilation "
+    "accumulation batch bias bin bins bits block blocks bootstrap channels clip degree depth df dilation "
     "dimensions dims epoch epochs features fold folds format gpus groups heads hidden index iteration "
-    "iterations k keep kernel layer layers micro nodes order p padding parameters params patience "
-    "percentile quantile rank ranks repeat repeats run runs seed shape smallest stage stages step steps "
+    "iterations k keep kernel layer layers mae micro nodes order p padding parameters params patience "
+    "percentile quantile rank ranks repeat repeats rmse run runs score seed shape smallest stage stages step "
+    "steps "
     "stratum stride threshold top verbose version warmup width workers");
 
 const Words kIndexTerms = split(

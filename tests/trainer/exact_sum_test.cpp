@@ -1,4 +1,4 @@
-#include "trainer/engine/exact_sum.h"
+#include "trainer/data/exact_sum.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

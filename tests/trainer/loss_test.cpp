@@ -126,6 +126,19 @@ TEST_CASE("without keys the loss of classes is PyTorch's cross-entropy, to the b
                     at::cross_entropy_loss(scores, target)));
 }
 
+TEST_CASE("the focal loss of what is certain has a gradient, in float32 too") {
+    for (const char* gamma : {"gamma = 0.0", "gamma = 0.5", "gamma = 1.0", "gamma = 2.0"}) {
+        at::Tensor scores = at::tensor({17.0F, 0.0F, 200.0F, 0.0F, 0.0F, 200.0F}).view({3, 2});
+        scores.requires_grad_(true);
+        loss_of(options("name = \"focal\"\n" + std::string(gamma), Target::classes), scores,
+                at::zeros({3}, at::kLong))
+            .backward();
+        INFO(gamma);
+        CHECK(at::isfinite(scores.grad()).all().item<bool>());
+        CHECK(scores.grad()[2][1].item<float>() > 0);  // what is wrong is told so
+    }
+}
+
 TEST_CASE("keys of another loss, and losses of another task, are refused") {
     for (const auto& [toml, target] :
          {std::pair{"gamma = 2", Target::classes},
@@ -133,6 +146,7 @@ TEST_CASE("keys of another loss, and losses of another task, are refused") {
           std::pair{"name = \"huber\"", Target::classes},
           std::pair{"name = \"cross_entropy\"", Target::numbers}, std::pair{"delta = 0", Target::numbers},
           std::pair{"label_smoothing = 1.0", Target::classes},
+          std::pair{"class_weights = [0, 0, 0]", Target::classes},
           std::pair{"class_weights = [1, -1]", Target::classes}})
         CHECK_THROWS_AS(options(toml, target), core::Error);
 }

@@ -81,6 +81,41 @@ TEST_CASE("labels that few patients have are not told, nor those that would tell
     CHECK(json["per_label"]["suppressed"].size() == 2);
 }
 
+TEST_CASE("a label does not follow from a mean that others hidden with it are not in") {
+    Predictions p = labels({120}, {120});  // of edema 60 have a yes
+    Predictions three = p;
+    three.classes = {"edema", "nodule", "rare"};
+    three.truth.clear();
+    three.probability.clear();
+    for (std::size_t i = 0; i < 120; ++i) {
+        three.truth.push_back(p.truth[2 * i]);
+        three.truth.push_back(i < 9);                        // nine have one
+        three.truth.push_back(i < 9 ? double(i % 2) : NAN);  // of nine it is known: in no mean
+        three.probability.insert(three.probability.end(),
+                                 {p.probability[2 * i], p.probability[2 * i + 1], 0.5F});
+    }
+    const auto json = report(three, options());
+    CHECK_FALSE(json["overall"]["auroc"].is_null());
+    CHECK(json["per_label"]["suppressed"].size() == 3);  // twice the mean less edema's were nodule's
+}
+
+TEST_CASE("where one label of few is all there is, its mean is not told") {
+    Predictions p = labels({60, 60}, {60, 60}, 4);
+    Predictions one = p;
+    one.classes = {"nodule"};
+    one.truth.clear();
+    one.probability.clear();
+    for (std::size_t i = 0; i < 120; ++i) {
+        one.truth.push_back(p.truth[2 * i + 1]);
+        one.probability.push_back(p.probability[2 * i + 1]);
+    }
+    const auto json = report(one, options());
+    CHECK(json["overall"]["auroc"].is_null());
+    CHECK(json["overall"]["interval95"]["loss"].is_null());
+    CHECK(json["per_label"]["suppressed"].size() == 1);
+    CHECK(made::kept_by(one, "auroc").has_value());
+}
+
 TEST_CASE("a site where a label is known of few patients is hidden, and those that would tell it") {
     CHECK(hidden_sites(labels({60, 60, 60}, {60, 60, 60})).empty());
     CHECK(hidden_sites(labels({60, 60, 60}, {60, 60, 0})).empty());  // none: its label is in no figure there

@@ -63,6 +63,10 @@ TEST_CASE("figures of numbers equal those worked out by hand") {
     CHECK(twice[0] == Approx(1));
     CHECK(twice[2] == Approx(1 - 4.0 / 64));
     for (const double each : judged->of({0, 0, 0, 0})) CHECK(std::isnan(each));
+    p.truth = std::vector<double>(10, 0.1);  // whose mean is rounded
+    p.probability = std::vector<float>(10, 0.2F);
+    p.patient = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    CHECK(std::isnan(judge_numbers().judged(p, all_of(p), {}, {}, Ranks::none)->of_once()[2]));
     CHECK(std::isnan(judged->of({3, 0, 0, 0})[2]));  // one value explains nothing
 }
 
@@ -79,6 +83,7 @@ TEST_CASE("less error is better: the worst stratum is that of the greatest") {
     CHECK_FALSE(json.contains("confusion"));
     CHECK(where_it_fails(json).find("site: s1, mae") != std::string::npos);
     CHECK(html_report(json).find("Confusion") == std::string::npos);
+    CHECK(html_report(json).find("Of dose, in its unit; less mae is better.") != std::string::npos);
     const auto better = [&](const char* select) {
         return made::kept_by(doses({40}, {1}), select).value() >
                made::kept_by(doses({40}, {3}), select).value();
@@ -86,6 +91,7 @@ TEST_CASE("less error is better: the worst stratum is that of the greatest") {
     CHECK((better("mae") && better("rmse") && better("r2")));
     CHECK(judge_numbers().unsigned_score(-3, "mae") == 3);
     CHECK(judge_numbers().unsigned_score(-3, "r2") == -3);
+    CHECK(judge_numbers().unsigned_score(-3, "last") == 3);  // of the first score
 }
 
 TEST_CASE("strata of few patients have no figures, nor have those that would tell them") {
@@ -94,6 +100,65 @@ TEST_CASE("strata of few patients have no figures, nor have those that would tel
     CHECK(hidden.size() == 2);  // the whole less the two others would be the third
     CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
     CHECK(json["strata"]["site"]["worst_first"].size() == 1);
+}
+
+TEST_CASE("figures that would be one patient's error are not told") {
+    Predictions p = doses({40, 40, 40}, {1, 2, 3});
+    CHECK(report(p, options())["strata"]["site"]["worst_first"].size() == 3);
+    p.probability[45] += 50;  // most of what s1 is off by, squared; little of the whole
+    auto json = report(p, options());
+    std::vector<std::string> hidden = json["strata"]["site"]["suppressed"];
+    CHECK(hidden.size() == 2);  // else s1 were the whole less the others
+    CHECK(std::find(hidden.begin(), hidden.end(), "s1") != hidden.end());
+    CHECK_FALSE(json["overall"]["rmse"].is_null());
+
+    p.probability[45] += 1000;  // now of the whole too
+    json = report(p, options());
+    for (const char* figure : {"mae", "rmse", "r2", "bias"}) {
+        CHECK(json["overall"][figure].is_null());
+        CHECK(json["overall"]["interval95"][figure].is_null());
+    }
+    for (const auto& each : json["strata"]["site"]["worst_first"])  // of which the rest tells
+        CHECK((each["gap"].is_null() || each["gap"]["score"].is_null()));
+    CHECK(made::kept_by(p, "mae").has_value());  // weights are chosen all the same
+
+    p = doses({40}, {1});
+    p.truth[3] += 1e6;  // a rare value, said well: what R2 and RMSE tell of the spread is that value
+    p.probability[3] = static_cast<float>(p.truth[3] + 1);
+    json = report(p, options());
+    CHECK(json["overall"]["r2"].is_null());
+    CHECK_FALSE(json["overall"]["mae"].is_null());
+}
+
+TEST_CASE("a patient of many samples is one patient") {
+    Predictions p = doses({40}, {1});
+    for (std::size_t i = 0; i < 12; ++i) {
+        p.patient[i] = p.patient[0];
+        p.probability[i] = static_cast<float>(p.truth[i] + 20);
+    }
+    CHECK(report(p, options())["overall"]["mae"].is_null());
+}
+
+TEST_CASE("figures are the same in any unit, to three digits") {
+    const Predictions p = doses({40, 40, 40}, {1, 5, 2});
+    const auto plain = report(p, options());
+    for (const int exponent : {-40, 20}) {
+        Predictions other = p;
+        for (std::size_t i = 0; i < p.samples(); ++i) {
+            other.truth[i] = std::ldexp(p.truth[i], exponent);
+            other.probability[i] = std::ldexp(p.probability[i], exponent);
+        }
+        const auto json = report(other, options());
+        for (const char* figure : {"mae", "rmse"})
+            CHECK(json["overall"][figure].get<double>() ==
+                  Approx(std::ldexp(plain["overall"][figure].get<double>(), exponent)).epsilon(0.01));
+        CHECK(json["overall"]["r2"] == plain["overall"]["r2"]);
+        for (std::size_t i = 0; i < 3; ++i)
+            CHECK(json["strata"]["site"]["worst_first"][i]["gap"]["p"] ==
+                  plain["strata"]["site"]["worst_first"][i]["gap"]["p"]);
+        CHECK(where_it_fails(json).find("0.000 worse") == std::string::npos);
+        CHECK(json["overall"]["mae"].dump().size() < 12);  // 1.23e-45 at most
+    }
 }
 
 TEST_CASE("each patient counts once, by means") {

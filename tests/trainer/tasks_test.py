@@ -78,7 +78,7 @@ class Tasks(RunsCase):
         errors = [v["mae"] for v in vendors]
         self.assertEqual(errors, sorted(errors, reverse=True))  # the worst first: the greatest error
         mean = sum(v["samples"] * v["mae"] for v in vendors) / 128
-        self.assertAlmostEqual(mean, overall["mae"], places=4)
+        self.assertLess(abs(mean - overall["mae"]), 0.01 * mean)  # three digits each
         self.assertIn("tiny", metrics["strata"]["site"]["suppressed"])  # four patients
         self.assertNotIn("tiny", [v["value"] for v in metrics["strata"]["site"]["worst_first"]])
         self.assertIsNotNone(vendors[0]["gap"]["score"])
@@ -87,9 +87,9 @@ class Tasks(RunsCase):
         self.assertNotIn("Confusion", page)
         epochs = [json.loads(line) for line in (self.doses() / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line]
         self.assertEqual(len(epochs), 6)
-        best = min(epochs, key=lambda e: (e["validation"]["mae"], -e["step"]))
-        self.assertEqual(metrics["training"]["selected_step"], best["step"])
-        self.assertEqual(metrics["training"]["validation"], best["validation"]["mae"])
+        kept = [e["validation"]["mae"] for e in epochs if e["step"] == metrics["training"]["selected_step"]]
+        self.assertEqual(kept, [min(e["validation"]["mae"] for e in epochs)])
+        self.assertIsNone(metrics["training"]["validation"])  # whose error that tells nobody looked
 
     def test_the_same_bytes_on_any_number_of_ranks(self):
         for kind in ("measured", "labels"):
@@ -128,6 +128,7 @@ class Tasks(RunsCase):
         for change, code, word in ((['data.labels=["is_left", "count"]'], 3, "has no label"), (['data.labels=["site"]'], 2, "no yes and no"),
                                    (["data.labels=[]"], 2, "expected the columns"), (['data.labels=["is_left", "is_left"]'], 2, "twice"),
                                    (['evaluate.strata=["is_top"]'], 2, "is_top"), (['evaluate.points=["0.5"]'], 2, "not for labels"),
+                                   (["data.missing_label=leave_out"], 2, "missing_label"), (["evaluate.temperature=false"], 2, "temperature"),
                                    (["loss.name=huber"], 2, '"bce"'), (["data.label=dose"], 2, 'did you mean "labels"')):
             done = self.run_to_end("labels", self.root / "no-labels", 2, *settings(*change), code=code)
             self.assertIn(word, done.stderr.replace('\\"', '"'), change)
@@ -184,7 +185,8 @@ class Tasks(RunsCase):
         for change, word in ((["task.name=regresion"], 'did you mean "regression"'), (["loss.name=focal"], '"huber", "mse"'),
                              (["loss.gamma=2"], "gamma"), (["data.label=site"], "holds no numbers"), (["train.select=auroc"], '"mae"'),
                              (["evaluate.score=accuracy"], '"mae"'), (["evaluate.positive=left"], "regression"),
-                             (['evaluate.strata=["dose"]'], "dose"), (["task.name=classification"], "not a category")):
+                             (['evaluate.strata=["dose"]'], "dose"), (["evaluate.bins=10"], "bins"),
+                             (["evaluate.temperature=false"], "temperature"), (["task.name=classification"], "not a category")):
             done = self.run_to_end("measured", self.root / "refused", 2, *settings(*change), code=2)
             self.assertIn(word, done.stderr.replace('\\"', '"'), change)
             self.assertEqual(len([line for line in done.stderr.splitlines() if " error " in line]), 1, done.stderr)

@@ -1,9 +1,11 @@
 #include "trainer/engine/labels.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/base/event.h"
 #include "core/shard/moments.h"
+#include "trainer/engine/watch.h"
 
 namespace trainer {
 namespace {
@@ -23,17 +25,73 @@ std::string by_site(const std::map<std::string, std::int64_t>& sites) {
     return out;
 }
 
+using Missing = std::map<std::string, std::int64_t>;  // samples by the name of their site, "" without one
+
+// Of a column of numbers the manifest counts no cells: each rank looks through its share of the shards, once for all
+// splits. Collective.
+std::vector<Missing> missing_numbers(const Dataset& dataset, const std::string& column,
+                                     const std::set<std::string>& splits, const core::Comm& comm) {
+    const core::Schema& schema = dataset.schema();
+    std::vector<std::int32_t> codes;
+    std::vector<std::string> sites;
+    std::vector<std::int64_t> counts;  // [split, site]; the first site is none
+    core::together(comm, [&] {
+        const Watch::Busy busy;  // shares are not alike
+        const std::size_t at = schema.column(column);
+        for (const std::string& split : splits)
+            codes.push_back(schema.columns[schema.column("split")].code_of(split));
+        sites = {""};
+        if (schema.has_column("site"))
+            for (const std::string& name : schema.columns[schema.column("site")].names) sites.push_back(name);
+        counts.assign(codes.size() * sites.size(), 0);
+        for (auto shard = static_cast<std::size_t>(comm.rank()); shard < dataset.shards();
+             shard += static_cast<std::size_t>(comm.size())) {
+            const OpenShard& open = dataset.shard(shard);
+            const core::ColumnData cells = open.reader.column(at);
+            for (std::size_t i = 0; i < open.split.size(); ++i) {
+                const bool is_missing = cells.numbers.empty() ? cells.integers.at(i) == core::kMissingInteger
+                                                              : !std::isfinite(cells.numbers[i]);
+                if (!is_missing) continue;
+                for (std::size_t s = 0; s < codes.size(); ++s)
+                    if (open.split[i] == codes[s] && codes[s] != core::kMissingCategory)
+                        ++counts[s * sites.size() + static_cast<std::size_t>(open.site[i] + 1)];
+            }
+        }
+    });
+    core::check_mpi(MPI_Allreduce(MPI_IN_PLACE, counts.data(), static_cast<int>(counts.size()), MPI_INT64_T,
+                                  MPI_SUM, comm.get()),
+                    "add up what is missing");
+    std::vector<Missing> out(codes.size());
+    for (std::size_t i = 0; i < counts.size(); ++i)
+        if (counts[i] > 0) out[i / sites.size()][sites[i % sites.size()]] = counts[i];
+    return out;
+}
+
+bool are_numbers(const Dataset& dataset, const std::string& column) {
+    const core::Schema& schema = dataset.schema();
+    return schema.columns[schema.column(column)].type != core::ColumnType::category;
+}
+
 }  // namespace
 
 void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
                    const std::set<std::string>& splits, const core::Comm& comm) {
+    const std::string column = task.needed();
+    if (column.empty()) return;
+    bool are_looked_for = false;
     core::together(comm, [&] {
-        const std::string column = task.needed();
+        for (const std::string& split : splits) dataset.samples(split);  // throws if there is no such split
+        are_looked_for = are_numbers(dataset, column);
+    });
+    std::vector<Missing> numbers;
+    if (are_looked_for) numbers = missing_numbers(dataset, column, splits, comm);
+    core::together(comm, [&] {
+        const Watch::Busy busy;
         std::string missing;
-        if (column.empty()) return;
+        std::size_t next = 0;
         for (const std::string& split : splits) {
             std::int64_t samples = 0;
-            const auto sites = dataset.without(column, split);
+            const Missing sites = are_looked_for ? numbers[next++] : dataset.without(column, split);
             for (const auto& [site, count] : sites) samples += count;
             if (samples == 0) continue;
             missing += (missing.empty() ? "" : "; ") + shown(samples) + " of " +

@@ -74,7 +74,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
             const std::span mine(target + static_cast<std::size_t>(i) * columns, columns);
             if (!task.is_target(mine))
                 throw core::Error(core::Fault::data, "sample " + std::to_string(row.sample) + " of split " +
-                                                         options.split + " has no label");
+                                                         options.split + " has no label that the task knows");
             append(out, &row, sizeof row);
             append(out, mine.data(), mine.size_bytes());
             append(out, p + static_cast<std::size_t>(i) * outputs, outputs * sizeof(float));

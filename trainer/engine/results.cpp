@@ -62,8 +62,9 @@ void check_model(const TensorFile& file, const Task& task,
     const Json shape = Json::parse(file.text("aloft.shape"), nullptr, false);
     const Json classes = Json::parse(file.text("aloft.classes"), nullptr, false);
     if (!shape.is_array() || !classes.is_array() || Json(task.outputs()) != classes)
-        throw core::Error(core::Fault::usage,
-                          "the model was trained for other classes than this dataset has");
+        throw core::Error(
+            core::Fault::usage,
+            "the model was trained for other classes than this dataset has, or for another column");
     if (here && Json(*here) != shape)
         throw core::Error(core::Fault::usage, "the model was trained on samples of shape " + shape.dump() +
                                                   ", and this dataset's are " + Json(*here).dump());

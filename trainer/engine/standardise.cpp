@@ -9,7 +9,7 @@
 
 #include "core/base/event.h"
 #include "trainer/data/loader.h"
-#include "trainer/engine/exact_sum.h"
+#include "trainer/data/exact_sum.h"
 #include "trainer/engine/watch.h"
 
 namespace trainer {

@@ -43,7 +43,7 @@ bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::
         if (!task_.is_target(
                 {rows.const_data_ptr<double>() + static_cast<std::size_t>(i) * columns, columns}))
             throw core::Error(core::Fault::data,
-                              "a training sample has no label, or one that is not a class");
+                              "a training sample has no label, or one that the task does not know");
     const c10::Device device = model_.parameters()[0].tensor.device();
     const std::int64_t size = inputs.size(0) / options_.micro_batches;
     return with_torch_errors("step " + std::to_string(step), [&] {

@@ -41,7 +41,8 @@ std::int64_t patients_of(const Predictions& predictions, const std::vector<std::
     return static_cast<std::int64_t>(patients.size());
 }
 
-std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptions& options) {
+std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptions& options,
+                             const AreOfFew& are_of_few) {
     // Atoms: the samples that no stratum tells apart.
     std::map<std::vector<std::int32_t>, std::size_t> atoms;
     std::vector<std::size_t> atom_of;
@@ -75,7 +76,13 @@ std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptio
             out.push_back({name, value, std::move(samples)});
         }
     }
-    const auto hidden = suppressed(sets, options.min_stratum);
+    const auto of_atoms = [&](const std::vector<bool>& wanted) {
+        std::vector<std::size_t> samples;
+        for (std::size_t i = 0; i < atom_of.size(); ++i)
+            if (wanted[atom_of[i]]) samples.push_back(i);
+        return are_of_few(samples);
+    };
+    const auto hidden = suppressed(sets, options.min_stratum, are_of_few ? IsOfFew(of_atoms) : IsOfFew());
     for (std::size_t i = 0; i < out.size(); ++i) out[i].hidden = hidden[i + 1];
     return out;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,10 @@ struct Group {
 };
 
 // All groups of the wanted strata, by stratum and value; those of which nothing may be told are hidden.
-std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptions& options);
+// `are_of_few`: whether sums over these samples tell of somebody although the patients are enough.
+using AreOfFew = std::function<bool(const std::vector<std::size_t>& samples)>;
+std::vector<Group> groups_of(const Predictions& predictions, const EvaluateOptions& options,
+                             const AreOfFew& are_of_few = nullptr);
 
 // The classes of which too little may be told: of few patients, or such that those would follow from the others and
 // the whole.

@@ -49,17 +49,20 @@ std::string digits(double value, const char* format = "%.3f") {
     std::snprintf(text, sizeof text, format, value);
     return text;
 }
-std::string figure(const Json& value) {
+constexpr const char* kInUnits = "%.4g";  // of any size
+std::string figure(const Json& value, const char* format = "%.3f") {
     if (value.is_null()) return "–";
-    return value.is_number_integer() ? value.dump() : digits(value.get<double>());
+    return value.is_number_integer() ? value.dump() : digits(value.get<double>(), format);
 }
 
 // "0.90 (0.85 to 0.94)"
-std::string with_interval(const Json& entry, const std::string& name) {
-    std::string out = figure(entry.at(name));
+std::string with_interval(const Json& entry, const std::string& name, const char* format = "%.3f") {
+    std::string out = figure(entry.at(name), format);
     if (!entry.contains("interval95")) return out;
     const Json& interval = entry["interval95"].value(name, Json());
-    return interval.is_null() ? out : out + " (" + figure(interval[0]) + " to " + figure(interval[1]) + ")";
+    return interval.is_null()
+               ? out
+               : out + " (" + figure(interval[0], format) + " to " + figure(interval[1], format) + ")";
 }
 
 std::string tag(const std::string& name, const std::string& inner) {
@@ -98,6 +101,10 @@ double sign_of(const Json& metrics) {
     return score_of(metrics).is_more_better ? 1 : -1;
 }
 
+const char* format_of(const FigureRow& row) {
+    return row.significant > 0 ? kInUnits : "%.3f";
+}
+
 std::string p_text(const Json& gap) {
     const Json& p = gap.value("p", Json());
     if (p.is_null()) return "–";
@@ -108,7 +115,7 @@ std::string p_text(const Json& gap) {
 std::string forest(const Json& metrics, const std::vector<Row>& rows) {
     constexpr int kLeft = 260, kWidth = 420, kRow = 22, kTop = 10;
     const std::string score = metrics.at("score");
-    double low = 0, high = score_of(metrics).has_unit ? 1e-6 : 1;  // most scores are between; a loss is not
+    double low = 0, high = score_of(metrics).has_unit ? 0 : 1;  // most scores are between; a loss is not
     const auto interval_of = [&](const Json& entry) {
         return entry.contains("interval95") ? entry["interval95"].value(score, Json()) : Json();
     };
@@ -119,6 +126,7 @@ std::string forest(const Json& metrics, const std::vector<Row>& rows) {
         if (!interval.is_null()) low = std::min(low, interval[0].get<double>());
         if (!row.entry->at(score).is_null()) low = std::min(low, row.entry->at(score).get<double>());
     }
+    if (!(high > low)) high = low + 1;
     const auto x = [&](const Json& value) {
         return digits(kLeft + kWidth * (value.get<double>() - low) / (high - low), "%.1f");
     };
@@ -142,7 +150,7 @@ std::string forest(const Json& metrics, const std::vector<Row>& rows) {
     }
     for (const double at : {low, (low + high) / 2, high})
         out += "<text x=\"" + x(at) + "\" y=\"" + std::to_string(height - 4) + "\" text-anchor=\"middle\">" +
-               digits(at, "%.2f") + "</text>";
+               digits(at, score_of(metrics).has_unit ? "%.3g" : "%.2f") + "</text>";
     return out + "</svg>";
 }
 
@@ -185,9 +193,11 @@ std::string measures_table(const Json& metrics, const std::vector<Row>& rows) {
     head.insert(head.end(), {"gap to the rest", "p, adjusted"});
     const auto line = [&](const std::string& name, const Json& entry) {
         std::vector<std::string> out{name, figure(entry.at("samples"))};
-        for (const auto& each : names) out.push_back(with_interval(entry, each));
+        for (const auto& each : names)
+            out.push_back(
+                with_interval(entry, each, format_of(judge(metrics).figures()[judge(metrics).place(each)])));
         const Json& gap = entry.value("gap", Json());
-        out.push_back(gap.is_null() ? "–" : with_interval(gap, "score"));
+        out.push_back(gap.is_null() ? "–" : with_interval(gap, "score", format_of(score_of(metrics))));
         out.push_back(gap.is_null() ? "–" : p_text(gap));
         return out;
     };
@@ -273,8 +283,10 @@ std::string where_it_fails(const Json& metrics) {
                                         [&](const Row& a, const Row& b) { return key(a) < key(b); });
     if (gap_of(worst) >= 0)
         return "No stratum that is shown is worse than the rest (" + name + ")." + unknown;
-    const std::string how = worst.name + ", " + name + " " + with_interval(*worst.entry, score) + ", " +
-                            digits(std::abs(gap_of(worst))) + " worse than all other samples";
+    const std::string how = worst.name + ", " + name + " " +
+                            with_interval(*worst.entry, score, format_of(score_of(metrics))) + ", " +
+                            digits(std::abs(gap_of(worst)), format_of(score_of(metrics))) +
+                            " worse than all other samples";
     if (!is_found(worst))
         return "No stratum is proven to be worse than the rest; the furthest below it is " + how + "." +
                unknown;
@@ -307,6 +319,11 @@ std::string html_report(const Json& metrics) {
     out += "<p class=\"fails\">" + where_it_fails(metrics) + "</p>\n" + tag("h1", title);
     out += tag(
         "p", figure(metrics.at("patients")) + " patients. Intervals: 95 %, patients drawn with replacement.");
+    if (metrics.contains("target"))
+        out += tag("p", "Of " + text_of("target") + ", in its unit" +
+                            (score_of(metrics).is_more_better
+                                 ? "."
+                                 : "; less " + spoken(metrics.at("score")) + " is better."));
     if (!rows.empty()) out += tag("h2", "Strata by " + spoken(metrics.at("score"))) + forest(metrics, rows);
     out += measures_table(metrics, rows);
     for (const auto& [name, stratum] : metrics.at("strata").items())

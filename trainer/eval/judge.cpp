@@ -33,6 +33,13 @@ std::vector<std::string> task_names() {
     return out;
 }
 
+std::vector<double> Judged::told_of(const Times& times) const {
+    std::vector<double> out = of(times);
+    for (std::size_t i = 0; i < out.size(); ++i)
+        if (!may_be_told(i)) out[i] = NAN;
+    return out;
+}
+
 void Judged::tell_further(nlohmann::ordered_json&, const std::vector<std::vector<double>>&) const {}
 
 bool Judge::are_enough(const Predictions&, const std::vector<std::size_t>& samples,
@@ -79,7 +86,8 @@ std::optional<double> Judge::kept_by(const Judged& all, const std::string& selec
 
 double Judge::unsigned_score(double kept, const std::string& select) const {
     const FigureRow* row = find_score(select);
-    return !row || row->is_more_better ? kept : -kept;
+    if (!row) row = find_score(first_select());  // as kept_by
+    return row->is_more_better ? kept : -kept;
 }
 
 }  // namespace trainer

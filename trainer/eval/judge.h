@@ -22,6 +22,7 @@ struct FigureRow {
     bool is_more_better = true;
     bool needs_ranks = false;
     bool has_unit = false;
+    int significant = 0;  // digits that are told; 0: six behind the point
 };
 
 // Some samples of one set of predictions, measured.
@@ -41,6 +42,10 @@ public:
     virtual nlohmann::ordered_json once() const = 0;
     // Samples of which the model says something that is not finite.
     virtual std::int64_t unscored() const = 0;
+    // Whether figure `number` may stand in a report; else it is null there. Weights may be kept by it all the same.
+    virtual bool may_be_told(std::size_t) const { return true; }
+    // `of` where they may be told, else NaN.
+    std::vector<double> told_of(const Times& times) const;
 
     // Figures beyond those, of the same samples, and their place in the entry `of` of metrics.json; `rounds`: the
     // former of each resampling, empty without resamplings.
@@ -62,6 +67,8 @@ public:
     virtual std::string_view first_select() const = 0;       // train.select where the recipe says none
     virtual std::string_view first_score() const = 0;        // evaluate.score
     virtual std::vector<std::string_view> told() const = 0;  // figures in the event of a validation
+    // Whether metrics.json may tell the score of weights that were kept, whatever the validation split was.
+    virtual bool tells_kept() const { return true; }
     // What people see first, with its heading.
     virtual std::vector<std::pair<std::string_view, std::string_view>> shown() const = 0;
 
@@ -69,6 +76,8 @@ public:
 
     // Throws Error(usage) if [evaluate] asks for what outputs of these names do not have.
     virtual void check(const EvaluateOptions& options, const std::vector<std::string>& outputs) const = 0;
+    // Whether evaluate.bins and evaluate.temperature say anything.
+    virtual bool has_calibration() const { return false; }
     // Whether anything is chosen on the validation split.
     virtual bool chooses(const EvaluateOptions&) const { return false; }
     virtual Chosen choose(const EvaluateOptions&, const std::vector<std::string>&, const Predictions*) const {
@@ -104,7 +113,7 @@ public:
     // The score by which weights are kept; more is better. Nothing if it is not defined there or any sample is
     // unscored: such weights win over none, and lose to all others. Of "last" the first one.
     std::optional<double> kept_by(const Judged& all, const std::string& select) const;
-    // What that was, as it stands in metrics.json.
+    // What that was.
     double unsigned_score(double kept, const std::string& select) const;
 };
 

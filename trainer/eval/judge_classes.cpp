@@ -125,6 +125,7 @@ public:
 class JudgeClasses final : public Judge {
 public:
     std::string_view task() const override { return "classification"; }
+    bool has_calibration() const override { return true; }
     std::string_view first_select() const override { return "accuracy"; }
     std::string_view first_score() const override { return "balanced_accuracy"; }
     std::vector<std::string_view> told() const override { return {"accuracy", "loss"}; }

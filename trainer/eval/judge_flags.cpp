@@ -62,6 +62,31 @@ Label label_of(const Predictions& all, const std::vector<std::size_t>& samples, 
     return out;
 }
 
+// How many patients have a yes, and how many a no, among `samples`.
+std::pair<std::int64_t, std::int64_t> patients_by_truth(const Predictions& predictions,
+                                                        const std::vector<std::size_t>& samples,
+                                                        std::size_t label) {
+    std::set<std::uint64_t> yes, no;
+    for (const std::size_t i : samples) {
+        const double truth = predictions.truth[i * predictions.classes.size() + label];
+        if (!std::isnan(truth)) (truth > 0 ? yes : no).insert(predictions.patient[i]);
+    }
+    return {static_cast<std::int64_t>(yes.size()), static_cast<std::int64_t>(no.size())};
+}
+
+// Of how many patients the label is known, and of how many yes or no, whichever are fewer.
+struct Known {
+    std::int64_t patients = 0, least_of_kind = 0;
+};
+Known known_of(const Predictions& predictions, const std::vector<std::size_t>& samples, std::size_t label) {
+    std::set<std::uint64_t> known;
+    for (const std::size_t i : samples)
+        if (!std::isnan(predictions.truth[i * predictions.classes.size() + label]))
+            known.insert(predictions.patient[i]);
+    const auto [yes, no] = patients_by_truth(predictions, samples, label);
+    return {static_cast<std::int64_t>(known.size()), std::min(yes, no)};
+}
+
 class JudgedFlags final : public Judged {
 public:
     JudgedFlags(const Predictions& predictions, const std::vector<std::size_t>& samples,
@@ -73,12 +98,16 @@ public:
             unscored_ += !std::all_of(row, row + labels, [](float p) { return std::isfinite(p); });
         }
         for (std::size_t c = 0; c < labels; ++c) {
-            Label label = label_of(predictions, samples, c, options.bins, ranks);
+            const Known known = known_of(predictions, samples, c);
             // One that is known of few patients would be told by what the others' mean leaves.
-            if (patients_of(*label.predictions, all_of(*label.predictions)) >= options.min_stratum)
-                labels_.push_back(std::move(label));
+            if (known.patients < options.min_stratum) continue;
+            labels_.push_back(label_of(predictions, samples, c, options.bins, ranks));
+            are_few_ = known.least_of_kind < options.min_stratum;
         }
     }
+
+    // The mean of one label is that label's.
+    bool may_be_told(std::size_t) const override { return !(labels_.size() == 1 && are_few_); }
 
     std::vector<double> of(const Times& times) const override {
         std::vector<double> sum(kinds().size(), 0), count(kinds().size(), 0);
@@ -102,7 +131,7 @@ public:
     }
     Json once() const override {
         Json out = {{"samples", samples_}};
-        const auto values = of_once();
+        const auto values = told_of(Times(predictions_.samples(), 1));
         for (std::size_t k = 0; k < values.size(); ++k)
             out[std::string(kinds()[k].row.name)] = number(values[k]);
         if (unscored_ > 0) out["without_score"] = unscored_;
@@ -113,7 +142,8 @@ public:
 private:
     const std::size_t samples_;
     std::int64_t unscored_ = 0;
-    std::vector<Label> labels_;
+    bool are_few_ = false;       // patients with a yes, or with a no, in the last of them
+    std::vector<Label> labels_;  // that enter the means
 };
 
 // Patients and strata of the samples in which a label is known.
@@ -130,31 +160,24 @@ Predictions with_label(const Predictions& predictions, std::size_t label) {
     return out;
 }
 
-// How many patients have a yes, and how many a no, among `samples`.
-std::pair<std::int64_t, std::int64_t> patients_by_truth(const Predictions& predictions,
-                                                        const std::vector<std::size_t>& samples,
-                                                        std::size_t label) {
-    std::set<std::uint64_t> yes, no;
-    for (const std::size_t i : samples) {
-        const double truth = predictions.truth[i * predictions.classes.size() + label];
-        if (!std::isnan(truth)) (truth > 0 ? yes : no).insert(predictions.patient[i]);
-    }
-    return {static_cast<std::int64_t>(yes.size()), static_cast<std::int64_t>(no.size())};
-}
-
 // Labels of which too few patients have a yes, or a no; and those from which with the others and the mean one would
-// follow.
+// follow: the mean of those that are known of patients enough (JudgedFlags), and of no others.
 std::vector<bool> hidden_labels(const Predictions& predictions, const EvaluateOptions& options) {
-    const std::size_t labels = predictions.classes.size();
-    std::vector<FigureSet> sets{
-        {std::vector<bool>(labels, true), patients_of(predictions, all_of(predictions)), 0}};
-    for (std::size_t c = 0; c < labels; ++c) {
-        const auto [yes, no] = patients_by_truth(predictions, all_of(predictions), c);
-        sets.push_back({std::vector<bool>(labels, false), std::min(yes, no), 1});
-        sets.back().atoms[c] = true;
+    const std::vector<std::size_t> all = all_of(predictions);
+    std::vector<bool> out(predictions.classes.size(), true);
+    std::vector<std::pair<std::size_t, std::int64_t>> meant;  // label, patients of the rarer kind
+    for (std::size_t c = 0; c < out.size(); ++c)
+        if (const Known known = known_of(predictions, all, c); known.patients >= options.min_stratum)
+            meant.emplace_back(c, known.least_of_kind);
+    if (meant.empty()) return out;
+    std::vector<FigureSet> sets{{std::vector<bool>(meant.size(), true), patients_of(predictions, all), 0}};
+    for (std::size_t i = 0; i < meant.size(); ++i) {
+        sets.push_back({std::vector<bool>(meant.size(), false), meant[i].second, 1});
+        sets.back().atoms[i] = true;
     }
     const auto hidden = suppressed(sets, options.min_stratum);
-    return {hidden.begin() + 1, hidden.end()};
+    for (std::size_t i = 0; i < meant.size(); ++i) out[meant[i].first] = hidden[i + 1];
+    return out;
 }
 
 class JudgeFlags final : public Judge {

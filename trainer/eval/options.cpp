@@ -21,8 +21,10 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options, const Judge& 
     out.score = options.text_or("score", judge.first_score());
     out.min_stratum = options.integer_or("min_stratum", out.min_stratum);
     out.bootstrap = options.integer_or("bootstrap", out.bootstrap);
-    out.bins = options.integer_or("bins", out.bins);
-    out.temperature = options.flag_or("temperature", out.temperature);
+    if (judge.has_calibration()) {  // of another these keys are not read, and so are unknown
+        out.bins = options.integer_or("bins", out.bins);
+        out.temperature = options.flag_or("temperature", out.temperature);
+    }
     out.seed = static_cast<std::uint64_t>(options.integer_or("seed", 1));
     static const std::regex kStratum("[A-Za-z][A-Za-z0-9_]*([*][A-Za-z][A-Za-z0-9_]*)?");
     for (const auto& stratum : out.strata)

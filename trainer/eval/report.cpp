@@ -55,7 +55,8 @@ private:
 
 Json intervals(const Judge& judge, Columns& columns) {
     Json out = Json::object();
-    for (const FigureRow& each : judge.figures()) out[std::string(each.name)] = interval(columns.next());
+    for (const FigureRow& each : judge.figures())
+        out[std::string(each.name)] = interval(columns.next(), each.significant);
     return out;
 }
 
@@ -134,9 +135,14 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
 bool Report::is_told(const Entry& entry, const std::vector<double>& own,
                      const std::vector<double>& gaps) const {
     if (!entry.are_enough) return false;
-    const auto varies = [](const std::vector<double>& values) {
+    // By more than rounding does: of shares by their unit, of values in units by their size.
+    const auto varies = [&](const std::vector<double>& values) {
+        double size = score_->has_unit ? 0 : 1;
+        if (score_->has_unit)
+            for (const double value : values)
+                if (std::isfinite(value)) size = std::max(size, std::abs(value));
         return std::any_of(values.begin(), values.end(), [&](double value) {
-            return std::isfinite(value) && std::abs(value - values.front()) > 1e-9;
+            return std::isfinite(value) && std::abs(value - values.front()) > 1e-9 * size;
         });
     };
     if (own.empty()) return true;
@@ -170,15 +176,16 @@ std::vector<double> Report::round(std::int64_t number) const {
 
     std::vector<double> out;
     for (const auto& entry : entries_) {
-        const std::vector<double> figures = entry->judged->of(times);
+        const std::vector<double> figures = entry->judged->told_of(times);
         append(out, figures);
         append(out, entry->judged->further(times));
         if (entry->of_persons) {
             Times of_persons;
             for (const std::size_t first : entry->persons.first) of_persons.push_back(times[first]);
-            append(out, entry->of_persons->of(of_persons));
+            append(out, entry->of_persons->told_of(of_persons));
         }
-        if (entry->of_rest) out.push_back(figures[score_column_] - entry->of_rest->of(times)[score_column_]);
+        if (entry->of_rest)
+            out.push_back(figures[score_column_] - entry->of_rest->told_of(times)[score_column_]);
     }
     return out;
 }
@@ -206,13 +213,15 @@ Json Report::write(const std::vector<std::vector<double>>& rounds) const {
             if (columns.any()) persons["interval95"] = intervals(judge_, columns);
             out["per_patient"] = persons;
         }
-        scores.push_back(entry.judged->of(once)[score_column_]);
+        scores.push_back(entry.judged->told_of(once)[score_column_]);
         if (entry.of_rest) {
-            const double gap = scores.back() - entry.of_rest->of(once)[score_column_];
-            out["gap"] = {{"score", number(gap)}};
+            const double rest = entry.of_rest->told_of(once)[score_column_];
+            double gap = scores.back() - rest;
+            if (score_->has_unit && std::abs(gap) < 1e-12 * std::abs(rest)) gap = 0;  // what rounding leaves
+            out["gap"] = {{"score", number(gap, score_->significant)}};
             if (columns.any()) {
                 const auto values = columns.next();
-                out["gap"]["interval95"] = {{"score", interval(values)}};
+                out["gap"]["interval95"] = {{"score", interval(values, score_->significant)}};
                 out["gap"]["p"] = nullptr;
                 if (const auto p = is_told(entry, own, values) ? probability_of(gap, values) : std::nullopt) {
                     tested.push_back(*p);

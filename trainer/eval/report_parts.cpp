@@ -1,6 +1,7 @@
 #include "trainer/eval/report_parts.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -12,16 +13,24 @@ namespace trainer {
 
 using Json = nlohmann::ordered_json;
 
-Json number(std::optional<double> value) {
+Json number(std::optional<double> value, int significant) {
     if (!value || !std::isfinite(*value)) return nullptr;
+    if (significant > 0) {
+        char text[40];
+        const auto end =
+            std::to_chars(text, text + sizeof text, *value, std::chars_format::scientific, significant - 1);
+        double out = 0;
+        std::from_chars(text, end.ptr, out);
+        return out == 0 ? 0.0 : out;  // no -0
+    }
     // What lies below six digits is noise of the machine, and would make equal runs look different.
     return std::round(*value * 1e6) / 1e6;
 }
 
-Json interval(std::vector<double> values) {
+Json interval(std::vector<double> values, int significant) {
     const auto found = interval95(std::move(values));
     if (!found) return nullptr;
-    return {number(found->first), number(found->second)};
+    return {number(found->first, significant), number(found->second, significant)};
 }
 
 Json to_json(const Measures& m) {

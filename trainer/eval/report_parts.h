@@ -8,10 +8,10 @@
 namespace trainer {
 
 // Parts of metrics.json (METRICS.md).
-// As numbers stand there: six digits; null for what is not defined.
-nlohmann::ordered_json number(std::optional<double> value);
+// As numbers stand there: six digits behind the point, or so many `significant` ones; null for what is not defined.
+nlohmann::ordered_json number(std::optional<double> value, int significant = 0);
 // [low, high]: the middle 95 % of what resamplings gave; null if they gave nothing.
-nlohmann::ordered_json interval(std::vector<double> values);
+nlohmann::ordered_json interval(std::vector<double> values, int significant = 0);
 // A count of which only tens are told; null below ten.
 nlohmann::ordered_json rounded(std::int64_t count);
 // The classes against the rest, the one that is least recognised first.

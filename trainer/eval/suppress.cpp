@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -66,9 +67,11 @@ private:
 
 class Search {
 public:
-    Search(const std::vector<FigureSet>& sets, std::int64_t least) : sets_(sets), least_(least) {
+    Search(const std::vector<FigureSet>& sets, std::int64_t least, const IsOfFew& is_of_few)
+        : sets_(sets), least_(least), is_of_few_(is_of_few) {
         for (const FigureSet& each : sets)
-            hidden_.push_back(each.kind > 0 && (each.patients < least || sets.size() > kMostSets));
+            hidden_.push_back(each.kind > 0 &&
+                              (sets.size() > kMostSets || is_small(each.atoms, each.patients)));
         for (std::size_t i = 0; i < sets.size(); ++i) largest_first_.push_back(i);
         std::stable_sort(largest_first_.begin(), largest_first_.end(),
                          [&](std::size_t a, std::size_t b) { return sets[a].patients > sets[b].patients; });
@@ -88,7 +91,15 @@ public:
     }
 
 private:
-    std::optional<Numbers> sets_that_tell_a_secret() const {
+    bool is_small(const Atoms& atoms, std::int64_t patients) {
+        if (patients < least_) return true;
+        if (!is_of_few_) return false;
+        const auto [found, is_new] = known_.try_emplace(atoms, false);
+        if (is_new) found->second = is_of_few_(atoms);
+        return found->second;
+    }
+
+    std::optional<Numbers> sets_that_tell_a_secret() {
         Span span(sets_.at(0).atoms.size(), sets_.size());
         for (const std::size_t i : largest_first_)
             if (!hidden_[i]) span.add(sets_[i].atoms, i);
@@ -98,13 +109,13 @@ private:
     }
 
     // Each small set; and, within every set, what is hidden there of one kind, where that is small together.
-    std::vector<Atoms> secrets() const {
+    std::vector<Atoms> secrets() {
         std::vector<Atoms> out;
         const auto whole = [](const Atoms& atoms) {
             return std::find(atoms.begin(), atoms.end(), false) == atoms.end();
         };
         for (const FigureSet& each : sets_)
-            if (each.patients < least_ && !whole(each.atoms)) out.push_back(each.atoms);
+            if (!whole(each.atoms) && is_small(each.atoms, each.patients)) out.push_back(each.atoms);
         int kinds = 0;
         for (const FigureSet& each : sets_) kinds = std::max(kinds, each.kind);
         for (const FigureSet& outer : sets_)
@@ -117,7 +128,7 @@ private:
                     for (std::size_t a = 0; a < together.size(); ++a)
                         if (sets_[i].atoms[a]) together[a] = true;
                 }
-                if (patients > 0 && patients < least_ && !whole(together)) out.push_back(together);
+                if (patients > 0 && !whole(together) && is_small(together, patients)) out.push_back(together);
             }
         return out;
     }
@@ -129,14 +140,17 @@ private:
 
     const std::vector<FigureSet>& sets_;
     std::int64_t least_;
+    const IsOfFew& is_of_few_;
+    std::map<Atoms, bool> known_;  // what it said
     std::vector<bool> hidden_;
     std::vector<std::size_t> largest_first_;
 };
 
 }  // namespace
 
-std::vector<bool> suppressed(const std::vector<FigureSet>& sets, std::int64_t least) {
-    return Search(sets, least).run();
+std::vector<bool> suppressed(const std::vector<FigureSet>& sets, std::int64_t least,
+                             const IsOfFew& is_of_few) {
+    return Search(sets, least, is_of_few).run();
 }
 
 }  // namespace trainer

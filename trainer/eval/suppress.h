@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace trainer {
@@ -16,8 +17,11 @@ struct FigureSet {
 // can be computed from those that are shown by any sums and differences; nor what is hidden of one kind, in
 // the whole or in any set, where that is fewer than `least` patients together. The smallest are given up
 // first; the whole is always shown. Of more than kMostSets, only the whole is. `sets` are not empty, and
-// begin with the whole.
+// begin with the whole. `is_of_few`: whether the sums of these atoms tell of somebody although the patients are enough;
+// such sets are as small ones.
 constexpr std::size_t kMostSets = 256;
-std::vector<bool> suppressed(const std::vector<FigureSet>& sets, std::int64_t least);
+using IsOfFew = std::function<bool(const std::vector<bool>& atoms)>;
+std::vector<bool> suppressed(const std::vector<FigureSet>& sets, std::int64_t least,
+                             const IsOfFew& is_of_few = nullptr);
 
 }  // namespace trainer

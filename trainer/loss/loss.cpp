@@ -26,7 +26,9 @@ at::Tensor cross_entropy(const LossOptions& options, const at::Tensor& scores, c
 
 at::Tensor focal(const LossOptions& options, const at::Tensor& scores, const at::Tensor& target) {
     const at::Tensor log_p = at::log_softmax(scores, 1).gather(1, target.unsqueeze(1)).squeeze(1);
-    at::Tensor each = -at::pow(1 - log_p.exp(), options.gamma) * log_p;
+    // 1 - p without what float32 loses near 1, and never 0: the power of a gamma below 1 is infinitely steep there.
+    const at::Tensor rest = at::clamp_min(-at::expm1(log_p), 1e-8);
+    at::Tensor each = -at::pow(rest, options.gamma) * log_p;
     if (const at::Tensor weights = weights_of(options, scores); weights.defined())
         each = each * weights.index_select(0, target);
     return each.mean();
@@ -92,6 +94,9 @@ LossOptions LossOptions::from(const core::Config& table, Target target) {
     for (const double weight : out.class_weights)
         if (!(weight >= 0 && std::isfinite(weight)))
             table.refuse("class_weights", "expected weights of 0 or more");
+    if (!out.class_weights.empty() &&
+        *std::max_element(out.class_weights.begin(), out.class_weights.end()) == 0)
+        table.refuse("class_weights", "expected one above 0");
     return out;
 }
 

@@ -2,13 +2,17 @@
 // mean and deviation of the training split, which travel with the weights.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/error.h"
+#include "trainer/data/exact_sum.h"
 #include "trainer/task/task.h"
 
 namespace trainer {
 namespace {
+
+constexpr double kLargest = 1e9;
 
 class Regression final : public Task {
 public:
@@ -28,17 +32,27 @@ public:
             if (std::isfinite(value)) values.push_back(value);
         for (const std::int64_t value : column.integers)
             if (value != core::kMissingInteger) values.push_back(static_cast<double>(value));
-        // Long doubles in stored order: what is not the same on every machine lies below float32, which is kept.
-        long double sum = 0, squares = 0;
-        for (const double value : values) sum += value;
-        const auto count = static_cast<long double>(values.size());
-        const long double mean = values.empty() ? 0 : sum / count;
-        for (const double value : values) squares += (value - mean) * (value - mean);
-        const auto deviation = static_cast<double>(values.empty() ? 0 : std::sqrt(squares / count));
-        if (!(deviation > 1e-6 * std::abs(static_cast<double>(mean))) || !std::isfinite(deviation))
-            throw core::Error(core::Fault::data, "column " + options().columns[0] +
-                                                     " is the same for all samples of the split train, or "
-                                                     "too large: there is nothing to learn");
+        const auto refuse = [&](const char* why) {
+            return core::Error(core::Fault::data,
+                               "column " + options().columns[0] + " of the split train " + why);
+        };
+        double largest = 0;
+        for (const double value : values) largest = std::max(largest, std::abs(value));
+        if (largest > 1e100) throw refuse("has values above 1e100: take another unit");
+        // The same bits on every machine.
+        ExactSum sum, squares;
+        for (const double value : values) sum.add(value);
+        const auto count = static_cast<double>(values.size());
+        const double mean = values.empty() ? 0 : sum.value() / count;
+        for (const double value : values) squares.add((value - mean) * (value - mean));
+        const double deviation = values.empty() ? 0 : std::sqrt(squares.value() / count);
+        if (!(deviation > 1e-12 * largest)) throw refuse("has one value: there is nothing to learn");
+        // Both are kept as float32, and may be released (jobs/release/weights.cpp) up to 1e9.
+        if (deviation < 1e-4 * std::abs(mean))
+            throw refuse(
+                "varies by less than a ten thousandth of its mean: take the difference to a fixed value");
+        if (!(std::abs(mean) < kLargest && deviation < kLargest && 1 / deviation < kLargest))
+            throw refuse("has a mean or deviation above 1e9, or a deviation below 1e-9: take another unit");
         model.set_output_scale({static_cast<double>(mean)}, {deviation});
     }
 

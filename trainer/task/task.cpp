@@ -39,6 +39,9 @@ TaskOptions TaskOptions::from(const core::Config& task, const core::Config& data
     const Row& row = row_of(out.name);
     if (row.has_several_columns) {
         out.columns = data.texts("labels");
+        if (data.has("missing_label"))
+            data.refuse("missing_label",
+                        "of several labels those that are missing are left out, and no sample");
         if (out.columns.empty()) data.refuse("labels", "expected the columns of the targets");
         for (std::size_t i = 0; i < out.columns.size(); ++i)
             if (std::find(out.columns.begin(), out.columns.begin() + static_cast<std::ptrdiff_t>(i),

@@ -27,9 +27,10 @@ Tried try_file(const std::string& bytes, core::ByteView secret = kSecret) {
     const test::Scratch scratch;
     core::write_atomically(scratch / "in", bytes);
     Tried out;
-    out.weights = prepare_weights(
-        scratch / "in", scratch / "out",
-        {secret, [](const std::string& word) { return word == "digits@1" || word == "benign"; }});
+    out.weights = prepare_weights(scratch / "in", scratch / "out",
+                                  {secret, [](const std::string& word) {
+                                       return word == "digits@1" || word == "benign" || word == "dose";
+                                   }});
     for (const Finding& finding : out.weights.findings)
         if (finding.weight == Finding::Weight::refuse) out.code = finding.code;
     CHECK(out.code.empty() == std::filesystem::exists(scratch / "out"));
@@ -305,6 +306,9 @@ TEST_CASE("a regression's mean keeps what its deviation needs, and leaves as one
     CHECK_THAT(tried.weights.rendered, Contains("regression of [\"0\"]"));
     CHECK(std::abs(leaving(tried.canonical, "output.mean").at(0) - 1957.25F) * 0.1F <= 0.0157F);
     CHECK(tried.canonical.find("\"aloft.task\":\"regression\"") != std::string::npos);
+    // As aloft-train writes it: the column's name, if the enclave knows it.
+    CHECK_THAT(as("regression", R"(["dose"])").weights.rendered, Contains("dose"));
+    CHECK(as("regression", R"(["surname"])").code == "metadata");
 }
 
 TEST_CASE("a feature's mean keeps what its standard deviation needs, whatever its size") {

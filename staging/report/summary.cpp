@@ -37,17 +37,20 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
         labels["profile"] = named(definition.labels->table.profile);
         labels["matched_by"] = name_of(definition.key->match);
     }
-    return {{"profile", named(profile)},
-            {"labels", labels},
-            {"definition_sha256", definition.sha256},
-            {"rules_sha256", definition.rules_sha256},
-            {"declared", declared},
-            {"text_in_pixels", text_policy_name(profile.pixels.text)},
-            {"patient_identity_removed", "YES"},
-            {"methods", methods},  // (0012,0064)
-            {"software", "aloft " ALOFT_VERSION},
-            {"pseudonym_key_id", pseudonyms.key_id()},
-            {"max_shift_days", profile.max_shift_days}};
+    Json json{{"profile", named(profile)},
+              {"labels", labels},
+              {"definition_sha256", definition.sha256},
+              {"rules_sha256", definition.rules_sha256},
+              {"declared", declared},
+              {"patient_identity_removed", "YES"},
+              {"methods", methods},  // (0012,0064)
+              {"software", "aloft " ALOFT_VERSION},
+              {"pseudonym_key_id", pseudonyms.key_id()},
+              {"max_shift_days", profile.max_shift_days}};
+    // A table has no pixels; of masks nobody looks at any.
+    if (definition.kind != SampleKind::row) json["text_in_pixels"] = text_policy_name(profile.pixels.text);
+    if (definition.masks) json["text_in_masks"] = text_policy_name(TextPolicy::allow);
+    return json;
 }
 
 Json risk_record(const Definition& definition, const PooledRisk& risk, const SharedContent& shared) {

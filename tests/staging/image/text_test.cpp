@@ -203,10 +203,9 @@ TEST_CASE("what only looks like text is never blanked") {
     // A brain: its furrows are as dark as the air around it, and alike.
     Picture brain = picture(
         256, 256, [&](int y, int x) { return in_disc(y, x, 128, 128, 100) ? 1000 + noise(y, x, 4) : 0; });
-    for (int top = 70; top < 180; top += 20)
-        for (int left = 70; left < 180; left += 28)
-            draw(brain, {kGlyphs[static_cast<std::size_t>(left + top) % 6]}, top, left, 2 + radius % 2, 0,
-                 false);
+    for (int top = 30; top < 214; top += 18)
+        for (int left = 30; left < 218; left += 14 + radius % 2)
+            draw(brain, {kGlyphs[static_cast<std::size_t>(left + top) % 6]}, top, left, 2, 0, false);
     CHECK(why(clean_text(record_of(brain), TextPolicy::blank)) == "risk_burned_in_text: over the anatomy");
     // A film with tissue up to its edges, as even as a background is.
     Picture film = picture(256, 256, [&](int y, int x) {

@@ -274,16 +274,14 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             core::Bytes blanked;  // what the record's pixels are, if text was in them
             if (record.ok() && std::holds_alternative<Cleaned>(judged)) {
                 auto cleaned = clean_text(record, definition_.profile.pixels.text, stop);
-                if (auto* rejection = std::get_if<Rejection>(&cleaned)) {
-                    judged = std::move(*rejection);
-                } else if (auto& good = std::get<TextCleaned>(cleaned); good.stopped) {
-                    result.stopped = true;
-                    return;
-                } else if (good.frames) {
-                    record.pixels.bytes = blanked = std::move(good.bytes);
-                    record.pixels.sha256 = good.sha256;
-                    result.blanked_frames += good.frames;
-                    result.blanked_boxes += good.boxes;
+                auto* good = std::get_if<TextCleaned>(&cleaned);
+                if (!good) judged = std::get<Rejection>(std::move(cleaned));
+                if (good && good->stopped) return void(result.stopped = true);
+                if (good && good->frames) {
+                    record.pixels.bytes = blanked = std::move(good->bytes);
+                    record.pixels.sha256 = good->sha256;
+                    result.blanked_frames += good->frames;
+                    result.blanked_boxes += good->boxes;
                 }
             }
             return take(record, std::move(judged), blank, sink);

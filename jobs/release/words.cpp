@@ -46,7 +46,7 @@ const Words kNotCounts = split(
     "accumulation batch bias bin bins bits block blocks bootstrap channels clip degree depth df dilation "
     "dimensions dims epoch epochs features fold folds format gpus groups heads hidden index iteration "
     "iterations k keep kernel layer layers mae micro nodes order p padding parameters params patience "
-    "percentile quantile rank ranks repeat repeats rmse run runs score seed shape smallest stage stages step "
+    "percentile quantile rank ranks repeat repeats rmse run runs seed shape smallest stage stages step "
     "steps "
     "stratum stride threshold top verbose version warmup width workers");
 

@@ -219,8 +219,9 @@ FoundText find_text(const Plane& plane) {
     FoundText out;
     Plane now = plane;
     const int range = range_of(plane);
-    for (int scale = 0; scale < kScales && now.rows > 0 && now.columns > 0; ++scale) {
+    for (int scale = 0; scale < kScales; ++scale) {
         if (scale) now = halved(now);
+        if (now.rows == 0 || now.columns == 0) break;
         Notes notes(out, plane, scale);
         for (const bool is_dark : {false, true}) {
             const Plane turned = is_dark ? inverted(now) : Plane();

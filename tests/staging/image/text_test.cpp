@@ -129,6 +129,15 @@ TEST_CASE("bodies, noise, edges, a lone letter and a scale are no text") {
     CHECK(find_text(record_of(side).pixels, 0).boxes.empty());
 }
 
+TEST_CASE("the smallest images are looked at, too") {
+    for (int rows = 1; rows <= 9; ++rows)
+        for (int columns = 1; columns <= 9; ++columns) {
+            const Picture small = picture(rows, columns, [](int y, int x) { return 100 * (y + x); });
+            CAPTURE(rows, columns);
+            CHECK(why(clean_text(record_of(small), TextPolicy::blank)).empty());
+        }
+}
+
 TEST_CASE("text on the background is blanked and nothing else changes, the same in each frame") {
     Picture one = body(256, 256);
     const Picture before = one;

@@ -82,7 +82,9 @@ Json Run::conclude() {
     broadcast_tensors(*group_, model_->state());
     Json training = {{"steps", clock_->step()}, {"epochs", clock_->epoch()}, {"selected_step", best_step_}};
     const auto shown = [&](double kept) { return task_->judge().unsigned_score(kept, recipe_.train.select); };
-    training["validation"] = best_score_ && task_->judge().tells_kept() ? Json(std::round(shown(*best_score_) * 1e6) / 1e6) : Json();
+    training["validation"] = best_score_ && task_->judge().tells_kept()
+                                 ? Json(std::round(shown(*best_score_) * 1e6) / 1e6)
+                                 : Json();
     auto results = write_results(recipe_, *task_, *model_, *dataset_, out_, training, comm_, go_on());
     if (!results) stop();
     return std::move(*results);

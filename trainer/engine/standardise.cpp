@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "core/base/event.h"
-#include "trainer/data/loader.h"
 #include "trainer/data/exact_sum.h"
+#include "trainer/data/loader.h"
 #include "trainer/engine/watch.h"
 
 namespace trainer {

@@ -5,16 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include "core/base/child.h"
 #include "core/base/error.h"
-#include "core/base/files.h"
 #include "core/base/site.h"
-#include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 #include "core/policy/list.h"
 #include "core/policy/roles.h"
@@ -220,29 +218,28 @@ void check_node(const Host& host, Checks& checks) {
 
 void check_controller(const Host& host, const std::optional<core::Site>& site, Checks& checks) {
     const fs::path plugin = host.prefix / "lib/slurm/job_submit_aloft.so";
-    std::string plugins, folders;
+    std::map<std::string, std::string> settings;  // names in small letters: slurm.conf may write them in any
+    const auto small = [](std::string name) {
+        std::transform(name.begin(), name.end(), name.begin(),
+                       [](unsigned char c) { return std::tolower(c); });
+        return name;
+    };
     try {
-        for (const std::string& line : core::slurm_lines_of(host.slurm_conf)) {
-            const auto equals = line.find('=');
-            if (equals == std::string::npos) continue;
-            std::string name = line.substr(0, equals);
-            std::transform(name.begin(), name.end(), name.begin(),
-                           [](unsigned char c) { return std::tolower(c); });
-            if (name == "jobsubmitplugins") plugins = line.substr(equals + 1);
-            if (name == "plugindir") folders = line.substr(equals + 1);
-        }
+        for (const std::string& line : core::slurm_lines_of(host.slurm_conf))
+            if (const auto equals = line.find('='); equals != std::string::npos)
+                settings[small(line.substr(0, equals))] = line.substr(equals + 1);
     } catch (const Error& e) {
         checks.push_back(
             required("slurm.conf", false, e.what(), std::string("see ") + kExamples + "/slurm.conf.example"));
         return;
     }
+    const auto setting = [&](std::string_view name) { return settings[small(std::string(name))]; };
+    const std::string folders = setting("PluginDir");
     std::error_code none;
     checks.push_back(required("admission plugin", fs::exists(plugin, none),
                               plugin.string() + (fs::exists(plugin, none) ? "" : ": not there"),
                               "install aloft-node here, too: the controller loads a plugin of it"));
-    checks.push_back(required("JobSubmitPlugins", ("," + plugins + ",").find(",aloft,") != std::string::npos,
-                              plugins.empty() ? "not set" : plugins,
-                              "JobSubmitPlugins=aloft in slurm.conf; then restart slurmctld"));
+    for (Check& check : core::judge_slurm_settings(setting)) checks.push_back(std::move(check));
     checks.push_back(
         required("PluginDir",
                  (":" + folders + ":").find(":" + plugin.parent_path().string() + ":") != std::string::npos,

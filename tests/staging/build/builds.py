@@ -127,6 +127,17 @@ class Builds(unittest.TestCase):
         subprocess.run([STAGE, "keys", "new", cls.keys, *(f"--dataset={v}" for v in versions)], check=True, stdout=subprocess.DEVNULL)
 
     @classmethod
+    def single_images(cls, name):
+        """A definition of single images, without the table of nodules.toml and in whole numbers of 32 bits."""
+        shutil.copytree(SOURCE / "configs", cls.root / "configs")
+        text = (cls.root / "configs/datasets/nodules.toml").read_text()
+        text = text[:text.index("# A row finds")] + text[text.index("[splits]"):]
+        definition = cls.root / "configs/datasets" / name
+        definition.write_text(text.replace('samples = "volume"', 'samples = "image"').replace(
+            'dtype = "i16"\nunits = "Hounsfield units"', 'dtype = "i32"'))
+        return definition
+
+    @classmethod
     def tearDownClass(cls):
         shutil.rmtree(cls.root)
 

@@ -1,6 +1,6 @@
 """Names that are drawn into pixels: what is on the background is blanked, what is over the anatomy is left out, what is clean stays
 as it is. Run as builds.py says."""
-import json, shutil, sys
+import json, sys
 
 import numpy as np
 import pydicom
@@ -20,12 +20,7 @@ class BurnedIn(Builds):
     @classmethod
     def setUpClass(cls):
         cls.begin("nodules@1")
-        shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        text = (cls.root / "configs/datasets/nodules.toml").read_text()
-        text = text[:text.index("# A row finds")] + text[text.index("[splits]"):]
-        cls.definition = cls.root / "configs/datasets/films.toml"
-        cls.definition.write_text(text.replace('samples = "volume"', 'samples = "image"').replace(
-            'dtype = "i16"\nunits = "Hounsfield units"', 'dtype = "i32"'))
+        cls.definition = cls.single_images("films.toml")
 
     def film(self, folder, number, name="", at=(6, 6), ink=1500, seed=None):
         """A body on air, no two alike unless `seed` is; `name` drawn in one ink, with soft edges. Air is even where a seed is given."""

@@ -1,6 +1,6 @@
 """Stored values that a table gives their meaning (PS3.3 section C.11.1): as pydicom's apply_modality_lut has them. Run as builds.py
 says."""
-import json, shutil, sys
+import json, sys
 
 import numpy as np
 import pydicom
@@ -19,11 +19,7 @@ class Modality(Builds):
     @classmethod
     def setUpClass(cls):
         cls.begin("nodules@1")
-        shutil.copytree(SOURCE / "configs", cls.root / "configs")
-        text = (cls.root / "configs/datasets/nodules.toml").read_text()
-        text = text[:text.index("# A row finds")] + text[text.index("[splits]"):]
-        cls.definition = cls.root / "configs/datasets/tables.toml"
-        cls.definition.write_text(text.replace('samples = "volume"', 'samples = "image"').replace('dtype = "i16"\nunits = "Hounsfield units"', 'dtype = "i32"'))
+        cls.definition = cls.single_images("tables.toml")
 
     def image(self, folder, number, first, entries, bits=16, kind="US", signed=False, stored=None, **more):
         """An image of one series, and its table."""

@@ -71,6 +71,8 @@ def claim(what: str, held: bool, found: str) -> dict:
 
 
 def print_table(summary: dict) -> None:
+    for fault in summary["faults"]:  # first, where they are seen though somebody shows the beginning only
+        print("FAULT " + fault)
     for row in summary["attempts"]:
         print(f"{row['where']:<9} {row['name']:<26} {row['fenced']:<13} {row['bytes_outside']:>3} B  {row['stopped_by'][:70]:<70} "
               f"control: {row['control']:<9} {row['control_bytes']:>5} B{'  (' + row['remark'][:70] + ')' if row['remark'] else ''}")
@@ -80,5 +82,3 @@ def print_table(summary: dict) -> None:
     proven = sum(row["control"] == "out" for row in summary["attempts"])
     print(f"{len(summary['attempts'])} attempts ({', '.join(f'{count} {where}' for where, count in shown.items())}); {proven} get out without the fence; "
           f"{summary['bytes_outside']} bytes outside with it; {summary['seconds']:.0f} s")
-    for fault in summary["faults"]:
-        print("FAULT " + fault)

@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable
 
-LONGEST = 5.0  # seconds that one attempt may take
+LONGEST = 15.0  # seconds that one attempt may take: one that hangs proves nothing
+CALLED = 6.0    # seconds that one waits for somebody outside to call, who calls several times in each
 HOLD = "hold"  # returned by an attempt whose process must stay to be seen (a lock, a name)
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -97,7 +98,7 @@ def number_of(text: str) -> int:
 
 def describe(one: Attempt, error: BaseException) -> dict:
     if isinstance(error, Unreached):
-        return {"result": "unreached", "stopped_by": f"{error}: nobody there"}
+        return {"result": "unreached", "stopped_by": str(error)}
     if isinstance(error, OSError):
         nobody = isinstance(error, socket.gaierror) and one.name != "dns-resolver" or error.errno in (
             errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
@@ -111,7 +112,7 @@ def describe(one: Attempt, error: BaseException) -> dict:
 
 
 def too_late(*_):
-    raise Stopped(f"no answer in {LONGEST:.0f} s")
+    raise Unreached(f"no answer in {LONGEST:.0f} s")
 
 
 def in_child(one: Attempt, target: Target, tell: int):
@@ -146,12 +147,13 @@ def start(one: Attempt, target: Target):
 
 
 def finish(one: Attempt, listen: int, begin: float) -> dict:
-    said = b""
+    line = {"name": one.name, "where": one.where, "how": one.how, "layer": one.layer}
     if select.select([listen], [], [], max(0, begin + LONGEST - time.monotonic()))[0]:
         said = os.read(listen, 65536)
+        line |= json.loads(said) if said else {"result": "stopped", "stopped_by": f"its process died: {one.layer}"}
+    else:
+        line |= {"result": "unreached", "stopped_by": f"its process hung for {LONGEST:.0f} s"}
     os.close(listen)
-    line = {"name": one.name, "where": one.where, "how": one.how, "layer": one.layer}
-    line |= json.loads(said) if said else {"result": "stopped", "stopped_by": f"its process died or hung: {one.layer}"}
     return line | {"seconds": round(time.monotonic() - begin, 3)}
 
 
@@ -192,7 +194,7 @@ def program(*command, folder=None, text=None):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST - 1, cwd=folder, input=text)
     except subprocess.TimeoutExpired:
-        raise Stopped(f"no answer in {LONGEST - 1:.0f} s") from None
+        raise Unreached(f"no answer in {LONGEST - 1:.0f} s") from None
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Stopped(words[-1][:160] if words else f"exit {done.returncode}")

@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from common import LONGEST, Stopped, attempt, datagram, stream
+from common import CALLED, Stopped, attempt, datagram, stream
 
 CONNECT = "cgroup BPF, connect and sendmsg"
 LOCAL = "cgroup BPF, packets: the receiver is not in this job"
@@ -137,14 +137,14 @@ def _(t):
 @attempt("tcp-inbound", "someone outside calls a listener of the job; the answer carries the data", "cgroup BPF, packets in")
 def _(t):
     with socket.create_server(("", 7007)) as server:
-        server.settimeout(LONGEST - 2.5)
+        server.settimeout(CALLED)
         server.accept()[0].send(t.mark)
 
 
 @attempt("tcp6-inbound", "the same by IPv6", "cgroup BPF, packets in")
 def _(t):
     with socket.create_server(("::", 7009), family=V6) as server:
-        server.settimeout(LONGEST - 2.5)
+        server.settimeout(CALLED)
         server.accept()[0].send(t.mark)
 
 
@@ -152,7 +152,7 @@ def _(t):
 def _(t):
     with socket.socket(V4, socket.SOCK_DGRAM) as s:
         s.bind(("", 7008))
-        s.settimeout(LONGEST - 2.5)
+        s.settimeout(CALLED)
         address = s.recvfrom(100)[1]
         s.sendto(t.mark, address)
 
@@ -344,5 +344,5 @@ def _(t): datagram(V4, (t.address("node4"), 9004), t.mark)
 @attempt("open-job-calls", "a job outside the enclave calls a listener of this one", "cgroup BPF, packets in")
 def _(t):
     with socket.create_server(("", 7012)) as server:
-        server.settimeout(LONGEST - 2.5)
+        server.settimeout(CALLED)
         server.accept()[0].send(t.mark)

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from common import LONGEST, Stopped, Unreached, attempt, datagram, stream
+from common import CALLED, LONGEST, Stopped, Unreached, attempt, datagram, stream
 
 RELAY = "the fellow rank is behind the same fence"
 FELLOW = "cgroup BPF, connect: ports from 1024 up of the job's nodes only"
@@ -73,7 +73,7 @@ def relay_udp(t, port):
 
 def patiently(work):
     """The other rank may not listen yet."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + LONGEST - 5
     while True:
         try:
             return work()
@@ -137,7 +137,7 @@ def _(t): datagram(V4, (t.outside, t.port), t.mark)
 @attempt("ranks-inbound", "someone outside calls a rank on the second node", "cgroup BPF, packets in", "ranks")
 def _(t):
     with socket.create_server(("", 7007)) as server:
-        server.settimeout(LONGEST - 1.5)
+        server.settimeout(CALLED)
         server.accept()[0].send(t.mark)
 
 

@@ -65,3 +65,13 @@ if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
     "-Wl,--no-as-needed" "${TORCH_ROOT}/lib/libtorch_cuda.so" "-Wl,--as-needed"
     "${TORCH_ROOT}/lib/libc10_cuda.so" "${TORCH_CUDART}" "${TORCH_NVRTC}" "${TORCH_NCCL}")
 endif()
+
+# torch_headers: ATen's headers, compiled once. Reading them is nine tenths of the work on a file that includes them.
+# use_torch_headers(TARGET): for static libraries; what is compiled by other options (tests) keeps its own.
+file(CONFIGURE OUTPUT torch_headers.cpp CONTENT "// Nothing: CMake compiles headers for targets that have a file.\n")
+add_library(torch_headers OBJECT "${CMAKE_CURRENT_BINARY_DIR}/torch_headers.cpp")
+target_link_libraries(torch_headers PRIVATE aloft_options torch::cpu)
+target_precompile_headers(torch_headers PRIVATE <ATen/ATen.h>)
+function(use_torch_headers target)
+  target_precompile_headers(${target} REUSE_FROM torch_headers)
+endfunction()

@@ -111,6 +111,7 @@ void make_folders(Steps& steps, const core::Site& site, const Accounts& accounts
     Owner intake = owner_of(accounts.intake);
     intake.gid = data_group();
     steps.folder(site.config / "keys", root, 0755);
+    steps.folder(site.config / "keys" / "nodes", root, 0755);
     steps.folder(site.config / "enclaves", root, 0755);
     steps.folder(site.state, service, 0700);
     steps.folder(site.published, service, 0755);

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/started.h"
 #include "core/base/tool.h"
 #include "core/keys/keys.h"
 #include "jobs/service/service.h"
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
         jobs::Service service(site, rebuild);  // first: its lock tells whether the socket is another aloftd's
         jobs::Server server(site.socket);
         core::Event("info", "aloftd_ready").with("socket", site.socket.string());
+        core::tell_started();
         service.serve(server);
         core::Event("info", "aloftd_ended");
     });

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/started.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "jobs/signer/signer.h"
@@ -47,6 +48,7 @@ int main(int argc, char** argv) {
             }
             if (now_wrong.empty() && !trouble.empty()) core::Event("info", "signed_again");
             trouble = now_wrong;
+            core::tell_started();
         } while (::poll(&ended, 1, kEveryMilliseconds) <= 0);
         core::Event("info", "aloft_sign_ended");
     });

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/started.h"
 #include "core/base/tool.h"
 #include "slurm/mirror/mirror.h"
 
@@ -62,8 +63,10 @@ int main(int argc, char** argv) {
         slurm::Attempts attempts([&] { slurm::mirror_once(site); }, kLimit);
         core::Event("info", "aloft_mirror_ready").with("mirror", site.mirror.string());
         pollfd ended{signals.get(), POLLIN, 0};
-        do attempts.tick();
-        while (::poll(&ended, 1, every * 1000) <= 0);
+        do {
+            attempts.tick();
+            if (attempts.started() > 1 || attempts.is_stuck()) core::tell_started();  // the first is over
+        } while (::poll(&ended, 1, every * 1000) <= 0);
         core::Event("info", "aloft_mirror_ended");
     });
 }

@@ -12,6 +12,8 @@ import sys
 import tempfile
 import unittest
 
+import first_job
+
 SOURCE, BUILD, LIBTORCH = map(pathlib.Path, sys.argv[1:4])
 PROGRAMS = {"aloft": "/usr/bin/aloft", "aloftd": "/usr/sbin/aloftd", "aloft-sign": "/usr/sbin/aloft-sign",
             "aloft-stage": "/usr/bin/aloft-stage", "aloft-node": "/usr/sbin/aloft-node",
@@ -52,8 +54,8 @@ class Packages(unittest.TestCase):
         (cls.root / "usr/sbin/policy-rc.d").chmod(0o755)
         (cls.root / "etc/dpkg/dpkg.cfg.d/unsafe").write_text("force-unsafe-io\n")   # a root of some minutes needs no fsync
         for file in cls.files:
-            shutil.copy(file, cls.root / "tmp")
-        cls.inside("apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends /tmp/*.deb man-db")
+            shutil.copy(file, cls.root / "usr/local/src")
+        cls.inside("apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends /usr/local/src/*.deb man-db")
 
     @classmethod
     def tearDownClass(cls):
@@ -148,8 +150,19 @@ class Packages(unittest.TestCase):
         self.assertLessEqual({"issue", "revoke", "list"}, set(completed[1]))
         self.assertEqual(completed[2], ["--contract"])
 
+    def test_y_the_document_leads_from_nothing_to_the_first_job(self):   # late: it installs what a site has before
+        first_job.prepare(self.inside)
+        python = run(SOURCE / "configs/install-deps", "--path", "data").strip() + "/bin/python"
+
+        def make_tables(folder):
+            run(python, "-c", "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import make_table, people; "
+                "make_table.write_wdbc(pathlib.Path(sys.argv[2]), people.Town(1), 1)", SOURCE / "jobs/demo.d", folder)
+        said = first_job.walk(self.root, SOURCE / "configs/packages/INSTALL.md", self.scratch, make_tables)
+        self.assertRegex(said, r"(?m)^job 1: COMPLETED$")
+        self.assertRegex(said, r"(?m)^[1-9]\d* samples$")
+
     def test_z_again_and_away(self):   # the last one
-        self.inside("DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --reinstall --no-install-recommends /tmp/*.deb")
+        self.inside("DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --reinstall --no-install-recommends /usr/local/src/*.deb")
         self.inside("apt-get -qq -y purge " + " ".join(sorted(PACKAGES)))
         left = self.inside("find /opt/aloft /usr/share/doc/aloft /usr/lib/systemd/system -name '*aloft*' 2> /dev/null || true")
         self.assertEqual(left.split(), [])

@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "trainer/engine/labels.h"
+#include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
 #include "trainer/engine/run.h"
@@ -36,6 +37,10 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
         make_loader();
         make_model();
         recipe.finish();
+        if (recipe.schedule.follows_score() && !has_samples(*dataset_, "validation"))
+            throw core::Error(Fault::usage,
+                              "schedule.name: \"plateau\" follows the score on the validation split, "
+                              "and the dataset has no samples in it");
         if (comm.is_root()) {
             core::make_directories(out_);
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
@@ -72,7 +77,7 @@ Json Run::train() {
                                [go_on = go_on()] { return go_on(false); }))
             stop();
         unsigned all = 0;  // what any rank wants: see Agreement
-        const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, clock_->step(), clock_->steps());
+        const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, *clock_, plateau_.reduced());
         const Step::Outcome done = step_->update(rate, [&](double loss, double norm) {
             all = agreement_.reach(wishes(feed, loss, norm));
             return !(all & Agreement::kNotFinite);

@@ -91,26 +91,14 @@ void Recipe::finish() const {
 }
 
 std::string Recipe::canonical(const std::string& model_toml) const {
-    const auto& o = optimizer;
     const auto& e = evaluate.options;
     nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
         {"data", {{"field", data.field}, {"label", task.columns.at(0)}, {"batch", data.batch}}},
         {"model", model_toml},
-        {"optimizer",
-         {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},
-          {"rate", o.rate},
-          {"weight_decay", o.weight_decay},
-          {"beta1", o.beta1},
-          {"beta2", o.beta2},
-          {"epsilon", o.epsilon},
-          {"momentum", o.momentum},
-          {"clip", o.clip}}},
-        {"schedule",
-         {{"name", schedule.shape == Schedule::Shape::cosine ? "cosine" : "constant"},
-          {"warmup_steps", schedule.warmup_steps},
-          {"final_fraction", schedule.final_fraction}}},
+        {"optimizer", optimizer.told()},
+        {"schedule", schedule.told()},
         {"train",
          {{"epochs", train.epochs},
           {"reproducible", train.reproducible},
@@ -150,7 +138,8 @@ std::string Recipe::identity(const std::string& model_toml) const {
     auto json = nlohmann::ordered_json::parse(canonical(model_toml));
     json.erase("name");
     json.erase("evaluate");
-    for (const char* key : {"epochs", "patience", "select"}) json["train"].erase(key);
+    for (const char* key : {"epochs", "patience", "select"})
+        if (std::string_view(key) != "select" || !schedule.follows_score()) json["train"].erase(key);
     return json.dump();
 }
 

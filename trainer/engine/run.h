@@ -89,6 +89,7 @@ private:
     std::int64_t micro_batches_ = 1;
     bool is_validation_due_ = false;  // of the epoch that ended last: it was asked to stop meanwhile
 
+    Plateau plateau_;  // alike on every rank
     std::optional<double> best_score_;
     std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0, skipped_in_a_row_ = 0;
 

@@ -55,6 +55,8 @@ void Run::validate() {
         event.with("without_score", judged->unscored()).with("best", best);
     });
     score = tell(score);
+    if (recipe_.schedule.follows_score() && clock_->step() > recipe_.schedule.warmup(*clock_))
+        plateau_.observe(recipe_.schedule, score);
     if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
     if (is_best(score)) {
         best_score_ = score;

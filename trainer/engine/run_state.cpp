@@ -57,6 +57,7 @@ bool Run::resume() {
     best_step_ = state.at("best_step");
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
+    if (state.contains("plateau")) plateau_.set(state.at("plateau"));
     if (state.value("select", recipe_.train.select) != recipe_.train.select) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
@@ -107,17 +108,18 @@ void Run::save() {
         state.tensors.push_back({"optimizer." + each.name, each.tensor});
     if (best_step_ != clock_->step())
         for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
-    const Json run = {{"run", identity_},
-                      {"step", clock_->step()},
-                      {"ranks", comm_.size()},
-                      {"threads", at::get_num_threads()},
-                      {"updates", optimizer_->steps()},
-                      {"skipped_in_a_row", skipped_in_a_row_},
-                      {"select", recipe_.train.select},
-                      {"best_score", best_score_ ? Json(*best_score_) : Json()},
-                      {"best_step", best_step_},
-                      {"improved_step", improved_step_},
-                      {"validation_due", is_validation_due_}};
+    Json run = {{"run", identity_},
+                {"step", clock_->step()},
+                {"ranks", comm_.size()},
+                {"threads", at::get_num_threads()},
+                {"updates", optimizer_->steps()},
+                {"skipped_in_a_row", skipped_in_a_row_},
+                {"select", recipe_.train.select},
+                {"best_score", best_score_ ? Json(*best_score_) : Json()},
+                {"best_step", best_step_},
+                {"improved_step", improved_step_},
+                {"validation_due", is_validation_due_}};
+    if (recipe_.schedule.follows_score()) run["plateau"] = plateau_.state();
     state.metadata["aloft.run"] = run.dump();
     checkpoints_->save(clock_->step(), std::move(state));
 }

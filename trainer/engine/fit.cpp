@@ -55,6 +55,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
                               " ranks have no kernels for their GPU (no_kernels says why) and would "
                               "round differently");
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
+    if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
     if (!resume()) {
         if (!standardise(*model_, *dataset_, recipe, comm, go_on()))
             throw AgreedError(Fault::requeue,
@@ -83,6 +84,7 @@ Json Run::train() {
             return !(all & Agreement::kNotFinite);
         });
         clock_->advance();
+        if (average_ && !(all & Agreement::kNotFinite)) average_->update(optimizer_->steps());
         if (all & Agreement::kNotFinite)
             skip();
         else

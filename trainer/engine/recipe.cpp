@@ -59,6 +59,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
         train_table.refuse("micro_batches",
                            "a reproducible run needs a number, a multiple of every number of ranks");
     train.precision = precision_of(train_table);
+    train.ema = train_table.number_or("ema", 0);
+    if (!(train.ema >= 0 && train.ema < 1)) train_table.refuse("ema", "expected 0 to below 1");
     train.patience = at_least(train_table, "patience", 0, 0);
     train.select = train_table.text_or("select", judge.first_select());
     if (train.select != "last" && !judge.find_score(train.select))
@@ -119,6 +121,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
+    if (train.ema > 0) json["train"]["ema"] = train.ema;
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;

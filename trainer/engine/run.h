@@ -10,6 +10,7 @@
 
 #include "trainer/data/loader.h"
 #include "trainer/engine/agreement.h"
+#include "trainer/engine/average.h"
 #include "trainer/engine/checkpoint.h"
 #include "trainer/engine/clock.h"
 #include "trainer/engine/feed.h"
@@ -41,6 +42,8 @@ private:
     void make_model();
     void learn_targets();
     void make_step();
+    // The weights that are measured and kept: the model, or its average.
+    std::vector<NamedTensor> kept_state() const;
 
     // Not collective: what this rank wants all to do after this step.
     unsigned wishes(const Feed& feed, double loss, double norm);
@@ -84,6 +87,7 @@ private:
     std::unique_ptr<Optimizer> optimizer_;
     std::unique_ptr<Gradients> gradients_;
     std::unique_ptr<Step> step_;
+    std::unique_ptr<WeightAverage> average_;  // null without one
     std::optional<Clock> clock_;
     std::string identity_;
     std::int64_t micro_batches_ = 1;

@@ -74,8 +74,9 @@ Json Run::train() {
     logged_at_ = SteadyClock::now();
     while (!clock_->done()) {
         const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
-        if (!step_->accumulate(batch.inputs, task_->target(batch), clock_->step(),
-                               [go_on = go_on()] { return go_on(false); }))
+        if (!step_->accumulate(
+                batch.inputs, task_->target(batch), clock_->step(),
+                [go_on = go_on()] { return go_on(false); }, alter(batch)))
             stop();
         unsigned all = 0;  // what any rank wants: see Agreement
         const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, *clock_, plateau_.reduced());
@@ -115,6 +116,7 @@ void Run::make_loader() {
 void Run::make_model() {
     model_ = trainer::make_model(recipe_.model, task_->input(loader_->input_shape()), recipe_.seed);
     model_->to(device_);
+    augment_ = std::make_unique<Augment>(recipe_.augment, recipe_.seed, model_->input().shape);
     identity_ = run_identity(recipe_, *model_, *dataset_);
 }
 
@@ -137,6 +139,17 @@ void Run::make_step() {
     step_ = std::make_unique<Step>(
         *model_, *task_, *optimizer_, *gradients_,
         StepOptions{recipe_.seed, micro_batches_, micro_batches_ * comm_.rank(), recipe_.train.precision});
+}
+
+Alter Run::alter(const Batch& batch) const {
+    if (augment_->is_none()) return {};
+    const Standard standard{model_->buffers().at(0).tensor, model_->buffers().at(1).tensor};
+    return [this, standard, samples = batch.sample, epoch = clock_->epoch()](const at::Tensor& inputs,
+                                                                             std::int64_t first) {
+        const auto count = static_cast<std::size_t>(inputs.size(0));
+        return augment_->images(inputs, {samples.const_data_ptr<std::int64_t>() + first, count}, epoch,
+                                standard);
+    };
 }
 
 GoOn Run::go_on() {

@@ -50,6 +50,7 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
 
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
     schedule = Schedule::from(file_.table("schedule"));
+    augment = AugmentOptions::from(file_.tables("augment"));
 
     const auto train_table = file_.table("train");
     train.epochs = at_least(train_table, "epochs", train.epochs, 1);
@@ -122,6 +123,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (train.ema > 0) json["train"]["ema"] = train.ema;
+    for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;

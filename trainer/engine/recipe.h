@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/augment/options.h"
 #include "trainer/engine/optimizer.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
@@ -34,6 +35,7 @@ struct Recipe {
     core::Config model;  // read by make_model
     OptimizerOptions optimizer;
     Schedule schedule;
+    std::vector<AugmentOptions> augment;  // of samples of the training split, in training only
 
     struct Train {
         std::int64_t epochs = 10;

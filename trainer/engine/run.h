@@ -8,6 +8,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <vector>
 
+#include "trainer/augment/augment.h"
 #include "trainer/data/loader.h"
 #include "trainer/engine/agreement.h"
 #include "trainer/engine/average.h"
@@ -42,6 +43,8 @@ private:
     void make_model();
     void learn_targets();
     void make_step();
+    // Not collective: what augmentation makes of this batch; empty without it.
+    Alter alter(const Batch& batch) const;
     // The weights that are measured and kept: the model, or its average.
     std::vector<NamedTensor> kept_state() const;
 
@@ -87,6 +90,7 @@ private:
     std::unique_ptr<Optimizer> optimizer_;
     std::unique_ptr<Gradients> gradients_;
     std::unique_ptr<Step> step_;
+    std::unique_ptr<Augment> augment_;
     std::unique_ptr<WeightAverage> average_;  // null without one
     std::optional<Clock> clock_;
     std::string identity_;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/mpi/tool.h"
+#include "trainer/engine/explain.h"
 #include "trainer/engine/fit.h"
 
 namespace {
@@ -123,7 +124,20 @@ int main(int argc, char** argv) {
         app.add_subcommand("inspect", "What a dataset version holds, from its manifest; needs no key");
     dataset_flag(inspect);
 
+    bool explain = false;
+    CLI::App* about = app.add_subcommand("recipe", "What may stand in a recipe; needs no dataset");
+    about
+        ->add_flag(
+            "--explain", explain,
+            "Print the optimizers, schedules and transforms of samples that there are, with their keys and "
+            "defaults, as TOML")
+        ->required();
+
     return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
+        if (about->parsed()) {
+            if (world.is_root()) std::cout << trainer::explain_recipe();
+            return;
+        }
         if (inspect->parsed()) {
             core::together(world, [&] {
                 std::vector<core::VerifyKey> stewards;

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
 
 #include "core/base/error.h"
 #include "trainer/model/safetensors.h"
@@ -23,7 +24,8 @@ std::vector<NamedTensor> two_parameters() {
 void set_gradients(std::vector<NamedTensor>& parameters, int step) {
     at::manual_seed(static_cast<std::uint64_t>(step));
     for (auto& each : parameters)
-        each.tensor.mutable_grad() = at::randn(each.tensor.sizes());  // not channels last
+        each.tensor.mutable_grad() =
+            at::randn(each.tensor.sizes()).to(each.tensor.scalar_type());  // not channels last
 }
 
 }  // namespace
@@ -59,7 +61,7 @@ TEST_CASE("AdamW equals its paper, and does not decay biases") {
 
 TEST_CASE("SGD with momentum equals its definition") {
     OptimizerOptions options;
-    options.kind = OptimizerOptions::Kind::sgd;
+    options.name = "sgd";
     options.weight_decay = 0;
     options.clip = 0;
     auto parameters = two_parameters();
@@ -77,7 +79,7 @@ TEST_CASE("SGD with momentum equals its definition") {
 
 TEST_CASE("gradients are clipped by their common norm, and those that are not finite change nothing") {
     OptimizerOptions options;
-    options.kind = OptimizerOptions::Kind::sgd;
+    options.name = "sgd";
     options.weight_decay = 0;
     options.momentum = 0;
     options.clip = 1;
@@ -106,7 +108,9 @@ TEST_CASE("gradients are clipped by their common norm, and those that are not fi
 
 TEST_CASE("an optimizer with restored state goes on bit by bit") {
     OptimizerOptions options;
-    options.kind = GENERATE(OptimizerOptions::Kind::adamw, OptimizerOptions::Kind::sgd);
+    options = OptimizerOptions::from(core::Config::parse(
+        GENERATE("", "name = 'sgd'", "name = 'sgd'\nnesterov = true", "name = 'lion'", "name = 'lamb'"),
+        "f"));
     auto one = two_parameters(), two = two_parameters();
     Optimizer whole(one, options), first(two, options);
     for (int step = 1; step <= 3; ++step) {
@@ -127,4 +131,114 @@ TEST_CASE("an optimizer with restored state goes on bit by bit") {
         second.step(0.01);
     }
     for (std::size_t i = 0; i < 2; ++i) CHECK(at::equal(one[i].tensor, three[i].tensor));
+}
+
+namespace {
+
+// One tensor, moved by an optimizer's definition in float64. `state`: zeros at first.
+using Definition = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& g, at::Tensor* state,
+                                            double rate, double decay, int step)>;
+
+// Twenty steps of both parameters, of changing rates, against the definition.
+void check_against(const std::string& toml, const Definition& definition) {
+    const auto options =
+        OptimizerOptions::from(core::Config::parse(toml + "\nclip = 0\nweight_decay = 0.1", "f"));
+    auto parameters = two_parameters();
+    for (auto& each : parameters) each.tensor = each.tensor.detach().to(at::kDouble).requires_grad_();
+    Optimizer optimizer(parameters, options);
+    std::vector<at::Tensor> expected;
+    std::vector<std::vector<at::Tensor>> state;
+    for (const auto& each : parameters) {
+        expected.push_back(each.tensor.detach().clone());
+        state.push_back({at::zeros_like(expected.back()), at::zeros_like(expected.back())});
+    }
+    for (int step = 1; step <= 20; ++step) {
+        set_gradients(parameters, step);
+        const double rate = 0.002 * (1 + step % 3);
+        for (std::size_t i = 0; i < 2; ++i)
+            expected[i] = definition(expected[i], parameters[i].tensor.grad().to(at::kDouble),
+                                     state[i].data(), rate, i == 0 ? 0.1 : 0, step);
+        optimizer.step(rate);
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+        INFO(toml << " parameter " << i);
+        CHECK((parameters[i].tensor.detach().to(at::kDouble) - expected[i]).abs().max().item<double>() <
+              1e-6);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("twenty steps of each optimizer are those of its definition to 1e-6") {
+    check_against("name = 'sgd'\nmomentum = 0.8\nnesterov = true",
+                  [](const at::Tensor& x, at::Tensor g, at::Tensor* state, double rate, double decay, int) {
+                      g = g + decay * x;
+                      state[0] = 0.8 * state[0] + g;
+                      return x - rate * (g + 0.8 * state[0]);
+                  });
+    check_against("name = 'adamw'", [](const at::Tensor& x, const at::Tensor& g, at::Tensor* state,
+                                       double rate, double decay, int step) {
+        state[0] = 0.9 * state[0] + 0.1 * g;
+        state[1] = 0.999 * state[1] + 0.001 * g * g;
+        const auto first = state[0] / (1 - std::pow(0.9, step)),
+                   second = state[1] / (1 - std::pow(0.999, step));
+        return x * (1 - rate * decay) - rate * first / (second.sqrt() + 1e-8);
+    });
+    check_against(
+        "name = 'lion'\nbeta1 = 0.9",  // its own beta2 is 0.99
+        [](const at::Tensor& x, const at::Tensor& g, at::Tensor* state, double rate, double decay, int) {
+            const auto move = (0.9 * state[0] + 0.1 * g).sign() + decay * x;
+            state[0] = 0.99 * state[0] + 0.01 * g;
+            return x - rate * move;
+        });
+    check_against(
+        "name = 'lamb'",  // its own epsilon is 1e-6; biases know no trust ratio
+        [](const at::Tensor& x, const at::Tensor& g, at::Tensor* state, double rate, double decay, int step) {
+            state[0] = 0.9 * state[0] + 0.1 * g;
+            state[1] = 0.999 * state[1] + 0.001 * g * g;
+            const auto first = state[0] / (1 - std::pow(0.9, step)),
+                       second = state[1] / (1 - std::pow(0.999, step));
+            const auto move = first / (second.sqrt() + 1e-6) + decay * x;
+            const double ratio = x.dim() > 1 ? (x.norm() / move.norm()).item<double>() : 1;
+            return x - rate * ratio * move;
+        });
+}
+
+TEST_CASE("weights of nothing move by LAMB as by Adam, not to nowhere") {
+    std::vector<NamedTensor> parameters{{"kernel", at::zeros({3, 2}).requires_grad_()}};
+    Optimizer optimizer(parameters,
+                        OptimizerOptions::from(core::Config::parse("name = 'lamb'\nclip = 0", "f")));
+    parameters[0].tensor.mutable_grad() = at::ones({3, 2});
+    optimizer.step(0.1);
+    CHECK(at::allclose(parameters[0].tensor.detach(), at::full({3, 2}, -0.1), 1e-4));
+    parameters[0].tensor.mutable_grad() = at::zeros({3, 2});
+    optimizer.step(0);
+    CHECK(at::isfinite(parameters[0].tensor).all().item<bool>());
+}
+
+TEST_CASE("the state that a checkpoint holds is named, and keys are those of the optimizer") {
+    const auto names = [](const char* toml) {
+        auto parameters = two_parameters();
+        std::vector<std::string> out;
+        for (const auto& each :
+             Optimizer(parameters, OptimizerOptions::from(core::Config::parse(toml, "f"))).state())
+            out.push_back(each.name);
+        return out;
+    };
+    using Names = std::vector<std::string>;
+    CHECK(names("") == Names{"kernel.first", "kernel.second", "bias.first", "bias.second"});
+    CHECK(names("name = 'lion'") == Names{"kernel.first", "bias.first"});
+    CHECK(names("name = 'lamb'") == Names{"kernel.first", "kernel.second", "bias.first", "bias.second"});
+    const auto finish = [](const char* toml) {
+        const auto config = core::Config::parse(toml, "f");
+        OptimizerOptions::from(config);
+        config.finish();
+    };
+    CHECK_NOTHROW(finish("name = 'sgd'\nnesterov = true"));
+    CHECK_THROWS_WITH(finish("nesterov = true"), Catch::Contains("nesterov"));  // of adamw
+    CHECK_THROWS_WITH(finish("name = 'lion'\nepsilon = 0.1"), Catch::Contains("epsilon"));
+    CHECK_THROWS_WITH(finish("name = 'sgd'\nmomentum = 0\nnesterov = true"), Catch::Contains("nesterov"));
+    CHECK_THROWS_WITH(finish("name = 'lian'"), Catch::Contains("lion"));
+    CHECK_THROWS_WITH(finish("beta1 = 1.0"), Catch::Contains("beta1"));
+    CHECK_THROWS_WITH(finish("rate = -0.1"), Catch::Contains("rate"));
 }

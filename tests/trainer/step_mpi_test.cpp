@@ -34,7 +34,7 @@ struct Run {
         model = make_model(core::Config::parse("name = \"mlp\"\nhidden = [8]\ndropout = 0.0", "test"),
                            {{5}, 3}, 1);
         OptimizerOptions options;
-        options.kind = OptimizerOptions::Kind::sgd;  // no clipping, no momentum: the update is the gradient
+        options.name = "sgd";  // no clipping, no momentum: the update is the gradient
         options.momentum = options.weight_decay = options.clip = 0;
         optimizer = std::make_unique<Optimizer>(model->parameters(), options);
         std::vector<at::Tensor> parameters, buffers;

@@ -11,6 +11,7 @@ public:
 
     std::int64_t step() const noexcept { return step_; }  // steps done since the beginning
     std::int64_t steps() const noexcept { return epochs_ * steps_per_epoch_; }
+    std::int64_t steps_per_epoch() const noexcept { return steps_per_epoch_; }
     std::int64_t epoch() const noexcept { return step_ / steps_per_epoch_; }
     std::int64_t step_in_epoch() const noexcept { return step_ % steps_per_epoch_; }
     bool epoch_ended() const noexcept { return step_ > 0 && step_in_epoch() == 0; }

@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "trainer/engine/labels.h"
+#include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
 #include "trainer/engine/run.h"
@@ -36,6 +37,10 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
         make_loader();
         make_model();
         recipe.finish();
+        if (recipe.schedule.follows_score() && !has_samples(*dataset_, "validation"))
+            throw core::Error(Fault::usage,
+                              "schedule.name: \"plateau\" follows the score on the validation split, "
+                              "and the dataset has no samples in it");
         if (comm.is_root()) {
             core::make_directories(out_);
             checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
@@ -50,6 +55,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
                               " ranks have no kernels for their GPU (no_kernels says why) and would "
                               "round differently");
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
+    if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
     if (!resume()) {
         if (!standardise(*model_, *dataset_, recipe, comm, go_on()))
             throw AgreedError(Fault::requeue,
@@ -68,16 +74,18 @@ Json Run::train() {
     logged_at_ = SteadyClock::now();
     while (!clock_->done()) {
         const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
-        if (!step_->accumulate(batch.inputs, task_->target(batch), clock_->step(),
-                               [go_on = go_on()] { return go_on(false); }))
+        if (!step_->accumulate(
+                batch.inputs, task_->target(batch), clock_->step(),
+                [go_on = go_on()] { return go_on(false); }, alter(batch)))
             stop();
         unsigned all = 0;  // what any rank wants: see Agreement
-        const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, clock_->step(), clock_->steps());
+        const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, *clock_, plateau_.reduced());
         const Step::Outcome done = step_->update(rate, [&](double loss, double norm) {
             all = agreement_.reach(wishes(feed, loss, norm));
             return !(all & Agreement::kNotFinite);
         });
         clock_->advance();
+        if (average_ && !(all & Agreement::kNotFinite)) average_->update(optimizer_->steps());
         if (all & Agreement::kNotFinite)
             skip();
         else
@@ -108,6 +116,7 @@ void Run::make_loader() {
 void Run::make_model() {
     model_ = trainer::make_model(recipe_.model, task_->input(loader_->input_shape()), recipe_.seed);
     model_->to(device_);
+    augment_ = std::make_unique<Augment>(recipe_.augment, recipe_.seed, model_->input().shape);
     identity_ = run_identity(recipe_, *model_, *dataset_);
 }
 
@@ -130,6 +139,17 @@ void Run::make_step() {
     step_ = std::make_unique<Step>(
         *model_, *task_, *optimizer_, *gradients_,
         StepOptions{recipe_.seed, micro_batches_, micro_batches_ * comm_.rank(), recipe_.train.precision});
+}
+
+Alter Run::alter(const Batch& batch) const {
+    if (augment_->is_none()) return {};
+    const Standard standard{model_->buffers().at(0).tensor, model_->buffers().at(1).tensor};
+    return [this, standard, samples = batch.sample, epoch = clock_->epoch()](const at::Tensor& inputs,
+                                                                             std::int64_t first) {
+        const auto count = static_cast<std::size_t>(inputs.size(0));
+        return augment_->images(inputs, {samples.const_data_ptr<std::int64_t>() + first, count}, epoch,
+                                standard);
+    };
 }
 
 GoOn Run::go_on() {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -9,21 +10,33 @@
 
 namespace trainer {
 
-// [optimizer] of a recipe.
+struct OptimizerKind;
+
+// [optimizer] of a recipe. Each optimizer (optimizers.h) has defaults of its own, and knows some of these keys.
 struct OptimizerOptions {
-    enum class Kind { adamw, sgd };
-    Kind kind = Kind::adamw;
+    std::string name = "adamw";
     double rate = 1e-3;
     double weight_decay = 0.01;                         // of weights; never of biases and norms
-    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // adamw
-    double momentum = 0.9;                              // sgd
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of the moments
+    double momentum = 0.9;
+    bool nesterov = false;
     double clip = 1;  // largest norm of all gradients together; 0: as they are
 
     static OptimizerOptions from(const core::Config& options);  // throws Error(usage)
+    nlohmann::ordered_json told() const;                        // for the identity of a run
 };
 
-// AdamW (Loshchilov and Hutter 2019) or SGD with momentum, as PyTorch's fused kernels compute them. The state
-// is plain named tensors, so that a checkpoint holds it like the model's.
+// Parameters with the same decay, and what an optimizer remembers of each.
+struct ParameterGroup {
+    double weight_decay;
+    bool is_of_weights;  // matrices and kernels; else biases and norms
+    std::vector<at::Tensor> parameters;
+    std::vector<std::vector<at::Tensor>>
+        state;  // [OptimizerKind::state][parameter], laid out as the parameter
+};
+
+// Moves a model's parameters, as lists of tensors: a few launches on a GPU. What it remembers is plain named tensors, so
+// that a checkpoint holds it like the model's: PARAMETER.first, PARAMETER.second.
 class Optimizer {
 public:
     Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options);
@@ -37,14 +50,9 @@ public:
     void set_steps(std::int64_t steps) noexcept { steps_ = steps; }
 
 private:
-    struct Group {  // with and without weight decay
-        double weight_decay;
-        std::vector<at::Tensor> parameters, first, second;  // moments; sgd: first is the momentum
-    };
-    void move(Group& group, const std::vector<at::Tensor>& gradients, double rate);
-
     OptimizerOptions options_;
-    std::vector<Group> groups_;
+    const OptimizerKind& kind_;
+    std::vector<ParameterGroup> groups_;
     std::vector<NamedTensor> state_;
     std::int64_t steps_ = 0;
 };

@@ -50,6 +50,7 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
 
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
     schedule = Schedule::from(file_.table("schedule"));
+    augment = AugmentOptions::from(file_.tables("augment"));
 
     const auto train_table = file_.table("train");
     train.epochs = at_least(train_table, "epochs", train.epochs, 1);
@@ -59,6 +60,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
         train_table.refuse("micro_batches",
                            "a reproducible run needs a number, a multiple of every number of ranks");
     train.precision = precision_of(train_table);
+    train.ema = train_table.number_or("ema", 0);
+    if (!(train.ema >= 0 && train.ema < 1)) train_table.refuse("ema", "expected 0 to below 1");
     train.patience = at_least(train_table, "patience", 0, 0);
     train.select = train_table.text_or("select", judge.first_select());
     if (train.select != "last" && !judge.find_score(train.select))
@@ -91,26 +94,14 @@ void Recipe::finish() const {
 }
 
 std::string Recipe::canonical(const std::string& model_toml) const {
-    const auto& o = optimizer;
     const auto& e = evaluate.options;
     nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
         {"data", {{"field", data.field}, {"label", task.columns.at(0)}, {"batch", data.batch}}},
         {"model", model_toml},
-        {"optimizer",
-         {{"name", o.kind == OptimizerOptions::Kind::sgd ? "sgd" : "adamw"},
-          {"rate", o.rate},
-          {"weight_decay", o.weight_decay},
-          {"beta1", o.beta1},
-          {"beta2", o.beta2},
-          {"epsilon", o.epsilon},
-          {"momentum", o.momentum},
-          {"clip", o.clip}}},
-        {"schedule",
-         {{"name", schedule.shape == Schedule::Shape::cosine ? "cosine" : "constant"},
-          {"warmup_steps", schedule.warmup_steps},
-          {"final_fraction", schedule.final_fraction}}},
+        {"optimizer", optimizer.told()},
+        {"schedule", schedule.told()},
         {"train",
          {{"epochs", train.epochs},
           {"reproducible", train.reproducible},
@@ -131,6 +122,8 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
+    if (train.ema > 0) json["train"]["ema"] = train.ema;
+    for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;
@@ -150,7 +143,8 @@ std::string Recipe::identity(const std::string& model_toml) const {
     auto json = nlohmann::ordered_json::parse(canonical(model_toml));
     json.erase("name");
     json.erase("evaluate");
-    for (const char* key : {"epochs", "patience", "select"}) json["train"].erase(key);
+    for (const char* key : {"epochs", "patience", "select"})
+        if (std::string_view(key) != "select" || !schedule.follows_score()) json["train"].erase(key);
     return json.dump();
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/augment/options.h"
 #include "trainer/engine/optimizer.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
@@ -34,12 +35,14 @@ struct Recipe {
     core::Config model;  // read by make_model
     OptimizerOptions optimizer;
     Schedule schedule;
+    std::vector<AugmentOptions> augment;  // of samples of the training split, in training only
 
     struct Train {
         std::int64_t epochs = 10;
         bool reproducible = false;       // the same bits on any number of ranks
         std::int64_t micro_batches = 0;  // over all ranks; 0: one per rank, or 4 if reproducible
         Precision precision = Precision::float32;
+        double ema = 0;             // decay of the average of weights that is kept (WeightAverage); 0: none
         std::int64_t patience = 0;  // stop after so many epochs without a better validation score; 0: never
         std::string select;         // the score whose best weights are kept, one of the task's; or last
         std::int64_t log_steps = 10;

@@ -236,6 +236,7 @@ Json export_model(const Recipe& recipe, const FitRequest& request, const std::fi
         const bool best = !last && recipe.train.select != "last" && !state.at("best_score").is_null() &&
                           state.at("best_step") != state.at("step");
         copy_tensors(*file, best ? "best." : "model.", model->state());
+        if (!best && recipe.train.ema > 0) copy_tensors(*file, "average.", model->parameters());
         write_model(request.out, recipe, *task, *model, *dataset);
         told = {{"step", state.at(best ? "best_step" : "step")}, {"steps", state.at("step")}};
     });

@@ -8,8 +8,10 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <vector>
 
+#include "trainer/augment/augment.h"
 #include "trainer/data/loader.h"
 #include "trainer/engine/agreement.h"
+#include "trainer/engine/average.h"
 #include "trainer/engine/checkpoint.h"
 #include "trainer/engine/clock.h"
 #include "trainer/engine/feed.h"
@@ -41,6 +43,10 @@ private:
     void make_model();
     void learn_targets();
     void make_step();
+    // Not collective: what augmentation makes of this batch; empty without it.
+    Alter alter(const Batch& batch) const;
+    // The weights that are measured and kept: the model, or its average.
+    std::vector<NamedTensor> kept_state() const;
 
     // Not collective: what this rank wants all to do after this step.
     unsigned wishes(const Feed& feed, double loss, double norm);
@@ -84,11 +90,14 @@ private:
     std::unique_ptr<Optimizer> optimizer_;
     std::unique_ptr<Gradients> gradients_;
     std::unique_ptr<Step> step_;
+    std::unique_ptr<Augment> augment_;
+    std::unique_ptr<WeightAverage> average_;  // null without one
     std::optional<Clock> clock_;
     std::string identity_;
     std::int64_t micro_batches_ = 1;
     bool is_validation_due_ = false;  // of the epoch that ended last: it was asked to stop meanwhile
 
+    Plateau plateau_;  // alike on every rank
     std::optional<double> best_score_;
     std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0, skipped_in_a_row_ = 0;
 

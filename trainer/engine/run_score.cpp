@@ -28,9 +28,13 @@ void Run::validate() {
     if (!has_samples(*dataset_, "validation")) return;
     const Aside aside(logged_at_);
     is_validation_due_ = true;
-    const auto predictions = predict(
-        *model_, *task_, *dataset_,
-        {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision, go_on()}, comm_);
+    const auto predictions = [&] {
+        const WeightAverage::Swap averaged(average_.get());
+        return predict(
+            *model_, *task_, *dataset_,
+            {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision, go_on()},
+            comm_);
+    }();
     if (!predictions) stop();
     is_validation_due_ = false;
     std::optional<double> score;
@@ -55,11 +59,13 @@ void Run::validate() {
         event.with("without_score", judged->unscored()).with("best", best);
     });
     score = tell(score);
+    if (recipe_.schedule.follows_score() && clock_->step() > recipe_.schedule.warmup(*clock_))
+        plateau_.observe(recipe_.schedule, score);
     if (score && (!best_score_ || *score > *best_score_)) improved_step_ = clock_->step();
     if (is_best(score)) {
         best_score_ = score;
         best_step_ = clock_->step();
-        if (comm_.is_root()) best_ = copy_of(model_->state());
+        if (comm_.is_root()) best_ = copy_of(kept_state());
     }
     stop_if_patience_ends();
 }
@@ -75,6 +81,7 @@ Json Run::conclude() {
         if (!comm_.is_root()) return;
         if (recipe_.train.select == "last" || !best_score_) {
             best_step_ = clock_->step();
+            if (average_) copy_tensors({average_->parameters(), {}}, "", model_->parameters());
             return;
         }
         copy_tensors({best_, {}}, "", model_->state());
@@ -85,6 +92,7 @@ Json Run::conclude() {
     training["validation"] = best_score_ && task_->judge().tells_kept()
                                  ? Json(std::round(shown(*best_score_) * 1e6) / 1e6)
                                  : Json();
+    if (average_) training["average_decay"] = recipe_.train.ema;
     auto results = write_results(recipe_, *task_, *model_, *dataset_, out_, training, comm_, go_on());
     if (!results) stop();
     return std::move(*results);

@@ -21,6 +21,10 @@ std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
     return out;
 }
 
+std::vector<NamedTensor> Run::kept_state() const {
+    return average_ ? average_->state() : model_->state();
+}
+
 bool Run::resume() {
     core::Bytes told;
     core::together(comm_, [&] {
@@ -35,8 +39,9 @@ bool Run::resume() {
                 "--out, or remove its folder checkpoints");
         copy_tensors(*file, "model.", model_->state());
         copy_tensors(*file, "optimizer.", optimizer_->state());
+        if (average_) copy_tensors(*file, "average.", average_->parameters());
         if (state.at("best_step") == state.at("step"))
-            best_ = copy_of(model_->state());
+            best_ = copy_of(kept_state());
         else if (!state.at("best_score").is_null()) {
             best_ = copy_of(model_->state());
             copy_tensors(*file, "best.", best_);
@@ -48,6 +53,7 @@ bool Run::resume() {
     if (told.empty()) return false;
     broadcast_tensors(*group_, model_->state());
     broadcast_tensors(*group_, optimizer_->state());
+    if (average_) broadcast_tensors(*group_, average_->parameters());
     const Json state = Json::parse(told);
     clock_->set(state.at("step"));
     optimizer_->set_steps(state.value("updates", clock_->step()));
@@ -57,6 +63,7 @@ bool Run::resume() {
     best_step_ = state.at("best_step");
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
+    if (state.contains("plateau")) plateau_.set(state.at("plateau"));
     if (state.value("select", recipe_.train.select) != recipe_.train.select) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
@@ -105,19 +112,23 @@ void Run::save() {
     for (const auto& each : model_->state()) state.tensors.push_back({"model." + each.name, each.tensor});
     for (const auto& each : optimizer_->state())
         state.tensors.push_back({"optimizer." + each.name, each.tensor});
+    if (average_)
+        for (const auto& each : average_->parameters())
+            state.tensors.push_back({"average." + each.name, each.tensor});
     if (best_step_ != clock_->step())
         for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
-    const Json run = {{"run", identity_},
-                      {"step", clock_->step()},
-                      {"ranks", comm_.size()},
-                      {"threads", at::get_num_threads()},
-                      {"updates", optimizer_->steps()},
-                      {"skipped_in_a_row", skipped_in_a_row_},
-                      {"select", recipe_.train.select},
-                      {"best_score", best_score_ ? Json(*best_score_) : Json()},
-                      {"best_step", best_step_},
-                      {"improved_step", improved_step_},
-                      {"validation_due", is_validation_due_}};
+    Json run = {{"run", identity_},
+                {"step", clock_->step()},
+                {"ranks", comm_.size()},
+                {"threads", at::get_num_threads()},
+                {"updates", optimizer_->steps()},
+                {"skipped_in_a_row", skipped_in_a_row_},
+                {"select", recipe_.train.select},
+                {"best_score", best_score_ ? Json(*best_score_) : Json()},
+                {"best_step", best_step_},
+                {"improved_step", improved_step_},
+                {"validation_due", is_validation_due_}};
+    if (recipe_.schedule.follows_score()) run["plateau"] = plateau_.state();
     state.metadata["aloft.run"] = run.dump();
     checkpoints_->save(clock_->step(), std::move(state));
 }

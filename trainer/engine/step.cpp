@@ -35,7 +35,7 @@ Autocast::~Autocast() {
 }
 
 bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::int64_t step,
-                      const std::function<bool()>& go_on) {
+                      const std::function<bool()>& go_on, const Alter& alter) {
     step_ = step;
     const at::Tensor rows = targets.to(at::kDouble).contiguous();
     const auto columns = static_cast<std::size_t>(rows.dim() > 1 ? rows.size(1) : 1);
@@ -55,8 +55,8 @@ bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::
             const auto number = static_cast<std::uint64_t>(options_.first_micro_batch + i);
             at::manual_seed(mix(mix(options_.seed ^ mix(static_cast<std::uint64_t>(step))) + number));
             // Copies, each at the start of an allocation: kernels may round differently by alignment.
-            const auto x =
-                inputs.narrow(0, i * size, size).to(device, inputs.scalar_type(), false, /*copy=*/true);
+            auto x = inputs.narrow(0, i * size, size).to(device, inputs.scalar_type(), false, /*copy=*/true);
+            if (alter) x = alter(x, i * size);
             const auto y = targets.narrow(0, i * size, size)
                                .to(device, targets.scalar_type(), /*non_blocking=*/true, /*copy=*/true);
             gradients_.before_forward(last);

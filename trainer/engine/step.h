@@ -20,6 +20,10 @@ struct StepOptions {
     Precision precision = Precision::float32;
 };
 
+// What becomes of a micro-batch before the model is trained by it: `inputs` [n, ...] on the model's device, the rows from
+// `first` on of this rank's share. Returns as many.
+using Alter = std::function<at::Tensor(const at::Tensor& inputs, std::int64_t first)>;
+
 // One update of the model from one batch: forward and backward pass over this rank's micro-batches, gradients
 // of all ranks made one, the optimizer's move.
 class Step {
@@ -32,7 +36,7 @@ public:
     // alike on all ranks, said no: model and optimizer are then as before the step. A GPU is not waited for.
     // Throws core::Error: data for a target that is missing or is none, system for what PyTorch reports.
     bool accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::int64_t step,
-                    const std::function<bool()>& go_on = {});
+                    const std::function<bool()>& go_on = {}, const Alter& alter = {});
 
     struct Outcome {
         double loss, norm;  // mean over this rank's samples; of the gradient, before clipping

@@ -1,0 +1,78 @@
+#include "trainer/augment/options.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace trainer {
+
+const std::vector<AugmentKind>& augment_kinds() {
+    using Draws = AugmentKind::Draws;
+    static const std::vector<AugmentKind> rows{
+        {"flip", "turned over along an axis", Draws::nothing, 0.5, 0, 0, 0, 0, true, false},
+        {"rotate", "by an angle in degrees; of volumes, about each axis", Draws::up_to, 0.2, 0, 30, 0, 180,
+         true, true},
+        {"scale", "larger or smaller, by a factor", Draws::between, 0.2, 0.7, 1.4, 0.1, 10, false, false},
+        {"translate", "along each axis, by a part of its length", Draws::up_to, 0.2, 0, 0.1, 0, 1, true,
+         false},
+        {"brightness", "a value added, in standard deviations of the training split", Draws::up_to, 0.15, 0,
+         0.25, 0, 100, false, false},
+        {"contrast",
+         "the distance from the channel's mean in the sample times a factor, within the channel's range",
+         Draws::between, 0.15, 0.75, 1.25, 0, 100, false, false},
+        {"gamma", "the place in the channel's range in the sample, 0 to 1, to a power", Draws::between, 0.3,
+         0.7, 1.5, 0.01, 100, false, false},
+        {"noise", "Gaussian, its deviation in those of the training split", Draws::between, 0.1, 0, 0.3, 0,
+         100, false, false},
+        {"blur", "Gaussian, its deviation in pixels", Draws::between, 0.2, 0.5, 1, 0, 20, false, false},
+        {"low_resolution", "taken with fewer pixels: a part of each side's", Draws::between, 0.25, 0.5, 1,
+         0.01, 1, false, false}};
+    return rows;
+}
+
+std::vector<AugmentOptions> AugmentOptions::from(const std::vector<core::Config>& rows) {
+    std::vector<AugmentOptions> out;
+    std::vector<std::string> names;
+    for (const AugmentKind& each : augment_kinds()) names.emplace_back(each.name);
+    for (const core::Config& row : rows) {
+        AugmentOptions options;
+        options.name = row.text("name");
+        const auto kind = std::find_if(augment_kinds().begin(), augment_kinds().end(),
+                                       [&](const AugmentKind& each) { return each.name == options.name; });
+        if (kind == augment_kinds().end()) {
+            std::string all;
+            for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+            const auto near = core::nearest(options.name, names);
+            row.refuse("name", near ? "no such transform; did you mean \"" + *near + "\"?"
+                                    : "no such transform; there are " + all);
+        }
+        options.chance = row.number_or("chance", kind->chance);
+        if (!(options.chance >= 0 && options.chance <= 1)) row.refuse("chance", "expected 0 to 1");
+        const auto read = [&](const char* key, double otherwise) {
+            const double value = row.number_or(key, otherwise);
+            if (!(value >= kind->lowest && value <= kind->highest))
+                row.refuse(key, "expected " + nlohmann::json(kind->lowest).dump() + " to " +
+                                    nlohmann::json(kind->highest).dump());
+            return value;
+        };
+        if (kind->draws == AugmentKind::Draws::between) options.least = read("least", kind->least);
+        if (kind->draws != AugmentKind::Draws::nothing) options.most = read("most", kind->most);
+        if (kind->draws == AugmentKind::Draws::up_to) options.least = -options.most;
+        if (options.least > options.most) row.refuse("least", "expected no more than most");
+        if (kind->has_axes) options.axes = row.texts("axes");
+        for (const std::string& axis : options.axes)
+            if (axis != "x" && axis != "y" && axis != "z")
+                row.refuse("axes", "expected \"x\" (columns), \"y\" (rows) or \"z\" (slices)");
+        if (kind->has_spacing) options.spacing = row.numbers("spacing");
+        for (const double side : options.spacing)
+            if (!(side > 0 && side < 1e9)) row.refuse("spacing", "expected lengths above 0");
+        out.push_back(std::move(options));
+    }
+    return out;
+}
+
+nlohmann::ordered_json AugmentOptions::told() const {
+    return {{"name", name}, {"chance", chance}, {"least", least},
+            {"most", most}, {"axes", axes},     {"spacing", spacing}};
+}
+
+}  // namespace trainer

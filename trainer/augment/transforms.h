@@ -1,0 +1,32 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "trainer/augment/options.h"
+#include "trainer/loader/random.h"
+
+namespace trainer {
+
+// Uniform in [least, most), of 53 bits.
+inline double uniform(Random& random, double least, double most) {
+    return least + (most - least) * static_cast<double>(random.next() >> 11) * 0x1p-53;
+}
+
+// What a transform of intensities has drawn for a sample of a batch: a strength, and keys of its noise.
+struct Drawn {
+    std::int64_t place;
+    double strength;
+    std::int64_t keys[3];  // each below 2^32
+};
+
+// Changes the samples that are drawn, in place. `x` [n, C, H, W] or [n, C, D, H, W], float32, standardised.
+using Change = void (*)(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOptions& options);
+Change change_of(std::string_view name);  // null for a transform of geometry
+
+// A strength that changes nothing.
+double neutral_of(std::string_view name);
+
+}  // namespace trainer

@@ -138,6 +138,17 @@ TEST_CASE("a site where few patients have a class is hidden, and those that woul
     CHECK(hidden.size() >= 2);  // the whole less the others
 }
 
+TEST_CASE("a site where few have a class is hidden also where it is said of others") {
+    Predictions p = masks({30, 30, 30}, {20, 20, 4});
+    for (std::size_t i = 0; i < p.samples(); ++i)
+        if (figure(p, i, 1, 0) == 0) {
+            const auto wrong = mask_figures(0, 5, 0).all();
+            for (std::size_t k = 0; k < wrong.size(); ++k) figure(p, i, 1, k) = wrong[k];
+        }
+    const auto hidden = report(p, options())["strata"]["site"]["suppressed"];
+    CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
+}
+
 TEST_CASE("where one patient makes most of what lacks to 1, nothing is told of the set") {
     Predictions p = masks({30, 30}, {20, 20});
     for (std::size_t i = 0; i < p.samples(); ++i)

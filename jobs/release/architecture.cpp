@@ -100,22 +100,111 @@ Architecture resnet2d(const Config& options, const Input& input) {
     return out;
 }
 
+// What differs between the two U-Nets.
+struct UNet {
+    const char* name;
+    std::size_t axes;
+    std::int64_t widest;
+};
+
+Architecture unet(const Config& options, const Input& input, const UNet& kind) {
+    const std::int64_t width = options.integer_or("width", 32);
+    std::vector<std::int64_t> blocks = options.integers("blocks");
+    const std::string norm = options.text_or("norm", "instance");
+    const bool is_deep = options.flag_or("deep_supervision", true);
+    if (blocks.empty()) blocks = {1, 2, 2, 2};
+    if (width < 8 || width > kind.widest || width % 8 != 0)
+        options.refuse("width", "expected a multiple of 8, at most " + std::to_string(kind.widest));
+    const std::size_t stages = blocks.size();
+    if (stages < 2 || stages > 8) options.refuse("blocks", "expected 2 to 8 stages");
+    for (const auto count : blocks)
+        if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 blocks in each stage");
+    if (norm != "instance" && norm != "group") options.refuse("norm", "expected \"instance\" or \"group\"");
+    const std::size_t rank = input.shape.size();
+    if (kind.axes == 3 ? rank != 4 : rank != 2 && rank != 3)
+        options.refuse("name", std::string(kind.name) + " takes samples of another shape");
+    Architecture out{kind.name,
+                     "name = \"" + std::string(kind.name) + "\"\nwidth = " + std::to_string(width) +
+                         "\nblocks = " + list(blocks) + "\nnorm = \"" + norm +
+                         "\"\ndeep_supervision = " + (is_deep ? "true" : "false") + "\n",
+                     {}};
+    using Sizes = std::vector<std::int64_t>;
+    const auto weight = [&](const std::string& name, std::int64_t to, std::int64_t from,
+                            const Sizes& kernel) {
+        Sizes shape{to, from};
+        shape.insert(shape.end(), kernel.begin(), kernel.end());
+        out.tensors.push_back({name + ".weight", std::move(shape)});
+    };
+    const auto conv = [&](const std::string& name, std::int64_t from, std::int64_t to) {
+        weight(name + ".conv", to, from, Sizes(kind.axes, 3));
+        out.tensors.push_back({name + ".norm.weight", {to}});
+        out.tensors.push_back({name + ".norm.bias", {to}});
+    };
+    const auto width_of = [&](std::size_t stage) { return std::min(width << stage, kind.widest); };
+    const Sizes one(kind.axes, 1);
+    Sizes size(input.shape.end() - static_cast<std::ptrdiff_t>(kind.axes), input.shape.end());
+    std::vector<Sizes> strides{one};  // by what each stage goes down: an axis below 8 is not halved
+    conv("stem", input.channels(), width);
+    std::int64_t from = width;
+    for (std::size_t stage = 0; stage < stages; ++stage) {
+        if (stage > 0) {
+            strides.push_back(one);
+            for (std::size_t axis = 0; axis < kind.axes; ++axis) {
+                if (size[axis] < 8) continue;
+                strides.back()[axis] = 2;
+                size[axis] = (size[axis] + 1) / 2;
+            }
+            if (strides.back() == one)
+                options.refuse("blocks", "samples of this size have no room for as many stages");
+        }
+        const std::int64_t to = width_of(stage);
+        for (std::int64_t i = 0; i < blocks[stage]; ++i) {
+            const std::string at = "encoder" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
+            conv(at + "1", from, to);
+            conv(at + "2", to, to);
+            if (stage > 0 && i == 0) weight(at + "shortcut", to, from, one);
+            from = to;
+        }
+    }
+    for (std::size_t stage = stages - 1; stage-- > 0;) {
+        const std::int64_t to = width_of(stage);
+        const std::string number = std::to_string(stage + 1);
+        weight("decoder" + number + ".up", from, to, strides[stage + 1]);
+        conv("decoder" + number + ".join", 2 * to, to);
+        if (stage == 0 || (is_deep && stage + 2 < stages)) {
+            weight("head" + number, input.classes, to, one);
+            out.tensors.push_back({"head" + number + ".bias", {input.classes}});
+        }
+        from = to;
+    }
+    return out;
+}
+Architecture unet2d(const Config& options, const Input& input) {
+    return unet(options, input, {"unet2d", 2, 512});
+}
+Architecture unet3d(const Config& options, const Input& input) {
+    return unet(options, input, {"unet3d", 3, 320});
+}
+
 struct Row {
     const char* name;
+    bool is_dense;  // scores of each pixel, for the task segmentation and no other
     Architecture (*make)(const Config& options, const Input& input);
 };
-constexpr Row kArchitectures[] = {{"mlp", mlp}, {"resnet2d", resnet2d}};
+constexpr Row kArchitectures[] = {
+    {"mlp", false, mlp}, {"resnet2d", false, resnet2d}, {"unet2d", true, unet2d}, {"unet3d", true, unet3d}};
+constexpr std::string_view kTasks[] = {"regression", "multilabel", "segmentation"};
 
 }  // namespace
 
 Architecture architecture_of(const std::string& model, const std::vector<std::int64_t>& shape,
                              std::int64_t classes, const std::string& task) {
     const auto refuse = [](const std::string& text) { throw core::Error(core::Fault::refused, text); };
-    if (shape.empty() || shape.size() > 3 ||
+    if (shape.empty() || shape.size() > 4 ||
         std::any_of(shape.begin(), shape.end(), [](auto size) { return size < 1 || size > kSizeLimit; }))
-        refuse("aloft.shape is not the shape of a sample: one to three sizes");
-    if (!task.empty() && task != "regression" && task != "multilabel")
-        refuse("aloft.task is not one of those that are registered (regression, multilabel)");
+        refuse("aloft.shape is not the shape of a sample: one to four sizes");
+    if (!task.empty() && std::find(std::begin(kTasks), std::end(kTasks), task) == std::end(kTasks))
+        refuse("aloft.task is not one of those that are registered (regression, multilabel, segmentation)");
     if (classes < 1 || classes > 100000) refuse("aloft.classes does not list the model's classes");
     try {
         const Config options = Config::parse(model, "aloft.model");
@@ -129,14 +218,14 @@ Architecture architecture_of(const std::string& model, const std::vector<std::in
             refuse("its architecture is none of those that are registered (" + known +
                    "); another one must be registered before its weights can leave");
         }
+        if (row->is_dense != (task == "segmentation"))
+            refuse("its architecture is for another task than aloft.task");
         const Input input{shape, classes};
         Architecture out = row->make(options, input);
         options.finish();
         // As broadcast over images: [C, 1, 1].
-        const std::int64_t channels = input.channels();
-        const std::vector<std::int64_t> standard =
-            shape.size() == 1 ? std::vector{channels}
-                              : std::vector{channels, std::int64_t{1}, std::int64_t{1}};
+        std::vector<std::int64_t> standard{input.channels()};
+        standard.resize(shape.size() == 2 ? 3 : shape.size(), 1);
         out.tensors.push_back({"input.mean", standard, Grid::of_scale});
         out.tensors.push_back({"input.scale", standard});
         if (task == "regression") {  // values in units of their own

@@ -88,7 +88,8 @@ const Words kOthers = split(
     "standard statistic statistics status std stderr strata sub subgroup subgroups subset summary "
     "survival svm t table tables target task tau temperature test throughput time to tolerance train "
     "training "
-    "transform transformer tree true truth type u uncertainty unet unit units unknown unweighted upper "
+    "transform transformer tree true truth type u uncertainty unet unet2d unet3d unit units unknown "
+    "unweighted upper "
     "val valid validation value values var variable variables variance vendor vendors vit volume vs "
     "weight weighted weights width with within without worst x y year years z zero");
 

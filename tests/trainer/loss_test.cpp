@@ -43,6 +43,11 @@ std::vector<Case> cases() {
     for (const char* toml : {"", "delta = 0.3", "name = \"mse\""})
         out.push_back({toml, Target::numbers, scores, values});
     out.push_back({"", Target::flags, scores, flags});
+    const at::Tensor pixels = at::randn({6, 3, 2, 4}, real) * 2;
+    at::Tensor mask = at::randint(3, {6, 2, 4}, at::kByte);
+    mask[2] = at::where(mask[2] == 1, 0, mask[2]);  // one without a class
+    for (const char* toml : {"", "dice_weight = 0.0", "dice_weight = 2.5\nclass_weights = [0.2, 1, 3]"})
+        out.push_back({toml, Target::masks, pixels, mask});
     return out;
 }
 
@@ -50,9 +55,36 @@ double of(const Case& each, const at::Tensor& scores) {
     return loss_of(options(each.toml, each.of), scores, each.target).item<double>();
 }
 
+// Pixel by pixel: cross-entropy, and 1 less the mean of soft Dice over samples and classes but the first.
+double masks_by_hand(const Case& each) {
+    const LossOptions o = options(each.toml, each.of);
+    double entropy = 0, dice = 0;
+    for (std::int64_t i = 0; i < 6; ++i) {
+        double both[3] = {}, said[3] = {}, are[3] = {};
+        for (std::int64_t y = 0; y < 2; ++y)
+            for (std::int64_t x = 0; x < 4; ++x) {
+                double total = 0;
+                for (std::int64_t c = 0; c < 3; ++c)
+                    total += std::exp(each.scores[i][c][y][x].item<double>());
+                for (std::int64_t c = 0; c < 3; ++c) {
+                    const auto k = static_cast<std::size_t>(c);
+                    const double p = std::exp(each.scores[i][c][y][x].item<double>()) / total;
+                    const bool is = each.target[i][y][x].item<std::int64_t>() == c;
+                    if (is) entropy -= (o.class_weights.empty() ? 1 : o.class_weights[k]) * std::log(p);
+                    both[k] += is * p;
+                    said[k] += p;
+                    are[k] += is;
+                }
+            }
+        for (const std::size_t k : {1, 2}) dice += (2 * both[k] + 1e-5) / (said[k] + are[k] + 1e-5);
+    }
+    return entropy / 48 + o.dice_weight * (1 - dice / 12);
+}
+
 // By their formulas, number by number.
 double by_hand(const Case& each) {
     const LossOptions o = options(each.toml, each.of);
+    if (each.of == Target::masks) return masks_by_hand(each);
     double sum = 0;
     for (std::int64_t i = 0; i < 6; ++i) {
         double total = 0;
@@ -145,7 +177,8 @@ TEST_CASE("keys of another loss, and losses of another task, are refused") {
           std::pair{"name = \"focal\"\nlabel_smoothing = 0.1", Target::classes},
           std::pair{"name = \"huber\"", Target::classes},
           std::pair{"name = \"cross_entropy\"", Target::numbers}, std::pair{"delta = 0", Target::numbers},
-          std::pair{"label_smoothing = 1.0", Target::classes},
+          std::pair{"label_smoothing = 1.0", Target::classes}, std::pair{"dice_weight = -1.0", Target::masks},
+          std::pair{"gamma = 2", Target::masks}, std::pair{"dice_weight = 1.0", Target::classes},
           std::pair{"class_weights = [0, 0, 0]", Target::classes},
           std::pair{"class_weights = [1, -1]", Target::classes}})
         CHECK_THROWS_AS(options(toml, target), core::Error);

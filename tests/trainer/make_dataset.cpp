@@ -1,12 +1,14 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
-// Volumes: each of a shape of its own, a ball in noise and its mask. Large: 4096 images of 224 x 224 (0.2 GB).
+// Volumes: each of a shape of its own, a ball in noise and its mask. Spots: images of 17 x 16 with a bright disc and, in two of
+// three, a dark bar, in noise, and their mask: 1 the disc, 2 the bar; of 320 patients. Bodies: volumes of 9 x 17 x 16, the
+// same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -85,6 +87,31 @@ std::vector<Array> volume(std::mt19937_64& random, int number) {
     return {image, mask};
 }
 
+// A bright ball and, in two of three, a dark beam, and their mask. `size`: of the axes, slowest first.
+std::vector<Array> spots(std::mt19937_64& random, const std::vector<int>& size) {
+    const std::size_t axes = size.size();
+    const bool has_beam = random() % 3 != 0;
+    const double radius = 2.5 + 1.5 * uniform(random);
+    std::vector<double> centre;
+    for (const int axis : size) centre.push_back(radius + uniform(random) * (axis - 2 * radius));
+    const int beam = static_cast<int>(uniform(random) * (size[axes - 2] - 3));  // 3 rows high
+    Array image, mask;
+    std::vector<int> at(axes, 0);
+    for (bool is_there = true; is_there;) {
+        double distance = 0;
+        for (std::size_t a = 0; a < axes; ++a) distance += (at[a] - centre[a]) * (at[a] - centre[a]);
+        const bool is_ball = distance < radius * radius;
+        const bool is_beam = !is_ball && has_beam && at[axes - 2] >= beam && at[axes - 2] < beam + 3;
+        const double value = 100 + 50 * is_ball - 50 * is_beam + 70 * (uniform(random) - 0.5);
+        image.bytes.push_back(static_cast<std::uint8_t>(value));
+        mask.bytes.push_back(is_ball ? 1 : is_beam ? 2 : 0);
+        std::size_t a = axes;
+        while (a > 0 && ++at[a - 1] == size[a - 1]) at[--a] = 0;
+        is_there = a > 0;
+    }
+    return {image, mask};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -98,21 +125,30 @@ int main(int argc, char** argv) {
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
+               wrongly = std::strcmp(argv[2], "wrongly") == 0, bodies = std::strcmp(argv[2], "bodies") == 0,
+               masked = wrongly || bodies || std::strcmp(argv[2], "spots") == 0,
                two = std::strcmp(argv[2], "two") == 0, unmeasured = std::strcmp(argv[2], "unmeasured") == 0,
                measured = unmeasured || std::strcmp(argv[2], "measured") == 0;
-    const int samples = volumes ? 40 : large ? 4096 : kSamples, side = large ? 224 : 8;
+    const int samples = volumes ? 40 : large ? 4096 : bodies ? 160 : kSamples, side = large ? 224 : 8;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
     key.save(dir.parent_path() / "dataset.key");
 
     Manifest manifest;
-    manifest.dataset = table ? "blobs" : volumes ? "balls" : "bars";
+    manifest.dataset = table ? "blobs" : volumes ? "balls" : masked ? "spots" : "bars";
     manifest.version = "1";
     manifest.key_id = key.id();
     manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}
                                     : Field{"image", DType::u8, {1, side, side}, "arbitrary"}};
     if (volumes)
         manifest.schema.fields = {Field{"image", DType::i16, {}, ""}, Field{"mask", DType::u8, {}, ""}};
+    const std::vector<int> size = bodies ? std::vector{9, 17, 16} : std::vector{17, 16};
+    if (masked) {
+        std::vector<std::int64_t> shape{1};
+        shape.insert(shape.end(), size.begin(), size.end());
+        manifest.schema.fields = {Field{"image", DType::u8, shape, "arbitrary"},
+                                  Field{"mask", DType::u8, shape, ""}};
+    }
     manifest.schema.columns = {{"patient", ColumnType::id16, {}},
                                {"site", ColumnType::category, kSites},
                                {"vendor", ColumnType::category, kVendors},
@@ -138,19 +174,24 @@ int main(int argc, char** argv) {
         const auto entry = shard_file(shard);
         ShardWriter writer(dir / "shards" / entry, manifest.schema, manifest.id(), shard, key, {});
         for (int i = shard; i < samples; i += kShards) {
-            const int patient = volumes ? i : i / kPerPatient,
+            const int patient = volumes  ? i
+                                : masked ? i / 2
+                                         : i / kPerPatient,
                       label = static_cast<int>(random() % (two ? 2 : 3));
             const int site = patient % 40 == 0 ? 2 : patient % 2;
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
             std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
-            if (large) id[1] = static_cast<std::uint8_t>(patient >> 8);
+            if (large || masked) id[1] = static_cast<std::uint8_t>(patient >> 8);
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
             if (volumes)
                 sample.fields = volume(random, i);
+            else if (masked)
+                sample.fields = spots(random, size);
             else
                 sample.fields = {table ? features(random, label) : image(random, label, site, side)};
+            if (wrongly && i == 335) sample.fields[1].bytes[40] = 3;
             sample.columns = {id, kSites[static_cast<std::size_t>(site)],
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],
                               (unlabelled && i % 31 == 10) || (miscounted && i == 330)

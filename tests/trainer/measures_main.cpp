@@ -1,6 +1,7 @@
 // measures: predictions as JSON on the standard input, one document a line, to their measures with all digits.
 // {"classes": [...], "positive": "b" or "", "label": [...], "probability": [[...]], "patient": [...], "bins": n}
 // {"task": "regression"|"multilabel", "names": [...], "truth": [...], "said": [...]}: of other tasks, row by row; null missing.
+// {"masks": [[[pixels, said, both] of each class] of each sample]}: of masks.
 // For measures_test.py, which works out the same with scikit-learn.
 #include <cmath>
 #include <iostream>
@@ -9,6 +10,7 @@
 
 #include "trainer/eval/groups.h"
 #include "trainer/eval/judge.h"
+#include "trainer/eval/masks.h"
 
 using Json = nlohmann::json;
 
@@ -16,13 +18,23 @@ int main() {
     for (std::string line; std::getline(std::cin, line);) {
         const Json in = Json::parse(line);
         trainer::Predictions p;
-        if (in.contains("task")) {
-            p.task = in["task"].get<std::string>();
-            p.classes = in.at("names").get<std::vector<std::string>>();
-            for (const Json& each : in.at("truth"))
-                p.truth.push_back(each.is_null() ? NAN : each.get<double>());
-            p.probability = in.at("said").get<std::vector<float>>();
-            for (std::size_t i = 0; i < p.truth.size() / p.classes.size(); ++i) p.patient.push_back(i);
+        if (in.contains("task") || in.contains("masks")) {
+            p.task = in.value("task", "segmentation");
+            if (in.contains("masks")) {
+                p.classes.assign(in["masks"].at(0).size() + 1, "");
+                for (const Json& sample : in["masks"]) {
+                    p.patient.push_back(p.patient.size());
+                    for (const Json& c : sample)
+                        for (const double value : trainer::mask_figures(c.at(0), c.at(1), c.at(2)).all())
+                            p.measured.push_back(value);
+                }
+            } else {
+                p.classes = in.at("names").get<std::vector<std::string>>();
+                for (const Json& each : in.at("truth"))
+                    p.truth.push_back(each.is_null() ? NAN : each.get<double>());
+                p.probability = in.at("said").get<std::vector<float>>();
+                for (std::size_t i = 0; i < p.truth.size() / p.classes.size(); ++i) p.patient.push_back(i);
+            }
             trainer::EvaluateOptions options;
             options.min_stratum = 1;
             const trainer::Judge& judge = trainer::judge_of(p.task);

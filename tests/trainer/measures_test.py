@@ -163,6 +163,35 @@ class Measures(unittest.TestCase):
                 expected = float(np.mean(values)) if values else None
                 self.same(one[name], expected, f"case {i}/{name}")
 
+    def test_those_of_masks_are_means_over_classes_of_means_over_samples(self):
+        import torch
+        from monai.metrics import compute_dice
+
+        random = np.random.default_rng(20261130)
+        for samples, classes, size in ((3, 2, (9, 7)), (40, 4, (8, 8)), (12, 3, (5, 6, 7))):
+            truth = random.integers(0, classes, (samples, *size))
+            said = np.where(random.random(truth.shape) < 0.6, truth, random.integers(0, classes, truth.shape))
+            truth[0][truth[0] == 1] = 0  # only said
+            said[1][said[1] == 1] = 0    # only there
+            truth[2][truth[2] == 1] = said[2][said[2] == 1] = 0  # neither
+            counts, of = [], {name: [[] for _ in range(1, classes)] for name in ("dice", "sensitivity", "precision")}
+            one_hot = [torch.nn.functional.one_hot(torch.from_numpy(each), classes).movedim(-1, 1) for each in (said, truth)]
+            monai = compute_dice(*one_hot, include_background=False, ignore_empty=False).double().numpy()
+            for i in range(samples):
+                counts.append([])
+                for c in range(1, classes):
+                    t, p = truth[i].ravel() == c, said[i].ravel() == c
+                    counts[-1].append([int(t.sum()), int(p.sum()), int((t & p).sum())])
+                    if t.any() or p.any():
+                        of["dice"][c - 1].append(sk.f1_score(t, p, zero_division=0))
+                        self.assertLess(abs(of["dice"][c - 1][-1] - monai[i, c - 1]), 1e-6)
+                    if t.any():
+                        of["sensitivity"][c - 1].append(sk.recall_score(t, p))
+                    if p.any():
+                        of["precision"][c - 1].append(sk.precision_score(t, p))
+            done = subprocess.run([MEASURES], input=json.dumps({"masks": counts}) + "\n", text=True, check=True, stdout=subprocess.PIPE)
+            self.same(json.loads(done.stdout), {name: float(np.mean([np.mean(each) for each in values])) for name, values in of.items()}, size)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1] + sys.argv[2:], warnings="ignore")

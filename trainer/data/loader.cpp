@@ -34,6 +34,13 @@ at::ScalarType torch_type(core::DType type) {
     return at::kDouble;
 }
 
+at::Tensor tensor_of(const RawArray& array) {
+    const at::ScalarType type = torch_type(array.dtype);
+    if (!array.memory) return at::empty(array.shape, type);
+    return at::from_blob(
+        array.memory.get(), array.shape, [memory = array.memory](void*) {}, type);
+}
+
 template <class T>
 at::Tensor copied(const std::vector<T>& values, std::vector<std::int64_t> shape, at::ScalarType type) {
     at::Tensor tensor = at::empty(shape, type);
@@ -59,12 +66,8 @@ std::optional<Batch> Loader::next() {
     Batch batch;
     batch.valid = raw->valid;
     batch.step = raw->step;
-    const at::ScalarType type = torch_type(raw->inputs.dtype);
-    const RawArray& inputs = raw->inputs;
-    batch.inputs = inputs.memory
-                       ? at::from_blob(
-                             inputs.memory.get(), inputs.shape, [memory = inputs.memory](void*) {}, type)
-                       : at::empty(inputs.shape, type);
+    batch.inputs = tensor_of(raw->inputs);
+    for (const RawArray& field : raw->beside) batch.beside.push_back(tensor_of(field));
     if (raw_.label() && raw_.label()->type == core::ColumnType::f64)
         batch.labels = copied(raw->number, {raw->valid}, at::kDouble);
     else if (raw_.label())

@@ -13,9 +13,11 @@ namespace trainer {
 // The memory of `inputs` belongs to the loader and is used again when the last tensor that refers to it is
 // gone: keep a clone, not the tensor, of what must live long.
 struct Batch {
-    at::Tensor inputs;       // [valid, ...] as the field's shape; its dtype, or float32 if normalised
-    at::Tensor labels;       // [valid] int64 (category or i64 column) or float64; undefined without a label
-    at::Tensor targets;      // [valid, LoaderOptions::targets] float64; of a category its code, NaN missing
+    at::Tensor inputs;   // [valid, ...] as the field's shape; its dtype, or float32 if normalised
+    at::Tensor labels;   // [valid] int64 (category or i64 column) or float64; undefined without a label
+    at::Tensor targets;  // [valid, LoaderOptions::targets] float64; of a category its code, NaN missing
+    // Of LoaderOptions::beside, each as the field's shape and dtype; their memory is as that of `inputs`.
+    std::vector<at::Tensor> beside;
     at::Tensor site;         // [valid] int64: code in the manifest's names, -1 missing
     at::Tensor vendor;       // [valid] int64
     at::Tensor patient;      // [valid, 16] uint8: pseudonyms

@@ -13,7 +13,7 @@
 namespace trainer {
 namespace {
 
-// One sample on its way to rank 0, followed by its target's doubles and the outputs' floats.
+// One sample on its way to rank 0, followed by the doubles of Task::rows.
 struct Row {
     std::int64_t sample;
     std::uint64_t patient;
@@ -43,7 +43,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
         loader->begin_epoch(0);
     });
     const c10::Device device = model.parameters()[0].tensor.device();
-    const std::size_t outputs = task.outputs().size(), columns = task.options().columns.size();
+    const std::size_t row_size = task.row_size();
     core::Bytes out;
     const auto look = [&](const Batch& batch) {
         if (batch.valid == 0) return;
@@ -58,10 +58,10 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
             const Autocast autocast(options.precision, device.type());
             scores = model.forward(inputs.to(device), Mode::evaluate);
         }
-        const at::Tensor said = task.said(model, scores).to(at::kCPU).contiguous();
-        const auto* p = said.const_data_ptr<float>();
-        const at::Tensor targets = task.target(batch).to(at::kDouble).contiguous();
-        const auto* target = targets.const_data_ptr<double>();
+        const at::Tensor target = task.target(batch);
+        const at::Tensor told = task.rows(model, scores, target).contiguous();
+        const auto* numbers = told.const_data_ptr<double>();
+        const auto unusable = task.first_unusable(target);
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };
         const std::int64_t *samples = integers(batch.sample), *sites = integers(batch.site),
                            *vendors = integers(batch.vendor);
@@ -71,13 +71,11 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
                     static_cast<std::int32_t>(vendors[i])};
             // Half of the pseudonym tells patients apart well enough, and stays in memory only.
             std::memcpy(&row.patient, patients + i * batch.patient.size(1), sizeof row.patient);
-            const std::span mine(target + static_cast<std::size_t>(i) * columns, columns);
-            if (!task.is_target(mine))
+            if (i == unusable)
                 throw core::Error(core::Fault::data, "sample " + std::to_string(row.sample) + " of split " +
                                                          options.split + " has no label that the task knows");
             append(out, &row, sizeof row);
-            append(out, mine.data(), mine.size_bytes());
-            append(out, p + static_cast<std::size_t>(i) * outputs, outputs * sizeof(float));
+            append(out, numbers + static_cast<std::size_t>(i) * row_size, row_size * sizeof(double));
         }
     };
     const bool is_whole =
@@ -99,10 +97,8 @@ std::optional<Predictions> predict(Model& model, const Task& task, const Dataset
 
     Predictions out;
     if (!comm.is_root()) return out;
-    const std::size_t outputs = task.outputs().size();
-    std::vector<double> target(task.options().columns.size());
-    const std::size_t target_bytes = target.size() * sizeof(double);
-    const std::size_t stride = sizeof(Row) + target_bytes + outputs * sizeof(float);
+    std::vector<double> numbers(task.row_size());
+    const std::size_t stride = sizeof(Row) + numbers.size() * sizeof(double);
     std::vector<std::pair<std::int64_t, const std::uint8_t*>> rows;
     for (const core::Bytes& bytes : all)
         for (std::size_t at = 0; at < bytes.size(); at += stride) {
@@ -124,14 +120,11 @@ std::optional<Predictions> predict(Model& model, const Task& task, const Dataset
     for (const auto& [sample, bytes] : rows) {
         Row row;
         std::memcpy(&row, bytes, sizeof row);
-        std::memcpy(target.data(), bytes + sizeof row, target_bytes);
-        task.add(out, target);
+        std::memcpy(numbers.data(), bytes + sizeof row, stride - sizeof row);
+        task.add(out, numbers);
         out.patient.push_back(row.patient);
         for (Predictions::Stratum& stratum : out.strata)
             stratum.code.push_back(stratum.name == "site" ? row.site : row.vendor);
-        out.probability.resize(out.probability.size() + outputs);
-        std::memcpy(out.probability.data() + out.probability.size() - outputs,
-                    bytes + sizeof row + target_bytes, outputs * sizeof(float));
     }
     return out;
 }

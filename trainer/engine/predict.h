@@ -20,7 +20,7 @@ struct PredictOptions {
 
 // Collective. What the model says of every sample of the split, each once, in the order of their numbers: on
 // rank 0; empty elsewhere. Nothing, on every rank, if it was left off (`go_on`). Throws AgreedError (data: damage, or
-// a label that is missing).
+// a label that is missing, or a mask that is none).
 std::optional<Predictions> predict(Model& model, const Task& task, const Dataset& dataset,
                                    const PredictOptions& options, const core::Comm& comm);
 

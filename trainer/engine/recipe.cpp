@@ -98,7 +98,10 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     nlohmann::ordered_json json = {
         {"name", name},
         {"seed", seed},
-        {"data", {{"field", data.field}, {"label", task.columns.at(0)}, {"batch", data.batch}}},
+        {"data",
+         {{"field", data.field},
+          {"label", task.columns.empty() ? "" : task.columns[0]},
+          {"batch", data.batch}}},
         {"model", model_toml},
         {"optimizer", optimizer.told()},
         {"schedule", schedule.told()},
@@ -127,6 +130,8 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;
+    if (!task.mask.empty()) json["data"]["mask"] = task.mask;
+    if (!task.classes.empty()) json["classes"] = task.classes;
     const LossOptions& loss = task.loss;
     const LossOptions plain;
     nlohmann::ordered_json told;
@@ -134,6 +139,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (loss.label_smoothing != plain.label_smoothing) told["label_smoothing"] = loss.label_smoothing;
     if (loss.gamma != plain.gamma) told["gamma"] = loss.gamma;
     if (loss.delta != plain.delta) told["delta"] = loss.delta;
+    if (loss.dice_weight != plain.dice_weight) told["dice_weight"] = loss.dice_weight;
     if (!loss.class_weights.empty()) told["class_weights"] = loss.class_weights;
     if (!told.is_null()) json["loss"] = told;
     return json.dump(1);

@@ -32,6 +32,8 @@ core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
                  {"task", predictions.task},
                  {"labels", predictions.label.size()},
                  {"truths", predictions.truth.size()},
+                 {"probabilities", predictions.probability.size()},
+                 {"measured", predictions.measured.size()},
                  {"classes", predictions.classes},
                  {"temperature", chosen.temperature ? Json(*chosen.temperature) : Json()},
                  {"thresholds", Json::array()},
@@ -44,6 +46,7 @@ core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
     append(out, predictions.label);
     append(out, predictions.truth);
     append(out, predictions.probability);
+    append(out, predictions.measured);
     append(out, predictions.patient);
     for (const auto& each : predictions.strata) append(out, each.code);
     return out;
@@ -62,7 +65,8 @@ void unpack(const core::Bytes& bytes, Predictions& predictions, Chosen& chosen) 
     for (const Json& each : head.at("thresholds")) chosen.thresholds.push_back(real(each));
     take(bytes, at, head.at("labels").get<std::size_t>(), predictions.label);
     take(bytes, at, head.at("truths").get<std::size_t>(), predictions.truth);
-    take(bytes, at, samples * predictions.classes.size(), predictions.probability);
+    take(bytes, at, head.at("probabilities").get<std::size_t>(), predictions.probability);
+    take(bytes, at, head.at("measured").get<std::size_t>(), predictions.measured);
     take(bytes, at, samples, predictions.patient);
     for (const Json& each : head.at("strata")) {
         auto& stratum = predictions.strata.emplace_back();

@@ -94,7 +94,9 @@ bool chooses_on_validation(const Recipe& recipe, const Task& task, const Dataset
 // Adds the columns of the recipe's strata. Throws Error(usage) also if a target is one of them.
 void add_strata_of(const Recipe& recipe, const Task& task, const Dataset& dataset, const std::string& split,
                    Predictions& predictions) {
-    for (const std::string& column : task.options().columns)
+    std::vector<std::string> columns = task.options().columns;
+    if (columns.empty()) columns = {""};  // a field is no stratum
+    for (const std::string& column : columns)
         add_strata(predictions, dataset, split, column, recipe.evaluate.options);
 }
 

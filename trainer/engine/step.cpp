@@ -37,13 +37,9 @@ Autocast::~Autocast() {
 bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::int64_t step,
                       const std::function<bool()>& go_on, const Alter& alter) {
     step_ = step;
-    const at::Tensor rows = targets.to(at::kDouble).contiguous();
-    const auto columns = static_cast<std::size_t>(rows.dim() > 1 ? rows.size(1) : 1);
-    for (std::int64_t i = 0; i < rows.size(0); ++i)
-        if (!task_.is_target(
-                {rows.const_data_ptr<double>() + static_cast<std::size_t>(i) * columns, columns}))
-            throw core::Error(core::Fault::data,
-                              "a training sample has no label, or one that the task does not know");
+    if (task_.first_unusable(targets))
+        throw core::Error(core::Fault::data,
+                          "a training sample has no label, or one that the task does not know");
     const c10::Device device = model_.parameters()[0].tensor.device();
     const std::int64_t size = inputs.size(0) / options_.micro_batches;
     return with_torch_errors("step " + std::to_string(step), [&] {

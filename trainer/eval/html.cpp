@@ -218,19 +218,19 @@ std::string confusion(const Json& metrics) {
     return out + table(head, lines);
 }
 
-std::string labels(const Json& metrics) {
-    const Json& per_label = metrics.at("per_label");
+// Labels, or classes of masks.
+std::string parts(const Json& per_part, const Json& metrics, const std::string& name) {
     std::vector<std::string> head{""};
     for (const FigureRow& each : judge(metrics).figures()) head.push_back(spoken(std::string(each.name)));
     std::vector<std::vector<std::string>> lines;
-    for (const Json& entry : per_label.at("worst_first")) {
+    for (const Json& entry : per_part.at("worst_first")) {
         lines.push_back({word(entry.at("value"))});
         for (const FigureRow& each : judge(metrics).figures())
             lines.back().push_back(figure(entry.at(std::string(each.name))));
     }
-    const std::size_t hidden = per_label.at("suppressed").size();
-    return tag("h2", "Labels, the worst first") + table(head, lines) +
-           (hidden ? tag("p", "Labels: " + std::to_string(hidden) + " of too few patients to be shown.")
+    const std::size_t hidden = per_part.at("suppressed").size();
+    return tag("h2", name + ", the worst first") + table(head, lines) +
+           (hidden ? tag("p", name + ": " + std::to_string(hidden) + " of too few patients to be shown.")
                    : "");
 }
 
@@ -338,7 +338,9 @@ std::string html_report(const Json& metrics) {
         out += tag("h2", "Points") + table({"threshold", "sensitivity", "specificity"}, lines);
     }
     if (metrics.contains("confusion")) out += confusion(metrics);
-    if (metrics.contains("per_label")) out += labels(metrics);
+    if (metrics.contains("per_label")) out += parts(metrics["per_label"], metrics, "Labels");
+    if (metrics.contains("per_class") && !metrics.contains("confusion"))
+        out += parts(metrics["per_class"], metrics, "Classes");
     if (metrics.contains("calibration")) out += calibration(metrics);
     return out + "</body></html>\n";
 }

@@ -13,7 +13,7 @@ namespace {
 using core::Error;
 using core::Fault;
 
-constexpr const Judge& (*kJudges[])() = {judge_classes, judge_numbers, judge_flags};
+constexpr const Judge& (*kJudges[])() = {judge_classes, judge_numbers, judge_flags, judge_masks};
 
 }  // namespace
 

@@ -119,12 +119,13 @@ public:
 
 constexpr std::int64_t kLeastOfKind = 10;  // patients of a kind, for an error that can be believed
 
-// One row a task: "classification", "regression", "multilabel". Throws Error(usage).
+// One row a task: "classification", "regression", "multilabel", "segmentation". Throws Error(usage).
 const Judge& judge_of(std::string_view task);
 std::vector<std::string> task_names();
 
 const Judge& judge_classes();
 const Judge& judge_numbers();
 const Judge& judge_flags();
+const Judge& judge_masks();
 
 }  // namespace trainer

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "core/base/error.h"
+#include "trainer/eval/dominance.h"
 #include "trainer/eval/groups.h"
 #include "trainer/eval/judge.h"
 #include "trainer/eval/report_parts.h"
@@ -22,23 +23,6 @@ const std::vector<FigureRow>& rows() {
     return kRows;
 }
 constexpr std::size_t kR2 = 2;
-
-// Magnitudes have dominance: of n patients of whom one is far off, rmse * sqrt(n) is that one's error, whatever n is.
-// The p% rule (Hundepool et al., Handbook on Statistical Disclosure Control, ch. 4): a sum is unsafe if what remains
-// of it without its two greatest parts is less than p% of the greatest.
-constexpr double kRemainder = 0.5;  // p = 50
-class Parts {
-public:
-    void add(double part) {
-        sum_ += part;
-        second_ = std::max(second_, std::min(first_, part));
-        first_ = std::max(first_, part);
-    }
-    bool are_unsafe() const { return sum_ - first_ - second_ < kRemainder * first_; }
-
-private:
-    double sum_ = 0, first_ = 0, second_ = 0;
-};
 
 // Of the samples of one patient.
 struct OfPatient {

@@ -27,6 +27,8 @@ struct Predictions {
         bool is_listed = true;
     };
     std::vector<Stratum> strata;
+    // [samples, classes but the first, MaskFigures::kCount] of masks, and neither label, truth nor probability.
+    std::vector<double> measured;
 
     std::size_t samples() const noexcept { return patient.size(); }
 };

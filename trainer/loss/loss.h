@@ -13,16 +13,19 @@ namespace trainer {
 enum class Target {
     classes,  // scores [n, classes], a class of each sample [n] int64
     numbers,  // scores [n, outputs], standardised values [n, outputs]
+    masks,    // scores [n, classes, size], a class of each pixel [n, size] uint8
     flags,    // scores [n, outputs] before the logistic function, 0, 1 or NaN (missing) of each [n, outputs]
 };
 
 // [loss] of a recipe: what is not a key of the loss that is named stays at its default.
 struct LossOptions {
-    std::string name;                   // a row of the table; "": the first one for the target
-    double label_smoothing = 0;         // cross_entropy (Szegedy et al. 2016, section 7): 0 to below 1
-    double gamma = 2;                   // focal (Lin et al. 2017): 0 or more; 0 is cross-entropy
-    double delta = 1;                   // huber (Huber 1964): in standard deviations, above 0
-    std::vector<double> class_weights;  // cross_entropy, focal: of each class, in their order; empty: all 1
+    std::string name;            // a row of the table; "": the first one for the target
+    double label_smoothing = 0;  // cross_entropy (Szegedy et al. 2016, section 7): 0 to below 1
+    double gamma = 2;            // focal (Lin et al. 2017): 0 or more; 0 is cross-entropy
+    double delta = 1;            // huber (Huber 1964): in standard deviations, above 0
+    double dice_weight = 1;      // dice_cross_entropy: 0 or more
+    std::vector<double>
+        class_weights;  // of losses with cross-entropy, focal: of each class, in their order; empty: all 1
 
     // Reads the keys of the loss that `table` names; another one stays unread, so that finish() refuses it. Throws
     // Error(usage), also for a loss that is not for `target`.

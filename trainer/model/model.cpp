@@ -8,6 +8,16 @@
 namespace trainer {
 namespace {
 
+struct Row {
+    const char* name;
+    bool is_dense;
+    std::unique_ptr<Model> (*make)(const core::Config&, const ModelInput&);
+};
+constexpr Row kModels[] = {{"resnet2d", false, make_resnet2d},
+                           {"mlp", false, make_mlp},
+                           {"unet2d", true, make_unet2d},
+                           {"unet3d", true, make_unet3d}};
+
 void put(const at::Tensor& buffer, const std::vector<double>& values) {
     buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
 }
@@ -16,9 +26,9 @@ void put(const at::Tensor& buffer, const std::vector<double>& values) {
 
 Model::Model(ModelInput input) : input_(std::move(input)) {
     const std::int64_t count = channels();
-    // Images broadcast over height and width.
-    const std::vector<std::int64_t> shape =
-        input_.shape.size() == 1 ? std::vector{count} : std::vector{count, std::int64_t{1}, std::int64_t{1}};
+    // They broadcast over height and width, and depth.
+    std::vector<std::int64_t> shape{count};
+    shape.resize(input_.shape.size() == 2 ? 3 : input_.shape.size(), 1);
     buffers_.push_back({"input.mean", at::zeros(shape)});
     buffers_.push_back({"input.scale", at::ones(shape)});
     if (!input_.has_units) return;
@@ -88,11 +98,18 @@ void Model::to(c10::Device device) {
 std::unique_ptr<Model> make_model(const core::Config& options, const ModelInput& input, std::uint64_t seed) {
     at::manual_seed(seed);
     const std::string name = options.text("name");
-    if (name == "resnet2d") return make_resnet2d(options, input);
-    if (name == "mlp") return make_mlp(options, input);
-    const auto near = core::nearest(name, {"resnet2d", "mlp"});
+    std::vector<std::string> names;
+    for (const Row& each : kModels) {
+        if (each.is_dense != input.is_dense) continue;
+        if (name == each.name) return each.make(options, input);
+        names.emplace_back(each.name);
+    }
+    std::string all;
+    for (std::size_t i = 0; i < names.size(); ++i)
+        all += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+    const auto near = core::nearest(name, names);
     options.refuse("name", near ? "no such model; did you mean \"" + *near + "\"?"
-                                : "no such model; there are resnet2d and mlp");
+                                : "no such model for this task; there are " + all);
 }
 
 }  // namespace trainer

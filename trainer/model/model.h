@@ -19,9 +19,10 @@ enum class Mode { train, evaluate };  // dropout happens in training only
 
 // What a model is made for.
 struct ModelInput {
-    std::vector<std::int64_t> shape;  // of one sample: [C, H, W], [H, W] or [features]
+    std::vector<std::int64_t> shape;  // of one sample: [C, D, H, W], [C, H, W], [H, W] or [features]
     std::int64_t outputs = 0;         // of one sample: a score for each class, or a value
     bool has_units = false;           // outputs are values in units of their own: see in_units
+    bool is_dense = false;            // outputs are those of each pixel
 };
 
 // A network: its parameters and buffers by name, and what it computes. Inputs are standardised inside,
@@ -33,7 +34,9 @@ public:
     Model& operator=(const Model&) = delete;
 
     // `inputs` [B, shape of a sample], any numeric type, on the model's device. Returns [B, outputs] scores,
-    // float32: before softmax, or standardised values. Missing values (NaN, infinite) count as the mean.
+    // float32: before softmax, or standardised values. Of a dense model [B, outputs, H, W] or [B, outputs, D, H, W], and in
+    // training [B, heads, outputs, ...] if it has several heads, the finest first. Missing values (NaN, infinite) count as
+    // the mean.
     at::Tensor forward(const at::Tensor& inputs, Mode mode);
 
     const std::vector<NamedTensor>& parameters() const noexcept { return parameters_; }
@@ -67,12 +70,14 @@ private:
 };
 
 // The model that `options` ([model] of a recipe: its name, and what that model knows) describes. Parameters
-// are drawn from `seed`: equal on every rank. Throws Error(usage) for an unknown name or an input that the
-// model does not take. The caller calls options.finish().
+// are drawn from `seed`: equal on every rank. Throws Error(usage) for an unknown name, or an input or outputs that
+// the model does not take. The caller calls options.finish().
 std::unique_ptr<Model> make_model(const core::Config& options, const ModelInput& input, std::uint64_t seed);
 
 // The zoo, one function per file.
 std::unique_ptr<Model> make_resnet2d(const core::Config& options, const ModelInput& input);
 std::unique_ptr<Model> make_mlp(const core::Config& options, const ModelInput& input);
+std::unique_ptr<Model> make_unet2d(const core::Config& options, const ModelInput& input);
+std::unique_ptr<Model> make_unet3d(const core::Config& options, const ModelInput& input);
 
 }  // namespace trainer

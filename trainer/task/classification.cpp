@@ -7,10 +7,10 @@
 namespace trainer {
 namespace {
 
-class Classification final : public Task {
+class Classification final : public ColumnTask {
 public:
     Classification(const TaskOptions& options, std::vector<std::string> classes)
-        : Task(options, std::move(classes)) {
+        : ColumnTask(options, std::move(classes)) {
         const auto& weights = options.loss.class_weights;
         if (!weights.empty() && weights.size() != outputs().size())
             throw core::Error(core::Fault::usage, "loss.class_weights: expected one for each of the " +
@@ -29,7 +29,7 @@ public:
     at::Tensor said(const Model&, const at::Tensor& scores) const override {
         return at::softmax(scores.to(at::kDouble), 1).to(at::kFloat);
     }
-    void add(Predictions& out, std::span<const double> row) const override {
+    void add_target(Predictions& out, std::span<const double> row) const override {
         out.label.push_back(static_cast<std::int32_t>(row[0]));
     }
 };

@@ -11,9 +11,9 @@
 namespace trainer {
 namespace {
 
-class Multilabel final : public Task {
+class Multilabel final : public ColumnTask {
 public:
-    explicit Multilabel(const TaskOptions& options) : Task(options, options.columns) {}
+    explicit Multilabel(const TaskOptions& options) : ColumnTask(options, options.columns) {}
 
     std::string needed() const override {
         return "";
@@ -34,7 +34,7 @@ public:
     at::Tensor said(const Model&, const at::Tensor& scores) const override {
         return at::sigmoid(scores.to(at::kDouble)).to(at::kFloat);
     }
-    void add(Predictions& out, std::span<const double> row) const override {
+    void add_target(Predictions& out, std::span<const double> row) const override {
         out.truth.insert(out.truth.end(), row.begin(), row.end());
     }
 };

@@ -14,9 +14,9 @@ namespace {
 
 constexpr double kLargest = 1e9;
 
-class Regression final : public Task {
+class Regression final : public ColumnTask {
 public:
-    explicit Regression(const TaskOptions& options) : Task(options, options.columns) {}
+    explicit Regression(const TaskOptions& options) : ColumnTask(options, options.columns) {}
 
     void ask(LoaderOptions& asked) const override {
         asked.label = "";
@@ -62,7 +62,9 @@ public:
     at::Tensor said(const Model& model, const at::Tensor& scores) const override {
         return model.in_units(scores).to(at::kFloat);
     }
-    void add(Predictions& out, std::span<const double> row) const override { out.truth.push_back(row[0]); }
+    void add_target(Predictions& out, std::span<const double> row) const override {
+        out.truth.push_back(row[0]);
+    }
 };
 
 }  // namespace

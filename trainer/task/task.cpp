@@ -1,5 +1,7 @@
 #include "trainer/task/task.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 
 #include "core/base/error.h"
@@ -10,13 +12,14 @@ namespace {
 struct Row {
     const char* name;  // of a row of judge.cpp too
     Target target;
-    bool has_several_columns;
+    enum class From { column, columns, field } from;
     std::unique_ptr<Task> (*make)(const TaskOptions&, const core::Schema&);
 };
 constexpr Row kTasks[] = {
-    {"classification", Target::classes, false, make_classification},
-    {"regression", Target::numbers, false, make_regression},
-    {"multilabel", Target::flags, true, make_multilabel},
+    {"classification", Target::classes, Row::From::column, make_classification},
+    {"regression", Target::numbers, Row::From::column, make_regression},
+    {"multilabel", Target::flags, Row::From::columns, make_multilabel},
+    {"segmentation", Target::masks, Row::From::field, make_segmentation},
 };
 
 const Row& row_of(const std::string& name) {
@@ -24,6 +27,25 @@ const Row& row_of(const std::string& name) {
                                     [&](const Row& each) { return name == each.name; });
     if (found == std::end(kTasks)) throw core::Error(core::Fault::bug, "a task that is in no row");
     return *found;
+}
+
+// What the values of a mask stand for.
+std::vector<std::string> classes_from(const core::Config& task) {
+    std::vector<std::string> out = task.texts("classes");
+    if (out.size() < 2)
+        task.refuse(
+            "classes",
+            "expected the names of the mask's values 0, 1, ...: the background and what is looked for");
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const bool is_plain =
+            !out[i].empty() && out[i].size() <= 64 &&
+            std::all_of(out[i].begin(), out[i].end(), [](char c) { return c >= ' ' && c <= '~'; });
+        if (!is_plain) task.refuse("classes", "expected names of 1 to 64 printable characters");
+        if (std::find(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(i), out[i]) !=
+            out.begin() + static_cast<std::ptrdiff_t>(i))
+            task.refuse("classes", "names a class twice");
+    }
+    return out;
 }
 
 }  // namespace
@@ -37,7 +59,14 @@ TaskOptions TaskOptions::from(const core::Config& task, const core::Config& data
         task.refuse("name", e.what());
     }
     const Row& row = row_of(out.name);
-    if (row.has_several_columns) {
+    if (row.from == Row::From::field) {
+        out.columns.clear();
+        out.mask = data.text_or("mask", "mask");
+        if (out.mask == data.text_or("field", "")) data.refuse("mask", "is the field that the model sees");
+        out.classes = classes_from(task);
+        if (data.has("missing_label"))
+            data.refuse("missing_label", "a mask is no label: every sample has one");
+    } else if (row.from == Row::From::columns) {
         out.columns = data.texts("labels");
         if (data.has("missing_label"))
             data.refuse("missing_label",
@@ -57,6 +86,26 @@ TaskOptions TaskOptions::from(const core::Config& task, const core::Config& data
 ModelInput Task::input(std::vector<std::int64_t> shape) const {
     return {std::move(shape), static_cast<std::int64_t>(outputs_.size()),
             row_of(options_.name).target == Target::numbers};
+}
+
+std::optional<std::int64_t> ColumnTask::first_unusable(const at::Tensor& target) const {
+    const at::Tensor rows = target.to(at::kDouble).contiguous();
+    const std::size_t columns = options().columns.size();
+    const auto* row = rows.const_data_ptr<double>();
+    for (std::int64_t i = 0; i < rows.size(0); ++i, row += columns)
+        if (!is_target({row, columns})) return i;
+    return std::nullopt;
+}
+
+at::Tensor ColumnTask::rows(const Model& model, const at::Tensor& scores, const at::Tensor& target) const {
+    const at::Tensor told = said(model, scores).to(at::kCPU, at::kDouble).narrow(0, 0, target.size(0));
+    return at::cat({target.to(at::kDouble).view({target.size(0), -1}), told}, 1);
+}
+
+void ColumnTask::add(Predictions& out, std::span<const double> row) const {
+    add_target(out, row.first(options().columns.size()));
+    for (const double each : row.subspan(options().columns.size()))
+        out.probability.push_back(static_cast<float>(each));
 }
 
 std::unique_ptr<Task> make_task(const TaskOptions& options, const core::Schema& schema) {

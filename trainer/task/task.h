@@ -2,6 +2,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,14 +18,16 @@ namespace trainer {
 // [task] and [loss] of a recipe, and the columns of its [data].
 struct TaskOptions {
     std::string name = "classification";
-    std::vector<std::string> columns{"label"};  // of the targets
+    std::vector<std::string> columns{"label"};  // of the targets; none where a field is
+    std::string mask;                           // that field
+    std::vector<std::string> classes;           // what its values 0, 1, ... stand for
     LossOptions loss;
 
-    // `columns` of the recipe's [data]: `label`, or `labels` where a task has several. Throws Error(usage).
+    // Of the recipe's [data] `label`, or `labels` where a task has several, or `mask`. Throws Error(usage).
     static TaskOptions from(const core::Config& task, const core::Config& data, const core::Config& loss);
 };
 
-// What a model is trained for: which columns are the target, what is made less, and what the outputs mean. All that a
+// What a model is trained for: which columns or field are the target, what is made less, and what the outputs mean. All that a
 // step, a prediction and a report know of it.
 class Task {
 public:
@@ -36,25 +39,28 @@ public:
     const Judge& judge() const { return judge_of(options_.name); }
     // Names of the model's outputs, in their order.
     const std::vector<std::string>& outputs() const noexcept { return outputs_; }
-    ModelInput input(std::vector<std::int64_t> shape) const;  // of a model for samples of this shape
+    // Of a model for samples of this shape. Throws Error(usage) if the target is none of such samples.
+    virtual ModelInput input(std::vector<std::int64_t> shape) const;
     // The column that no sample may miss; "" if there is none.
     virtual std::string needed() const { return options_.columns.at(0); }
 
-    // Which columns batches must bring.
+    // Which columns and fields batches must bring.
     virtual void ask(LoaderOptions& options) const = 0;
-    // Those of a batch, [n] or [n, columns], on the CPU.
+    // Those of a batch, [n] or [n, ...], on the CPU. Throws Error(data) that names the sample of a mask that is none.
     virtual at::Tensor target(const Batch& batch) const = 0;
-    // Of one row of it: whether a model can be trained and measured by it.
-    virtual bool is_target(std::span<const double> row) const = 0;
+    // The first row of it that no model can be trained or measured by, if there is one.
+    virtual std::optional<std::int64_t> first_unusable(const at::Tensor&) const { return std::nullopt; }
     // Before the first step, on one rank: what the model must know of the targets of the training split. Throws
     // core::Error.
     virtual void learn(Model&, const Dataset&) const {}
 
     // Mean over the samples (loss_of); `scores` as Model::forward gives them, `target` on their device.
     virtual at::Tensor loss(const Model& model, const at::Tensor& scores, const at::Tensor& target) const = 0;
-    // What the model says, [n, outputs] float32: probabilities, or values in their units.
-    virtual at::Tensor said(const Model& model, const at::Tensor& scores) const = 0;
-    // Adds a row of the target to `out`.
+    // What figures are made of, on any rank: [n, row_size] float64 on the CPU, a row for each of `target`; `scores` may
+    // have more rows behind those.
+    virtual std::size_t row_size() const = 0;
+    virtual at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target) const = 0;
+    // Adds such a row to `out`.
     virtual void add(Predictions& out, std::span<const double> row) const = 0;
 
 protected:
@@ -66,13 +72,32 @@ private:
     std::vector<std::string> outputs_;
 };
 
-// Throws Error(usage) if the dataset has no such columns, or they are of other kinds.
+// A task whose target is columns: its rows are theirs, and then what the model says.
+class ColumnTask : public Task {
+public:
+    std::optional<std::int64_t> first_unusable(const at::Tensor& target) const final;
+    std::size_t row_size() const final { return options().columns.size() + outputs().size(); }
+    at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target) const final;
+    void add(Predictions& out, std::span<const double> row) const final;
+
+protected:
+    using Task::Task;
+
+    // Of one row of the target.
+    virtual bool is_target(std::span<const double> row) const = 0;
+    virtual void add_target(Predictions& out, std::span<const double> row) const = 0;
+    // [n, outputs] float32: probabilities, or values in their units.
+    virtual at::Tensor said(const Model& model, const at::Tensor& scores) const = 0;
+};
+
+// Throws Error(usage) if the dataset has no such columns or field, or they are of other kinds.
 std::unique_ptr<Task> make_task(const TaskOptions& options, const core::Schema& schema);
 
 // One function per file.
 std::unique_ptr<Task> make_classification(const TaskOptions& options, const core::Schema& schema);
 std::unique_ptr<Task> make_multilabel(const TaskOptions& options, const core::Schema& schema);
 std::unique_ptr<Task> make_regression(const TaskOptions& options, const core::Schema& schema);
+std::unique_ptr<Task> make_segmentation(const TaskOptions& options, const core::Schema& schema);
 
 // Names of a category column. Throws Error(usage) if it is none.
 std::vector<std::string> category_names(const core::Schema& schema, const std::string& column);

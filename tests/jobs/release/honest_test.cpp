@@ -7,6 +7,7 @@
 
 #include "jobs/release/release_desk.h"
 #include "trainer/eval/judge.h"
+#include "trainer/eval/masks.h"
 
 using Json = nlohmann::ordered_json;
 
@@ -124,7 +125,7 @@ void compare(const Json& before, const nlohmann::json& after, const std::string&
     }
 }
 
-// The same samples under another task: a number, or two labels of which the second is often not known.
+// The same samples under another task: a number, two labels of which the second is often not known, or a mask of one class.
 Json report_of(const std::string& task, const std::vector<int>& sizes) {
     trainer::Predictions p = predictions(2, 0.9, sizes);
     p.task = task;
@@ -132,7 +133,11 @@ Json report_of(const std::string& task, const std::vector<int>& sizes) {
     if (is_number) p.classes = {"age"};
     std::vector<float> said;
     for (std::size_t i = 0; i < p.label.size(); ++i) {
-        if (is_number) {
+        if (task == "segmentation") {
+            const int are = between(50, 100), both = between(30, are);
+            for (const double value : trainer::mask_figures(are, between(both, 120), both).all())
+                p.measured.push_back(value);
+        } else if (is_number) {
             p.truth.push_back(50 + 30 * share());
             said.push_back(static_cast<float>(p.truth.back() + 12 * (share() - 0.5)));
         } else {
@@ -287,8 +292,8 @@ TEST_CASE("errors that are whole numbers count nobody") {
     CHECK(desk::prepare("metrics.json", "{\"gap\": {\"score\": 2}}\n", desk::context()).refused());
 }
 
-TEST_CASE("reports of numbers and of labels leave too") {
-    for (const char* task : {"regression", "multilabel"})
+TEST_CASE("reports of numbers, of labels and of masks leave too") {
+    for (const char* task : {"regression", "multilabel", "segmentation"})
         for (const auto& sizes : {std::vector<int>{120, 90, 60, 180}, {40, 40, 3, 60}, {300, 4, 5, 11}}) {
             const Json before = report_of(task, sizes);
             const auto leaving = desk::prepare("metrics.json", before.dump(1) + "\n", desk::context());

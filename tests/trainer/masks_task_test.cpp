@@ -1,0 +1,108 @@
+// The task segmentation: what it takes for a mask, its loss over several heads, and its rows against pixels counted by hand.
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "trainer/eval/masks.h"
+#include "trainer/task/task.h"
+
+using namespace trainer;
+using core::DType;
+
+namespace {
+
+core::Schema schema(std::vector<std::int64_t> shape = {1, 6, 5}, DType type = DType::u8) {
+    core::Schema out;
+    out.fields = {{"image", DType::u8, {1, 6, 5}, ""}, {"mask", type, std::move(shape), ""}};
+    return out;
+}
+
+std::unique_ptr<Task> task(const core::Schema& of = schema(), std::vector<double> weights = {}) {
+    TaskOptions options;
+    options.name = "segmentation";
+    options.columns.clear();
+    options.mask = "mask";
+    options.classes = {"nothing", "a", "b"};
+    options.loss.name = "dice_cross_entropy";
+    options.loss.class_weights = std::move(weights);
+    return make_task(options, of);
+}
+
+Batch batch(const at::Tensor& mask) {
+    Batch out;
+    out.valid = mask.size(0);
+    out.beside = {mask};
+    out.sample = at::arange(40, 40 + out.valid);
+    return out;
+}
+
+std::unique_ptr<Model> model() {
+    return make_model(core::Config::parse("name = \"unet2d\"\nwidth = 8\nblocks = [1, 1]", "test"),
+                      {{1, 8, 8}, 3, false, true}, 1);
+}
+
+}  // namespace
+
+TEST_CASE("a mask is numbers of classes on the image's pixels") {
+    for (const DType type : {DType::u8, DType::i16, DType::u16, DType::i64})
+        CHECK(task(schema({6, 5}, type))->input({1, 6, 5}).is_dense);
+    CHECK(task()->input({6, 5}).outputs == 3);
+    CHECK_THROWS_WITH(task(schema({1, 6, 5}, DType::f32)), Catch::Contains("real numbers"));
+    CHECK_THROWS_WITH(task()->input({1, 5, 6}), Catch::Contains("no mask of the images"));
+    CHECK_THROWS_WITH(task(schema({}))->input({1, 6, 5}), Catch::Contains("sizes of their own"));
+    CHECK_THROWS_WITH(task(schema(), {1, 1}), Catch::Contains("class_weights"));
+    core::Schema none = schema();
+    none.fields.pop_back();
+    CHECK_THROWS_AS(task(none), core::Error);
+}
+
+TEST_CASE("a value that is the number of no class is told with its sample") {
+    at::Tensor mask = at::randint(3, {4, 1, 6, 5}, at::kByte);
+    CHECK(at::equal(task()->target(batch(mask)), mask.flatten(1)));
+    mask[2][0][1][1] = 3;
+    CHECK_THROWS_WITH(task()->target(batch(mask)), Catch::Contains("sample 42"));
+    at::Tensor wide = at::randint(3, {4, 6, 5}, at::kShort);
+    CHECK(at::equal(task()->target(batch(wide)), wide.flatten(1).to(at::kByte)));
+    wide[3][0][0] = -1;
+    CHECK_THROWS_WITH(task()->target(batch(wide)), Catch::Contains("sample 43"));
+    wide[3][0][0] = 257;  // a 1, were it cut off
+    CHECK_THROWS_WITH(task()->target(batch(wide)), Catch::Contains("sample 43"));
+}
+
+TEST_CASE("several heads count by half of the finer one") {
+    const auto of = model();
+    const at::Tensor mask = at::randint(3, {2, 64}, at::kByte), scores = at::randn({2, 3, 3, 8, 8});
+    const auto loss = [&](const at::Tensor& each) { return task()->loss(*of, each, mask).item<double>(); };
+    const double expected =
+        (4 * loss(scores.select(1, 0)) + 2 * loss(scores.select(1, 1)) + loss(scores.select(1, 2))) / 7;
+    CHECK(loss(scores) == Approx(expected).epsilon(1e-5));
+}
+
+TEST_CASE("rows are the figures of each class, and samples behind the target are left off") {
+    const auto of = model();
+    at::manual_seed(4);
+    const at::Tensor mask = at::randint(3, {2, 64}, at::kByte);
+    at::Tensor scores = at::randn({4, 3, 8, 8});
+    const at::Tensor rows = task()->rows(*of, scores, mask), said = scores.argmax(1).flatten(1);
+    REQUIRE(rows.sizes().vec() == std::vector<std::int64_t>{2, 8});
+    for (std::int64_t i = 0; i < 2; ++i)
+        for (std::int64_t c = 1; c < 3; ++c) {
+            std::int64_t are = 0, told = 0, both = 0;
+            for (std::int64_t at = 0; at < 64; ++at) {
+                const bool is = mask[i][at].item<std::int64_t>() == c,
+                           is_said = said[i][at].item<std::int64_t>() == c;
+                are += is;
+                told += is_said;
+                both += is && is_said;
+            }
+            const auto expected = mask_figures(are, told, both).all();
+            for (std::size_t k = 0; k < expected.size(); ++k)
+                CHECK(rows[i][(c - 1) * 4 + static_cast<std::int64_t>(k)].item<double>() == expected[k]);
+        }
+    scores[1][0][3][3] = NAN;
+    const at::Tensor unscored = task()->rows(*of, scores, mask);
+    CHECK(at::isnan(unscored[1]).all().item<bool>());
+    CHECK(at::equal(unscored[0], rows[0]));
+}

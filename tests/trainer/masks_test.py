@@ -1,0 +1,149 @@
+"""Whole runs of aloft-train that learn masks, in two and three dimensions.
+
+masks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
+import json, os, signal, subprocess, sys, unittest
+
+from runs_case import MAKE, RunsCase
+
+SPOTS = """
+name = "spots"
+[task]
+name = "segmentation"
+classes = ["nothing", "disc", "bar"]
+[data]
+field = "image"
+mask = "mask"
+batch = 32
+[model]
+name = "unet2d"
+width = 8
+blocks = [1, 1, 1]
+[optimizer]
+rate = 0.01
+[schedule]
+warmup_steps = 5
+[train]
+epochs = 10
+log_steps = 1
+reproducible = true
+[checkpoint]
+every_steps = 7
+[evaluate]
+bootstrap = 40
+strata = ["site", "vendor", "site*vendor"]
+"""
+BODIES = (SPOTS.replace('"spots"', '"bodies"').replace("unet2d", "unet3d").replace("batch = 32", "batch = 8")
+          .replace("[1, 1, 1]", '[1, 1]\nnorm = "group"'))
+
+
+def settings(*pairs):
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+class Masks(RunsCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for kind, recipe in (("spots", SPOTS), ("bodies", BODIES), ("wrongly", SPOTS)):
+            (cls.root / kind).mkdir()
+            subprocess.run([MAKE, cls.root / kind, kind], check=True)
+            (cls.root / kind / "recipe.toml").write_text(recipe)
+        cls.done = {}
+
+    def masks(self, ranks=1, kind="spots"):
+        if (ranks, kind) not in self.done:
+            self.done[ranks, kind] = self.root / f"whole-{kind}-{ranks}"
+            self.run_to_end(kind, self.done[ranks, kind], ranks)
+        return self.done[ranks, kind]
+
+    def metrics(self, out):
+        return json.loads((out / "metrics.json").read_text())
+
+    def test_masks_are_learned(self):
+        metrics = self.metrics(self.masks())
+        self.assertEqual((metrics["task"], metrics["classes"], metrics["score"]), ("segmentation", ["nothing", "disc", "bar"], "dice"))
+        for key in ("positive", "confusion", "calibration", "target"):
+            self.assertNotIn(key, metrics)
+        overall = metrics["overall"]
+        self.assertEqual((overall["samples"], metrics["patients"]), (128, 64))
+        self.assertGreater(overall["dice"], 0.9)  # of all pixels as discs it is 0.2
+        self.assertLess(overall["interval95"]["dice"][0], overall["dice"])
+        self.assertGreater(overall["per_patient"]["dice"], 0.9)
+        classes = metrics["per_class"]["worst_first"]
+        self.assertEqual({each["value"] for each in classes}, {"disc", "bar"})
+        self.assertLess(abs(sum(each["dice"] for each in classes) / 2 - overall["dice"]), 0.002)  # three digits each
+        self.assertIn("tiny", metrics["strata"]["site"]["suppressed"])
+        self.assertIsNone(metrics["training"]["validation"])
+        page = (self.masks() / "report.html").read_text()
+        self.assertIn("Classes, the worst first", page)
+        self.assertNotIn("Confusion", page)
+        epochs = [json.loads(line) for line in (self.masks() / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line]
+        self.assertEqual(len(epochs), 10)
+        told = {epoch["step"]: epoch["validation"]["dice"] for epoch in epochs if epoch["validation"]["dice"]}  # as far as it may be
+        self.assertLess(min(told.values()), 0.8)
+        if metrics["training"]["selected_step"] in told:
+            self.assertGreaterEqual(told[metrics["training"]["selected_step"]], max(told.values()))
+
+    def test_the_same_bytes_on_any_number_of_ranks(self):
+        for ranks in (2, 4):
+            self.assert_same(self.masks(), self.masks(ranks))
+        self.assert_same(self.masks(1, "bodies"), self.masks(2, "bodies"))
+
+    def test_killed_and_run_again_ends_with_the_same_bytes(self):
+        out = self.root / "killed"
+        run, ranks = self.start_and_wait(out, 2, 16, kind="spots")
+        os.kill(ranks[-1], signal.SIGKILL)
+        run.communicate()
+        self.assertIn("info resumed", self.run_to_end("spots", out, 2).stderr)
+        self.assert_same(self.masks(2), out)
+
+    def test_volumes_are_learned(self):
+        metrics = self.metrics(self.masks(2, "bodies"))
+        self.assertEqual((metrics["overall"]["samples"], metrics["patients"]), (32, 16))
+        of = {each["value"]: each["dice"] for each in metrics["per_class"]["worst_first"]}
+        self.assertGreater(of["disc"], 0.85)  # a ball here; of all voxels as such it is 0.1
+        self.assertGreater(metrics["overall"]["dice"], 0.6)  # bars too are found, and some where there is none
+
+    def test_evaluating_and_exporting_say_the_same(self):
+        metrics = self.metrics(self.masks())
+        metrics.pop("training")
+        model = "--model", str(self.masks() / "model.safetensors")
+        done = self.run_to_end("spots", None, 3, *model, "--json", *settings("evaluate.batch=5"), verb="evaluate")
+        self.assertEqual(json.loads(done.stdout), metrics)
+        exported = self.root / "exported.safetensors"
+        self.run_to_end("spots", exported, 1, "--run", str(self.masks()), verb="export")
+        self.assertEqual(exported.read_bytes(), (self.masks() / "model.safetensors").read_bytes())
+        self.assertIn("Dice", self.run_to_end("spots", None, 1, *model, verb="evaluate").stdout)
+        done = self.run_to_end("bodies", None, 1, *model, verb="evaluate", code=2)
+        self.assertIn("samples of shape", done.stderr)
+
+    def test_a_mask_with_a_value_of_no_class_is_named_and_not_trained_on(self):
+        done = self.run_to_end("wrongly", self.root / "wrong", 2, code=3)
+        self.assertRegex(done.stderr, r"sample \d+: its mask \(field mask\) holds a value")
+        done = self.run_to_end("spots", self.root / "two", 2, *settings('task.classes=["nothing", "disc"]'), code=3)
+        self.assertRegex(done.stderr, r"sample \d+: its mask")
+
+    def test_what_belongs_to_the_run(self):
+        out = self.root / "identity"
+        self.run_to_end("spots", out, 2, *settings("train.epochs=1"))
+        for change in ("loss.dice_weight=0.5", 'task.classes=["nothing", "bar", "disc"]', "model.deep_supervision=false",
+                       'loss.class_weights=[1, 2, 2]'):
+            done = self.run_to_end("spots", out, 2, *settings("train.epochs=1", change), code=2)
+            self.assertIn("another recipe", done.stderr, change)
+
+    def test_what_does_not_fit_is_refused_in_one_line(self):
+        for change, word in (("task.classes=[]", "names of the mask's values"), ('task.classes=["a", "a"]', "twice"),
+                             ("data.mask=masks", "mask"), ("data.mask=image", "the model sees"), ("data.label=label", "label"), ("data.missing_label=leave_out", "missing_label"),
+                             ("model.name=resnet2d", "unet2d and unet3d"), ("model.name=unet3d", "takes volumes"),
+                             ("model.blocks=[1, 1, 1, 1]", "room for 3 stages"), ("loss.name=focal", '"dice_cross_entropy"'),
+                             ("loss.class_weights=[1, 1]", "class_weights"), ("loss.gamma=2", "gamma"), ("train.select=auroc", '"dice"'),
+                             ("evaluate.positive=disc", "masks"), ("evaluate.bins=10", "bins"), ("task.name=classification", "resnet2d and mlp")):
+            done = self.run_to_end("spots", self.root / "refused", 2, *settings(change), code=2)
+            self.assertIn(word, done.stderr.replace('\\"', '"'), change)
+            self.assertEqual(len([line for line in done.stderr.splitlines() if " error " in line]), 1, done.stderr)
+        done = self.run_to_end("images", self.root / "refused", 2, *settings("model.name=unet2d"), code=2)
+        self.assertIn("resnet2d and mlp", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

@@ -1,0 +1,194 @@
+// Figures of masks, and what a report of them shows.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <random>
+
+#include "core/base/error.h"
+#include "trainer/eval/html.h"
+#include "trainer/eval/masks.h"
+#include "trainer/made_predictions.h"
+
+using namespace trainer;
+using Catch::Detail::Approx;
+
+namespace {
+
+// Two samples of each patient, at two sites of so many patients. The liver is in every sample, the tumour in the first
+// `tumours` patients of each site.
+Predictions masks(const std::vector<int>& sizes, const std::vector<int>& tumours) {
+    std::mt19937 random(5);
+    Predictions p;
+    p.task = "segmentation";
+    p.classes = {"nothing", "liver", "tumour"};
+    Predictions::Stratum site{"site", {}, {}};
+    for (std::size_t s = 0; s < sizes.size(); ++s) {
+        site.values.push_back("s" + std::to_string(s));
+        for (int i = 0; i < 2 * sizes[s]; ++i) {
+            for (const bool is_there : {true, i / 2 < tumours[s]}) {
+                const std::int64_t are = is_there ? 50 + random() % 50 : 0,
+                                   both = is_there ? are - random() % 25 : 0,
+                                   said = is_there ? both + random() % 20 : 0;
+                for (const double value : mask_figures(are, said, both).all()) p.measured.push_back(value);
+            }
+            p.patient.push_back(1000 * s + static_cast<std::size_t>(i) / 2);
+            site.code.push_back(static_cast<std::int32_t>(s));
+        }
+    }
+    p.strata = {site};
+    return p;
+}
+
+EvaluateOptions options() {
+    EvaluateOptions out;
+    out.score = "dice";
+    out.strata = {"site"};
+    out.bootstrap = 30;
+    return out;
+}
+
+double& figure(Predictions& p, std::size_t sample, std::size_t c, std::size_t place) {
+    return p.measured[(sample * (p.classes.size() - 1) + c) * MaskFigures::kCount + place];
+}
+
+}  // namespace
+
+TEST_CASE("a mask's figures are shares of its pixels") {
+    // By hand, pixel by pixel.
+    std::mt19937 random(3);
+    for (int round = 0; round < 20; ++round) {
+        std::int64_t are = 0, said = 0, both = 0;
+        double hit = 0, missed = 0, wrong = 0;
+        for (int i = 0; i < 40; ++i) {
+            const bool is = random() % 3 == 0, is_said = random() % 4 == 0;
+            are += is;
+            said += is_said;
+            both += is && is_said;
+            hit += is && is_said;
+            missed += is && !is_said;
+            wrong += !is && is_said;
+        }
+        const MaskFigures f = mask_figures(are, said, both);
+        CHECK(f.pixels == hit + missed);
+        CHECK(f.dice == Approx(2 * hit / (2 * hit + missed + wrong)));
+        CHECK(f.sensitivity == Approx(hit / (hit + missed)));
+        CHECK(f.precision == Approx(hit / (hit + wrong)));
+    }
+    CHECK(std::isnan(mask_figures(0, 0, 0).dice));
+    CHECK(mask_figures(0, 7, 0).dice == 0);
+    CHECK(std::isnan(mask_figures(0, 7, 0).sensitivity));
+    CHECK(mask_figures(7, 0, 0).dice == 0);
+    CHECK(std::isnan(mask_figures(7, 0, 0).precision));
+}
+
+TEST_CASE("Dice is the mean over classes of the mean over samples where one is there or said") {
+    Predictions p = masks({30, 30}, {20, 20});
+    const auto json = report(p, options());
+    double means = 0, by_patient = 0;
+    for (std::size_t c = 0; c < 2; ++c) {
+        double sum = 0, count = 0;
+        std::map<std::uint64_t, std::vector<double>> patients;
+        for (std::size_t i = 0; i < p.samples(); ++i)
+            if (const double value = figure(p, i, c, 1); !std::isnan(value)) {
+                sum += value;
+                ++count;
+                patients[p.patient[i]].push_back(value);
+            }
+        CHECK(count == (c == 0 ? 120 : 80));
+        means += sum / count / 2;
+        double of_patients = 0;
+        for (const auto& [patient, values] : patients)
+            of_patients +=
+                std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+        by_patient += of_patients / static_cast<double>(patients.size()) / 2;
+    }
+    CHECK(json["overall"]["dice"].get<double>() == Approx(means).margin(0.0006));
+    CHECK(json["overall"]["per_patient"]["dice"].get<double>() == Approx(by_patient).margin(0.0006));
+    CHECK(json["overall"]["samples"] == 120);
+    CHECK(json["overall"]["interval95"]["dice"][0] <= json["overall"]["dice"]);
+    CHECK(json["task"] == "segmentation");
+    CHECK(json["patients"] == 60);
+    const auto& classes = json["per_class"]["worst_first"];
+    REQUIRE(classes.size() == 2);
+    CHECK(classes[0]["dice"] <= classes[1]["dice"]);
+    CHECK((classes[0]["dice"].get<double>() + classes[1]["dice"].get<double>()) / 2 ==
+          Approx(means).margin(0.001));
+    CHECK(json["strata"]["site"]["worst_first"].size() == 2);
+    CHECK(json["strata"]["site"]["worst_first"][0]["gap"]["p"].is_number());
+    CHECK(html_report(json).find("tumour") != std::string::npos);
+    CHECK(made::kept_by(p, "dice") == Approx(means));
+}
+
+TEST_CASE("a class that few patients have enters no mean and is not told") {
+    Predictions p = masks({30, 30}, {4, 5});
+    const auto json = report(p, options());
+    CHECK(json["per_class"]["suppressed"] == std::vector<std::string>{"tumour"});
+    REQUIRE(json["per_class"]["worst_first"].size() == 1);
+    CHECK(json["overall"]["dice"] == json["per_class"]["worst_first"][0]["dice"]);
+    CHECK(json["strata"]["site"]["suppressed"].empty());
+}
+
+TEST_CASE("a site where few patients have a class is hidden, and those that would tell it") {
+    CHECK(report(masks({30, 30, 30}, {20, 20, 20}), options())["strata"]["site"]["suppressed"].empty());
+    const auto hidden = report(masks({30, 30, 30}, {20, 20, 4}), options())["strata"]["site"]["suppressed"];
+    CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
+    CHECK(hidden.size() >= 2);  // the whole less the others
+}
+
+TEST_CASE("a site where few have a class is hidden also where it is said of others") {
+    Predictions p = masks({30, 30, 30}, {20, 20, 4});
+    for (std::size_t i = 0; i < p.samples(); ++i)
+        if (figure(p, i, 1, 0) == 0) {
+            const auto wrong = mask_figures(0, 5, 0).all();
+            for (std::size_t k = 0; k < wrong.size(); ++k) figure(p, i, 1, k) = wrong[k];
+        }
+    const auto hidden = report(p, options())["strata"]["site"]["suppressed"];
+    CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
+}
+
+TEST_CASE("where one patient makes most of what lacks to 1, nothing is told of the set") {
+    Predictions p = masks({30, 30}, {20, 20});
+    for (std::size_t i = 0; i < p.samples(); ++i)
+        for (std::size_t k = 1; k < MaskFigures::kCount; ++k) figure(p, i, 0, k) = 1;
+    CHECK_FALSE(report(p, options())["overall"]["dice"].is_null());  // nobody's
+    figure(p, 0, 0, 1) = 0.4;
+    figure(p, 9, 0, 1) = 0.95;
+    const auto json = report(p, options());
+    CHECK(json["overall"]["dice"].is_null());
+    CHECK(json["overall"]["interval95"]["dice"].is_null());
+    CHECK(json["per_class"]["suppressed"] == std::vector<std::string>{"liver"});
+    const auto hidden = json["strata"]["site"]["suppressed"];
+    CHECK(std::find(hidden.begin(), hidden.end(), "s0") != hidden.end());
+    CHECK(made::kept_by(p, "dice").has_value());  // weights are kept all the same
+}
+
+TEST_CASE("of few patients weights are kept, and nothing is told") {
+    const Predictions p = masks({6}, {6});
+    CHECK(made::kept_by(p, "dice").has_value());
+    const auto json = report(p, options());
+    CHECK(json["overall"]["dice"].is_null());
+    CHECK(json["per_class"]["suppressed"].size() == 2);
+}
+
+TEST_CASE("a sample without scores leaves its sets without figures, and such weights are not kept") {
+    Predictions p = masks({30, 30}, {20, 20});
+    for (std::size_t c = 0; c < 2; ++c)
+        for (std::size_t k = 0; k < MaskFigures::kCount; ++k) figure(p, 3, c, k) = NAN;
+    const auto json = report(p, options());
+    CHECK(json["overall"]["without_score"] == 1);
+    CHECK(json["overall"]["dice"].is_null());
+    CHECK(json["overall"]["per_patient"]["dice"].is_null());
+    CHECK_FALSE(made::kept_by(p, "dice").has_value());
+}
+
+TEST_CASE("what masks do not have is refused") {
+    EvaluateOptions with = options();
+    with.positive = "tumour";
+    CHECK_THROWS_AS(report(masks({30}, {20}), with), core::Error);
+    with = options();
+    with.score = "auroc";
+    CHECK_THROWS_AS(report(masks({30}, {20}), with), core::Error);
+}

@@ -1,0 +1,309 @@
+// Segmentation: each sample has a class at every pixel; the first is the background, which nothing is measured of. A figure
+// of all classes is the mean over the classes of the mean over the samples in which it is defined.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/error.h"
+#include "trainer/eval/dominance.h"
+#include "trainer/eval/groups.h"
+#include "trainer/eval/judge.h"
+#include "trainer/eval/masks.h"
+#include "trainer/eval/report_parts.h"
+
+namespace trainer {
+
+using Json = nlohmann::ordered_json;
+
+MaskFigures mask_figures(std::int64_t are, std::int64_t said, std::int64_t both) {
+    const auto share = [](std::int64_t part, std::int64_t of) {
+        return of == 0 ? NAN : static_cast<double>(part) / static_cast<double>(of);
+    };
+    return {static_cast<double>(are), share(2 * both, are + said), share(both, are), share(both, said)};
+}
+
+namespace {
+
+const std::vector<FigureRow>& rows() {
+    static const std::vector<FigureRow> kRows{{"dice", true, true, false, false, 3},
+                                              {"sensitivity", true, true, false, false, 3},
+                                              {"precision", true, true, false, false, 3}};
+    return kRows;
+}
+constexpr std::size_t kPixels = 0;  // in MaskFigures::all; figure k of rows() is the one behind it
+
+// `c` counts from 0 the classes that are no background.
+std::size_t classes_of(const Predictions& p) {
+    return p.classes.size() - 1;
+}
+double value_of(const Predictions& p, std::size_t sample, std::size_t c, std::size_t place) {
+    return p.measured[(sample * classes_of(p) + c) * MaskFigures::kCount + place];
+}
+bool is_scored(const Predictions& p, std::size_t sample) {
+    for (std::size_t c = 0; c < classes_of(p); ++c)
+        if (std::isnan(value_of(p, sample, c, kPixels))) return false;
+    return true;
+}
+
+// In how many patients it is there.
+std::int64_t patients_with(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c) {
+    std::set<std::uint64_t> patients;
+    for (const std::size_t i : samples)
+        if (value_of(p, i, c, kPixels) > 0) patients.insert(p.patient[i]);
+    return static_cast<std::int64_t>(patients.size());
+}
+
+// The classes that enter the means: of the others, which few patients have, what a mean leaves would tell.
+std::vector<std::size_t> meant(const Predictions& p, std::int64_t least) {
+    std::vector<std::size_t> out;
+    for (std::size_t c = 0; c < classes_of(p); ++c)
+        if (patients_with(p, all_of(p), c) >= least) out.push_back(c);
+    return out;
+}
+
+// Whether one patient's figure would follow from a mean of this class over the samples, or over their patients: of what is
+// there, or of what lacks to 1. Sums of which none is unsafe have no unsafe sum, whatever weights they have.
+bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c) {
+    for (std::size_t k = 1; k < MaskFigures::kCount; ++k) {
+        std::map<std::uint64_t, std::pair<double, double>> patients;  // samples, sum
+        for (const std::size_t i : samples) {
+            const double value = value_of(p, i, c, k);
+            if (std::isnan(value)) continue;
+            auto& [count, sum] = patients[p.patient[i]];
+            ++count;
+            sum += value;
+        }
+        Parts there, lacking, mean_there, mean_lacking;
+        for (const auto& [patient, of] : patients) {
+            const auto& [count, sum] = of;
+            there.add(sum);
+            lacking.add(count - sum);
+            mean_there.add(sum / count);
+            mean_lacking.add(1 - sum / count);
+        }
+        if (there.are_unsafe() || lacking.are_unsafe() || mean_there.are_unsafe() ||
+            mean_lacking.are_unsafe())
+            return true;
+    }
+    return false;
+}
+
+// Whether the mean of this class over the samples would tell of somebody.
+bool are_few(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+             std::int64_t least) {
+    const bool is_there = std::any_of(samples.begin(), samples.end(),
+                                      [&](auto i) { return !std::isnan(value_of(p, i, c, 1)); });
+    return is_there && (patients_with(p, samples, c) < least || is_unsafe(p, samples, c));
+}
+
+class JudgedMasks final : public Judged {
+public:
+    JudgedMasks(const Predictions& predictions, std::vector<std::size_t> samples, std::int64_t least)
+        : Judged(predictions), samples_(std::move(samples)), classes_(meant(predictions, least)) {
+        for (const std::size_t i : samples_) unscored_ += !is_scored(predictions, i);
+        // Where every class is of few patients, weights are kept by all of them, and nothing is told.
+        is_told_ = !classes_.empty();
+        if (!is_told_)
+            for (std::size_t c = 0; c < classes_of(predictions); ++c) classes_.push_back(c);
+        for (const std::size_t c : classes_) is_told_ = is_told_ && !are_few(predictions, samples_, c, least);
+    }
+
+    bool may_be_told(std::size_t) const override { return is_told_; }
+
+    std::vector<double> of(const Times& times) const override {
+        std::vector<double> out(rows().size(), NAN);
+        for (const std::size_t i : samples_)
+            if (times[i] > 0 && !is_scored(predictions_, i)) return out;
+        for (std::size_t k = 0; k < out.size(); ++k) {
+            double means = 0, classes = 0;
+            for (const std::size_t c : classes_) {
+                const double mean = mean_of(times, c, k);
+                if (std::isnan(mean)) continue;
+                means += mean;
+                ++classes;
+            }
+            if (classes > 0) out[k] = means / classes;
+        }
+        return out;
+    }
+    Json once() const override {
+        Json out = {{"samples", samples_.size()}};
+        const auto values = told_of(Times(predictions_.samples(), 1));
+        for (std::size_t k = 0; k < values.size(); ++k)
+            out[std::string(rows()[k].name)] = number(values[k], rows()[k].significant);
+        if (unscored_ > 0) out["without_score"] = unscored_;
+        return out;
+    }
+    std::int64_t unscored() const override { return unscored_; }
+
+private:
+    double mean_of(const Times& times, std::size_t c, std::size_t figure) const {
+        double sum = 0, count = 0;
+        for (const std::size_t i : samples_) {
+            const double value = value_of(predictions_, i, c, figure + 1);
+            if (times[i] == 0 || std::isnan(value)) continue;
+            sum += times[i] * value;
+            count += times[i];
+        }
+        return count > 0 ? sum / count : NAN;
+    }
+
+    const std::vector<std::size_t> samples_;
+    std::vector<std::size_t> classes_;  // that enter the means
+    std::int64_t unscored_ = 0;
+    bool is_told_ = true;
+};
+
+// The samples in which the Dice of a class is defined.
+struct OfClass {
+    Predictions patients;              // and strata
+    std::vector<std::size_t> samples;  // of the whole predictions
+};
+OfClass with_class(const Predictions& p, std::size_t c) {
+    OfClass out;
+    out.patients.strata = p.strata;
+    for (Predictions::Stratum& stratum : out.patients.strata) stratum.code.clear();
+    for (std::size_t i = 0; i < p.samples(); ++i) {
+        if (std::isnan(value_of(p, i, c, 1))) continue;
+        out.samples.push_back(i);
+        out.patients.patient.push_back(p.patient[i]);
+        for (std::size_t s = 0; s < p.strata.size(); ++s)
+            out.patients.strata[s].code.push_back(p.strata[s].code[i]);
+    }
+    return out;
+}
+
+class JudgeMasks final : public Judge {
+public:
+    std::string_view task() const override { return "segmentation"; }
+    std::string_view first_select() const override { return "dice"; }
+    std::string_view first_score() const override { return "dice"; }
+    std::vector<std::string_view> told() const override { return {"dice"}; }
+    bool tells_kept() const override { return false; }  // nobody looked whose figures it would tell
+    std::vector<std::pair<std::string_view, std::string_view>> shown() const override {
+        return {{"dice", "Dice"}, {"sensitivity", "sensit."}, {"precision", "precis."}};
+    }
+    std::vector<std::string_view> tabled() const override { return {"dice", "sensitivity", "precision"}; }
+    const std::vector<FigureRow>& figures() const override { return rows(); }
+
+    void check(const EvaluateOptions& options, const std::vector<std::string>&) const override {
+        if (!options.positive.empty() || !options.points.empty())
+            throw core::Error(
+                core::Fault::usage,
+                "evaluate.positive and evaluate.points are for classes of samples, not for masks");
+    }
+
+    // A group is hidden also where few of its patients have a class, or one of them dominates it, or what would follow
+    // from those that are shown.
+    std::vector<Group> groups(const Predictions& predictions, const EvaluateOptions& options) const override {
+        std::vector<Group> out = groups_of(predictions, options);
+        for (const std::size_t c : meant(predictions, options.min_stratum)) {
+            const OfClass defined = with_class(predictions, c);
+            const auto are_of_few = [&](const std::vector<std::size_t>& places) {
+                std::vector<std::size_t> samples;
+                for (const std::size_t i : places) samples.push_back(defined.samples[i]);
+                return are_few(predictions, samples, c, options.min_stratum);
+            };
+            for (const Group& of_class : groups_of(defined.patients, options, are_of_few))
+                for (Group& each : out)
+                    if (of_class.hidden && each.stratum == of_class.stratum && each.value == of_class.value)
+                        each.hidden = true;
+        }
+        return out;
+    }
+
+    std::unique_ptr<Judged> judged(const Predictions& predictions, std::vector<std::size_t> samples,
+                                   const EvaluateOptions& options, const Chosen&, Ranks) const override {
+        return std::make_unique<JudgedMasks>(predictions, std::move(samples), options.min_stratum);
+    }
+
+    // A patient's figure is the mean over those of their samples in which it is defined.
+    ByPatient by_patient(const Predictions& predictions,
+                         const std::vector<std::size_t>& samples) const override {
+        ByPatient out;
+        out.predictions.task = predictions.task;
+        out.predictions.classes = predictions.classes;
+        std::map<std::uint64_t, std::size_t> place;
+        std::vector<std::vector<std::size_t>>
+            patients;  // in the order of samples: that of pseudonyms depends on the key
+        for (const std::size_t i : samples) {
+            const auto [found, is_new] = place.try_emplace(predictions.patient[i], patients.size());
+            if (is_new) patients.emplace_back();
+            patients[found->second].push_back(i);
+        }
+        for (const auto& mine : patients) {
+            out.first.push_back(mine[0]);
+            out.predictions.patient.push_back(predictions.patient[mine[0]]);
+            for (std::size_t c = 0; c < classes_of(predictions); ++c)
+                for (std::size_t k = 0; k < MaskFigures::kCount; ++k) {
+                    double sum = 0, count = 0;
+                    for (const std::size_t i : mine) {
+                        const double value = value_of(predictions, i, c, k);
+                        if (std::isnan(value) && k != kPixels)
+                            continue;  // not defined; one without a score counts
+                        sum += value;
+                        ++count;
+                    }
+                    out.predictions.measured.push_back(count > 0 ? sum / count : NAN);
+                }
+        }
+        return out;
+    }
+    // Of each class that is measured, in the samples where it is.
+    bool are_enough(const Predictions& predictions, const std::vector<std::size_t>& samples,
+                    const std::vector<std::size_t>&, std::size_t) const override {
+        for (const std::size_t c : meant(predictions, kLeastOfKind))
+            if (patients_with(predictions, samples, c) < kLeastOfKind) return false;
+        return !meant(predictions, kLeastOfKind).empty();
+    }
+
+    void tell_outputs(Json& out, const Predictions& predictions, const EvaluateOptions&) const override {
+        out["task"] = task();
+        out["classes"] = predictions.classes;
+    }
+    void tell_whole(Json& out, const Predictions& predictions, const EvaluateOptions& options, const Chosen&,
+                    const Judged& whole) const override {
+        const std::vector<std::size_t> all = all_of(predictions),
+                                       classes = meant(predictions, options.min_stratum);
+        std::vector<std::pair<double, Json>> shown;
+        std::vector<std::string> hidden;
+        for (std::size_t c = 0; c < classes_of(predictions); ++c) {
+            const std::string& name = predictions.classes[c + 1];
+            if (std::find(classes.begin(), classes.end(), c) == classes.end() || whole.unscored() > 0 ||
+                is_unsafe(predictions, all, c)) {
+                hidden.push_back(name);
+                continue;
+            }
+            Json entry = {{"value", name}};
+            double dice = 0;
+            for (std::size_t k = 0; k < rows().size(); ++k) {
+                double sum = 0, count = 0;
+                for (const std::size_t i : all)
+                    if (const double value = value_of(predictions, i, c, k + 1); !std::isnan(value)) {
+                        sum += value;
+                        ++count;
+                    }
+                const double mean = count > 0 ? sum / count : NAN;
+                if (k == 0) dice = mean;
+                entry[std::string(rows()[k].name)] = number(mean, rows()[k].significant);
+            }
+            shown.emplace_back(dice, std::move(entry));
+        }
+        std::stable_sort(shown.begin(), shown.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+        Json worst_first = Json::array();
+        for (auto& each : shown) worst_first.push_back(std::move(each.second));
+        out["per_class"] = {{"worst_first", worst_first}, {"suppressed", hidden}};
+    }
+};
+
+}  // namespace
+
+const Judge& judge_masks() {
+    static const JudgeMasks kJudge;
+    return kJudge;
+}
+
+}  // namespace trainer

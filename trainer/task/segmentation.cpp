@@ -1,0 +1,129 @@
+// Each pixel is of one class: a field beside the image, the mask, whose values number the classes. 0 is the background.
+#include <ATen/ATen.h>
+
+#include <limits>
+
+#include "core/base/error.h"
+#include "trainer/eval/masks.h"
+#include "trainer/task/task.h"
+
+namespace trainer {
+namespace {
+
+using core::Error;
+using core::Fault;
+
+constexpr std::size_t kMost = 255;  // classes: masks are bytes
+
+class Segmentation final : public Task {
+public:
+    Segmentation(const TaskOptions& options, core::Field mask)
+        : Task(options, options.classes), mask_(std::move(mask)) {
+        const auto& weights = options.loss.class_weights;
+        if (!weights.empty() && weights.size() != outputs().size())
+            throw Error(Fault::usage, "loss.class_weights: expected one for each of the " +
+                                          std::to_string(outputs().size()) + " classes");
+    }
+
+    std::string needed() const override { return ""; }  // every sample of the dataset has its mask
+    void ask(LoaderOptions& asked) const override {
+        asked.label = "";
+        asked.beside = {mask_.name};
+    }
+    ModelInput input(std::vector<std::int64_t> shape) const override {
+        if (shape.empty() || mask_.shape.empty())
+            throw Error(Fault::usage,
+                        "samples of the dataset have sizes of their own: models are trained on samples of "
+                        "one size, to which staging fits them (fit of a field)");
+        const std::vector<std::int64_t> size = size_of(shape);
+        std::vector<std::int64_t> with_channel{1};
+        with_channel.insert(with_channel.end(), size.begin(), size.end());
+        if (mask_.shape != size && mask_.shape != with_channel)
+            throw Error(Fault::usage, "field " + mask_.name +
+                                          " of the dataset is no mask of the images: its shape is another");
+        return {std::move(shape), static_cast<std::int64_t>(outputs().size()), false, true};
+    }
+
+    // [n, size] uint8.
+    at::Tensor target(const Batch& batch) const override {
+        const at::Tensor& mask = batch.beside.at(0);
+        if (batch.valid == 0) return at::zeros({0}, at::kByte);
+        const at::Tensor numbers = (mask.scalar_type() == at::kByte ? mask : mask.to(at::kLong)).flatten(1);
+        const auto classes = static_cast<std::int64_t>(outputs().size());
+        const at::Tensor is_none = (numbers.amax(1) >= classes).logical_or(numbers.amin(1) < 0);
+        for (std::int64_t i = 0; i < batch.valid; ++i)
+            if (is_none[i].item<bool>())
+                throw Error(Fault::data,
+                            "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
+                                ": its mask (field " + mask_.name +
+                                ") holds a value that is the number of no class in task.classes");
+        return numbers.to(at::kByte);
+    }
+
+    at::Tensor loss(const Model& model, const at::Tensor& scores, const at::Tensor& target) const override {
+        std::vector<std::int64_t> size{target.size(0)};
+        for (const std::int64_t axis : size_of(model.input().shape)) size.push_back(axis);
+        const at::Tensor mask = target.view(size);
+        if (scores.dim() == mask.dim() + 1) return loss_of(options().loss, scores, mask);
+        // Of several heads each counts half as much as the finer one before it (Isensee et al. 2021, supplement).
+        at::Tensor sum;
+        double weight = 1, weights = 0;
+        for (std::int64_t head = 0; head < scores.size(1); ++head, weight /= 2) {
+            const at::Tensor one = loss_of(options().loss, scores.select(1, head), mask) * weight;
+            sum = sum.defined() ? sum + one : one;
+            weights += weight;
+        }
+        return sum / weights;
+    }
+
+    std::size_t row_size() const override { return (outputs().size() - 1) * MaskFigures::kCount; }
+    // Of each class but the background its figures: masks and scores stay on the rank that made them.
+    at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target) const override {
+        const std::int64_t samples = target.size(0);
+        const at::Tensor mine = scores.narrow(0, 0, samples);
+        const at::Tensor is_scored = at::isfinite(mine).flatten(1).all(1).to(at::kCPU);
+        const at::Tensor said = mine.argmax(1).to(at::kByte).flatten(1), are = target.to(said.device());
+        const auto classes = static_cast<std::int64_t>(outputs().size());
+        std::vector<at::Tensor> counts;  // [n, 3] of each class
+        for (std::int64_t c = 1; c < classes; ++c) {
+            const at::Tensor is = are == c, is_said = said == c;
+            counts.push_back(at::stack({is.sum(1), is_said.sum(1), is.logical_and(is_said).sum(1)}, 1));
+        }
+        const at::Tensor all = at::stack(counts, 1).to(at::kCPU).contiguous();  // [n, classes, 3] int64
+        const auto* count = all.const_data_ptr<std::int64_t>();
+        at::Tensor out = at::empty({samples, static_cast<std::int64_t>(row_size())}, at::kDouble);
+        auto* to = out.mutable_data_ptr<double>();
+        for (std::int64_t i = 0; i < samples; ++i) {
+            const bool has_score = is_scored[i].item<bool>();
+            for (std::int64_t c = 1; c < classes; ++c, count += 3)
+                for (const double value : mask_figures(count[0], count[1], count[2]).all())
+                    *to++ = has_score ? value : std::numeric_limits<double>::quiet_NaN();
+        }
+        return out;
+    }
+    void add(Predictions& out, std::span<const double> row) const override {
+        out.measured.insert(out.measured.end(), row.begin(), row.end());
+    }
+
+private:
+    // Of a sample [C, H, W], [C, D, H, W] or [H, W].
+    static std::vector<std::int64_t> size_of(const std::vector<std::int64_t>& shape) {
+        return {shape.begin() + (shape.size() > 2 ? 1 : 0), shape.end()};
+    }
+
+    const core::Field mask_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_segmentation(const TaskOptions& options, const core::Schema& schema) {
+    const core::Field& mask = schema.fields[schema.field(options.mask)];
+    if (mask.dtype == core::DType::f32 || mask.dtype == core::DType::f64)
+        throw Error(Fault::usage, "field " + mask.name +
+                                      " of the dataset holds real numbers: a mask holds numbers of classes");
+    if (options.classes.size() > kMost)
+        throw Error(Fault::usage, "task.classes: expected at most " + std::to_string(kMost));
+    return std::make_unique<Segmentation>(options, mask);
+}
+
+}  // namespace trainer

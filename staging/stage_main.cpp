@@ -14,6 +14,7 @@
 #include "staging/build/init.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
+#include "staging/tool/card.h"
 #include "staging/tool/print.h"
 #include "staging/tool/quarantine.h"
 #include "staging/tool/report.h"
@@ -42,6 +43,7 @@ struct Flags {
     staging::InitRequest init;
     staging::CheckRequest check;
     staging::RiskRequest risk;
+    staging::CardRequest card;
     std::vector<std::string> deliveries, datasets, cut, left_out;
     std::string delivery, dir, key, steward, file, what;
     bool json = false;
@@ -223,6 +225,17 @@ int main(int argc, char** argv) {
     CLI::App* reports =
         add_on_dir(app, "report", "What was delivered, packed and left out, and what to do about it", flags,
                    "aloft-stage report /srv/datasets/digits/1");
+    CLI::App* cards = add_on_dir(app, "card",
+                                 "What may be told of a sealed version to everybody: a card for programs "
+                                 "(Croissant) and a datasheet in words",
+                                 flags,
+                                 "aloft-stage card /srv/datasets/digits/1 --card configs/cards/digits.toml "
+                                 "--steward steward.pub --out cards/digits-1");
+    cards->add_option("--card", flags.card.card, "What is declared of the dataset (configs/cards/*.toml)")
+        ->required();
+    cards->add_option("--steward", flags.card.steward,
+                      "Public key under which it must be sealed (default: the site's)");
+    cards->add_option("--out", flags.card.out, "Folder for croissant.json and datasheet.md")->required();
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =
@@ -342,6 +355,10 @@ int main(int argc, char** argv) {
                 if (reports->parsed()) {
                     const Json report = staging::read_report(flags.dir);
                     flags.json ? print(report, true) : staging::print_report(std::cout, report);
+                }
+                if (cards->parsed()) {
+                    flags.card.dir = flags.dir;
+                    print(staging::write_card(flags.card), flags.json);
                 }
                 if (lists->parsed()) list_quarantine(flags);
                 if (finds->parsed()) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -22,6 +23,10 @@ struct CheckRequest {
 // mark are not as they must be, Error(usage) where there is a seal and no key to check it with, Error(data) that
 // names the first damage.
 nlohmann::ordered_json verify(const CheckRequest& request, const core::Comm* comm = nullptr);
+
+// Under which keys a version may be sealed: `steward`, a public key; if that is empty, those of the site that this machine
+// belongs to, or none.
+std::vector<core::VerifyKey> stewards_of(const std::filesystem::path& steward);
 
 // Everything that the manifest names, and nothing else beside it. With the key all of it is opened, else each file
 // is compared with its SHA-256. Collective over `comm`, if there is one.

@@ -5,6 +5,7 @@
 #include "core/shard/moments.h"
 #include "staging/deid/cases.h"
 #include "staging/deid/direct.h"
+#include "staging/report/drift.h"
 
 namespace staging {
 
@@ -226,7 +227,8 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
             {"quarantine", reasons},
             {"risk", risk},
             {"splits", manifest.splits},
-            {"quality", to_json(quality)}};
+            {"quality", to_json(quality)},
+            {"drift", to_json(drift_of(quality))}};
 }
 
 }  // namespace staging

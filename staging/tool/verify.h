@@ -15,6 +15,7 @@ struct CheckRequest {
     std::filesystem::path key;      // of the dataset; for seal it may be absent
     std::filesystem::path steward;  // verify: public, whose seal there must be; seal: private, who seals
     int threads = 0;                // that read shards; 0: one for each processor
+    std::filesystem::path limits;   // seal: what its report must hold (configs/quality/*.toml); may be empty
 };
 
 // Reads everything back: the key's mark and the seal of the manifest, pages, every shard to its last tag, that

@@ -371,7 +371,9 @@ int main(int argc, char** argv) {
                         report["broken"] = broken = staging::broken_by(manifest, report, flags.limits);
                     }
                     if (!flags.out.empty()) {
-                        print(staging::write_report(report, flags.out), flags.json);
+                        Json written = staging::write_report(report, flags.out);
+                        if (flags.json && !flags.limits.empty()) written["broken"] = broken;
+                        print(written, flags.json);
                     } else {
                         flags.json ? print(report, true) : staging::print_report(std::cout, report);
                     }

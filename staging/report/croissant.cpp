@@ -77,6 +77,11 @@ const char* type_of(core::DType type) {
     throw core::Error(core::Fault::bug, "an element type without a name in Croissant");
 }
 
+// A count, or "<10".
+std::string word(const Json& count) {
+    return count.is_string() ? count.get<std::string>() : count.dump();
+}
+
 Json source(const std::string& name) {
     return {{"fileSet", {{"@id", "shards"}}}, {"extract", {{"column", name}}}};
 }
@@ -124,8 +129,7 @@ Json enumeration_of(const core::Column& column, const Json& counts) {
     const Json& known = counts.contains(column.name) ? counts.at(column.name) : none;
     const auto add = [&](const std::string& name, const std::string& shown) {
         const Json count = known.value(name, Json(0));
-        data.push_back({{id + "/name", shown},
-                        {id + "/samples", count.is_string() ? count.get<std::string>() : count.dump()}});
+        data.push_back({{id + "/name", shown}, {id + "/samples", word(count)}});
     };
     for (const std::string& name : column.names) add(name, name);
     if (known.contains("")) add("", "(missing)");
@@ -154,12 +158,12 @@ Json record_sets(const core::Manifest& manifest, const Json& figures) {
     const Json& samples = figures.at("samples");
     auto out = Json::array();
     // Counts are words, since "<10" is one.
-    out.push_back({{"@type", "cr:RecordSet"},
-                   {"@id", "samples"},
-                   {"name", "samples"},
-                   {"description", "One record for each sample. Samples, to the nearest ten: " +
-                                       (samples.is_string() ? samples.get<std::string>() : samples.dump())},
-                   {"field", fields}});
+    out.push_back(
+        {{"@type", "cr:RecordSet"},
+         {"@id", "samples"},
+         {"name", "samples"},
+         {"description", "One record for each sample. Samples, to the nearest ten: " + (word(samples))},
+         {"field", fields}});
     for (const core::Column& column : manifest.schema.columns)
         if (column.type == core::ColumnType::category) out.push_back(enumeration_of(column, manifest.counts));
     return out;
@@ -212,7 +216,7 @@ Json croissant(const Card& card, const core::Manifest& manifest, const core::Dig
          {"name", "shards"},
          {"description",
           "The samples, encrypted. They are opened inside the trusted research environment only. Files: " +
-              figures.at("shards").dump() + ", bytes, about: " + figures.at("bytes").dump()},
+              word(figures.at("shards")) + ", bytes, about: " + word(figures.at("bytes"))},
          {"encodingFormat", "application/x-hdf5"},
          {"includes", "shards/*.h5"}}};
     out["recordSet"] = record_sets(manifest, figures);

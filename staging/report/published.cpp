@@ -32,30 +32,43 @@ Json six_digits(double value) {
     return std::stod(fmt::format("{:.6g}", value));
 }
 
-// Of sites with enough samples, those with enough values.
-Json ranges_of(const Json& all, const std::map<std::string, std::int64_t>& samples, bool has_extremes) {
+using Samples = std::map<std::string, std::int64_t>;
+
+// Of sites with enough samples. How many elements there are would tell how many samples, exactly.
+Json fields_of(const Json& all, const Samples& samples) {
     auto out = Json::object();
     for (const auto& [name, sites] : all.items())
         for (const auto& [site, range] : sites.items()) {
-            const auto count = range.at("count").get<std::int64_t>();
+            Json& one = out[name][site] = nullptr;
             const auto of_site = samples.find(site);
-            if (count < kFewest || of_site == samples.end() || of_site->second < kFewest) {
-                out[name][site] = nullptr;
-                continue;
-            }
-            Json& one = out[name][site] = {{"count", published_count(count)},
-                                           {"missing", count_of(range.at("missing"))}};
+            const auto elements = range.at("count").get<std::int64_t>();
+            if (elements == 0 || of_site == samples.end() || of_site->second < kFewest) continue;
+            one = {{"samples", published_count(of_site->second)},
+                   {"min", six_digits(range.at("min").get<double>())},
+                   {"max", six_digits(range.at("max").get<double>())}};
             if (range.contains("sum"))
-                one["mean"] = six_digits(range.at("sum").get<double>() / static_cast<double>(count));
-            if (!has_extremes) continue;
-            one["min"] = six_digits(range.at("min").get<double>());
-            one["max"] = six_digits(range.at("max").get<double>());
+                one["mean"] = six_digits(range.at("sum").get<double>() / static_cast<double>(elements));
         }
     return out;
 }
 
-std::map<std::string, std::int64_t> exact_by(const Json& strata, const char* key) {
-    std::map<std::string, std::int64_t> out;
+// Of sites with enough values.
+Json columns_of(const Json& all) {
+    auto out = Json::object();
+    for (const auto& [name, sites] : all.items())
+        for (const auto& [site, range] : sites.items()) {
+            Json& one = out[name][site] = nullptr;
+            const auto count = range.at("count").get<std::int64_t>();
+            if (count < kFewest) continue;
+            one = {{"samples", published_count(count)}, {"missing", count_of(range.at("missing"))}};
+            if (range.contains("sum"))
+                one["mean"] = six_digits(range.at("sum").get<double>() / static_cast<double>(count));
+        }
+    return out;
+}
+
+Samples exact_by(const Json& strata, const char* key) {
+    Samples out;
     for (const Json& one : strata)
         out[one.at(key).get<std::string>()] += one.at("samples").get<std::int64_t>();
     return out;
@@ -83,7 +96,6 @@ Json published_report(const Json& report) {
                  {"text blanked in pixels", counts_of(report.at("text blanked in pixels"))},
                  {"quarantine", counts_of(report.at("quarantine"))},
                  {"risk", published_risk(report.at("risk"))}};
-        out["totals"]["shards"] = report.at("totals").at("shards");
         for (const char* name : {"patients", "groups", "patients_in_several_cells"})
             out["risk"][name] = count_of(report.at("risk").at(name));
         out["risk"].erase("marketer_risk");  // groups / patients
@@ -94,8 +106,8 @@ Json published_report(const Json& report) {
             out["deliveries"].push_back(std::move(one));
         }
         for (const char* key : kStrata) out["samples"][key] = counts_of(samples_by(report, key));
-        out["quality"] = {{"fields", ranges_of(quality.at("fields"), by_site, true)},
-                          {"columns", ranges_of(quality.at("columns"), by_site, false)},
+        out["quality"] = {{"fields", fields_of(quality.at("fields"), by_site)},
+                          {"columns", columns_of(quality.at("columns"))},
                           {"categories", counts_of(quality.at("categories"))},
                           {"shapes", counts_of(quality.at("shapes"))}};
         out["drift"] = report.at("drift");

@@ -134,12 +134,13 @@ std::string ranges(const Json& all, const char* title) {
                 out += row({escaped(name), escaped(site), "too few", "", "", "", ""});
                 continue;
             }
-            const Json& count = range.at("count");
+            const Json& count = range.contains("samples") ? range.at("samples") : range.at("count");
             std::string mean = range.contains("mean") ? shown(range.at("mean")) : "";
             if (mean.empty() && count.is_number() && count != 0)
                 mean = fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
                                                  count.get<double>());
-            out += row({escaped(name), escaped(site), shown(count), shown(range.at("missing")),
+            out += row({escaped(name), escaped(site), shown(count),
+                        range.contains("missing") ? shown(range.at("missing")) : "",
                         range.contains("min") ? shown(range.at("min")) : "", mean,
                         range.contains("max") ? shown(range.at("max")) : ""});
         }

@@ -14,6 +14,7 @@
 #include "staging/build/init.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
+#include "staging/tool/card.h"
 #include "staging/tool/print.h"
 #include "staging/tool/quarantine.h"
 #include "staging/tool/report.h"
@@ -42,8 +43,9 @@ struct Flags {
     staging::InitRequest init;
     staging::CheckRequest check;
     staging::RiskRequest risk;
+    staging::CardRequest card;
     std::vector<std::string> deliveries, datasets, cut, left_out;
-    std::string delivery, dir, key, steward, file, what;
+    std::string delivery, dir, key, steward, file, what, out, limits;
     bool json = false;
 };
 
@@ -222,7 +224,27 @@ int main(int argc, char** argv) {
                                  "aloft-stage inspect /srv/datasets/digits/1 --json");
     CLI::App* reports =
         add_on_dir(app, "report", "What was delivered, packed and left out, and what to do about it", flags,
-                   "aloft-stage report /srv/datasets/digits/1");
+                   "aloft-stage report /srv/datasets/digits/1\n"
+                   "  aloft-stage report /srv/datasets/digits/1 --out reports/digits-1    # to be shown: "
+                   "small counts rounded\n"
+                   "  aloft-stage report /srv/datasets/digits/1 --limits configs/quality/limits.toml    # "
+                   "exit code 5: broken");
+    reports->add_option("--out", flags.out,
+                        "Write report.json and report.html, with small counts rounded, into this folder");
+    reports->add_option("--limits", flags.limits, "What it must hold (configs/quality/*.toml)");
+    attach->excludes(seals->add_option("--limits", flags.limits,
+                                       "What its report must hold (configs/quality/*.toml), else no seal"));
+    CLI::App* cards = add_on_dir(app, "card",
+                                 "What may be told of a sealed version to everybody: a card for programs "
+                                 "(Croissant) and a datasheet in words",
+                                 flags,
+                                 "aloft-stage card /srv/datasets/digits/1 --card configs/cards/digits.toml "
+                                 "--steward steward.pub --out cards/digits-1");
+    cards->add_option("--card", flags.card.card, "What is declared of the dataset (configs/cards/*.toml)")
+        ->required();
+    cards->add_option("--steward", flags.card.steward,
+                      "Public key under which it must be sealed (default: the site's)");
+    cards->add_option("--out", flags.card.out, "Folder for croissant.json and datasheet.md")->required();
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =
@@ -334,14 +356,38 @@ int main(int argc, char** argv) {
                     if (!*attach && !*sealing_key)
                         throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");
                     flags.check.steward = flags.key;
+                    flags.check.limits = flags.limits;
                     print(*attach ? staging::attach_seal(flags.dir, flags.file, flags.steward)
                                   : staging::seal(flags.check, flags.file),
                           flags.json);
                 }
                 if (shows->parsed()) print(inspect(flags), flags.json);
                 if (reports->parsed()) {
-                    const Json report = staging::read_report(flags.dir);
-                    flags.json ? print(report, true) : staging::print_report(std::cout, report);
+                    Json report = staging::read_report(flags.dir);
+                    std::vector<std::string> broken;
+                    if (!flags.limits.empty()) {
+                        const core::Manifest manifest =
+                            core::open_manifest(flags.dir, {}, core::Seal::optional);
+                        report["broken"] = broken = staging::broken_by(manifest, report, flags.limits);
+                    }
+                    if (!flags.out.empty()) {
+                        Json written = staging::write_report(report, flags.out);
+                        if (flags.json && !flags.limits.empty()) written["broken"] = broken;
+                        print(written, flags.json);
+                    } else {
+                        flags.json ? print(report, true) : staging::print_report(std::cout, report);
+                    }
+                    std::cout.flush();
+                    told = true;
+                    if (!flags.json)
+                        for (const std::string& one : broken) std::cout << "broken: " << one << '\n';
+                    if (!broken.empty())
+                        throw core::Error(core::Fault::refused,
+                                          std::to_string(broken.size()) + " limits are broken");
+                }
+                if (cards->parsed()) {
+                    flags.card.dir = flags.dir;
+                    print(staging::write_card(flags.card), flags.json);
                 }
                 if (lists->parsed()) list_quarantine(flags);
                 if (finds->parsed()) {

@@ -59,6 +59,21 @@ std::string category(const core::Sample& sample, const core::Schema& schema, con
     return name ? *name : "";
 }
 
+constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
+
+double number_of(const core::Cell& cell) {
+    if (const auto* real = std::get_if<double>(&cell)) return *real;
+    if (const auto* integer = std::get_if<std::int64_t>(&cell)) return static_cast<double>(*integer);
+    return kNoNumber;
+}
+
+void add_one(core::Moments& moments, double value) {
+    if (std::isfinite(value))
+        moments.merge({1, 0, value, 0, value, value});
+    else
+        ++moments.missing;
+}
+
 nlohmann::ordered_json to_json(const NumberRange& range) {
     nlohmann::ordered_json json{{"count", range.count}, {"missing", range.missing}};
     if (range.count) {
@@ -116,6 +131,8 @@ void Quality::add(const core::Sample& sample, const Definition& definition) {
     for (std::size_t i = 0; i < schema.fields.size(); ++i) {
         const core::Field& field = schema.fields[i];
         add_array(sample.fields[i].bytes, field.dtype, fields[field.name][site]);
+        const core::Moments elements = core::moments_of(sample.fields[i].bytes, field.dtype);
+        add_one(per_sample[field.name + " (mean)"][site], elements.count ? elements.mean : kNoNumber);
         if (!field.ragged()) continue;
         std::string shape;
         for (const std::int64_t extent : sample.fields[i].shape)
@@ -129,13 +146,8 @@ void Quality::add(const core::Sample& sample, const Definition& definition) {
             const auto* name = std::get_if<std::string>(&cell);
             ++categories[column.name][site][name ? *name : ""];
         } else if (column.type != core::ColumnType::id16) {
-            NumberRange& range = columns[column.name][site];
-            if (const auto* real = std::get_if<double>(&cell))
-                range.add(*real);
-            else if (const auto* integer = std::get_if<std::int64_t>(&cell))
-                range.add(static_cast<double>(*integer));
-            else
-                ++range.missing;
+            columns[column.name][site].add(number_of(cell));
+            add_one(per_sample[column.name][site], number_of(cell));
         }
     }
 }
@@ -151,6 +163,7 @@ void Quality::merge(const Quality& other) {
             for (const auto& [category_name, count] : counts) categories[name][site][category_name] += count;
     for (const auto& [name, counts] : other.shapes)
         for (const auto& [shape, count] : counts) shapes[name][shape] += count;
+    core::merge(per_sample, other.per_sample);
 }
 
 nlohmann::ordered_json to_json(const Quality& quality) {
@@ -162,7 +175,8 @@ nlohmann::ordered_json to_json(const Quality& quality) {
             {"fields", to_json(quality.fields)},
             {"columns", to_json(quality.columns)},
             {"categories", quality.categories},
-            {"shapes", quality.shapes}};
+            {"shapes", quality.shapes},
+            {"per_sample", core::to_json(quality.per_sample)}};
 }
 
 Quality quality_from_json(const nlohmann::ordered_json& json) {
@@ -173,6 +187,7 @@ Quality quality_from_json(const nlohmann::ordered_json& json) {
     out.columns = ranges_from(json.at("columns"));
     out.categories = json.at("categories").get<decltype(out.categories)>();
     out.shapes = json.at("shapes").get<decltype(out.shapes)>();
+    out.per_sample = core::moments_from_json(json.at("per_sample"));
     return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/shard/moments.h"
 #include "core/shard/writer.h"
 #include "staging/deid/definition.h"
 
@@ -28,6 +29,9 @@ struct Quality {
     std::map<std::string, std::map<std::string, std::map<std::string, std::int64_t>>>
         categories;                                                     // column -> site -> category
     std::map<std::string, std::map<std::string, std::int64_t>> shapes;  // field -> "1x512x512" -> samples
+    // One number a sample, by which deliveries are compared: "image (mean)" of a field's finite elements, or a column of
+    // numbers -> site -> moments.
+    core::SplitMoments per_sample;
 
     void add(const core::Sample& sample, const Definition& definition);
     void merge(const Quality& other);
@@ -36,8 +40,7 @@ struct Quality {
 nlohmann::ordered_json to_json(const Quality& quality);
 Quality quality_from_json(const nlohmann::ordered_json& json);
 
-// reports/quality.html from reports/quality.json: one page without scripts, pictures or anything from
-// outside.
+// A report, exact (reports/quality.json) or published (published.h), as one page without scripts or anything from outside.
 std::string quality_html(const nlohmann::ordered_json& report);
 
 }  // namespace staging

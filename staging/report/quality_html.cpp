@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <algorithm>
 #include <limits>
 
+#include "staging/report/published.h"
 #include "staging/report/quality.h"
 #include "staging/report/risk_words.h"
 
@@ -16,7 +18,7 @@ constexpr char kStyle[] =
     ".8em;text-align:right;border-bottom:1px solid #eee}"
     "th:first-child,td:first-child{text-align:left}th{background:#f6f6f6}"
     ".note{background:#fff7e0;border-left:4px solid #d9a400;padding:.5em 1em}"
-    ".bar{display:inline-block;height:.7em;background:#4a7fb5;vertical-align:middle;margin-right:.5em}";
+    "svg text{font-size:12px;fill:#222}.bar{fill:#4a7fb5}.far{fill:#b5523a}";
 
 std::string escaped(std::string_view text) {
     std::string out;
@@ -47,19 +49,79 @@ std::string row(const std::vector<std::string>& cells, const char* tag = "td") {
     return out + "</tr>\n";
 }
 
-// Samples by one of the four strata, the most first.
-std::string by(const Json& strata, const char* key, const char* title) {
-    std::map<std::string, std::int64_t> counts;
+struct Bar {
+    std::string name, value;  // as they are shown
+    double length = 0;        // 0 to 1
+    bool is_far = false;
+};
+
+std::string bars(const char* title, const std::vector<Bar>& all) {
+    constexpr int kLeft = 280, kWidth = 300, kRow = 22;
+    std::string out = fmt::format("<svg role=\"img\" aria-label=\"{}\" width=\"{}\" height=\"{}\">\n", title,
+                                  kLeft + kWidth + 100, kRow * static_cast<int>(all.size()));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Bar& one = all[i];
+        const int y = kRow * static_cast<int>(i);
+        const double width = kWidth * std::clamp(one.length, 0.0, 1.0);
+        out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", kLeft - 8, y + 15,
+                           escaped(one.name));
+        out += fmt::format("<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"14\"/>",
+                           one.is_far ? "far" : "bar", kLeft, y + 4, width);
+        out += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", kLeft + width + 6, y + 15,
+                           escaped(one.value));
+    }
+    return out + "</svg>\n";
+}
+
+// Samples by one of the four strata.
+std::string by(const Json& report, const char* key) {
+    const Json counts = samples_by(report, key);
+    if (counts.empty() || (counts.size() == 1 && counts.contains(""))) return "";
     std::int64_t most = 1;
-    for (const Json& one : strata)
-        most = std::max(most, counts[one.at(key)] += one.at("samples").get<std::int64_t>());
-    if (counts.size() == 1 && counts.begin()->first.empty()) return "";
-    std::string out = fmt::format("<h2>Samples by {}</h2><table>", title);
-    for (const auto& [name, count] : counts)
-        out +=
-            row({escaped(name.empty() ? "(none)" : name),
-                 fmt::format("<span class=bar style=\"width:{}px\"></span>{}", 200 * count / most, count)});
-    return out + "</table>";
+    for (const auto& [name, count] : counts.items())
+        if (count.is_number()) most = std::max(most, count.get<std::int64_t>());
+    std::vector<Bar> all;
+    for (const auto& [name, count] : counts.items())
+        all.push_back({name.empty() ? "(none)" : name,
+                       count.is_string() ? count.get<std::string>() : count.dump(),
+                       count.is_number() ? count.get<double>() / static_cast<double>(most) : 0});
+    const std::string title = std::string("Samples by ") + key;
+    return "<h2>" + title + "</h2>" + bars(title.c_str(), all);
+}
+
+// What sets a delivery apart, the most first.
+std::string drift(const Json& drift) {
+    constexpr std::size_t kMost = 30;
+    std::vector<Json> all(drift.begin(), drift.end());
+    const auto effect = [](const Json& one) {
+        return one.at("effect").is_null() ? std::numeric_limits<double>::infinity()
+                                          : one.at("effect").get<double>();
+    };
+    std::stable_sort(all.begin(), all.end(),
+                     [&](const Json& a, const Json& b) { return effect(a) > effect(b); });
+    std::string out = "<h2>Deliveries against all others</h2>\n";
+    if (all.empty()) return out + "<p>Nothing could be compared.</p>\n";
+    out += fmt::format(
+        "<p>Effect: of numbers the distance of the means in standard deviations, else Cramer&#39;s V. p is "
+        "corrected for "
+        "{} comparisons (Holm) and takes samples for independent, which those of one patient are not. Red: p "
+        "below "
+        "0.01.</p>\n",
+        all.size());
+    if (all.size() > kMost) out += fmt::format("<p>The {} largest effects are shown.</p>\n", kMost);
+    all.resize(std::min(all.size(), kMost));
+    std::vector<Bar> plotted;
+    std::string table = "<table>" + row({"", "site", "samples", "effect", "p"}, "th");
+    for (const Json& one : all) {
+        const auto what = one.at("what").get<std::string>(), site = one.at("site").get<std::string>();
+        const std::string shown_effect =
+            one.at("effect").is_null() ? "without any overlap" : shown(one.at("effect"));
+        plotted.push_back(
+            {what + ", " + site, shown_effect, effect(one) / 2, one.at("p_adjusted").get<double>() < 0.01});
+        table += row({escaped(what), escaped(site), shown(one.at("samples")), shown_effect,
+                      shown(one.at("p_adjusted"))});
+    }
+    return out + bars("Deliveries against all others", plotted) + table + "</table>\n";
 }
 
 std::string ranges(const Json& all, const char* title) {
@@ -68,13 +130,19 @@ std::string ranges(const Json& all, const char* title) {
                       row({"", "site", "values", "missing", "least", "mean", "greatest"}, "th");
     for (const auto& [name, sites] : all.items())
         for (const auto& [site, range] : sites.items()) {
-            const auto count = range.at("count").get<std::int64_t>();
-            const std::string mean =
-                count ? fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
-                                                  static_cast<double>(count))
-                      : "";
-            out += row({escaped(name), escaped(site), std::to_string(count), shown(range.at("missing")),
-                        count ? shown(range.at("min")) : "", mean, count ? shown(range.at("max")) : ""});
+            if (range.is_null()) {
+                out += row({escaped(name), escaped(site), "too few", "", "", "", ""});
+                continue;
+            }
+            const Json& count = range.contains("samples") ? range.at("samples") : range.at("count");
+            std::string mean = range.contains("mean") ? shown(range.at("mean")) : "";
+            if (mean.empty() && count.is_number() && count != 0)
+                mean = fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
+                                                 count.get<double>());
+            out += row({escaped(name), escaped(site), shown(count),
+                        range.contains("missing") ? shown(range.at("missing")) : "",
+                        range.contains("min") ? shown(range.at("min")) : "", mean,
+                        range.contains("max") ? shown(range.at("max")) : ""});
         }
     return out + "</table>";
 }
@@ -97,6 +165,15 @@ std::string reasons(const Json& all) {
     return out + "</table>";
 }
 
+std::string deliveries(const Json& all) {
+    std::string out = "<h2>Deliveries, in files and rows</h2><table>" +
+                      row({"delivery", "delivered", "packed", "left out", "not selected"}, "th");
+    for (const Json& one : all)
+        out += row({shown(one.at("delivery")), shown(one.at("files_and_rows")), shown(one.at("packed")),
+                    shown(one.at("left_out")), shown(one.at("not_selected"))});
+    return out + "</table>";
+}
+
 std::string pairs(const Json& object, const char* title) {
     std::string out = fmt::format("<h2>{}</h2><table>", title);
     for (const auto& [key, value] : object.items()) out += row({escaped(key), shown(value)});
@@ -108,22 +185,24 @@ std::string pairs(const Json& object, const char* title) {
 std::string quality_html(const Json& report) {
     const Json& quality = report.at("quality");
     std::string out = fmt::format(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>{0}</title><style>{1}</style>\n<h1>Quality "
-        "of {0}</h1>\n"
-        "<p class=note>{2}</p>\n",
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+        "'unsafe-inline'\">"
+        "<title>{0}</title><style>{1}</style></head>\n<body><h1>Quality of {0}</h1>\n"
+        "<p class=\"note\">{2}</p>\n",
         escaped(report.at("dataset").get<std::string>()), kStyle,
         escaped(report.at("readers").get<std::string>()));
     out += pairs(report.at("totals"), "Totals");
-    out += by(quality.at("strata"), "site", "site") + by(quality.at("strata"), "vendor", "vendor") +
-           by(quality.at("strata"), "label", "label") + by(quality.at("strata"), "split", "split");
+    out += deliveries(report.at("deliveries"));
+    for (const char* key : {"site", "vendor", "label", "split"}) out += by(report, key);
     out += reasons(report.at("quarantine"));
     out += pairs(report.at("risk"), "Pooled risk");
     for (const std::string& sentence : risk_words(report.at("risk")))
         out += "<p>" + escaped(sentence) + "</p>\n";
     out += ranges(quality.at("fields"), "Intensities and measurements") +
-           ranges(quality.at("columns"), "Numbers beside them");
+           ranges(quality.at("columns"), "Numbers beside them") + drift(report.at("drift"));
     out += categories(quality.at("categories"));
-    return out + "</html>\n";
+    return out + "</body></html>\n";
 }
 
 }  // namespace staging

@@ -5,19 +5,15 @@
 #include "core/shard/moments.h"
 #include "staging/deid/cases.h"
 #include "staging/deid/direct.h"
+#include "staging/report/drift.h"
 
 namespace staging {
 
 using Json = nlohmann::ordered_json;
 
-namespace {
-
-// As a count of a category in the manifest.
-Json published(std::int64_t count) {
+Json published_count(std::int64_t count) {
     return core::published(core::Counts{{"", {{"", count}}}}).at("").value("", Json(0));
 }
-
-}  // namespace
 
 Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
     const Profile& profile = definition.profile;
@@ -145,13 +141,14 @@ Json published_risk(Json risk) {
     if (risk.contains("generalisation")) {
         Json& made = risk.at("generalisation");
         made.at("loss") = std::round(made.at("loss").get<double>() * 100) / 100;
-        made.at("patients_left_out") = published(made.at("patients_left_out").get<std::int64_t>());
-        for (auto& [name, count] : made.at("before").items()) count = published(count.get<std::int64_t>());
+        made.at("patients_left_out") = published_count(made.at("patients_left_out").get<std::int64_t>());
+        for (auto& [name, count] : made.at("before").items())
+            count = published_count(count.get<std::int64_t>());
     }
     for (const char* name : {"smallest_group", "patients_below_k", "samples_below_k"})
-        risk[name] = published(risk.at(name).get<std::int64_t>());
+        risk[name] = published_count(risk.at(name).get<std::int64_t>());
     for (auto& [name, count] : risk.at("content_of_several_patients").items())
-        count = published(count.get<std::int64_t>());
+        count = published_count(count.get<std::int64_t>());
     for (const char* name : {"prosecutor_risk_max", "journalist_risk_max", "patients_at_risk"})
         risk.erase(name);
     return risk;
@@ -173,7 +170,7 @@ Json splits_record(const Definition& definition, const Counted& counted) {
             {"fractions", fractions},
             {"samples", samples},
             {"patients", patients},
-            {"patients_at_two_sites", published(counted.patients_at_two_sites)}};
+            {"patients_at_two_sites", published_count(counted.patients_at_two_sites)}};
 }
 
 Json parents_record(const std::vector<Parent>& parents) {
@@ -230,7 +227,8 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
             {"quarantine", reasons},
             {"risk", risk},
             {"splits", manifest.splits},
-            {"quality", to_json(quality)}};
+            {"quality", to_json(quality)},
+            {"drift", to_json(drift_of(quality))}};
 }
 
 }  // namespace staging

@@ -6,6 +6,9 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "staging/read/reason.h"
+#include "staging/report/limits.h"
+#include "staging/report/published.h"
+#include "staging/report/quality.h"
 #include "staging/report/risk_words.h"
 #include "staging/tool/print.h"
 
@@ -34,6 +37,27 @@ Json read_report(const std::filesystem::path& dir) {
     return report;
 }
 
+std::vector<std::string> broken_by(const core::Manifest& manifest, const Json& report,
+                                   const std::filesystem::path& limits) {
+    const QualityLimits asked = QualityLimits::load(limits);
+    if (report.value("dataset", "") != manifest.id() ||
+        report.value("deliveries", Json()) != manifest.parents || !report.contains("totals") ||
+        report.at("totals").value("samples", Json()) != manifest.samples())
+        throw core::Error(core::Fault::data, "reports/quality.json is not of this manifest");
+    return broken_limits(report, asked);
+}
+
+Json write_report(const Json& report, const std::filesystem::path& out) {
+    const Json published = published_report(report);
+    const std::string page = quality_html(published);
+    core::make_directories(out, 0755);
+    core::write_atomically(out / "report.json", published.dump(1) + "\n", 0644);
+    core::write_atomically(out / "report.html", page, 0644);
+    return {{"dataset", published.at("dataset")},
+            {"json", (out / "report.json").string()},
+            {"page", (out / "report.html").string()}};
+}
+
 void print_report(std::ostream& out, const Json& report) {
     out << report.at("dataset").get<std::string>() << "\n\n";
     std::vector<std::vector<std::string>> rows{
@@ -59,6 +83,11 @@ void print_report(std::ostream& out, const Json& report) {
     out << '\n';
     for (const std::string& sentence : risk_words(risk)) out << sentence << '\n';
     const Json& shared = risk.at("content_of_several_patients");
+    for (const Json& one : report.value("drift", Json::array()))
+        if (one.at("p_adjusted").get<double>() < 0.01)
+            out << one.at("site").get<std::string>() << " is unlike the other deliveries in "
+                << one.at("what").get<std::string>() << ": effect "
+                << (one.at("effect").is_null() ? "without any overlap" : one.at("effect").dump()) << '\n';
     if (shared.at("contents") != 0)
         out << shared.at("contents") << " contents are in samples of several patients ("
             << shared.at("samples")

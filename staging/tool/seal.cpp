@@ -9,6 +9,7 @@
 #include "core/keys/keys.h"
 #include "core/shard/version.h"
 #include "staging/build/request.h"
+#include "staging/tool/report.h"
 
 namespace staging {
 namespace {
@@ -37,6 +38,13 @@ nlohmann::ordered_json seal(const CheckRequest& request, const std::filesystem::
                           request.dir.string() +
                               ": this version is sealed already, and never changes. Build a new version "
                               "instead.");
+    if (!request.limits.empty())
+        if (const auto broken = broken_by(version.manifest(), read_report(request.dir), request.limits);
+            !broken.empty())
+            throw core::Error(core::Fault::refused,
+                              request.dir.string() + ": breaks " + std::to_string(broken.size()) + " of " +
+                                  request.limits.string() +
+                                  " and was not sealed. See: aloft-stage report --limits");
     std::optional<core::SecretKey> key;
     if (!request.key.empty()) {
         key = core::SecretKey::load(request.key);

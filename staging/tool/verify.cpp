@@ -62,17 +62,16 @@ void together(const core::Comm* comm, const std::function<void()>& work) {
     comm ? core::together(*comm, work) : work();
 }
 
-// Of the site that this machine belongs to, if it does.
-std::vector<core::VerifyKey> stewards_of(const CheckRequest& request) {
-    if (!request.steward.empty()) return {core::VerifyKey::load(request.steward)};
+}  // namespace
+
+std::vector<core::VerifyKey> stewards_of(const std::filesystem::path& steward) {
+    if (!steward.empty()) return {core::VerifyKey::load(steward)};
     std::error_code ignored;
     if (!std::getenv("ALOFT_SITE") && !std::filesystem::exists("/etc/aloft/site.toml", ignored)) return {};
     const std::filesystem::path keys = core::Site::load().config / "keys";
     if (!std::filesystem::exists(keys / "steward.pub", ignored)) return {};
     return core::load_verify_keys(keys, "steward");
 }
-
-}  // namespace
 
 void check_files(const core::Version& version, const core::SecretKey* key, int threads,
                  const core::Comm* comm) {
@@ -129,7 +128,7 @@ nlohmann::ordered_json verify(const CheckRequest& request, const core::Comm* com
     std::optional<core::Version> version;
     std::optional<core::SecretKey> key;
     together(comm, [&] {
-        version.emplace(request.dir, stewards_of(request),
+        version.emplace(request.dir, stewards_of(request.steward),
                         request.steward.empty() ? core::Seal::optional : core::Seal::required);
         if (version->seal() == core::SealState::unchecked)
             throw Error(Fault::usage,

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "core/base/error.h"
+#include "core/base/statistics.h"
 #include "trainer/eval/groups.h"
 #include "trainer/eval/judge.h"
 #include "trainer/eval/report_parts.h"
@@ -233,7 +234,7 @@ Json Report::write(const std::vector<std::vector<double>>& rounds) const {
         }
         all.push_back(std::move(out));
     }
-    const std::vector<double> adjusted = holm(tested);
+    const std::vector<double> adjusted = core::holm(tested);
     for (std::size_t i = 0; i < tested.size(); ++i) all[tested_entries[i]]["gap"]["p"] = number(adjusted[i]);
 
     Json out;

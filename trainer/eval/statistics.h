@@ -12,7 +12,4 @@ std::optional<std::pair<double, double>> interval95(std::vector<double> values);
 // normal (percentiles could not tell small ones, and there are many strata). Nothing if it was seldom defined.
 std::optional<double> probability_of(double gap, std::vector<double> values);
 
-// Holm (1979): each probability as it is where so many are looked at.
-std::vector<double> holm(const std::vector<double>& p);
-
 }  // namespace trainer

@@ -1,0 +1,142 @@
+#include "staging/report/card.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "core/base/time.h"
+#include "staging/report/summary.h"
+
+namespace staging {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLongest = 4000;
+
+// The questions of a datasheet: what must be answered, and what the manifest answers for the most part.
+constexpr std::pair<const char*, bool> kAnswers[] = {
+    {"motivation", true}, {"composition", false}, {"collection", true},    {"preprocessing", false},
+    {"uses", true},       {"limitations", false}, {"distribution", false}, {"maintenance", true}};
+
+// As it may stand in a file of its own: one paragraph, no signs that a terminal or a page would obey.
+std::string words(const core::Config& table, std::string_view key, bool is_needed = true) {
+    const std::string text = is_needed ? table.text(key) : table.text_or(key, "");
+    const bool has_control = std::any_of(text.begin(), text.end(), [](char c) {
+        const auto sign = static_cast<unsigned char>(c);
+        return sign < 32 || sign == 127;
+    });
+    if (has_control || text.find_first_of("<>") != std::string::npos)
+        table.refuse(key, "expected one line of plain words, without < and >");
+    if (text.size() > kLongest) table.refuse(key, "longer than 4000 bytes");
+    if (text.empty() && (is_needed || table.has(key))) table.refuse(key, "is empty");
+    return text;
+}
+
+std::string address(const core::Config& table, std::string_view key, bool is_needed) {
+    const std::string text = words(table, key, is_needed);
+    const bool is_plain = text.find_first_of(" \"\\^`{|}()[]") == std::string::npos;
+    if (!text.empty() && (!(text.starts_with("https://") || text.starts_with("http://")) || !is_plain))
+        table.refuse(key, "expected an address, as in https://data.example.org/digits");
+    return text;
+}
+
+Card::Party party(const core::Config& table, bool needs_email) {
+    Card::Party out{words(table, "name"), address(table, "url", false), words(table, "email", needs_email)};
+    if (!out.email.empty() &&
+        (out.email.find('@') == std::string::npos || out.email.find_first_of(" ()[]") != std::string::npos))
+        table.refuse("email", "expected an address of e-mail");
+    return out;
+}
+
+std::vector<Card::Use> uses_of(const core::Config& table) {
+    std::vector<Card::Use> out;
+    const core::Config details = table.table("details");
+    for (const std::string& code : table.texts("terms")) {
+        const DataUseTerm* term = find_data_use(code);
+        if (!term) {
+            std::vector<std::string> known;
+            for (const DataUseTerm& one : data_use_terms()) known.emplace_back(one.code);
+            const auto near = core::nearest(code, known);
+            table.refuse("terms", "expected terms of the Data Use Ontology, as in DUO:0000042" +
+                                      (near ? "; did you mean " + *near + "?" : std::string()));
+        }
+        if (std::any_of(out.begin(), out.end(), [&](const Card::Use& one) { return one.term == term; }))
+            table.refuse("terms", code + " stands twice");
+        if (term->needs_details && !details.has(code))
+            details.refuse(code, "missing; " + std::string(term->label) + ": which?");
+        out.push_back({term, details.has(code) ? words(details, code) : ""});
+    }
+    if (out.empty()) table.refuse("terms", "missing; expected terms of the Data Use Ontology");
+    return out;
+}
+
+}  // namespace
+
+Card Card::load(const std::filesystem::path& path) {
+    const core::Config file = core::Config::load(path);
+    Card card;
+    card.dataset = words(file, "dataset");
+    card.title = words(file, "title");
+    card.description = words(file, "description");
+    card.url = address(file, "url", true);
+    card.licence = address(file, "licence", true);
+    card.published = words(file, "published");
+    try {
+        core::parse_rfc3339(card.published + "T00:00:00Z");
+    } catch (const core::Error&) {
+        file.refuse("published", "expected a date, as in 2026-11-27");
+    }
+    card.identifier = address(file, "identifier", false);
+    card.citation = words(file, "citation", false);
+    card.keywords = file.texts("keywords");
+    card.languages = file.texts("languages");
+    card.creator = party(file.table("creator"), false);
+    card.contact = party(file.table("contact"), true);
+    card.uses = uses_of(file.table("use"));
+    const core::Config sheet = file.table("datasheet");
+    for (const auto& [key, is_needed] : kAnswers)
+        if (std::string text = words(sheet, key, is_needed); !text.empty())
+            card.answers[key] = std::move(text);
+    file.finish();
+    return card;
+}
+
+std::string identifier_of(const core::Digest& manifest_sha256) {
+    std::string text = core::to_base64(manifest_sha256);
+    for (char& c : text)
+        c = c == '+' ? '-' : c == '/' ? '_' : c;  // base64url (RFC 4648 section 5), no padding
+    return "ni:///sha-256;" + text.substr(0, text.find('='));
+}
+
+Json card_figures(const core::Manifest& manifest) {
+    // Two digits.
+    const auto about = [](std::uint64_t bytes) {
+        std::uint64_t step = 1;
+        while (bytes / step >= 100) step *= 10;
+        return (bytes + step / 2) / step * step;
+    };
+    Json out{{"samples", published_count(manifest.samples())},
+             {"patients", Json()},
+             {"shards", published_count(manifest.shards())},  // one may hold one sample
+             {"bytes", about(manifest.bytes())},
+             {"splits", Json::object()}};
+    try {
+        std::int64_t patients = 0;
+        for (const auto& [split, count] : manifest.splits.at("patients").items()) {
+            patients += count.get<std::int64_t>();
+            out["splits"][split]["patients"] = published_count(count.get<std::int64_t>());
+        }
+        for (const auto& [split, count] : manifest.splits.at("samples").items())
+            out["splits"][split]["samples"] = published_count(count.get<std::int64_t>());
+        out["patients"] = published_count(patients);
+    } catch (const Json::exception&) {
+        throw core::Error(core::Fault::data, "the manifest does not say how many patients are in each split");
+    }
+    return out;
+}
+
+}  // namespace staging

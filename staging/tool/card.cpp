@@ -1,0 +1,35 @@
+#include "staging/tool/card.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/shard/version.h"
+#include "staging/report/card.h"
+#include "staging/tool/verify.h"
+
+namespace staging {
+
+nlohmann::ordered_json write_card(const CardRequest& request) {
+    const Card card = Card::load(request.card);
+    const std::vector<core::VerifyKey> stewards = stewards_of(request.steward);
+    if (stewards.empty())
+        throw core::Error(core::Fault::usage,
+                          "--steward: missing; the public key under which the version is sealed");
+    const core::Version version(request.dir, stewards, core::Seal::required);
+    const core::Manifest& manifest = version.manifest();
+    if (card.dataset != manifest.dataset)
+        throw core::Error(core::Fault::usage,
+                          request.card.string() + ": dataset: is not the one in " + request.dir.string());
+    const nlohmann::ordered_json program = croissant(card, manifest, version.manifest_sha256());
+    const std::string people = datasheet(card, manifest, version.manifest_sha256());
+    core::make_directories(request.out, 0755);
+    core::write_atomically(request.out / "croissant.json", program.dump(1) + "\n", 0644);
+    core::write_atomically(request.out / "datasheet.md", people, 0644);
+    return {{"dataset", manifest.id()},
+            {"identifier", identifier_of(version.manifest_sha256())},
+            {"croissant", (request.out / "croissant.json").string()},
+            {"datasheet", (request.out / "datasheet.md").string()}};
+}
+
+}  // namespace staging

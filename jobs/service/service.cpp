@@ -33,11 +33,11 @@ std::string identity_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-Service::Service(const core::Site& site, bool rebuild)
+Service::Service(const core::Site& site, bool rebuild, const std::string& accept_loss)
     : Ledgered(site, rebuild),
       roles_(core::Roles::load(site.config / "roles.toml")),
       rates_{{Rate::reading, Rates(50, 300)}, {Rate::changing, Rates(20, 300)}, {Rate::heavy, Rates(2, 60)}} {
-    check_witnesses();
+    check_witnesses(accept_loss);
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
     const auto secret = site_.state / "rounding.secret";

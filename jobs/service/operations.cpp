@@ -168,6 +168,9 @@ std::span<const Operation> operations() {
          .about = "One job with what the fence stopped of it", .fields = {kJob}, .object = Object::job},
         {.name = "usage", .handler = &S::usage, .who = who::anybody, .others = who::admin | who::auditor,
          .about = "What each grant was used for, a page at a time", .fields = paged(), .rate = Rate::heavy},
+        {.name = "usage.months", .handler = &S::usage_months, .who = who::anybody, .others = who::admin | who::auditor,
+         .about = "What was used, by month and grant, with its datasets, a page at a time", .fields = paged(),
+         .rate = Rate::heavy},
 
         {.name = "release.request", .handler = &S::release_request, .who = who::enclave, .others = who::nobody,
          .about = "Ask for the release of files, which come with the request",

@@ -40,7 +40,7 @@ struct Request;  // releases.cpp
 
 // What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
 // is checked before a handler runs. A handler decides what depends on the state of things. Handlers stand in
-// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, losses.cpp, releases.cpp and
+// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, losses.cpp, metrics.cpp, releases.cpp and
 // release_reviews.cpp.
 // No request, report or file ends it: only a ledger of which it is unknown what the disk holds.
 class Service : public Handler, private Ledgered {
@@ -102,6 +102,8 @@ private:
     std::optional<Body> job_show(Call&);
     void collect_spool();
     void collect_file(const std::filesystem::path& file, const core::VerifyKey& key, const std::string& host);
+    // metrics.cpp
+    void write_metrics();
     // losses.cpp
     void check_witnesses(const std::string& reason);
     void finish_losses();
@@ -117,6 +119,7 @@ private:
     std::optional<Body> grant_list(Call&);
     std::optional<Body> job_list(Call&);
     std::optional<Body> usage(Call&);
+    std::optional<Body> usage_months(Call&);
     std::optional<Body> release_page(Call&);
     // releases.cpp
     std::optional<Body> release_request(Call&);
@@ -185,7 +188,8 @@ private:
     std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<Rate, Rates> rates_;
     bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
-    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0;
+    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0, metrics_at_ = 0;
+    std::map<std::string, std::uint64_t> refused_since_start_;  // by operation
 };
 
 }  // namespace jobs

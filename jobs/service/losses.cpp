@@ -55,9 +55,9 @@ void Service::check_witnesses(const std::string& reason) {
                 first = std::min(first, seq), last = std::max(last, seq);
         }
     if (!reason.empty()) {
-        if (const auto list = published_list(site_);
-            list && !is_given_up(list->seq) && list->seq > ledger_.head().seq)
-            last = std::max(last, list->seq);
+        if (const auto list = published_list(site_); list && list->seq > 0 && !is_given_up(list->seq) &&
+                                                     core::digest_of(ledger, list->seq) != list->sha256)
+            first = std::min(first, list->seq), last = std::max(last, list->seq);
         if (last == 0)
             throw Error(Fault::usage,
                         "nothing says that this ledger lacks a record: there is nothing to accept");

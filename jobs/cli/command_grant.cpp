@@ -1,4 +1,4 @@
-// aloft grant, aloft usage.
+// aloft grant.
 #include "core/base/error.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
@@ -51,15 +51,6 @@ void add_grant(CLI::App& app, Common& common) {
                  });
     revoke->add_option("grant", id)->required();
     revoke->add_option("--reason", reason, "Why; the researcher reads it")->required();
-}
-
-void add_usage(CLI::App& app, Common& common) {
-    add_verb(app, common, "usage", "What each grant was used for", "aloft usage --json", Changes::nothing,
-             [&common] {
-                 print_rows(common, "usage", list_of(common, "usage").rows,
-                            {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
-                             "releases", "not_after"});
-             });
 }
 
 }  // namespace jobs

@@ -91,6 +91,22 @@ void make_relay_key(const Common& common, const std::string& host, const fs::pat
               " (for the host at the other end)");
 }
 
+// Its private half opens every backup: it is made where backups are restored, or carried away from here.
+void make_backup_key(const Common& common, const fs::path& out) {
+    const fs::path open = common.site().config / "keys" / "backup.pub";
+    if (!common.dry_run) {
+        if (fs::exists(open))
+            throw Error(Fault::usage, open.string() + ": exists already; a key is never overwritten");
+        core::make_directories(open.parent_path(), 0755);
+        const auto key = core::OpeningKey::generate();
+        key.save(out);
+        key.sealing_key().save(open);
+    }
+    print(common, {{"private", out.string()}, {"public", open.string()}},
+          "key of backups: " + out.string() + " (carry it away from this host: it opens every backup), " +
+              open.string());
+}
+
 void make_steward_key(const Common& common, const fs::path& out) {
     const fs::path open = common.site().config / "keys" / "steward.pub";
     if (!common.dry_run) save_pair(core::SigningKey::generate(), out, open);
@@ -233,6 +249,12 @@ void add_keys(CLI::App& admin, Common& common) {
                                     "aloft admin keys steward --out /home/steward/steward.key",
                                     Changes::something, [&common] { make_steward_key(common, out); });
     of_steward->add_option("--out", out, "The private half")->required()->type_name("FILE");
+
+    CLI::App* of_backup =
+        add_verb(*keys, common, "backup", "The key that backups are sealed to, and that opens them",
+                 "aloft admin keys backup --out backup.key", Changes::something,
+                 [&common] { make_backup_key(common, out); });
+    of_backup->add_option("--out", out, "The private half")->required()->type_name("FILE");
 
     static std::string rotated;
     static bool is_switch = false, is_finish = false;

@@ -1,4 +1,4 @@
-// aloft submit: checks the grant, records, and calls sbatch as the researcher; aloft cancel.
+// aloft submit: checks the grant, records, and calls sbatch as the researcher; aloft cancel, aloft requeue.
 #include <pwd.h>
 #include <unistd.h>
 
@@ -81,6 +81,7 @@ Judged judged(const core::Site& site, const Wish& wish) {
 // Throws Error(refused) if no node could ever run it. What Slurm does not tell here, its controller judges.
 void check_fits(const std::string& partition, const Wish& wish) {
     if (const auto nodes = ask_nodes(partition)) require_fit(wish, *nodes);
+    if (const auto limits = ask_limits(partition)) require_within(wish, *limits);
 }
 
 void tell(const Common& common, const Wish& wish) {
@@ -153,8 +154,8 @@ void submit(const Common& common, const Wish& wish) {
               ". Follow it: aloft watch " + std::to_string(job));
 }
 
-// A job's number, or NUMBER_TASK for one of an array. Whose it is, Slurm knows.
-void cancel(const Common& common, const std::string& job) {
+// A job's number, or NUMBER_TASK for one of an array. Whose it is, Slurm knows. Throws Error(usage).
+void check_job_name(const std::string& job) {
     const auto is_digits = [](std::string_view text) {
         return !text.empty() && text.size() <= 10 &&
                text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -163,13 +164,18 @@ void cancel(const Common& common, const std::string& job) {
     const auto cut = all.find('_');
     if (!is_digits(all.substr(0, cut)) || (cut != std::string_view::npos && !is_digits(all.substr(cut + 1))))
         throw Error(Fault::usage, "a job is named by its number, or NUMBER_TASK for one task of an array");
-    const std::vector<std::string> line{"scancel", "--verbose", job};
-    if (only_tells(common, {{"scancel", line}})) return;
-    const core::Finished scancel = core::run_program(line, "");
-    if (scancel.code != 0)
-        throw Error(Fault::refused,
-                    "Slurm did not cancel job " + job + ": " + scancel.errors.substr(0, 3000));
-    print(common, {{"job", job}, {"cancelled", true}}, "job " + job + " is being ended. See: aloft jobs");
+}
+
+// Slurm does it, or says why not. `done`: what becomes of the job, for people; `key`, for programs.
+void have_slurm(const Common& common, const std::string& job, const std::vector<std::string>& line,
+                const char* doing, const char* key, const char* done) {
+    check_job_name(job);
+    if (only_tells(common, {{line.front(), line}})) return;
+    const core::Finished said = core::run_program(line, "");
+    if (said.code != 0)
+        throw Error(Fault::refused, std::string("Slurm did not ") + doing + " job " + job + ": " +
+                                        said.errors.substr(0, 3000));
+    print(common, {{"job", job}, {key, true}}, "job " + job + done);
 }
 
 }  // namespace
@@ -214,8 +220,18 @@ void add_submit(CLI::App& app, Common& common) {
 
     static std::string job;
     CLI::App* stop = add_verb(app, common, "cancel", "End a job of yours, waiting or running",
-                              "aloft cancel 17", Changes::something, [&common] { cancel(common, job); });
+                              "aloft cancel 17", Changes::something, [&common] {
+                                  have_slurm(common, job, {"scancel", "--verbose", job}, "cancel",
+                                             "cancelled", " is being ended. See: aloft jobs");
+                              });
     stop->add_option("job", job, "Its number, or NUMBER_TASK for one task of an array")->required();
+    CLI::App* again = add_verb(app, common, "requeue",
+                               "End a running job of yours and queue it again, from the state that it saved",
+                               "aloft requeue 17", Changes::something, [&common] {
+                                   have_slurm(common, job, {"scontrol", "requeue", job}, "requeue",
+                                              "requeued", " is queued again. See: aloft jobs");
+                               });
+    again->add_option("job", job, "Its number, or NUMBER_TASK for one task of an array")->required();
 }
 
 }  // namespace jobs

@@ -1,11 +1,11 @@
-// aloft watch, aloft jobs.
+// aloft watch, aloft logs, aloft jobs.
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
 #include <map>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -53,12 +53,6 @@ void follow(const fs::path& file, std::uint64_t& at) {
     std::cout.flush();
 }
 
-bool is_over(const std::string& state) {
-    static const std::set<std::string> over{"COMPLETED", "CANCELLED", "FAILED",   "TIMEOUT",      "NODE_FAIL",
-                                            "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY"};
-    return over.contains(state);
-}
-
 // What the fence stopped, once every node has said so: their records arrive a few seconds after the end.
 // Nothing for a job that aloftd does not know.
 json blocked_of(const core::Site& site, std::int64_t number) {
@@ -78,17 +72,17 @@ json blocked_of(const core::Site& site, std::int64_t number) {
 }
 
 // The last words: what became of the job. Throws Error(data) unless it completed.
-void tell_end(const Common& common, std::int64_t number, const std::string& state, const fs::path& output) {
+void tell_end(const Common& common, std::int64_t number, const SlurmJob& job, const fs::path& output) {
     json end = blocked_of(common.site(), number);
     const std::string blocked = describe_blocked(end.at("blocked"), end.at("attempts"));
-    end.update({{"job", number}, {"state", state}, {"output", output.string()}});
+    end.update({{"job", number}, {"state", job.state}, {"exit", job.exit}, {"output", output.string()}});
     if (!blocked.empty())
         std::cerr << blocked
                   << "an enclave has no network but the job's own nodes; how often is in the ledger\n";
     if (common.json) print(common, end, "");
-    if (state != "COMPLETED")
-        throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + state +
-                                     "; its output: " + output.string());
+    if (job.state != "COMPLETED")
+        throw Error(Fault::data, "job " + std::to_string(number) + " ended as " + job.state + ", exit code " +
+                                     job.exit + "; its output: " + output.string());
 }
 
 void watch(const Common& common, std::int64_t number) {
@@ -105,37 +99,62 @@ void watch(const Common& common, std::int64_t number) {
             throw Error(Fault::system, "Slurm has forgotten job " + std::to_string(number) +
                                            " while it was watched; its output is in the workspace");
         }
-        const std::string state = job->at("job_state").get<std::string>();
+        const SlurmJob now = read_job(*job);
+        const std::string& state = now.state;
         if (output.empty() || state != last) output = output_of(site, *job);
         if (!common.json) follow(output, at);
         if (state != last) {
-            const std::string reason = job->value("state_reason", std::string());
             std::cerr << "job " << number << ": " << state
-                      << (reason.empty() || reason == "None" ? "" : " (" + reason + ")") << '\n';
+                      << (now.reason.empty() || now.reason == "None" ? "" : " (" + now.reason + ")") << '\n';
             last = state;
         }
-        if (is_over(state)) {
+        if (is_final(state)) {
             if (!common.json) follow(output, at);
-            return tell_end(common, number, state, output);
+            return tell_end(common, number, now, output);
         }
         ::usleep(500'000);
     }
 }
 
+// The output as it is now. What Slurm has forgotten lies where admission puts every job's.
+void print_log(const Common& common, std::int64_t number) {
+    const core::Site site = common.site();
+    std::optional<json> job;
+    try {
+        job = find_job(number);
+    } catch (const Error&) {  // no Slurm here
+    }
+    fs::path output = "/aloft/workspace/slurm-" + std::to_string(number) + ".out";
+    if (job) output = output_of(site, *job);
+    if (!fs::exists(output))
+        throw Error(Fault::usage,
+                    "job " + std::to_string(number) +
+                        " has no output here: it has not begun, is another's, or its file was removed");
+    std::uint64_t at = 0;
+    follow(output, at);
+}
+
+// Names are their author's own words: shown to nobody else (they are in no record either).
 void list_jobs(const Common& common, bool all) {
     Listing jobs = list_of(common, "job.list", all ? Pages::all : Pages::first);
-    std::map<std::int64_t, std::string> states;
+    std::map<std::int64_t, SlurmJob> known;
     try {
-        states = job_states();
+        known = known_jobs();
     } catch (const Error&) {  // no Slurm here: the ledger's view stands
     }
-    for (json& row : jobs.rows)
-        if (const auto known = states.find(row.at("job").get<std::int64_t>());
-            row.at("state") != "ended" && known != states.end())
-            row["state"] = known->second;
+    const passwd* own = ::getpwuid(::getuid());
+    for (json& row : jobs.rows) {
+        row["name"] = row["exit"] = json();
+        const auto found = known.find(row.at("job").get<std::int64_t>());
+        if (found == known.end()) continue;
+        row["state"] = found->second.state;
+        row["restarts"] = found->second.restarts;
+        if (!found->second.exit.empty()) row["exit"] = found->second.exit;
+        if (own && row.at("account") == own->pw_name) row["name"] = found->second.name;
+    }
     print_rows(common, "jobs", jobs.rows,
-               {"job", "account", "enclave", "state", "nodes", "submitted", "started", "ended",
-                "node_seconds", "blocked", "grant"});
+               {"job", "name", "account", "enclave", "state", "exit", "nodes", "submitted", "started",
+                "ended", "node_seconds", "blocked", "grant"});
     if (jobs.has_more && !common.json) std::cout << "there are older ones: aloft jobs --all\n";
 }
 
@@ -147,10 +166,14 @@ void add_watch(CLI::App& app, Common& common) {
                                     "Follow a job's state and output until it ends; exit 0 if it completed",
                                     "aloft watch 17", Changes::nothing, [&common] { watch(common, job); });
     follow_one->add_option("job", job, "Its number")->required();
+    CLI::App* log = add_verb(app, common, "logs", "A job's output as it is now, also after its end",
+                             "aloft logs 17", Changes::nothing, [&common] { print_log(common, job); });
+    log->add_option("job", job, "Its number")->required();
     static bool all = false;
-    CLI::App* list =
-        add_verb(app, common, "jobs", "Your jobs, as the ledger knows them, and their state in Slurm",
-                 "aloft jobs", Changes::nothing, [&common] { list_jobs(common, all); });
+    CLI::App* list = add_verb(app, common, "jobs",
+                              "Your jobs, as the ledger knows them, with name, state and exit code "
+                              "(CODE:SIGNAL) while Slurm knows them",
+                              "aloft jobs", Changes::nothing, [&common] { list_jobs(common, all); });
     list->add_flag("--all", all, "The older ones, too");
 }
 

@@ -77,6 +77,7 @@ constexpr Listed kLists[] = {
     {"grant.list", "grants"},
     {"job.list", "jobs"},
     {"usage", "usage"},
+    {"usage.months", "usage"},
     {"release.list", "releases"},
 };
 

@@ -18,11 +18,17 @@ int main(int argc, char** argv) {
         "Example:  setpriv --reuid aloft --regid aloft --clear-groups aloftd"};
     std::filesystem::path site_file;
     bool rebuild = false;
-    std::string table;
+    std::string table, accept_loss;
     app.add_option("--site", site_file, "The site's configuration")
         ->type_name("FILE")
         ->default_str("/etc/aloft/site.toml");
     app.add_flag("--rebuild", rebuild, "Make the state again from the ledger's first record, then serve");
+    app.add_option(
+           "--accept-loss", accept_loss,
+           "Give up, for this reason, the records that were seen and that this ledger lacks: it is recorded, "
+           "every grant is "
+           "revoked, every enclave suspended, every sealed key withdrawn, every open release too; then serve")
+        ->type_name("REASON");
     app.add_option("--operations", table, "Print the table of operations, and serve nothing")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"markdown", "json"}));
@@ -38,7 +44,8 @@ int main(int argc, char** argv) {
         core::forbid_core_dumps();
         ::umask(022);
         const core::Site site = core::Site::load(site_file);
-        jobs::Service service(site, rebuild);  // first: its lock tells whether the socket is another aloftd's
+        jobs::Service service(site, rebuild,
+                              accept_loss);  // first: its lock tells whether the socket is another aloftd's
         jobs::Server server(site.socket);
         core::Event("info", "aloftd_ready").with("socket", site.socket.string());
         core::tell_started();

@@ -125,6 +125,13 @@ std::optional<json> Service::audit_copy(Call& call) {
     return std::nullopt;
 }
 
+// Who made one has every key: auditors see when, and by whom.
+std::optional<json> Service::backup_made(Call& call) {
+    record(call.peer.account, "backup.made", "backup",
+           with_login(call, {{"sha256", call.text("sha256")}, {"records", call.integer("records")}}));
+    return json{{"sha256", call.text("sha256")}};
+}
+
 // On record before it is done: a crash in between leaves a text that can be erased again.
 std::optional<json> Service::text_erase(Call& call) {
     const std::string subject = call.text("id");

@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
-#include "core/ledger/loss.h"
 #include "jobs/service/service.h"
 
 namespace jobs {
@@ -28,19 +27,6 @@ void Service::publish() {
     facts_changed_ = keys_changed_ = false;
 }
 
-// Before a single record is added. Throws Error(data) if records are missing that somebody saw.
-void Service::check_witnesses() {
-    auto keys = core::load_verify_keys(site_.config / "keys", "ledger");
-    keys.push_back(ledger_.key());
-    for (const core::Witness& witness : core::witnesses_at_hand(site_)) try {
-            core::check_witness(site_.state / "ledger.jsonl", ledger_.head(), witness, keys);
-        } catch (const core::Error& e) {
-            if (e.fault() != core::Fault::refused) throw;
-            core::Event("warning", "witness_not_ours")
-                .with("seq", witness.head.seq);  // anybody may have laid it there
-        }
-}
-
 void Service::publish_witness() {
     if (witnessed_ == ledger_.committed()) return;
     core::write_atomically(site_.published / "witness.json", ledger_.witness().to_json() + "\n", 0644);
@@ -61,7 +47,11 @@ void Service::publish_facts() {
     json enclaves = json::object();
     for (const json& row : state_.rows("SELECT name, state FROM enclaves"))
         enclaves[row.at("name").get<std::string>()] = row.at("state");
-    const json facts = {{"seq", ledger_.committed().seq},
+    json losses = json::array();
+    for (const json& row : state_.rows("SELECT first, last FROM losses WHERE done = 1 ORDER BY last"))
+        losses.push_back({row.at("first"), row.at("last")});
+    const json facts = {{"losses", losses},
+                        {"seq", ledger_.committed().seq},
                         {"sha256", core::to_hex(ledger_.committed().sha256)},
                         {"grants", grants},
                         {"enclaves", enclaves}};

@@ -19,7 +19,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::int64_t kRefusalSeconds = 60, kSpoolSeconds = 2, kConfigurationSeconds = 5,
-                       kSigningSeconds = 60;
+                       kSigningSeconds = 60, kMetricsSeconds = 15;
 
 // What tells whether a file is still the one that was read.
 std::string identity_of(const std::filesystem::path& file) {
@@ -33,11 +33,11 @@ std::string identity_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-Service::Service(const core::Site& site, bool rebuild)
+Service::Service(const core::Site& site, bool rebuild, const std::string& accept_loss)
     : Ledgered(site, rebuild),
       roles_(core::Roles::load(site.config / "roles.toml")),
       rates_{{Rate::reading, Rates(50, 300)}, {Rate::changing, Rates(20, 300)}, {Rate::heavy, Rates(2, 60)}} {
-    check_witnesses();
+    check_witnesses(accept_loss);
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
     const auto secret = site_.state / "rounding.secret";
@@ -199,6 +199,7 @@ void Service::answer_with(CallerId caller, const Peer& peer, std::string_view op
     } catch (const LedgerBroken&) {
         throw;
     } catch (const Error& e) {
+        if (e.fault() == Fault::refused) ++refused_since_start_[std::string(operation)];
         if (e.fault() == Fault::refused && refusals_.count(peer.account, std::string(operation)))
             Event("warning", "refused").with("account", peer.account).with("operation", operation);
         answer_error(caller, e.fault(), e.what());
@@ -293,6 +294,7 @@ void Service::on_second() {
     if (due(refusals_at_, kRefusalSeconds)) attempt("record refusals", [&] { record_refusals(); });
     if (due(signed_at_, kSigningSeconds))
         attempt("sign", [&] { ledger_.checkpoint(); });  // what is quiet, too
+    if (due(metrics_at_, kMetricsSeconds)) attempt("write metrics", [&] { write_metrics(); });
     reserve_.refill();
     for (auto& [rate, rates] : rates_) rates.forget(steady_ms());
     attempt("write the ledger", [&] { commit(); });

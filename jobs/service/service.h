@@ -40,13 +40,14 @@ struct Request;  // releases.cpp
 
 // What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
 // is checked before a handler runs. A handler decides what depends on the state of things. Handlers stand in
-// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, releases.cpp and
+// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, losses.cpp, metrics.cpp, releases.cpp and
 // release_reviews.cpp.
 // No request, report or file ends it: only a ledger of which it is unknown what the disk holds.
 class Service : public Handler, private Ledgered {
 public:
     // Publishes what the state says. Throws as Ledgered.
-    Service(const core::Site& site, bool rebuild);
+    // `accept_loss`: why the records that witnesses saw and this ledger lacks are given up; empty: they are not.
+    Service(const core::Site& site, bool rebuild, const std::string& accept_loss = {});
     // Serves until the server is told to end, then signs the ledger's end. Resumes exports that were
     // interrupted.
     void serve(Server& server);
@@ -69,6 +70,7 @@ private:
     std::optional<Body> key_seal(Call&);
     std::optional<Body> audit_head(Call&);
     std::optional<Body> audit_copy(Call&);
+    std::optional<Body> backup_made(Call&);
     std::optional<Body> text_erase(Call&);
     void watch_configuration();
     void record_configuration(const std::string& name, const std::filesystem::path& file);
@@ -100,6 +102,11 @@ private:
     std::optional<Body> job_show(Call&);
     void collect_spool();
     void collect_file(const std::filesystem::path& file, const core::VerifyKey& key, const std::string& host);
+    // metrics.cpp
+    void write_metrics();
+    // losses.cpp
+    void check_witnesses(const std::string& reason);
+    void finish_losses();
     // lists.cpp
     // One page of `sql`, whose column "at" counts up (or down, as it orders) and whose parameters are `values`, the
     // request's "after" and a limit.
@@ -112,6 +119,7 @@ private:
     std::optional<Body> grant_list(Call&);
     std::optional<Body> job_list(Call&);
     std::optional<Body> usage(Call&);
+    std::optional<Body> usage_months(Call&);
     std::optional<Body> release_page(Call&);
     // releases.cpp
     std::optional<Body> release_request(Call&);
@@ -157,7 +165,6 @@ private:
     void publish();
     void try_publish() noexcept;
     void publish_facts();
-    void check_witnesses();
     void publish_keys();
     void publish_witness();
 
@@ -181,7 +188,8 @@ private:
     std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<Rate, Rates> rates_;
     bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
-    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0;
+    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0, metrics_at_ = 0;
+    std::map<std::string, std::uint64_t> refused_since_start_;  // by operation
 };
 
 }  // namespace jobs

@@ -23,6 +23,7 @@ struct Facts {
     std::string sha256;                           // and of its line
     std::vector<core::Grant> grants;              // current ones, oldest first
     std::map<std::string, std::string> enclaves;  // state by name
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> losses;  // records given up, first and last
 };
 // Throws Error(data) if the text is not what aloftd writes.
 Facts parse_facts(std::string_view json);
@@ -35,7 +36,7 @@ public:
     // Publishes what changed, and the list if it is due: at once when anything changed, else four times as
     // often as it becomes stale. What cannot be published now is told once and tried again. Throws
     // Error(refused) if the ledger lacks the record up to which was published already: an old one was put
-    // back, and nothing may be signed from it.
+    // back, and nothing may be signed from it, unless that record was given up, on record.
     void make_round(std::int64_t now);
 
 private:

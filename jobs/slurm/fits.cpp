@@ -169,4 +169,55 @@ void require_fit(const JobWish& wish, const std::vector<NodeSize>& nodes) {
                                         std::to_string(most) + " together. Ask for fewer, or for more nodes");
 }
 
+namespace {
+
+// "1-00:00:00", "01:00:00", "UNLIMITED", as scontrol prints limits: whole minutes; nothing for none.
+std::optional<std::int64_t> minutes_of(const std::string& text) {
+    const std::size_t dash = text.find('-');
+    const std::int64_t days = dash == std::string::npos ? 0 : number(text.substr(0, dash));
+    const auto parts = core::split(dash == std::string::npos ? text : text.substr(dash + 1), ':');
+    if (parts.size() != 3 || days < 0) return std::nullopt;
+    const std::int64_t hours = number(parts[0]), minutes = number(parts[1]);
+    if (hours < 0 || minutes < 0) return std::nullopt;
+    return (days * 24 + hours) * 60 + minutes;
+}
+
+}  // namespace
+
+std::optional<PartitionLimits> parse_limits(std::string_view shown, const std::string& partition) {
+    std::istringstream lines{std::string(shown)};
+    for (std::string line; std::getline(lines, line);) {
+        PartitionLimits limits;
+        bool is_it = false;
+        std::istringstream words(line);
+        for (std::string word; words >> word;) {
+            if (word == "PartitionName=" + partition) is_it = true;
+            if (word.starts_with("MaxTime=")) limits.minutes = minutes_of(word.substr(8));
+            if (word.starts_with("MaxNodes="))
+                if (const std::int64_t most = number(word.substr(9)); most >= 0) limits.nodes = most;
+        }
+        if (is_it) return limits;
+    }
+    return std::nullopt;
+}
+
+std::optional<PartitionLimits> ask_limits(const std::string& partition) {
+    try {
+        const core::Finished shown = core::run_program({"scontrol", "--oneliner", "show", "partition"}, "");
+        return shown.code == 0 ? parse_limits(shown.output, partition) : std::nullopt;
+    } catch (const Error&) {  // no scontrol on this host
+        return std::nullopt;
+    }
+}
+
+void require_within(const JobWish& wish, const PartitionLimits& limits) {
+    const auto refuse = [](const char* option, std::int64_t asked, std::int64_t most) {
+        throw Error(Fault::refused, "this job could never run: " + std::string(option) + " asks for " +
+                                        std::to_string(asked) + "; the enclave's partition gives a job " +
+                                        std::to_string(most) + " at most");
+    };
+    if (limits.nodes && wish.nodes > *limits.nodes) refuse("--nodes", wish.nodes, *limits.nodes);
+    if (limits.minutes && wish.minutes > *limits.minutes) refuse("--time", wish.minutes, *limits.minutes);
+}
+
 }  // namespace jobs

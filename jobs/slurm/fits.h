@@ -31,4 +31,15 @@ std::optional<std::vector<NodeSize>> ask_nodes(const std::string& partition);
 // Throws Error(refused) if fewer nodes than asked for have what each is to have, or all of them together too few GPUs.
 void require_fit(const JobWish& wish, const std::vector<NodeSize>& nodes);
 
+// What a partition gives a job at most; absent: no limit.
+struct PartitionLimits {
+    std::optional<std::int64_t> minutes, nodes;
+};
+// From what `scontrol --oneliner show partition` prints; nothing if it does not show `partition`.
+std::optional<PartitionLimits> parse_limits(std::string_view shown, const std::string& partition);
+// Asks scontrol. Nothing if it does not say.
+std::optional<PartitionLimits> ask_limits(const std::string& partition);
+// Throws Error(refused) if more is asked for.
+void require_within(const JobWish& wish, const PartitionLimits& limits);
+
 }  // namespace jobs

@@ -136,6 +136,10 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
     if (wish.nodes > static_cast<std::int64_t>(enclave.nodes.size()))
         throw Error(Fault::usage, "enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
                                       " nodes; ask for no more with --nodes");
+    if (wish.minutes > enclave.max_minutes)
+        throw Error(Fault::refused, "this job could never run: --time asks for " +
+                                        count(wish.minutes, "minute") + "; enclave " + enclave.name +
+                                        " gives a job " + std::to_string(enclave.max_minutes) + " at most");
     const std::int64_t left = (core::last_limit(grant, kill_wait_seconds) - std::max(now, begin)) / 60;
     if (left < 1)
         throw Error(Fault::refused, "grant " + grant.id + " ends at " + core::rfc3339(grant.not_after) +

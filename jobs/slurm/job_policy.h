@@ -35,8 +35,8 @@ std::vector<std::string> sbatch_options(const JobWish& wish, std::int64_t now);
 std::int64_t parse_begin(const std::string& text, std::int64_t now);
 
 // check_wish, and then {"minutes", "minutes_why", "nodes", "data": [{"dataset", "path", "key", "sealed"}], "software", "network",
-// ...}. Throws Error(refused) if the grant ends too soon for any job, Error(usage) if the enclave has fewer
-// nodes.
+// ...}. Throws Error(refused) if the grant ends too soon for any job or more minutes are asked for than the enclave gives one,
+// Error(usage) if the enclave has fewer nodes.
 nlohmann::json job_policy(const core::Site& site, const core::Enclave& enclave, const core::Grant& grant,
                           const JobWish& wish, std::int64_t kill_wait_seconds, std::int64_t now);
 

@@ -8,13 +8,27 @@ namespace jobs {
 
 using nlohmann::json;
 
-Database::Database(const std::filesystem::path& path) {
-    if (sqlite3_open_v2(path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                        nullptr)) {
+namespace {
+
+constexpr int kPatienceMilliseconds = 5000;  // for another process that has a database open, too
+
+}  // namespace
+
+Database::Database(const std::filesystem::path& path) : Database(path, Use::own) {}
+
+Database Database::to_read(const std::filesystem::path& path) {
+    return {path, Use::read};
+}
+
+Database::Database(const std::filesystem::path& path, Use use) {
+    const int way = use == Use::own ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    if (sqlite3_open_v2(path.c_str(), &db_, way | SQLITE_OPEN_NOMUTEX, nullptr)) {
         const std::string why = sqlite3_errmsg(db_);
         sqlite3_close(db_);
         throw core::Error(core::Fault::system, "cannot open the database " + path.string() + ": " + why);
     }
+    sqlite3_busy_timeout(db_, kPatienceMilliseconds);
+    if (use == Use::read) return;
     // The ledger is the truth; the database only has to be whole, not the newest, after a crash.
     // A short log beside it, so that little room is enough to go on (SQLite's own 1000 pages are 4 MiB).
     script(

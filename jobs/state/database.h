@@ -16,6 +16,8 @@ namespace jobs {
 class Database {
 public:
     explicit Database(const std::filesystem::path& path);
+    // One that another process owns: nothing is changed, and its writer waits while rows() runs, seconds at most.
+    static Database to_read(const std::filesystem::path& path);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
     ~Database();
@@ -25,6 +27,8 @@ public:
     void script(const char* sql);  // several statements
 
 private:
+    enum class Use { own, read };
+    Database(const std::filesystem::path& path, Use use);
     sqlite3_stmt* bind(const std::string& sql, const std::vector<nlohmann::json>& values);
     [[noreturn]] void fail(const std::string& doing);
 

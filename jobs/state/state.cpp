@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS enclaves(name TEXT PRIMARY KEY, state TEXT, since TEX
 CREATE TABLE IF NOT EXISTS preflight(node TEXT PRIMARY KEY, time TEXT, received TEXT, report_json TEXT);
 CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS node_records(id TEXT);
+CREATE TABLE IF NOT EXISTS backups(made INTEGER);
+CREATE TABLE IF NOT EXISTS losses(first INTEGER, last INTEGER, done INTEGER NOT NULL DEFAULT 0);
 )";
 
 // No record's fold looks anything up by these. When all is folded anew they come last, sorted once: ids at random
@@ -63,10 +65,11 @@ DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF 
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
 DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
+DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups;
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 4;
+constexpr std::int64_t kSchemaVersion = 5;
 constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
 
 json field(const Record& record, const char* key) {
@@ -211,6 +214,11 @@ void State::fold_kind(const Record& record) {
     if (record.kind == "configuration.changed")
         database_.run("INSERT OR REPLACE INTO configuration VALUES(?, ?)",
                       {record.subject, field(record, "sha256")});
+    if (record.kind == "backup.made") database_.run("INSERT INTO backups VALUES(?)", {record.time});
+    if (record.kind == "ledger.loss-accepted")
+        database_.run("INSERT INTO losses(first, last) VALUES(?, ?)",
+                      {field(record, "first"), field(record, "last")});
+    if (record.kind == "ledger.loss-handled") database_.run("UPDATE losses SET done = 1");
     if (record.kind == "configuration.removed")
         database_.run("DELETE FROM configuration WHERE file = ?", {record.subject});
 }

@@ -28,11 +28,14 @@ bool Texts::is_reference(std::string_view text) {
            text.find_first_not_of("0123456789abcdef", kMark.size()) == std::string_view::npos;
 }
 
+void Texts::open() {
+    if (open_) return;
+    database_.run("BEGIN");
+    open_ = true;
+}
+
 std::string Texts::put(const std::string& kind, const std::string& subject, const std::string& text) {
-    if (!open_) {
-        database_.run("BEGIN");
-        open_ = true;
-    }
+    open();
     const std::string reference =
         std::string(kMark) + core::to_hex(core::sha256(core::view(core::random_id(16) + text)));
     database_.run("INSERT INTO texts VALUES(?, ?, ?, ?)", {reference, kind, subject, text});
@@ -51,6 +54,26 @@ json Texts::keep(const std::string& kind, const std::string& subject, json detai
         for (const char* key : {"title", "reason", "statement"})
             if (details.contains(key)) put_all(kind, subject, details[key]);
     return details;
+}
+
+void Texts::for_each(const std::filesystem::path& file, const std::function<void(const json&)>& take) {
+    Database database = Database::to_read(file);
+    constexpr int kRows = 200;  // of at most 20 kB: its owner waits while they are read
+    std::string last;
+    for (;;) {
+        const auto rows = database.rows(
+            "SELECT reference, kind, subject, text FROM texts WHERE reference > ? ORDER BY reference LIMIT ?",
+            {last, kRows});
+        for (const json& row : rows) take(row);
+        if (rows.size() < kRows) return;
+        last = rows.back().at("reference").get<std::string>();
+    }
+}
+
+void Texts::put_back(const json& row) {
+    open();
+    database_.run("INSERT OR REPLACE INTO texts VALUES(?, ?, ?, ?)",
+                  {row.at("reference"), row.at("kind"), row.at("subject"), row.at("text")});
 }
 
 void Texts::commit() {

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -29,9 +30,17 @@ public:
     // durable on return.
     std::int64_t erase(const std::string& subject, const std::string& but = {});
 
+    // For a backup: the texts in `file`, one row of all columns after the other, beside an aloftd that goes on. What was there
+    // when it began, and was not erased meanwhile, is among them.
+    static void for_each(const std::filesystem::path& file,
+                         const std::function<void(const nlohmann::json&)>& take);
+    // A row of for_each's. Nothing is durable before commit(). Throws json::exception if it is none.
+    void put_back(const nlohmann::json& row);
+
     static bool is_reference(std::string_view text);
 
 private:
+    void open();
     std::string put(const std::string& kind, const std::string& subject, const std::string& text);
     void put_all(const std::string& kind, const std::string& subject, nlohmann::json& value);
 

@@ -34,7 +34,7 @@ BY_HAND = {
     "key.seal": {"intake"},
     "dataset.register": {"steward"} | ADMINS,
     "audit.copy": {"r3"} | ADMINS,
-    "text.erase": ADMINS,
+    "text.erase": ADMINS, "backup.made": ADMINS,
     "enclave.create": ADMINS, "enclave.open": ADMINS, "enclave.suspend": ADMINS, "enclave.close": ADMINS, "enclave.change": ADMINS,
     "preflight.reports": {"r3"} | ADMINS,
     "grant.issue": ADMINS, "grant.revoke": ADMINS,

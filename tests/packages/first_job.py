@@ -68,7 +68,7 @@ def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make
     subprocess.run(["cp", "-a", root / "home", home], check=True)
     make_tables(srv / "incoming")
     subprocess.run(["chmod", "-R", "a+rX", srv], check=True)
-    first, others, nodes, enclave, slurm, job = blocks(document.read_text())
+    first, others, nodes, enclave, slurm, job, *_ = blocks(document.read_text())
     with Booted(root, "svc", [srv, home]) as service, Booted(root, "n1", [srv, home]) as node:
         connect(service, node)
         service.run(script(first[0]))

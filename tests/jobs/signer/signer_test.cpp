@@ -25,7 +25,9 @@ struct Office {
     test::Scratch scratch;
     Site site;
     std::string account = ::getpwuid(::getuid())->pw_name;
-    nlohmann::json facts = {{"grants", nlohmann::json::array()}, {"enclaves", {{"hel", "open"}}}};
+    nlohmann::json facts = {{"grants", nlohmann::json::array()},
+                            {"enclaves", {{"hel", "open"}}},
+                            {"losses", nlohmann::json::array()}};
 
     Office() {
         site.config = scratch / "etc";
@@ -189,4 +191,24 @@ TEST_CASE("from an older ledger nothing is signed, though it grew again since") 
     CHECK(office.facts.at("seq").get<std::uint64_t>() > office.list().seq);
     CHECK_THROWS_WITH(jobs::Signer(office.site).make_round(kNow + 10), Contains("Nothing is signed"));
     CHECK(office.list().grants.empty());
+}
+
+TEST_CASE("an older ledger whose loss is on record signs again, from past the numbers that were lost") {
+    Office office;
+    const fs::path ledger = office.site.state / "ledger.jsonl";
+    const std::string old = read_text(ledger);
+    const nlohmann::json then = office.facts;
+    office.record();
+    office.record();
+    jobs::Signer(office.site).make_round(kNow);
+    const std::uint64_t lost = office.list().seq;
+    write_atomically(ledger, old);
+    office.facts = then;
+    office.facts["losses"] = {{lost - 1, lost}};
+    write_atomically(office.site.state / "facts.json", office.facts.dump() + "\n");
+    CHECK_THROWS_WITH(jobs::Signer(office.site).make_round(kNow + 10),
+                      Contains("Nothing is signed"));  // not filled yet
+    while (office.facts.at("seq").get<std::uint64_t>() <= lost) office.record();
+    jobs::Signer(office.site).make_round(kNow + 10);
+    CHECK(office.list().seq == lost + 1);
 }

@@ -128,3 +128,28 @@ TEST_CASE("GPUs are counted on each node, for each process, and for the job, by 
         },
         "could never run");
 }
+
+TEST_CASE("what a partition gives a job is read as scontrol prints it, and more is refused") {
+    constexpr const char* kPartitions =
+        "PartitionName=open MaxNodes=1 MaxTime=01:00:00 Nodes=n[1-3] \n"
+        "PartitionName=hel AllowGroups=ALL MaxNodes=2 MaxTime=1-02:30:00 MinNodes=0 \n"
+        "PartitionName=free MaxNodes=UNLIMITED MaxTime=UNLIMITED \n";
+    const auto hel = parse_limits(kPartitions, "hel");
+    REQUIRE(hel);
+    CHECK(hel->minutes == 26 * 60 + 30);
+    CHECK(hel->nodes == 2);
+    const auto free = parse_limits(kPartitions, "free");
+    REQUIRE(free);
+    CHECK_FALSE(free->minutes);
+    CHECK_FALSE(free->nodes);
+    CHECK_FALSE(parse_limits(kPartitions, "he"));
+    JobWish wish;
+    wish.nodes = 2, wish.minutes = 26 * 60 + 30;
+    CHECK_NOTHROW(require_within(wish, *hel));
+    wish.minutes += 1;
+    CHECK_THROWS_WITH(require_within(wish, *hel),
+                      Contains("--time asks for 1591") && Contains("1590 at most"));
+    wish.minutes = 0, wish.nodes = 3;
+    CHECK_THROWS_WITH(require_within(wish, *hel), Contains("--nodes asks for 3") && Contains("2 at most"));
+    CHECK_NOTHROW(require_within(wish, *free));
+}

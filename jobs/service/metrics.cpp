@@ -1,0 +1,136 @@
+// What a site's monitoring reads: FOLDER/aloftd.prom (OpenMetrics 1.0 text, which Prometheus' node_exporter collects). Counts and
+// times only: no account, no title, nothing that a researcher chose.
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+
+#include "core/base/config.h"
+#include "core/base/error.h"
+#include "core/base/event.h"
+#include "core/base/time.h"
+#include "core/policy/list.h"
+#include "jobs/service/folder.h"
+#include "jobs/service/service.h"
+
+namespace jobs {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kSpoolMost =
+    10000;  // files that are counted: a shared folder is read while callers wait
+
+// One document. Labels are words of ours; the values of a name stand together, as the format wants it.
+class Document {
+public:
+    void family(const std::string& name, const char* type, const char* help) {
+        name_ = name;
+        text_ += "# TYPE aloft_" + name + " " + type + "\n# HELP aloft_" + name + " " + help + "\n";
+        suffix_ = std::string_view(type) == "counter" ? "_total"
+                  : std::string_view(type) == "info"  ? "_info"
+                                                      : "";
+    }
+    void value(std::int64_t value, const std::string& label = {}, const std::string& word = {}) {
+        text_ += "aloft_" + name_ + suffix_ + (label.empty() ? "" : "{" + label + "=\"" + word + "\"}") +
+                 " " + std::to_string(value) + "\n";
+    }
+    void single(const std::string& name, const char* help, std::int64_t one) {
+        family(name, "gauge", help);
+        value(one);
+    }
+    std::string finish() const { return text_ + "# EOF\n"; }
+
+private:
+    std::string text_, name_, suffix_;
+};
+
+// Nothing where the site does not want any.
+std::optional<std::filesystem::path> metrics_folder(const core::Site& site) {
+    const auto file = site.config / "monitoring.toml";
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return std::nullopt;
+    const auto config = core::Config::load(file);
+    const std::filesystem::path folder = config.text("folder");
+    config.finish();
+    if (!folder.is_absolute()) config.refuse("folder", "must be an absolute path");
+    return folder;
+}
+
+}  // namespace
+
+void Service::write_metrics() {
+    const auto folder = metrics_folder(site_);
+    if (!folder) return;
+    const std::int64_t now = core::now_seconds();
+    Document out;
+    const auto number = [&](const std::string& sql, const std::vector<json>& values = {}) {
+        const json n = state_.rows(sql, values).at(0).at("n");
+        return n.is_null() ? std::int64_t{0} : n.get<std::int64_t>();
+    };
+    const auto by_state = [&](const char* name, const char* help, const std::string& table,
+                              std::initializer_list<const char*> states) {
+        out.family(name, "gauge", help);
+        std::map<std::string, std::int64_t> counts;
+        for (const char* state : states) counts[state] = 0;
+        for (const json& row : state_.rows("SELECT state, count(*) AS n FROM " + table + " GROUP BY state"))
+            counts[row.at("state").get<std::string>()] = row.at("n").get<std::int64_t>();
+        for (const auto& [state, count] : counts) out.value(count, "state", state);
+    };
+    out.family("build", "info", "The version that runs.");
+    out.value(1, "version", ALOFT_VERSION);
+    out.single("metrics_timestamp_seconds", "When this file was written.", now);
+    by_state("jobs", "Jobs of which a node has told.", "jobs", {"started", "ended"});
+    by_state("job_requests", "Jobs that were asked for.", "requests", {"requested", "submitted", "rejected"});
+    by_state("applications", "Applications for data.", "applications", {"in-review", "approved"});
+    by_state("releases", "Requests for release.", "releases",
+             {"in-review", "half-approved", "approved", "exporting"});
+    by_state("enclaves", "Enclaves.", "enclaves", {"created", "open", "suspended", "closed"});
+    out.single("grants_valid", "Grants that are neither over nor revoked.",
+               number("SELECT count(*) AS n FROM grants WHERE revoked IS NULL AND not_after > ?",
+                      {core::rfc3339(now)}));
+    const auto oldest = [&](const char* name, const char* help, const std::string& sql) {
+        const json since = state_.rows(sql).at(0).at("since");
+        out.single(name, help, since.is_string() ? now - core::parse_rfc3339(since.get<std::string>()) : 0);
+    };
+    oldest("application_waiting_seconds", "How long the oldest application in review has waited.",
+           "SELECT min(submitted) AS since FROM applications WHERE state = 'in-review'");
+    oldest("release_waiting_seconds", "How long the oldest release in review has waited.",
+           "SELECT min(requested) AS since FROM releases WHERE state IN ('in-review', 'half-approved')");
+    out.single("fence_stopped", "Attempts that the fence stopped, of all jobs, as nodes have told.",
+               number("SELECT sum(count) AS n FROM blocked"));
+    out.family("refused", "counter", "Requests to aloftd that were refused since it started.");
+    for (const auto& [operation, count] : refused_since_start_)
+        out.value(static_cast<std::int64_t>(count), "operation", operation);
+
+    out.single("ledger_records", "Records in the ledger.",
+               static_cast<std::int64_t>(ledger_.committed().seq));
+    out.single("state_is_behind", "1 while the state lacks records of the ledger.", state_is_behind_);
+    std::int64_t issued = 0, seq = 0;
+    try {
+        const auto list =
+            core::parse_list(core::read_text(site_.published / "list.json"), core::publishing_keys(site_));
+        issued = list.issued, seq = static_cast<std::int64_t>(list.seq);
+    } catch (const core::Error&) {  // none: as old as can be
+    }
+    out.single("list_issued_timestamp_seconds", "When the list that hosts read was signed; 0: there is none.",
+               issued);
+    out.single("list_stale_seconds", "From which age on it freezes jobs.", site_.revocation_stale_seconds);
+    out.single("list_records", "The ledger's record up to which the list is known.", seq);
+    std::int64_t waiting = 0;
+    for (const auto& host : list_folder(site_.spool)) {
+        waiting += static_cast<std::int64_t>(list_folder(host).size());
+        if (waiting >= static_cast<std::int64_t>(kSpoolMost)) break;
+    }
+    out.single("spool_records", "Records of nodes that are not in the ledger yet.", waiting);
+    out.single("backup_timestamp_seconds", "When the last backup was made; 0: never.",
+               number("SELECT max(made) AS n FROM backups"));
+    struct statvfs room {};
+    if (::statvfs(site_.state.c_str(), &room) == 0)
+        out.single("state_free_bytes", "Room where the ledger lies.",
+                   static_cast<std::int64_t>(room.f_bavail * room.f_frsize));
+    core::write_atomically(*folder / "aloftd.prom", out.finish(), 0644);
+}
+
+}  // namespace jobs

@@ -38,6 +38,9 @@ public:
           dataset_key_(core::SecretKey::load(request.keys / (definition_.id() + ".key"))),
           run_key_(dataset_key_.derive({}, "aloft stage work folder 1")),
           pseudonyms_(core::SecretKey::load(request.keys / kPseudonymKey)),
+          defacer_(definition_.looks_for_faces()
+                       ? std::make_unique<Defacer>(definition_.profile.pixels.face_template)
+                       : nullptr),
           left_out_(people_left_out(request.left_out, definition_, pseudonyms_)),
           folder_(request.out, request.work, definition_.id(), *request.options.disk),
           spill_(folder_.work(), run_key_, request.options),
@@ -71,6 +74,7 @@ private:
     Definition definition_;
     core::SecretKey dataset_key_, run_key_;
     Pseudonyms pseudonyms_;
+    std::unique_ptr<Defacer> defacer_;  // null: nobody looks for faces in volumes
     PeopleLeftOut left_out_;
     RunFolder folder_;
     // What stage 1 found; what was made of its slices; images with what was joined to them.
@@ -92,7 +96,7 @@ private:
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
     // The number: how samples wait for their shard (work/), and what a shard's receipt says.
-    std::string all = "8\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "9\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
@@ -222,7 +226,7 @@ void Build::stage1() {
 void Build::volumes() {
     if (definition_.kind != SampleKind::volume) return;
     const std::int64_t made = make_volumes(comm_, definition_, pseudonyms_, spill_, volumes_,
-                                           folder_.shuffle(), run_key_, request_.options);
+                                           folder_.shuffle(), run_key_, request_.options, defacer_.get());
     if (comm_.is_root()) core::Event("info", "volumes_made").with("volumes", made);
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/progress.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
+#include "staging/face/deface.h"
 
 namespace staging {
 namespace {
@@ -26,6 +27,8 @@ Json run(const BuildRequest& request, const Readers& server) {
     const std::vector<DeliveryFolder> deliveries = in_order(request.deliveries);
     const Definition definition =
         Definition::load(request.dataset, names_of(deliveries), request.descriptions);
+    // A template that is missing is told now; the volumes themselves are looked at by the build alone.
+    if (definition.looks_for_faces()) Defacer(definition.profile.pixels.face_template);
     // The dataset's own key is not there yet, perhaps: what is written here is gone in a moment.
     const core::SecretKey run_key = core::SecretKey::generate();
     const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / kPseudonymKey));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "staging/build/risk_of.h"
+#include "staging/build/slices.h"
 #include "staging/deid/cases.h"
 #include "staging/deid/clean.h"
 #include "staging/deid/risk.h"
@@ -43,29 +44,6 @@ core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudo
         put(frame.b_value);
     }
     return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
-}
-
-std::vector<SliceRef> slices_of(const Record& record, const SampleRef& ref, const core::Id16& series,
-                                const Rejected& blank, const Pseudonyms& pseudonyms) {
-    SliceRef slice;
-    slice.ref = ref;
-    slice.series = series;
-    slice.file_content = ref.content;
-    slice.frames = record.pixels.frames;
-    slice.rows = record.pixels.rows;
-    slice.columns = record.pixels.columns;
-    slice.samples = record.pixels.samples;
-    slice.is_localizer = folded(record.facts.image_type).find("LOCALIZER") != std::string::npos;
-    std::memcpy(slice.file_name, blank.file_name, sizeof slice.file_name);
-    std::vector<SliceRef> out;
-    for (std::uint32_t frame = 0; frame < record.pixels.frames; ++frame) {
-        slice.frame = frame;
-        slice.ref.content = content_of_frame(record, frame, pseudonyms);
-        // One place for several frames is a place for none of them.
-        slice.place = record.frames.size() == record.pixels.frames ? record.frames[frame] : Frame{};
-        out.push_back(slice);
-    }
-    return out;
 }
 
 bool ends_with_folded(const std::string& name, const std::string& suffix) {
@@ -284,7 +262,10 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
                     result.blanked_boxes += good->boxes;
                 }
             }
-            return take(record, std::move(judged), blank, sink);
+            const Declared declared =
+                definition_.description(definition_.sites[blank.site]).declared_of(name);
+            const HeaderSays header = header_says(record.facts, definition_.profile.pixels, declared);
+            return take(record, std::move(judged), blank, header, sink);
         }
         const Definition& rules = is_label ? definition_.labels->table : definition_;
         const Wanted wanted = rules.wanted.in_form(rules.description(names_[batch.delivery]).tables);
@@ -316,7 +297,7 @@ bool Stage1::read_table(Table table, const Definition& rules, const std::string&
         if (&rules != &definition_)
             take_row(std::move(judged), blank, sink);
         else
-            take(row, std::move(judged), blank, sink);
+            take(row, std::move(judged), blank, HeaderSays::answered, sink);
         if (row.row % kLookEvery == 0 && stop && stop()) {
             result.stopped = true;
             return false;
@@ -354,7 +335,8 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, std::uint8_t
     if (!policy.by_class)  // a mask of the skin is a face, too
         if (const auto risk =
                 pixel_risk(record.facts, policy,
-                           definition_.description(definition_.sites[blank.site]).declared_of(file_name)))
+                           definition_.description(definition_.sites[blank.site]).declared_of(file_name),
+                           definition_.kind == SampleKind::volume))  // it is cut as its image is
             return reject(*risk);
     if (key == core::Id16{}) return reject({Reason::missing_attribute, "match"});
     auto made = mask_of(record, *definition_.masks, part);
@@ -393,14 +375,15 @@ std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::
     const std::string& site = definition_.sites[blank.site];
     if (record.ok() && worker_) {
         const Declared declared = definition_.description(site).declared_of(file_name);
-        if (auto risk = pixel_risk(record.facts, definition_.profile.pixels, declared))
+        if (auto risk = pixel_risk(record.facts, definition_.profile.pixels, declared,
+                                   definition_.kind == SampleKind::volume))
             return *std::move(risk);
     }
     return clean(record, {site, file_name}, definition_, pseudonyms_);
 }
 
 void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-                  Stage1Sink& sink) const {
+                  HeaderSays header, Stage1Sink& sink) const {
     const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     if (const auto* rejection = std::get_if<Rejection>(&judged)) return reject(*rejection);
     if (!record.ok()) return reject({record.reason, record.detail});
@@ -444,7 +427,7 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     core::Bytes whole(good.study.begin(), good.study.end());
     whole.insert(whole.end(), good.series.begin(), good.series.end());
     const core::Id16 series = pseudonyms_.of("series of a patient", good.patient, whole);
-    sink.take_slices(slices_of(record, ref, series, blank, pseudonyms_), sample);
+    sink.take_slices(slices_of(record, ref, series, blank, header, pseudonyms_), sample);
 }
 
 }  // namespace staging

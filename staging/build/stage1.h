@@ -10,6 +10,7 @@
 #include "staging/deid/clean.h"
 #include "staging/deid/definition.h"
 #include "staging/deid/identity.h"
+#include "staging/deid/risk.h"
 #include "staging/read/delivery.h"
 #include "staging/read/worker.h"
 #include "staging/work/listing.h"
@@ -71,7 +72,7 @@ private:
     void take_segmentation(const Record& record, const std::string& file_name, const Rejected& blank,
                            Stage1Sink& sink) const;
     void take(const Record& record, std::variant<Cleaned, Rejection> judged, const Rejected& blank,
-              Stage1Sink& sink) const;
+              HeaderSays header, Stage1Sink& sink) const;
     const Readers& server_;
     const Definition& definition_;
     const Pseudonyms& pseudonyms_;

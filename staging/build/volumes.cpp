@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <variant>
 
 #include "core/mpi/share.h"
 #include "staging/build/stage1.h"
@@ -54,8 +55,9 @@ void reject_all(std::vector<std::tuple<const SliceRef*, Reason, std::string>> le
 
 class Maker {
 public:
-    Maker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill)
-        : definition_(definition), pseudonyms_(pseudonyms), slices_(spill) {}
+    Maker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill,
+          const Defacer* defacer)
+        : definition_(definition), pseudonyms_(pseudonyms), slices_(spill), defacer_(defacer) {}
 
     void series(const Slices& slices, SpillWriter& writer) const {
         std::vector<Slice> all;
@@ -111,20 +113,48 @@ private:
         ref.instance = {};  // the files' own are in the pieces
         ref.bytes = cells.bytes;
         ref.order = first_64_bits(pseudonyms_.of("order", core::view(definition_.id()), ref.content));
+        if (defacer_) {
+            std::uint64_t says = 0;
+            for (const std::size_t i : stack.slices) says = std::max(says, slices[i].header_says);
+            auto cut = without_face(made, first, static_cast<HeaderSays>(says));
+            if (auto* refused = std::get_if<Rejection>(&cut)) return std::move(*refused);
+            made.cut = std::get<Cut>(cut);
+            made.columns.emplace_back(std::string(made.cut.is_made ? "cut_off"
+                                                  : says == static_cast<std::uint64_t>(HeaderSays::answered)
+                                                      ? "not_looked_for"
+                                                      : "none_found"));
+        }
         writer.add_volume(ref, made);
         return std::nullopt;
+    }
+
+    std::variant<Cut, Rejection> without_face(const Composite& volume, const SliceRef& first,
+                                              HeaderSays header) const {
+        if (header == HeaderSays::answered) return Cut{};
+        // Of several channels nobody here knows which shows the skin.
+        if (first.samples != 1 || definition_.fields.size() != 1)
+            return Rejection{Reason::face_not_removed, "channels"};
+        const core::Sample sample = assemble(volume, [&](std::uint64_t segment, std::uint64_t offset) {
+            SampleRef at;
+            at.segment = segment, at.offset = offset;
+            return slices_.sample(at);
+        });
+        return defacer_->judge(
+            HeadVolume{volume.grid, real_numbers(sample.fields[0], definition_.fields[0].field.dtype)},
+            header);
     }
 
     const Definition& definition_;
     const Pseudonyms& pseudonyms_;
     const Spill& slices_;
+    const Defacer* defacer_;
 };
 
 }  // namespace
 
 std::int64_t make_volumes(const core::Comm& comm, const Definition& definition, const Pseudonyms& pseudonyms,
                           const Spill& slices, Spill& volumes, const std::filesystem::path& folder,
-                          const core::SecretKey& run_key, const Options& options) {
+                          const core::SecretKey& run_key, const Options& options, const Defacer* defacer) {
     const auto each_own = [&](const Spill& spill, const std::function<void(const BatchSummary&)>& take) {
         core::together(comm, [&] {
             for (auto i = static_cast<std::size_t>(comm.rank()); i < spill.segments();
@@ -149,7 +179,7 @@ std::int64_t make_volumes(const core::Comm& comm, const Definition& definition, 
     });
 
     volumes.open(comm, static_cast<std::uint64_t>(partitions));
-    const Maker maker(definition, pseudonyms, slices);
+    const Maker maker(definition, pseudonyms, slices, defacer);
     core::share(comm, partitions, [&](core::Shared& work) {
         SpillWriter writer(volumes);
         while (const auto next = work.next()) {

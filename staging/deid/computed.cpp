@@ -17,7 +17,7 @@ std::vector<std::string> orientation_names() {
     return names;
 }
 
-std::vector<core::Column> computed_columns(SampleKind kind) {
+std::vector<core::Column> computed_columns(SampleKind kind, bool faces) {
     using core::ColumnType;
     if (kind == SampleKind::row) return {};
     std::vector<core::Column> out{{"inverted", ColumnType::category, {"no", "yes"}}};
@@ -30,6 +30,7 @@ std::vector<core::Column> computed_columns(SampleKind kind) {
     for (const char* row : {"x", "y", "z"})
         for (const char* along : {"i", "j", "k", ""})
             out.push_back({std::string("affine_") + row + along, ColumnType::f64, {}});
+    if (faces) out.push_back({"face", ColumnType::category, {"not_looked_for", "none_found", "cut_off"}});
     return out;
 }
 

@@ -18,7 +18,9 @@ enum class SampleKind;
 //   part                                       which of several volumes of one place (time points, echoes)
 //   affine_xi, affine_xj, affine_xk, affine_x, affine_yi, ... affine_z
 //                                              x = xi i + xj j + xk k + x in mm, LPS
-std::vector<core::Column> computed_columns(SampleKind kind);
+// and, where faces are looked for in volumes (`faces`), whether one was found:
+//   face   not_looked_for, none_found, cut_off
+std::vector<core::Column> computed_columns(SampleKind kind, bool faces = false);
 
 // Every name that an orientation can have: one letter for each axis, of Left or Right, Posterior or Anterior, Superior
 // or Inferior.

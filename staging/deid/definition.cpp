@@ -274,7 +274,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (const ColumnChoice& choice : out.columns)
         if (choice.is_output) out.schema.columns.push_back(choice.rule.column());
     if (std::ranges::any_of(out.fields, [](const FieldChoice& choice) { return choice.rule.pixels; }))
-        for (core::Column& column : computed_columns(out.kind))
+        for (core::Column& column : computed_columns(out.kind, out.looks_for_faces()))
             out.schema.columns.push_back(std::move(column));
     if (out.labels)
         for (const ColumnChoice& choice : out.labels->table.columns)

@@ -99,6 +99,10 @@ struct Definition {
     core::Schema schema;
     std::optional<QuasiColumns> quasi;  // of a profile that generalises
 
+    // Whether each volume is looked at for a face, which is then cut off.
+    bool looks_for_faces() const {
+        return kind == SampleKind::volume && profile.pixels.faces == FacePolicy::deface;
+    }
     std::string id() const { return name + "@" + version; }
 
     // The place in `sites` of a delivery's name, which is one of them.

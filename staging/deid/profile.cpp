@@ -284,18 +284,35 @@ TextPolicy read_text(const core::Config& table) {
     table.refuse("text", "expected \"quarantine\", \"blank\" or \"allow\"");
 }
 
+void read_faces(const core::Config& table, PixelPolicy& policy) {
+    const std::string word = table.text_or("faces", face_policy_name(FacePolicy::quarantine));
+    bool known = false;
+    for (const FacePolicy one : {FacePolicy::quarantine, FacePolicy::deface, FacePolicy::allow})
+        if (word == face_policy_name(one)) policy.faces = one, known = true;
+    if (!known) table.refuse("faces", "expected \"quarantine\", \"deface\" or \"allow\"");
+    const core::Config files = table.table("face_template");
+    if (policy.faces != FacePolicy::deface && files.keys().empty()) return;
+    policy.face_template = {files.text("head"), files.text("head_sha256"), files.text("brain"),
+                            files.text("brain_sha256")};
+    for (const char* key : {"head_sha256", "brain_sha256"}) {
+        const std::string digest = files.text(key);
+        if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos)
+            files.refuse(key, "expected a SHA-256 of 64 hexadecimal digits");
+    }
+}
+
 PixelPolicy read_pixels(const core::Config& table, bool by_class) {
     PixelPolicy policy;
     policy.text = read_text(table);
     policy.by_class = by_class;
     if (!by_class) {
-        policy.allow_faces = !quarantines(table, "faces");
+        read_faces(table, policy);
         policy.allow_unknown_anatomy = !quarantines(table, "unknown_anatomy");
         return policy;
     }
     read_sop_classes(table, policy);
     read_body_parts(table, policy);
-    policy.allow_faces = !quarantines(table, "faces");
+    read_faces(table, policy);
     policy.allow_unknown_anatomy = !quarantines(table, "unknown_anatomy");
     policy.allow_ultrasound = !quarantines(table, "ultrasound");
     policy.allow_secondary_capture = !quarantines(table, "secondary_capture");
@@ -310,6 +327,12 @@ PixelPolicy read_pixels(const core::Config& table, bool by_class) {
 
 std::string_view text_policy_name(TextPolicy policy) noexcept {
     return policy == TextPolicy::quarantine ? "quarantine" : policy == TextPolicy::blank ? "blank" : "allow";
+}
+
+std::string_view face_policy_name(FacePolicy policy) noexcept {
+    return policy == FacePolicy::quarantine ? "quarantine"
+           : policy == FacePolicy::deface   ? "deface"
+                                            : "allow";
 }
 
 std::string folded(std::string_view code) {

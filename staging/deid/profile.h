@@ -81,6 +81,17 @@ inline constexpr int kItems = 8;
 enum class TextPolicy { quarantine, blank, allow };
 std::string_view text_policy_name(TextPolicy policy) noexcept;
 
+// What becomes of heads, and of what does not say what it shows. deface: of volumes, faces are cut off (face/deface.h);
+// single images are quarantined.
+enum class FacePolicy { quarantine, deface, allow };
+std::string_view face_policy_name(FacePolicy policy) noexcept;
+
+// A head that has a face and is nobody's among the deliveries, and the same without what is not brain, on one grid:
+// NIfTI files that a package brings, told by their digests.
+struct FaceTemplate {
+    std::string head, head_sha256, brain, brain_sha256;  // paths; hex
+};
+
 // Which images may pass. What is not listed, or says nothing, is quarantined.
 struct PixelPolicy {
     bool by_class = true;  // false: of formats that name no class (NIfTI, pictures); only faces are judged
@@ -88,8 +99,9 @@ struct PixelPolicy {
     std::vector<std::string> other_sop_classes;    // UIDs that our table does not have
     std::vector<std::string> body_parts;           // CID 4 terms that show no face
     std::map<std::string, std::string> spellings;  // what scanners write -> a term of body_parts
-    bool allow_faces = false;                      // heads, and what does not say what it shows
-    bool allow_unknown_anatomy = false;            // only what does not say what it shows
+    FacePolicy faces = FacePolicy::quarantine;
+    FaceTemplate face_template;          // of FacePolicy::deface
+    bool allow_unknown_anatomy = false;  // only what does not say what it shows
     // The signs of text in the pixels, each a rule of its own.
     bool allow_ultrasound = false, allow_secondary_capture = false, allow_conversion_type = false,
          allow_screen = false, allow_other_modality = false;

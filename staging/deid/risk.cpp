@@ -84,20 +84,29 @@ std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, cons
 
 }  // namespace
 
-std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy, Declared declared) {
+HeaderSays header_says(const Facts& facts, const PixelPolicy& policy, Declared declared) {
+    if (policy.faces != FacePolicy::deface || declared != Declared::nothing) return HeaderSays::answered;
+    const auto risk = face_risk(find_sop_class(facts.sop_class), facts, policy);
+    if (!risk) return HeaderSays::no_face;
+    return risk->detail == "untold" ? HeaderSays::nothing : HeaderSays::face;
+}
+
+std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& policy, Declared declared,
+                                    bool is_volume) {
     const SopClass* row = find_sop_class(facts.sop_class);
     if (policy.by_class) {
         if (const auto risk = class_risk(row, facts, policy)) return risk;
         if (const auto risk = text_risk(row, facts, policy)) return risk;
     }
-    if (policy.allow_faces || declared != Declared::nothing) return std::nullopt;
+    if (policy.faces == FacePolicy::allow || declared != Declared::nothing) return std::nullopt;
+    if (policy.faces == FacePolicy::deface && is_volume) return std::nullopt;
     return face_risk(row, facts, policy);
 }
 
 std::optional<Rejection> segmentation_risk(const Facts& facts, const PixelPolicy& policy, Declared declared) {
     if (folded(facts.burned_in_annotation) == "YES")
         return Rejection{Reason::risk_burned_in_text, "BurnedInAnnotation"};
-    if (policy.allow_faces || declared != Declared::nothing) return std::nullopt;
+    if (policy.faces == FacePolicy::allow || declared != Declared::nothing) return std::nullopt;
     if (folded(facts.recognizable_features) == "YES")
         return Rejection{Reason::risk_face, "RecognizableVisualFeatures"};
     return std::nullopt;

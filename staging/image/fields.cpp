@@ -108,7 +108,11 @@ std::variant<VolumeCells, Rejection> volume_cells(const Definition& definition, 
     return out;
 }
 
-void finish_volume(core::Sample& sample, const Definition& definition, const std::array<double, 3>& spacing) {
+void finish_volume(core::Sample& sample, const Definition& definition, const std::array<double, 3>& spacing,
+                   const Grid& grid, const Cut& cut) {
+    for (std::size_t i = 0; i < definition.fields.size(); ++i)
+        cut_off(sample.fields[i], definition.fields[i].field.dtype, grid, cut, cut.value);
+    if (definition.masks) cut_off(sample.fields.at(definition.fields.size()), core::DType::u8, grid, cut, 0);
     for (std::size_t i = 0; i < definition.fields.size(); ++i) {
         const FieldChoice& choice = definition.fields[i];
         const auto plan = plan_fit(choice, sample.fields[i].shape, {spacing.begin(), spacing.end()});

@@ -4,6 +4,7 @@
 
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/image/cut.h"
 #include "staging/image/series.h"
 #include "staging/read/record.h"
 
@@ -30,8 +31,10 @@ struct VolumeCells {
 std::variant<VolumeCells, Rejection> volume_cells(const Definition& definition, const Stack& stack,
                                                   const std::vector<std::int64_t>& shape);
 
-// Fits the arrays of a volume whose slices were put together. `spacing`: of Stack.
-void finish_volume(core::Sample& sample, const Definition& definition, const std::array<double, 3>& spacing);
+// Cuts off what `cut` says of the arrays of a volume whose slices were put together, of a mask too (0), then fits them.
+// `spacing`: of Stack; `grid`: of the arrays as they are given.
+void finish_volume(core::Sample& sample, const Definition& definition, const std::array<double, 3>& spacing,
+                   const Grid& grid, const Cut& cut);
 
 // Keyed digest of what a sample shows: equal for the same pixels delivered twice, and for rows of which all
 // that is kept is equal.

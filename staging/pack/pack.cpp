@@ -58,9 +58,10 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
     for (const SampleRef& ref : samples) {
         if (others.poll()) return;  // another rank has failed: nothing is under the shard's name yet
         core::Sample sample = spill_.sample(ref);
-        if (definition_.kind == SampleKind::volume)
-            finish_volume(sample, definition_, spill_.composite(ref).spacing);
-        else if (definition_.masks)
+        if (definition_.kind == SampleKind::volume) {
+            const Composite volume = spill_.composite(ref);
+            finish_volume(sample, definition_, volume.spacing, volume.grid, volume.cut);
+        } else if (definition_.masks)
             fit_mask(sample.fields.at(definition_.fields.size()), *definition_.masks, ref.spacing);
         // Stage 2 has found that the record's identifier is another person's name.
         if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)

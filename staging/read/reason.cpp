@@ -51,6 +51,9 @@ constexpr Row kRows[] = {
     {Reason::risk_burned_in_text, "risk_burned_in_text", Side::file, "text may be burned into the pixels"},
     {Reason::risk_face, "risk_face", Side::file,
      "a face can be made from it: deface it, or declare that it has none"},
+    {Reason::face_not_removed, "face_not_removed", Side::file,
+     "it may hold a face, and nobody can be sure that it was cut off: deface it, or declare that it has "
+     "none"},
     {Reason::series_geometry, "series_geometry", Side::file,
      "it does not say where it lies: no usable position, orientation or spacing"},
     {Reason::series_localizer, "series_localizer", Side::file, "a scout image: no part of a volume"},

@@ -46,6 +46,7 @@ enum class Reason : std::uint8_t {
     // The class of image (found by the caller: Facts).
     risk_burned_in_text,  // a class in which text is burned into pixels: ultrasound, secondary capture, ...
     risk_face,            // a head volume from which a face can be made
+    face_not_removed,  // a volume that may hold a face, and none could be cut off for sure; `detail` says what failed
 
     // The series it belongs to (found by the caller: image/series.h).
     series_geometry,   // no usable position, orientation or spacing

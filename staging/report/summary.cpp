@@ -43,6 +43,16 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
               {"software", "aloft " ALOFT_VERSION},
               {"pseudonym_key_id", pseudonyms.key_id()},
               {"max_shift_days", profile.max_shift_days}};
+    // Of single images the header alone decides. CID 7050's 113102, Clean Recognizable Visual Features, holds of samples
+    // whose column says cut_off, and of no others.
+    if (definition.kind != SampleKind::row)
+        json["faces"] = {{"policy", face_policy_name(profile.pixels.faces)}};
+    if (definition.looks_for_faces())
+        json["faces"].update({{"column", "face"},
+                              {"cut_off",
+                               {{"code", "113102"},
+                                {"scheme", "DCM"},
+                                {"meaning", "Clean Recognizable Visual Features Option"}}}});
     // A table has no pixels; of masks nobody looks at any.
     if (definition.kind != SampleKind::row) json["text_in_pixels"] = text_policy_name(profile.pixels.text);
     if (definition.masks) json["text_in_masks"] = text_policy_name(TextPolicy::allow);

@@ -11,7 +11,8 @@ namespace {
 
 // What no plain sample begins with: the number of its fields.
 constexpr std::uint64_t kMark = ~std::uint64_t{0};
-static_assert(std::is_trivially_copyable_v<Piece> && std::is_trivially_copyable_v<Grid>);
+static_assert(std::is_trivially_copyable_v<Piece> && std::is_trivially_copyable_v<Grid> &&
+              std::is_trivially_copyable_v<Cut>);
 
 [[noreturn]] void broken() {
     throw core::Error(core::Fault::bug, "a waiting sample does not fit its volume");
@@ -30,6 +31,7 @@ core::Bytes encode(const Composite& composite) {
     put(head, sizeof head);
     put(composite.spacing.data(), sizeof composite.spacing);
     put(&composite.grid, sizeof composite.grid);
+    put(&composite.cut, sizeof composite.cut);
     put(composite.pieces.data(), composite.pieces.size() * sizeof(Piece));
     put(columns.data(), columns.size());
     return out;
@@ -38,13 +40,14 @@ core::Bytes encode(const Composite& composite) {
 std::optional<Composite> decode_composite(core::ByteView bytes) {
     std::uint64_t head[2];
     Composite out;
-    const std::size_t fixed = sizeof head + sizeof out.spacing + sizeof out.grid;
+    const std::size_t fixed = sizeof head + sizeof out.spacing + sizeof out.grid + sizeof out.cut;
     if (bytes.size() < fixed) return std::nullopt;
     std::memcpy(head, bytes.data(), sizeof head);
     if (head[0] != kMark) return std::nullopt;
     if (head[1] > (bytes.size() - fixed) / sizeof(Piece)) broken();
     std::memcpy(out.spacing.data(), bytes.data() + sizeof head, sizeof out.spacing);
     std::memcpy(&out.grid, bytes.data() + sizeof head + sizeof out.spacing, sizeof out.grid);
+    std::memcpy(&out.cut, bytes.data() + sizeof head + sizeof out.spacing + sizeof out.grid, sizeof out.cut);
     out.pieces.resize(head[1]);
     if (head[1]) std::memcpy(out.pieces.data(), bytes.data() + fixed, head[1] * sizeof(Piece));
     out.columns = decode(bytes.subspan(fixed + head[1] * sizeof(Piece))).columns;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/shard/writer.h"
+#include "staging/image/cut.h"
 #include "staging/image/series.h"
 
 namespace staging {
@@ -24,6 +25,7 @@ struct Composite {
     std::vector<Piece> pieces;        // in the order of growing k
     std::array<double, 3> spacing{};  // mm between slices, rows, columns
     Grid grid;                        // before anything is fitted
+    Cut cut;                          // of a face, before it is fitted
     std::vector<core::Cell> columns;
 };
 

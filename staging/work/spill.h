@@ -55,6 +55,7 @@ struct SliceRef {
     core::Id16 series{}, file_content{};
     std::uint64_t frame = 0, frames = 1;  // which of the file's
     std::uint32_t rows = 0, columns = 0, samples = 0, is_localizer = 0;
+    std::uint64_t header_says = 0;  // of a face: HeaderSays
     char file_name[24] = {};
     Frame place;
 };

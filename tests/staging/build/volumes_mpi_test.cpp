@@ -195,7 +195,7 @@ TEST_CASE("a volume of another shape than the field's is fitted, or all of its f
         for (std::size_t i = 0; i < volumes.segments(); ++i) {
             volumes.each_sample(i, [&](const SampleRef& ref) {
                 core::Sample sample = volumes.sample(ref);
-                finish_volume(sample, definition, volumes.composite(ref).spacing);
+                finish_volume(sample, definition, volumes.composite(ref).spacing, {}, {});
                 CHECK(sample.fields[0].shape == std::vector<std::int64_t>{1, 4, 2, 4});
                 CHECK(ref.bytes == sample.fields[0].bytes.size());
                 std::int16_t last;  // of the first row: filled

@@ -48,6 +48,21 @@ TEST_CASE("the installed profiles and datasets load, and fit each other") {
                       Contains("did you mean \"north\"?"));
 }
 
+TEST_CASE("a profile that cuts faces off names the head and the brain that tell where") {
+    const std::string shipped = core::read_text(configs() / "deid/mr-volumes.toml");
+    const Profile profile = Profile::parse(shipped, "mr-volumes.toml");
+    CHECK(profile.pixels.faces == FacePolicy::quarantine);
+    const std::string cuts = replaced(shipped, "\nfaces = \"quarantine\"", "\nfaces = \"deface\"");
+    CHECK(Profile::parse(cuts, "mr-volumes.toml").pixels.faces == FacePolicy::deface);
+    CHECK(Profile::parse(cuts, "mr-volumes.toml").pixels.face_template.head.ends_with("ch2.nii.gz"));
+    const std::string imaging = core::read_text(configs() / "deid/imaging.toml");
+    CHECK_THAT(refusal(replaced(imaging, "\nfaces = \"quarantine\"", "\nfaces = \"deface\"")),
+               Contains("head"));
+    CHECK_THAT(refusal(replaced(cuts, "brain_sha256 = \"592", "brain_sha256 = \"Z92")),
+               Contains("brain_sha256"));
+    CHECK_THAT(refusal(replaced(cuts, "brain_sha256", "brain_sha25")), Contains("brain_sha256"));
+}
+
 TEST_CASE("a profile cannot be weakened by a slip of the pen") {
     const std::string good = core::read_text(configs() / "deid/imaging.toml");
     REQUIRE(refusal(good) == "accepted");

@@ -171,8 +171,35 @@ TEST_CASE("a policy allows what it names and nothing beside it") {
     policy.allow_unknown_anatomy = true;
     CHECK(judged(tomography("CT", ""), policy).empty());
     CHECK(judged(tomography("CT", "HEAD"), policy) == "risk_face");
-    policy.allow_faces = true;
+    policy.faces = FacePolicy::allow;
     CHECK(judged(tomography("CT", "HEAD"), policy).empty());
+}
+
+TEST_CASE("where faces are cut off volumes, heads go on to be looked at, with what the header says of them") {
+    PixelPolicy policy = listing();
+    policy.faces = FacePolicy::deface;
+    const auto of = [&](const Change& change, Declared declared, bool is_volume) {
+        Facts facts;
+        facts.sop_class = "1.2.840.10008.5.1.4.1.1.4";
+        facts.image_type = "ORIGINAL\\PRIMARY";
+        change(facts);
+        const auto rejection = pixel_risk(facts, policy, declared, is_volume);
+        return std::pair(rejection ? std::string(reason_name(rejection->reason)) : "",
+                         header_says(facts, policy, declared));
+    };
+    const auto none = Declared::nothing;
+    using Found = std::pair<std::string, HeaderSays>;
+    CHECK(of(tomography("MR", "HEAD"), none, true) == Found("", HeaderSays::face));
+    CHECK(of(tomography("MR", "ELSEWHERE"), none, true) == Found("", HeaderSays::face));
+    CHECK(of(tomography("MR", ""), none, true) == Found("", HeaderSays::nothing));
+    CHECK(of(tomography("MR", "CHEST"), none, true) == Found("", HeaderSays::no_face));
+    CHECK(of(tomography("MR", "HEAD"), Declared::defaced, true) == Found("", HeaderSays::answered));
+    // Of a slice by itself nothing can be cut off.
+    CHECK(of(tomography("MR", "HEAD"), none, false).first == "risk_face");
+    CHECK(of(tomography("MR", ""), none, false).first == "unlisted_anatomy");
+    // Text is refused as ever.
+    CHECK(of([](Facts& f) { f.modality = "MR", f.burned_in_annotation = "YES"; }, none, true).first ==
+          "risk_burned_in_text");
 }
 
 TEST_CASE("every class and every part of our tables is there once, and no head can be listed") {

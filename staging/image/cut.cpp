@@ -1,0 +1,71 @@
+#include "staging/image/cut.h"
+
+#include <cstring>
+
+#include "core/base/error.h"
+
+namespace staging {
+namespace {
+
+template <class T>
+void fill(core::Array& array, const Grid& grid, const Cut& cut, double value) {
+    const auto one = static_cast<T>(value);
+    const std::size_t plane =
+        static_cast<std::size_t>(grid.size[0] * grid.size[1] * grid.size[2]) * sizeof one;
+    if (plane == 0 || array.bytes.size() % plane != 0)
+        throw core::Error(core::Fault::bug, "a cut that is not of this volume");
+    for (std::size_t channel = 0; channel < array.bytes.size(); channel += plane)
+        each_removed(cut, grid, [&](std::size_t n) {
+            std::memcpy(array.bytes.data() + channel + n * sizeof one, &one, sizeof one);
+        });
+}
+
+template <class T>
+std::vector<float> numbers(const core::Array& array) {
+    std::vector<float> out(array.bytes.size() / sizeof(T));
+    T one;
+    for (std::size_t n = 0; n < out.size(); ++n) {
+        std::memcpy(&one, array.bytes.data() + n * sizeof one, sizeof one);
+        out[n] = static_cast<float>(one);
+    }
+    return out;
+}
+
+// Calls `use` with a value of the type.
+template <class Use>
+auto with_type(core::DType dtype, Use use) {
+    switch (dtype) {
+        case core::DType::u8:
+            return use(std::uint8_t{});
+        case core::DType::i8:
+            return use(std::int8_t{});
+        case core::DType::u16:
+            return use(std::uint16_t{});
+        case core::DType::i16:
+            return use(std::int16_t{});
+        case core::DType::u32:
+            return use(std::uint32_t{});
+        case core::DType::i32:
+            return use(std::int32_t{});
+        case core::DType::i64:
+            return use(std::int64_t{});
+        case core::DType::f32:
+            return use(float{});
+        case core::DType::f64:
+            return use(double{});
+    }
+    throw core::Error(core::Fault::bug, "a type without a name");
+}
+
+}  // namespace
+
+void cut_off(core::Array& array, core::DType dtype, const Grid& grid, const Cut& cut, double value) {
+    if (!cut.is_made) return;
+    with_type(dtype, [&](auto one) { fill<decltype(one)>(array, grid, cut, value); });
+}
+
+std::vector<float> real_numbers(const core::Array& array, core::DType dtype) {
+    return with_type(dtype, [&](auto one) { return numbers<decltype(one)>(array); });
+}
+
+}  // namespace staging

@@ -150,7 +150,7 @@ void list_jobs(const Common& common, bool all) {
         row["name"] = row["exit"] = json();
         const auto found = known.find(row.at("job").get<std::int64_t>());
         // Slurm begins its numbers again some day: what ended, or is another's, is not the job that it knows by this number.
-        if (found == known.end() || found->second.account != row.at("account")) continue;
+        if (found == known.end() || row.at("account") != found->second.account) continue;
         if (!row.value("ended", json()).is_null() && !is_final(found->second.state) &&
             found->second.restarts == 0)
             continue;

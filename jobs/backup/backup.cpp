@@ -1,6 +1,7 @@
 #include "jobs/backup/backup.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include "core/base/time.h"
 #include "core/ledger/ledger.h"
 #include "jobs/backup/archive.h"
+#include "jobs/backup/beside.h"
 #include "jobs/state/texts.h"
 
 namespace jobs {
@@ -26,7 +28,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 64 << 10;
 
-// A release that ends while its copies are read: the ledger as it was copied says that they are there.
+// A release ended while its copies were read: the ledger as it was copied says that they are there.
 struct ReleaseIsOver {};
 
 struct Source {
@@ -59,18 +61,15 @@ struct Source {
                 add(prefix + "/" + file.lexically_relative(folder).string(), file, mode);
     }
 
-    void add_releases() {
-        const fs::path folder = site.state / "releases";
-        std::set<fs::path> before;
-        if (fs::exists(folder))
-            for (const auto& entry : fs::directory_iterator(folder)) before.insert(entry.path());
-        try {
-            add_all("state/releases", folder, [](const fs::path&) { return mode_t{0600}; });
-        } catch (const std::exception&) {
-            for (const fs::path& one : before)
-                if (!fs::exists(one)) throw ReleaseIsOver();
-            throw;
-        }
+    // Copies of the releases that the copied ledger says are open or exported. What is not there is named in `lacking`.
+    void add_copies(const Beside& beside, std::vector<std::string>& lacking) {
+        const auto add = [&](const std::string& id, const std::string& name, const fs::path& wanted) {
+            if (!fs::exists(wanted)) return lacking.push_back(id);
+            add_all("state/" + name, site.state / name, [](const fs::path&) { return mode_t{0600}; });
+        };
+        for (const auto& [id, folder] : beside.open)
+            add(id, "releases/" + folder, site.state / "releases" / folder / "canonical");
+        for (const auto& [id, tables] : beside.left) add(id, "left/" + id, site.state / "left" / id);
     }
 
     void add_texts() {
@@ -81,10 +80,15 @@ struct Source {
     }
 };
 
+// A host's own keys are made anew on another host. An enclave's key would open every sealed dataset in the ledger.
 mode_t mode_of_configuration(const fs::path& file) {
-    if (file.filename().string().starts_with(".")) return 0;
+    const std::string name = file.filename().string();
+    if (name.starts_with(".") || name == "node.key" || name == "relay.key" || name.ends_with(".enclave.key"))
+        return 0;
     if (file.extension() == ".key") return 0400;
-    return file.extension() == ".toml" || file.extension() == ".pub" ? 0644 : 0;
+    if (file.extension() != ".toml" && file.extension() != ".pub") return 0;
+    struct stat status {};
+    return ::stat(file.c_str(), &status) ? 0600 : 0600 | (status.st_mode & 0044);
 }
 
 mode_t mode_of_key(const fs::path& file) {
@@ -133,7 +137,19 @@ void write_archive(const core::Site& site, const fs::path& file, const core::Sec
     source.add_all("state/keys", site.state / "keys", mode_of_key);
     if (fs::exists(site.state / "rounding.secret"))
         source.add("state/rounding.secret", site.state / "rounding.secret", 0400);
-    source.add_releases();
+    // aloftd removes the copies of a release after the record of its end only: as long as the ledger has none, they are whole.
+    const Beside beside = fs::exists(ledger) ? beside_of(ledger, head.seq) : Beside();
+    facts.lacking.clear();
+    std::exception_ptr failure;
+    try {
+        source.add_copies(beside, facts.lacking);
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    const Beside now = beside.open.empty() ? Beside() : beside_of(ledger);
+    for (const auto& [id, folder] : beside.open)
+        if (!now.open.contains(id)) throw ReleaseIsOver();
+    if (failure) std::rethrow_exception(failure);
     archive.finish();
     facts.files = archive.files();
     facts.archive_bytes = archive.bytes();
@@ -147,7 +163,7 @@ std::string key_id(const core::SealingKey& key) {
 }
 
 BackupFacts make_backup(const core::Site& site, const core::SealingKey& recipient, const fs::path& folder,
-                        const core::Witness& witness) {
+                        const std::function<core::Witness()>& witness) {
     core::make_directories(folder, 0700);
     if (!fs::is_empty(folder))
         throw Error(Fault::usage, folder.string() + ": is not empty; each backup has a folder of its own");
@@ -155,13 +171,15 @@ BackupFacts make_backup(const core::Site& site, const core::SealingKey& recipien
     BackupFacts facts{.site = site.name,
                       .version = ALOFT_VERSION,
                       .made = core::now_seconds(),
-                      .witness = witness,
+                      .witness = {},
                       .recipient = key_id(recipient),
                       .sealed = core::to_base64(recipient.seal(key)),
-                      .archive_sha256 = {}};
+                      .archive_sha256 = {},
+                      .lacking = {}};
     constexpr int kTries = 5;
     for (int left = kTries;; --left) try {
-            write_archive(site, folder / "archive", key, witness.head, facts);
+            facts.witness = witness();
+            write_archive(site, folder / "archive", key, facts.witness.head, facts);
             break;
         } catch (const ReleaseIsOver&) {
             if (left == 1)
@@ -190,7 +208,8 @@ BackupFacts open_backup(const fs::path& folder, const std::vector<core::VerifyKe
                  .sealed = read.at("sealed").get<std::string>(),
                  .files = read.at("files").get<std::uint64_t>(),
                  .archive_bytes = read.at("archive").at("bytes").get<std::uint64_t>(),
-                 .archive_sha256 = read.at("archive").at("sha256").get<std::string>()};
+                 .archive_sha256 = read.at("archive").at("sha256").get<std::string>(),
+                 .lacking = {}};
     } catch (const json::exception&) {
         throw Error(Fault::data, (folder / "backup.json").string() + ": not as a backup's is");
     }

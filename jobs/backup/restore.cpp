@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/base/error.h"
 #include "core/base/json.h"
@@ -14,6 +15,8 @@
 #include "core/ledger/loss.h"
 #include "core/ledger/verify.h"
 #include "jobs/backup/archive.h"
+#include "jobs/backup/beside.h"
+#include "jobs/state/mark.h"
 #include "jobs/state/texts.h"
 
 namespace jobs {
@@ -102,13 +105,14 @@ void check_free(const core::Site& site, const Configuration& configuration) {
 
 // What is below `folder` after the archive was unpacked there: all of state/, texts in a database again.
 std::uint64_t unpack(const fs::path& archive, const core::SecretKey& key, const fs::path& folder,
-                     std::uint64_t& files, const std::string& only) {
+                     std::uint64_t& files, std::set<std::string>& names, const std::string& only) {
     std::uint64_t texts = 0;
     ArchiveReader reader(archive, key);
     while (const auto next = reader.next()) {
         ++files;
         if (!next->name.starts_with(kState)) continue;
         const std::string name = next->name.substr(kState.size());
+        names.insert(name);
         if (!only.empty() && name != only) continue;
         if (name == "texts.jsonl") {
             Texts database(folder / "texts.db");
@@ -171,14 +175,70 @@ void hand_over(const fs::path& path, uid_t uid, gid_t gid) {
         for (const auto& entry : fs::directory_iterator(path)) hand_over(entry.path(), uid, gid);
 }
 
-void put_configuration(const core::Site& site, const fs::path& site_file,
-                       const Configuration& configuration) {
+// A file that is not as the ledger's last word about it is laid beside its place, not into force: it may give rights that were
+// taken since. One that was removed stays away.
+void put_configuration(const core::Site& site, const RestoreWish& wish, const Configuration& configuration,
+                       const std::vector<std::string>& older) {
     for (const auto& [name, file] : configuration) {
-        const fs::path path = name == "site.toml" ? site_file : site.config / name;
+        fs::path path = name == "site.toml" ? wish.site_file : site.config / name;
         if (fs::exists(path)) continue;
+        if (std::find(older.begin(), older.end(), name) != older.end()) path += ".older";
         core::make_directories(path.parent_path(), 0755);
         core::write_atomically(path, file.text, file.mode);
+        // What not everybody may read, aloftd must: its group is the service's.
+        if ((file.mode & 0044) == 0040 && ::chown(path.c_str(), static_cast<uid_t>(-1), wish.service_gid))
+            throw Error(Fault::system, core::with_errno("cannot hand over " + path.string(), errno));
     }
+    std::vector<core::VerifyKey> known;
+    try {
+        known = core::load_verify_keys(site.config / "keys", "ledger");
+    } catch (const Error&) {  // none
+    }
+    for (const core::VerifyKey& key : wish.keys)
+        if (std::none_of(known.begin(), known.end(),
+                         [&](const core::VerifyKey& one) { return one.bytes == key.bytes; }))
+            key.save(site.config / "keys" / ("ledger.old-" + key.id() + ".pub"));
+}
+
+std::vector<std::string> older_in(const Configuration& configuration, const Beside& beside) {
+    std::vector<std::string> older;
+    for (const auto& [name, file] : configuration)
+        if (const auto said = beside.configuration.find(name);
+            said != beside.configuration.end() && name != "site.toml" &&
+            said->second != core::to_hex(core::sha256(core::view(file.text))))
+            older.push_back(name);
+    return older;
+}
+
+// The tables of exported releases, by which those to come are judged: from the backup, else from the package that left. One
+// that cannot be had whole has no folder, and nothing more is released under its grant. Returns releases that lack copies.
+std::vector<std::string> complete_copies(const core::Site& site, const Beside& beside, const fs::path& folder,
+                                         const std::set<std::string>& names, bool dry_run) {
+    std::vector<std::string> lacking;
+    for (const auto& [id, of] : beside.open) {
+        const std::string canonical = "releases/" + of + "/canonical/";
+        const auto first = names.lower_bound(canonical);
+        if (first == names.end() || !first->starts_with(canonical)) lacking.push_back(id);
+    }
+    for (const auto& [id, tables] : beside.left) {
+        bool whole = true;
+        const fs::path to = folder / "left" / id;
+        if (!dry_run) core::make_directories(to, 0700);
+        for (const Beside::Table& table : tables) {
+            if (names.contains("left/" + id + "/" + table.name)) continue;
+            core::Bytes bytes;
+            try {
+                bytes = core::read_file(site.released / id / "data" / table.name);
+            } catch (const Error&) {
+            }
+            whole = whole && core::to_hex(core::sha256(bytes)) == table.sha256;
+            if (whole && !dry_run) core::write_atomically(to / table.name, bytes, 0600);
+        }
+        if (whole) continue;
+        if (!dry_run) fs::remove_all(to);
+        lacking.push_back(id);
+    }
+    return lacking;
 }
 
 // The ledger last: without it there is nothing that could be taken for the whole.
@@ -195,15 +255,14 @@ void put_state(const core::Site& site, const RestoreWish& wish) {
         throw Error(Fault::system, core::with_errno("cannot hand over " + site.state.string(), errno));
 }
 
-std::optional<std::uint64_t> newest_lost(const core::Site& site, const fs::path& ledger,
-                                         const core::Head& head, const std::vector<core::VerifyKey>& keys) {
-    std::optional<std::uint64_t> seen;
-    for (const core::Witness& witness : core::witnesses_at_hand(site)) try {
-            core::check_witness(ledger, head, witness, keys);
+void look_at_witnesses(const fs::path& ledger, const std::vector<core::VerifyKey>& keys, Restored& done) {
+    for (const core::Witness& witness : core::witnesses_at_hand(done.site)) try {
+            core::check_witness(ledger, done.head, witness, keys);
         } catch (const Error& e) {
-            if (e.fault() == Fault::data) seen = std::max(seen.value_or(0), witness.head.seq);
+            auto& seen = e.fault() == Fault::data ? done.seen : done.unknown;
+            if (e.fault() == Fault::data || e.fault() == Fault::refused)
+                seen = std::max(seen.value_or(0), witness.head.seq);
         }
-    return seen;
 }
 
 }  // namespace
@@ -217,6 +276,7 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
     const fs::path archive = wish.folder / "archive";
     const Scratch scratch;
     const Configuration configuration = configuration_in(archive, key);
+    Configuration put = configuration;
     done.site = site_of(wish, configuration, scratch);
     const auto keys = ledger_keys(configuration, scratch, wish.keys);
     check_free(done.site, configuration);
@@ -226,7 +286,8 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
     fs::remove_all(folder);
     core::make_directories(folder, 0700);
     // Tried only, no private key is written anywhere.
-    done.texts = unpack(archive, key, folder, done.files, wish.dry_run ? "ledger.jsonl" : "");
+    std::set<std::string> names;
+    done.texts = unpack(archive, key, folder, done.files, names, wish.dry_run ? "ledger.jsonl" : "");
     if (done.files != done.facts.files)
         throw Error(Fault::data, "this backup does not hold as many files as it says");
     const fs::path ledger = folder / "ledger.jsonl";
@@ -241,10 +302,23 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
         file.commit();
         if (!wish.dry_run) done.erased = erase_again(folder, ledger, done.facts.witness.head.seq);
     }
-    if (fs::exists(ledger)) done.head = core::verify_ledger(ledger, keys).head;
-    done.seen = newest_lost(done.site, ledger, done.head, keys);
+    Beside beside;
+    if (fs::exists(ledger)) {
+        done.head = core::verify_ledger(ledger, keys).head;
+        beside = beside_of(ledger);
+    }
+    look_at_witnesses(ledger, keys, done);
+    done.older = older_in(configuration, beside);
+    std::erase_if(done.older, [&](const std::string& name) {
+        if (!beside.configuration.at(name).empty()) return false;
+        done.removed.push_back(name);
+        return true;
+    });
+    done.lacking = complete_copies(done.site, beside, folder, names, wish.dry_run);
     if (wish.dry_run) return done;
-    put_configuration(done.site, wish.site_file, configuration);
+    write_mark(folder, {"restored", done.head.seq, std::nullopt});
+    for (const std::string& name : done.removed) put.erase(name);
+    put_configuration(done.site, wish, put, done.older);
     put_state(done.site, wish);
     return done;
 }

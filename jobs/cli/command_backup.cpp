@@ -37,6 +37,12 @@ core::Witness witness_of(const core::Site& site, bool& is_running) {
     }
 }
 
+std::string joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
 json words_of(const BackupFacts& facts) {
     return {{"site", facts.site},
             {"made", core::rfc3339(facts.made)},
@@ -64,21 +70,24 @@ void backup(const Common& common, const fs::path& folder, fs::path recipient) {
                      "would back up " + site.state.string() + " and " + site.config.string() + " to " +
                          folder.string() + ", sealed to key " + key_id(key));
     bool is_running = false;
-    const core::Witness witness = witness_of(site, is_running);
-    const BackupFacts facts = make_backup(site, key, folder, witness);
+    const BackupFacts facts = make_backup(site, key, folder, [&] { return witness_of(site, is_running); });
     if (is_running)
         ask(site.socket,
             {{"op", "backup.made"}, {"sha256", facts.archive_sha256}, {"records", facts.witness.head.seq}});
     json said = words_of(facts);
     said["recorded"] = is_running;
-    print(common, said,
-          folder.string() + ": " + std::to_string(facts.files) + " files, the ledger up to record " +
-              std::to_string(facts.witness.head.seq) + ", sealed to key " + facts.recipient +
-              (is_running ? "" : "\naloftd does not run: that this backup was made is not on record"));
+    said["lacking"] = facts.lacking;
+    print(
+        common, said,
+        folder.string() + ": " + std::to_string(facts.files) + " files, the ledger up to record " +
+            std::to_string(facts.witness.head.seq) + ", sealed to key " + facts.recipient +
+            (is_running ? "" : "\naloftd does not run: that this backup was made is not on record") +
+            (facts.lacking.empty() ? ""
+                                   : "\nNot on this host, so not in it: copies of " + joined(facts.lacking)));
 }
 
-void restore(const Common& common, RestoreWish wish, const fs::path& key, const fs::path& opening,
-             const std::string& account) {
+void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>& keys,
+             const fs::path& opening, const std::string& account) {
     need_root("aloft admin restore");
     const passwd* owner = ::getpwnam(account.c_str());
     if (!owner)
@@ -87,7 +96,7 @@ void restore(const Common& common, RestoreWish wish, const fs::path& key, const 
     wish.service_uid = owner->pw_uid;
     wish.service_gid = owner->pw_gid;
     wish.site_file = common.site_file.empty() ? fs::path("/etc/aloft/site.toml") : common.site_file;
-    wish.keys = {core::VerifyKey::load(key)};
+    for (const fs::path& key : keys) wish.keys.push_back(core::VerifyKey::load(key));
     wish.dry_run = common.dry_run;
     const Restored done = restore_backup(wish, core::OpeningKey::load(opening));
     json said = words_of(done.facts);
@@ -95,7 +104,11 @@ void restore(const Common& common, RestoreWish wish, const fs::path& key, const 
                  {"erased_again", done.erased},
                  {"state", done.site.state.string()},
                  {"restored", !common.dry_run},
-                 {"seen", done.seen ? json(*done.seen) : json()}});
+                 {"seen", done.seen ? json(*done.seen) : json()},
+                 {"unknown_witness", done.unknown ? json(*done.unknown) : json()},
+                 {"older", done.older},
+                 {"removed", done.removed},
+                 {"lacking", done.lacking}});
     std::string words =
         std::string(common.dry_run ? "this backup is whole, and could be restored: " : "restored: ") +
         std::to_string(done.files) + " files, the ledger with " + std::to_string(done.head.seq) +
@@ -105,15 +118,31 @@ void restore(const Common& common, RestoreWish wish, const fs::path& key, const 
                  " was seen: aloftd will not start from this. Put back a newer copy of the ledger "
                  "(--ledger), or read "
                  "jobs/OPERATIONS.md, \"Records that are lost\"";
-    else if (!common.dry_run)
-        words += "\nNext: aloft doctor; systemctl start aloftd aloft-sign";
+    if (done.unknown)
+        words += "\nA witness of record " + std::to_string(*done.unknown) +
+                 " is signed by none of these keys: if the ledger's key was rotated, begin again with "
+                 "each of its public keys (--key)";
+    if (!done.older.empty())
+        words += "\nThe ledger knows newer ones, so these lie there as FILE.older: " + joined(done.older);
+    if (!done.removed.empty()) words += "\nThe ledger says that these were removed: " + joined(done.removed);
+    if (!done.lacking.empty())
+        words +=
+            "\nReleases whose copies are nowhere (open ones must be withdrawn; under the grant of one that "
+            "was exported nothing more is released): " +
+            joined(done.lacking);
+    if (!done.seen && !common.dry_run)
+        words +=
+            "\nNext: aloft doctor; systemctl start aloftd aloft-sign. aloftd starts only if "
+            "published/witness.json is of this ledger's last record; else read jobs/OPERATIONS.md, "
+            "\"Records that are lost\"";
     print(common, said, words);
 }
 
 }  // namespace
 
 void add_backup(CLI::App& admin, Common& common) {
-    static fs::path to, recipient, key, opening;
+    static fs::path to, recipient, opening;
+    static std::vector<fs::path> keys;
     static RestoreWish wish;
     static std::string account = "aloft";
     CLI::App* make = add_verb(
@@ -131,10 +160,13 @@ void add_backup(CLI::App& admin, Common& common) {
                  "Put a backup back on a host that has no state; --dry-run proves that it could be done, and "
                  "changes nothing",
                  "aloft admin restore /backup/aloft/2026-11-27 --key ledger.pub --opening backup.key",
-                 Changes::something, [&common] { restore(common, wish, key, opening, account); });
+                 Changes::something, [&common] { restore(common, wish, keys, opening, account); });
     back->add_option("folder", wish.folder, "The backup")->required()->type_name("FOLDER");
-    back->add_option("--key", key, "The ledger's public key, from another host than the backup")
+    back->add_option("--key", keys,
+                     "The ledger's public key, from another host than the backup; after a rotation each of "
+                     "them, with --key before each")
         ->required()
+        ->allow_extra_args(false)
         ->type_name("FILE");
     back->add_option("--opening", opening, "The private half of the backup's key")
         ->required()

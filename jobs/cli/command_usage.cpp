@@ -161,7 +161,7 @@ std::string page_of_all(const std::string& site, const json& rows) {
 void by_month(const Common& common, const Form& form) {
     const json rows = list_of(common, "usage.months").rows;
     if (!form.html.empty()) {
-        core::write_atomically(form.html, page_of_all(common.site().name, rows), 0644);
+        core::write_atomically(form.html, page_of_all(common.site().name, rows), 0600);
         if (form.by.empty())
             return print(common, {{"html", form.html.string()}}, "written: " + form.html.string());
     }
@@ -187,7 +187,7 @@ void add_usage(CLI::App& app, Common& common) {
                  });
     verb->add_option("--by", form.by, "month, project (an application), enclave, account, grant, dataset")
         ->check(CLI::IsMember({"month", "project", "enclave", "account", "grant", "dataset"}));
-    verb->add_flag("--csv", form.csv, "As CSV (RFC 4180) on stdout");
+    verb->add_flag("--csv", form.csv, "As CSV (RFC 4180) on stdout")->excludes(verb->get_option("--json"));
     verb->add_option("--html", form.html, "A page with all tables, which needs nothing else")
         ->type_name("FILE");
 }

@@ -33,24 +33,26 @@ fs::path output_of(const core::Site& site, const json& job) {
     if (name.starts_with(shared)) {  // ENCLAVE/ACCOUNT/rest
         std::size_t rest = name.find('/', shared.size());
         if (rest != std::string::npos) rest = name.find('/', rest + 1);
-        if (rest != std::string::npos && fs::exists("/aloft/workspace"))
+        std::error_code none;
+        if (rest != std::string::npos && fs::exists("/aloft/workspace", none))
             return "/aloft/workspace" + name.substr(rest);
     }
     return name;
 }
 
 // Prints what has been added since `at`. A file that shrank (a requeued job that begins anew) is read from
-// its start.
-void follow(const fs::path& file, std::uint64_t& at) {
+// its start. False if it is no regular file that this account may read.
+bool follow(const fs::path& file, std::uint64_t& at) {
     const core::Fd fd(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
-    if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) return;
+    if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) return false;
     if (static_cast<std::uint64_t>(status.st_size) < at) at = 0;
     char buffer[16 << 10];
     for (ssize_t got; (got = ::pread(fd.get(), buffer, sizeof buffer, static_cast<off_t>(at))) > 0;
          at += static_cast<std::uint64_t>(got))
         std::cout.write(buffer, got);
     std::cout.flush();
+    return true;
 }
 
 // What the fence stopped, once every node has said so: their records arrive a few seconds after the end.
@@ -118,6 +120,8 @@ void watch(const Common& common, std::int64_t number) {
 
 // The output as it is now. What Slurm has forgotten lies where admission puts every job's.
 void print_log(const Common& common, std::int64_t number) {
+    if (common.json)
+        throw Error(Fault::usage, "a job's output is what it wrote, and no JSON; leave --json out");
     const core::Site site = common.site();
     std::optional<json> job;
     try {
@@ -126,12 +130,11 @@ void print_log(const Common& common, std::int64_t number) {
     }
     fs::path output = "/aloft/workspace/slurm-" + std::to_string(number) + ".out";
     if (job) output = output_of(site, *job);
-    if (!fs::exists(output))
+    std::uint64_t at = 0;
+    if (!follow(output, at))
         throw Error(Fault::usage,
                     "job " + std::to_string(number) +
                         " has no output here: it has not begun, is another's, or its file was removed");
-    std::uint64_t at = 0;
-    follow(output, at);
 }
 
 // Names are their author's own words: shown to nobody else (they are in no record either).
@@ -146,7 +149,11 @@ void list_jobs(const Common& common, bool all) {
     for (json& row : jobs.rows) {
         row["name"] = row["exit"] = json();
         const auto found = known.find(row.at("job").get<std::int64_t>());
-        if (found == known.end()) continue;
+        // Slurm begins its numbers again some day: what ended, or is another's, is not the job that it knows by this number.
+        if (found == known.end() || row.at("account") != found->second.account) continue;
+        if (!row.value("ended", json()).is_null() && !is_final(found->second.state) &&
+            found->second.restarts == 0)
+            continue;
         row["state"] = found->second.state;
         row["restarts"] = found->second.restarts;
         if (!found->second.exit.empty()) row["exit"] = found->second.exit;

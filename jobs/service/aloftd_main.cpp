@@ -18,17 +18,27 @@ int main(int argc, char** argv) {
         "Example:  setpriv --reuid aloft --regid aloft --clear-groups aloftd"};
     std::filesystem::path site_file;
     bool rebuild = false;
-    std::string table, accept_loss;
+    std::string table;
+    jobs::LossDecision loss;
     app.add_option("--site", site_file, "The site's configuration")
         ->type_name("FILE")
         ->default_str("/etc/aloft/site.toml");
     app.add_flag("--rebuild", rebuild, "Make the state again from the ledger's first record, then serve");
-    app.add_option(
-           "--accept-loss", accept_loss,
-           "Give up, for this reason, the records that were seen and that this ledger lacks: it is recorded, "
-           "every grant is "
-           "revoked, every enclave suspended, every sealed key withdrawn, every open release too; then serve")
-        ->type_name("REASON");
+    auto* accept =
+        app.add_option(
+               "--accept-loss", loss.reason,
+               "Give up, for this reason, the records that this ledger lacks or may lack: it is recorded, "
+               "every grant is "
+               "revoked, every enclave suspended, every sealed key withdrawn, every open release and "
+               "application too; then serve")
+            ->type_name("REASON")
+            ->check(CLI::Validator([](const std::string& reason) { return reason.empty() ? "say why" : ""; },
+                                   "", ""));
+    app.add_option("--up-to", loss.up_to,
+                   "The last record number that may have been given, if known; else that of the newest "
+                   "witness, or 10000 numbers are passed over")
+        ->type_name("NUMBER")
+        ->needs(accept);
     app.add_option("--operations", table, "Print the table of operations, and serve nothing")
         ->type_name("FORMAT")
         ->check(CLI::IsMember({"markdown", "json"}));
@@ -45,7 +55,7 @@ int main(int argc, char** argv) {
         ::umask(022);
         const core::Site site = core::Site::load(site_file);
         jobs::Service service(site, rebuild,
-                              accept_loss);  // first: its lock tells whether the socket is another aloftd's
+                              loss);  // first: its lock tells whether the socket is another aloftd's
         jobs::Server server(site.socket);
         core::Event("info", "aloftd_ready").with("socket", site.socket.string());
         core::tell_started();

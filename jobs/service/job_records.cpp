@@ -143,6 +143,9 @@ void Service::collect_file(const std::filesystem::path& file, const core::Verify
         if (e.fault() == Fault::system) return;  // not to be read at the moment: met again
         return reject(e.what());
     }
+    if (const auto witness = node.details.at("details").find("witness");
+        witness != node.details.at("details").end())
+        check_brought(*witness);
     if (!state_.has_node_record(node.id))
         record("node:" + host, "node." + node.kind, node.subject, std::move(node.details));
     collected_.push_back(file.string());

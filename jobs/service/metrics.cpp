@@ -1,4 +1,4 @@
-// What a site's monitoring reads: FOLDER/aloftd.prom (OpenMetrics 1.0 text, which Prometheus' node_exporter collects). Counts and
+// What a site's monitoring reads: FOLDER/aloftd.prom (Prometheus text format 0.0.4, which node_exporter's textfile collector takes; it takes no OpenMetrics). Counts and
 // times only: no account, no title, nothing that a researcher chose.
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,7 +10,6 @@
 #include "core/base/event.h"
 #include "core/base/time.h"
 #include "core/policy/list.h"
-#include "jobs/service/folder.h"
 #include "jobs/service/service.h"
 
 namespace jobs {
@@ -27,24 +26,38 @@ class Document {
 public:
     void family(const std::string& name, const char* type, const char* help) {
         name_ = name;
-        text_ += "# TYPE aloft_" + name + " " + type + "\n# HELP aloft_" + name + " " + help + "\n";
-        suffix_ = std::string_view(type) == "counter" ? "_total"
-                  : std::string_view(type) == "info"  ? "_info"
-                                                      : "";
+        text_ += "# HELP aloft_" + name + " " + help + "\n# TYPE aloft_" + name + " " + type + "\n";
     }
     void value(std::int64_t value, const std::string& label = {}, const std::string& word = {}) {
-        text_ += "aloft_" + name_ + suffix_ + (label.empty() ? "" : "{" + label + "=\"" + word + "\"}") +
-                 " " + std::to_string(value) + "\n";
+        text_ += "aloft_" + name_ + (label.empty() ? "" : "{" + label + "=\"" + word + "\"}") + " " +
+                 std::to_string(value) + "\n";
     }
     void single(const std::string& name, const char* help, std::int64_t one) {
         family(name, "gauge", help);
         value(one);
     }
-    std::string finish() const { return text_ + "# EOF\n"; }
+    const std::string& text() const { return text_; }
 
 private:
-    std::string text_, name_, suffix_;
+    std::string text_, name_;
 };
+
+// Files in the folders below `spool`, counted up to kSpoolMost: they lie on a shared file system.
+std::int64_t files_in_spool(const std::filesystem::path& spool) {
+    std::size_t count = 0, looked_at = 0;
+    std::error_code error;
+    for (std::filesystem::directory_iterator host(spool, error), end; !error && host != end;
+         host.increment(error)) {
+        if (++looked_at > kSpoolMost) break;
+        std::error_code inner;
+        for (std::filesystem::directory_iterator file(host->path(), inner), none; !inner && file != none;
+             file.increment(inner)) {
+            count += file->path().filename().string().front() != '.';
+            if (count >= kSpoolMost || ++looked_at > 2 * kSpoolMost) return static_cast<std::int64_t>(count);
+        }
+    }
+    return static_cast<std::int64_t>(count);
+}
 
 // Nothing where the site does not want any.
 std::optional<std::filesystem::path> metrics_folder(const core::Site& site) {
@@ -74,11 +87,15 @@ void Service::write_metrics() {
         out.family(name, "gauge", help);
         std::map<std::string, std::int64_t> counts;
         for (const char* state : states) counts[state] = 0;
-        for (const json& row : state_.rows("SELECT state, count(*) AS n FROM " + table + " GROUP BY state"))
+        // Enclaves are few, and their rows are replaced.
+        const bool is_kept = table != "enclaves";
+        for (const json& row : is_kept
+                                   ? state_.rows("SELECT state, n FROM tallies WHERE thing = ?", {table})
+                                   : state_.rows("SELECT state, count(*) AS n FROM enclaves GROUP BY state"))
             counts[row.at("state").get<std::string>()] = row.at("n").get<std::int64_t>();
         for (const auto& [state, count] : counts) out.value(count, "state", state);
     };
-    out.family("build", "info", "The version that runs.");
+    out.family("build_info", "gauge", "The version that runs.");
     out.value(1, "version", ALOFT_VERSION);
     out.single("metrics_timestamp_seconds", "When this file was written.", now);
     by_state("jobs", "Jobs of which a node has told.", "jobs", {"started", "ended"});
@@ -99,8 +116,8 @@ void Service::write_metrics() {
     oldest("release_waiting_seconds", "How long the oldest release in review has waited.",
            "SELECT min(requested) AS since FROM releases WHERE state IN ('in-review', 'half-approved')");
     out.single("fence_stopped", "Attempts that the fence stopped, of all jobs, as nodes have told.",
-               number("SELECT sum(count) AS n FROM blocked"));
-    out.family("refused", "counter", "Requests to aloftd that were refused since it started.");
+               number("SELECT sum(n) AS n FROM tallies WHERE thing = 'blocked'"));
+    out.family("refused_total", "counter", "Requests to aloftd that were refused since it started.");
     for (const auto& [operation, count] : refused_since_start_)
         out.value(static_cast<std::int64_t>(count), "operation", operation);
 
@@ -118,19 +135,15 @@ void Service::write_metrics() {
                issued);
     out.single("list_stale_seconds", "From which age on it freezes jobs.", site_.revocation_stale_seconds);
     out.single("list_records", "The ledger's record up to which the list is known.", seq);
-    std::int64_t waiting = 0;
-    for (const auto& host : list_folder(site_.spool)) {
-        waiting += static_cast<std::int64_t>(list_folder(host).size());
-        if (waiting >= static_cast<std::int64_t>(kSpoolMost)) break;
-    }
-    out.single("spool_records", "Records of nodes that are not in the ledger yet.", waiting);
+    out.single("spool_records", "Records of nodes that are not in the ledger yet; 10000: or more.",
+               files_in_spool(site_.spool));
     out.single("backup_timestamp_seconds", "When the last backup was made; 0: never.",
                number("SELECT max(made) AS n FROM backups"));
     struct statvfs room {};
     if (::statvfs(site_.state.c_str(), &room) == 0)
         out.single("state_free_bytes", "Room where the ledger lies.",
                    static_cast<std::int64_t>(room.f_bavail * room.f_frsize));
-    core::write_atomically(*folder / "aloftd.prom", out.finish(), 0644);
+    core::write_atomically(*folder / "aloftd.prom", out.text(), 0644);
 }
 
 }  // namespace jobs

@@ -216,7 +216,7 @@ json Service::judged(const Request& request, Judged result) {
     }
     if (request.failure) {
         const std::string why = request.failure->what();
-        if (request.failure->fault() == Fault::refused) refusals_.count(request.account, "release.request");
+        if (request.failure->fault() == Fault::refused) count_refusal(request.account, "release.request");
         return {{"ok", false}, {"fault", static_cast<int>(request.failure->fault())}, {"error", why}};
     }
     json files = json::array();
@@ -245,6 +245,7 @@ json Service::judged(const Request& request, Judged result) {
     }
     facts["folder"] = "";
     record(request.account, "release.refused", id, facts);
+    ++refused_since_start_["release.request"];  // in the ledger by its own record
     std::string text = "release " + id + " was refused by the automatic checks:";
     for (const Finding& finding : result.findings)
         if (finding.weight == Finding::Weight::refuse)

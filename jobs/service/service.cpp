@@ -33,11 +33,11 @@ std::string identity_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-Service::Service(const core::Site& site, bool rebuild, const std::string& accept_loss)
+Service::Service(const core::Site& site, bool rebuild, const LossDecision& loss)
     : Ledgered(site, rebuild),
       roles_(core::Roles::load(site.config / "roles.toml")),
       rates_{{Rate::reading, Rates(50, 300)}, {Rate::changing, Rates(20, 300)}, {Rate::heavy, Rates(2, 60)}} {
-    check_witnesses(accept_loss);
+    check_witnesses(loss);
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
     const auto secret = site_.state / "rounding.secret";
@@ -199,9 +199,7 @@ void Service::answer_with(CallerId caller, const Peer& peer, std::string_view op
     } catch (const LedgerBroken&) {
         throw;
     } catch (const Error& e) {
-        if (e.fault() == Fault::refused) ++refused_since_start_[std::string(operation)];
-        if (e.fault() == Fault::refused && refusals_.count(peer.account, std::string(operation)))
-            Event("warning", "refused").with("account", peer.account).with("operation", operation);
+        if (e.fault() == Fault::refused) count_refusal(peer.account, std::string(operation));
         answer_error(caller, e.fault(), e.what());
     } catch (const json::exception&) {
         answer_error(caller, Fault::usage, "a field of the request has the wrong type");
@@ -232,9 +230,10 @@ void Service::on_request(CallerId caller, const Peer& peer, const std::string& l
         });
 }
 
-void Service::refuse(const Call& call, const std::string& operation, const std::string&, const std::string&) {
-    if (refusals_.count(call.peer.account, operation))
-        Event("warning", "refused").with("account", call.peer.account).with("operation", operation);
+void Service::count_refusal(const std::string& account, const std::string& operation) {
+    ++refused_since_start_[operation];
+    if (refusals_.count(account, operation))
+        Event("warning", "refused").with("account", account).with("operation", operation);
 }
 
 void Service::on_record(const core::Record& record) {
@@ -278,16 +277,17 @@ void Service::attempt(const char* doing, const std::function<void()>& work) {
 
 void Service::on_second() {
     const std::int64_t now = core::now_seconds();
-    try {
-        catch_up();
-    } catch (const std::exception&) {  // later: callers are told why
-        return;
-    }
     const auto due = [now](std::int64_t& at, std::int64_t period) {
         if (now - at < period && now >= at) return false;
         at = now;
         return true;
     };
+    try {
+        catch_up();
+    } catch (const std::exception&) {  // later: callers are told why
+        if (due(metrics_at_, kMetricsSeconds)) attempt("write metrics", [&] { write_metrics(); });
+        return;
+    }
     if (due(spool_at_, kSpoolSeconds)) attempt("collect records of nodes", [&] { collect_spool(); });
     if (due(configuration_at_, kConfigurationSeconds))
         attempt("watch the configuration", [&] { watch_configuration(); });

@@ -36,6 +36,13 @@ struct Call {
     std::string id() const { return object.at("id").get<std::string>(); }
 };
 
+// Why records that are or may be lost are given up; nothing: they are not. `up_to`: the last number that may have been given,
+// where somebody knows it.
+struct LossDecision {
+    std::string reason;
+    std::uint64_t up_to = 0;
+};
+
 struct Request;  // releases.cpp
 
 // What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
@@ -46,8 +53,7 @@ struct Request;  // releases.cpp
 class Service : public Handler, private Ledgered {
 public:
     // Publishes what the state says. Throws as Ledgered.
-    // `accept_loss`: why the records that witnesses saw and this ledger lacks are given up; empty: they are not.
-    Service(const core::Site& site, bool rebuild, const std::string& accept_loss = {});
+    Service(const core::Site& site, bool rebuild, const LossDecision& loss = {});
     // Serves until the server is told to end, then signs the ledger's end. Resumes exports that were
     // interrupted.
     void serve(Server& server);
@@ -105,7 +111,12 @@ private:
     // metrics.cpp
     void write_metrics();
     // losses.cpp
-    void check_witnesses(const std::string& reason);
+    void check_witnesses(const LossDecision& decision);
+    bool is_given_up(std::uint64_t seq);
+    std::vector<core::VerifyKey> ledger_keys();
+    // Throws LedgerBroken, after a mark was set that keeps aloftd from starting, if `witness` (JSON) of a node's record saw
+    // what this ledger does not hold and nobody gave up.
+    void check_brought(const Body& witness);
     void finish_losses();
     // lists.cpp
     // One page of `sql`, whose column "at" counts up (or down, as it orders) and whose parameters are `values`, the
@@ -152,8 +163,8 @@ private:
     // Runs `work` and answers what it returns, or what it throws. Throws LedgerBroken only.
     void answer_with(CallerId caller, const Peer& peer, std::string_view operation,
                      const std::function<std::optional<Body>()>& work);
-    void refuse(const Call& call, const std::string& operation, const std::string& subject,
-                const std::string& why);
+    // For the record of refusals and for metrics.
+    void count_refusal(const std::string& account, const std::string& operation);
     // Part of what happens each second; nothing that it meets ends aloftd but LedgerBroken.
     void attempt(const char* doing, const std::function<void()>& work);
 
@@ -178,6 +189,7 @@ private:
     core::Roles roles_;
     std::string roles_seen_;  // the file's identity and times
     core::Head witnessed_;
+    core::Head brought_;                  // by a node, the last that this ledger holds
     std::vector<std::string> collected_;  // to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::string next_host_;  // where the round over the spool goes on

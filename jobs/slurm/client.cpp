@@ -60,6 +60,7 @@ SlurmJob read_job(const json& job) {
     const json& state = job.at("job_state");
     out.state = state.is_array() ? state.at(0).get<std::string>() : state.get<std::string>();
     out.name = job.value("name", std::string());
+    out.account = job.value("user_name", std::string());
     out.reason = job.value("state_reason", std::string());
     if (job.contains("restart_cnt")) out.restarts = number_of(job.at("restart_cnt"));
     if (is_final(out.state) && job.contains("exit_code")) out.exit = exit_of(job.at("exit_code"));

@@ -14,9 +14,9 @@ std::optional<nlohmann::json> find_job(std::int64_t job);
 // What Slurm says of a job, whichever version's JSON it is: 22.05 has one state and a wait status, 23.11 a list of states
 // and an object. An array's tasks are jobs of their own.
 struct SlurmJob {
-    std::string name, state, reason;
-    std::string exit;           // "CODE:SIGNAL" as Slurm prints it; "" while it has not ended
-    std::int64_t restarts = 0;  // how often it was queued again
+    std::string name, account, state, reason;  // account: whose it is, as Slurm says; "" where it does not
+    std::string exit;                          // "CODE:SIGNAL" as Slurm prints it; "" while it has not ended
+    std::int64_t restarts = 0;                 // how often it was queued again
 };
 // Throws json::exception if it is not as either version writes it.
 SlurmJob read_job(const nlohmann::json& job);

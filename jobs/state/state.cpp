@@ -41,7 +41,34 @@ CREATE TABLE IF NOT EXISTS configuration(file TEXT PRIMARY KEY, sha256 TEXT);
 CREATE TABLE IF NOT EXISTS node_records(id TEXT);
 CREATE TABLE IF NOT EXISTS backups(made INTEGER);
 CREATE TABLE IF NOT EXISTS losses(first INTEGER, last INTEGER, done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS tallies(thing TEXT, state TEXT, n INTEGER, PRIMARY KEY(thing, state));
+CREATE TABLE IF NOT EXISTS usage(grant_id TEXT, month TEXT, jobs INTEGER, node_seconds INTEGER, PRIMARY KEY(grant_id, month));
+CREATE TRIGGER IF NOT EXISTS blocked_in AFTER INSERT ON blocked BEGIN
+    INSERT INTO tallies VALUES('blocked', '', new.count) ON CONFLICT(thing, state) DO UPDATE SET n = n + excluded.n;
+END;
+CREATE TRIGGER IF NOT EXISTS blocked_up AFTER UPDATE ON blocked BEGIN
+    UPDATE tallies SET n = n + new.count - old.count WHERE thing = 'blocked';
+END;
+CREATE TRIGGER IF NOT EXISTS usage_out AFTER UPDATE OF ended ON jobs WHEN old.ended IS NOT NULL BEGIN
+    UPDATE usage SET jobs = jobs - 1, node_seconds = node_seconds - old.node_seconds
+    WHERE grant_id = old.grant_id AND month = substr(old.ended, 1, 7);
+END;
+CREATE TRIGGER IF NOT EXISTS usage_in AFTER UPDATE OF ended ON jobs WHEN new.ended IS NOT NULL AND new.grant_id IS NOT NULL BEGIN
+    INSERT INTO usage VALUES(new.grant_id, substr(new.ended, 1, 7), 1, new.node_seconds)
+    ON CONFLICT(grant_id, month) DO UPDATE SET jobs = jobs + 1, node_seconds = node_seconds + excluded.node_seconds;
+END;
 )";
+
+// Counts by state are kept, not counted: metrics ask for them all the time, and there are millions of jobs.
+std::string tallies_of(const std::string& thing) {
+    const std::string in = "INSERT INTO tallies VALUES('" + thing +
+                           "', new.state, 1) ON CONFLICT(thing, state) DO UPDATE SET n = n + 1; END;";
+    return "CREATE TRIGGER IF NOT EXISTS " + thing + "_in AFTER INSERT ON " + thing +
+           " WHEN new.state IS NOT NULL BEGIN " + in + "CREATE TRIGGER IF NOT EXISTS " + thing +
+           "_up AFTER UPDATE OF state ON " + thing +
+           " WHEN old.state IS NOT new.state BEGIN UPDATE tallies SET n = n - 1 WHERE thing = '" + thing +
+           "' AND state = old.state; " + in;
+}
 
 // No record's fold looks anything up by these. When all is folded anew they come last, sorted once: ids at random
 // places of a tree that has outgrown SQLite's cache cost a page each, read and written.
@@ -65,11 +92,11 @@ DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF 
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
 DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
-DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups;
+DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage;
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
 
 json field(const Record& record, const char* key) {
@@ -90,6 +117,8 @@ State::State(const std::filesystem::path& file, Texts* texts) : database_(file),
 void State::clear() {
     database_.script(kDrop);
     database_.script(kSchema);
+    for (const char* thing : {"jobs", "requests", "applications", "releases"})
+        database_.script(tallies_of(thing).c_str());
     database_.script(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
 }
 

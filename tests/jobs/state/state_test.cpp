@@ -54,6 +54,38 @@ TEST_CASE("of a node's preflight reports the newest counts, in whatever order th
     CHECK(fold.state.rows("SELECT node FROM preflight").size() == 2);
 }
 
+TEST_CASE("what is counted all the time is kept, and is what counting would give") {
+    Fold fold;
+    const auto job = [](int number, const char* grant, int seconds) {
+        return json{{"job", number},
+                    {"account", "e-alice"},
+                    {"grant", grant},
+                    {"seconds", seconds},
+                    {"blocked", {{"connect", number}}}};
+    };
+    fold.fold("e-alice", "job.requested", "J-1", {{"grant", "G-1"}, {"nodes", 2}});
+    fold.fold("e-alice", "job.requested", "J-2", {{"grant", "G-1"}, {"nodes", 1}});
+    fold.fold("e-alice", "job.submitted", "job:1", {{"job", 1}, {"request", "J-1"}});
+    fold.node("job-started", "job:1", job(1, "G-1", 0));
+    fold.node("job-ended", "job:1", job(1, "G-1", 10), "2026-10-31T23:59:59Z");
+    fold.node("job-ended", "job:1", job(1, "G-1", 20), "2026-11-01T00:00:01Z", "n2");  // the month changes
+    fold.node("job-ended", "job:2", job(2, "G-1", 5), "2026-11-02T00:00:00Z");
+    fold.node("job-started", "job:3", job(3, "G-2", 0));
+    fold.node("job-started", "job:2", job(2, "G-1", 0));  // queued again
+    for (const char* thing : {"jobs", "requests"})
+        CHECK(fold.state.rows("SELECT state, n FROM tallies WHERE thing = ? AND n > 0 ORDER BY state",
+                              {thing}) == fold.state.rows(std::string("SELECT state, count(*) AS n FROM ") +
+                                                          thing + " GROUP BY state ORDER BY state"));
+    CHECK(fold.one("SELECT n FROM tallies WHERE thing = 'blocked'") ==
+          fold.one("SELECT sum(count) AS n FROM blocked"));
+    CHECK(fold.state.rows("SELECT grant_id, month, jobs, node_seconds FROM usage WHERE jobs > 0") ==
+          fold.state.rows(
+              "SELECT grant_id, substr(ended, 1, 7) AS month, count(*) AS jobs, sum(node_seconds) AS "
+              "node_seconds FROM jobs WHERE ended IS NOT NULL GROUP BY 1, 2"));
+    CHECK(fold.one("SELECT node_seconds FROM usage WHERE month = '2026-11'").at("node_seconds") == 35);
+    CHECK(fold.one("SELECT node_seconds FROM usage WHERE month = '2026-10'").at("node_seconds") == 0);
+}
+
 TEST_CASE("what the fence stopped is added up over nodes") {
     Fold fold;
     const auto ended = [](int count) {

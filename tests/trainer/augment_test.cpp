@@ -128,6 +128,18 @@ TEST_CASE("what becomes of a sample is a function of seed, epoch and sample") {
     }
 }
 
+TEST_CASE("contrast is to the bit the same whatever samples are drawn beside") {
+    const int threads = at::get_num_threads();
+    at::set_num_threads(2);
+    const at::Tensor images = pictures({2, 1, 224, 224});
+    const Augment augment(rows(row("contrast", "")), 1, {1, 224, 224});
+    const at::Tensor both = augment.images(images, numbers(2), 0, standard(1));
+    for (std::int64_t i = 0; i < 2; ++i)
+        CHECK(at::equal(augment.images(images.narrow(0, i, 1), numbers(1, i), 0, standard(1)),
+                        both.narrow(0, i, 1)));
+    at::set_num_threads(threads);
+}
+
 TEST_CASE("a row that is added at the end changes nothing of what those before it draw") {
     const at::Tensor images = pictures({8, 1, 16, 16});
     const Augment one(rows(row("brightness", "")), 1, {1, 16, 16}),

@@ -1,5 +1,5 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
@@ -8,7 +8,7 @@
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
 // Volumes: each of a shape of its own, a ball in noise and its mask. Spots: images of 17 x 16 with a bright disc and, in two of
 // three, a dark bar, in noise, and their mask: 1 the disc, 2 the bar; of 320 patients. Bodies: volumes of 9 x 17 x 16, the
-// same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask. Large: 4096 images of 224 x 224 (0.2 GB).
+// same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask; wrongly-tested: one for the test. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -125,8 +125,10 @@ int main(int argc, char** argv) {
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
-               wrongly = std::strcmp(argv[2], "wrongly") == 0, bodies = std::strcmp(argv[2], "bodies") == 0,
-               masked = wrongly || bodies || std::strcmp(argv[2], "spots") == 0,
+               wrongly = std::strcmp(argv[2], "wrongly") == 0,
+               wrongly_tested = std::strcmp(argv[2], "wrongly-tested") == 0,
+               bodies = std::strcmp(argv[2], "bodies") == 0,
+               masked = wrongly || wrongly_tested || bodies || std::strcmp(argv[2], "spots") == 0,
                two = std::strcmp(argv[2], "two") == 0, unmeasured = std::strcmp(argv[2], "unmeasured") == 0,
                measured = unmeasured || std::strcmp(argv[2], "measured") == 0;
     const int samples = volumes ? 40 : large ? 4096 : bodies ? 160 : kSamples, side = large ? 224 : 8;
@@ -191,7 +193,7 @@ int main(int argc, char** argv) {
                 sample.fields = spots(random, size);
             else
                 sample.fields = {table ? features(random, label) : image(random, label, site, side)};
-            if (wrongly && i == 335) sample.fields[1].bytes[40] = 3;
+            if ((wrongly && i == 335) || (wrongly_tested && i == 600)) sample.fields[1].bytes[40] = 3;
             sample.columns = {id, kSites[static_cast<std::size_t>(site)],
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],
                               (unlabelled && i % 31 == 10) || (miscounted && i == 330)

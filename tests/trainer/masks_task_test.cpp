@@ -71,6 +71,33 @@ TEST_CASE("a value that is the number of no class is told with its sample") {
     CHECK_THROWS_WITH(task()->target(batch(wide)), Catch::Contains("sample 43"));
 }
 
+TEST_CASE("the values of classes are the recipe's") {
+    const auto options = [](const std::string& more) {
+        const auto table = [](const std::string& toml) { return core::Config::parse(toml, "test"); };
+        return TaskOptions::from(table("name = 'segmentation'\nclasses = ['nothing', 'a', 'b']\n" + more),
+                                 table(""), table(""));
+    };
+    CHECK(options("").values.empty());
+    CHECK(options("values = [0, 1, 2]").values.empty());  // the same run
+    CHECK(options("values = [0, 255, 7]").values == std::vector<std::int64_t>{0, 255, 7});
+    for (const char* wrong : {"values = []", "values = [0, 1]", "values = [0, 1, 1]", "values = [0, 1, 256]",
+                              "values = [-1, 0, 1]"})
+        CHECK_THROWS_WITH(options(wrong), Catch::Contains("values"));
+
+    const auto of = make_task(options("values = [0, 255, 7]"), schema());
+    at::Tensor mask = at::zeros({2, 1, 6, 5}, at::kByte), numbers = at::zeros({2, 30}, at::kByte);
+    mask[0][0][1][0] = 255;
+    numbers[0][5] = 1;
+    mask[1][0][5][4] = 7;
+    numbers[1][29] = 2;
+    CHECK(at::equal(of->target(batch(mask)), numbers));
+    CHECK(at::equal(make_task(options("values = [0, 255, 7]"), schema({1, 6, 5}, DType::i16))
+                        ->target(batch(mask.to(at::kShort))),
+                    numbers));
+    mask[1][0][2][2] = 1;  // a class's number, and no value
+    CHECK_THROWS_WITH(of->target(batch(mask)), Catch::Contains("sample 41"));
+}
+
 TEST_CASE("several heads count by half of the finer one") {
     const auto of = model();
     const at::Tensor mask = at::randint(3, {2, 64}, at::kByte), scores = at::randn({2, 3, 3, 8, 8});

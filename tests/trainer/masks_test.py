@@ -1,7 +1,7 @@
 """Whole runs of aloft-train that learn masks, in two and three dimensions.
 
 masks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, os, signal, subprocess, sys, unittest
+import json, os, re, signal, subprocess, sys, unittest
 
 from runs_case import MAKE, RunsCase
 
@@ -44,7 +44,7 @@ class Masks(RunsCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for kind, recipe in (("spots", SPOTS), ("bodies", BODIES), ("wrongly", SPOTS)):
+        for kind, recipe in (("spots", SPOTS), ("bodies", BODIES), ("wrongly", SPOTS), ("wrongly-tested", SPOTS)):
             (cls.root / kind).mkdir()
             subprocess.run([MAKE, cls.root / kind, kind], check=True)
             (cls.root / kind / "recipe.toml").write_text(recipe)
@@ -104,6 +104,19 @@ class Masks(RunsCase):
         self.assertGreater(of["disc"], 0.85)  # a ball here; of all voxels as such it is 0.1
         self.assertGreater(metrics["overall"]["dice"], 0.6)  # bars too are found, and some where there is none
 
+    def test_masks_are_moved_along_with_what_they_are_of(self):
+        for kind in ("spots", "bodies"):
+            out = self.root / f"flipped-{kind}"
+            recipe = self.root / kind / "recipe.toml"
+            plain = recipe.read_text()
+            try:
+                recipe.write_text(plain + '[[augment]]\nname = "flip"\nchance = 1\n')
+                self.run_to_end(kind, out, 2)
+            finally:
+                recipe.write_text(plain)
+            of = {each["value"]: each["dice"] for each in self.metrics(out)["per_class"]["worst_first"]}
+            self.assertGreater(of["disc"], 0.8)  # where the masks stayed, discs are looked for where none is
+
     def test_evaluating_and_exporting_say_the_same(self):
         metrics = self.metrics(self.masks())
         metrics.pop("training")
@@ -118,15 +131,34 @@ class Masks(RunsCase):
         self.assertIn("samples of shape", done.stderr)
 
     def test_a_mask_with_a_value_of_no_class_is_named_and_not_trained_on(self):
-        done = self.run_to_end("wrongly", self.root / "wrong", 2, code=3)
-        self.assertRegex(done.stderr, r"sample \d+: its mask \(field mask\) holds a value")
+        for kind in ("wrongly", "wrongly-tested"):  # of whatever split, before the first step
+            out = self.root / f"of-{kind}"
+            done = self.run_to_end(kind, out, 2, code=3)
+            self.assertRegex(done.stderr, r"sample \d+: its mask \(field mask\) holds a value")
+            self.assertFalse((out / "log.jsonl").exists() and '"event":"step"' in (out / "log.jsonl").read_text())
         done = self.run_to_end("spots", self.root / "two", 2, *settings('task.classes=["nothing", "disc"]'), code=3)
         self.assertRegex(done.stderr, r"sample \d+: its mask")
+
+    def test_values_of_the_mask_are_what_the_recipe_says(self):
+        out = self.root / "values"
+        self.run_to_end("spots", out, 2, *settings('task.classes=["nothing", "bar", "disc"]', "task.values=[0, 2, 1]"))
+        of = {each["value"]: each["dice"] for each in self.metrics(out)["per_class"]["worst_first"]}
+        self.assertGreater(of["disc"], 0.8)
+        done = self.run_to_end("spots", self.root / "gap", 2, *settings("task.values=[0, 255, 2]"), code=3)
+        self.assertRegex(done.stderr, r"sample \d+: its mask")
+
+    def test_an_epoch_tells_no_more_than_a_report(self):
+        done = self.run_to_end("spots", self.root / "of-few", 1, *settings("train.epochs=2"))
+        [told] = re.findall(r" validated epoch=2 dice=(\S+)", done.stderr)
+        self.assertLessEqual(len(told.lstrip("0.")), 3)
+        self.run_to_end("spots", self.root / "of-fewer", 1, *settings("train.epochs=2", "evaluate.min_stratum=65"))  # than 64 patients
+        lines = [json.loads(line) for line in (self.root / "of-fewer" / "log.jsonl").read_text().splitlines()]
+        self.assertEqual([line["validation"]["dice"] for line in lines if line["event"] == "epoch"], [None, None])
 
     def test_what_belongs_to_the_run(self):
         out = self.root / "identity"
         self.run_to_end("spots", out, 2, *settings("train.epochs=1"))
-        for change in ("loss.dice_weight=0.5", 'task.classes=["nothing", "bar", "disc"]', "model.deep_supervision=false",
+        for change in ("loss.dice_weight=0.5", 'task.classes=["nothing", "bar", "disc"]', "model.deep_supervision=false", "task.values=[0, 2, 1]",
                        'loss.class_weights=[1, 2, 2]'):
             done = self.run_to_end("spots", out, 2, *settings("train.epochs=1", change), code=2)
             self.assertIn("another recipe", done.stderr, change)

@@ -45,8 +45,9 @@ TEST_CASE("a constant rate stays, and bad settings are refused") {
     CHECK(rate_at(schedule, 3, 9, 1, 10) == 3);
     for (const char* bad :
          {"name = 'linear'", "warmup_steps = -1", "final_fraction = 2", "warmup_steps = 1\nwarmup_epochs = 1",
-          "exponent = 2", "name = 'one_cycle'\nwarmup_steps = 3", "name = 'step'\nevery_epochs = 0",
-          "name = 'plateau'\nfactor = 1.5", "name = 'poly'\nexponent = nan"})
+          "exponent = 2", "name = 'constant'\nfinal_fraction = 0.1", "name = 'one_cycle'\nwarmup_steps = 3",
+          "name = 'step'\nevery_epochs = 0", "name = 'plateau'\nfactor = 1.5",
+          "name = 'poly'\nexponent = nan"})
         CHECK_THROWS_AS(schedule_of(bad), core::Error);
     CHECK_THROWS_WITH(schedule_of("name = 'ploy'"), Catch::Contains("poly"));
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "core/base/error.h"
 #include "trainer/eval/html.h"
@@ -147,6 +148,65 @@ TEST_CASE("a site where few have a class is hidden also where it is said of othe
         }
     const auto hidden = report(p, options())["strata"]["site"]["suppressed"];
     CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
+}
+
+TEST_CASE("a figure that few patients have is not told, though enough have the class") {
+    // Of those of the last site the tumour is found in three patients: of all others it has no precision.
+    const auto found_in_three = [](const std::vector<int>& sizes, const std::vector<int>& tumours) {
+        Predictions p = masks(sizes, tumours);
+        const auto last = static_cast<std::int32_t>(sizes.size()) - 1;
+        std::set<std::uint64_t> found;
+        for (std::size_t i = 0; i < p.samples(); ++i) {
+            if (p.strata[0].code[i] != last || figure(p, i, 1, 0) == 0) continue;
+            if (found.size() < 3) found.insert(p.patient[i]);
+            const auto part = static_cast<std::int64_t>(found.size());
+            const auto of = (found.contains(p.patient[i]) ? mask_figures(100, 100 + part, 50 + part)
+                                                          : mask_figures(100, 0, 0))
+                                .all();
+            for (std::size_t k = 0; k < of.size(); ++k) figure(p, i, 1, k) = of[k];
+        }
+        return p;
+    };
+    const auto whole = report(found_in_three({30}, {15}), options());
+    CHECK(whole["per_class"]["suppressed"] == std::vector<std::string>{"tumour"});
+    CHECK(whole["overall"]["precision"].is_null());
+    CHECK(whole["overall"]["interval95"]["precision"].is_null());
+    CHECK(whole["overall"]["per_patient"]["precision"].is_null());
+    CHECK(made::kept_by(found_in_three({30}, {15}), "dice").has_value());
+    const auto hidden =
+        report(found_in_three({30, 30, 30}, {20, 20, 15}), options())["strata"]["site"]["suppressed"];
+    CHECK(std::find(hidden.begin(), hidden.end(), "s2") != hidden.end());
+    CHECK(hidden.size() >= 2);  // the whole less the others
+}
+
+TEST_CASE("the error of a gap is of every class that enters the mean") {
+    EvaluateOptions of_three = options();
+    of_three.min_stratum = 3;
+    const auto json = report(masks({30, 30}, {4, 4}), of_three);
+    REQUIRE(json["per_class"]["worst_first"].size() == 2);
+    for (const auto& site : json["strata"]["site"]["worst_first"]) {
+        CHECK(site["gap"]["score"].is_number());
+        CHECK(site["gap"]["p"].is_null());
+    }
+}
+
+TEST_CASE("there is no gap between means of different classes") {
+    const auto json = report(masks({30, 30, 30}, {20, 20, 0}), options());
+    const auto& sites = json["strata"]["site"]["worst_first"];
+    REQUIRE(sites.size() == 3);
+    for (const auto& site : sites) {
+        CHECK(site["dice"].is_number());
+        CHECK(site["gap"].is_null() == (site["value"] == "s2"));
+    }
+}
+
+TEST_CASE("what is hidden is not said to be of few patients") {
+    Predictions p = masks({30, 30}, {20, 20});
+    for (std::size_t c = 0; c < 2; ++c)
+        for (std::size_t k = 0; k < MaskFigures::kCount; ++k) figure(p, 3, c, k) = NAN;
+    const std::string page = html_report(report(p, options()));
+    CHECK(page.find("2 that may not be shown") != std::string::npos);
+    CHECK(page.find("too few patients to be shown") == std::string::npos);
 }
 
 TEST_CASE("where one patient makes most of what lacks to 1, nothing is told of the set") {

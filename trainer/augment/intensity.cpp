@@ -7,7 +7,9 @@
 #include <ATen/ops/amin.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bitwise_right_shift.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/clone.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
@@ -62,7 +64,11 @@ void brightness(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOpt
 void contrast(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOptions&) {
     const at::Tensor places = places_of(x, drawn);
     const at::Tensor old = x.index_select(0, places);
-    const at::Tensor mean = old.mean(spatial(x), true), least = old.amin(spatial(x), true),
+    // Of each sample by itself: threads add up one in another order than several.
+    std::vector<at::Tensor> means;
+    for (const Drawn& each : drawn)
+        means.push_back(x.narrow(0, each.place, 1).clone().mean(spatial(x), true));
+    const at::Tensor mean = at::cat(means), least = old.amin(spatial(x), true),
                      most = old.amax(spatial(x), true);
     x.index_copy_(0, places, ((old - mean) * strengths(x, drawn) + mean).clamp(least, most));
 }

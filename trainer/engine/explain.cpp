@@ -47,22 +47,22 @@ std::string explain_recipe() {
             return std::find(row.keys.begin(), row.keys.end(), key) != row.keys.end();
         });
     for (const AugmentKind& row : augment_kinds()) {
-        out += "[[augment]]\n";
-        add_line(out, "name", Json(row.name), row.meaning, false);
+        out += "# [[augment]]\n";
+        add_line(out, "name", Json(row.name), row.meaning, true);
         add_line(out, "chance", row.chance,
                  row.draws == AugmentKind::Draws::nothing ? "of each axis, for a sample"
                                                           : "of a sample to be changed",
-                 false);
+                 true);
         if (row.draws == AugmentKind::Draws::between)
-            add_line(out, "least", row.least, "drawn between this", false);
-        if (row.draws == AugmentKind::Draws::between) add_line(out, "most", row.most, "and this", false);
+            add_line(out, "least", row.least, "drawn between this", true);
+        if (row.draws == AugmentKind::Draws::between) add_line(out, "most", row.most, "and this", true);
         if (row.draws == AugmentKind::Draws::up_to)
-            add_line(out, "most", row.most, "drawn between its negative and this", false);
+            add_line(out, "most", row.most, "drawn between its negative and this", true);
         if (row.has_axes)
             add_line(out, "axes", Json::array(), "all; of \"x\" (columns), \"y\" (rows), \"z\" (slices)",
-                     false);
+                     true);
         if (row.has_spacing)
-            add_line(out, "spacing", Json::array(), "all alike; a pixel's sides, slowest axis first", false);
+            add_line(out, "spacing", Json::array(), "all alike; a pixel's sides, slowest axis first", true);
         out += '\n';
     }
     out.pop_back();

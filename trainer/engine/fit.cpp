@@ -32,7 +32,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       agreement_(comm),
       upload_(device_) {
     core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
-    settle_labels(*dataset_, *task_, recipe, {"train", "validation", recipe.evaluate.split}, comm);
+    const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
+    settle_labels(*dataset_, *task_, recipe, splits, comm);
     core::together(comm, [&] {
         make_loader();
         make_model();
@@ -57,7 +58,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
     optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
     if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
     if (!resume()) {
-        if (!standardise(*model_, *dataset_, recipe, comm, go_on()))
+        if (!check_masks(*dataset_, *task_, recipe, splits, comm, go_on()) ||
+            !standardise(*model_, *dataset_, recipe, comm, go_on()))
             throw AgreedError(Fault::requeue,
                               "asked to stop before the first step; run the same command again");
         learn_targets();
@@ -144,11 +146,16 @@ void Run::make_step() {
 Alter Run::alter(const Batch& batch) const {
     if (augment_->is_none()) return {};
     const Standard standard{model_->buffers().at(0).tensor, model_->buffers().at(1).tensor};
-    return [this, standard, samples = batch.sample, epoch = clock_->epoch()](const at::Tensor& inputs,
-                                                                             std::int64_t first) {
-        const auto count = static_cast<std::size_t>(inputs.size(0));
-        return augment_->images(inputs, {samples.const_data_ptr<std::int64_t>() + first, count}, epoch,
-                                standard);
+    return [this, standard, numbers = batch.sample, epoch = clock_->epoch()](
+               at::Tensor& inputs, at::Tensor& targets, std::int64_t first) {
+        const std::span samples(numbers.const_data_ptr<std::int64_t>() + first,
+                                static_cast<std::size_t>(inputs.size(0)));
+        if (!recipe_.task.mask.empty()) {  // [n, pixels]
+            std::vector<std::int64_t> shape = inputs.sizes().vec();
+            if (shape.size() > 3) shape.erase(shape.begin() + 1);  // the channels
+            targets = augment_->masks(targets.view(shape), samples, epoch).flatten(1);
+        }
+        inputs = augment_->images(inputs, samples, epoch, standard);
     };
 }
 

@@ -110,4 +110,34 @@ void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
     });
 }
 
+bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
+                 const std::set<std::string>& splits, const core::Comm& comm, const GoOn& go_on) {
+    if (recipe.task.mask.empty()) return true;
+    for (const std::string& split : splits) {
+        std::optional<Loader> loader;
+        core::together(comm, [&] {
+            if (dataset.samples(split) == 0) return;
+            LoaderOptions options;
+            options.split = split;
+            options.field = recipe.task.mask;
+            options.label = "";
+            options.batch_size = recipe.evaluate.batch;
+            options.rank = comm.rank();
+            options.ranks = comm.size();
+            options.order = Order::stored;
+            options.tail = Tail::keep;
+            loader.emplace(dataset, options);
+            loader->begin_epoch(0);
+        });
+        if (!loader) continue;
+        const bool is_whole = pass(*loader, loader->steps_per_epoch(), comm, go_on, [&](const Batch& batch) {
+            Batch masks = batch;
+            masks.beside = {batch.inputs};
+            task.target(masks);
+        });
+        if (!is_whole) return false;
+    }
+    return true;
+}
+
 }  // namespace trainer

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/mpi/comm.h"
+#include "trainer/engine/pass.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/loader/dataset.h"
 
@@ -14,5 +15,10 @@ namespace trainer {
 // task that needs no column looks for none.
 void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
                    const std::set<std::string>& splits, const core::Comm& comm);
+
+// Collective. Reads every mask of these splits once, of a task that has masks. Throws AgreedError: data that names a
+// sample whose mask has a value of no class. False if `go_on` ended it.
+bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
+                 const std::set<std::string>& splits, const core::Comm& comm, const GoOn& go_on);
 
 }  // namespace trainer

@@ -132,6 +132,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (task.name != TaskOptions().name) json["task"] = task.name;
     if (!task.mask.empty()) json["data"]["mask"] = task.mask;
     if (!task.classes.empty()) json["classes"] = task.classes;
+    if (!task.values.empty()) json["values"] = task.values;
     const LossOptions& loss = task.loss;
     const LossOptions plain;
     nlohmann::ordered_json told;

@@ -9,6 +9,7 @@
 #include "trainer/engine/run.h"
 #include "trainer/engine/watch.h"
 #include "trainer/eval/groups.h"
+#include "trainer/eval/report_parts.h"
 
 namespace trainer {
 
@@ -44,6 +45,7 @@ void Run::validate() {
         const Judge& judge = task_->judge();
         EvaluateOptions options;  // of an epoch, no more than this
         options.positive = recipe_.evaluate.options.positive;
+        options.min_stratum = recipe_.evaluate.options.min_stratum;
         const auto judged = judge.judged(*predictions, all_of(*predictions), options, {}, Ranks::averaged);
         score = judge.kept_by(*judged, recipe_.train.select);
         const bool best = is_best(score);
@@ -55,7 +57,11 @@ void Run::validate() {
         core::Event event(judged->unscored() ? "warning" : "info", "validated");
         event.with("epoch", clock_->epoch());
         const std::vector<double> figures = judged->told_of(Judged::Times(predictions->samples(), 1));
-        for (const std::string_view each : judge.told()) event.with(each, figures[judge.place(each)]);
+        for (const std::string_view each : judge.told()) {
+            const std::size_t place = judge.place(each);
+            const Json value = number(figures[place], judge.figures()[place].significant);
+            event.with(each, value.is_null() ? NAN : value.get<double>());
+        }
         event.with("without_score", judged->unscored()).with("best", best);
     });
     score = tell(score);

@@ -55,7 +55,7 @@ using S = Schedule;
 constexpr double kMany = 1e12;
 constexpr Key<S> kKeys[] = {
     {"warmup_steps", &S::warmup_steps, 0, kMany, "steps in which the rate climbs from nothing"},
-    {"final_fraction", &S::final_fraction, 0, 1, "of the rate: what it falls to"},
+    {"final_fraction", &S::final_fraction, 0, 1, "of the rate: the least that it falls to"},
     {"warmup_epochs", &S::warmup_epochs, 0, 1e6, "the same in epochs", true},
     {"exponent", &S::exponent, 0.01, 100, "of what is left of the run", true},
     {"rise", &S::rise, 0, 1, "part of the run in which the rate climbs", true},
@@ -81,11 +81,7 @@ const std::vector<ScheduleKind>& schedules() {
          {"warmup_steps", "warmup_epochs", "final_fraction"},
          named("cosine"),
          cosine},
-        {"constant",
-         "as it is",
-         {"warmup_steps", "warmup_epochs", "final_fraction"},
-         named("constant"),
-         constant},
+        {"constant", "as it is", {"warmup_steps", "warmup_epochs"}, named("constant"), constant},
         {"poly",
          "what is left of the run, to a power (nnU-Net, Isensee et al. 2021)",
          {"warmup_steps", "warmup_epochs", "final_fraction", "exponent"},

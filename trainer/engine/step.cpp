@@ -52,9 +52,9 @@ bool Step::accumulate(const at::Tensor& inputs, const at::Tensor& targets, std::
             at::manual_seed(mix(mix(options_.seed ^ mix(static_cast<std::uint64_t>(step))) + number));
             // Copies, each at the start of an allocation: kernels may round differently by alignment.
             auto x = inputs.narrow(0, i * size, size).to(device, inputs.scalar_type(), false, /*copy=*/true);
-            if (alter) x = alter(x, i * size);
-            const auto y = targets.narrow(0, i * size, size)
-                               .to(device, targets.scalar_type(), /*non_blocking=*/true, /*copy=*/true);
+            auto y = targets.narrow(0, i * size, size)
+                         .to(device, targets.scalar_type(), /*non_blocking=*/true, /*copy=*/true);
+            if (alter) alter(x, y, i * size);
             gradients_.before_forward(last);
             at::Tensor scores;
             {

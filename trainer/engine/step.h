@@ -20,9 +20,9 @@ struct StepOptions {
     Precision precision = Precision::float32;
 };
 
-// What becomes of a micro-batch before the model is trained by it: `inputs` [n, ...] on the model's device, the rows from
-// `first` on of this rank's share. Returns as many.
-using Alter = std::function<at::Tensor(const at::Tensor& inputs, std::int64_t first)>;
+// What becomes of a micro-batch before the model is trained by it: `inputs` and `targets`, [n, ...] each, on the model's
+// device, the rows from `first` on of this rank's share. Leaves as many.
+using Alter = std::function<void(at::Tensor& inputs, at::Tensor& targets, std::int64_t first)>;
 
 // One update of the model from one batch: forward and backward pass over this rank's micro-batches, gradients
 // of all ranks made one, the optimizer's move.

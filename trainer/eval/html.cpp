@@ -230,8 +230,7 @@ std::string parts(const Json& per_part, const Json& metrics, const std::string& 
     }
     const std::size_t hidden = per_part.at("suppressed").size();
     return tag("h2", name + ", the worst first") + table(head, lines) +
-           (hidden ? tag("p", name + ": " + std::to_string(hidden) + " of too few patients to be shown.")
-                   : "");
+           (hidden ? tag("p", name + ": " + std::to_string(hidden) + " that may not be shown.") : "");
 }
 
 std::string calibration(const Json& metrics) {

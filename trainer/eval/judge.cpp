@@ -42,7 +42,7 @@ std::vector<double> Judged::told_of(const Times& times) const {
 
 void Judged::tell_further(nlohmann::ordered_json&, const std::vector<std::vector<double>>&) const {}
 
-bool Judge::are_enough(const Predictions&, const std::vector<std::size_t>& samples,
+bool Judge::are_enough(const Predictions&, const EvaluateOptions&, const std::vector<std::size_t>& samples,
                        const std::vector<std::size_t>& patient, std::size_t patients) const {
     std::vector<bool> seen(patients);
     std::int64_t count = 0;

@@ -44,6 +44,8 @@ public:
     virtual std::int64_t unscored() const = 0;
     // Whether figure `number` may stand in a report; else it is null there. Weights may be kept by it all the same.
     virtual bool may_be_told(std::size_t) const { return true; }
+    // Whether figure `number` is a mean of the same classes there as here. `rest` is of the same judge and predictions.
+    virtual bool compares_with(const Judged& /*rest*/, std::size_t /*number*/) const { return true; }
     // `of` where they may be told, else NaN.
     std::vector<double> told_of(const Times& times) const;
 
@@ -97,8 +99,9 @@ public:
                                  const std::vector<std::size_t>& samples) const = 0;
     // Whether `samples` have patients enough for the error that resampling shows to be that of the score. `patient`: of
     // each sample of the predictions, its number below `patients`.
-    virtual bool are_enough(const Predictions& predictions, const std::vector<std::size_t>& samples,
-                            const std::vector<std::size_t>& patient, std::size_t patients) const;
+    virtual bool are_enough(const Predictions& predictions, const EvaluateOptions& options,
+                            const std::vector<std::size_t>& samples, const std::vector<std::size_t>& patient,
+                            std::size_t patients) const;
 
     // metrics.json: what stands there before all, and between `overall` and `min_stratum`.
     virtual void tell_outputs(nlohmann::ordered_json& out, const Predictions& predictions,

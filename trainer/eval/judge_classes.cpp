@@ -175,8 +175,9 @@ public:
     }
 
     // Of each class that there is: of few patients, all of them right, resampling shows no error.
-    bool are_enough(const Predictions& predictions, const std::vector<std::size_t>& samples,
-                    const std::vector<std::size_t>& patient, std::size_t patients) const override {
+    bool are_enough(const Predictions& predictions, const EvaluateOptions&,
+                    const std::vector<std::size_t>& samples, const std::vector<std::size_t>& patient,
+                    std::size_t patients) const override {
         const std::size_t classes = predictions.classes.size();
         std::vector<bool> seen(patients * classes);
         std::vector<std::int64_t> count(classes, 0);

@@ -234,8 +234,9 @@ public:
         return out;
     }
     // Of each label that there is, with a yes and with a no: of few patients, all of them right, resampling shows no error.
-    bool are_enough(const Predictions& predictions, const std::vector<std::size_t>& samples,
-                    const std::vector<std::size_t>&, std::size_t) const override {
+    bool are_enough(const Predictions& predictions, const EvaluateOptions&,
+                    const std::vector<std::size_t>& samples, const std::vector<std::size_t>&,
+                    std::size_t) const override {
         for (std::size_t c = 0; c < predictions.classes.size(); ++c) {
             const auto [yes, no] = patients_by_truth(predictions, samples, c);
             if (std::min(yes, no) < kLeastOfKind) return false;

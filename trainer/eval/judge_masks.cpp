@@ -47,25 +47,28 @@ bool is_scored(const Predictions& p, std::size_t sample) {
     return true;
 }
 
-// In how many patients it is there.
-std::int64_t patients_with(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c) {
+// Whether it is there in `least` patients. Counts no further.
+bool have(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c, std::int64_t least) {
     std::set<std::uint64_t> patients;
-    for (const std::size_t i : samples)
-        if (value_of(p, i, c, kPixels) > 0) patients.insert(p.patient[i]);
-    return static_cast<std::int64_t>(patients.size());
+    for (std::size_t i = 0; i < samples.size() && std::ssize(patients) < least; ++i)
+        if (value_of(p, samples[i], c, kPixels) > 0) patients.insert(p.patient[samples[i]]);
+    return std::ssize(patients) >= least;
 }
 
 // The classes that enter the means: of the others, which few patients have, what a mean leaves would tell.
 std::vector<std::size_t> meant(const Predictions& p, std::int64_t least) {
+    const std::vector<std::size_t> all = all_of(p);
     std::vector<std::size_t> out;
     for (std::size_t c = 0; c < classes_of(p); ++c)
-        if (patients_with(p, all_of(p), c) >= least) out.push_back(c);
+        if (have(p, all, c, least)) out.push_back(c);
     return out;
 }
 
-// Whether one patient's figure would follow from a mean of this class over the samples, or over their patients: of what is
-// there, or of what lacks to 1. Sums of which none is unsafe have no unsafe sum, whatever weights they have.
-bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c) {
+// Whether a figure of this class over the samples is of fewer than `least` patients, of those in whom it is defined; or one
+// patient's would follow from its mean over the samples, or over their patients: of what is there, or of what lacks to 1.
+// Sums of which none is unsafe have no unsafe sum, whatever weights they have.
+bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+               std::int64_t least) {
     for (std::size_t k = 1; k < MaskFigures::kCount; ++k) {
         std::map<std::uint64_t, std::pair<double, double>> patients;  // samples, sum
         for (const std::size_t i : samples) {
@@ -75,6 +78,7 @@ bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, st
             ++count;
             sum += value;
         }
+        if (!patients.empty() && std::ssize(patients) < least) return true;
         Parts there, lacking, mean_there, mean_lacking;
         for (const auto& [patient, of] : patients) {
             const auto& [count, sum] = of;
@@ -95,7 +99,7 @@ bool are_few(const Predictions& p, const std::vector<std::size_t>& samples, std:
              std::int64_t least) {
     const bool is_there = std::any_of(samples.begin(), samples.end(),
                                       [&](auto i) { return !std::isnan(value_of(p, i, c, 1)); });
-    return is_there && (patients_with(p, samples, c) < least || is_unsafe(p, samples, c));
+    return is_there && (!have(p, samples, c, least) || is_unsafe(p, samples, c, least));
 }
 
 class JudgedMasks final : public Judged {
@@ -111,6 +115,14 @@ public:
     }
 
     bool may_be_told(std::size_t) const override { return is_told_; }
+
+    bool compares_with(const Judged& rest, std::size_t figure) const override {
+        const auto& other = dynamic_cast<const JudgedMasks&>(rest);
+        const Times once(predictions_.samples(), 1);
+        return std::all_of(classes_.begin(), classes_.end(), [&](std::size_t c) {
+            return std::isnan(mean_of(once, c, figure)) == std::isnan(other.mean_of(once, c, figure));
+        });
+    }
 
     std::vector<double> of(const Times& times) const override {
         std::vector<double> out(rows().size(), NAN);
@@ -252,11 +264,13 @@ public:
         return out;
     }
     // Of each class that is measured, in the samples where it is.
-    bool are_enough(const Predictions& predictions, const std::vector<std::size_t>& samples,
-                    const std::vector<std::size_t>&, std::size_t) const override {
-        for (const std::size_t c : meant(predictions, kLeastOfKind))
-            if (patients_with(predictions, samples, c) < kLeastOfKind) return false;
-        return !meant(predictions, kLeastOfKind).empty();
+    bool are_enough(const Predictions& predictions, const EvaluateOptions& options,
+                    const std::vector<std::size_t>& samples, const std::vector<std::size_t>&,
+                    std::size_t) const override {
+        const std::vector<std::size_t> classes = meant(predictions, options.min_stratum);
+        return !classes.empty() && std::all_of(classes.begin(), classes.end(), [&](std::size_t c) {
+            return have(predictions, samples, c, kLeastOfKind);
+        });
     }
 
     void tell_outputs(Json& out, const Predictions& predictions, const EvaluateOptions&) const override {
@@ -272,7 +286,7 @@ public:
         for (std::size_t c = 0; c < classes_of(predictions); ++c) {
             const std::string& name = predictions.classes[c + 1];
             if (std::find(classes.begin(), classes.end(), c) == classes.end() || whole.unscored() > 0 ||
-                is_unsafe(predictions, all, c)) {
+                is_unsafe(predictions, all, c, options.min_stratum)) {
                 hidden.push_back(name);
                 continue;
             }

@@ -73,7 +73,7 @@ struct Report::Entry {
     std::vector<std::size_t> samples;
     std::unique_ptr<Judged> judged;
     ByPatient persons;
-    std::unique_ptr<Judged> of_persons, of_rest;  // nothing: not wanted
+    std::unique_ptr<Judged> of_persons, of_rest;  // nothing: not wanted, or not to be compared
     bool are_enough = false;                      // patients for its score, in it and in the rest
 };
 
@@ -123,11 +123,13 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
                 ++next;
             else
                 rest.push_back(i);
-        entry->are_enough = judge_.are_enough(predictions_, entry->samples, patient_, patients_) &&
-                            judge_.are_enough(predictions_, rest, patient_, patients_);
-        if (patients_of(predictions_, rest) >= options_.min_stratum)
-            entry->of_rest = judge_.judged(predictions_, std::move(rest), options_, {},
-                                           score_->needs_ranks ? Ranks::averaged : Ranks::none);
+        entry->are_enough = judge_.are_enough(predictions_, options_, entry->samples, patient_, patients_) &&
+                            judge_.are_enough(predictions_, options_, rest, patient_, patients_);
+        if (patients_of(predictions_, rest) >= options_.min_stratum) {
+            auto of_rest = judge_.judged(predictions_, std::move(rest), options_, {},
+                                         score_->needs_ranks ? Ranks::averaged : Ranks::none);
+            if (entry->judged->compares_with(*of_rest, score_column_)) entry->of_rest = std::move(of_rest);
+        }
     }
     entries_.push_back(std::move(entry));
 }

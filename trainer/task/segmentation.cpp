@@ -1,6 +1,7 @@
-// Each pixel is of one class: a field beside the image, the mask, whose values number the classes. 0 is the background.
+// Each pixel is of one class: a field beside the image, the mask, has its value. Class 0 is the background.
 #include <ATen/ATen.h>
 
+#include <array>
 #include <limits>
 
 #include "core/base/error.h"
@@ -13,12 +14,17 @@ namespace {
 using core::Error;
 using core::Fault;
 
-constexpr std::size_t kMost = 255;  // classes: masks are bytes
+constexpr std::size_t kMost = 255;  // classes: their numbers are bytes
+constexpr std::uint8_t kNone = 255;
 
 class Segmentation final : public Task {
 public:
     Segmentation(const TaskOptions& options, core::Field mask)
         : Task(options, options.classes), mask_(std::move(mask)) {
+        number_.fill(kNone);
+        for (std::size_t c = 0; c < outputs().size(); ++c)
+            number_[options.values.empty() ? c : static_cast<std::size_t>(options.values[c])] =
+                static_cast<std::uint8_t>(c);
         const auto& weights = options.loss.class_weights;
         if (!weights.empty() && weights.size() != outputs().size())
             throw Error(Fault::usage, "loss.class_weights: expected one for each of the " +
@@ -44,20 +50,25 @@ public:
         return {std::move(shape), static_cast<std::int64_t>(outputs().size()), false, true};
     }
 
-    // [n, size] uint8.
+    // [n, size] uint8, the numbers of classes.
     at::Tensor target(const Batch& batch) const override {
         const at::Tensor& mask = batch.beside.at(0);
         if (batch.valid == 0) return at::zeros({0}, at::kByte);
-        const at::Tensor numbers = (mask.scalar_type() == at::kByte ? mask : mask.to(at::kLong)).flatten(1);
-        const auto classes = static_cast<std::int64_t>(outputs().size());
-        const at::Tensor is_none = (numbers.amax(1) >= classes).logical_or(numbers.amin(1) < 0);
-        for (std::int64_t i = 0; i < batch.valid; ++i)
-            if (is_none[i].item<bool>())
-                throw Error(Fault::data,
-                            "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
-                                ": its mask (field " + mask_.name +
-                                ") holds a value that is the number of no class in task.classes");
-        return numbers.to(at::kByte);
+        at::Tensor out = at::zeros({mask.size(0), mask[0].numel()}, at::kByte);
+        auto* to = out.mutable_data_ptr<std::uint8_t>();
+        for (std::int64_t i = 0; i < batch.valid; ++i) {
+            const at::Tensor mine =
+                mask[i].to(mask.scalar_type() == at::kByte ? at::kByte : at::kLong).contiguous();
+            const bool is_whole = mine.scalar_type() == at::kByte
+                                      ? number(mine.const_data_ptr<std::uint8_t>(), mine.numel(), to)
+                                      : number(mine.const_data_ptr<std::int64_t>(), mine.numel(), to);
+            if (!is_whole)
+                throw Error(Fault::data, "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
+                                             ": its mask (field " + mask_.name +
+                                             ") holds a value of no class (task.classes, task.values)");
+            to += mine.numel();
+        }
+        return out;
     }
 
     at::Tensor loss(const Model& model, const at::Tensor& scores, const at::Tensor& target) const override {
@@ -111,7 +122,20 @@ private:
         return {shape.begin() + (shape.size() > 2 ? 1 : 0), shape.end()};
     }
 
+    // False if one of `values` is no class's.
+    template <class T>
+    bool number(const T* values, std::int64_t count, std::uint8_t* to) const {
+        bool is_whole = true;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const bool is_byte = sizeof(T) == 1 || (values[i] >= T{0} && values[i] <= T{255});
+            to[i] = is_byte ? number_[static_cast<std::size_t>(values[i])] : kNone;
+            is_whole = is_whole && to[i] != kNone;
+        }
+        return is_whole;
+    }
+
     const core::Field mask_;
+    std::array<std::uint8_t, 256> number_{};  // of the class of each value
 };
 
 }  // namespace

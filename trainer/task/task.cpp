@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -35,7 +37,7 @@ std::vector<std::string> classes_from(const core::Config& task) {
     if (out.size() < 2)
         task.refuse(
             "classes",
-            "expected the names of the mask's values 0, 1, ...: the background and what is looked for");
+            "expected the names of the mask's values (task.values): the background and what is looked for");
     for (std::size_t i = 0; i < out.size(); ++i) {
         const bool is_plain =
             !out[i].empty() && out[i].size() <= 64 &&
@@ -45,6 +47,23 @@ std::vector<std::string> classes_from(const core::Config& task) {
             out.begin() + static_cast<std::ptrdiff_t>(i))
             task.refuse("classes", "names a class twice");
     }
+    return out;
+}
+
+// The value of each class.
+std::vector<std::int64_t> values_from(const core::Config& task, std::size_t classes) {
+    std::vector<std::int64_t> out = task.integers("values");
+    if (!task.has("values")) return out;
+    if (out.size() != classes) task.refuse("values", "expected one for each of task.classes");
+    std::array<bool, 256> is_seen{};
+    bool are_in_order = true;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        if (out[i] < 0 || out[i] > 255) task.refuse("values", "expected numbers from 0 to 255");
+        if (std::exchange(is_seen[static_cast<std::size_t>(out[i])], true))
+            task.refuse("values", "names a value twice");
+        are_in_order = are_in_order && out[i] == static_cast<std::int64_t>(i);
+    }
+    if (are_in_order) out.clear();  // said or not, the same run
     return out;
 }
 
@@ -64,6 +83,7 @@ TaskOptions TaskOptions::from(const core::Config& task, const core::Config& data
         out.mask = data.text_or("mask", "mask");
         if (out.mask == data.text_or("field", "")) data.refuse("mask", "is the field that the model sees");
         out.classes = classes_from(task);
+        out.values = values_from(task, out.classes.size());
         if (data.has("missing_label"))
             data.refuse("missing_label", "a mask is no label: every sample has one");
     } else if (row.from == Row::From::columns) {

@@ -20,7 +20,8 @@ struct TaskOptions {
     std::string name = "classification";
     std::vector<std::string> columns{"label"};  // of the targets; none where a field is
     std::string mask;                           // that field
-    std::vector<std::string> classes;           // what its values 0, 1, ... stand for
+    std::vector<std::string> classes;           // what its values stand for
+    std::vector<std::int64_t> values;           // of each class, 0 to 255; empty: 0, 1, ...
     LossOptions loss;
 
     // Of the recipe's [data] `label`, or `labels` where a task has several, or `mask`. Throws Error(usage).

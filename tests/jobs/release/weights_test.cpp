@@ -311,6 +311,33 @@ TEST_CASE("a regression's mean keeps what its deviation needs, and leaves as one
     CHECK(as("regression", R"(["surname"])").code == "metadata");
 }
 
+TEST_CASE("a segmentation leaves with the names of its classes that are numbers or words of the vocabulary") {
+    test::Mlp model({8}, 8);
+    const std::string unet = "name = \"unet2d\"\nwidth = 8\nblocks = [1, 1]";
+    const Architecture wanted = architecture_of(unet, {1, 16, 16}, 2, "segmentation");
+    model.metadata["aloft.model"] = wanted.model;
+    model.metadata["aloft.shape"] = "[1,16,16]";
+    model.metadata["aloft.task"] = "segmentation";
+    model.tensors.clear();
+    std::mt19937 draw(7);
+    std::normal_distribution<float> normal(0, 0.05F);
+    for (const auto& rule : wanted.tensors) {
+        std::int64_t count = 1;
+        for (const auto size : rule.shape) count *= size;
+        std::vector<float> values(static_cast<std::size_t>(count));
+        for (float& value : values) value = rule.name == "input.scale" ? 2.0F : normal(draw);
+        model.tensors.push_back({rule.name, "F32", rule.shape, test::bytes_of(values)});
+    }
+    const auto named = [&](const char* classes) {
+        model.metadata["aloft.classes"] = classes;
+        return try_file(model.file());
+    };
+    CHECK(named(R"(["0","1"])").code == "");
+    CHECK_THAT(named(R"(["0","benign"])").weights.rendered, Contains("benign"));
+    CHECK(named(R"(["0","benign"])").code == "");
+    CHECK(named(R"(["background","liver"])").code == "metadata");  // the recipe's, which nobody added
+}
+
 TEST_CASE("a feature's mean keeps what its standard deviation needs, whatever its size") {
     test::Mlp model({8}, 8);
     std::vector<float> means{1957.25F, 880.5F, 0.0061F, -3e5F, 0, 1, 2, 3},

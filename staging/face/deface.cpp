@@ -40,7 +40,7 @@ public:
           air_(air_threshold(lattice_)) {
         std::vector<std::uint8_t> voxels(lattice_.values.size());
         std::ranges::transform(lattice_.values, voxels.begin(), [&](float value) { return value > air_; });
-        body_ = largest_component(opened(voxels, lattice_.size, 1), lattice_.size);
+        body_ = largest_component(voxels, lattice_.size);  // not opened first: skin is thin
     }
     float air() const noexcept { return air_; }
     bool at(const Point& lps) const {

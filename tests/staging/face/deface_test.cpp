@@ -103,7 +103,7 @@ FaceTemplate files() {
 }
 
 // At 2 mm, what lies in front of it made `more` voxels longer, of the value `front`, or shorter.
-HeadVolume colin(std::int64_t more = 0, float front = 0) {
+HeadVolume colin(std::int64_t more, float front = 0) {
     const HeadVolume whole = read_nifti(files().head);
     const Lattice half = coarser(whole, 2);
     HeadVolume out;
@@ -134,15 +134,15 @@ std::string detail(const FaceMeasures& measures) {
 
 TEST_CASE("what is left of a face, or lost of a brain, is seen on a head") {
     const Defacer defacer(files());
-    const FaceMeasures good = defacer.measure(colin());
+    const FaceMeasures good = defacer.measure(colin(16));
     CHECK(detail(good) == "cut_off");
     CHECK(good.rays > 500);
     CHECK(good.skin_left == 0);
     CHECK(good.turned < 5);
-    const FaceMeasures too_little = defacer.measure(colin(), 20);
+    const FaceMeasures too_little = defacer.measure(colin(16), 20);
     CHECK(too_little.skin_left > 0.1);
     CHECK(detail(too_little) == "surface");
-    const FaceMeasures too_much = defacer.measure(colin(), -20);
+    const FaceMeasures too_much = defacer.measure(colin(16), -20);
     CHECK(too_much.brain > 0);
     CHECK(detail(too_much) == "brain");
 }

@@ -84,7 +84,8 @@ TEST_CASE("what stands in place of a face is of the field's type") {
     cut.is_made = 1;
     for (auto& plane : cut.planes) plane = {1, 0, 0, 0};
     const auto filled = [&](auto one, core::DType dtype, double value) {
-        core::Array array{{1, 1, 1, 2}, core::Bytes(2 * sizeof one)};
+        core::Array array{{1, 1, 1, 2}, {}};
+        array.bytes.resize(2 * sizeof one);
         cut_off(array, dtype, volume.grid, cut, value);
         std::memcpy(&one, array.bytes.data() + sizeof one, sizeof one);
         return one;

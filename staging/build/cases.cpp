@@ -159,14 +159,16 @@ public:
 
 private:
     // What becomes of a mask, the later the stronger.
-    enum class Fate { unmatched, other_person, off_grid, again, conflict, counted };
+    enum class Fate { unmatched, other_person, off_grid, with_face, again, conflict, counted };
     // A mask and what tells its images.
     struct Mask {
         const Beside& beside;
         SegmentsPlace place;  // of a segmentation
         Fate fate = Fate::unmatched;
         void becomes(Fate next) { fate = std::max(fate, next); }
-        bool lies_elsewhere() const { return fate == Fate::off_grid || fate == Fate::other_person; }
+        bool lies_elsewhere() const {
+            return fate == Fate::off_grid || fate == Fate::other_person || fate == Fate::with_face;
+        }
     };
     // One that lies on an image, and on which of its slices, if not on all.
     struct Fitting {
@@ -239,6 +241,10 @@ private:
             if (mask.beside.patient != core::Id16{} &&
                 person(mask.beside.patient) != person(image.ref.patient)) {
                 mask.becomes(Fate::other_person);
+                continue;
+            }
+            if (mask.beside.needs_cut && !volume.cut.is_made) {
+                mask.becomes(Fate::with_face);
                 continue;
             }
             std::optional<std::vector<std::uint32_t>> places;
@@ -323,6 +329,8 @@ private:
                 return leave_out(mask.beside, Reason::identity_conflict);
             case Fate::off_grid:
                 return leave_out(mask.beside, Reason::mask_off_grid);
+            case Fate::with_face:
+                return leave_out(mask.beside, {Reason::face_not_removed, "mask"});
             case Fate::again:
                 return leave_out(mask.beside, {Reason::duplicate, "same_content"});
             case Fate::conflict:

@@ -332,11 +332,10 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, std::uint8_t
     const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     if (!record.ok()) return reject({record.reason, record.detail});
     const PixelPolicy& policy = definition_.profile.pixels;
+    const Declared declared = definition_.description(definition_.sites[blank.site]).declared_of(file_name);
     if (!policy.by_class)  // a mask of the skin is a face, too
         if (const auto risk =
-                pixel_risk(record.facts, policy,
-                           definition_.description(definition_.sites[blank.site]).declared_of(file_name),
-                           definition_.kind == SampleKind::volume))  // it is cut as its image is
+                pixel_risk(record.facts, policy, declared, definition_.kind == SampleKind::volume))
             return reject(*risk);
     if (key == core::Id16{}) return reject({Reason::missing_attribute, "match"});
     auto made = mask_of(record, *definition_.masks, part);
@@ -344,6 +343,8 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, std::uint8_t
     Mask& mask = std::get<Mask>(made);
     Beside ref = beside_of(blank, key);
     set_mask(ref, mask.grid, part ? std::set{part} : std::set<std::uint8_t>{}, mask.array);
+    ref.needs_cut = !policy.by_class && definition_.looks_for_faces() &&
+                    header_says(record.facts, policy, declared) != HeaderSays::answered;
     sink.take_beside(ref, {{std::move(mask.array)}, {}});
 }
 

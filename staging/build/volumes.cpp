@@ -122,7 +122,7 @@ private:
             made.columns.emplace_back(std::string(made.cut.is_made ? "cut_off"
                                                   : says == static_cast<std::uint64_t>(HeaderSays::answered)
                                                       ? "not_looked_for"
-                                                      : "none_found"));
+                                                      : "header_only"));
         }
         writer.add_volume(ref, made);
         return std::nullopt;
@@ -132,8 +132,7 @@ private:
                                               HeaderSays header) const {
         if (header == HeaderSays::answered) return Cut{};
         // Of several channels nobody here knows which shows the skin.
-        if (first.samples != 1 || definition_.fields.size() != 1)
-            return Rejection{Reason::face_not_removed, "channels"};
+        if (first.samples != 1) return Rejection{Reason::face_not_removed, "channels"};
         const core::Sample sample = assemble(volume, [&](std::uint64_t segment, std::uint64_t offset) {
             SampleRef at;
             at.segment = segment, at.offset = offset;

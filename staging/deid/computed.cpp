@@ -30,7 +30,7 @@ std::vector<core::Column> computed_columns(SampleKind kind, bool faces) {
     for (const char* row : {"x", "y", "z"})
         for (const char* along : {"i", "j", "k", ""})
             out.push_back({std::string("affine_") + row + along, ColumnType::f64, {}});
-    if (faces) out.push_back({"face", ColumnType::category, {"not_looked_for", "none_found", "cut_off"}});
+    if (faces) out.push_back({"face", ColumnType::category, {"not_looked_for", "header_only", "cut_off"}});
     return out;
 }
 

@@ -18,8 +18,9 @@ enum class SampleKind;
 //   part                                       which of several volumes of one place (time points, echoes)
 //   affine_xi, affine_xj, affine_xk, affine_x, affine_yi, ... affine_z
 //                                              x = xi i + xj j + xk k + x in mm, LPS
-// and, where faces are looked for in volumes (`faces`), whether one was found:
-//   face   not_looked_for, none_found, cut_off
+// and, where faces are looked for in volumes (`faces`), what was made of it; header_only: the header names parts that
+// show none, and the volume is not like a head:
+//   face   not_looked_for, header_only, cut_off
 std::vector<core::Column> computed_columns(SampleKind kind, bool faces = false);
 
 // Every name that an orientation can have: one letter for each axis, of Left or Right, Posterior or Anterior, Superior

@@ -249,6 +249,10 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (const core::Config& table : file.tables("fields"))
         out.fields.push_back(read_field(table, profile, out.kind, paths));
     if (out.fields.empty()) file.refuse("fields", "missing; a sample without a field teaches nothing");
+    if (out.looks_for_faces() && out.fields.size() != 1)
+        file.refuse(
+            "fields",
+            "where the profile cuts faces off, expected one: nobody knows which of several shows the skin");
     const core::Config maps = file.table("maps");
     for (const std::string& name : file.texts("columns"))
         out.columns.push_back(read_column(file, "columns", maps, name, profile, paths));

@@ -57,7 +57,8 @@ std::optional<Rejection> text_risk(const SopClass* row, const Facts& facts, cons
     return std::nullopt;
 }
 
-std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy) {
+std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy,
+                                   bool allow_unknown) {
     const auto face = [](const char* sign) { return Rejection{Reason::risk_face, sign}; };
     if (folded(facts.recognizable_features) == "YES") return face("RecognizableVisualFeatures");
     // A class that our table does not have can show anything; a modality can contradict its class.
@@ -74,7 +75,7 @@ std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, cons
         case Anatomy::unlisted:
             return Rejection{Reason::unlisted_anatomy, "anatomy"};
         case Anatomy::untold:
-            if (!policy.allow_unknown_anatomy) return Rejection{Reason::unlisted_anatomy, "untold"};
+            if (!allow_unknown) return Rejection{Reason::unlisted_anatomy, "untold"};
             break;
         case Anatomy::listed:
             break;
@@ -86,7 +87,8 @@ std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, cons
 
 HeaderSays header_says(const Facts& facts, const PixelPolicy& policy, Declared declared) {
     if (policy.faces != FacePolicy::deface || declared != Declared::nothing) return HeaderSays::answered;
-    const auto risk = face_risk(find_sop_class(facts.sop_class), facts, policy);
+    // What says nothing says nothing, whatever is allowed of single images.
+    const auto risk = face_risk(find_sop_class(facts.sop_class), facts, policy, false);
     if (!risk) return HeaderSays::no_face;
     return risk->detail == "untold" ? HeaderSays::nothing : HeaderSays::face;
 }
@@ -100,7 +102,7 @@ std::optional<Rejection> pixel_risk(const Facts& facts, const PixelPolicy& polic
     }
     if (policy.faces == FacePolicy::allow || declared != Declared::nothing) return std::nullopt;
     if (policy.faces == FacePolicy::deface && is_volume) return std::nullopt;
-    return face_risk(row, facts, policy);
+    return face_risk(row, facts, policy, policy.allow_unknown_anatomy);
 }
 
 std::optional<Rejection> segmentation_risk(const Facts& facts, const PixelPolicy& policy, Declared declared) {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <new>
 #include <numbers>
 #include <numeric>
 #include <vector>
@@ -34,7 +35,7 @@ constexpr double kCoarseMm = 10, kFineMm = 5;
 constexpr unsigned kBins = 32;
 constexpr double kTopMm = 140;    // of a head's height: what lies below may be neck, shoulders, or not there
 constexpr double kOtherWay = 45;  // degrees
-constexpr std::size_t kMostWays = 8;  // that are followed, of 24: those that begin best
+constexpr double kMostCoarse = 3e5, kMostFine = 3e6;  // voxels
 
 void one_thread() {
     itk::MultiThreaderBase::SetGlobalMaximumNumberOfThreads(1);
@@ -182,6 +183,8 @@ std::optional<Found> optimise(const Image* fixed, const Image* moving, const Mas
         metric->Initialize();
         if (steps > 0) optimizer->StartOptimization();
         found.similarity = -metric->GetValue();
+    } catch (const itk::MemoryAllocationError&) {
+        throw std::bad_alloc();
     } catch (const itk::ExceptionObject&) {  // too little of the one lies on the other
         return std::nullopt;
     }
@@ -272,39 +275,6 @@ double overlap_of(const Lattice& lattice, const Map& to_template, const Image* m
 
 }  // namespace
 
-Point mapped(const Map& map, const Point& point) noexcept {
-    Point out{};
-    for (std::size_t row = 0; row < 3; ++row)
-        out[row] = map[row * 4] * point[0] + map[row * 4 + 1] * point[1] + map[row * 4 + 2] * point[2] +
-                   map[row * 4 + 3];
-    return out;
-}
-
-Map after(const Map& second, const Map& first) noexcept {
-    Map out{};
-    for (std::size_t row = 0; row < 3; ++row)
-        for (std::size_t column = 0; column < 4; ++column) {
-            double sum = column == 3 ? second[row * 4 + 3] : 0;
-            for (std::size_t n = 0; n < 3; ++n) sum += second[row * 4 + n] * first[n * 4 + column];
-            out[row * 4 + column] = sum;
-        }
-    return out;
-}
-
-Map inverse(const Map& m) {
-    const auto minor = [&](std::size_t r0, std::size_t r1, std::size_t c0, std::size_t c1) {
-        return m[r0 * 4 + c0] * m[r1 * 4 + c1] - m[r0 * 4 + c1] * m[r1 * 4 + c0];
-    };
-    const double det = m[0] * minor(1, 2, 1, 2) - m[1] * minor(1, 2, 0, 2) + m[2] * minor(1, 2, 0, 1);
-    if (!(std::abs(det) > 1e-12)) throw core::Error(core::Fault::bug, "a map without an inverse");
-    Map out{minor(1, 2, 1, 2) / det,  -minor(0, 2, 1, 2) / det, minor(0, 1, 1, 2) / det,  0,
-            -minor(1, 2, 0, 2) / det, minor(0, 2, 0, 2) / det,  -minor(0, 1, 0, 2) / det, 0,
-            minor(1, 2, 0, 1) / det,  -minor(0, 2, 0, 1) / det, minor(0, 1, 0, 1) / det,  0};
-    const Point shift = mapped(out, {m[3], m[7], m[11]});
-    for (std::size_t row = 0; row < 3; ++row) out[row * 4 + 3] = -shift[row];
-    return out;
-}
-
 Map lattice_axes(const Grid& grid) {
     Map out{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -336,7 +306,11 @@ Aligner::Aligner(const HeadVolume& head) : head_(std::make_unique<Levels>()) {
 }
 Aligner::~Aligner() = default;
 
-std::optional<Alignment> Aligner::align(const HeadVolume& volume) const {
+bool Aligner::can_hold(const Grid& grid) {
+    return voxels_of(grid, kCoarseMm) <= kMostCoarse && voxels_of(grid, kFineMm) <= kMostFine;
+}
+
+std::optional<Alignment> Aligner::align(const HeadVolume& volume) const try {
     one_thread();
     const Map to_lps = lattice_axes(volume.grid);
     const Lattice coarse = coarser(volume, kCoarseMm), fine = coarser(volume, kFineMm);
@@ -354,7 +328,6 @@ std::optional<Alignment> Aligner::align(const HeadVolume& volume) const {
             ways.push_back({axes, axes, *found});
     }
     std::ranges::stable_sort(ways, by_similarity);
-    if (ways.size() > kMostWays) ways.resize(kMostWays);
     std::erase_if(ways, [&](Way& way) {
         const auto found = rigid(coarse, way.axes, head_->coarse, head_->middle_coarse, nullptr, 25);
         if (found) way.found = *found, way.rotation = linear(found->map, way.axes);
@@ -380,16 +353,20 @@ std::optional<Alignment> Aligner::align(const HeadVolume& volume) const {
     if (!found) return std::nullopt;
     Alignment out;
     out.coarse = best->found.similarity;
-    if (ways.size() > 1) out.runner_up = ways[1].found.similarity;
+    out.runner_up = ways.size() > 1 ? ways[1].found.similarity : out.coarse;
     const Map from_lattice = after(found->map, best->axes);
     out.overlap = overlap_of(coarse, from_lattice, head_->coarse);
     out.to_template = after(from_lattice, inverse(to_lps));
     out.similarity = found->similarity;
     return out;
+} catch (const itk::MemoryAllocationError&) {
+    throw std::bad_alloc();
+} catch (const itk::ExceptionObject&) {
+    return std::nullopt;
 }
 
 std::optional<Alignment> Aligner::align_again(const HeadVolume& volume, const Alignment& near,
-                                              const std::function<bool(const Point&)>& uses) const {
+                                              const std::function<bool(const Point&)>& uses) const try {
     one_thread();
     const Map to_lps = lattice_axes(volume.grid);
     const Map wanted = linear(near.to_template, to_lps);
@@ -422,6 +399,10 @@ std::optional<Alignment> Aligner::align_again(const HeadVolume& volume, const Al
     out.similarity = found->similarity;
     out.overlap = overlap_of(coarse, from_lattice, head_->coarse);
     return out;
+} catch (const itk::MemoryAllocationError&) {
+    throw std::bad_alloc();
+} catch (const itk::ExceptionObject&) {
+    return std::nullopt;
 }
 
 HeadVolume read_nifti(const std::filesystem::path& path) {

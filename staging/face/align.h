@@ -6,15 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "staging/face/map.h"
 #include "staging/face/volume.h"
 
 namespace staging {
 
-// Linear part and translation, row by row: y = a[0] x0 + a[1] x1 + a[2] x2 + a[3], ...
-using Map = std::array<double, 12>;
-std::array<double, 3> mapped(const Map& map, const std::array<double, 3>& point) noexcept;
-Map inverse(const Map& map);                              // throws Error(bug) of a map that has none
-Map after(const Map& second, const Map& first) noexcept;  // second(first(x))
 // From mm along a volume's i, j and k, from its first voxel on, to LPS.
 Map lattice_axes(const Grid& grid);
 
@@ -23,18 +19,21 @@ struct Alignment {
     Map to_template{};      // from the volume's LPS mm to the template's
     double similarity = 0;  // mutual information, nats, of what lies on the template
     double coarse = 0;      // the same, where ways to lay it were compared
-    double runner_up = 0;   // of the best other way there, turned by more than 45 degrees
-    double overlap = 0;     // part of the volume's voxels that lie on the template
+    double runner_up =
+        0;  // of the best other way there, turned by more than 45 degrees; this one's own if there is none
+    double overlap = 0;  // part of the volume's voxels that lie on the template
 };
 
 // Affine registration by mutual information (Mattes et al. 2003, as ITK has it), from each of the 24 ways in which a
-// head can lie along a volume's axes, since headers err; the eight that
-// begin best are followed. ITK runs on one thread: the same volume gives the same
-// alignment whatever else runs.
+// head can lie along a volume's axes, since headers err: so those that turn the best one front to back and upside down
+// are among its rivals. ITK runs on one thread: the same volume gives the same alignment whatever else runs. What ITK
+// cannot work with is not laid; throws std::bad_alloc where there is no memory.
 class Aligner {
 public:
     explicit Aligner(const HeadVolume& head);
     ~Aligner();
+    // Whether the volume has so few voxels on the lattices that are compared that both take minutes at most.
+    static bool can_hold(const Grid& grid);
     // Nothing if no start leads to an overlap.
     std::optional<Alignment> align(const HeadVolume& volume) const;
     // Once more, begun anew: of `near` only the nearest of the 24 ways is taken. Points of the volume count of which

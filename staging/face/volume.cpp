@@ -9,6 +9,18 @@ namespace {
 
 using Size = std::array<std::int64_t, 3>;
 
+double spacing_of(const Grid& grid, std::size_t axis) {
+    const Affine& a = grid.affine;
+    return std::hypot(a[axis], a[4 + axis], a[8 + axis]);
+}
+
+// Voxels along an axis (i, j, k) of which a mean is made.
+std::int64_t block_of(const Grid& grid, std::size_t axis, double mm) {
+    const double voxels = std::round(mm / spacing_of(grid, axis)),
+                 most = static_cast<double>(grid.size[2 - axis]);
+    return static_cast<std::int64_t>(std::max(std::min(voxels, most), 1.0));
+}
+
 // Each voxel becomes the least (or the greatest) of those within `steps` of it along one axis. Beyond the edge lies
 // nothing: 0.
 void along(std::vector<std::uint8_t>& voxels, const Size& size, int axis, int steps, bool least) {
@@ -33,14 +45,20 @@ void along(std::vector<std::uint8_t>& voxels, const Size& size, int axis, int st
 
 }  // namespace
 
+double voxels_of(const Grid& grid, double mm) {
+    double out = 1;
+    for (std::size_t axis = 0; axis < 3; ++axis)
+        out *= static_cast<double>(grid.size[2 - axis] / block_of(grid, axis, mm));
+    return out;
+}
+
 Lattice coarser(const HeadVolume& volume, double mm) {
     Lattice out;
     Size block{}, from{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-        const Affine& a = volume.grid.affine;
-        const double spacing = std::hypot(a[axis], a[4 + axis], a[8 + axis]);
+        const double spacing = spacing_of(volume.grid, axis);
         from[axis] = volume.grid.size[2 - axis];
-        block[axis] = std::clamp<std::int64_t>(std::llround(mm / spacing), 1, from[axis]);
+        block[axis] = block_of(volume.grid, axis, mm);
         out.size[axis] = from[axis] / block[axis];  // what is left over at an end is less than a block
         out.spacing[axis] = spacing * static_cast<double>(block[axis]);
         out.origin[axis] = spacing * static_cast<double>(block[axis] - 1) / 2;

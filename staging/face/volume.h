@@ -24,6 +24,7 @@ struct Lattice {
 
 // Means of blocks of about `mm`, values beyond the 0.5th and 99.5th percentile at these.
 Lattice coarser(const HeadVolume& volume, double mm);
+double voxels_of(const Grid& grid, double mm);  // of what it returns
 
 // Between what is air and what is not: half of what Otsu's threshold (1979) is above the lowest value.
 float air_threshold(const Lattice& lattice);

@@ -1,15 +1,29 @@
 #include "staging/image/cut.h"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "core/base/error.h"
 
 namespace staging {
 namespace {
 
+// The nearest that the type has.
+template <class T>
+T nearest(double value) {
+    if (std::isnan(value)) throw core::Error(core::Fault::bug, "a cut without a value");
+    if constexpr (std::is_integral_v<T>) {
+        if (value <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+        if (value >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+    }
+    return static_cast<T>(value);
+}
+
 template <class T>
 void fill(core::Array& array, const Grid& grid, const Cut& cut, double value) {
-    const auto one = static_cast<T>(value);
+    const T one = nearest<T>(value);
     const std::size_t plane =
         static_cast<std::size_t>(grid.size[0] * grid.size[1] * grid.size[2]) * sizeof one;
     if (plane == 0 || array.bytes.size() % plane != 0)

@@ -38,7 +38,8 @@ void each_removed(const Cut& cut, const Grid& grid, At at) {
             }
 }
 
-// An array [C, D, H, W] on `grid`, of elements of `dtype`: what is cut off has the value `value`, in all channels.
+// An array [C, D, H, W] on `grid`, of elements of `dtype`: what is cut off has the value `value`, or
+// the nearest that the type has, in all channels.
 void cut_off(core::Array& array, core::DType dtype, const Grid& grid, const Cut& cut, double value);
 
 // The elements of an array as floats.

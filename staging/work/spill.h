@@ -69,6 +69,8 @@ struct Beside {
     core::Id16 key{}, patient{};
     std::array<Alias, kMostAliases> aliases{};  // none if it names nobody
     std::uint32_t site = 0, is_mask = 0;
+    std::uint64_t needs_cut =
+        0;      // a mask that may be of a face: it joins no image but one whose face is cut off
     Grid grid;  // of a mask
     char file_name[24] = {};
 };

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 TEMPLATES = "/usr/share/mricron/templates"
+AIR = 16  # voxels more of it before the nose, which else touches the volume's end
 
 
 def read(path):
@@ -32,7 +33,8 @@ def head():
     whole = read(f"{TEMPLATES}/ch2.nii.gz").astype(np.float32)
     brain = ndimage.binary_opening(read(f"{TEMPLATES}/ch2bet.nii.gz") > 0, iterations=2)
     image = ndimage.uniform_filter(whole, 2)[::2, ::2, ::2]
-    return {"image": image, "brain": brain[::2, ::2, ::2], "face": face_of(image)}
+    one = {"image": image, "brain": brain[::2, ::2, ::2], "face": face_of(image)}
+    return {key: np.pad(value, ((0, 0), (0, AIR), (0, 0))) for key, value in one.items()}
 
 
 def moved(one, at):
@@ -50,7 +52,7 @@ def bent(one, random, most_mm=5.0):
     at = np.indices(shape).astype(np.float32)
     for n in range(3):
         bend = ndimage.gaussian_filter(random.normal(size=shape).astype(np.float32), 9)
-        at[n] = (at[n] - middle[n]) * scales[n] + middle[n] + bend * (most_mm / 2 / np.abs(bend).max())
+        at[n] = (at[n] - middle[n]) * scales[n] + middle[n] + bend * (most_mm / 2 / np.abs(bend).max())  # voxels of 2 mm
     return moved(one, at)
 
 

@@ -194,6 +194,10 @@ TEST_CASE("where faces are cut off volumes, heads go on to be looked at, with wh
     CHECK(of(tomography("MR", ""), none, true) == Found("", HeaderSays::nothing));
     CHECK(of(tomography("MR", "CHEST"), none, true) == Found("", HeaderSays::no_face));
     CHECK(of(tomography("MR", "HEAD"), Declared::defaced, true) == Found("", HeaderSays::answered));
+    policy.allow_unknown_anatomy = true;  // it makes no finding of what says nothing
+    CHECK(of(tomography("MR", ""), none, true) == Found("", HeaderSays::nothing));
+    CHECK(of(tomography("MR", "CHEST"), none, true) == Found("", HeaderSays::no_face));
+    policy.allow_unknown_anatomy = false;
     // Of a slice by itself nothing can be cut off.
     CHECK(of(tomography("MR", "HEAD"), none, false).first == "risk_face");
     CHECK(of(tomography("MR", ""), none, false).first == "unlisted_anatomy");

@@ -1,6 +1,8 @@
 #include "staging/face/volume.h"
 
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <limits>
 
 #include "staging/image/cut.h"
 
@@ -74,4 +76,23 @@ TEST_CASE("what lies beyond a plane is cut off, in every channel, and nothing el
     cut_off(array, core::DType::i16, volume.grid, cut, -1000);
     const std::vector<float> out = real_numbers(array, core::DType::i16);
     for (std::size_t n = 0; n < out.size(); ++n) CHECK(out[n] == (n % 4 >= 2 ? -1000 : 5));
+}
+
+TEST_CASE("what stands in place of a face is of the field's type") {
+    const HeadVolume volume = block({1, 1, 2}, 2);
+    Cut cut;
+    cut.is_made = 1;
+    for (auto& plane : cut.planes) plane = {1, 0, 0, 0};
+    const auto filled = [&](auto one, core::DType dtype, double value) {
+        core::Array array{{1, 1, 1, 2}, {}};
+        array.bytes.resize(2 * sizeof one);
+        cut_off(array, dtype, volume.grid, cut, value);
+        std::memcpy(&one, array.bytes.data() + sizeof one, sizeof one);
+        return one;
+    };
+    CHECK(filled(std::uint8_t{}, core::DType::u8, 300) == 255);
+    CHECK(filled(std::uint16_t{}, core::DType::u16, -5) == 0);
+    CHECK(filled(std::int32_t{}, core::DType::i32, 2147483648.0) == 2147483647);
+    CHECK(filled(std::int64_t{}, core::DType::i64, 9.3e18) == std::numeric_limits<std::int64_t>::max());
+    CHECK(filled(float{}, core::DType::f32, -0.5) == -0.5F);
 }

@@ -365,13 +365,13 @@ int main(int argc, char** argv) {
                 if (reports->parsed()) {
                     Json report = staging::read_report(flags.dir);
                     std::vector<std::string> broken;
-                    if (!flags.limits.empty()) {
-                        const core::Manifest manifest =
-                            core::open_manifest(flags.dir, {}, core::Seal::optional);
-                        report["broken"] = broken = staging::broken_by(manifest, report, flags.limits);
-                    }
+                    std::optional<core::Manifest> manifest;
+                    if (!flags.limits.empty() || !flags.out.empty())
+                        manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
+                    if (!flags.limits.empty())
+                        report["broken"] = broken = staging::broken_by(*manifest, report, flags.limits);
                     if (!flags.out.empty()) {
-                        Json written = staging::write_report(report, flags.out);
+                        Json written = staging::write_report(*manifest, report, flags.out);
                         if (flags.json && !flags.limits.empty()) written["broken"] = broken;
                         print(written, flags.json);
                     } else {

@@ -1,9 +1,11 @@
 #include "staging/report/card.h"
 
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <regex>
 
 #include "core/base/config.h"
 #include "core/base/error.h"
@@ -22,18 +24,44 @@ constexpr std::pair<const char*, bool> kAnswers[] = {
     {"motivation", true}, {"composition", false}, {"collection", true},    {"preprocessing", false},
     {"uses", true},       {"limitations", false}, {"distribution", false}, {"maintenance", true}};
 
-// As it may stand in a file of its own: one paragraph, no signs that a terminal or a page would obey.
+// As it may stand in a file of its own: one paragraph of printing signs, none that a terminal, a page or a rendering obeys.
+std::string checked_words(const core::Config& table, std::string_view key, const std::string& text) {
+    if (text.size() > kLongest) table.refuse(key, "longer than 4000 bytes");
+    bool is_plain = text.find_first_of("<>") == std::string::npos;
+    const auto length = static_cast<std::int32_t>(text.size());
+    for (std::int32_t i = 0; i < length;) {
+        UChar32 sign = 0;
+        U8_NEXT(text.data(), i, length, sign);
+        // Neither control nor format (bidirectional), nor the end of a line or paragraph.
+        const int kind = sign < 0 ? U_UNASSIGNED : u_charType(sign);
+        is_plain = is_plain && sign >= 0 && u_isprint(sign) != 0 && kind != U_LINE_SEPARATOR &&
+                   kind != U_PARAGRAPH_SEPARATOR;
+    }
+    if (!is_plain) table.refuse(key, "expected one line of plain words, without < and >");
+    return text;
+}
+
 std::string words(const core::Config& table, std::string_view key, bool is_needed = true) {
     const std::string text = is_needed ? table.text(key) : table.text_or(key, "");
-    const bool has_control = std::any_of(text.begin(), text.end(), [](char c) {
-        const auto sign = static_cast<unsigned char>(c);
-        return sign < 32 || sign == 127;
-    });
-    if (has_control || text.find_first_of("<>") != std::string::npos)
-        table.refuse(key, "expected one line of plain words, without < and >");
-    if (text.size() > kLongest) table.refuse(key, "longer than 4000 bytes");
     if (text.empty() && (is_needed || table.has(key))) table.refuse(key, "is empty");
-    return text;
+    return checked_words(table, key, text);
+}
+
+std::vector<std::string> list_of_words(const core::Config& table, std::string_view key) {
+    std::vector<std::string> out = table.texts(key);
+    for (const std::string& one : out)
+        if (checked_words(table, key, one).empty()) table.refuse(key, "one of them is empty");
+    return out;
+}
+
+// BCP 47, as far as letters go: "en", "zh-Hant", "de-CH".
+std::vector<std::string> languages_of(const core::Config& table) {
+    static const std::regex kTag("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*");
+    std::vector<std::string> out = list_of_words(table, "languages");
+    for (const std::string& one : out)
+        if (one.size() > 35 || !std::regex_match(one, kTag))
+            table.refuse("languages", "expected tags of languages (BCP 47), as in en or zh-Hant");
+    return out;
 }
 
 std::string address(const core::Config& table, std::string_view key, bool is_needed) {
@@ -71,6 +99,18 @@ std::vector<Card::Use> uses_of(const core::Config& table) {
         out.push_back({term, details.has(code) ? words(details, code) : ""});
     }
     if (out.empty()) table.refuse("terms", "missing; expected terms of the Data Use Ontology");
+    const auto has = [&](std::string_view code) {
+        return std::any_of(out.begin(), out.end(),
+                           [&](const Card::Use& one) { return one.term->code == code; });
+    };
+    const auto permissions =
+        std::count_if(out.begin(), out.end(), [](const Card::Use& one) { return one.term->is_permission; });
+    if (permissions != 1)
+        table.refuse("terms", "expected one permission (NRES, GRU, HMB, DS or POA), and modifiers of it");
+    if (has("DUO:0000004") && out.size() > 1)
+        table.refuse("terms", "no restriction (DUO:0000004) stands by itself");
+    if (has("DUO:0000011") && has("DUO:0000044"))
+        table.refuse("terms", "ancestry research only (DUO:0000011), and prohibited (DUO:0000044)");
     return out;
 }
 
@@ -84,6 +124,7 @@ Card Card::load(const std::filesystem::path& path) {
     card.description = words(file, "description");
     card.url = address(file, "url", true);
     card.licence = address(file, "licence", true);
+    card.version = file.integer("version");
     card.published = words(file, "published");
     try {
         core::parse_rfc3339(card.published + "T00:00:00Z");
@@ -92,8 +133,8 @@ Card Card::load(const std::filesystem::path& path) {
     }
     card.identifier = address(file, "identifier", false);
     card.citation = words(file, "citation", false);
-    card.keywords = file.texts("keywords");
-    card.languages = file.texts("languages");
+    card.keywords = list_of_words(file, "keywords");
+    card.languages = languages_of(file);
     card.creator = party(file.table("creator"), false);
     card.contact = party(file.table("contact"), true);
     card.uses = uses_of(file.table("use"));
@@ -113,7 +154,8 @@ std::string identifier_of(const core::Digest& manifest_sha256) {
 }
 
 Json card_figures(const core::Manifest& manifest) {
-    // Two digits.
+    // Two digits, which are coarser than ten samples only where there are many: sizes tell how many of one size there are.
+    constexpr std::int64_t kFewestForBytes = 1000;
     const auto about = [](std::uint64_t bytes) {
         std::uint64_t step = 1;
         while (bytes / step >= 100) step *= 10;
@@ -122,7 +164,7 @@ Json card_figures(const core::Manifest& manifest) {
     Json out{{"samples", published_count(manifest.samples())},
              {"patients", Json()},
              {"shards", published_count(manifest.shards())},  // one may hold one sample
-             {"bytes", about(manifest.bytes())},
+             {"bytes", manifest.samples() < kFewestForBytes ? Json() : Json(about(manifest.bytes()))},
              {"splits", Json::object()}};
     try {
         std::int64_t patients = 0;

@@ -21,6 +21,7 @@ struct Card {
         std::string details;
     };
     std::string dataset, title, description, url, licence, published;
+    std::int64_t version = 0;          // of which `published` and `identifier` are
     std::string identifier, citation;  // may be empty
     std::vector<std::string> keywords, languages;
     Party creator, contact;
@@ -37,7 +38,7 @@ std::string identifier_of(const core::Digest& manifest_sha256);
 
 // The card for programs: Croissant 1.1 (MLCommons), with the Responsible AI properties and DUO terms (section "Data Use
 // Conditions"). Nothing of the manifest stands in it but names and what is rounded as published() says: sizes
-// have two digits, since those of samples of one size would tell how many there are. Deterministic.
+// have two digits and are told from 1000 samples, since those of samples of one size would tell how many there are. Deterministic.
 // Throws Error(data) for a manifest whose records are not staging's.
 nlohmann::ordered_json croissant(const Card& card, const core::Manifest& manifest,
                                  const core::Digest& manifest_sha256);
@@ -45,7 +46,7 @@ nlohmann::ordered_json croissant(const Card& card, const core::Manifest& manifes
 // The card for people: Markdown under the headings of Gebru et al., "Datasheets for Datasets" (2021), with the same figures.
 std::string datasheet(const Card& card, const core::Manifest& manifest, const core::Digest& manifest_sha256);
 
-// The figures of both: {"samples", "patients", "shards", "bytes", "splits": {split: {"samples", "patients"}}}.
+// The figures of both: {"samples", "patients", "shards", "bytes" (null: too few samples), "splits": {split: {"samples", "patients"}}}.
 nlohmann::ordered_json card_figures(const core::Manifest& manifest);
 
 }  // namespace staging

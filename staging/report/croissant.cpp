@@ -186,7 +186,6 @@ Json croissant(const Card& card, const core::Manifest& manifest, const core::Dig
              {"datePublished", card.published},
              {"creator", party(card.creator)},
              {"maintainer", party(card.contact)},
-             {"isAccessibleForFree", false},
              {"conditionsOfAccess", "Within a trusted research environment, upon application; see url."},
              {"usageInfo", usage(card)}};
     if (!card.identifier.empty()) {
@@ -216,7 +215,8 @@ Json croissant(const Card& card, const core::Manifest& manifest, const core::Dig
          {"name", "shards"},
          {"description",
           "The samples, encrypted. They are opened inside the trusted research environment only. Files: " +
-              word(figures.at("shards")) + ", bytes, about: " + word(figures.at("bytes"))},
+              word(figures.at("shards")) +
+              (figures.at("bytes").is_null() ? "" : ", bytes, about: " + word(figures.at("bytes")))},
          {"encodingFormat", "application/x-hdf5"},
          {"includes", "shards/*.h5"}}};
     out["recordSet"] = record_sets(manifest, figures);

@@ -7,10 +7,10 @@ namespace staging {
 namespace {
 
 constexpr DataUseTerm kTerms[] = {
-    {"DUO:0000004", "NRES", "no restriction", false},
-    {"DUO:0000006", "HMB", "health or medical or biomedical research", false},
-    {"DUO:0000007", "DS", "disease specific research", true},
-    {"DUO:0000011", "POA", "population origins or ancestry research only", false},
+    {"DUO:0000004", "NRES", "no restriction", false, true},
+    {"DUO:0000006", "HMB", "health or medical or biomedical research", false, true},
+    {"DUO:0000007", "DS", "disease specific research", true, true},
+    {"DUO:0000011", "POA", "population origins or ancestry research only", false, true},
     {"DUO:0000012", "RS", "research specific restrictions", true},
     {"DUO:0000015", "NMDS", "no general methods research", false},
     {"DUO:0000016", "GSO", "genetic studies only", false},
@@ -25,7 +25,7 @@ constexpr DataUseTerm kTerms[] = {
     {"DUO:0000027", "PS", "project specific restriction", true},
     {"DUO:0000028", "IS", "institution specific restriction", true},
     {"DUO:0000029", "RTN", "return to database or resource", false},
-    {"DUO:0000042", "GRU", "general research use", false},
+    {"DUO:0000042", "GRU", "general research use", false, true},
     {"DUO:0000043", "CC", "clinical care use", false},
     {"DUO:0000044", "NPOA", "population origins or ancestry research prohibited", false},
     {"DUO:0000045", "NPU", "not for profit organisation use only", false},

@@ -10,6 +10,8 @@ struct DataUseTerm {
     std::string_view brief;  // "GRU"
     std::string_view label;
     bool needs_details;  // says nothing without words of its own: which disease, which country, until when
+    bool is_permission =
+        false;  // a data use permission (DUO:0000001), of which a dataset has one; else a modifier
 };
 
 // All that may be said of a dataset, in the order of their codes.

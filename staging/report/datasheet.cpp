@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "staging/report/card.h"
+#include "staging/report/published.h"
 
 namespace staging {
 namespace {
@@ -21,6 +22,15 @@ std::string plain(const std::string& text) {
 std::string shown(const Json& value) {
     if (value.is_string()) return plain(value.get<std::string>());
     return value.is_number_float() ? fmt::format("{:.6g}", value.get<double>()) : value.dump();
+}
+
+// The extremes are not told: each may be somebody's value.
+std::string rounded(const Json& moments, const char* key, std::int64_t samples) {
+    for (const char* needed : {key, "least", "greatest"})
+        if (!moments.at(needed).is_number()) return "";
+    const double range = moments.at("greatest").get<double>() - moments.at("least").get<double>();
+    const auto told = published_mean(moments.at(key).get<double>(), range, samples);
+    return told ? fmt::format("{:.6g}", *told) : "";
 }
 
 std::string row(const std::vector<std::string>& cells) {
@@ -45,11 +55,9 @@ std::string shape_of(const core::Field& field) {
 
 std::string composition(const core::Manifest& manifest, const Json& figures) {
     std::string out = fmt::format(
-        "Samples: {}. Patients: {}. Counts are to the nearest ten, and \"<10\" where fewer; {} files of "
-        "about "
-        "{} bytes in all.\n",
+        "Samples: {}. Patients: {}. Counts are to the nearest ten, and \"<10\" where fewer; files: {}{}.\n",
         shown(figures.at("samples")), shown(figures.at("patients")), shown(figures.at("shards")),
-        shown(figures.at("bytes")));
+        figures.at("bytes").is_null() ? "" : ", bytes in all, about: " + shown(figures.at("bytes")));
     std::vector<std::vector<std::string>> rows;
     for (const auto& [split, counts] : figures.at("splits").items())
         rows.push_back(
@@ -73,12 +81,14 @@ std::string composition(const core::Manifest& manifest, const Json& figures) {
     rows.clear();
     for (const auto& [split, fields] : manifest.moments.items())
         for (const auto& [field, m] : fields.items())
-            if (m.is_object())
-                rows.push_back({plain(split), plain(field), shown(m.at("mean")), shown(m.at("deviation")),
-                                shown(m.at("least")), shown(m.at("greatest"))});
+            if (m.is_object()) {
+                const auto samples = manifest.splits.at("samples").at(split).get<std::int64_t>();
+                rows.push_back({plain(split), plain(field), rounded(m, "mean", samples),
+                                rounded(m, "deviation", samples)});
+            }
     if (!rows.empty())
-        out += "Values of the fields:\n" +
-               table({"split", "field", "mean", "deviation", "least", "greatest"}, rows);
+        out += "Values of the fields, no finer than ten samples can move them:\n" +
+               table({"split", "field", "mean", "deviation"}, rows);
     return out;
 }
 
@@ -119,7 +129,7 @@ std::string distribution(const Card& card) {
                       card.url + "\nUses (Data Use Ontology):\n\n";
     for (const Card::Use& use : card.uses)
         out += fmt::format("- {} ({}): {}{}\n", use.term->code, use.term->brief, use.term->label,
-                           use.details.empty() ? "" : ". " + use.details);
+                           use.details.empty() ? "" : ". " + plain(use.details));
     return out;
 }
 
@@ -129,14 +139,15 @@ std::string datasheet(const Card& card, const core::Manifest& manifest, const co
     const Json figures = card_figures(manifest);
     const auto answer = [&](const char* key) {
         const auto found = card.answers.find(key);
-        return found == card.answers.end() ? std::string() : found->second + "\n";
+        return found == card.answers.end() ? std::string() : plain(found->second) + "\n";
     };
     try {
-        std::string out = fmt::format("# {}\n\n{}\n\n- Dataset: {}\n- Identifier: {}\n", card.title,
-                                      card.description, plain(manifest.id()), identifier_of(manifest_sha256));
+        std::string out =
+            fmt::format("# {}\n\n{}\n\n- Dataset: {}\n- Identifier: {}\n", plain(card.title),
+                        plain(card.description), plain(manifest.id()), identifier_of(manifest_sha256));
         if (!card.identifier.empty()) out += "- Also known as: " + card.identifier + "\n";
-        if (!card.citation.empty()) out += "- Cite as: " + card.citation + "\n";
-        out += "- Published: " + card.published + "\n- Created by: " + card.creator.name + "\n";
+        if (!card.citation.empty()) out += "- Cite as: " + plain(card.citation) + "\n";
+        out += "- Published: " + card.published + "\n- Created by: " + plain(card.creator.name) + "\n";
         const auto section = [&](const char* heading, const std::string& text) {
             out += fmt::format("\n## {}\n\n{}", heading, text);
         };
@@ -147,7 +158,7 @@ std::string datasheet(const Card& card, const core::Manifest& manifest, const co
         section("Uses", answer("uses") + (card.answers.contains("limitations") ? "\nLimits: " : "") +
                             answer("limitations"));
         section("Distribution", distribution(card) + answer("distribution"));
-        section("Maintenance", answer("maintenance") + "\nQuestions: " + card.contact.name + ", " +
+        section("Maintenance", answer("maintenance") + "\nQuestions: " + plain(card.contact.name) + ", " +
                                    card.contact.email + "\n");
         return out;
     } catch (const Json::exception&) {

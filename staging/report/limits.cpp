@@ -1,12 +1,15 @@
 #include "staging/report/limits.h"
 
 #include <fmt/format.h>
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/base/config.h"
 #include "core/base/error.h"
 #include "staging/read/reason.h"
+#include "staging/report/drift.h"
 
 namespace staging {
 namespace {
@@ -35,6 +38,13 @@ std::string percent(double value) {
     return fmt::format("{:.3g} %", 100 * value);
 }
 
+// The field or column of what is compared: "image" of "image (mean) (missing)".
+std::string name_of(std::string what) {
+    for (const std::string_view end : {" (missing)", " (mean)"})
+        if (what.ends_with(end)) what.erase(what.size() - end.size());
+    return what;
+}
+
 // By site: values that are there, values that are missing.
 using Values = std::map<std::string, std::pair<std::int64_t, std::int64_t>>;
 
@@ -59,6 +69,7 @@ public:
     Judging(const Json& report, const QualityLimits& limits) : report_(report), limits_(limits) {}
 
     std::vector<std::string> judge() {
+        if (limits_.fewest_samples || limits_.drift || !limits_.drift_by_name.empty()) need_sites();
         accounts();
         missing();
         drift();
@@ -102,11 +113,7 @@ private:
 
     void missing() {
         const std::map<std::string, Values> values = values_of(report_.at("quality"));
-        for (const auto& [name, most] : limits_.missing_by_name)
-            if (!values.contains(name))
-                throw core::Error(core::Fault::usage, "the limits name " + name +
-                                                          ", which is no field or column of " +
-                                                          report_.at("dataset").get<std::string>());
+        for (const auto& [name, most] : limits_.missing_by_name) need_name(values, name);
         for (const auto& [name, sites] : values) {
             const auto own = limits_.missing_by_name.find(name);
             const std::optional<double> most =
@@ -121,17 +128,50 @@ private:
         }
     }
 
+    // What asks of each delivery cannot be judged where samples do not say whose they are.
+    void need_sites() {
+        const Json& strata = report_.at("quality").at("strata");
+        const bool has_site =
+            std::any_of(strata.begin(), strata.end(), [](const Json& one) { return one.at("site") != ""; });
+        if (!strata.empty() && !has_site && report_.at("deliveries").size() > 1)
+            throw core::Error(core::Fault::usage,
+                              "the limits ask for samples or drift of each delivery, and " +
+                                  report_.at("dataset").get<std::string>() + " has no column site");
+    }
+
     void drift() {
-        if (!limits_.drift) return;
+        if (!limits_.drift && limits_.drift_by_name.empty()) return;
+        const std::map<std::string, Values> values = values_of(report_.at("quality"));
+        for (const auto& [name, most] : limits_.drift_by_name) need_name(values, name);
         for (const Json& one : report_.at("drift")) {
+            const auto what = one.at("what").get<std::string>();
+            const auto own = limits_.drift_by_name.find(name_of(what));
+            const std::optional<double> most =
+                own == limits_.drift_by_name.end() ? limits_.drift : std::optional(own->second);
+            const bool is_number = one.at("kind") == "number";
+            if (!most || *most >= (is_number ? std::numeric_limits<double>::infinity() : 1)) continue;
+            const std::string unlike = what + ", unlike the other deliveries";
+            if (one.contains("not_compared")) {
+                if (one.at("not_compared") != kFewSamples)
+                    add(unlike, one.at("site"), "not compared, " + one.at("not_compared").get<std::string>(),
+                        fmt::format("{:.2g}", *most));
+                continue;
+            }
             const Json& effect = one.at("effect");  // null: infinite
             if (one.at("p_adjusted").get<double>() >= limits_.drift_p) continue;
-            if (effect.is_null() || effect.get<double>() > *limits_.drift)
-                add(one.at("what").get<std::string>() + ", unlike the other deliveries", one.at("site"),
+            if (effect.is_null() || effect.get<double>() > *most)
+                add(unlike, one.at("site"),
                     effect.is_null() ? "without any overlap"
                                      : fmt::format("effect {:.2g}", effect.get<double>()),
-                    fmt::format("{:.2g}", *limits_.drift));
+                    fmt::format("{:.2g}", *most));
         }
+    }
+
+    void need_name(const std::map<std::string, Values>& values, const std::string& name) {
+        if (!values.contains(name))
+            throw core::Error(core::Fault::usage, "the limits name " + name +
+                                                      ", which is no field or column of " +
+                                                      report_.at("dataset").get<std::string>());
     }
 
     const Json& report_;
@@ -163,10 +203,17 @@ QualityLimits QualityLimits::load(const std::filesystem::path& path) {
     if (missing.has("most")) out.missing = part(missing, "most");
     out.missing_by_name = parts(missing.table("names"));
     const core::Config drift = file.table("drift");
-    if (drift.has("most")) {
-        out.drift = drift.number("most");
-        if (!(*out.drift >= 0)) drift.refuse("most", "expected a number from 0");
-        if (drift.has("p")) out.drift_p = part(drift, "p");
+    const auto bound = [](const core::Config& table, std::string_view key) {
+        const double value = table.number(key);
+        if (!(value >= 0)) table.refuse(key, "expected a number from 0");
+        return value;
+    };
+    if (drift.has("most")) out.drift = bound(drift, "most");
+    const core::Config names = drift.table("names");
+    for (const std::string& key : names.keys()) out.drift_by_name[key] = bound(names, key);
+    if (drift.has("p") && (out.drift || !out.drift_by_name.empty())) {
+        out.drift_p = part(drift, "p");
+        if (out.drift_p == 0) drift.refuse("p", "nothing is less likely than 0: no drift would be judged");
     }
     file.finish();
     return out;

@@ -18,6 +18,7 @@ struct QualityLimits {
     std::map<std::string, double> missing_by_name;
     std::optional<double> drift;  // drift.h: its effect, where adjusted p is less than drift_p
     double drift_p = 0.01;
+    std::map<std::string, double> drift_by_name;  // of a field or column, instead
     std::optional<std::int64_t> patients_below_k;
 
     // Throws Error(usage) that names the file and the key; unknown keys and reasons are refused.

@@ -89,10 +89,16 @@ std::string by(const Json& report, const char* key) {
     return "<h2>" + title + "</h2>" + bars(title.c_str(), all);
 }
 
+// A probability, or the side of 0.01 (published.h).
+bool is_far(const Json& p) {
+    return p.is_string() ? p == "<0.01" : p.get<double>() < 0.01;
+}
+
 // What sets a delivery apart, the most first.
 std::string drift(const Json& drift) {
     constexpr std::size_t kMost = 30;
-    std::vector<Json> all(drift.begin(), drift.end());
+    std::vector<Json> all, not_compared;
+    for (const Json& one : drift) (one.contains("not_compared") ? not_compared : all).push_back(one);
     const auto effect = [](const Json& one) {
         return one.at("effect").is_null() ? std::numeric_limits<double>::infinity()
                                           : one.at("effect").get<double>();
@@ -100,6 +106,9 @@ std::string drift(const Json& drift) {
     std::stable_sort(all.begin(), all.end(),
                      [&](const Json& a, const Json& b) { return effect(a) > effect(b); });
     std::string out = "<h2>Deliveries against all others</h2>\n";
+    for (const Json& one : not_compared)
+        out += "<p>Not compared: " + shown(one.at("what")) + ", " + shown(one.at("site")) + ": " +
+               shown(one.at("not_compared")) + ".</p>\n";
     if (all.empty()) return out + "<p>Nothing could be compared.</p>\n";
     out += fmt::format(
         "<p>Effect: of numbers the distance of the means in standard deviations, else Cramer&#39;s V. p is "
@@ -116,8 +125,7 @@ std::string drift(const Json& drift) {
         const auto what = one.at("what").get<std::string>(), site = one.at("site").get<std::string>();
         const std::string shown_effect =
             one.at("effect").is_null() ? "without any overlap" : shown(one.at("effect"));
-        plotted.push_back(
-            {what + ", " + site, shown_effect, effect(one) / 2, one.at("p_adjusted").get<double>() < 0.01});
+        plotted.push_back({what + ", " + site, shown_effect, effect(one) / 2, is_far(one.at("p_adjusted"))});
         table += row({escaped(what), escaped(site), shown(one.at("samples")), shown_effect,
                       shown(one.at("p_adjusted"))});
     }
@@ -136,7 +144,7 @@ std::string ranges(const Json& all, const char* title) {
             }
             const Json& count = range.contains("samples") ? range.at("samples") : range.at("count");
             std::string mean = range.contains("mean") ? shown(range.at("mean")) : "";
-            if (mean.empty() && count.is_number() && count != 0)
+            if (mean.empty() && !range.contains("samples") && count != 0)
                 mean = fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
                                                  count.get<double>());
             out += row({escaped(name), escaped(site), shown(count),
@@ -151,9 +159,12 @@ std::string categories(const Json& all) {
     std::string out = "<h2>Categories by site</h2><table>" + row({"", "site", "category", "samples"}, "th");
     for (const auto& [name, sites] : all.items())
         for (const auto& [site, counts] : sites.items())
-            for (const auto& [category, count] : counts.items())
-                out += row({escaped(name), escaped(site), escaped(category.empty() ? "(missing)" : category),
-                            shown(count)});
+            if (counts.is_null())
+                out += row({escaped(name), escaped(site), "too few", ""});
+            else
+                for (const auto& [category, count] : counts.items())
+                    out += row({escaped(name), escaped(site),
+                                escaped(category.empty() ? "(missing)" : category), shown(count)});
     return out + "</table>";
 }
 
@@ -161,7 +172,7 @@ std::string reasons(const Json& all) {
     std::string out = "<h2>Left out, and why</h2><table>" + row({"reason", "site", "files or rows"}, "th");
     for (const auto& [reason, sites] : all.items())
         for (const auto& [site, count] : sites.items())
-            out += row({escaped(reason), escaped(site), shown(count)});
+            out += row({escaped(reason), escaped(site), count.is_null() ? "too few samples" : shown(count)});
     return out + "</table>";
 }
 
@@ -169,8 +180,11 @@ std::string deliveries(const Json& all) {
     std::string out = "<h2>Deliveries, in files and rows</h2><table>" +
                       row({"delivery", "delivered", "packed", "left out", "not selected"}, "th");
     for (const Json& one : all)
-        out += row({shown(one.at("delivery")), shown(one.at("files_and_rows")), shown(one.at("packed")),
-                    shown(one.at("left_out")), shown(one.at("not_selected"))});
+        if (!one.contains("packed"))
+            out += row({shown(one.at("delivery")), "too few samples", "", "", ""});
+        else
+            out += row({shown(one.at("delivery")), shown(one.at("files_and_rows")), shown(one.at("packed")),
+                        shown(one.at("left_out")), shown(one.at("not_selected"))});
     return out + "</table>";
 }
 

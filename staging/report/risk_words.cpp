@@ -74,9 +74,15 @@ void add_sensitive(const Json& risk, std::vector<std::string>& out) {
     if (sensitive.contains("least_entropy_l"))  // what is published has none
         text += fmt::format(" (as good as {:.3g} equally frequent ones)",
                             sensitive.at("least_entropy_l").get<double>());
-    out.push_back(text +
-                  fmt::format("; their distribution is at most {:.3g} of 1 away from that of all patients.",
-                              sensitive.at("greatest_distance").get<double>()));
+    if (sensitive.contains("greatest_distance"))
+        text += fmt::format("; their distribution is at most {:.3g} of 1 away from that of all patients",
+                            sensitive.at("greatest_distance").get<double>());
+    else if (sensitive.contains("distance_holds"))  // what is published
+        text +=
+            fmt::format("; their distribution is {} {:.3g} away from that of all patients",
+                        sensitive.at("distance_holds").get<bool>() ? "at most" : "in some group more than",
+                        sensitive.at("t").get<double>());
+    out.push_back(text + ".");
 }
 
 void add_given_up(const Json& risk, std::vector<std::string>& out) {

@@ -141,6 +141,9 @@ Json published_risk(Json risk) {
             sensitive["entropy_holds"] = hold_entropy(asked, sensitive.at("least_entropy_l").get<double>());
             sensitive.erase("least_entropy_l");
         }
+        const auto t = sensitive.at("t").get<double>();
+        if (t > 0) sensitive["distance_holds"] = sensitive.at("greatest_distance").get<double>() <= t;
+        sensitive.erase("greatest_distance");
         if (sensitive.contains("recursive")) {
             Json& recursive = sensitive.at("recursive");
             const Json& ratio = recursive.at("greatest_ratio");

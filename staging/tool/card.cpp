@@ -9,6 +9,16 @@
 #include "staging/tool/verify.h"
 
 namespace staging {
+namespace {
+
+// Catalogues put it into a page's <script>: no "<" ends that (JSON has it in strings only).
+std::string embeddable(const nlohmann::ordered_json& json) {
+    std::string out;
+    for (const char c : json.dump(1)) c == '<' ? out += "\\u003c" : out += c;
+    return out;
+}
+
+}  // namespace
 
 nlohmann::ordered_json write_card(const CardRequest& request) {
     const Card card = Card::load(request.card);
@@ -21,10 +31,13 @@ nlohmann::ordered_json write_card(const CardRequest& request) {
     if (card.dataset != manifest.dataset)
         throw core::Error(core::Fault::usage,
                           request.card.string() + ": dataset: is not the one in " + request.dir.string());
+    if (std::to_string(card.version) != manifest.version)
+        throw core::Error(core::Fault::usage,
+                          request.card.string() + ": version: is not the one of " + request.dir.string());
     const nlohmann::ordered_json program = croissant(card, manifest, version.manifest_sha256());
     const std::string people = datasheet(card, manifest, version.manifest_sha256());
     core::make_directories(request.out, 0755);
-    core::write_atomically(request.out / "croissant.json", program.dump(1) + "\n", 0644);
+    core::write_atomically(request.out / "croissant.json", embeddable(program) + "\n", 0644);
     core::write_atomically(request.out / "datasheet.md", people, 0644);
     return {{"dataset", manifest.id()},
             {"identifier", identifier_of(version.manifest_sha256())},

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "staging/read/reason.h"
 #include "staging/report/limits.h"
 #include "staging/report/published.h"
@@ -28,26 +29,40 @@ std::string number(const Json& value) {
     return value.dump();
 }
 
+void check_is_of(const core::Manifest& manifest, const Json& report) {
+    try {
+        if (report.at("dataset") == manifest.id() && report.at("deliveries") == manifest.parents &&
+            report.at("totals").at("samples") == manifest.samples())
+            return;
+    } catch (const Json::exception&) {
+    }
+    throw core::Error(core::Fault::data, "reports/quality.json is not of this manifest");
+}
+
 }  // namespace
 
 Json read_report(const std::filesystem::path& dir) {
     const std::filesystem::path path = dir / "reports/quality.json";
-    const Json report = Json::parse(core::read_text(path, std::uint64_t{1} << 30), nullptr, false);
-    if (report.is_discarded()) throw core::Error(core::Fault::data, path.string() + ": is damaged");
-    return report;
+    const std::string text = core::read_text(path, std::uint64_t{1} << 30);
+    try {
+        core::parse_json(text);  // no deeper than may be walked
+        Json report = Json::parse(text);
+        if (report.is_object()) return report;
+    } catch (const Json::exception&) {
+    } catch (const core::Error&) {
+    }
+    throw core::Error(core::Fault::data, path.string() + ": is damaged");
 }
 
 std::vector<std::string> broken_by(const core::Manifest& manifest, const Json& report,
                                    const std::filesystem::path& limits) {
     const QualityLimits asked = QualityLimits::load(limits);
-    if (report.value("dataset", "") != manifest.id() ||
-        report.value("deliveries", Json()) != manifest.parents || !report.contains("totals") ||
-        report.at("totals").value("samples", Json()) != manifest.samples())
-        throw core::Error(core::Fault::data, "reports/quality.json is not of this manifest");
+    check_is_of(manifest, report);
     return broken_limits(report, asked);
 }
 
-Json write_report(const Json& report, const std::filesystem::path& out) {
+Json write_report(const core::Manifest& manifest, const Json& report, const std::filesystem::path& out) {
+    check_is_of(manifest, report);
     const Json published = published_report(report);
     const std::string page = quality_html(published);
     core::make_directories(out, 0755);
@@ -84,7 +99,11 @@ void print_report(std::ostream& out, const Json& report) {
     for (const std::string& sentence : risk_words(risk)) out << sentence << '\n';
     const Json& shared = risk.at("content_of_several_patients");
     for (const Json& one : report.value("drift", Json::array()))
-        if (one.at("p_adjusted").get<double>() < 0.01)
+        if (one.contains("not_compared"))
+            out << one.at("site").get<std::string>() << " was not compared in "
+                << one.at("what").get<std::string>() << ": " << one.at("not_compared").get<std::string>()
+                << '\n';
+        else if (one.at("p_adjusted").get<double>() < 0.01)
             out << one.at("site").get<std::string>() << " is unlike the other deliveries in "
                 << one.at("what").get<std::string>() << ": effect "
                 << (one.at("effect").is_null() ? "without any overlap" : one.at("effect").dump()) << '\n';

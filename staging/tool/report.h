@@ -10,7 +10,8 @@
 
 namespace staging {
 
-// DIR/reports/quality.json: what was delivered, packed and left out, and why.
+// DIR/reports/quality.json: what was delivered, packed and left out, and why. Throws Error(data) for what is no object, or is
+// nested deeper than any report.
 nlohmann::ordered_json read_report(const std::filesystem::path& dir);
 
 // What of a report breaks the limits of a file (configs/quality/*.toml), in sentences. Throws Error(data) if it is another
@@ -19,7 +20,9 @@ std::vector<std::string> broken_by(const core::Manifest& manifest, const nlohman
                                    const std::filesystem::path& limits);
 
 // The report as it may be shown to whoever works with the data (report/published.h), into a folder: report.json, report.html.
-nlohmann::ordered_json write_report(const nlohmann::ordered_json& report, const std::filesystem::path& out);
+// Throws Error(data) if it is another version's, as broken_by().
+nlohmann::ordered_json write_report(const core::Manifest& manifest, const nlohmann::ordered_json& report,
+                                    const std::filesystem::path& out);
 
 // The same for people: a table of deliveries, one of reasons with what to do about each, the risk.
 void print_report(std::ostream& out, const nlohmann::ordered_json& report);

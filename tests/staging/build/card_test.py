@@ -12,6 +12,7 @@ title = "Biopsies of two hospitals"
 description = "Thirty measurements of cell nuclei, and the diagnosis."
 url = "https://data.example.org/wdbc"
 licence = "https://data.example.org/wdbc/terms"
+version = 1
 published = "2026-11-27"
 identifier = "https://doi.org/10.5555/wdbc"
 citation = "Example Hospital Trust: Biopsies, 2026"
@@ -127,8 +128,12 @@ class Card(Builds):
         exact -= {30, 1, 2026, *(len(one.get("names", [])) for one in manifest["schema"]["columns"])}
         self.assertEqual(self.figures(sheet) & exact, set())
         self.assertEqual(self.figures(sheet.replace("Samples: 50.", "Samples: 47.")) & exact, {47})
+        # Sizes of 47 samples of one shape tell how many there are; extremes of measurements are one patient's.
+        composition = sheet.split("## Composition")[1].split("## ")[0]
+        for text in (card["distribution"][1]["description"], composition):
+            self.assertNotIn("bytes", text)
+        self.assertIn("| split | field | mean | deviation |", composition)
         for text in (program.read_text(), sheet):
-            self.assertNotIn(str(manifest["bytes"]), text)
             for secret in (parent[key] for parent in manifest["parents"] for key in ("names_hmac", "contents_hmac")):
                 self.assertNotIn(secret, text)
 
@@ -147,6 +152,15 @@ class Card(Builds):
         for words in ("Why it was made.", "How it was collected.", "What it is for.", "Who keeps it.", "DUO:0000007 (DS): disease specific research. Breast cancer",
                       "113100", "at least 5 were asked for", "up to 3650 days"):
             self.assertIn(words, sheet)
+
+    def test_what_was_declared_is_no_markup(self):
+        version, public = self.sealed()
+        self.seal(version)
+        text = DECLARED.replace("Why it was made.", "![x](https://tracker.example.org/x.png) and [a](javascript:b)")
+        done = subprocess.run([STAGE, "card", version, "--card", self.declared(text), "--steward", public, "--out", self.root / "plain"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("\\!\\[x\\]\\(https://", (self.root / "plain/datasheet.md").read_text())
+        self.assertNotIn("<", (self.root / "plain/croissant.json").read_text())
 
     def test_the_same_again_is_the_same(self):
         before = [path.read_bytes() for path in self.card()[2:]]
@@ -171,6 +185,16 @@ class Card(Builds):
                               ("DUO:0000021", "DUO:0000001", "terms: expected terms of the Data Use Ontology"),
                               ("DUO:0000021", "DUO:0000007", "stands twice"),
                               ("DUO:0000021", "DUO:0000022", "DUO:0000022: missing; geographical restriction"),
+                              ('terms = ["DUO:0000007", "DUO:0000021"]', 'terms = ["DUO:0000021"]', "terms: expected one permission"),
+                              ('"DUO:0000021"', '"DUO:0000042"', "terms: expected one permission"),
+                              ('terms = ["DUO:0000007", "DUO:0000021"]', 'terms = ["DUO:0000004", "DUO:0000045"]', "stands by itself"),
+                              ('terms = ["DUO:0000007", "DUO:0000021"]', 'terms = ["DUO:0000011", "DUO:0000044"]', "and prohibited"),
+                              ("version = 1", "version = 2", "version: is not the one"),
+                              ("version = 1\n", "", "version"),
+                              ('["biopsy"]', '["</script><script>"]', "keywords: expected one line of plain words"),
+                              ('["biopsy"]', '["biopsy\\u009b"]', "keywords: expected one line of plain words"),
+                              ('["en"]', '["english please"]', "languages: expected tags"),
+                              ("Why it was made.", "Why \u202e it was made.", "motivation: expected one line of plain words"),
                               ("2026-11-27", "2026-13-27", "published: expected a date"),
                               ('licence = "https://', 'licence = "', "licence: expected an address"),
                               ("access@", "access.", "email: expected"),

@@ -24,7 +24,7 @@ std::vector<std::string> broken(const std::string& toml,
 TEST_CASE("what is not asked for is not judged, and what holds exactly holds") {
     CHECK(broken("").empty());
     CHECK(broken("fewest_samples = 4\npatients_below_k = 3\n[left_out]\nmost = 0.43\n[missing]\nmost = 0.25\n"
-                 "[drift]\nmost = 0.4\np = 0.0\n")
+                 "[drift]\nmost = 0.4\np = 0.01\n[drift.names]\nage = inf\n")
               .empty());
 }
 
@@ -46,6 +46,42 @@ TEST_CASE("each limit that is broken is told with the delivery, the figure and w
                "north: age, unlike the other deliveries: without any overlap, at most 0.39 is allowed"});
 }
 
+TEST_CASE("a column's own limit of drift counts, for its missing values and means too") {
+    auto report = test::small_report();
+    report["drift"][2]["p_adjusted"] = 0.001;
+    CHECK(broken("[drift]\nmost = 0.1\n[drift.names]\nlabel = 1\nage = inf\nimage = 3", report).empty());
+    CHECK(broken("[drift.names]\nimage = 2.9", report).size() == 1);
+    report["drift"][0]["effect"] = 1.0;
+    CHECK(broken("[drift.names]\nlabel = 1", report).empty());
+    CHECK(broken("[drift.names]\nlabel = 0.99", report).size() == 1);
+}
+
+TEST_CASE("what could not be compared breaks a limit of drift, but for few samples") {
+    for (const auto& [why, count] :
+         {std::pair("numbers too large", 1), std::pair("fewer than 10 samples", 0)}) {
+        auto report = test::small_report();
+        report["drift"] = {{{"what", "age"},
+                            {"site", "north"},
+                            {"kind", "number"},
+                            {"samples", 36},
+                            {"effect", nullptr},
+                            {"p", nullptr},
+                            {"p_adjusted", nullptr},
+                            {"not_compared", why}}};
+        CHECK(broken("[drift]\nmost = 5", report).size() == count);
+        CHECK(broken("[drift.names]\nage = inf", report).empty());
+    }
+}
+
+TEST_CASE("a dataset whose samples have no site is not taken for one without drift") {
+    auto report = test::small_report();
+    report["drift"] = nlohmann::ordered_json::array();
+    for (auto& stratum : report["quality"]["strata"]) stratum["site"] = "";
+    CHECK(broken("[left_out]\nmost = 1", report).empty());
+    for (const char* toml : {"[drift]\nmost = 1", "fewest_samples = 0"})
+        CHECK_THROWS_AS(broken(toml, report), core::Error);
+}
+
 TEST_CASE("patients who were left out break no limit") {
     auto report = test::small_report();
     report["risk"]["suppressed"] = true;
@@ -53,9 +89,10 @@ TEST_CASE("patients who were left out break no limit") {
 }
 
 TEST_CASE("limits that cannot be meant are refused") {
-    for (const char* toml : {"fewest = 1", "fewest_samples = -1", "[left_out]\nmost = 1.5",
-                             "[left_out]\nmost = -0.1", "[left_out.reasons]\nlabel_conflicts = 0",
-                             "[missing.names]\nweight = 0.5", "[drift]\np = 0.5", "[drift]\nmost = -1"}) {
+    for (const char* toml :
+         {"fewest = 1", "fewest_samples = -1", "[left_out]\nmost = 1.5", "[left_out]\nmost = -0.1",
+          "[left_out.reasons]\nlabel_conflicts = 0", "[missing.names]\nweight = 0.5", "[drift]\np = 0.5",
+          "[drift]\nmost = 1\np = 0", "[drift.names]\nweight = 1", "[drift]\nmost = -1"}) {
         INFO(toml);
         try {
             broken(toml);

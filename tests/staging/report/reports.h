@@ -44,7 +44,12 @@ inline nlohmann::ordered_json small_report() {
               {"journalist_risk_max", 1.0},
               {"marketer_risk", 6.0 / 31},
               {"patients_at_risk", 3.0 / 31},
-              {"not_measured", {"l-diversity", "t-closeness"}},
+              {"sensitive",
+               {{"column", "label"},
+                {"l", 2},
+                {"fewest_categories", 2},
+                {"t", 0.3},
+                {"greatest_distance", 3.0 / 5 - 19.0 / 47}}},
               {"content_of_several_patients", {{"contents", 1}, {"samples", 2}}}}},
             {"splits", Json::object()},
             {"quality", staging::to_json(quality)},
@@ -70,6 +75,28 @@ inline nlohmann::ordered_json small_report() {
                {"effect", 3.0},
                {"p", 0.2},
                {"p_adjusted", 0.6}}}}};
+}
+
+// The same where south has 60 samples: of each site enough.
+inline nlohmann::ordered_json enough_report() {
+    using Json = nlohmann::ordered_json;
+    Json report = small_report();
+    Json& quality = report["quality"];
+    quality["strata"][2]["samples"] = 60;
+    staging::Quality more;
+    more.fields["image"] = {{"north", {2560, 0, 0, 255, 128000}}, {"south", {3840, 0, 1, 254, 460800}}};
+    more.columns["age"] = {{"north", {36, 4, 17, 88, 1837}}, {"south", {50, 10, 20, 80, 2512}}};
+    more.categories["label"] = {{"north", {{"0", 30}, {"1", 10}}}, {"south", {{"0", 20}, {"1", 40}}}};
+    more.categories["sex"] = {{"north", {{"F", 20}, {"M", 20}}}, {"south", {{"F", 57}, {"M", 3}}}};
+    const Json written = staging::to_json(more);
+    for (const char* name : {"fields", "columns", "categories"}) quality[name] = written.at(name);
+    Json row = report["drift"][0];
+    for (const char* what : {"sex", "age (missing)"}) {
+        row["what"] = what;
+        row["kind"] = std::string(what) == "sex" ? "category" : "missing";
+        report["drift"].push_back(row);
+    }
+    return report;
 }
 
 }  // namespace test

@@ -63,9 +63,9 @@ std::vector<core::VerifyKey> Service::ledger_keys() {
 // may be missing; with a reason, these are given up. Nothing that was found out of this ledger is signed meanwhile.
 void Service::check_witnesses(const LossDecision& decision) {
     const auto ledger = site_.state / "ledger.jsonl";
-    const std::uint64_t head = ledger_.head().seq;
     const bool goes_on = !state_.rows("SELECT 1 FROM losses WHERE done = 0 LIMIT 1").empty();
     finish_losses();  // a decision that was made; asked for again, it is the same one
+    const std::uint64_t head = ledger_.head().seq;
     std::string problem;
     std::uint64_t first = head + 1, last = 0;
     const auto lacks = [&](std::uint64_t seq, const std::string& what) {

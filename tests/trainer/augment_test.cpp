@@ -1,6 +1,7 @@
 #include "trainer/augment/augment.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <catch2/catch.hpp>
 #include <cmath>

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "staging/build/cases.h"
+#include "staging/build/stage1.h"
 #include "staging/pool/pool.h"
 
 // What joining images with rows (labels) and with masks have in common; cases.cpp has both.

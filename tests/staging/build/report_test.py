@@ -88,7 +88,7 @@ class Report(Builds):
         self.assertEqual([one.get("packed") for one in report["deliveries"]], [40, None, 40, None])
         # Beside the mean of all together, those of all sites but one tell that one's.
         self.assertNotIn("age", {one["what"] for one in report["drift"]})
-        self.assertNotIn("mean", report["quality"]["columns"]["age"]["north"])
+        self.assertNotIn("mean", report["quality"]["columns"]["exam_day"]["north"])
         self.assertNotIn("south", {one["site"] for one in report["drift"]})
         for by in (*report["quality"]["categories"].values(), *report["quarantine"].values()):
             self.assertIsNone(by.get("south"))

@@ -130,9 +130,17 @@ std::string detail(const FaceMeasures& measures) {
     return refused ? refused->detail : "cut_off";
 }
 
+// A head takes minutes under the sanitizers; the other build lays them.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kLaysHeads = false;
+#else
+constexpr bool kLaysHeads = true;
+#endif
+
 }  // namespace
 
 TEST_CASE("what is left of a face, or lost of a brain, is seen on a head") {
+    if (!kLaysHeads) return;
     const Defacer defacer(files());
     const FaceMeasures good = defacer.measure(colin(16));
     CHECK(detail(good) == "cut_off");
@@ -148,6 +156,7 @@ TEST_CASE("what is left of a face, or lost of a brain, is seen on a head") {
 }
 
 TEST_CASE("a face that something stands before, or that is not whole, does not count as gone") {
+    if (!kLaysHeads) return;
     const Defacer defacer(files());
     const FaceMeasures hidden = defacer.measure(colin(20, 60));
     CHECK(hidden.skin_left > 0.1);

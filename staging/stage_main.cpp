@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/event.h"
+#include "core/base/split.h"
 #include "core/base/tool.h"
 #include "core/mpi/tool.h"
 #include "core/shard/version.h"
@@ -49,12 +50,6 @@ struct Flags {
     bool json = false;
 };
 
-std::string names_of_options() {
-    std::string out;
-    for (const std::string& name : staging::Options::names()) out += (out.empty() ? "" : ", ") + name;
-    return out;
-}
-
 CLI::App* add_build(CLI::App& app, Flags& flags) {
     CLI::App* build = app.add_subcommand(
         "build", "Deliveries to a dataset version. Run it again after a crash: it goes on.");
@@ -82,7 +77,7 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     build->add_option(
         "--cut", flags.cut,
         "NAME=NUMBER: how work is cut; the version's bytes do not depend on it. NAME is one of " +
-            names_of_options());
+            core::joined(staging::Options::names()));
     build->add_flag("--json", flags.json, "Print the summary as JSON");
     add_example(*build,
                 "mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery "

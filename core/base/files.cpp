@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "core/base/error.h"
@@ -54,6 +56,27 @@ Bytes read_file(const std::filesystem::path& path, std::uint64_t limit_bytes) {
     }
     bytes.resize(done);
     return bytes;
+}
+
+void read_pieces(const std::filesystem::path& path, const std::function<void(ByteView)>& take,
+                 std::uint64_t limit_bytes) {
+    const Fd fd = open_regular(path);
+    Bytes piece(1 << 20);
+    while (limit_bytes > 0) {
+        const ssize_t got =
+            ::read(fd.get(), piece.data(), std::min<std::uint64_t>(piece.size(), limit_bytes));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) fail("cannot read " + path.string());
+        if (got == 0) break;
+        take({piece.data(), static_cast<std::size_t>(got)});
+        limit_bytes -= static_cast<std::uint64_t>(got);
+    }
+}
+
+Digest file_sha256(const std::filesystem::path& path) {
+    Sha256 hash;
+    read_pieces(path, [&](ByteView piece) { hash.update(piece); });
+    return hash.finish();
 }
 
 std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes) {
@@ -127,6 +150,17 @@ void make_directories(const std::filesystem::path& path, mode_t mode) {
     } else if (errno != EEXIST) {
         fail("cannot create the folder " + path.string());
     }
+}
+
+TemporaryFolder::TemporaryFolder(std::string_view name) {
+    std::string path = (std::filesystem::temp_directory_path() / name).string() + "-XXXXXX";
+    if (!::mkdtemp(path.data())) fail("cannot make a temporary folder");
+    path_ = path;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace core

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,12 @@ Fd open_regular(const std::filesystem::path& path);
 Bytes read_file(const std::filesystem::path& path, std::uint64_t limit_bytes = 64 << 20);
 std::string read_text(const std::filesystem::path& path, std::uint64_t limit_bytes = 64 << 20);
 
+// Calls `take` with the file's bytes in their order, at most 1 MiB at a time, up to `limit_bytes`. Throws as open_regular.
+void read_pieces(const std::filesystem::path& path, const std::function<void(ByteView)>& take,
+                 std::uint64_t limit_bytes = UINT64_MAX);
+// Of the whole file, in constant memory. Throws as open_regular.
+Digest file_sha256(const std::filesystem::path& path);
+
 // Writes all or throws Error(system).
 void write_all(int fd, ByteView bytes, Env& env = Env::real());
 
@@ -76,5 +83,18 @@ void sync_directory(const std::filesystem::path& path, Env& env = Env::real());
 
 // mkdir -p with `mode` for every folder that is made. Throws Error(system).
 void make_directories(const std::filesystem::path& path, mode_t mode = 0750);
+
+// A folder of this process (0700), below the system's place for such; gone with this object. Throws Error(system).
+class TemporaryFolder {
+public:
+    explicit TemporaryFolder(std::string_view name);  // "aloft-check": with it names begin
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder();
+    const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
 
 }  // namespace core

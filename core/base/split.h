@@ -14,6 +14,16 @@ inline std::vector<std::string> split(std::string_view text, char at) {
     return parts;
 }
 
+// "a, b, c".
+inline std::string joined(const std::vector<std::string>& words, std::string_view between = ", ") {
+    std::string out;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (i > 0) out += between;
+        out += words[i];
+    }
+    return out;
+}
+
 // Without spaces, tabs and carriage returns at both ends.
 inline std::string trimmed(std::string_view text) {
     const auto begin = text.find_first_not_of(" \t\r");

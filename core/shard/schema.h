@@ -18,6 +18,32 @@ std::size_t bytes_of(DType type) noexcept;
 std::string_view name_of(DType type) noexcept;  // "u8" ... "f64"
 DType dtype_of(std::string_view name);          // throws Error(data)
 
+// Calls `use` with a zero of the elements' type: with_type(dtype, [&](auto zero) { f<decltype(zero)>(...); }).
+template <class Use>
+auto with_type(DType type, Use&& use) {
+    switch (type) {
+        case DType::u8:
+            return use(std::uint8_t{});
+        case DType::i8:
+            return use(std::int8_t{});
+        case DType::u16:
+            return use(std::uint16_t{});
+        case DType::i16:
+            return use(std::int16_t{});
+        case DType::u32:
+            return use(std::uint32_t{});
+        case DType::i32:
+            return use(std::int32_t{});
+        case DType::i64:
+            return use(std::int64_t{});
+        case DType::f32:
+            return use(float{});
+        case DType::f64:
+            break;
+    }
+    return use(double{});
+}
+
 // An array per sample: pixels, volumes, feature vectors.
 struct Field {
     std::string name;  // [a-z][a-z0-9_]{0,62}

@@ -26,8 +26,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 64 << 10;
-
 // A release ended while its copies were read: the ledger as it was copied says that they are there.
 struct ReleaseIsOver {};
 
@@ -36,17 +34,9 @@ struct Source {
     ArchiveWriter& archive;
 
     void add(const std::string& name, const fs::path& file, mode_t mode, std::uint64_t limit = UINT64_MAX) {
-        const core::Fd fd = core::open_regular(file);
         archive.begin({name, mode});
-        std::vector<std::uint8_t> piece(kPieceBytes);
-        while (limit > 0) {
-            const ssize_t got = ::read(fd.get(), piece.data(), std::min<std::uint64_t>(piece.size(), limit));
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) throw Error(Fault::system, core::with_errno("cannot read " + file.string(), errno));
-            if (got == 0) break;
-            archive.write({piece.data(), static_cast<std::size_t>(got)});
-            limit -= static_cast<std::uint64_t>(got);
-        }
+        core::read_pieces(
+            file, [&](core::ByteView piece) { archive.write(piece); }, limit);
     }
 
     // Every file below `folder` that `mode_of` gives a mode, in order of name. Links are not followed.
@@ -213,14 +203,7 @@ BackupFacts open_backup(const fs::path& folder, const std::vector<core::VerifyKe
     } catch (const json::exception&) {
         throw Error(Fault::data, (folder / "backup.json").string() + ": not as a backup's is");
     }
-    const core::Fd fd = core::open_regular(folder / "archive");
-    core::Sha256 hash;
-    std::vector<std::uint8_t> piece(1 << 20);
-    for (ssize_t got; (got = ::read(fd.get(), piece.data(), piece.size())) != 0;) {
-        if (got < 0) throw Error(Fault::system, core::with_errno("cannot read the archive", errno));
-        hash.update({piece.data(), static_cast<std::size_t>(got)});
-    }
-    if (core::to_hex(hash.finish()) != facts.archive_sha256)
+    if (core::to_hex(core::file_sha256(folder / "archive")) != facts.archive_sha256)
         throw Error(Fault::data,
                     (folder / "archive").string() +
                         ": is not the one that was made; take another copy of this backup, or an older one");

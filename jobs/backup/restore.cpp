@@ -58,29 +58,14 @@ Configuration configuration_in(const fs::path& archive, const core::SecretKey& k
     return files;
 }
 
-// A folder of our own that goes, whatever happens.
-struct Scratch {
-    fs::path path;
-    Scratch() {
-        std::string name = (fs::temp_directory_path() / "aloft-restore-XXXXXX").string();
-        if (!::mkdtemp(name.data()))
-            throw Error(Fault::system, core::with_errno("cannot make a temporary folder", errno));
-        path = name;
-    }
-    ~Scratch() {
-        std::error_code ignored;
-        fs::remove_all(path, ignored);
-    }
-};
-
 // Where the site's things are: as the file on this host says, else as the backup's.
-core::Site site_of(const RestoreWish& wish, const Configuration& configuration, const Scratch& scratch) {
+core::Site site_of(const RestoreWish& wish, const Configuration& configuration, const fs::path& scratch) {
     if (fs::exists(wish.site_file)) return core::Site::load(wish.site_file);
     const auto file = configuration.find("site.toml");
     if (file == configuration.end()) throw Error(Fault::data, "there is no site.toml in this backup");
-    core::write_atomically(scratch.path / "site.toml", file->second.text, 0600);
-    core::Site site = core::Site::load(scratch.path / "site.toml");
-    if (site.config == scratch.path) site.config = wish.site_file.parent_path();
+    core::write_atomically(scratch / "site.toml", file->second.text, 0600);
+    core::Site site = core::Site::load(scratch / "site.toml");
+    if (site.config == scratch) site.config = wish.site_file.parent_path();
     return site;
 }
 
@@ -139,16 +124,16 @@ std::uint64_t unpack(const fs::path& archive, const core::SecretKey& key, const 
     return texts;
 }
 
-std::vector<core::VerifyKey> ledger_keys(const Configuration& configuration, const Scratch& scratch,
+std::vector<core::VerifyKey> ledger_keys(const Configuration& configuration, const fs::path& scratch,
                                          const std::vector<core::VerifyKey>& given) {
-    fs::create_directories(scratch.path / "keys");
+    fs::create_directories(scratch / "keys");
     bool any = false;
     for (const auto& [name, file] : configuration)
         if (name.starts_with("keys/ledger.") && name.ends_with(".pub")) {
-            core::write_atomically(scratch.path / name, file.text, 0600);
+            core::write_atomically(scratch / name, file.text, 0600);
             any = true;
         }
-    auto keys = any ? core::load_verify_keys(scratch.path / "keys", "ledger") : given;
+    auto keys = any ? core::load_verify_keys(scratch / "keys", "ledger") : given;
     keys.insert(keys.end(), given.begin(), given.end());
     return keys;
 }
@@ -274,14 +259,15 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
         throw Error(Fault::refused, "this backup is sealed to another key, " + done.facts.recipient);
     const core::SecretKey key = opening.open(core::from_base64(done.facts.sealed));
     const fs::path archive = wish.folder / "archive";
-    const Scratch scratch;
+    const core::TemporaryFolder temporary("aloft-restore");
+    const fs::path& scratch = temporary.path();
     const Configuration configuration = configuration_in(archive, key);
     Configuration put = configuration;
     done.site = site_of(wish, configuration, scratch);
     const auto keys = ledger_keys(configuration, scratch, wish.keys);
     check_free(done.site, configuration);
 
-    const fs::path folder = wish.dry_run ? scratch.path / "state" : done.site.state / kStaged;
+    const fs::path folder = wish.dry_run ? scratch / "state" : done.site.state / kStaged;
     if (!wish.dry_run) core::make_directories(done.site.state, 0700);
     fs::remove_all(folder);
     core::make_directories(folder, 0700);
@@ -291,7 +277,10 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
     if (done.files != done.facts.files)
         throw Error(Fault::data, "this backup does not hold as many files as it says");
     const fs::path ledger = folder / "ledger.jsonl";
-    if (done.facts.witness.head.seq > 0) core::verify_ledger(ledger, keys, done.facts.witness);
+    if (done.facts.witness.head.seq > 0)
+        done.head = core::verify_ledger(ledger, keys, done.facts.witness).head;
+    else if (fs::exists(ledger))
+        done.head = core::verify_ledger(ledger, keys).head;
     if (!wish.ledger.empty()) {
         core::verify_ledger(wish.ledger, keys, done.facts.witness);  // the same ledger, and not an older one
         core::AtomicFile file(ledger, 0600);
@@ -300,13 +289,10 @@ Restored restore_backup(const RestoreWish& wish, const core::OpeningKey& opening
             return true;
         });
         file.commit();
+        done.head = core::verify_ledger(ledger, keys).head;
         if (!wish.dry_run) done.erased = erase_again(folder, ledger, done.facts.witness.head.seq);
     }
-    Beside beside;
-    if (fs::exists(ledger)) {
-        done.head = core::verify_ledger(ledger, keys).head;
-        beside = beside_of(ledger);
-    }
+    const Beside beside = fs::exists(ledger) ? beside_of(ledger) : Beside();
     look_at_witnesses(ledger, keys, done);
     done.older = older_in(configuration, beside);
     std::erase_if(done.older, [&](const std::string& name) {

@@ -1,7 +1,7 @@
 // aloft admin: command_backup.cpp, command_enclave.cpp, command_keys.cpp, command_preflight.cpp and command_site.cpp have most of it; and keys of datasets, sealed.
 #include "core/keys/keys.h"
 #include "core/policy/names.h"
-#include "jobs/cli/command_backup.h"
+#include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {

@@ -3,9 +3,10 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/split.h"
 #include "core/base/time.h"
 #include "jobs/backup/restore.h"
-#include "jobs/cli/command_backup.h"
+#include "jobs/cli/commands.h"
 
 namespace jobs {
 
@@ -35,12 +36,6 @@ core::Witness witness_of(const core::Site& site, bool& is_running) {
         return core::Witness::sign(head_at_rest(site),
                                    core::SigningKey::load(site.state / "keys" / "ledger.key"));
     }
-}
-
-std::string joined(const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text;
 }
 
 json words_of(const BackupFacts& facts) {
@@ -77,13 +72,13 @@ void backup(const Common& common, const fs::path& folder, fs::path recipient) {
     json said = words_of(facts);
     said["recorded"] = is_running;
     said["lacking"] = facts.lacking;
-    print(
-        common, said,
-        folder.string() + ": " + std::to_string(facts.files) + " files, the ledger up to record " +
-            std::to_string(facts.witness.head.seq) + ", sealed to key " + facts.recipient +
-            (is_running ? "" : "\naloftd does not run: that this backup was made is not on record") +
-            (facts.lacking.empty() ? ""
-                                   : "\nNot on this host, so not in it: copies of " + joined(facts.lacking)));
+    print(common, said,
+          folder.string() + ": " + std::to_string(facts.files) + " files, the ledger up to record " +
+              std::to_string(facts.witness.head.seq) + ", sealed to key " + facts.recipient +
+              (is_running ? "" : "\naloftd does not run: that this backup was made is not on record") +
+              (facts.lacking.empty()
+                   ? ""
+                   : "\nNot on this host, so not in it: copies of " + core::joined(facts.lacking)));
 }
 
 void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>& keys,
@@ -123,13 +118,15 @@ void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>
                  " is signed by none of these keys: if the ledger's key was rotated, begin again with "
                  "each of its public keys (--key)";
     if (!done.older.empty())
-        words += "\nThe ledger knows newer ones, so these lie there as FILE.older: " + joined(done.older);
-    if (!done.removed.empty()) words += "\nThe ledger says that these were removed: " + joined(done.removed);
+        words +=
+            "\nThe ledger knows newer ones, so these lie there as FILE.older: " + core::joined(done.older);
+    if (!done.removed.empty())
+        words += "\nThe ledger says that these were removed: " + core::joined(done.removed);
     if (!done.lacking.empty())
         words +=
             "\nReleases whose copies are nowhere (open ones must be withdrawn; under the grant of one that "
             "was exported nothing more is released): " +
-            joined(done.lacking);
+            core::joined(done.lacking);
     if (!done.seen && !common.dry_run)
         words +=
             "\nNext: aloft doctor; systemctl start aloftd aloft-sign. aloftd starts only if "

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/split.h"
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
@@ -49,33 +50,6 @@ std::string describe(const json& release) {
     return out;
 }
 
-std::string listed(const std::vector<std::string>& words) {
-    std::string out;
-    for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-    return out;
-}
-
-// A folder of our own that goes when we go: copies of an enclave's files do not stay behind.
-class ScratchFolder {
-public:
-    ScratchFolder() {
-        std::string path = (std::filesystem::temp_directory_path() / "aloft-check-XXXXXX").string();
-        if (!::mkdtemp(path.data()))
-            throw Error(Fault::system, core::with_errno("cannot make a folder for the check", errno));
-        path_ = path;
-    }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-    ~ScratchFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
-
 struct CheckOptions {
     std::vector<std::filesystem::path> files;
     std::string title, enclave;
@@ -89,7 +63,7 @@ struct CheckOptions {
 void check(const Common& common, const CheckOptions& options) {
     const core::Site site = common.site();
     const ReleaseRules rules = ReleaseRules::load(site.config / "release.toml");
-    const ScratchFolder scratch;
+    const core::TemporaryFolder scratch("aloft-check");  // copies of an enclave's files do not stay behind
     core::make_directories(scratch.path() / "author", 0700);
     std::vector<QuarantinedFile> copies;
     for (const auto& file : options.files) {
@@ -101,7 +75,7 @@ void check(const Common& common, const CheckOptions& options) {
         if (copy.bytes > rules.file_bytes)
             throw Error(Fault::refused, copy.name + ": larger than a release may be at this site");
         std::filesystem::copy_file(file, scratch.path() / "author" / copy.name);
-        copy.sha256 = file_sha256(scratch.path() / "author" / copy.name);
+        copy.sha256 = core::to_hex(core::file_sha256(scratch.path() / "author" / copy.name));
         copies.push_back(std::move(copy));
     }
     const core::Bytes secret(32, 0);
@@ -126,7 +100,8 @@ void check(const Common& common, const CheckOptions& options) {
                          {"files", files},
                          {"findings", to_json(judged.findings)},
                          {"bits", judged.bits}};
-    const std::string words = options.datasets.empty() ? "" : " (words of " + listed(options.datasets) + ")";
+    const std::string words =
+        options.datasets.empty() ? "" : " (words of " + core::joined(options.datasets) + ")";
     print(common, answer,
           judged.refused() ? "this would be refused" + words + ":\n" + describe(answer)
                            : "nothing would be refused" + words + ", at most " + std::to_string(judged.bits) +

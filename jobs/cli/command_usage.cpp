@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/html.h"
 #include "core/base/time.h"
 #include "jobs/cli/commands.h"
 
@@ -108,33 +109,18 @@ std::string to_csv(const Table& table) {
     return out;
 }
 
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '<')
-            out += "&lt;";
-        else if (c == '&')
-            out += "&amp;";
-        else if (c == '"')
-            out += "&quot;";
-        else
-            out += c;
-    }
-    return out;
-}
-
 std::string to_html(const Table& table) {
     const auto columns = columns_of(table);
     std::string out = "<h2>By " + std::string(table.by == "month" ? "month" : "month and " + table.by) +
                       "</h2>\n<table><tr>";
-    for (const std::string& column : columns) out += "<th>" + escaped(column) + "</th>";
+    for (const std::string& column : columns) out += "<th>" + core::html_escaped(column) + "</th>";
     out += "<th></th></tr>\n";
     std::int64_t most = 1;
     for (const auto& [key, sum] : table.rows) most = std::max(most, sum.node_seconds);
     for (const json& row : to_json(table)) {
         out += "<tr>";
         for (const std::string& column : columns)
-            out += "<td>" + escaped(printable(row.at(column))) + "</td>";
+            out += "<td>" + core::html_escaped(printable(row.at(column))) + "</td>";
         out += "<td><div style=\"width:" +
                std::to_string(row.at("node_seconds").get<std::int64_t>() * 240 / most) +
                "px\"></div></td></tr>\n";
@@ -150,7 +136,7 @@ std::string page_of_all(const std::string& site, const json& rows) {
         "sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}td,th{padding:.2em "
         ".8em;text-align:left;"
         "border-bottom:1px solid #ddd}td div{height:.8em;background:#47a}</style>\n<h1>Usage of " +
-        escaped(site) +
+        core::html_escaped(site) +
         "</h1>\n<p>Jobs that have ended, by the month of their end, as the ledger knows them on " +
         core::rfc3339(core::now_seconds()) +
         ". A node hour is one whole node for an hour. A job counts for every dataset of its grant.</p>\n";

@@ -25,6 +25,7 @@ struct Common {
 // Each adds one noun with its verbs.
 void add_admin(CLI::App& app, Common& common);
 void add_keys(CLI::App& admin, Common& common);       // of aloft admin
+void add_backup(CLI::App& admin, Common& common);     // of aloft admin: backup and restore
 void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
 void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
 void add_site(CLI::App& admin, Common& common);       // of aloft admin
@@ -32,8 +33,8 @@ void add_catalogue(CLI::App& app, Common& common);
 void add_apply(CLI::App& app, Common& common);
 void add_review(CLI::App& app, Common& common);
 void add_grant(CLI::App& app, Common& common);
-void add_submit(CLI::App& app, Common& common);  // submit and cancel
-void add_watch(CLI::App& app, Common& common);   // watch and jobs
+void add_submit(CLI::App& app, Common& common);  // submit, cancel and requeue
+void add_watch(CLI::App& app, Common& common);   // watch, logs and jobs
 void add_release(CLI::App& app, Common& common);
 void add_usage(CLI::App& app, Common& common);
 void add_audit(CLI::App& app, Common& common);

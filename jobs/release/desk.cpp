@@ -55,7 +55,8 @@ public:
         };
         Leaving leaving = prepare_weights(folder_ / "author" / file.name, at, {secret_, knows});
         if (!take(leaving, file)) return;
-        Made made{{"", leaving.type, std::filesystem::file_size(at), leaving.bits, file_sha256(at), file},
+        Made made{{"", leaving.type, std::filesystem::file_size(at), leaving.bits,
+                   core::to_hex(core::file_sha256(at)), file},
                   ".safetensors",
                   std::move(leaving.rendered),
                   at};

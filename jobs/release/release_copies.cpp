@@ -52,7 +52,8 @@ std::string read_descriptor(int fd, std::uint64_t limit_bytes) {
 
 std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
                                      const std::vector<std::string>& names,
-                                     const std::filesystem::path& folder, std::optional<std::uint64_t> workspace_device,
+                                     const std::filesystem::path& folder,
+                                     std::optional<std::uint64_t> workspace_device,
                                      const ReleaseRules& rules) {
     core::make_directories(folder, 0700);
     std::vector<QuarantinedFile> files;
@@ -82,18 +83,6 @@ std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
         files.push_back(std::move(file));
     }
     return files;
-}
-
-std::string file_sha256(const std::filesystem::path& path) {
-    const core::Fd fd = core::open_regular(path);
-    core::Sha256 hash;
-    core::Bytes chunk(kChunkBytes);
-    std::uint64_t at = 0;
-    while (const std::size_t got = read_chunk(fd.get(), at, chunk.data(), chunk.size())) {
-        hash.update({chunk.data(), got});
-        at += got;
-    }
-    return core::to_hex(hash.finish());
 }
 
 }  // namespace jobs

@@ -31,6 +31,4 @@ std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
                                      std::optional<std::uint64_t> workspace_device,
                                      const ReleaseRules& rules);
 
-std::string file_sha256(const std::filesystem::path& file);
-
 }  // namespace jobs

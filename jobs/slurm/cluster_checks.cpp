@@ -22,12 +22,6 @@ namespace {
 
 constexpr std::int64_t kSlurmKillWaitSeconds = 30;  // slurm.conf(5)
 
-std::string joined(const std::vector<std::string>& words) {
-    std::string out;
-    for (const std::string& word : words) out += (out.empty() ? "" : ",") + word;
-    return out;
-}
-
 bool is_number(const std::string& text) {
     return !text.empty() && text.size() <= 9 && text.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -70,7 +64,7 @@ public:
                          [this](const Partition& partition) { return partition.name == enclave_.partition; });
         const bool is_there = found != settings_.partitions.end();
         need("partition " + enclave_.partition, is_there, is_there ? "there" : "absent",
-             conf("PartitionName=" + enclave_.partition + " Nodes=" + joined(enclave_.nodes) +
+             conf("PartitionName=" + enclave_.partition + " Nodes=" + core::joined(enclave_.nodes, ",") +
                   " OverSubscribe=EXCLUSIVE"));
         if (is_there) at_own(*found);
         for (const Partition& other : settings_.partitions)
@@ -111,12 +105,13 @@ private:
                 missing.push_back(node);
         need("only its nodes", foreign.empty() && !own.nodes.empty(),
              own.nodes.empty() ? "no nodes"
-             : foreign.empty() ? joined(own.nodes)
-                               : "also " + joined(foreign),
-             conf(line + "Nodes=" + joined(enclave_.nodes)) + ", or aloft admin enclave add " +
+             : foreign.empty() ? core::joined(own.nodes, ",")
+                               : "also " + core::joined(foreign, ","),
+             conf(line + "Nodes=" + core::joined(enclave_.nodes, ",")) + ", or aloft admin enclave add " +
                  enclave_.name + " --node");
-        want("all its nodes", missing.empty(), missing.empty() ? "all" : "without " + joined(missing),
-             conf(line + "Nodes=" + joined(enclave_.nodes)) + ", or aloft admin enclave remove " +
+        want("all its nodes", missing.empty(),
+             missing.empty() ? "all" : "without " + core::joined(missing, ","),
+             conf(line + "Nodes=" + core::joined(enclave_.nodes, ",")) + ", or aloft admin enclave remove " +
                  enclave_.name + " --node");
         want("partition is up", own.state == "UP", own.state,
              "scontrol update PartitionName=" + own.name + " State=UP");
@@ -128,8 +123,8 @@ private:
         for (const std::string& node : other.nodes)
             if (enclave_.has_node(node)) common.push_back(node);
         if (common.empty()) return;
-        need("partition " + other.name + " on the same nodes", false, "offers " + joined(common),
-             conf("PartitionName=" + other.name + " Nodes= without " + joined(common)) +
+        need("partition " + other.name + " on the same nodes", false, "offers " + core::joined(common, ","),
+             conf("PartitionName=" + other.name + " Nodes= without " + core::joined(common, ",")) +
                  ": an enclave's nodes are its own");
     }
 

@@ -140,9 +140,7 @@ void open_to(const core::Site& site, const Leaving& told, const std::set<std::st
 }
 
 std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
-    return text.empty() ? "-" : text;
+    return words.empty() ? "-" : core::joined(words, ",");
 }
 
 std::string mac(const core::Site& site, const std::string& enclave, std::string_view text) {

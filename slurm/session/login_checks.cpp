@@ -15,6 +15,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/split.h"
 #include "core/policy/enclave.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
@@ -52,12 +53,6 @@ constexpr std::array<Wanted, 9> kSshdWanted = {{
     {"permituserenvironment", "no"},
     {"disableforwarding", "yes"},
 }};
-
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
-}
 
 std::optional<std::string> text_of(const fs::path& file) {
     try {
@@ -123,7 +118,7 @@ std::string other_doors(const std::string& account, uid_t uid) {
         doors.push_back("a process outside any session");
         break;
     }
-    return joined(doors);
+    return core::joined(doors);
 }
 
 void check_sshd(Checks& checks, const Sshd& sshd, const std::string& account, const std::string& home) {
@@ -135,7 +130,7 @@ void check_sshd(Checks& checks, const Sshd& sshd, const std::string& account, co
             if (const auto others = changed_by_others(path); !others.empty())
                 open.push_back("others can change its keys: " + others);
     checks.push_back(required(sshd.name() + " for " + account, open.empty(),
-                              open.empty() ? "closed" : joined(open),
+                              open.empty() ? "closed" : core::joined(open),
                               "include configs/clusters/sshd-enclave.conf in its file, first of all"));
 }
 

@@ -126,7 +126,7 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     for (std::size_t i = 0; i < deliveries_.size(); ++i)
         if (manifest.parents.at(i).at("delivery") != deliveries_[i].name) refuse("other deliveries");
     // Names, sizes and who may read what: by one rank, in a folder of its own.
-    const TemporaryFolder temporary;
+    const core::TemporaryFolder temporary("aloft-stage");
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan now =
         Listing::scan(alone, server_, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);

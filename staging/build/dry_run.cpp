@@ -32,7 +32,7 @@ Json run(const BuildRequest& request, const Readers& server) {
     // The dataset's own key is not there yet, perhaps: what is written here is gone in a moment.
     const core::SecretKey run_key = core::SecretKey::generate();
     const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / kPseudonymKey));
-    const TemporaryFolder temporary;
+    const core::TemporaryFolder temporary("aloft-stage");
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan found =
         Listing::scan(alone, server, deliveries, request.options, temporary.path(), run_key, pseudonyms);

@@ -46,16 +46,4 @@ PeopleLeftOut people_left_out(const std::vector<DeliveryFolder>& lists, const De
     return out;
 }
 
-TemporaryFolder::TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "aloft-stage-XXXXXX").string();
-    if (!::mkdtemp(name.data()))
-        throw core::Error(core::Fault::system, core::with_errno("cannot make a temporary folder", errno));
-    path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
-
 }  // namespace staging

@@ -23,17 +23,4 @@ struct PeopleLeftOut {
 PeopleLeftOut people_left_out(const std::vector<DeliveryFolder>& lists, const Definition& definition,
                               const Pseudonyms& pseudonyms);
 
-// A folder of one process, gone with this object.
-class TemporaryFolder {
-public:
-    TemporaryFolder();
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder();
-    const std::filesystem::path& path() const noexcept { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
-
 }  // namespace staging

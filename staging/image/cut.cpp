@@ -45,41 +45,15 @@ std::vector<float> numbers(const core::Array& array) {
     return out;
 }
 
-// Calls `use` with a value of the type.
-template <class Use>
-auto with_type(core::DType dtype, Use use) {
-    switch (dtype) {
-        case core::DType::u8:
-            return use(std::uint8_t{});
-        case core::DType::i8:
-            return use(std::int8_t{});
-        case core::DType::u16:
-            return use(std::uint16_t{});
-        case core::DType::i16:
-            return use(std::int16_t{});
-        case core::DType::u32:
-            return use(std::uint32_t{});
-        case core::DType::i32:
-            return use(std::int32_t{});
-        case core::DType::i64:
-            return use(std::int64_t{});
-        case core::DType::f32:
-            return use(float{});
-        case core::DType::f64:
-            return use(double{});
-    }
-    throw core::Error(core::Fault::bug, "a type without a name");
-}
-
 }  // namespace
 
 void cut_off(core::Array& array, core::DType dtype, const Grid& grid, const Cut& cut, double value) {
     if (!cut.is_made) return;
-    with_type(dtype, [&](auto one) { fill<decltype(one)>(array, grid, cut, value); });
+    core::with_type(dtype, [&](auto one) { fill<decltype(one)>(array, grid, cut, value); });
 }
 
 std::vector<float> real_numbers(const core::Array& array, core::DType dtype) {
-    return with_type(dtype, [&](auto one) { return numbers<decltype(one)>(array); });
+    return core::with_type(dtype, [&](auto one) { return numbers<decltype(one)>(array); });
 }
 
 }  // namespace staging

@@ -172,28 +172,14 @@ std::variant<FitPlan, Rejection> plan_fit(const FieldChoice& choice, const std::
 
 core::Array apply_fit(const core::Array& array, core::DType dtype, const FitPlan& plan,
                       Interpolation interpolation, double padding) {
-    using core::DType;
-    switch (dtype) {
-        case DType::u8:
-            return apply<std::uint8_t>(array, plan, interpolation, padding);
-        case DType::i8:
-            return apply<std::int8_t>(array, plan, interpolation, padding);
-        case DType::u16:
-            return apply<std::uint16_t>(array, plan, interpolation, padding);
-        case DType::i16:
-            return apply<std::int16_t>(array, plan, interpolation, padding);
-        case DType::u32:
-            return apply<std::uint32_t>(array, plan, interpolation, padding);
-        case DType::i32:
-            return apply<std::int32_t>(array, plan, interpolation, padding);
-        case DType::i64:
-            break;  // not all of them are doubles; the definition refuses it
-        case DType::f32:
-            return apply<float>(array, plan, interpolation, padding);
-        case DType::f64:
-            return apply<double>(array, plan, interpolation, padding);
-    }
-    throw core::Error(core::Fault::bug, "an array of this type cannot be fitted");
+    return core::with_type(dtype, [&](auto zero) -> core::Array {
+        using T = decltype(zero);
+        // Not all of them are doubles; the definition refuses it.
+        if constexpr (std::is_same_v<T, std::int64_t>)
+            throw core::Error(core::Fault::bug, "an array of this type cannot be fitted");
+        else
+            return apply<T>(array, plan, interpolation, padding);
+    });
 }
 
 Affine fitted_affine(const Affine& affine, const FitPlan& plan) {

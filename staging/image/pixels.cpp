@@ -131,28 +131,8 @@ Outcome convert_to(const Pixels& pixels, const Meaning& meaning, bool declared, 
 
 Outcome convert_any(const Pixels& pixels, const Meaning& meaning, core::DType to, bool declared,
                     core::Bytes& out) {
-    using core::DType;
-    switch (to) {
-        case DType::u8:
-            return convert_to<std::uint8_t>(pixels, meaning, declared, out);
-        case DType::i8:
-            return convert_to<std::int8_t>(pixels, meaning, declared, out);
-        case DType::u16:
-            return convert_to<std::uint16_t>(pixels, meaning, declared, out);
-        case DType::i16:
-            return convert_to<std::int16_t>(pixels, meaning, declared, out);
-        case DType::u32:
-            return convert_to<std::uint32_t>(pixels, meaning, declared, out);
-        case DType::i32:
-            return convert_to<std::int32_t>(pixels, meaning, declared, out);
-        case DType::i64:
-            return convert_to<std::int64_t>(pixels, meaning, declared, out);
-        case DType::f32:
-            return convert_to<float>(pixels, meaning, declared, out);
-        case DType::f64:
-            return convert_to<double>(pixels, meaning, declared, out);
-    }
-    return Outcome::does_not_fit;
+    return core::with_type(
+        to, [&](auto zero) { return convert_to<decltype(zero)>(pixels, meaning, declared, out); });
 }
 
 bool is_signed(PixelType type) {

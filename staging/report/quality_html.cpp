@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/base/html.h"
 #include "staging/report/published.h"
 #include "staging/report/quality.h"
 #include "staging/report/risk_words.h"
@@ -9,6 +10,7 @@
 namespace staging {
 namespace {
 
+using core::html_escaped;
 using Json = nlohmann::ordered_json;
 
 constexpr char kStyle[] =
@@ -20,27 +22,10 @@ constexpr char kStyle[] =
     ".note{background:#fff7e0;border-left:4px solid #d9a400;padding:.5em 1em}"
     "svg text{font-size:12px;fill:#222}.bar{fill:#4a7fb5}.far{fill:#b5523a}";
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '&')
-            out += "&amp;";
-        else if (c == '"')
-            out += "&quot;";
-        else
-            out += c;
-    }
-    return out;
-}
-
 std::string shown(const Json& value) {
-    if (value.is_string()) return escaped(value.get<std::string>());
+    if (value.is_string()) return html_escaped(value.get<std::string>());
     if (value.is_number_float()) return fmt::format("{:.6g}", value.get<double>());
-    return escaped(value.dump());
+    return html_escaped(value.dump());
 }
 
 std::string row(const std::vector<std::string>& cells, const char* tag = "td") {
@@ -64,11 +49,11 @@ std::string bars(const char* title, const std::vector<Bar>& all) {
         const int y = kRow * static_cast<int>(i);
         const double width = kWidth * std::clamp(one.length, 0.0, 1.0);
         out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", kLeft - 8, y + 15,
-                           escaped(one.name));
+                           html_escaped(one.name));
         out += fmt::format("<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"14\"/>",
                            one.is_far ? "far" : "bar", kLeft, y + 4, width);
         out += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", kLeft + width + 6, y + 15,
-                           escaped(one.value));
+                           html_escaped(one.value));
     }
     return out + "</svg>\n";
 }
@@ -126,7 +111,7 @@ std::string drift(const Json& drift) {
         const std::string shown_effect =
             one.at("effect").is_null() ? "without any overlap" : shown(one.at("effect"));
         plotted.push_back({what + ", " + site, shown_effect, effect(one) / 2, is_far(one.at("p_adjusted"))});
-        table += row({escaped(what), escaped(site), shown(one.at("samples")), shown_effect,
+        table += row({html_escaped(what), html_escaped(site), shown(one.at("samples")), shown_effect,
                       shown(one.at("p_adjusted"))});
     }
     return out + bars("Deliveries against all others", plotted) + table + "</table>\n";
@@ -139,7 +124,7 @@ std::string ranges(const Json& all, const char* title) {
     for (const auto& [name, sites] : all.items())
         for (const auto& [site, range] : sites.items()) {
             if (range.is_null()) {
-                out += row({escaped(name), escaped(site), "too few", "", "", "", ""});
+                out += row({html_escaped(name), html_escaped(site), "too few", "", "", "", ""});
                 continue;
             }
             const Json& count = range.contains("samples") ? range.at("samples") : range.at("count");
@@ -147,7 +132,7 @@ std::string ranges(const Json& all, const char* title) {
             if (mean.empty() && !range.contains("samples") && count != 0)
                 mean = fmt::format("{:.6g}", range.value("sum", std::numeric_limits<double>::infinity()) /
                                                  count.get<double>());
-            out += row({escaped(name), escaped(site), shown(count),
+            out += row({html_escaped(name), html_escaped(site), shown(count),
                         range.contains("missing") ? shown(range.at("missing")) : "",
                         range.contains("min") ? shown(range.at("min")) : "", mean,
                         range.contains("max") ? shown(range.at("max")) : ""});
@@ -160,11 +145,11 @@ std::string categories(const Json& all) {
     for (const auto& [name, sites] : all.items())
         for (const auto& [site, counts] : sites.items())
             if (counts.is_null())
-                out += row({escaped(name), escaped(site), "too few", ""});
+                out += row({html_escaped(name), html_escaped(site), "too few", ""});
             else
                 for (const auto& [category, count] : counts.items())
-                    out += row({escaped(name), escaped(site),
-                                escaped(category.empty() ? "(missing)" : category), shown(count)});
+                    out += row({html_escaped(name), html_escaped(site),
+                                html_escaped(category.empty() ? "(missing)" : category), shown(count)});
     return out + "</table>";
 }
 
@@ -172,7 +157,8 @@ std::string reasons(const Json& all) {
     std::string out = "<h2>Left out, and why</h2><table>" + row({"reason", "site", "files or rows"}, "th");
     for (const auto& [reason, sites] : all.items())
         for (const auto& [site, count] : sites.items())
-            out += row({escaped(reason), escaped(site), count.is_null() ? "too few samples" : shown(count)});
+            out += row({html_escaped(reason), html_escaped(site),
+                        count.is_null() ? "too few samples" : shown(count)});
     return out + "</table>";
 }
 
@@ -190,7 +176,7 @@ std::string deliveries(const Json& all) {
 
 std::string pairs(const Json& object, const char* title) {
     std::string out = fmt::format("<h2>{}</h2><table>", title);
-    for (const auto& [key, value] : object.items()) out += row({escaped(key), shown(value)});
+    for (const auto& [key, value] : object.items()) out += row({html_escaped(key), shown(value)});
     return out + "</table>";
 }
 
@@ -204,15 +190,15 @@ std::string quality_html(const Json& report) {
         "'unsafe-inline'\">"
         "<title>{0}</title><style>{1}</style></head>\n<body><h1>Quality of {0}</h1>\n"
         "<p class=\"note\">{2}</p>\n",
-        escaped(report.at("dataset").get<std::string>()), kStyle,
-        escaped(report.at("readers").get<std::string>()));
+        html_escaped(report.at("dataset").get<std::string>()), kStyle,
+        html_escaped(report.at("readers").get<std::string>()));
     out += pairs(report.at("totals"), "Totals");
     out += deliveries(report.at("deliveries"));
     for (const char* key : {"site", "vendor", "label", "split"}) out += by(report, key);
     out += reasons(report.at("quarantine"));
     out += pairs(report.at("risk"), "Pooled risk");
     for (const std::string& sentence : risk_words(report.at("risk")))
-        out += "<p>" + escaped(sentence) + "</p>\n";
+        out += "<p>" + html_escaped(sentence) + "</p>\n";
     out += ranges(quality.at("fields"), "Intensities and measurements") +
            ranges(quality.at("columns"), "Numbers beside them") + drift(report.at("drift"));
     out += categories(quality.at("categories"));

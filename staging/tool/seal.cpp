@@ -54,7 +54,7 @@ nlohmann::ordered_json seal(const CheckRequest& request, const std::filesystem::
     if (to.empty()) {
         core::seal_version(version, steward, core::now_seconds());
     } else {
-        const TemporaryFolder copy;
+        const core::TemporaryFolder copy("aloft-stage");
         copy_manifest(request.dir, copy.path());
         const core::Version copied(copy.path(), {}, core::Seal::optional);
         if (copied.manifest_sha256() != version.manifest_sha256())
@@ -73,7 +73,7 @@ nlohmann::ordered_json seal(const CheckRequest& request, const std::filesystem::
 nlohmann::ordered_json attach_seal(const std::filesystem::path& dir, const std::filesystem::path& file,
                                    const std::filesystem::path& steward) {
     const core::VerifyKey key = core::VerifyKey::load(steward);
-    const TemporaryFolder copy;
+    const core::TemporaryFolder copy("aloft-stage");
     const std::string text = core::read_text(file, 1 << 20);
     copy_manifest(dir, copy.path());
     core::write_atomically(copy.path() / kSeal, text);

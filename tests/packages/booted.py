@@ -3,6 +3,7 @@
     with Booted(root, "host1", [Path("/tmp/x/srv")]) as host: host.run("systemctl start munge")
 
 Writes go to an overlay that is thrown away, but for the folders that hosts share: each appears at its last name, /srv. Needs root."""
+import ctypes
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+PR_SET_PDEATHSIG = 1
 START = r'''
 set -e
 root=$1 name=$2 dir=$3 shared=$4
@@ -65,6 +67,7 @@ class Booted:
             raise
 
     def enter(self):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)   # the host ends with this test, however that ends
         for group in self.groups:
             (group / "cgroup.procs").write_text(str(os.getpid()))
 

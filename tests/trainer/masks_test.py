@@ -3,7 +3,7 @@
 masks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
 import json, os, re, signal, subprocess, sys, unittest
 
-from runs_case import MAKE, RunsCase
+from runs_case import MAKE, RunsCase, settings
 
 SPOTS = """
 name = "spots"
@@ -36,10 +36,6 @@ BODIES = (SPOTS.replace('"spots"', '"bodies"').replace("unet2d", "unet3d").repla
           .replace("[1, 1, 1]", '[1, 1]\nnorm = "group"'))
 
 
-def settings(*pairs):
-    return [word for pair in pairs for word in ("--set", pair)]
-
-
 class Masks(RunsCase):
     @classmethod
     def setUpClass(cls):
@@ -55,9 +51,6 @@ class Masks(RunsCase):
             self.done[ranks, kind] = self.root / f"whole-{kind}-{ranks}"
             self.run_to_end(kind, self.done[ranks, kind], ranks)
         return self.done[ranks, kind]
-
-    def metrics(self, out):
-        return json.loads((out / "metrics.json").read_text())
 
     def test_masks_are_learned(self):
         metrics = self.metrics(self.masks())

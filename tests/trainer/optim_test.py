@@ -45,9 +45,6 @@ class Optim(RunsCase):
         shutil.copytree(cls.root / "images", folder)
         (folder / "recipe.toml").write_text(text)
 
-    def log(self, out, event):
-        return [line for line in map(json.loads, (out / "log.jsonl").read_text().splitlines()) if line["event"] == event]
-
     def to_end(self, kind):
         """Of this recipe, on one rank, uninterrupted."""
         out = self.root / f"{kind}-whole"

@@ -17,12 +17,6 @@ class Recipes(RunsCase):
         self.run_to_end("images", out, ranks, *settings(**keys))
         return out
 
-    def log(self, out, event):
-        return [line for line in map(json.loads, (out / "log.jsonl").read_text().splitlines()) if line["event"] == event]
-
-    def metrics(self, out):
-        return json.loads((out / "metrics.json").read_text())
-
     def test_the_logged_loss_is_the_mean_over_samples(self):
         """Of weights that hardly move: what evaluation says of the same samples, for any ranks, micro-batches and lines."""
         still = dict(optimizer_rate=1e-12, optimizer_weight_decay=0, schedule_warmup_steps=0, model_dropout=0.0,

@@ -1,7 +1,7 @@
 """What tests of whole runs share: small datasets, and aloft-train started on some ranks.
 
 TEST.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import filecmp, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
+import filecmp, json, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
 
 TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
 
@@ -41,6 +41,10 @@ rate = 0.02
 epochs = 30
 reproducible = true
 """
+
+
+def settings(*pairs):
+    return [word for pair in pairs for word in ("--set", pair)]
 
 
 class RunsCase(unittest.TestCase):
@@ -98,6 +102,12 @@ class RunsCase(unittest.TestCase):
         self.assertIsNone(run.poll(), "ended before it could be interrupted")
         children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         return run, [int(pid) for pid in children]
+
+    def metrics(self, out):
+        return json.loads((out / "metrics.json").read_text())
+
+    def log(self, out, event):
+        return [line for line in map(json.loads, (out / "log.jsonl").read_text().splitlines()) if line["event"] == event]
 
     def assert_same(self, one, other, *names):
         for name in names or ("model.safetensors", "metrics.json"):

@@ -3,7 +3,7 @@
 tasks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
 import json, os, shutil, signal, subprocess, sys, unittest
 
-from runs_case import MAKE, RunsCase
+from runs_case import MAKE, RunsCase, settings
 
 REGRESSION = """
 name = "doses"
@@ -35,10 +35,6 @@ LABELS = REGRESSION.replace('name = "doses"', 'name = "places"').replace('"regre
     'label = "dose"', 'labels = ["is_left", "is_top", "is_bright"]')
 
 
-def settings(*pairs):
-    return [word for pair in pairs for word in ("--set", pair)]
-
-
 class Tasks(RunsCase):
     @classmethod
     def setUpClass(cls):
@@ -56,9 +52,6 @@ class Tasks(RunsCase):
             self.done[ranks, kind] = self.root / f"whole-{kind}-{ranks}"
             self.run_to_end(kind, self.done[ranks, kind], ranks)
         return self.done[ranks, kind]
-
-    def metrics(self, out):
-        return json.loads((out / "metrics.json").read_text())
 
     def test_a_regression_learns_in_the_columns_unit(self):
         metrics = self.metrics(self.doses())

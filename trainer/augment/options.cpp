@@ -1,4 +1,5 @@
 #include "trainer/augment/options.h"
+#include "core/base/split.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -39,11 +40,9 @@ std::vector<AugmentOptions> AugmentOptions::from(const std::vector<core::Config>
         const auto kind = std::find_if(augment_kinds().begin(), augment_kinds().end(),
                                        [&](const AugmentKind& each) { return each.name == options.name; });
         if (kind == augment_kinds().end()) {
-            std::string all;
-            for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
             const auto near = core::nearest(options.name, names);
             row.refuse("name", near ? "no such transform; did you mean \"" + *near + "\"?"
-                                    : "no such transform; there are " + all);
+                                    : "no such transform; there are " + core::joined(names));
         }
         options.chance = row.number_or("chance", kind->chance);
         if (!(options.chance >= 0 && options.chance <= 1)) row.refuse("chance", "expected 0 to 1");

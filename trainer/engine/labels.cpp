@@ -117,16 +117,7 @@ bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
         std::optional<Loader> loader;
         core::together(comm, [&] {
             if (dataset.samples(split) == 0) return;
-            LoaderOptions options;
-            options.split = split;
-            options.field = recipe.task.mask;
-            options.label = "";
-            options.batch_size = recipe.evaluate.batch;
-            options.rank = comm.rank();
-            options.ranks = comm.size();
-            options.order = Order::stored;
-            options.tail = Tail::keep;
-            loader.emplace(dataset, options);
+            loader.emplace(dataset, each_once(split, recipe.task.mask, recipe.evaluate.batch, comm));
             loader->begin_epoch(0);
         });
         if (!loader) continue;

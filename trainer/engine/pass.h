@@ -3,12 +3,29 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "core/mpi/comm.h"
 #include "trainer/data/loader.h"
 #include "trainer/engine/watch.h"
 
 namespace trainer {
+
+// A loader of all samples of a split, each once, in the order in which they lie, shared by the ranks. The rest is the
+// caller's: the field, columns, how many at a time.
+inline LoaderOptions each_once(const std::string& split, const std::string& field, std::int64_t batch,
+                               const core::Comm& comm) {
+    LoaderOptions options;
+    options.split = split;
+    options.field = field;
+    options.label = "";
+    options.batch_size = batch;
+    options.rank = comm.rank();
+    options.ranks = comm.size();
+    options.order = Order::stored;
+    options.tail = Tail::keep;
+    return options;
+}
 
 // Collective: after each batch all ranks ask whether to go on, and get the same answer. `failed`: this rank cannot.
 using GoOn = std::function<bool(bool failed)>;

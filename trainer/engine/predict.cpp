@@ -28,15 +28,8 @@ void append(core::Bytes& out, const void* data, std::size_t bytes) {
 // This rank's rows; nothing if the pass was left off.
 std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Dataset& dataset,
                                         const PredictOptions& options, const core::Comm& comm) {
-    LoaderOptions loading;
-    loading.split = options.split;
-    loading.field = options.field;
+    LoaderOptions loading = each_once(options.split, options.field, options.batch, comm);
     task.ask(loading);
-    loading.batch_size = options.batch;
-    loading.rank = comm.rank();
-    loading.ranks = comm.size();
-    loading.order = Order::stored;
-    loading.tail = Tail::keep;
     std::optional<Loader> loader;
     core::together(comm, [&] {
         loader.emplace(dataset, loading);

@@ -87,16 +87,7 @@ bool standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
     std::vector<Sums> moments(static_cast<std::size_t>(model.channels()));
     std::optional<Loader> loader;
     core::together(comm, [&] {
-        LoaderOptions options;
-        options.split = "train";
-        options.field = recipe.data.field;
-        options.label = "";
-        options.batch_size = recipe.evaluate.batch;
-        options.rank = comm.rank();
-        options.ranks = comm.size();
-        options.order = Order::stored;
-        options.tail = Tail::keep;
-        loader.emplace(dataset, options);
+        loader.emplace(dataset, each_once("train", recipe.data.field, recipe.evaluate.batch, comm));
         loader->begin_epoch(0);
     });
     const bool all = loader->samples() <= 2 * largest;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "core/base/html.h"
 #include "trainer/eval/judge.h"
 
 namespace trainer {
@@ -12,30 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            // What XML has no sign for.
-            default:
-                out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-        }
-    return out;
-}
-
 std::string word(const Json& value) {
-    return escaped(value.get<std::string>());
+    return core::html_escaped(value.get<std::string>());
 }
 
 // "balanced_accuracy": for people.
@@ -79,7 +58,7 @@ std::vector<Row> rows_of(const Json& metrics) {
     std::vector<Row> out;
     for (const auto& [name, stratum] : metrics.at("strata").items())
         for (const Json& entry : stratum.at("worst_first"))
-            out.push_back({escaped(name) + ": " + word(entry.at("value")), &entry});
+            out.push_back({core::html_escaped(name) + ": " + word(entry.at("value")), &entry});
     return out;
 }
 
@@ -327,8 +306,8 @@ std::string html_report(const Json& metrics) {
     out += measures_table(metrics, rows);
     for (const auto& [name, stratum] : metrics.at("strata").items())
         if (!stratum.at("suppressed").empty())
-            out += tag("p", escaped(name) + ": " + std::to_string(stratum.at("suppressed").size()) +
-                                " too small to be shown.");
+            out += tag("p", core::html_escaped(name) + ": " +
+                                std::to_string(stratum.at("suppressed").size()) + " too small to be shown.");
     if (metrics.at("overall").contains("points")) {
         std::vector<std::vector<std::string>> lines;
         for (const Json& point : metrics["overall"]["points"])

@@ -6,6 +6,7 @@
 
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/base/split.h"
 
 namespace trainer {
 namespace {
@@ -21,10 +22,8 @@ const Judge& judge_of(std::string_view task) {
     for (const auto& judge : kJudges)
         if (judge().task() == task) return judge();
     const auto near = core::nearest(task, task_names());
-    std::string names;
-    for (const std::string& each : task_names()) names += (names.empty() ? "" : ", ") + each;
-    throw Error(Fault::usage,
-                near ? "no such task; did you mean \"" + *near + "\"?" : "no such task; there are " + names);
+    throw Error(Fault::usage, near ? "no such task; did you mean \"" + *near + "\"?"
+                                   : "no such task; there are " + core::joined(task_names()));
 }
 
 std::vector<std::string> task_names() {

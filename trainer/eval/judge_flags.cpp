@@ -264,11 +264,7 @@ public:
             for (const Figure& each : kinds()) entry[std::string(each.row.name)] = number(each.of(m));
             shown.emplace_back(m.auroc.value_or(2), std::move(entry));
         }
-        std::stable_sort(shown.begin(), shown.end(),
-                         [](const auto& a, const auto& b) { return a.first < b.first; });
-        Json worst_first = Json::array();
-        for (auto& each : shown) worst_first.push_back(std::move(each.second));
-        out["per_label"] = {{"worst_first", worst_first}, {"suppressed", hidden}};
+        out["per_label"] = worst_first(std::move(shown), hidden);
     }
 };
 

@@ -305,11 +305,7 @@ public:
             }
             shown.emplace_back(dice, std::move(entry));
         }
-        std::stable_sort(shown.begin(), shown.end(),
-                         [](const auto& a, const auto& b) { return a.first < b.first; });
-        Json worst_first = Json::array();
-        for (auto& each : shown) worst_first.push_back(std::move(each.second));
-        out["per_class"] = {{"worst_first", worst_first}, {"suppressed", hidden}};
+        out["per_class"] = worst_first(std::move(shown), hidden);
     }
 };
 

@@ -49,6 +49,14 @@ Json to_json(const Measures& m) {
     return out;
 }
 
+Json worst_first(std::vector<std::pair<double, Json>> shown, const std::vector<std::string>& suppressed) {
+    std::stable_sort(shown.begin(), shown.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    Json all = Json::array();
+    for (auto& each : shown) all.push_back(std::move(each.second));
+    return {{"worst_first", all}, {"suppressed", suppressed}};
+}
+
 Json classes_json(const Predictions& predictions, const EvaluateOptions& options, std::int32_t positive) {
     const Measures measures =
         Measurer(predictions, all_of(predictions), positive, options.bins, Ranks::all).once();
@@ -69,11 +77,7 @@ Json classes_json(const Predictions& predictions, const EvaluateOptions& options
                                                    {"auroc", number(of.auroc)},
                                                    {"auprc", number(of.auprc)}});
     }
-    std::stable_sort(shown.begin(), shown.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    Json worst_first = Json::array();
-    for (auto& each : shown) worst_first.push_back(std::move(each.second));
-    return {{"worst_first", worst_first}, {"suppressed", hidden}};
+    return worst_first(std::move(shown), hidden);
 }
 
 Json curve_json(const Predictions& predictions, const EvaluateOptions& options, const Measurer& measurer) {

@@ -1,6 +1,8 @@
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "trainer/eval/measure.h"
@@ -14,6 +16,9 @@ nlohmann::ordered_json number(std::optional<double> value, int significant = 0);
 nlohmann::ordered_json interval(std::vector<double> values, int significant = 0);
 // A count of which only tens are told; null below ten.
 nlohmann::ordered_json rounded(std::int64_t count);
+// {"worst_first": what stands beside the numbers, the least first, "suppressed": ...}.
+nlohmann::ordered_json worst_first(std::vector<std::pair<double, nlohmann::ordered_json>> shown,
+                                   const std::vector<std::string>& suppressed);
 // The classes against the rest, the one that is least recognised first.
 nlohmann::ordered_json classes_json(const Predictions& predictions, const EvaluateOptions& options,
                                     std::int32_t positive);

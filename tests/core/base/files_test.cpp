@@ -97,3 +97,33 @@ TEST_CASE("a file has the mode that was asked for, whatever the umask") {
     REQUIRE(::stat((folder / "a/b").c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0750);
 }
+
+TEST_CASE("a file's pieces are its bytes in their order, up to a limit, and its digest is of all of them") {
+    const test::Scratch folder;
+    std::string text((2 << 20) + 17, 'a');
+    text[1 << 20] = 'b';
+    write_atomically(folder / "f", text);
+    for (const std::size_t limit :
+         {std::size_t{0}, std::size_t{1}, std::size_t{(1 << 20) + 1}, text.size(), text.size() + 1}) {
+        std::string read;
+        read_pieces(
+            folder / "f", [&](ByteView piece) { read += core::text(piece); }, limit);
+        CHECK(read == text.substr(0, limit));
+    }
+    CHECK(file_sha256(folder / "f") == sha256(view(text)));
+    CHECK_THROWS_AS(file_sha256(folder / "none"), Error);
+}
+
+TEST_CASE("a temporary folder is its process's own, and goes with all that is in it") {
+    std::filesystem::path path;
+    {
+        const TemporaryFolder folder("aloft-test"), other("aloft-test");
+        path = folder.path();
+        CHECK(path != other.path());
+        write_atomically(path / "f", "x");
+        struct stat status {};
+        REQUIRE(::stat(path.c_str(), &status) == 0);
+        CHECK((status.st_mode & 07777) == 0700);
+    }
+    CHECK(!std::filesystem::exists(path));
+}

@@ -14,6 +14,13 @@ TEST_CASE("a text is split at each sign, and what stands between two of them is 
     CHECK(split(" a ; b,c", ';') == Parts{" a ", " b,c"});
 }
 
+TEST_CASE("words are joined by what stands between them, and nothing stands at the ends") {
+    CHECK(joined({}).empty());
+    CHECK(joined({"a"}) == "a");
+    CHECK(joined({"a", "", "b"}) == "a, , b");
+    CHECK(joined({"a", "b"}, ",") == "a,b");
+}
+
 TEST_CASE("a text is trimmed of spaces, tabs and carriage returns at both ends, and of nothing within") {
     CHECK(trimmed("").empty());
     CHECK(trimmed(" \t\r ").empty());

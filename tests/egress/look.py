@@ -15,7 +15,7 @@ import struct
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "attempts"))
-from common import call, number_of  # noqa: E402
+from common import call, kernel_log, number_of  # noqa: E402
 from search import tokens_below  # noqa: E402
 
 FOLDERS = ("/tmp", "/dev/shm", "/run", "/sys/fs/cgroup/unified")  # what lies in memory; the rest is looked through from the machine
@@ -90,16 +90,10 @@ def keyrings():
         note(name, len(text_of(name)), "the account's keyring")
 
 
-def kernel_log():
-    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-    while True:
-        try:
-            for name in token.findall(os.read(log, 8192).decode(errors="replace")):
-                note(name, len(text_of(name)), "the kernel's log")
-        except BlockingIOError:
-            return
-        except OSError:
-            continue
+def look_in_kernel_log():
+    for record in kernel_log():
+        for name in token.findall(record):
+            note(name, len(text_of(name)), "the kernel's log")
 
 
 def boards():
@@ -150,6 +144,6 @@ def dataset():
                 pass
 
 
-for work in (files, ipc, keyrings, kernel_log, boards, dataset):
+for work in (files, ipc, keyrings, look_in_kernel_log, boards, dataset):
     work()
 print(json.dumps({"found": found}))

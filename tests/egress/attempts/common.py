@@ -178,6 +178,21 @@ def end(children: list):
         os.waitpid(child, 0)
 
 
+def kernel_log():
+    """The records of the kernel's log, root's to read; also those that somebody has cleared, which dmesg does not show."""
+    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            try:
+                yield os.read(log, 8192).decode(errors="replace")
+            except BlockingIOError:
+                return
+            except BrokenPipeError:  # overwritten meanwhile
+                continue
+    finally:
+        os.close(log)
+
+
 def call(number, *arguments):
     """A system call by its number on x86-64; raises OSError."""
     result = libc.syscall(number, *(ctypes.c_long(one) if isinstance(one, int) else one for one in arguments))

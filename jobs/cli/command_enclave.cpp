@@ -9,6 +9,7 @@
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/heard.h"
 #include "jobs/wire/channel.h"
 #include "jobs/wire/preflight.h"
 
@@ -207,8 +208,13 @@ void open(const Common& common, const std::string& name, const std::string& reas
         {"op", "enclave.open"}, {"id", name}, {"reason", reason}, {"dry_run", common.dry_run}};
     // aloftd asks Slurm itself, which may take a while where its controller is slow.
     json answer = ask(common.site().socket, request, {}, kOpenSeconds).body;
-    if (!answer.contains("misses"))
-        return print(common, answer, "enclave " + name + (common.dry_run ? " would be open" : " is open"));
+    if (!answer.contains("misses")) {
+        if (common.dry_run) return print(common, answer, "enclave " + name + " would be open");
+        const std::string remark = heard_here(common.site(), [&name](const core::SignedList& list) {
+            return std::ranges::find(list.open_enclaves, name) != list.open_enclaves.end();
+        });
+        return print(common, answer, "enclave " + name + " is open" + remark);
+    }
     const std::size_t misses = answer.at("misses").size();
     for (json& miss : answer["misses"]) miss["enclave"] = name;
     if (common.json)

@@ -1,6 +1,9 @@
 // aloft grant.
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/heard.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -19,11 +22,17 @@ void add_grant(CLI::App& app, Common& common) {
                                                          {"seconds", parse_duration(duration)}};
                                    if (only_tells(common, request)) return;
                                    const json answer = ask(common.site().socket, request).body;
+                                   const auto number = answer.at("grant").get<std::string>();
+                                   const std::string remark =
+                                       heard_here(common.site(), [&number](const core::SignedList& list) {
+                                           for (const auto& [uid, ids] : list.grants)
+                                               if (std::ranges::find(ids, number) != ids.end()) return true;
+                                           return false;
+                                       });
                                    print(common, answer,
-                                         answer.at("grant").get<std::string>() + " for " +
-                                             answer.at("account").get<std::string>() + " in " +
+                                         number + " for " + answer.at("account").get<std::string>() + " in " +
                                              answer.at("enclave").get<std::string>() + " until " +
-                                             answer.at("not_after").get<std::string>());
+                                             answer.at("not_after").get<std::string>() + remark);
                                });
     issue->add_option("application", id)->required();
     issue->add_option("--contract", contract, "The signed contract's number")->required();

@@ -83,7 +83,7 @@ def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make
         until(service, "aloft admin preflight hel", "a node that may hold the enclave")
         service.run(script(slurm[1][1:]))
         service.run(script(job[0]))
-        service.run(script(job[1]))
+        service.run(script(job[1]))  # its last command returns when this host knows the grant
         until(node, "ls /run/aloft-mirror/grants/* /run/aloft-mirror/keys/*", "the grant on the node")
         said = service.run(script(job[2]))
         failed = [host.run("systemctl --failed --plain --no-legend").strip() for host in (service, node)]

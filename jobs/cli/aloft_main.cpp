@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     jobs::add_review(app, common);
     jobs::add_grant(app, common);
     jobs::add_submit(app, common);
+    jobs::add_shell(app, common);
     jobs::add_watch(app, common);
     jobs::add_release(app, common);
     jobs::add_usage(app, common);

@@ -14,10 +14,10 @@
 #include "core/policy/job_options.h"
 #include "core/policy/list.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/submit.h"
 #include "jobs/slurm/client.h"
 #include "jobs/slurm/cluster_checks.h"
 #include "jobs/slurm/fits.h"
-#include "jobs/slurm/job_policy.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -27,11 +27,6 @@ using core::Fault;
 using nlohmann::json;
 
 namespace {
-
-struct Wish : JobWish {
-    std::string name;
-    std::vector<std::string> program;
-};
 
 std::string script_of(const Wish& wish) {
     std::string script = "#!/bin/sh\nexec";
@@ -84,7 +79,9 @@ void check_fits(const std::string& partition, const Wish& wish) {
     if (const auto limits = ask_limits(partition)) require_within(wish, *limits);
 }
 
-void tell(const Common& common, const Wish& wish) {
+}  // namespace
+
+void tell_submission(const Common& common, const Wish& wish) {
     const Judged job = judged(common.site(), wish);
     check_fits(job.enclave.partition, wish);
     const auto line = sbatch_line(wish, job.enclave.partition);
@@ -99,6 +96,8 @@ void tell(const Common& common, const Wish& wish) {
           in_words(job.policy) + "\nNothing was submitted. This would be, by " + shown + ":\n" +
               script_of(wish));
 }
+
+namespace {
 
 // The number that Slurm gave to the job. Throws Error(refused) with Slurm's reason.
 std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::string& script,
@@ -129,7 +128,9 @@ std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::st
     return job;
 }
 
-void submit(const Common& common, const Wish& wish) {
+}  // namespace
+
+json submit_job(const Common& common, const Wish& wish) {
     const core::Site site = common.site();
     check_wish(wish, core::now_seconds());
     const std::string script = script_of(wish);
@@ -149,9 +150,30 @@ void submit(const Common& common, const Wish& wish) {
         throw;
     }
     ask(site.socket, {{"op", "job.submitted"}, {"id", granted.at("request")}, {"job", job}});
-    print(common, {{"job", job}, {"grant", granted.at("grant")}, {"enclave", granted.at("enclave")}},
-          "job " + std::to_string(job) + " in enclave " + granted.at("enclave").get<std::string>() +
-              ". Follow it: aloft watch " + std::to_string(job));
+    return {{"job", job}, {"grant", granted.at("grant")}, {"enclave", granted.at("enclave")}};
+}
+
+void add_wishes(CLI::App& command, Wish& wish) {
+    command.add_option("--name", wish.name, "The job's name");
+    command.add_option("--time", wish.minutes, "At most this many minutes (default: the enclave's)")
+        ->check(CLI::Range(1, 10000000));
+    command.add_option("--gpus-per-node", wish.gpus_per_node, "GPUs on each node: 2, a100:2");
+    command.add_option("--cpus-per-task", wish.cpus_per_task, "Cores for each process")
+        ->check(CLI::Range(1, 4096));
+    command.add_option("--constraint", wish.constraint, "Features that each node must have: a100&nvme");
+    command.add_option("--mem", wish.memory, "Memory on each node: 32G (default: the partition's)");
+    command.add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
+        ->envname(std::string(core::kGrantVariable));
+}
+
+namespace {
+
+void submit(const Common& common, const Wish& wish) {
+    const json job = submit_job(common, wish);
+    const std::string number = std::to_string(job.at("job").get<std::int64_t>());
+    print(common, job,
+          "job " + number + " in enclave " + job.at("enclave").get<std::string>() +
+              ". Follow it: aloft watch " + number);
 }
 
 // A job's number, or NUMBER_TASK for one of an array. Whose it is, Slurm knows. Throws Error(usage).
@@ -189,22 +211,15 @@ void add_submit(CLI::App& app, Common& common) {
         "--dataset /aloft/data/digits@1 ...",
         Changes::something, [&common] {
             if (!begin.empty()) wish.begin = parse_begin(begin, core::now_seconds());
-            common.dry_run ? tell(common, wish) : submit(common, wish);
+            common.dry_run ? tell_submission(common, wish) : submit(common, wish);
         });
-    command->add_option("--name", wish.name, "The job's name");
+    add_wishes(*command, wish);
     command->add_option("--nodes", wish.nodes, "Nodes")->capture_default_str()->check(CLI::Range(1, 100000));
     command->add_option("--ntasks-per-node", wish.tasks_per_node, "Processes (MPI ranks) on each node")
         ->capture_default_str()
         ->check(CLI::Range(1, 100000));
-    command->add_option("--time", wish.minutes, "At most this many minutes (default: the enclave's)")
-        ->check(CLI::Range(1, 10000000));
     command->add_option("--gpus", wish.gpus, "GPUs for the job: 4, a100:4");
-    command->add_option("--gpus-per-node", wish.gpus_per_node, "GPUs on each node: 2, a100:2");
     command->add_option("--gpus-per-task", wish.gpus_per_task, "GPUs for each process: 1, a100:1");
-    command->add_option("--cpus-per-task", wish.cpus_per_task, "Cores for each process")
-        ->check(CLI::Range(1, 4096));
-    command->add_option("--constraint", wish.constraint, "Features that each node must have: a100&nvme");
-    command->add_option("--mem", wish.memory, "Memory on each node: 32G (default: the partition's)");
     command->add_option("--array", wish.array,
                         "Run it once for each number: 0-N or 1-N, at most M at a time: 1-N%M");
     command->add_option("--signal", wish.signal,
@@ -214,8 +229,6 @@ void add_submit(CLI::App& app, Common& common) {
                       "Run it again after a lost node, too (the default); after exit code 75 (state saved) "
                       "Slurm always does");
     command->add_option("--begin", begin, "Not before: 2h, 7d, 2026-11-27T06:00:00Z; rounded up to the hour");
-    command->add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
-        ->envname(std::string(core::kGrantVariable));
     command->add_option("program", wish.program, "The program and its arguments, after --")->required();
 
     static std::string job;

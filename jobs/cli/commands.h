@@ -34,7 +34,8 @@ void add_apply(CLI::App& app, Common& common);
 void add_review(CLI::App& app, Common& common);
 void add_grant(CLI::App& app, Common& common);
 void add_submit(CLI::App& app, Common& common);  // submit, cancel and requeue
-void add_watch(CLI::App& app, Common& common);   // watch, logs and jobs
+void add_shell(CLI::App& app, Common& common);
+void add_watch(CLI::App& app, Common& common);  // watch, logs and jobs
 void add_release(CLI::App& app, Common& common);
 void add_usage(CLI::App& app, Common& common);
 void add_audit(CLI::App& app, Common& common);

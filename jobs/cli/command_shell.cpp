@@ -1,0 +1,124 @@
+// aloft shell.
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "core/base/child.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/tool.h"
+#include "jobs/cli/submit.h"
+#include "jobs/shell/exchange.h"
+#include "jobs/shell/shell.h"
+#include "jobs/slurm/client.h"
+
+namespace jobs {
+
+using core::Error;
+using core::Fault;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kWorkspace = "/aloft/workspace";
+
+struct ShellWish : Wish {
+    std::int64_t idle = 30;        // minutes
+    std::int64_t attach = 0;       // a job of before
+    std::vector<std::string> run;  // instead of bash
+};
+
+void require_session() {
+    std::error_code none;
+    if (!fs::is_directory(kWorkspace, none))
+        throw Error(Fault::usage,
+                    "aloft shell speaks to its job through your workspace, which is seen in a fenced session "
+                    "only: log in to a login host of your enclave");
+}
+
+// How a job ended that no longer runs; "" while it waits or runs.
+std::string how_it_ended(std::int64_t number) {
+    const auto job = find_job(number);
+    if (!job) return "Slurm has forgotten job " + std::to_string(number);
+    const SlurmJob now = read_job(*job);
+    if (!is_final(now.state)) return "";
+    return "job " + std::to_string(number) + " ended as " + now.state + ", exit code " + now.exit +
+           "; its output: aloft logs " + std::to_string(number);
+}
+
+// Until the job's end of it is there. A person who does not want to wait longer ends the job, too.
+void wait_for(std::int64_t number, const fs::path& folder) {
+    sigset_t before;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &before);
+    const core::Fd signals = core::end_signals();
+    const auto restore = [&before] { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); };
+    std::string last;
+    try {
+        for (std::error_code none; !fs::exists(folder / "in", none);) {
+            pollfd ready{signals.get(), POLLIN, 0};
+            if (::poll(&ready, 1, 500) > 0) {
+                core::run_program({"scancel", std::to_string(number)}, "");
+                throw Error(Fault::usage, "given up; job " + std::to_string(number) + " is being ended");
+            }
+            const auto job = find_job(number);
+            const std::string state = job ? read_job(*job).state : "";
+            if (state != last && !state.empty()) std::cerr << "job " << number << ": " << state << '\n';
+            last = state;
+            if (const std::string how = how_it_ended(number); !how.empty()) throw Error(Fault::data, how);
+        }
+    } catch (...) {
+        restore();
+        throw;
+    }
+    restore();
+}
+
+void run_shell(const Common& common, ShellWish& wish) {
+    if (common.json)
+        throw Error(Fault::usage, "a shell says what is typed into it, and no JSON; leave --json out");
+    wish.requeue = false;
+    wish.program = {ALOFT_PREFIX "/libexec/aloft/aloft-shell", "--idle", std::to_string(wish.idle), "--"};
+    wish.program.insert(wish.program.end(), wish.run.begin(), wish.run.end());
+    if (common.dry_run) return tell_submission(common, wish);
+    require_session();
+    const bool is_new = wish.attach == 0;
+    const std::int64_t number = is_new ? submit_job(common, wish).at("job").get<std::int64_t>() : wish.attach;
+    const std::string name = std::to_string(number);
+    const fs::path folder = shell::folder_of(kWorkspace, name);
+    wait_for(number, folder);
+    if (::isatty(0))
+        std::cerr << "job " << number
+                  << ": a shell without a terminal: lines, not screens. Control and \\ leaves it running "
+                  << "(aloft shell --attach " << number << "); exit, or control and d, ends the job\n";
+    const auto code = shell::attach(
+        {.folder = folder, .from_start = is_new, .how_job_is = [number] { return how_it_ended(number); }});
+    if (!code) {
+        std::cerr << "\njob " << number << " goes on for " << wish.idle
+                  << " minutes at most without you: aloft shell --attach " << number << '\n';
+        return;
+    }
+    if (*code != 0)
+        throw Error(Fault::data,
+                    "the shell of job " + name + " ended with exit code " + std::to_string(*code));
+}
+
+}  // namespace
+
+void add_shell(CLI::App& app, Common& common) {
+    static ShellWish wish;
+    CLI::App* command =
+        add_verb(app, common, "shell", "A shell on a node of your enclave: a job whose lines you type here",
+                 "aloft shell --gpus-per-node 1 --time 60", Changes::something,
+                 [&common] { run_shell(common, wish); });
+    add_wishes(*command, wish);
+    command->add_option("--idle", wish.idle, "Minutes without anybody attached after which it ends")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10000000));
+    command->add_option("--attach", wish.attach, "Go on with the shell of this job of yours")
+        ->check(CLI::PositiveNumber);
+    command->add_option("program", wish.run, "What to run there instead of bash, after --: python3 -i");
+}
+
+}  // namespace jobs

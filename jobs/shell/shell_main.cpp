@@ -1,0 +1,26 @@
+#include <cstdlib>
+
+#include "core/base/error.h"
+#include "core/base/tool.h"
+#include "jobs/shell/exchange.h"
+#include "jobs/shell/shell.h"
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "The end of `aloft shell` that runs in the job: a shell that takes its lines from a file of the "
+        "workspace, and prints to another. `aloft shell` submits it."};
+    std::int64_t idle = 30;
+    std::vector<std::string> program;
+    app.add_option("--idle", idle, "Minutes without anybody attached after which it ends")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 10000000));
+    app.add_option("program", program, "What to run instead of bash, after --");
+    int code = 0;
+    const int said = core::run_tool(app, argc, argv, [&] {
+        const char* job = std::getenv("SLURM_JOB_ID");
+        if (!job) throw core::Error(core::Fault::usage, "this is a job's own end: type aloft shell");
+        code = jobs::shell::serve(
+            {jobs::shell::folder_of("/aloft/workspace", job), program, std::chrono::minutes(idle)});
+    });
+    return said ? said : code;
+}

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kWorkspace = "/aloft/workspace";
+constexpr int kLooks = 120;  // half a second each
 
 struct ShellWish : Wish {
     std::int64_t idle = 30;        // minutes
@@ -55,6 +56,7 @@ void wait_for(std::int64_t number, const fs::path& folder) {
     const core::Fd signals = core::end_signals();
     const auto restore = [&before] { ::pthread_sigmask(SIG_SETMASK, &before, nullptr); };
     std::string last;
+    int looks = 0;  // since it runs
     try {
         for (std::error_code none; !fs::exists(folder / "in", none);) {
             pollfd ready{signals.get(), POLLIN, 0};
@@ -66,6 +68,11 @@ void wait_for(std::int64_t number, const fs::path& folder) {
             const std::string state = job ? read_job(*job).state : "";
             if (state != last && !state.empty()) std::cerr << "job " << number << ": " << state << '\n';
             last = state;
+            if (state == "RUNNING" && ++looks > kLooks)
+                throw Error(Fault::data,
+                            "job " + std::to_string(number) +
+                                " runs, but no shell answers from there: was it begun by aloft shell? "
+                                "aloft logs and aloft cancel may help");
             if (const std::string how = how_it_ended(number); !how.empty()) throw Error(Fault::data, how);
         }
     } catch (...) {

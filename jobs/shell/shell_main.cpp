@@ -17,8 +17,10 @@ int main(int argc, char** argv) {
     app.add_option("program", program, "What to run instead of bash, after --");
     int code = 0;
     const int said = core::run_tool(app, argc, argv, [&] {
-        const char* job = std::getenv("SLURM_JOB_ID");
-        if (!job) throw core::Error(core::Fault::usage, "this is a job's own end: type aloft shell");
+        const char* number = std::getenv("SLURM_JOB_ID");
+        const std::string job = number ? number : "";
+        if (job.empty() || job.find_first_not_of("0123456789") != std::string::npos)
+            throw core::Error(core::Fault::usage, "this is a job's own end: type aloft shell");
         code = jobs::shell::serve(
             {jobs::shell::folder_of("/aloft/workspace", job), program, std::chrono::minutes(idle)});
     });

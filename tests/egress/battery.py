@@ -62,7 +62,7 @@ def battery(stage: Stage) -> dict:
 def begun(stage: Stage, name: str, body: str, *where, user: str = "e-alice") -> int:
     """A job whose body starts when the file begin-NAME appears."""
     job = stage.sbatch(*where, "--time=5", user=user, wrap=body)
-    stage.until(lambda: stage.state(job) == "RUNNING", f"job {name}", 30)
+    stage.until(lambda: stage.state(job) == "RUNNING", f"job {name}")
     return job
 
 
@@ -81,7 +81,7 @@ def one_node(stage: Stage, lines: dict) -> None:
     start_caller(stage)
     with stage.stranger("node1", "e-alice"):
         (stage.place() / "begin-one").touch()
-        stage.until(lambda: (stage.place() / "end-one.ready0").exists(), "the end of the step's attempts", 90)
+        stage.until(lambda: (stage.place() / "end-one.ready0").exists(), "the end of the step's attempts")
         scan(stage)
         look(stage, ("node1",))
         look(stage, ("node4",), ",".join(name for name in ATTEMPTS if name.startswith(("flock-", "range-lock-"))))
@@ -202,7 +202,7 @@ def two_nodes(stage: Stage, lines: dict) -> None:
     out = "/scratch/service.json"
     stage.start_listener("node2", out, "--port", "9002", "--dns", "0", user="carol")
     (stage.place() / "begin-two").touch()
-    stage.until(lambda: (stage.place() / "end-two.ready0").exists(), "the end of the ranks' attempts", 60)
+    stage.until(lambda: (stage.place() / "end-two.ready0").exists(), "the end of the ranks' attempts")
     (stage.place() / "end-two").touch()
     stage.wait([job])
     heard(stage, "node2", out)

@@ -112,7 +112,7 @@ def _(stage): on_unclean_node(stage, "e-alice")
 def on_unclean_node(stage, account):
     with stage.stranger("node2", account):
         job = stage.sbatch("--nodelist=node2", wrap="true")
-        stage.until(lambda: stage.state(job) in ("COMPLETED", "FAILED") or stage.is_drained("node2"), "a decision about node2", 30)
+        stage.until(lambda: stage.state(job) in ("COMPLETED", "FAILED") or stage.is_drained("node2"), "a decision about node2")
         state = stage.state(job)
         if stage.is_drained("node2"):
             stage.cluster.try_as("e-alice", "scancel", str(job))

@@ -165,7 +165,7 @@ class Stage:
         self.sniffers.append((subprocess.Popen([*within, sys.executable, HERE / "sniffer.py", "--out", out, *interfaces]), out))
         self.until(lambda: out.with_name(name + ".ready").exists(), "the sniffer")
 
-    def until(self, is_so, what: str, seconds: float = 20) -> None:
+    def until(self, is_so, what: str, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not is_so():
             if time.monotonic() > end:

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "core/base/tool.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/verify.h"
 #include "jobs/cli/commands.h"
@@ -175,11 +176,10 @@ void add_audit(CLI::App& app, Common& common) {
     records->add_option("--since", wanted.since,
                         "From this day or time on (UTC), or how long ago: 2026-11-23, 30d");
     records->add_option("--until", wanted.until, "Before this day or time (UTC)");
-    add_verb(
-        *audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
-        "aloft audit head > witness.json", Changes::nothing, [&common] {
-            std::cout << ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness").dump() << '\n';
-        });
+    add_verb(*audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
+             "aloft audit head > witness.json", Changes::nothing, [&common] {
+                 core::print_json(ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness"));
+             });
     CLI::App* take =
         add_verb(*audit, common, "copy", "A copy of the whole ledger (auditors, admin)",
                  "aloft audit copy --out ledger.jsonl", Changes::nothing, [&common] { copy(common, out); });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "core/base/tool.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -36,7 +37,7 @@ CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, cons
 void print(const Common& common, json answer, const std::string& sentence) {
     answer.erase("ok");
     if (common.json)
-        std::cout << answer.dump() << '\n';
+        core::print_json(answer);
     else
         std::cout << sentence << '\n';
 }
@@ -44,7 +45,7 @@ void print(const Common& common, json answer, const std::string& sentence) {
 void print_rows(const Common& common, const std::string& name, const json& rows,
                 const std::vector<std::string>& columns) {
     if (common.json) {
-        std::cout << json{{name, rows}}.dump() << '\n';
+        core::print_json(json{{name, rows}});
         return;
     }
     std::vector<std::vector<std::string>> table{columns};
@@ -110,7 +111,7 @@ std::string describe_blocked(const json& blocked, const json& attempts) {
 }
 
 bool only_tells(const Common& common, const json& request) {
-    if (common.dry_run) std::cout << request.dump(common.json ? -1 : 2) << '\n';
+    if (common.dry_run) core::print_json(request, common.json ? -1 : 2);
     return common.dry_run;
 }
 

@@ -42,8 +42,7 @@ std::string text_of(const CLI::ParseError& error) {
     if (dynamic_cast<const CLI::RequiredError*>(&error) || dynamic_cast<const CLI::RequiresError*>(&error) ||
         dynamic_cast<const CLI::ExcludesError*>(&error))
         return error.what();
-    return "the command line does not parse (" + error.get_name() +
-           "): stderr says where, --help what it takes";
+    return "the command line does not parse: stderr says where, --help what it takes";
 }
 
 template <class Json>

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "core/base/tool.h"
+#include "jobs/cli/table.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -53,16 +54,7 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
         std::vector<std::string>& cells = table.emplace_back();
         for (const std::string& column : columns) cells.push_back(printable(row.value(column, json())));
     }
-    std::vector<std::size_t> widths(columns.size());
-    for (const auto& cells : table)
-        for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
-    for (const auto& cells : table) {
-        std::string line;
-        for (std::size_t i = 0; i < cells.size(); ++i)
-            line +=
-                cells[i] + (i + 1 < cells.size() ? std::string(widths[i] - cells[i].size() + 2, ' ') : "");
-        std::cout << line << '\n';
-    }
+    for (const std::string& line : table_lines(table, table_width())) std::cout << line << '\n';
 }
 
 namespace {

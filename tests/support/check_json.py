@@ -17,6 +17,13 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "configs" / "schemas"
 LINES = ("audit-show", "quarantine-list")  # a JSON object a line
 
 
+def deepest(error):
+    """Of a oneOf that none fits: where the one that goes furthest stops."""
+    while error.context:
+        error = max(error.context, key=lambda one: len(one.absolute_path))
+    return error
+
+
 class Schemas:
     def __init__(self, program: str):
         self.schema = json.loads((SCHEMAS / f"{program}.schema.json").read_text())
@@ -25,7 +32,7 @@ class Schemas:
 
     def errors(self, name: str, answer) -> list[str]:
         validator = jsonschema.Draft202012Validator({**self.schema, "$ref": f"#/$defs/{name}"})
-        return [f"{name}: {'/'.join(map(str, one.absolute_path))}: {one.message[:300]}" for one in validator.iter_errors(answer)]
+        return [f"{name}: {'/'.join(map(str, one.absolute_path))}: {one.message[:300]}" for one in map(deepest, validator.iter_errors(answer))]
 
     def verb_of(self, arguments: list[str]) -> str | None:
         """The longest beginning of the arguments, options of the program itself aside, that names a schema."""

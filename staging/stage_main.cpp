@@ -30,7 +30,7 @@ using Json = nlohmann::ordered_json;
 // JSON for programs, lines and tables for people.
 void print(const Json& result, bool as_json) {
     if (as_json)
-        std::cout << result.dump() << '\n';
+        core::print_json(result);
     else
         staging::print_words(std::cout, result);
 }
@@ -176,8 +176,7 @@ int main(int argc, char** argv) {
         if (is_build || is_init || is_risk || is_quarantine) server.emplace();
         core::forbid_core_dumps();
     } catch (const core::Error& e) {
-        core::Event("error", "system").with("text", e.what());
-        return static_cast<int>(e.fault());
+        return core::tell_failure(argc, argv, e.fault(), e.what());
     }
 
     CLI::App app{
@@ -270,39 +269,15 @@ int main(int argc, char** argv) {
                 "--keys KEYS --out OUT\n"
                 "  aloft-stage verify OUT --key KEYS/digits@1.key");
 
-    // What --json promises: one object, also of a failure.
-    bool told = false, began = false;
-    const auto telling = [&](const std::function<void()>& work) {
-        began = true;
-        try {
-            work();
-        } catch (const core::Error& e) {
-            if (flags.json && !std::exchange(told, true))
-                std::cout
-                    << Json{{"error", {{"code", static_cast<int>(e.fault())}, {"text", e.what()}}}}.dump()
-                    << std::endl;
-            throw;
-        }
-    };
     const auto tell_risk = [&](const Json& found) {
         flags.json ? print(found, true) : staging::print_risk(std::cout, found);
         std::cout.flush();
-        told = true;
     };
     const auto run_with_ranks = [&](const std::function<void(const core::Comm&)>& work) {
-        return core::run_mpi_tool(
-            app, argc, argv,
-            [&](const core::Comm& world) {
-                if (world.is_root())
-                    telling([&] { work(world); });
-                else
-                    began = true, work(world);
-            },
-            core::Threads::funneled);
+        return core::run_mpi_tool(app, argc, argv, work, core::Threads::funneled);
     };
-    int code = 0;
-    if (is_build) {
-        code = run_with_ranks([&](const core::Comm& world) {
+    if (is_build)
+        return run_with_ranks([&](const core::Comm& world) {
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
@@ -313,95 +288,80 @@ int main(int argc, char** argv) {
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);
         });
-    } else if (argc > 1 && std::string_view(argv[1]) == "verify" && has_ranks()) {
-        code = run_with_ranks([&](const core::Comm& world) {
+    if (argc > 1 && std::string_view(argv[1]) == "verify" && has_ranks())
+        return run_with_ranks([&](const core::Comm& world) {
             flags.check.dir = flags.dir;
             const Json result = staging::verify(flags.check, &world);
             if (world.is_root()) print(result, flags.json);
         });
-    } else if (is_risk && has_ranks()) {
-        code = run_with_ranks([&](const core::Comm& world) {
+    if (is_risk && has_ranks())
+        return run_with_ranks([&](const core::Comm& world) {
             const Json found = staging::judge_risk(flags.risk, *server, &world);
             if (world.is_root()) tell_risk(found);
             if (!staging::holds(found)) throw core::AgreedError(core::Fault::refused, kNotHeld);
         });
-    } else {
-        code = core::run_tool(app, argc, argv, [&] {
-            telling([&] {
-                if (build->parsed())
-                    throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
-                if (init->parsed()) {
-                    if (!server)
-                        throw core::Error(core::Fault::usage, "put `init` first: aloft-stage init ...");
-                    const staging::DeliveryFolder delivery = staging::parse_delivery(flags.delivery);
-                    flags.init.name = delivery.name;
-                    flags.init.folder = delivery.folder;
-                    print(staging::init_delivery(flags.init, *server), flags.json);
-                }
-                if (risk->parsed()) {
-                    if (!server)
-                        throw core::Error(core::Fault::usage, "put `risk` first: aloft-stage risk ...");
-                    const Json found = staging::judge_risk(flags.risk, *server, nullptr);
-                    tell_risk(found);
-                    if (!staging::holds(found)) throw core::Error(core::Fault::refused, kNotHeld);
-                }
-                flags.check.dir = flags.dir;
-                if (check->parsed()) print(staging::verify(flags.check), flags.json);
-                if (seals->parsed()) {
-                    if (!*attach && !*sealing_key)
-                        throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");
-                    flags.check.steward = flags.key;
-                    flags.check.limits = flags.limits;
-                    print(*attach ? staging::attach_seal(flags.dir, flags.file, flags.steward)
-                                  : staging::seal(flags.check, flags.file),
-                          flags.json);
-                }
-                if (shows->parsed()) print(inspect(flags), flags.json);
-                if (reports->parsed()) {
-                    Json report = staging::read_report(flags.dir);
-                    std::vector<std::string> broken;
-                    std::optional<core::Manifest> manifest;
-                    if (!flags.limits.empty() || !flags.out.empty())
-                        manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
-                    if (!flags.limits.empty())
-                        report["broken"] = broken = staging::broken_by(*manifest, report, flags.limits);
-                    if (!flags.out.empty()) {
-                        Json written = staging::write_report(*manifest, report, flags.out);
-                        if (flags.json && !flags.limits.empty()) written["broken"] = broken;
-                        print(written, flags.json);
-                    } else {
-                        flags.json ? print(report, true) : staging::print_report(std::cout, report);
-                    }
-                    std::cout.flush();
-                    told = true;
-                    if (!flags.json)
-                        for (const std::string& one : broken) std::cout << "broken: " << one << '\n';
-                    if (!broken.empty())
-                        throw core::Error(core::Fault::refused,
-                                          std::to_string(broken.size()) + " limits are broken");
-                }
-                if (cards->parsed()) {
-                    flags.card.dir = flags.dir;
-                    print(staging::write_card(flags.card), flags.json);
-                }
-                if (lists->parsed()) list_quarantine(flags);
-                if (finds->parsed()) {
-                    if (!server)
-                        throw core::Error(core::Fault::usage,
-                                          "put `quarantine` first: aloft-stage quarantine find ...");
-                    print(
-                        staging::find_quarantined(*server, flags.dir, flags.what,
-                                                  staging::parse_delivery(flags.deliveries.at(0)), flags.key),
-                        flags.json);
-                }
-                if (make->parsed())
-                    print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
-            });
-        });
-    }
-    // Flags that could not be parsed: what is wrong stands on stderr.
-    const auto is_json = [](const char* arg) { return std::string_view(arg) == "--json"; };
-    if (code && !began && std::any_of(argv, argv + argc, is_json))
-        std::cout << Json{{"error", {{"code", code}, {"text", "the flags: see stderr"}}}}.dump() << std::endl;
-    return code;
+    return core::run_tool(app, argc, argv, [&] {
+        if (build->parsed())
+            throw core::Error(core::Fault::usage, "put `build` first: aloft-stage build ...");
+        if (init->parsed()) {
+            if (!server) throw core::Error(core::Fault::usage, "put `init` first: aloft-stage init ...");
+            const staging::DeliveryFolder delivery = staging::parse_delivery(flags.delivery);
+            flags.init.name = delivery.name;
+            flags.init.folder = delivery.folder;
+            print(staging::init_delivery(flags.init, *server), flags.json);
+        }
+        if (risk->parsed()) {
+            if (!server) throw core::Error(core::Fault::usage, "put `risk` first: aloft-stage risk ...");
+            const Json found = staging::judge_risk(flags.risk, *server, nullptr);
+            tell_risk(found);
+            if (!staging::holds(found)) throw core::Error(core::Fault::refused, kNotHeld);
+        }
+        flags.check.dir = flags.dir;
+        if (check->parsed()) print(staging::verify(flags.check), flags.json);
+        if (seals->parsed()) {
+            if (!*attach && !*sealing_key)
+                throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");
+            flags.check.steward = flags.key;
+            flags.check.limits = flags.limits;
+            print(*attach ? staging::attach_seal(flags.dir, flags.file, flags.steward)
+                          : staging::seal(flags.check, flags.file),
+                  flags.json);
+        }
+        if (shows->parsed()) print(inspect(flags), flags.json);
+        if (reports->parsed()) {
+            Json report = staging::read_report(flags.dir);
+            std::vector<std::string> broken;
+            std::optional<core::Manifest> manifest;
+            if (!flags.limits.empty() || !flags.out.empty())
+                manifest = core::open_manifest(flags.dir, {}, core::Seal::optional);
+            if (!flags.limits.empty())
+                report["broken"] = broken = staging::broken_by(*manifest, report, flags.limits);
+            if (!flags.out.empty()) {
+                Json written = staging::write_report(*manifest, report, flags.out);
+                if (flags.json && !flags.limits.empty()) written["broken"] = broken;
+                print(written, flags.json);
+            } else {
+                flags.json ? print(report, true) : staging::print_report(std::cout, report);
+            }
+            std::cout.flush();
+            if (!flags.json)
+                for (const std::string& one : broken) std::cout << "broken: " << one << '\n';
+            if (!broken.empty())
+                throw core::Error(core::Fault::refused, std::to_string(broken.size()) + " limits are broken");
+        }
+        if (cards->parsed()) {
+            flags.card.dir = flags.dir;
+            print(staging::write_card(flags.card), flags.json);
+        }
+        if (lists->parsed()) list_quarantine(flags);
+        if (finds->parsed()) {
+            if (!server)
+                throw core::Error(core::Fault::usage,
+                                  "put `quarantine` first: aloft-stage quarantine find ...");
+            print(staging::find_quarantined(*server, flags.dir, flags.what,
+                                            staging::parse_delivery(flags.deliveries.at(0)), flags.key),
+                  flags.json);
+        }
+        if (make->parsed()) print({{"made", staging::make_keys(flags.dir, flags.datasets)}}, flags.json);
+    });
 }

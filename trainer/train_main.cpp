@@ -46,14 +46,13 @@ void print_metrics(const Json& metrics, const trainer::Judge& judge) {
 // What the manifest says, without a key.
 void print_summary(const core::Manifest& manifest, bool as_json) {
     if (as_json) {
-        std::cout << Json{{"dataset", manifest.id()},
-                          {"samples", manifest.samples()},
-                          {"shards", manifest.shards()},
-                          {"bytes", manifest.bytes()},
-                          {"schema", core::to_json(manifest.schema)},
-                          {"counts", manifest.counts}}
-                         .dump(1)
-                  << '\n';
+        core::print_json(Json{{"dataset", manifest.id()},
+                              {"samples", manifest.samples()},
+                              {"shards", manifest.shards()},
+                              {"bytes", manifest.bytes()},
+                              {"schema", core::to_json(manifest.schema)},
+                              {"counts", manifest.counts}},
+                         1);
         return;
     }
     std::cout << manifest.id() << ": " << manifest.samples() << " samples in " << manifest.shards()
@@ -153,7 +152,7 @@ int main(int argc, char** argv) {
         core::together(world, [&] { recipe = trainer::Recipe::load(recipe_file, settings); });
         if (exporting->parsed()) {
             const Json told = trainer::export_model(*recipe, request, run_folder, last, world);
-            if (world.is_root() && json) std::cout << told.dump(1) << '\n';
+            if (world.is_root() && json) core::print_json(told, 1);
             if (world.is_root() && !json)
                 std::cout << "the weights after step " << told.at("step") << " of the " << told.at("steps")
                           << " that are done\n";
@@ -163,7 +162,7 @@ int main(int argc, char** argv) {
                                            : trainer::evaluate(*recipe, request, model_file, world);
         if (!world.is_root()) return;
         if (json)
-            std::cout << metrics.dump(1) << '\n';
+            core::print_json(metrics, 1);
         else
             print_metrics(metrics, trainer::judge_of(recipe->task.name));
     });

@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <iostream>
+#include <string_view>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
@@ -12,10 +13,42 @@
 namespace core {
 namespace {
 
+bool g_wants_json = false;  // and stdout has no object yet
+bool g_other_rank = false;
+
+// By the words themselves: a command line that does not parse sets no flag.
+bool asks_for_json(int argc, const char* const* argv) {
+    for (int i = 1; !g_other_rank && i < argc && std::string_view(argv[i]) != "--"; ++i)
+        if (std::string_view(argv[i]) == "--json") return true;
+    return false;
+}
+
+void print_failure(Fault fault, const std::string& text) {
+    if (g_wants_json)
+        print_json(nlohmann::ordered_json{
+            {"error", {{"kind", name_of(fault)}, {"code", static_cast<int>(fault)}, {"text", text}}}});
+    std::cout.flush();
+}
+
 // The usual advice belongs to the text of the error; `text` is one line.
 int report(Fault fault, const char* text) {
     Event(fault == Fault::requeue ? "info" : "error", name_of(fault)).with("text", text);
+    print_failure(fault, text);
     return static_cast<int>(fault);
+}
+
+// CLI11 quotes values that it does not take; only where it names options alone is its own text told on.
+std::string text_of(const CLI::ParseError& error) {
+    if (dynamic_cast<const CLI::RequiredError*>(&error) || dynamic_cast<const CLI::RequiresError*>(&error) ||
+        dynamic_cast<const CLI::ExcludesError*>(&error))
+        return error.what();
+    return "the command line does not parse: stderr says where, --help what it takes";
+}
+
+template <class Json>
+void print_object(const Json& answer, int indent) {
+    std::cout << answer.dump(indent, ' ', false, Json::error_handler_t::replace) << '\n';
+    g_wants_json = false;
 }
 
 }  // namespace
@@ -42,10 +75,13 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& 
              const std::function<void(int)>& on_failure) {
     app.set_version_flag("--version", "aloft " ALOFT_VERSION);
     app.get_formatter()->column_width(34);
+    g_wants_json = asks_for_json(argc, argv);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
-        return app.exit(e, std::cout, std::cerr) == 0 ? 0 : static_cast<int>(Fault::usage);
+        if (app.exit(e, std::cout, std::cerr) == 0) return 0;
+        print_failure(Fault::usage, text_of(e));
+        return static_cast<int>(Fault::usage);
     }
     int code = 0;
     try {
@@ -61,6 +97,24 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     }
     if (code && on_failure) on_failure(code);
     return code;
+}
+
+int tell_failure(int argc, const char* const* argv, Fault fault, const std::string& text) {
+    g_wants_json = asks_for_json(argc, argv);
+    return report(fault, text.c_str());
+}
+
+void print_json(const nlohmann::json& answer, int indent) {
+    print_object(answer, indent);
+}
+
+void print_json(const nlohmann::ordered_json& answer, int indent) {
+    print_object(answer, indent);
+}
+
+void leave_json_to_rank_0() {
+    g_other_rank = true;
+    g_wants_json = false;
 }
 
 Fd end_signals() {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/ledger/ledger.h"
 
 namespace core {
@@ -116,6 +117,7 @@ VerifiedLedger verify_ledger(const std::filesystem::path& path, const std::vecto
         throw Error(Fault::refused,
                     "the witness is not signed by this ledger's key; use the one that belongs to it");
     const Blame blame(path, keys);
+    const Fd opened = open_regular(path);  // one that is not there, or not for this account, is said in words
     const std::uint64_t size_bytes =
         std::filesystem::file_size(path);  // before reading: aloftd may be appending
     VerifiedLedger result;

@@ -7,7 +7,8 @@
 namespace core {
 
 // run_tool for MPI programs: flags are parsed before MPI starts, so that --help works on a login node. A rank
-// that fails alone aborts the others; after an agreed failure every rank returns the same code.
+// that fails alone aborts the others; after an agreed failure every rank returns the same code. What --json
+// promises, rank 0 prints.
 int run_mpi_tool(CLI::App& app, int argc, char** argv, const std::function<void(const Comm& world)>& work,
                  Threads threads = Threads::multiple);
 

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "core/base/error.h"
-#include "core/base/event.h"
 #include "core/base/tool.h"
 #include "jobs/cli/commands.h"
 
@@ -12,7 +11,7 @@ namespace {
 
 // `aloft stage ...` is aloft-stage, the way git does it: beside this program, else in PATH. Returns only on
 // failure.
-int become(const char* verb, char** arguments) {
+int become(const char* verb, int count, char** arguments) {
     const std::string name = std::string("aloft-") + verb;
     std::error_code error;
     const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -21,16 +20,16 @@ int become(const char* verb, char** arguments) {
     arguments[0] = first.data();
     if (!error) ::execv(beside.c_str(), arguments);
     ::execvp(name.c_str(), arguments);
-    core::Event("error", "system")
-        .with("text", core::with_errno("cannot start " + name + "; is it installed on this host?", errno));
-    return static_cast<int>(core::Fault::system);
+    return core::tell_failure(
+        count, arguments, core::Fault::system,
+        core::with_errno("cannot start " + name + "; is it installed on this host?", errno));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     for (const char* verb : {"stage", "train"})
-        if (argc > 1 && std::strcmp(argv[1], verb) == 0) return become(verb, argv + 1);
+        if (argc > 1 && std::strcmp(argv[1], verb) == 0) return become(verb, argc - 1, argv + 1);
     CLI::App app{
         "Apply for data, train on it inside an enclave, and take results out with two approvals. Every step "
         "is in the ledger."};

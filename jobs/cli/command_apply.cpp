@@ -65,11 +65,11 @@ void add_apply(CLI::App& app, Common& common) {
     static std::string id;
     CLI::App* create = add_verb(
         *apply, common, "create", "Write a commented form to fill in",
-        "aloft apply create --out question.toml", Changes::nothing, [] {
+        "aloft apply create --out question.toml", Changes::nothing, [&common] {
             if (std::filesystem::exists(file))
                 throw core::Error(core::Fault::usage, file.string() + ": exists already; name another file");
             core::write_atomically(file, std::string_view(kForm), 0600);
-            std::cout << file.string() << '\n';
+            print(common, {{"out", file.string()}}, file.string());
         });
     create->add_option("--out", file, "The form")->required()->type_name("FILE");
     CLI::App* submit =

@@ -9,8 +9,11 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "core/base/tool.h"
 #include "core/ledger/ledger.h"
 #include "core/ledger/verify.h"
+#include "jobs/audit/crate.h"
+#include "jobs/audit/prov.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
 #include "jobs/wire/duration.h"
@@ -22,11 +25,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void check(const Common& common, fs::path ledger, fs::path key, const fs::path& witness_file) {
+// Given by --key, else the site's.
+std::vector<core::VerifyKey> keys_of(const Common& common, const fs::path& key) {
+    return key.empty() ? core::load_verify_keys(common.site().config / "keys", "ledger")
+                       : std::vector<core::VerifyKey>{core::VerifyKey::load(key)};
+}
+
+void check(const Common& common, fs::path ledger, const fs::path& key, const fs::path& witness_file) {
     if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
-    const std::vector<core::VerifyKey> keys =
-        key.empty() ? core::load_verify_keys(common.site().config / "keys", "ledger")
-                    : std::vector<core::VerifyKey>{core::VerifyKey::load(key)};
+    const std::vector<core::VerifyKey> keys = keys_of(common, key);
     std::optional<core::Witness> witness;
     if (!witness_file.empty()) witness = core::Witness::parse(core::read_text(witness_file, 4096));
     const auto begin = std::chrono::steady_clock::now();
@@ -131,6 +138,60 @@ void show(const Common& common, fs::path ledger, Wanted wanted) {
     });
 }
 
+struct Export {
+    fs::path prov, crate;
+    Scope scope;
+};
+
+// Of a ledger that verifies, and of no other.
+void export_story(const Common& common, fs::path ledger, const fs::path& key, const Wanted& wanted,
+                  Export wish) {
+    if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
+    if (!wanted.since.empty()) wish.scope.from = moment_of("--since", wanted.since);
+    if (!wanted.until.empty()) wish.scope.before = moment_of("--until", wanted.until);
+    const core::Head head = core::verify_ledger(ledger, keys_of(common, key)).head;
+    const Story story(ledger, head.seq, wish.scope);
+    const bool is_crate = wish.prov.empty();
+    const std::string& release = wish.scope.release;
+    if (is_crate && release.empty() && wish.scope.project.empty())
+        throw core::Error(core::Fault::usage,
+                          "--ro-crate is of one release or one project: --release R-31, --project A-7");
+    const fs::path& out = is_crate ? wish.crate : wish.prov;
+    const std::string title = release.empty() ? "project " + wish.scope.project : "release " + release;
+    const std::uint64_t records = is_crate ? write_crate(story, title, out) : write_prov(story, out);
+    print(common,
+          {{"out", out.string()},
+           {"records", records},
+           {"head", {{"seq", head.seq}, {"sha256", core::to_hex(head.sha256)}}}},
+          out.string() + ": " + std::to_string(records) + " of " + std::to_string(head.seq) +
+              " records, all of them verified");
+}
+
+void add_export(CLI::App& audit, Common& common, fs::path& ledger, fs::path& key, Wanted& wanted) {
+    static Export wish;
+    CLI::App* verb =
+        add_verb(audit, common, "export",
+                 "The ledger, or a part of it, in the terms of others: W3C PROV (PROV-JSON), RO-Crate. It is "
+                 "verified first",
+                 "aloft audit export copy.jsonl --ro-crate R-31.crate --release R-31", Changes::nothing,
+                 [&common, &ledger, &key, &wanted] { export_story(common, ledger, key, wanted, wish); });
+    verb->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
+        ->type_name("FILE");
+    verb->add_option("--key", key, "Its public key (default: this site's)")->type_name("FILE");
+    auto* form = verb->add_option_group("form", "One of");
+    form->add_option("--prov", wish.prov, "This file, as PROV-JSON")->type_name("FILE");
+    auto* crate =
+        form->add_option("--ro-crate", wish.crate, "This empty folder, as an RO-Crate")->type_name("FOLDER");
+    form->require_option(1);
+    auto* part = verb->add_option_group("part", "At most one of");
+    part->add_option("--release", wish.scope.release, "Only what belongs to this release: R-31");
+    part->add_option("--project", wish.scope.project, "Only what came of this application: A-7");
+    part->require_option(0, 1);
+    verb->add_option("--since", wanted.since, "From this day or time on, as aloft audit show takes it")
+        ->excludes(crate);
+    verb->add_option("--until", wanted.until, "Before this day or time")->excludes(crate);
+}
+
 // Shreds what people wrote about a thing: without its text and its salt, the ledger's hash tells nothing.
 void erase(const Common& common, const std::string& subject, const std::string& reason) {
     const json request = {{"op", "text.erase"}, {"id", subject}, {"reason", reason}};
@@ -175,11 +236,11 @@ void add_audit(CLI::App& app, Common& common) {
     records->add_option("--since", wanted.since,
                         "From this day or time on (UTC), or how long ago: 2026-11-23, 30d");
     records->add_option("--until", wanted.until, "Before this day or time (UTC)");
-    add_verb(
-        *audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
-        "aloft audit head > witness.json", Changes::nothing, [&common] {
-            std::cout << ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness").dump() << '\n';
-        });
+    add_export(*audit, common, ledger, key, wanted);
+    add_verb(*audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
+             "aloft audit head > witness.json", Changes::nothing, [&common] {
+                 core::print_json(ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness"));
+             });
     CLI::App* take =
         add_verb(*audit, common, "copy", "A copy of the whole ledger (auditors, admin)",
                  "aloft audit copy --out ledger.jsonl", Changes::nothing, [&common] { copy(common, out); });

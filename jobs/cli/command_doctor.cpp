@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/time.h"
+#include "core/base/tool.h"
 #include "core/ledger/spool.h"
 #include "jobs/cli/commands.h"
 #include "jobs/cli/doctor.h"
@@ -31,8 +32,7 @@ void doctor(const Common& common, const std::vector<std::string>& asked) {
         misses += check.is_miss();
     }
     if (common.json) {
-        std::cout << json{{"host", host.name}, {"roles", names}, {"checks", rows}, {"misses", misses}}.dump()
-                  << '\n';
+        core::print_json(json{{"host", host.name}, {"roles", names}, {"checks", rows}, {"misses", misses}});
     } else {
         std::cout << host.name << ": " << printable(names) << '\n';
         print_checks(common, rows, {"layer", "verdict", "check", "found"});

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/time.h"
+#include "core/base/tool.h"
 #include "core/ledger/spool.h"
 #include "jobs/cli/commands.h"
 #include "jobs/slurm/cluster_checks.h"
@@ -58,11 +59,8 @@ void preflight(const Common& common, const std::string& name) {
         }
     }
     if (common.json)
-        std::cout << json{{"checks", rows},
-                          {"misses", misses},
-                          {"slurm", asked_slurm ? "checked" : "not asked"}}
-                         .dump()
-                  << '\n';
+        core::print_json(
+            json{{"checks", rows}, {"misses", misses}, {"slurm", asked_slurm ? "checked" : "not asked"}});
     else
         print_checks(common, rows, kEnclaveChecks);
     if (!asked_slurm && !common.json)

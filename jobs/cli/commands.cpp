@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iostream>
 
+#include "core/base/tool.h"
+#include "jobs/cli/table.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -36,7 +38,7 @@ CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, cons
 void print(const Common& common, json answer, const std::string& sentence) {
     answer.erase("ok");
     if (common.json)
-        std::cout << answer.dump() << '\n';
+        core::print_json(answer);
     else
         std::cout << sentence << '\n';
 }
@@ -44,7 +46,7 @@ void print(const Common& common, json answer, const std::string& sentence) {
 void print_rows(const Common& common, const std::string& name, const json& rows,
                 const std::vector<std::string>& columns) {
     if (common.json) {
-        std::cout << json{{name, rows}}.dump() << '\n';
+        core::print_json(json{{name, rows}});
         return;
     }
     std::vector<std::vector<std::string>> table{columns};
@@ -52,16 +54,7 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
         std::vector<std::string>& cells = table.emplace_back();
         for (const std::string& column : columns) cells.push_back(printable(row.value(column, json())));
     }
-    std::vector<std::size_t> widths(columns.size());
-    for (const auto& cells : table)
-        for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
-    for (const auto& cells : table) {
-        std::string line;
-        for (std::size_t i = 0; i < cells.size(); ++i)
-            line +=
-                cells[i] + (i + 1 < cells.size() ? std::string(widths[i] - cells[i].size() + 2, ' ') : "");
-        std::cout << line << '\n';
-    }
+    for (const std::string& line : table_lines(table, table_width())) std::cout << line << '\n';
 }
 
 namespace {
@@ -110,7 +103,7 @@ std::string describe_blocked(const json& blocked, const json& attempts) {
 }
 
 bool only_tells(const Common& common, const json& request) {
-    if (common.dry_run) std::cout << request.dump(common.json ? -1 : 2) << '\n';
+    if (common.dry_run) core::print_json(request, common.json ? -1 : 2);
     return common.dry_run;
 }
 

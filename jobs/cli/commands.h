@@ -53,7 +53,7 @@ Listing list_of(const Common& common, std::string_view operation, Pages pages = 
 
 // The answer as one JSON object on stdout with --json, else `sentence`. The protocol's "ok" is left out.
 void print(const Common& common, nlohmann::json answer, const std::string& sentence);
-// Rows as one line each, columns in the order given; or with --json {NAME: rows}.
+// Rows as one line each, columns in the order given, folded where a terminal is narrower (cli/table); or with --json {NAME: rows}.
 void print_rows(const Common& common, const std::string& name, const nlohmann::json& rows,
                 const std::vector<std::string>& columns);
 // Texts of other people reach a terminal: control characters are shown, not obeyed. A list is joined by

@@ -35,7 +35,7 @@ std::string slurm_conf_path(const std::string& option) {
 }
 
 void print_checks(const std::vector<slurm::Check>& checks, bool json) {
-    if (json) std::cout << slurm::to_json(checks).dump(1) << '\n';
+    if (json) core::print_json(slurm::to_json(checks), 1);
     for (const slurm::Check& one : checks) {
         if (json) break;
         const bool bad = one.verdict == slurm::Verdict::bad;
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
         } else if (*state) {
             const auto jobs = slurm::status(site);
             if (json)
-                std::cout << jobs.dump(1) << '\n';
+                core::print_json(jobs, 1);
             else
                 for (const auto& one : jobs)
                     std::cout << "job " << one.at("job") << "  " << one.at("ruling").get<std::string>()

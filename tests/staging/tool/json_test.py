@@ -1,0 +1,97 @@
+"""json_test.py ALOFT_STAGE SOURCE: every verb of aloft-stage answers --json, done, tried and refused, as configs/schemas says; on the
+demo's hospitals' tables. Judged by tests/support/check_json.py, with the system's Python, which has jsonschema."""
+import base64
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+STAGE, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+HOSPITALS = ("north", "central", "south", "east")
+sys.path.insert(0, str(SOURCE / "jobs/demo.d"))
+import make_table, people  # noqa: E402
+JUDGE = ["/usr/bin/python3", SOURCE / "tests/support/check_json.py", "aloft-stage"]
+
+
+class Answers(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="aloft-json-")
+        self.addCleanup(scratch.cleanup)
+        self.root = pathlib.Path(scratch.name)
+        self.heard = self.root / "heard"
+        self.heard.mkdir()
+
+    def told(self, code, *arguments):
+        arguments = [*map(str, arguments), "--json"]
+        done = subprocess.run([STAGE, *arguments], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, code, done.stderr)
+        call = self.heard / f"{len(list(self.heard.iterdir())):04}"
+        call.write_text(f"{code}\n{' '.join(arguments)}\n")
+        call.with_suffix(".out").write_text(done.stdout)
+        return done.stdout
+
+    def pair(self):
+        """A steward's two key files (core/ledger/FORMAT.md)."""
+        secret = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-outform", "DER"], capture_output=True, check=True).stdout
+        public = subprocess.run(["openssl", "pkey", "-inform", "DER", "-pubout", "-outform", "DER"], input=secret, capture_output=True, check=True).stdout
+        files = self.root / "steward.key", self.root / "steward.pub"
+        for file, kind, der in zip(files, ("private", "public"), (secret, public)):
+            file.write_text(f"aloft-key-1 ed25519-{kind} {base64.b64encode(der[-32:]).decode()}\n")
+            file.chmod(0o400)
+        return files
+
+    def judged(self, *more):
+        return subprocess.run([*JUDGE, self.heard, *more], capture_output=True, text=True)
+
+    def test_every_verb(self):
+        make_table.write_wdbc(self.root, people.Town(1), 1)
+        keys, version, configs = self.root / "keys", self.root / "wdbc", SOURCE / "configs"
+        deliveries = [word for name in HOSPITALS for word in ("--delivery", f"{name}={self.root / name}")]
+        build = ["build", "--dataset", configs / "datasets/wdbc.toml", "--deliveries", configs / "deliveries/demo", *deliveries, "--keys", keys, "--out", version]
+        self.told(0, "keys", "new", keys, "--dataset", "wdbc@1")
+        self.told(0, "init", f"north={self.root / 'north'}", "--out", self.root / "first")
+        self.told(0, *build, "--dry-run")
+        self.told(0, *build)
+        self.told(0, *build)
+        self.told(0, "verify", version, "--key", keys / "wdbc@1.key")
+        self.told(0, "inspect", version)
+        self.told(0, "report", version)
+        self.told(0, "report", version, "--out", self.root / "report")
+        self.told(5, "report", version, "--limits", configs / "quality/limits.toml")
+        left_out = [json.loads(line) for line in self.told(0, "quarantine", "list", version).splitlines()]
+        one = left_out[0]
+        self.told(0, "quarantine", "find", version, one["number"], "--delivery", f"{one['site']}={self.root / one['site']}", "--key", keys / "pseudonym.key")
+        self.told(5, "risk", version)
+        steward, known = self.pair()
+        self.told(0, "seal", version, "--key", steward, "--to", self.root / "seal")
+        self.told(0, "seal", version, "--attach", self.root / "seal", "--steward", known)
+        card = self.root / "card.toml"
+        card.write_text((configs / "cards/digits.toml").read_text().replace('dataset = "digits"', 'dataset = "wdbc"'))
+        self.told(0, "card", version, "--card", card, "--steward", known, "--out", self.root / "card")
+        for code, *words in ((2, "build"), (2, "nothing"), (2, "verify", version), (4, "inspect", self.root / "none"),
+                             (2, "keys", "new", keys, "--dataset", "SURNAME^NAME 1")):
+            self.assertNotIn("SURNAME", self.told(code, *words))
+        judged = self.judged(STAGE)
+        self.assertEqual(judged.returncode, 0, judged.stderr)
+        # And the judge sees a key that no schema has, one that is missing, and another exit code.
+        for bend in (lambda answer: answer.update(surprise=1), lambda answer: answer.pop("samples")):
+            self.bent("verify", bend)
+        self.bent("nothing", lambda answer: answer["error"].update(code=3))
+
+    def bent(self, verb, bend):
+        call = next(one for one in sorted(self.heard.iterdir()) if not one.suffix and one.read_text().split("\n")[1].startswith(verb))
+        out = call.with_suffix(".out")
+        before = out.read_text()
+        answer = json.loads(before)
+        bend(answer)
+        out.write_text(json.dumps(answer))
+        judged = self.judged()
+        self.assertEqual(judged.returncode, 1, verb)
+        self.assertIn(verb, judged.stderr)
+        out.write_text(before)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

@@ -31,6 +31,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
       agreement_(comm),
       upload_(device_) {
+    hold_out(*dataset_, recipe, comm);
     core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
     const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
     settle_labels(*dataset_, *task_, recipe, splits, comm);

@@ -83,6 +83,13 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     evaluate.batch =
         at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
     evaluate.options = EvaluateOptions::from(evaluate_table, judge);
+
+    hold_out = HoldOut::from(file_.table("hold_out"));
+    if (hold_out.is_any() && evaluate.split != "test")
+        evaluate_table.refuse("split",
+                              "with [hold_out] those are judged who are held out: expected \"test\"");
+    if (!hold_out.column.empty()) evaluate.options.strata = {kHeldOut};
+    study = StudyOptions::from(file_.table("study"));
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
@@ -127,6 +134,7 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (train.ema > 0) json["train"]["ema"] = train.ema;
     for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
+    if (hold_out.is_any()) json["hold_out"] = hold_out.told();
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;

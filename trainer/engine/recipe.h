@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "trainer/augment/options.h"
+#include "trainer/engine/hold_out.h"
 #include "trainer/engine/optimizer.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
+#include "trainer/engine/study.h"
 #include "trainer/eval/options.h"
 #include "trainer/task/task.h"
 
@@ -63,6 +65,9 @@ struct Recipe {
         std::int64_t batch = 64;
         EvaluateOptions options;
     } evaluate;
+
+    HoldOut hold_out;    // other splits than the dataset's
+    StudyOptions study;  // of no meaning for a single run
 
     // `settings` as core::Config::load takes them. Throws Error(usage).
     static Recipe load(const std::filesystem::path& path, const std::vector<std::string>& settings);

@@ -115,6 +115,9 @@ int main(int argc, char** argv) {
             ->required();
         sub->add_option("--set", settings, "Replaces a value of the recipe: --set optimizer.rate=0.01")
             ->allow_extra_args(false);
+        sub->add_option_function<std::string>(
+            "--init", [&](const std::string& file) { settings.push_back("init.file=" + Json(file).dump()); },
+            "Weights to begin with (safetensors); init.names says by whose names");
     };
     const auto run_flags = [&](CLI::App* sub) {
         dataset_flag(sub);

@@ -16,9 +16,9 @@ key = "optimizer.rate"
 values = ["0.00001", "0.02"]
 [[study.sweep]]
 key = "model.hidden"
-values = ["[8]", "[16]"]
+values = ["[16]"]
 """
-FOLDS, SWEEP = range(3, 6), range(6, 10)  # after the three sites
+FOLDS, SWEEP = range(3, 6), range(6, 8)  # after the three sites
 
 
 class Studies(RunsCase):
@@ -56,7 +56,7 @@ class Studies(RunsCase):
 
     def test_the_hospital_where_the_model_fails_is_named_first(self):
         summary = self.summary(self.finished(1))
-        self.assertEqual((summary["runs"], summary["missing_runs"]), (10, []))
+        self.assertEqual((summary["runs"], summary["missing_runs"]), (8, []))
         site = summary["strata"]["site"]
         self.assertEqual([each["value"] for each in site["worst_first"]], ["south", "north"])
         self.assertEqual(site["suppressed"], ["tiny"])  # four patients
@@ -99,7 +99,7 @@ class Studies(RunsCase):
         scores = [each["balanced_accuracy"] for each in best_first]
         self.assertEqual(scores, sorted(scores, reverse=True))
         self.assertGreater(scores[0], scores[-1])
-        self.assertEqual([each["settings"]["optimizer.rate"] for each in best_first], ["0.02"] * 2 + ["0.00001"] * 2)
+        self.assertEqual([each["settings"]["optimizer.rate"] for each in best_first], ["0.02", "0.00001"])
         self.assertEqual({self.metrics(self.finished(1) / "runs" / str(i))["split"] for i in SWEEP}, {"validation"})
 
     def test_an_array_on_two_ranks_stopped_and_resumed_has_the_same_bytes(self):
@@ -115,8 +115,8 @@ class Studies(RunsCase):
             self.study("run", study, ranks=2, env={"SLURM_ARRAY_TASK_ID": index})
         self.study("summary", study)
         partial = self.summary(study)
-        self.assertEqual(partial["missing_runs"], [0, 2, 3, *range(5, 10)])
-        self.assertIn("Of 10 runs 8 are not over.", (study / "summary.html").read_text())
+        self.assertEqual(partial["missing_runs"], [0, 2, 3, 5, 6, 7])
+        self.assertIn("Of 8 runs 6 are not over.", (study / "summary.html").read_text())
         self.study("run", study, ranks=2)  # the rest, in one job
         self.study("summary", study, ranks=2)
         for name in ("plan.jsonl", "summary.json", "summary.html"):
@@ -142,6 +142,17 @@ class Studies(RunsCase):
         self.assertIn("runs/1/metrics.json", self.study("summary", study, code=3).stderr)
         self.assertIn("no plan", self.study("summary", self.root / "nowhere", code=2).stderr)
 
+    def test_a_plan_has_a_line_for_each_combination(self):
+        (self.root / "apart" / "more.toml").write_text(RECIPE.replace('["[16]"]', '["[8]", "[16, 8]"]'))
+        words = self.words("plan", self.root / "combined")
+        words[words.index(str(self.root / "apart" / "recipe.toml"))] = str(self.root / "apart" / "more.toml")
+        told = subprocess.run(words, capture_output=True, text=True, env=self.environment()).stdout
+        self.assertEqual(told, (self.root / "combined" / "plan.jsonl").read_text())
+        head, *runs = map(json.loads, told.splitlines())
+        self.assertEqual((head["runs"], [run["run"] for run in runs]), (10, list(range(10))))
+        self.assertEqual([tuple(run["chosen"].values()) for run in runs[6:]],
+                         [("0.00001", "[8]"), ("0.00001", "[16, 8]"), ("0.02", "[8]"), ("0.02", "[16, 8]")])
+
     def test_what_is_no_study_is_refused(self):
         for change, why in (("study.leave_out=label", "cannot be held out"), ("study.leave_out=nobody", "no column"), ("study.fold=2", "fold")):
             self.assertIn(why, self.study("plan", self.root / "refused", "--set", change, code=2).stderr, change)
@@ -155,4 +166,4 @@ class Studies(RunsCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

@@ -33,6 +33,12 @@ struct Recipe {
             false;  // samples without a label: none may be there, or they are left out
     } data;
 
+    struct Init {
+        std::filesystem::path file;  // weights to begin with; empty: drawn by the seed
+        std::string names = "own";   // by whose names: take_weights
+        std::string sha256;          // of the file, as it was when the recipe was read
+    } init;
+
     TaskOptions task;    // the columns of the targets too
     core::Config model;  // read by make_model
     OptimizerOptions optimizer;

@@ -141,7 +141,7 @@ std::string plan_study(const StudyRequest& request, const Json& counts, const st
         throw Error(Fault::usage, "the recipe has no [study]: leave_out, folds or sweep (configs/recipes)");
     if (recipe.hold_out.is_any())
         throw Error(Fault::usage, "hold_out and [study] exclude each other: the study's runs set it");
-    std::string given = core::to_hex(core::file_sha256(request.recipe));
+    std::string given = core::to_hex(core::file_sha256(request.recipe)) + '\n' + recipe.init.sha256;
     for (const std::string& setting : request.settings) given += '\n' + setting;
     Json head = {{"format", 1},
                  {"model", recipe.name},

@@ -6,6 +6,8 @@
 #include "core/mpi/tool.h"
 #include "trainer/engine/explain.h"
 #include "trainer/engine/fit.h"
+#include "trainer/engine/study.h"
+#include "trainer/eval/study.h"
 
 namespace {
 
@@ -41,6 +43,20 @@ void print_metrics(const Json& metrics, const trainer::Judge& judge) {
         if (const auto count = stratum.at("suppressed").size())
             std::cout << "  " << name << ": " << count << " too small to be shown\n";
     }
+}
+
+core::Manifest manifest_of(const trainer::Access& access) {
+    std::vector<core::VerifyKey> stewards;
+    if (!access.steward.empty()) stewards.push_back(core::VerifyKey::load(access.steward));
+    return core::open_manifest(access.dataset, stewards,
+                               stewards.empty() ? core::Seal::optional : core::Seal::required);
+}
+
+void print_study(const Json& summary, const std::filesystem::path& study) {
+    std::cout << trainer::where_study_fails(summary) << '\n';
+    if (!summary.at("missing_runs").empty())
+        std::cout << "not over: " << summary["missing_runs"].dump() << '\n';
+    std::cout << (study / "summary.html").string() << '\n';
 }
 
 // What the manifest says, without a key.
@@ -93,13 +109,19 @@ int main(int argc, char** argv) {
             "Public key that the version must be sealed under (default: the site's, if there is one)");
         sub->add_flag("--json", json, "Print JSON in place of a table");
     };
-    const auto run_flags = [&](CLI::App* sub) {
-        dataset_flag(sub);
+    const auto recipe_flags = [&](CLI::App* sub) {
         sub->add_option("--recipe", recipe_file, "TOML file that says what to do (configs/recipes)")
             ->required();
-        sub->add_option("--key", request.access.key, "The dataset's key file")->required();
         sub->add_option("--set", settings, "Replaces a value of the recipe: --set optimizer.rate=0.01")
             ->allow_extra_args(false);
+        sub->add_option_function<std::string>(
+            "--init", [&](const std::string& file) { settings.push_back("init.file=" + Json(file).dump()); },
+            "Weights to begin with (safetensors); init.names says by whose names");
+    };
+    const auto run_flags = [&](CLI::App* sub) {
+        dataset_flag(sub);
+        recipe_flags(sub);
+        sub->add_option("--key", request.access.key, "The dataset's key file")->required();
         sub->add_option("--device", request.device, "auto, cpu or cuda")->capture_default_str();
     };
     CLI::App* fit = app.add_subcommand(
@@ -123,6 +145,30 @@ int main(int argc, char** argv) {
         app.add_subcommand("inspect", "What a dataset version holds, from its manifest; needs no key");
     dataset_flag(inspect);
 
+    CLI::App* study = app.add_subcommand(
+        "study", "The runs of a recipe's [study]: each hospital held out, folds, a sweep; and one summary");
+    study->require_subcommand(1);
+    trainer::StudyRequest asked;
+    std::optional<std::int64_t> number;
+    const auto study_flag = [&](CLI::App* sub) {
+        sub->add_option("--study", asked.study, "Folder for plan.jsonl, runs/, summary.json, summary.html")
+            ->required();
+    };
+    CLI::App* plan = study->add_subcommand("plan", "Write the table of runs; needs no key");
+    dataset_flag(plan);
+    recipe_flags(plan);
+    study_flag(plan);
+    CLI::App* running = study->add_subcommand(
+        "run", "Do all runs that are not over, or one of them; each goes on where it was stopped");
+    run_flags(running);
+    study_flag(running);
+    running->add_option("--index", number, "The run's number; in a job array each task's own, else all runs")
+        ->envname("SLURM_ARRAY_TASK_ID");
+    CLI::App* summarising =
+        study->add_subcommand("summary", "Say of all runs that are over where the model fails");
+    study_flag(summarising);
+    summarising->add_flag("--json", json, "Print JSON in place of a line");
+
     bool explain = false;
     CLI::App* about = app.add_subcommand("recipe", "What may stand in a recipe; needs no dataset");
     about
@@ -139,13 +185,31 @@ int main(int argc, char** argv) {
         }
         if (inspect->parsed()) {
             core::together(world, [&] {
-                std::vector<core::VerifyKey> stewards;
-                if (!request.access.steward.empty())
-                    stewards.push_back(core::VerifyKey::load(request.access.steward));
-                const auto seal = stewards.empty() ? core::Seal::optional : core::Seal::required;
-                const auto manifest = core::open_manifest(request.access.dataset, stewards, seal);
+                const auto manifest = manifest_of(request.access);
                 if (world.is_root()) print_summary(manifest, json);
             });
+            return;
+        }
+        if (summarising->parsed()) {
+            core::together(world, [&] {
+                if (!world.is_root()) return;
+                const Json summary = trainer::summarise_study(asked.study);
+                json ? void(std::cout << summary.dump(1) << '\n') : print_study(summary, asked.study);
+            });
+            return;
+        }
+        if (study->parsed()) {
+            asked.recipe = recipe_file;
+            asked.settings = settings;
+            std::string planned;
+            core::together(world, [&] {
+                const auto manifest = manifest_of(request.access);
+                planned = trainer::plan_study(asked, manifest.counts, manifest.id());
+                if (!plan->parsed() || !world.is_root()) return;
+                trainer::write_plan(asked, planned);
+                std::cout << planned;
+            });
+            if (running->parsed()) trainer::run_study(asked, request, planned, number, world);
             return;
         }
         std::optional<trainer::Recipe> recipe;

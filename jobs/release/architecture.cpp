@@ -59,7 +59,7 @@ Architecture mlp(const Config& options, const Input& input) {
 Architecture resnet2d(const Config& options, const Input& input) {
     const std::int64_t width = options.integer_or("width", 16);
     std::vector<std::int64_t> blocks = options.integers("blocks");
-    const std::string stem = options.text_or("stem", "small");
+    const std::string stem = options.text_or("stem", "small"), kind = options.text_or("norm", "group");
     if (blocks.empty()) blocks = {1, 1, 1};
     if (width < 8 || width > 1024 || width % 8 != 0)
         options.refuse("width", "expected a multiple of 8, at most 1024");
@@ -67,11 +67,13 @@ Architecture resnet2d(const Config& options, const Input& input) {
     for (const auto count : blocks)
         if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 blocks in each stage");
     if (stem != "small" && stem != "large") options.refuse("stem", "expected \"small\" or \"large\"");
+    if (kind != "group" && kind != "fixed") options.refuse("norm", "expected \"group\" or \"fixed\"");
     if (input.shape.size() != 2 && input.shape.size() != 3)
         options.refuse("name", "resnet2d takes images, [C, H, W] or [H, W]");
     Architecture out{"resnet2d",
                      "name = \"resnet2d\"\nwidth = " + std::to_string(width) + "\nblocks = " + list(blocks) +
-                         "\nstem = \"" + stem + "\"\ndropout = " + std::to_string(dropout_of(options)) + "\n",
+                         "\nstem = \"" + stem + (kind == "fixed" ? "\"\nnorm = \"fixed" : "") +
+                         "\"\ndropout = " + std::to_string(dropout_of(options)) + "\n",
                      {}};
     const auto conv = [&](const std::string& name, std::int64_t from, std::int64_t to, std::int64_t kernel) {
         out.tensors.push_back({name + ".weight", {to, from, kernel, kernel}});
@@ -91,7 +93,10 @@ Architecture resnet2d(const Config& options, const Input& input) {
             norm(at + "norm1", to);
             conv(at + "conv2", to, to, 3);
             norm(at + "norm2", to);
-            if ((stage > 0 && i == 0) || from != to) conv(at + "shortcut", from, to, 1);
+            if ((stage > 0 && i == 0) || from != to) {
+                conv(at + "shortcut", from, to, 1);
+                if (kind == "fixed") norm(at + "shortcut_norm", to);
+            }
             from = to;
         }
     }

@@ -39,6 +39,7 @@ TEST_CASE("the gate expects exactly the tensors that the trainer builds") {
         {"name = \"resnet2d\"\nwidth = 24\nblocks = [2]\ndropout = 0.5", {3, 32, 32}, 2},
         {"name = \"resnet2d\"\nwidth = 8\nblocks = [1, 2, 3, 1]\nstem = \"large\"", {2, 64, 64}, 5},
         {"name = \"resnet2d\"\nwidth = 16\nblocks = [2, 2, 2, 2]\nstem = \"large\"", {1, 224, 224}, 3},
+        {"name = \"resnet2d\"\nwidth = 16\nblocks = [1, 2]\nnorm = \"fixed\"", {3, 64, 64}, 5},
         {"name = \"unet2d\"", {32, 33}, 2, "segmentation"},
         {"name = \"unet2d\"\nwidth = 16\nblocks = [1, 1, 3]\ndeep_supervision = false",
          {3, 16, 31},
@@ -76,6 +77,7 @@ TEST_CASE("what the trainer refuses to build, the gate refuses") {
                           {"name = \"resnet2d\"\nwidth = 12", {8, 8}},
                           {"name = \"resnet2d\"\nstem = \"x\"", {8, 8}},
                           {"name = \"resnet2d\"\nblocks = [0]", {8, 8}},
+                          {"name = \"resnet2d\"\nnorm = \"batch\"", {8, 8}},
                           {"name = \"vit\"", {8, 8}},
                           {"name = \"mlp\"\ndropout = 1", {30}},
                           {"name = \"unet2d\"", {64, 64}},  // of whole samples

@@ -1,8 +1,9 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|apart|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
-// Table: six features of very different sizes, one of them constant, some missing. Unlabelled: the images, each
+// Table: six features of very different sizes, one of them constant, some missing. Apart: the table, with the first and the
+// last class exchanged in the south. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
@@ -121,7 +122,8 @@ int main(int argc, char** argv) {
         return 0;
     }
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
-    const bool table = std::strcmp(argv[2], "table") == 0,
+    const bool apart = std::strcmp(argv[2], "apart") == 0,
+               table = apart || std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
@@ -192,7 +194,8 @@ int main(int argc, char** argv) {
             else if (masked)
                 sample.fields = spots(random, size);
             else
-                sample.fields = {table ? features(random, label) : image(random, label, site, side)};
+                sample.fields = {table ? features(random, apart && site == 1 ? 2 - label : label)
+                                       : image(random, label, site, side)};
             if ((wrongly && i == 335) || (wrongly_tested && i == 600)) sample.fields[1].bytes[40] = 3;
             sample.columns = {id, kSites[static_cast<std::size_t>(site)],
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <functional>
@@ -241,4 +242,34 @@ TEST_CASE("the state that a checkpoint holds is named, and keys are those of the
     CHECK_THROWS_WITH(finish("name = 'lian'"), Catch::Contains("lion"));
     CHECK_THROWS_WITH(finish("beta1 = 1.0"), Catch::Contains("beta1"));
     CHECK_THROWS_WITH(finish("rate = -0.1"), Catch::Contains("rate"));
+}
+
+TEST_CASE("a part moves by its multiple of the rate, and one of 0 needs no gradient") {
+    const auto moved = [](std::vector<OptimizerOptions::Layer> layers) {
+        OptimizerOptions options;
+        options.name = "sgd";
+        options.momentum = 0;
+        options.weight_decay = 0;
+        options.clip = 0;
+        options.layers = std::move(layers);
+        std::vector<NamedTensor> parameters;
+        for (const char* name : {"stem.conv.weight", "stem.norm.weight", "stem2.weight"})
+            parameters.push_back({name, at::zeros({2, 2}).requires_grad_()});
+        Optimizer optimizer(parameters, options);
+        for (auto& each : parameters)
+            if (each.tensor.requires_grad()) each.tensor.mutable_grad() = at::ones({2, 2});
+        optimizer.step(0.5);
+        std::vector<double> out;
+        for (const auto& each : parameters) out.push_back(-each.tensor[0][0].item<double>());
+        CHECK(optimizer.state().size() == static_cast<std::size_t>(std::count_if(
+                                              out.begin(), out.end(), [](double x) { return x > 0; })));
+        return out;
+    };
+    CHECK(moved({}) == std::vector<double>{0.5, 0.5, 0.5});
+    CHECK(moved({{"stem", 0.5}}) == std::vector<double>{0.25, 0.25, 0.5});
+    CHECK(moved({{"stem", 0}}) == std::vector<double>{0, 0, 0.5});
+    CHECK(moved({{"stem", 0}, {"stem.norm", 2}}) == std::vector<double>{0, 1, 0.5});
+    CHECK(moved({{"stem.norm", 2}, {"stem", 0}}) == std::vector<double>{0, 1, 0.5});
+    CHECK_THROWS_AS(moved({{"stage1", 0}}), core::Error);
+    CHECK_THROWS_AS(moved({{"stem", 0}, {"stem2", 0}}), core::Error);
 }

@@ -14,6 +14,7 @@
 #include "trainer/engine/standardise.h"
 #include "trainer/engine/watch.h"
 #include "trainer/model/gpu_kernels.h"
+#include "trainer/model/pretrained.h"
 
 namespace trainer {
 
@@ -31,6 +32,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
       agreement_(comm),
       upload_(device_) {
+    hold_out(*dataset_, recipe, comm);
     core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
     const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
     settle_labels(*dataset_, *task_, recipe, splits, comm);
@@ -55,7 +57,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
                               std::to_string(comm.size()) +
                               " ranks have no kernels for their GPU (no_kernels says why) and would "
                               "round differently");
-    optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer);
+    core::together(comm,
+                   [&] { optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer); });
     if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
     if (!resume()) {
         if (!check_masks(*dataset_, *task_, recipe, splits, comm, go_on()) ||
@@ -117,9 +120,31 @@ void Run::make_loader() {
 
 void Run::make_model() {
     model_ = trainer::make_model(recipe_.model, task_->input(loader_->input_shape()), recipe_.seed);
+    take_init();
     model_->to(device_);
     augment_ = std::make_unique<Augment>(recipe_.augment, recipe_.seed, model_->input().shape);
     identity_ = run_identity(recipe_, *model_, *dataset_);
+}
+
+void Run::take_init() {
+    if (recipe_.init.file.empty()) return;
+    const core::Bytes bytes = core::read_file(recipe_.init.file, std::uint64_t{1} << 40);
+    if (core::to_hex(core::sha256(bytes)) != recipe_.init.sha256)
+        throw core::Error(Fault::data, "init.file: it was written to while the run began");
+    const Taken told =
+        take_weights(parse_safetensors(bytes, "init.file", Origin::anywhere), recipe_.init.names, *model_);
+    if (!comm_.is_root()) return;
+    std::string kept;
+    bool is_head_alone = true;
+    for (const std::string& name : told.kept) {
+        kept += (kept.empty() ? "" : " ") + name;
+        is_head_alone = is_head_alone && name.starts_with("head.");
+    }
+    core::Event(is_head_alone ? "info" : "warning", "weights_taken")
+        .with("taken", told.taken.size())
+        .with("not_in_file", kept.empty() ? "none" : kept)
+        .with("unused_of_file", told.unused)
+        .with("stem_summed", told.is_stem_summed);
 }
 
 // What rank 0 learns all have: every rank makes its own standardisation of inputs.
@@ -134,7 +159,8 @@ void Run::learn_targets() {
 
 void Run::make_step() {
     std::vector<at::Tensor> parameters, buffers;
-    for (const auto& each : model_->parameters()) parameters.push_back(each.tensor);
+    for (const auto& each : model_->parameters())
+        (each.tensor.requires_grad() ? parameters : buffers).push_back(each.tensor);
     for (const auto& each : model_->buffers()) buffers.push_back(each.tensor);
     const auto make = recipe_.train.reproducible ? ordered_gradients : overlapped_gradients;
     gradients_ = make(std::move(parameters), std::move(buffers), group_, static_cast<int>(micro_batches_));

@@ -20,22 +20,74 @@ OptimizerOptions OptimizerOptions::from(const core::Config& options) {
     OptimizerOptions out = kind.defaults;
     for (const auto& key : optimizer_keys())
         if (knows(kind, key.name)) read(options, out, key);
+    for (const core::Config& table : options.tables("layers")) {
+        Layer layer{table.text("part"), table.number("rate")};
+        if (!(layer.rate >= 0 && layer.rate <= 1000)) table.refuse("rate", "expected 0 to 1000");
+        for (const Layer& other : out.layers)
+            if (other.part == layer.part) table.refuse("part", "stands there twice");
+        out.layers.push_back(std::move(layer));
+    }
     if (out.nesterov && out.momentum == 0) options.refuse("nesterov", "there is no momentum to look along");
     return out;
 }
 
 nlohmann::ordered_json OptimizerOptions::told() const {
-    return told_of(*this, optimizer_kind(name).defaults, optimizer_keys());
+    auto out = told_of(*this, optimizer_kind(name).defaults, optimizer_keys());
+    for (const Layer& each : layers) out["layers"].push_back({{"part", each.part}, {"rate", each.rate}});
+    return out;
 }
+
+namespace {
+
+// Of each parameter the multiple of the rate.
+std::vector<double> rates_of(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options) {
+    std::vector<double> out(parameters.size(), 1);
+    std::vector<std::size_t> length(parameters.size(), 0);  // of the part that it is from
+    bool is_any = options.layers.empty();
+    for (const auto& layer : options.layers) {
+        bool is_there = false;
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+            const std::string& name = parameters[i].name;
+            if (name != layer.part && !name.starts_with(layer.part + ".")) continue;
+            is_there = true;
+            if (layer.part.size() <= length[i]) continue;
+            length[i] = layer.part.size();
+            out[i] = layer.rate;
+        }
+        if (!is_there)
+            throw core::Error(core::Fault::usage,
+                              "optimizer.layers: a part is none of the model's: expected the name of a "
+                              "parameter, or what stands before a dot in it, such as \"" +
+                                  parameters.front().name.substr(0, parameters.front().name.find('.')) +
+                                  "\"");
+    }
+    for (const double rate : out) is_any = is_any || rate > 0;
+    if (!is_any) throw core::Error(core::Fault::usage, "optimizer.layers: nothing is left to train");
+    return out;
+}
+
+}  // namespace
 
 Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options)
     : options_(options),
       kind_(optimizer_kind(options.name)),
-      groups_{{options.weight_decay, true, {}, {}}, {0, false, {}, {}}} {
+      groups_{{options.weight_decay, 1, true, {}, {}}, {0, 1, false, {}, {}}} {
     const at::NoGradGuard off;
-    for (ParameterGroup& group : groups_) group.state.resize(kind_.state.size());
-    for (const NamedTensor& each : parameters) {
-        ParameterGroup& group = groups_[each.tensor.dim() > 1 ? 0 : 1];
+    const std::vector<double> rates = rates_of(parameters, options);
+    const auto group_for = [&](double rate, bool is_of_weights) -> ParameterGroup& {
+        for (ParameterGroup& group : groups_)
+            if (group.rate == rate && group.is_of_weights == is_of_weights) return group;
+        return groups_.emplace_back(
+            ParameterGroup{is_of_weights ? options.weight_decay : 0, rate, is_of_weights, {}, {}});
+    };
+    for (std::size_t p = 0; p < parameters.size(); ++p) {
+        const NamedTensor& each = parameters[p];
+        if (rates[p] == 0) {
+            each.tensor.set_requires_grad(false);
+            continue;
+        }
+        ParameterGroup& group = group_for(rates[p], each.tensor.dim() > 1);
+        group.state.resize(kind_.state.size());
         group.parameters.push_back(each.tensor);
         for (std::size_t i = 0; i < kind_.state.size(); ++i) {
             group.state[i].push_back(at::zeros_like(each.tensor));
@@ -69,7 +121,8 @@ double Optimizer::step(double rate, const std::function<bool(double norm)>& may)
     if (options_.clip > 0 && norm > options_.clip) at::_foreach_mul_(all, options_.clip / norm);
     ++steps_;
     for (std::size_t i = 0; i < groups_.size(); ++i)
-        if (!groups_[i].parameters.empty()) kind_.move(options_, groups_[i], gradients[i], rate, steps_);
+        if (!groups_[i].parameters.empty())
+            kind_.move(options_, groups_[i], gradients[i], rate * groups_[i].rate, steps_);
     return norm;
 }
 

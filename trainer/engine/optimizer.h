@@ -21,6 +21,13 @@ struct OptimizerOptions {
     double momentum = 0.9;
     bool nesterov = false;
     double clip = 1;  // largest norm of all gradients together; 0: as they are
+    // Parts of the model (names of parameters, or what stands before a dot in them) with a rate of their own, a multiple of
+    // the others'; 0: they stay as they are. Of several that fit the longest counts.
+    struct Layer {
+        std::string part;
+        double rate;
+    };
+    std::vector<Layer> layers;
 
     static OptimizerOptions from(const core::Config& options);  // throws Error(usage)
     nlohmann::ordered_json told() const;                        // for the identity of a run
@@ -29,6 +36,7 @@ struct OptimizerOptions {
 // Parameters with the same decay, and what an optimizer remembers of each.
 struct ParameterGroup {
     double weight_decay;
+    double rate;         // a multiple of the optimizer's
     bool is_of_weights;  // matrices and kernels; else biases and norms
     std::vector<at::Tensor> parameters;
     std::vector<std::vector<at::Tensor>>
@@ -39,6 +47,8 @@ struct ParameterGroup {
 // that a checkpoint holds it like the model's: PARAMETER.first, PARAMETER.second.
 class Optimizer {
 public:
+    // Those whose rate is 0 need no gradients from now on. Throws Error(usage) if a part of `layers` is none of theirs, or
+    // nothing is left to move.
     Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options);
 
     // Clips the gradients and moves the parameters, if `may(norm)` says so; else all is as before. Returns

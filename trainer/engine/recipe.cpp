@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
+#include "trainer/model/pretrained.h"
 
 namespace trainer {
 namespace {
@@ -48,6 +50,15 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
         data_table.refuse("missing_label", "expected \"refuse\" or \"leave_out\"");
     data.leaves_out_unlabelled = missing == "leave_out";
 
+    const auto init_table = file_.table("init");
+    init.file = init_table.text_or("file", "");
+    if (!init.file.empty()) {
+        init.names = init_table.text_or("names", init.names);
+        check_names(init_table, init.names);
+        if (!std::filesystem::is_regular_file(init.file)) init_table.refuse("file", "there is no such file");
+        init.sha256 = core::to_hex(core::file_sha256(init.file));
+    }
+
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
     schedule = Schedule::from(file_.table("schedule"));
     augment = AugmentOptions::from(file_.tables("augment"));
@@ -83,6 +94,13 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     evaluate.batch =
         at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
     evaluate.options = EvaluateOptions::from(evaluate_table, judge);
+
+    hold_out = HoldOut::from(file_.table("hold_out"));
+    if (hold_out.is_any() && evaluate.split != "test")
+        evaluate_table.refuse("split",
+                              "with [hold_out] those are judged who are held out: expected \"test\"");
+    if (!hold_out.column.empty()) evaluate.options.strata = {kHeldOut};
+    study = StudyOptions::from(file_.table("study"));
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
@@ -127,6 +145,8 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (train.ema > 0) json["train"]["ema"] = train.ema;
     for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
+    if (!init.file.empty()) json["init"] = {{"names", init.names}, {"sha256", init.sha256}};
+    if (hold_out.is_any()) json["hold_out"] = hold_out.told();
     if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
     if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "trainer/augment/options.h"
+#include "trainer/engine/hold_out.h"
 #include "trainer/engine/optimizer.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
+#include "trainer/engine/study.h"
 #include "trainer/eval/options.h"
 #include "trainer/task/task.h"
 
@@ -30,6 +32,12 @@ struct Recipe {
         bool leaves_out_unlabelled =
             false;  // samples without a label: none may be there, or they are left out
     } data;
+
+    struct Init {
+        std::filesystem::path file;  // weights to begin with; empty: drawn by the seed
+        std::string names = "own";   // by whose names: take_weights
+        std::string sha256;          // of the file, as it was when the recipe was read
+    } init;
 
     TaskOptions task;    // the columns of the targets too
     core::Config model;  // read by make_model
@@ -63,6 +71,9 @@ struct Recipe {
         std::int64_t batch = 64;
         EvaluateOptions options;
     } evaluate;
+
+    HoldOut hold_out;    // other splits than the dataset's
+    StudyOptions study;  // of no meaning for a single run
 
     // `settings` as core::Config::load takes them. Throws Error(usage).
     static Recipe load(const std::filesystem::path& path, const std::vector<std::string>& settings);

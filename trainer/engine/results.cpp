@@ -94,6 +94,13 @@ bool chooses_on_validation(const Recipe& recipe, const Task& task, const Dataset
 // Adds the columns of the recipe's strata. Throws Error(usage) also if a target is one of them.
 void add_strata_of(const Recipe& recipe, const Task& task, const Dataset& dataset, const std::string& split,
                    Predictions& predictions) {
+    if (!recipe.hold_out.column.empty()) {
+        for (const std::string& column : task.options().columns)
+            if (column == recipe.hold_out.column)
+                throw core::Error(core::Fault::usage,
+                                  "hold_out.column: " + column + " is what is to be said");
+        predictions.strata.push_back(held_out_stratum(dataset, recipe.hold_out));
+    }
     std::vector<std::string> columns = task.options().columns;
     if (columns.empty()) columns = {""};  // a field is no stratum
     for (const std::string& column : columns)
@@ -127,10 +134,11 @@ std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model
         if (!comm.is_root()) return;
         out = {{"format", 1},
                {"dataset", dataset.manifest().id()},
-               {"split", split},
+               {"split", recipe.hold_out.is_any() ? kHeldOut : split},
                {"model", recipe.name},
                {"model_sha256", model_digest},
                {"recipe_sha256", recipe_digest(recipe, model)}};
+        if (recipe.hold_out.is_any()) out["held_out"] = recipe.hold_out.told();
         // A small count is nobody's to publish, and the release desk refuses words for one.
         if (const auto without = core::published(core::Counts{{"", {{"", dataset.left_out(split)}}}})[""][""];
             without.is_number() && without != 0)
@@ -177,8 +185,8 @@ std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model&
     core::together(comm, [&] {
         if (!json || !comm.is_root()) return;
         (*json)["training"] = training;
-        core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);
         core::write_atomically(out / "report.html", html_report(*json), 0640);
+        core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);  // last: the run is over
     });
     return json;
 }
@@ -189,6 +197,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
+        hold_out(*dataset, recipe, comm);
         std::unique_ptr<Task> task;
         core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
         settle_labels(*dataset, *task, recipe, {split_to_evaluate(recipe, *dataset)}, comm);

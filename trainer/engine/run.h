@@ -41,6 +41,7 @@ private:
 
     void make_loader();
     void make_model();
+    void take_init();  // not collective: weights to begin with, if the recipe names a file
     void learn_targets();
     void make_step();
     // Not collective: what augmentation makes of this batch; empty without it.

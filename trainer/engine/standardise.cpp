@@ -35,7 +35,7 @@ Known known(const Model& model, const Dataset& dataset, const std::string& field
     if (model.channels() != 1) return {0, 0, "the manifest has one mean for all channels or features"};
     if (dataset.left_out("train") > 0) return {0, 0, "the manifest's moments are also of what is left out"};
     const auto moments = dataset.moments("train", field.empty() ? fields.front().name : field);
-    if (!moments) return {0, 0, "the manifest has no moments"};
+    if (!moments) return {0, 0, "the manifest has no moments of this split"};
     // What the batches of float32 cannot hold is missing there, and counted here.
     const bool fits = moments->count > 0 && std::isfinite(moments->mean) && std::isfinite(moments->squares) &&
                       std::max(std::abs(moments->least), std::abs(moments->greatest)) <= FLT_MAX;

@@ -8,7 +8,8 @@ namespace trainer {
 // nothing and runs nothing; names are escaped.
 std::string html_report(const nlohmann::ordered_json& metrics);
 
-// Its first line: where the model fails, in words.
-std::string where_it_fails(const nlohmann::ordered_json& metrics);
+// Its first line: where the model fails, in words. `rest`: what a gap is to.
+std::string where_it_fails(const nlohmann::ordered_json& metrics,
+                           const std::string& rest = "all other samples");
 
 }  // namespace trainer

@@ -94,11 +94,21 @@ const OpenShard& Dataset::shard(std::size_t shard) const {
         auto patient = reader.column(schema().column("patient")).ids;
         open.reset(new OpenShard{std::move(reader), std::move(split), std::move(site), std::move(vendor),
                                  std::move(patient)});
+        if (rule_) open->split = rule_(*open);
     }
     return *open;
 }
 
+void Dataset::split_anew(SplitRule rule, const std::vector<SplitCounts>& counted) {
+    rule_ = std::move(rule);
+    for (std::size_t i = 0; i < shards(); ++i) {
+        counted_[i].split = counted.at(i);
+        if (open_[i]) open_[i]->split = rule_(*open_[i]);
+    }
+}
+
 std::optional<core::Moments> Dataset::moments(const std::string& split, const std::string& field) const {
+    if (rule_) return std::nullopt;
     std::optional<core::Moments> all;
     for (std::int64_t page = 0; page < version_.pages(); ++page) {
         const core::SplitMoments here = version_.record(page, key_).moments;

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -62,13 +63,20 @@ public:
     // How many of a split that was.
     std::int64_t left_out(const std::string& split) const;
 
+    // Samples stand in other splits from now on: `rule` gives the code of each of a shard's, of kSplits or
+    // kMissingCategory, whenever it is opened, and must give the same each time. `counted`: how many that makes, by
+    // shard. Once, before any loader is made. Moments and published counts are those of before: `moments` has none.
+    using SplitRule = std::function<std::vector<std::int32_t>(const OpenShard&)>;
+    using SplitCounts = std::array<std::int32_t, std::size(core::kSplits)>;
+    void split_anew(SplitRule rule, const std::vector<SplitCounts>& counted);
+
 private:
     std::vector<std::uint32_t> incomplete(const std::string& column) const;  // shards that may miss values
     core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
     // All that is kept of a shard that nobody has opened: there may be a million.
     struct Counted {
         std::int64_t samples;
-        std::array<std::int32_t, std::size(core::kSplits)> split;
+        SplitCounts split;
     };
     core::SecretKey key_;
     core::Version version_;
@@ -77,6 +85,7 @@ private:
     // Column -> shards that have samples without a value in it.
     std::map<std::string, std::vector<std::uint32_t>> incomplete_;
     std::array<std::int64_t, std::size(core::kSplits)> left_out_{};
+    SplitRule rule_;  // empty: the dataset's own splits
     mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<OpenShard>> open_;
 };

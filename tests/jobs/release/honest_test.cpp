@@ -8,6 +8,7 @@
 #include "jobs/release/release_desk.h"
 #include "trainer/eval/judge.h"
 #include "trainer/eval/masks.h"
+#include "trainer/eval/study.h"
 
 using Json = nlohmann::ordered_json;
 
@@ -303,4 +304,45 @@ TEST_CASE("reports of numbers, of labels and of masks leave too") {
             CHECK(after["task"] == task);
             compare(before, after, "");
         }
+}
+
+TEST_CASE("the summary of a study leaves; what a single run of it held out does not") {
+    const Json head = {{"format", 1},           {"model", "digits-resnet"},     {"task", "classification"},
+                       {"dataset", "digits@1"}, {"score", "balanced_accuracy"}, {"folds", 3}};
+    std::vector<Json> runs, metrics;
+    const auto add = [&](Json run, const std::vector<int>& sizes) {
+        run["run"] = runs.size();
+        metrics.push_back(report(10, 0.9, sizes, false));
+        runs.push_back(std::move(run));
+    };
+    for (const auto& [site, size] : std::map<std::string, int>{{"north", 120}, {"south", 60}, {"east", 4}}) {
+        add({{"kind", "leave_out"}, {"column", "site"}, {"value", site}}, {size, 90});
+        Json& told = metrics.back();
+        told["strata"]["held_out"] = told["strata"]["site"];
+        told["strata"].erase("site");
+        for (Json& each : told["strata"]["held_out"]["worst_first"])
+            each["value"] = each["value"] == "north" ? site : "not " + site;
+        told["split"] = "held_out";
+        told["held_out"] = {{"column", "site"}, {"value", site}};
+    }
+    for (int fold = 0; fold < 3; ++fold) {
+        add({{"kind", "fold"}, {"fold", fold}}, {80, 90});
+        metrics.back()["held_out"] = {{"folds", 3}, {"fold", fold}, {"seed", 1}};
+    }
+    for (const char* rate : {"0.001", "0.01"}) {
+        add({{"kind", "sweep"}, {"chosen", {{"optimizer.rate", rate}}}}, {80, 90});
+        metrics.back()["split"] = "validation";
+    }
+    metrics[4] = nullptr;  // not over
+    const Json before = trainer::study_summary(head, runs, metrics);
+    const auto leaving = desk::prepare("summary.json", before.dump(1) + "\n", desk::context());
+    INFO(before.dump(1) << desk::codes(leaving));
+    REQUIRE_FALSE(leaving.refused());
+    const auto after = nlohmann::json::parse(desk::text(leaving));
+    CHECK(after["strata"]["site"]["suppressed"] == nlohmann::json({"east"}));
+    CHECK(after["strata"]["site"]["worst_first"].size() == 2);
+    compare(before["strata"], after["strata"], "");
+    compare(before["folds"], after["folds"], "");
+    CHECK(after["validation"]["best_first"].size() == 2);
+    CHECK(desk::prepare("metrics.json", metrics[0].dump(1), desk::context()).refused());
 }

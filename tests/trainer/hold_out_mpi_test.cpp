@@ -1,0 +1,155 @@
+#include "trainer/engine/hold_out.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/base/files.h"
+#include "core/shard/made.h"
+#include "support/scratch.h"
+#include "trainer/engine/recipe.h"
+
+using namespace trainer;
+using Catch::Contains;
+using core::Comm;
+
+namespace {
+
+// Two samples a patient, each of a site and a split of its own: patients are at both, and in several splits.
+struct World {
+    test::Scratch folder;
+    Comm comm{MPI_COMM_WORLD};
+    std::unique_ptr<Dataset> dataset;
+
+    explicit World(const std::vector<std::int64_t>& shards = {90, 24, 46}) {
+        made::dataset(folder / "data", made::images(), shards);
+        open();
+    }
+    void open() {
+        dataset = std::make_unique<Dataset>(folder / "data", made::key(), std::vector<core::VerifyKey>{},
+                                            core::Seal::optional);
+    }
+    Recipe recipe(const std::string& more) const {
+        core::write_atomically(folder / "recipe.toml",
+                               "name = \"x\"\n[model]\nname = \"resnet2d\"\n[evaluate]\n" + more, 0600);
+        return Recipe::load(folder / "recipe.toml", {});
+    }
+    void hold(const std::string& more) { hold_out(*dataset, recipe(more), comm); }
+
+    std::vector<std::int64_t> numbers(const char* split) const { return dataset->numbers(split).integers; }
+    std::vector<core::Id16> patients(const char* split) const {
+        return dataset->column("patient", split).ids;
+    }
+    std::vector<std::int32_t> sites(const char* split) const { return dataset->column("site", split).codes; }
+};
+
+std::set<core::Id16> set_of(const std::vector<core::Id16>& ids) {
+    return {ids.begin(), ids.end()};
+}
+
+}  // namespace
+
+TEST_CASE("of a site that is held out all is judged, and nothing of its patients is trained on") {
+    World world;
+    std::set<std::int64_t> south, others;  // by their numbers, as they stand in the dataset
+    std::set<core::Id16> at_south;
+    for (const char* split : {"train", "validation", "test"}) {
+        const auto numbers = world.numbers(split);
+        const auto sites = world.sites(split);
+        const auto patients = world.patients(split);
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            if (sites[i] == 1) at_south.insert(patients[i]);
+            if (sites[i] == 1)
+                south.insert(numbers[i]);
+            else if (std::string(split) == "test")
+                others.insert(numbers[i]);
+        }
+    }
+    world.open();
+    world.hold("[hold_out]\ncolumn = \"site\"\nvalue = \"south\"\n");
+    std::set<std::int64_t> judged = south;
+    judged.insert(others.begin(), others.end());
+    const auto test = world.numbers("test");
+    CHECK(std::set<std::int64_t>(test.begin(), test.end()) == judged);
+    CHECK(test.size() == judged.size());
+    for (const char* split : {"train", "validation"}) {
+        CHECK(world.numbers(split).size() > 5);
+        for (const std::int32_t site : world.sites(split)) CHECK(site == 0);
+        for (const core::Id16& patient : world.patients(split)) CHECK(!at_south.contains(patient));
+    }
+    const auto stratum = held_out_stratum(*world.dataset, {"site", "south", 0, 0, 1});
+    CHECK(stratum.values == std::vector<std::string>{"south", "not south"});
+    const auto sites = world.sites("test");
+    for (std::size_t i = 0; i < sites.size(); ++i) CHECK((stratum.code[i] == 0) == (sites[i] == 1));
+}
+
+TEST_CASE("folds share no patient, are of one size, and each patient is judged once") {
+    World world;
+    const auto for_training = [&] {
+        auto out = set_of(world.patients("train"));
+        out.merge(set_of(world.patients("validation")));
+        return out;
+    }();
+    std::map<core::Id16, int> judged;
+    std::vector<std::size_t> sizes;
+    for (int fold = 0; fold < 4; ++fold) {
+        world.open();
+        world.hold("min_stratum = 5\n[hold_out]\nfolds = 4\nfold = " + std::to_string(fold) + "\nseed = 7\n");
+        const auto test = set_of(world.patients("test")), validation = set_of(world.patients("validation")),
+                   train = set_of(world.patients("train"));
+        for (const auto& patient : test) {
+            ++judged[patient];
+            CHECK(!train.contains(patient));
+            CHECK(!validation.contains(patient));
+        }
+        for (const auto& patient : validation) CHECK(!train.contains(patient));
+        CHECK(test.size() + validation.size() + train.size() == for_training.size());
+        sizes.push_back(test.size());
+    }
+    CHECK(judged.size() == for_training.size());
+    for (const auto& [patient, times] : judged) CHECK(times == 1);
+    CHECK(*std::max_element(sizes.begin(), sizes.end()) - *std::min_element(sizes.begin(), sizes.end()) <= 1);
+}
+
+TEST_CASE("the same folds on any number of ranks, others of another seed") {
+    const auto test = [](const char* seed, MPI_Comm ranks) {
+        World world;
+        const Comm comm(ranks);
+        hold_out(
+            *world.dataset,
+            world.recipe(std::string("min_stratum = 5\n[hold_out]\nfolds = 3\nfold = 1\nseed = ") + seed),
+            comm);
+        return world.numbers("test");
+    };
+    const auto whole = test("1", MPI_COMM_WORLD);
+    CHECK(whole == test("1", MPI_COMM_SELF));
+    CHECK(whole != test("2", MPI_COMM_SELF));
+}
+
+TEST_CASE("what cannot be held out is refused on every rank") {
+    World world;
+    const auto refused = [&](const std::string& more, const char* why) {
+        world.open();
+        CHECK_THROWS_WITH(world.hold(more), Contains(why));
+    };
+    refused("[hold_out]\ncolumn = \"site\"\nvalue = \"east\"\n", "none of the column's");
+    refused("[hold_out]\ncolumn = \"day\"\nvalue = \"1\"\n", "no category");
+    refused("[hold_out]\ncolumn = \"split\"\nvalue = \"test\"\n", "no category");
+    refused("min_stratum = 40\n[hold_out]\nfolds = 3\nfold = 0\n", "fewer than evaluate.min_stratum");
+    refused("[hold_out]\nfolds = 3\nfold = 3\n", "hold_out.folds");
+    refused("split = \"validation\"\n[hold_out]\nfolds = 3\nfold = 0\n", "expected \"test\"");
+}
+
+TEST_CASE("another seed, fold or value is another run; a study is not") {
+    World world;
+    const auto identity = [&](const std::string& more) { return world.recipe(more).identity(""); };
+    const std::set<std::string> all{identity(""),
+                                    identity("[hold_out]\ncolumn = \"site\"\nvalue = \"south\"\n"),
+                                    identity("[hold_out]\ncolumn = \"site\"\nvalue = \"north\"\n"),
+                                    identity("[hold_out]\nfolds = 3\nfold = 0\n"),
+                                    identity("[hold_out]\nfolds = 3\nfold = 1\n"),
+                                    identity("[hold_out]\nfolds = 3\nfold = 1\nseed = 2\n")};
+    CHECK(all.size() == 6);
+    CHECK(identity("") == identity("[study]\nfolds = 5\n"));
+}

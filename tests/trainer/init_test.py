@@ -1,0 +1,57 @@
+"""Runs that begin with another's weights, and parts that move slower or not at all.
+
+init_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
+import json, struct, sys, unittest
+
+from runs_case import RunsCase, settings
+
+SHORT = settings("train.epochs=1", "model.dropout=0.0", "evaluate.bootstrap=0", "train.reproducible=true")
+
+
+def tensors(path):
+    """Bytes of each tensor by name (safetensors)."""
+    content = path.read_bytes()
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    return {name: content[end + each["data_offsets"][0]:end + each["data_offsets"][1]]
+            for name, each in json.loads(content[8:end]).items() if name != "__metadata__"}
+
+
+class Init(RunsCase):
+    def begun(self):
+        out = self.root / "begun"
+        if not out.exists():
+            self.run_to_end("images", out, 1, *SHORT)
+        return out
+
+    def fit(self, name, ranks, *more, code=0):
+        out = self.root / name
+        done = self.run_to_end("images", out, ranks, *SHORT, "--init", str(self.begun() / "model.safetensors"), *more, code=code)
+        return out, done.stderr
+
+    def test_what_is_frozen_is_the_files_and_the_rest_moves_on_any_number_of_ranks(self):
+        layers = settings('optimizer.layers=[{part="stem",rate=0},{part="stage1",rate=0.1}]')
+        out, told = self.fit("frozen", 1, *layers)
+        self.assertIn("info weights_taken", told)
+        self.assertIn("not_in_file=none unused_of_file=2", told)
+        before, after = tensors(self.begun() / "model.safetensors"), tensors(out / "model.safetensors")
+        for name in before:
+            stays = name.startswith(("stem.", "input."))
+            self.assertEqual(before[name] == after[name], stays, name)
+        self.assertNotEqual(self.metrics(out)["recipe_sha256"], self.metrics(self.begun())["recipe_sha256"])
+        done = self.run_to_end("images", out, 1, *SHORT, *layers, code=2)  # without what it began with
+        self.assertIn("another recipe", done.stderr)
+        other, told = self.fit("frozen-2", 2, *layers)
+        self.assertEqual(told.count("weights_taken"), 1)
+        self.assert_same(out, other)
+        plain, _ = self.fit("overlapped", 1, *layers, "--set", "train.reproducible=false")
+        self.assertEqual(tensors(plain / "model.safetensors")["stem.conv.weight"], before["stem.conv.weight"])
+
+    def test_what_cannot_begin_a_run_is_refused(self):
+        for flags, code, why in ((["--set", "model.width=16"], 3, "another shape"), (settings("init.names=monai"), 2, "expected"),
+                                 (settings("init.names=torchvision"), 3, "conv1.weight is missing"),
+                                 (settings('optimizer.layers=[{part="trunk",rate=0}]'), 2, "optimizer.layers")):
+            self.assertIn(why, self.fit("refused", 1, *flags, code=code)[1], flags)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

@@ -1,0 +1,169 @@
+"""Studies: hospitals held out, folds and a sweep of one recipe, and their summary.
+
+study_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
+import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest, xml.etree.ElementTree
+
+from runs_case import TABLE, TRAIN, RunsCase
+
+RECIPE = TABLE.replace("epochs = 30", "epochs = 6") + """
+[evaluate]
+bootstrap = 30
+[study]
+leave_out = ["site"]
+folds = 3
+[[study.sweep]]
+key = "optimizer.rate"
+values = ["0.00001", "0.02"]
+[[study.sweep]]
+key = "model.hidden"
+values = ["[16]"]
+"""
+FOLDS, SWEEP = range(3, 6), range(6, 8)  # after the three sites
+
+
+class Studies(RunsCase):
+    def setUp(self):
+        if not (self.root / "apart").exists():
+            self.make("apart")
+            (self.root / "apart" / "recipe.toml").write_text(RECIPE)
+
+    def words(self, verb, study, *more, ranks=1):
+        where = self.root / "apart"
+        flags = ["--study", str(study)]
+        if verb != "summary":
+            flags += ["--recipe", str(where / "recipe.toml"), "--dataset", str(where / "data")]
+        if verb == "run":
+            flags += ["--key", str(where / "dataset.key")]
+        start = self.command("apart", None, ranks)
+        return [*start[:start.index(TRAIN) + 1], "study", verb, *flags, *more]
+
+    def study(self, verb, study, *more, ranks=1, code=0, env=None):
+        done = subprocess.run(self.words(verb, study, *more, ranks=ranks), capture_output=True, text=True,
+                              env=self.environment(**(env or {})))
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def finished(self, ranks):
+        """All runs, one after the other, and the summary."""
+        study = self.root / f"whole-{ranks}"
+        if not study.exists():
+            for verb in ("plan", "run", "summary"):
+                self.study(verb, study, ranks=ranks)
+        return study
+
+    def summary(self, study):
+        return json.loads((study / "summary.json").read_text())
+
+    def test_the_hospital_where_the_model_fails_is_named_first(self):
+        summary = self.summary(self.finished(1))
+        self.assertEqual((summary["runs"], summary["missing_runs"]), (8, []))
+        site = summary["strata"]["site"]
+        self.assertEqual([each["value"] for each in site["worst_first"]], ["south", "north"])
+        self.assertEqual(site["suppressed"], ["tiny"])  # four patients
+        south, north = site["worst_first"]
+        self.assertLess(south["balanced_accuracy"], 0.5)
+        self.assertLess(south["gap"]["interval95"]["score"][1], 0)
+        self.assertLess(south["gap"]["p"], 0.05)
+        for each in (south, north):
+            self.assertAlmostEqual(each["gap"]["score"], each["balanced_accuracy"] - each["others"], places=5)
+            low, high = each["interval95"]["balanced_accuracy"]
+            self.assertTrue(low <= each["balanced_accuracy"] <= high)
+        text = (self.finished(1) / "summary.html").read_text()
+        page = xml.etree.ElementTree.fromstring(text.split("\n", 2)[2])
+        first = page.find(".//*[@class='fails']").text
+        self.assertTrue(first.startswith("The model fails most at site: south"), first)
+        self.assertIn("1 strata nothing can be said", first)
+        self.assertNotIn("://", text.replace("http://www.w3.org/1999/xhtml", ""))
+
+    def test_a_held_out_hospital_is_judged_whole_and_by_no_model_that_saw_it(self):
+        metrics = self.metrics(self.finished(1) / "runs" / "1")
+        self.assertEqual(metrics["held_out"], {"column": "site", "value": "south"})
+        self.assertEqual(metrics["split"], "held_out")
+        of = {each["value"]: each["samples"] for each in metrics["strata"]["held_out"]["worst_first"]}
+        self.assertEqual(of["south"], 80 * 4)        # of 160 patients each second, all their samples
+        self.assertEqual(of["not south"], 32 // 2 * 4)  # test patients of the others
+
+    def test_folds_have_a_mean_and_a_spread_over_them(self):
+        folds = self.summary(self.finished(1))["folds"]
+        scores = [self.metrics(self.finished(1) / "runs" / str(i))["overall"]["balanced_accuracy"] for i in FOLDS]
+        self.assertEqual(folds["scores"], scores)
+        mean = sum(scores) / 3
+        self.assertAlmostEqual(folds["mean"], mean, places=5)
+        self.assertAlmostEqual(folds["sd"], (sum((s - mean) ** 2 for s in scores) / 2) ** 0.5, places=5)
+        samples = [self.metrics(self.finished(1) / "runs" / str(i))["overall"]["samples"] for i in FOLDS]
+        self.assertEqual(sum(samples), 128 * 4)  # all patients who are for training or validation, each once
+
+    def test_a_sweep_is_ordered_by_validation_alone(self):
+        best_first = self.summary(self.finished(1))["validation"]["best_first"]
+        self.assertEqual(sorted(each["run"] for each in best_first), list(SWEEP))
+        scores = [each["balanced_accuracy"] for each in best_first]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        self.assertGreater(scores[0], scores[-1])
+        self.assertEqual([each["settings"]["optimizer.rate"] for each in best_first], ["0.02", "0.00001"])
+        self.assertEqual({self.metrics(self.finished(1) / "runs" / str(i))["split"] for i in SWEEP}, {"validation"})
+
+    def test_an_array_on_two_ranks_stopped_and_resumed_has_the_same_bytes(self):
+        study = self.root / "array"
+        self.study("plan", study)
+        self.study("plan", study)  # nothing changes
+        first = subprocess.Popen(self.words("run", study, "--set", "train.epochs=6", ranks=2), stderr=subprocess.PIPE, text=True,
+                                 env=self.environment(SLURM_ARRAY_TASK_ID="4"))
+        self.assertIn("another recipe, other settings", first.communicate()[1])  # than was planned
+        self.assertEqual(first.returncode, 2)
+        self.kill_midway(study, study / "runs" / "1")
+        for index in ("1", "4"):
+            self.study("run", study, ranks=2, env={"SLURM_ARRAY_TASK_ID": index})
+        self.study("summary", study)
+        partial = self.summary(study)
+        self.assertEqual(partial["missing_runs"], [0, 2, 3, 5, 6, 7])
+        self.assertIn("Of 8 runs 6 are not over.", (study / "summary.html").read_text())
+        self.study("run", study, ranks=2)  # the rest, in one job
+        self.study("summary", study, ranks=2)
+        for name in ("plan.jsonl", "summary.json", "summary.html"):
+            self.assertTrue(filecmp.cmp(study / name, self.finished(1) / name, shallow=False), name)
+
+    def kill_midway(self, study, out):
+        run = subprocess.Popen(self.words("run", study, ranks=2), stderr=subprocess.PIPE, text=True,
+                               env=self.environment(SLURM_ARRAY_TASK_ID="1"))
+        while run.poll() is None and not list((out / "checkpoints").glob("step-*")):
+            time.sleep(0.002)
+        self.assertIsNone(run.poll(), "ended before it could be killed")
+        ranks = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(int(ranks[-1]), signal.SIGKILL)
+        run.communicate()
+        self.assertNotEqual(run.returncode, 0)
+        self.assertFalse((out / "metrics.json").exists())
+        self.assertTrue(list((out / "checkpoints").glob("step-*")))
+
+    def test_a_summary_is_of_the_plans_runs_alone(self):
+        study = self.root / "mixed"
+        shutil.copytree(self.finished(1), study)
+        shutil.copy(study / "runs" / "0" / "metrics.json", study / "runs" / "1" / "metrics.json")
+        self.assertIn("runs/1/metrics.json", self.study("summary", study, code=3).stderr)
+        self.assertIn("no plan", self.study("summary", self.root / "nowhere", code=2).stderr)
+
+    def test_a_plan_has_a_line_for_each_combination(self):
+        (self.root / "apart" / "more.toml").write_text(RECIPE.replace('["[16]"]', '["[8]", "[16, 8]"]'))
+        words = self.words("plan", self.root / "combined")
+        words[words.index(str(self.root / "apart" / "recipe.toml"))] = str(self.root / "apart" / "more.toml")
+        told = subprocess.run(words, capture_output=True, text=True, env=self.environment()).stdout
+        self.assertEqual(told, (self.root / "combined" / "plan.jsonl").read_text())
+        head, *runs = map(json.loads, told.splitlines())
+        self.assertEqual((head["runs"], [run["run"] for run in runs]), (10, list(range(10))))
+        self.assertEqual([tuple(run["chosen"].values()) for run in runs[6:]],
+                         [("0.00001", "[8]"), ("0.00001", "[16, 8]"), ("0.02", "[8]"), ("0.02", "[16, 8]")])
+
+    def test_what_is_no_study_is_refused(self):
+        for change, why in (("study.leave_out=label", "cannot be held out"), ("study.leave_out=nobody", "no column"), ("study.fold=2", "fold")):
+            self.assertIn(why, self.study("plan", self.root / "refused", "--set", change, code=2).stderr, change)
+        for key in ("evaluate.split", "data.label"):
+            (self.root / "apart" / "other.toml").write_text(RECIPE.replace('"optimizer.rate"', f'"{key}"'))
+            words = self.words("plan", self.root / "refused")
+            words[words.index(str(self.root / "apart" / "recipe.toml"))] = str(self.root / "apart" / "other.toml")
+            done = subprocess.run(words, capture_output=True, text=True, env=self.environment())
+            self.assertEqual(done.returncode, 2, key)
+            self.assertIn("expected a key of", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "core/base/config.h"
+#include "core/mpi/comm.h"
+#include "trainer/eval/metrics.h"
+#include "trainer/loader/dataset.h"
+
+namespace trainer {
+
+struct Recipe;
+
+// [hold_out] of a recipe: other splits than the dataset's own. Samples that are `hidden` stay so.
+// - A value of a column: all its samples are judged, beside the test samples of the others, and none is trained on, nor
+//   any sample of a patient who has some there. Validation is by the others.
+// - A fold: patients that are for training or validation are dealt into `folds`, those of each site evenly, by the
+//   seed; `fold` is judged, the next one is for validation, the rest is trained on. Test samples are in no split.
+struct HoldOut {
+    std::string column, value;
+    std::int64_t folds = 0, fold = 0;
+    std::uint64_t seed = 1;
+
+    static HoldOut from(const core::Config& table);  // throws Error(usage)
+    bool is_any() const noexcept { return folds > 0 || !column.empty(); }
+    nlohmann::ordered_json told() const;  // for the identity, metrics.json and people
+};
+
+// The stratum of a held out value: it, and all others.
+inline constexpr const char* kHeldOut = "held_out";
+
+// Collective; on the dataset as it was opened. Splits it as the recipe's [hold_out] says; without one does nothing. Each
+// rank opens its share of the shards; all hold 20 bytes a patient. Throws AgreedError: usage if there is no such column
+// or value, nothing would be left to train on or to compare with, or a fold had fewer than evaluate.min_stratum
+// patients.
+void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm);
+
+// Of a held out value the stratum kHeldOut of predictions of the split "test", in stored order.
+Predictions::Stratum held_out_stratum(const Dataset& dataset, const HoldOut& options);
+
+}  // namespace trainer

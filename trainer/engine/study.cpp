@@ -1,0 +1,227 @@
+#include "trainer/engine/study.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/base/event.h"
+#include "core/base/files.h"
+#include "trainer/engine/fit.h"
+#include "trainer/eval/study.h"
+
+namespace trainer {
+namespace {
+
+using core::Error;
+using core::Fault;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMostRuns = 10000;
+
+// What a sweep may change: neither what is told apart, nor what is measured, nor on whom.
+void check_key(const core::Config& table, const std::string& key) {
+    const std::string first = key.substr(0, key.find('.'));
+    const bool is_target = key == "data.label" || key == "data.labels" || key == "data.mask";
+    for (const char* allowed : {"seed", "data", "loss", "model", "optimizer", "schedule", "train"})
+        if (first == allowed && !is_target) return;
+    table.refuse(
+        "key",
+        "expected a key of [data] other than the target, [loss], [model], [optimizer], [schedule] or "
+        "[train], or seed");
+}
+
+// A text as --set takes it, whatever is in it.
+std::string quoted(const std::string& key, const std::string& text) {
+    return key + "=" + Json(text).dump();
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& study, std::int64_t number) {
+    return study / "runs" / std::to_string(number);
+}
+
+void add_sweep(std::vector<Json>& runs, const StudyOptions& options) {
+    if (options.sweep.empty()) return;
+    std::vector<std::size_t> at(options.sweep.size(), 0);
+    for (bool is_there = true; is_there;) {
+        Json settings = Json::array({"evaluate.split=validation"}), chosen = Json::object();
+        for (std::size_t i = 0; i < at.size(); ++i) {
+            const auto& [key, values] = options.sweep[i];
+            settings.push_back(key + "=" + values[at[i]]);
+            chosen[key] = values[at[i]];
+        }
+        runs.push_back({{"kind", "sweep"}, {"chosen", chosen}, {"settings", settings}});
+        std::size_t i = at.size();  // the last key changes first
+        while (i > 0 && ++at[i - 1] == options.sweep[i - 1].values.size()) at[--i] = 0;
+        is_there = i > 0;
+    }
+}
+
+// The values that the dataset is said to have.
+std::vector<std::string> values_of(const Json& counts, const std::string& column) {
+    std::vector<std::string> out;
+    if (counts.contains(column))
+        for (const auto& [value, count] : counts.at(column).items())
+            if (!value.empty()) out.push_back(value);
+    if (out.size() < 2)
+        throw Error(Fault::usage, "study.leave_out: " + column +
+                                      " is no column of categories of which the dataset has two or more");
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+// plan.jsonl, line by line.
+std::vector<Json> parse_plan(const std::string& text) {
+    std::vector<Json> out;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        out.push_back(Json::parse(line, nullptr, false));
+        if (!out.back().is_object()) throw Error(Fault::data, "plan.jsonl is not one: plan the study anew");
+    }
+    if (out.empty()) throw Error(Fault::data, "plan.jsonl is empty: plan the study anew");
+    return out;
+}
+
+}  // namespace
+
+StudyOptions StudyOptions::from(const core::Config& table) {
+    StudyOptions out;
+    out.leave_out = table.words("leave_out");
+    out.folds = table.integer_or("folds", 0);
+    if (out.folds != 0 && (out.folds < 3 || out.folds > 1000))
+        table.refuse("folds", "expected 3 to 1000, or 0 for none");
+    const std::int64_t seed = table.integer_or("seed", 1);
+    if (seed < 0) table.refuse("seed", "expected 0 or more");
+    out.seed = static_cast<std::uint64_t>(seed);
+    std::size_t runs = 1;
+    for (const core::Config& each : table.tables("sweep")) {
+        Sweep sweep{each.text("key"), each.texts("values")};
+        check_key(each, sweep.key);
+        for (const Sweep& other : out.sweep)
+            if (other.key == sweep.key) each.refuse("key", "stands there twice");
+        auto sorted = sweep.values;
+        std::sort(sorted.begin(), sorted.end());
+        if (sorted.empty() || std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+            each.refuse("values", "expected a list of texts, each once");
+        runs *= sweep.values.size();
+        if (runs > kMostRuns)
+            each.refuse("values", "more than " + std::to_string(kMostRuns) + " combinations");
+        out.sweep.push_back(std::move(sweep));
+    }
+    table.finish();  // a plan makes no model, before which nothing else is
+    return out;
+}
+
+std::string plan_study(const StudyRequest& request, const Json& counts, const std::string& dataset) {
+    const Recipe recipe = Recipe::load(request.recipe, request.settings);
+    const StudyOptions& options = recipe.study;
+    std::vector<Json> runs;
+    for (const std::string& column : options.leave_out) {
+        const auto& targets = recipe.task.columns;
+        if (column == "split" || std::find(targets.begin(), targets.end(), column) != targets.end())
+            throw Error(Fault::usage, "study.leave_out: " + column + " cannot be held out");
+        for (const std::string& value : values_of(counts, column))
+            runs.push_back(
+                {{"kind", "leave_out"},
+                 {"column", column},
+                 {"value", value},
+                 {"settings", {quoted("hold_out.column", column), quoted("hold_out.value", value)}}});
+    }
+    for (std::int64_t fold = 0; fold < options.folds; ++fold)
+        runs.push_back(
+            {{"kind", "fold"},
+             {"fold", fold},
+             {"settings",
+              {"hold_out.folds=" + std::to_string(options.folds), "hold_out.fold=" + std::to_string(fold),
+               "hold_out.seed=" + std::to_string(options.seed)}}});
+    if (!options.sweep.empty() && (!counts.contains("split") || !counts.at("split").contains("validation")))
+        throw Error(Fault::usage,
+                    "study.sweep: runs are compared on the validation split, and the dataset has none");
+    add_sweep(runs, options);
+    if (runs.empty())
+        throw Error(Fault::usage, "the recipe has no [study]: leave_out, folds or sweep (configs/recipes)");
+    if (recipe.hold_out.is_any())
+        throw Error(Fault::usage, "hold_out and [study] exclude each other: the study's runs set it");
+    std::string given = core::to_hex(core::file_sha256(request.recipe)) + '\n' + recipe.init.sha256;
+    for (const std::string& setting : request.settings) given += '\n' + setting;
+    Json head = {{"format", 1},
+                 {"model", recipe.name},
+                 {"task", recipe.task.name},
+                 {"dataset", dataset},
+                 {"score", recipe.evaluate.options.score},
+                 {"given_sha256", core::to_hex(core::sha256(core::view(given)))},
+                 {"runs", runs.size()}};
+    if (options.folds > 0) head["folds"] = options.folds;
+    std::string out = head.dump() + '\n';
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        Json line = {{"run", i}};
+        line.update(runs[i]);
+        out += line.dump() + '\n';
+    }
+    return out;
+}
+
+void write_plan(const StudyRequest& request, const std::string& plan) {
+    core::make_directories(request.study);
+    const auto path = request.study / "plan.jsonl";
+    if (!std::filesystem::exists(path)) return core::write_atomically(path, plan, 0640);
+    if (core::read_text(path) != plan)
+        throw Error(
+            Fault::usage,
+            "--study has a plan of another recipe, other settings or another dataset: take another folder");
+}
+
+void run_study(const StudyRequest& request, const FitRequest& fit_request, const std::string& plan,
+               std::optional<std::int64_t> number, const core::Comm& comm) {
+    std::vector<Json> runs;
+    core::together(comm, [&] {
+        const auto path = request.study / "plan.jsonl";
+        if (!std::filesystem::exists(path))
+            throw Error(Fault::usage, "there is no plan in --study: `aloft-train study plan` makes it");
+        if (core::read_text(path) != plan)
+            throw Error(Fault::usage,
+                        "the plan in --study is of another recipe, other settings or another dataset");
+        runs = parse_plan(plan);
+        runs.erase(runs.begin());
+        if (number && (*number < 0 || *number >= static_cast<std::int64_t>(runs.size())))
+            throw Error(Fault::usage, "there is no run of this --index: the study has 0 to " +
+                                          std::to_string(runs.size() - 1));
+    });
+    const std::int64_t first = number.value_or(0),
+                       end = number ? *number + 1 : static_cast<std::int64_t>(runs.size());
+    for (std::int64_t i = first; i < end; ++i) {
+        FitRequest one = fit_request;
+        one.out = folder_of(request.study, i);
+        std::int64_t is_over = 0;
+        core::together(comm, [&] { is_over = comm.is_root() && exists(one.out / "metrics.json"); });
+        if (comm.max(is_over)) continue;
+        if (comm.is_root()) core::Event("info", "study_run").with("run", i).with("runs", runs.size());
+        std::optional<Recipe> recipe;
+        core::together(comm, [&] {
+            std::vector<std::string> settings = request.settings;
+            for (const Json& each : runs[static_cast<std::size_t>(i)].at("settings"))
+                settings.push_back(each.get<std::string>());
+            recipe = Recipe::load(request.recipe, settings);
+        });
+        fit(*recipe, one, comm);
+    }
+}
+
+Json summarise_study(const std::filesystem::path& study) {
+    if (!std::filesystem::exists(study / "plan.jsonl"))
+        throw Error(Fault::usage, "there is no plan in --study: `aloft-train study plan` makes it");
+    std::vector<Json> runs = parse_plan(core::read_text(study / "plan.jsonl"));
+    const Json head = std::move(runs.front());
+    runs.erase(runs.begin());
+    std::vector<Json> metrics;  // null of those that are not over
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        const auto path = folder_of(study, static_cast<std::int64_t>(i)) / "metrics.json";
+        metrics.push_back(std::filesystem::exists(path) ? Json::parse(core::read_text(path), nullptr, false)
+                                                        : Json());
+    }
+    const Json summary = study_summary(head, runs, metrics);
+    core::write_atomically(study / "summary.html", study_html(summary), 0640);
+    core::write_atomically(study / "summary.json", summary.dump(1) + '\n', 0640);
+    return summary;
+}
+
+}  // namespace trainer

@@ -117,7 +117,10 @@ bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
         std::optional<Loader> loader;
         core::together(comm, [&] {
             if (dataset.samples(split) == 0) return;
-            loader.emplace(dataset, each_once(split, recipe.task.mask, recipe.evaluate.batch, comm));
+            LoaderOptions loading = each_once(split, recipe.task.mask, recipe.evaluate.batch, comm), asked;
+            task.ask(asked);
+            loading.targets = asked.targets;
+            loader.emplace(dataset, loading);
             loader->begin_epoch(0);
         });
         if (!loader) continue;

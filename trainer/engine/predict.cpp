@@ -52,7 +52,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
             scores = model.forward(inputs.to(device), Mode::evaluate);
         }
         const at::Tensor target = task.target(batch);
-        const at::Tensor told = task.rows(model, scores, target).contiguous();
+        const at::Tensor told = task.rows(model, scores, target, batch).contiguous();
         const auto* numbers = told.const_data_ptr<double>();
         const auto unusable = task.first_unusable(target);
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };

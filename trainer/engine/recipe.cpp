@@ -83,6 +83,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     evaluate.batch =
         at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
     evaluate.options = EvaluateOptions::from(evaluate_table, judge);
+    task.surface_tolerance = evaluate.options.surface_tolerance;
+    task.uses_spacing = evaluate.options.uses_spacing;
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
@@ -124,6 +126,9 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     for (const Point& point : e.points) json["evaluate"]["points"].push_back(to_text(point));
     if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
+    if (e.surface_tolerance != otherwise.surface_tolerance)
+        json["evaluate"]["surface_tolerance"] = e.surface_tolerance;
+    if (e.uses_spacing != otherwise.uses_spacing) json["evaluate"]["spacing"] = e.uses_spacing;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (train.ema > 0) json["train"]["ema"] = train.ema;
     for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());

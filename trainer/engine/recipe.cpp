@@ -41,6 +41,10 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     const auto data_table = file_.table("data");
     data.field = data_table.text_or("field", "");
     task = TaskOptions::from(file_.table("task"), data_table, file_.table("loss"));
+    patch = PatchOptions::from(file_.table("patch"));
+    if (patch.is_on() && task.mask.empty())
+        file_.table("patch").refuse("size", "patches are for masks (task.name = \"segmentation\")");
+    task.patch_axes = patch.size.size();
     const Judge& judge = judge_of(task.name);
     data.batch = at_least(data_table, "batch", data.batch, 1);
     const std::string missing = data_table.text_or("missing_label", "refuse");
@@ -138,6 +142,10 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (!task.mask.empty()) json["data"]["mask"] = task.mask;
     if (!task.classes.empty()) json["classes"] = task.classes;
     if (!task.values.empty()) json["values"] = task.values;
+    if (patch.is_on()) {
+        json["patch"] = patch.told();
+        if (patch.overlap != PatchOptions().overlap) json["evaluate"]["overlap"] = patch.overlap;
+    }
     const LossOptions& loss = task.loss;
     const LossOptions plain;
     nlohmann::ordered_json told;

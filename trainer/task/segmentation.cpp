@@ -36,19 +36,23 @@ public:
 
     std::string needed() const override { return ""; }  // every sample of the dataset has its mask
     void ask(LoaderOptions& asked) const override {
+        check_sizes(mask_.shape);
         asked.label = "";
         asked.beside = {mask_.name};
         asked.targets = spacing_;
     }
     ModelInput input(std::vector<std::int64_t> shape) const override {
-        if (shape.empty() || mask_.shape.empty())
-            throw Error(Fault::usage,
-                        "samples of the dataset have sizes of their own: models are trained on samples of "
-                        "one size, to which staging fits them (fit of a field)");
+        const bool is_in_patches = options().patch_axes > 0;
+        check_sizes(shape);
+        check_sizes(mask_.shape);
         const std::vector<std::int64_t> size = size_of(shape);
         std::vector<std::int64_t> with_channel{1};
         with_channel.insert(with_channel.end(), size.begin(), size.end());
-        if (mask_.shape != size && mask_.shape != with_channel)
+        if (is_in_patches && size.size() != options().patch_axes)
+            throw Error(Fault::usage, "patch.size has " + std::to_string(options().patch_axes) +
+                                          " extents, and samples of the dataset have " +
+                                          std::to_string(size.size()) + " axes");
+        if (!is_in_patches && mask_.shape != size && mask_.shape != with_channel)
             throw Error(Fault::usage, "field " + mask_.name +
                                           " of the dataset is no mask of the images: its shape is another");
         if (!spacing_.empty() && spacing_.size() < size.size())
@@ -66,14 +70,14 @@ public:
         auto* to = out.mutable_data_ptr<std::uint8_t>();
         for (std::int64_t i = 0; i < batch.valid; ++i) {
             check_spacing(batch, i);
+            check_axes(batch, i);
             const at::Tensor mine =
                 mask[i].to(mask.scalar_type() == at::kByte ? at::kByte : at::kLong).contiguous();
             const bool is_whole = mine.scalar_type() == at::kByte
                                       ? number(mine.const_data_ptr<std::uint8_t>(), mine.numel(), to)
                                       : number(mine.const_data_ptr<std::int64_t>(), mine.numel(), to);
             if (!is_whole)
-                throw Error(Fault::data, "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
-                                             ": its mask (field " + mask_.name +
+                throw Error(Fault::data, name_of(batch, i) + ": its mask (field " + mask_.name +
                                              ") holds a value of no class (task.classes, task.values)");
             to += mine.numel();
         }
@@ -103,6 +107,10 @@ public:
         const std::int64_t samples = target.size(0);
         const at::Tensor mine = scores.narrow(0, 0, samples);
         const std::vector<std::int64_t> size = mine.sizes().slice(2).vec();
+        const auto extents = batch.beside.at(0).sizes();
+        if (options().patch_axes > 0 && extents.slice(extents.size() - size.size()) != at::IntArrayRef(size))
+            throw Error(Fault::data, name_of(batch, 0) + ": its mask (field " + mask_.name +
+                                         ") is of another size than the image");
         const at::Tensor is_scored = at::isfinite(mine).flatten(1).all(1).to(at::kCPU);
         const at::Tensor said = mine.argmax(1).to(at::kByte).flatten(1), are = target.to(said.device());
         const at::Tensor said_here = said.to(at::kCPU).contiguous(), are_here = target.contiguous();
@@ -146,13 +154,35 @@ private:
         return {shape.begin() + (shape.size() > 2 ? 1 : 0), shape.end()};
     }
 
+    // `shape`: empty where each sample has its own.
+    void check_sizes(const std::vector<std::int64_t>& shape) const {
+        if (shape.empty() && options().patch_axes == 0)
+            throw Error(
+                Fault::usage,
+                "samples of the dataset have sizes of their own: models are trained on parts of them "
+                "(patch.size), or on samples of one size, to which staging fits them (fit of a field)");
+    }
+    static std::string name_of(const Batch& batch, std::int64_t i) {
+        return "sample " + std::to_string(batch.sample[i].item<std::int64_t>());
+    }
+    // Of what is cut into patches nothing but this is known before it is read: a mask has one channel at most.
+    void check_axes(const Batch& batch, std::int64_t i) const {
+        const auto axes = static_cast<std::int64_t>(options().patch_axes);
+        if (axes == 0) return;
+        const auto shape = batch.beside.at(0).sizes().slice(1);
+        std::int64_t channels = 1;
+        for (std::int64_t a = 0; a + axes < std::ssize(shape); ++a)
+            channels *= shape[static_cast<std::size_t>(a)];
+        if (channels != 1 || std::ssize(shape) < axes)
+            throw Error(Fault::data, name_of(batch, i) + ": its mask (field " + mask_.name +
+                                         ") is none of an image of " + std::to_string(axes) + " axes");
+    }
     void check_spacing(const Batch& batch, std::int64_t i) const {
         if (!batch.targets.defined()) return;
         for (std::size_t a = 0; a < spacing_.size(); ++a) {
             const auto side = batch.targets[i][static_cast<std::int64_t>(a)].item<double>();
             if (!(side > 0 && std::isfinite(side)))
-                throw Error(Fault::data, "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
-                                             ": column " + spacing_[a] +
+                throw Error(Fault::data, name_of(batch, i) + ": column " + spacing_[a] +
                                              " says no distance between its pixels; evaluate.spacing = false "
                                              "measures in pixels");
         }

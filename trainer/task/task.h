@@ -25,6 +25,7 @@ struct TaskOptions {
     LossOptions loss;
     double surface_tolerance = 1;  // this and the next: EvaluateOptions has them
     bool uses_spacing = true;
+    std::size_t patch_axes = 0;  // of the parts of samples that batches bring; 0: whole samples
 
     // Of the recipe's [data] `label`, or `labels` where a task has several, or `mask`. Throws Error(usage).
     static TaskOptions from(const core::Config& task, const core::Config& data, const core::Config& loss);

@@ -44,11 +44,11 @@ const Words kTotals = split("all any overall sum total whole");
 // Settings of a run, cut-offs and probabilities of error: they count no person, however small.
 const Words kNotCounts = split(
     "accumulation batch bias bin bins bits block blocks bootstrap channels clip degree depth df dilation "
-    "dimensions dims epoch epochs features fold folds format gpus groups heads hidden index iteration "
+    "dimensions dims epoch epochs features fold folds format gpus groups hd95 heads hidden index iteration "
     "iterations k keep kernel layer layers mae micro nodes order p padding parameters params patience "
     "percentile quantile rank ranks repeat repeats rmse run runs seed shape smallest stage stages step "
     "steps "
-    "stratum stride threshold top verbose version warmup width workers");
+    "stratum stride threshold tolerance top verbose version warmup width workers");
 
 const Words kIndexTerms = split(
     "age at bin block ci class decile dice epoch f fold group hd head interval interval95 iou k l label "
@@ -86,11 +86,11 @@ const Words kOthers = split(
     "scheduler scores sd se second seconds segmentation select selected sem set sets settings sex sgd "
     "sha256 sigma site sites size skewness slope smoothing softmax spacing speed split splits squared "
     "standard statistic statistics status std stderr strata sub subgroup subgroups subset summary "
-    "survival svm t table tables target task tau temperature test throughput time to tolerance train "
+    "surface survival svm t table tables target task tau temperature test throughput time to tolerance train "
     "training "
     "transform transformer tree true truth type u uncertainty unet unet2d unet3d unit units unknown "
     "unweighted upper "
-    "val valid validation value values var variable variables variance vendor vendors vit volume vs "
+    "val valid validation value values var variable variables variance vendor vendors vit volume voxel vs "
     "weight weighted weights width with within without worst x y year years z zero");
 
 bool in(const Words& words, std::string_view word) {

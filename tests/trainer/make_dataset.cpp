@@ -1,5 +1,5 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|apart|unlabelled|miscounted|measured|unmeasured|volumes|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|apart|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Apart: the table, with the first and the
@@ -7,7 +7,8 @@
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
-// Volumes: each of a shape of its own, a ball in noise and its mask. Spots: images of 17 x 16 with a bright disc and, in two of
+// Volumes: each of a shape of its own, a ball in noise and its mask. Scans: the same, flatter, of 96 patients, with a spacing of 3 x
+// 0.8 x 0.8 mm and smaller; unspaced: one of them for the test has none. Spots: images of 17 x 16 with a bright disc and, in two of
 // three, a dark bar, in noise, and their mask: 1 the disc, 2 the bar; of 320 patients. Bodies: volumes of 9 x 17 x 16, the
 // same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask; wrongly-tested: one for the test. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
@@ -67,9 +68,9 @@ Array features(std::mt19937_64& random, int label) {
 }
 
 // Image and mask.
-std::vector<Array> volume(std::mt19937_64& random, int number) {
-    const std::vector<std::int64_t> shape{1, 20 + number % 9, 24 + number % 7, 22 + number % 5};
-    const double radius = 5 + 2 * uniform(random);
+std::vector<Array> volume(std::mt19937_64& random, int number, bool flat) {
+    const std::vector<std::int64_t> shape{1, (flat ? 9 : 20) + number % 9, 24 + number % 7, 22 + number % 5};
+    const double radius = (flat ? 3 : 5) + (flat ? 1 : 2) * uniform(random);
     double centre[3];
     for (std::size_t i = 0; i < 3; ++i)
         centre[i] = radius + uniform(random) * (static_cast<double>(shape[i + 1]) - 2 * radius);
@@ -126,14 +127,21 @@ int main(int argc, char** argv) {
                table = apart || std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
-               volumes = std::strcmp(argv[2], "volumes") == 0, large = std::strcmp(argv[2], "large") == 0,
-               wrongly = std::strcmp(argv[2], "wrongly") == 0,
+               unspaced = std::strcmp(argv[2], "unspaced") == 0,
+               scans = unspaced || std::strcmp(argv[2], "scans") == 0,
+               volumes = scans || std::strcmp(argv[2], "volumes") == 0,
+               large = std::strcmp(argv[2], "large") == 0, wrongly = std::strcmp(argv[2], "wrongly") == 0,
                wrongly_tested = std::strcmp(argv[2], "wrongly-tested") == 0,
                bodies = std::strcmp(argv[2], "bodies") == 0,
                masked = wrongly || wrongly_tested || bodies || std::strcmp(argv[2], "spots") == 0,
                two = std::strcmp(argv[2], "two") == 0, unmeasured = std::strcmp(argv[2], "unmeasured") == 0,
                measured = unmeasured || std::strcmp(argv[2], "measured") == 0;
-    const int samples = volumes ? 40 : large ? 4096 : bodies ? 160 : kSamples, side = large ? 224 : 8;
+    const int samples = scans     ? 96
+                        : volumes ? 40
+                        : large   ? 4096
+                        : bodies  ? 160
+                                  : kSamples,
+              side = large ? 224 : 8;
     const SecretKey key = SecretKey::from(Bytes(32, 0x5a));
     std::filesystem::create_directories(dir / "shards");
     key.save(dir.parent_path() / "dataset.key");
@@ -162,6 +170,9 @@ int main(int argc, char** argv) {
         manifest.schema.columns[3].names = {kClasses[0], kClasses[1]};
         manifest.schema.columns.push_back({"age", ColumnType::i64, {}});
     }
+    if (scans)
+        for (const char* name : {"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"})
+            manifest.schema.columns.push_back({name, ColumnType::f64, {}});
     if (measured) {
         manifest.schema.columns.push_back({"dose", ColumnType::f64, {}});
         manifest.schema.columns.push_back({"count", ColumnType::i64, {}});
@@ -190,7 +201,7 @@ int main(int argc, char** argv) {
             const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
             Sample sample;
             if (volumes)
-                sample.fields = volume(random, i);
+                sample.fields = volume(random, i, scans);
             else if (masked)
                 sample.fields = spots(random, size);
             else
@@ -203,6 +214,9 @@ int main(int argc, char** argv) {
                                   ? Cell()
                                   : Cell(kClasses[static_cast<std::size_t>(label)]),
                               std::string(split)};
+            if (scans)
+                for (const double side : {3.0 - 0.1 * (i % 5), 0.8, 0.8})
+                    sample.columns.push_back(unspaced && i == 10 ? Cell() : Cell(side));
             if (two) {
                 if (i % 7 == 3) sample.columns[3] = Cell(kClasses[static_cast<std::size_t>(1 - label)]);
                 sample.columns.push_back(std::int64_t{40 + 20 * (patient % 3 == 1)});

@@ -112,8 +112,8 @@ TEST_CASE("rows are the figures of each class, and samples behind the target are
     at::manual_seed(4);
     const at::Tensor mask = at::randint(3, {2, 64}, at::kByte);
     at::Tensor scores = at::randn({4, 3, 8, 8});
-    const at::Tensor rows = task()->rows(*of, scores, mask), said = scores.argmax(1).flatten(1);
-    REQUIRE(rows.sizes().vec() == std::vector<std::int64_t>{2, 8});
+    const at::Tensor rows = task()->rows(*of, scores, mask, batch(mask)), said = scores.argmax(1).flatten(1);
+    REQUIRE(rows.sizes().vec() == std::vector<std::int64_t>{2, 12});
     for (std::int64_t i = 0; i < 2; ++i)
         for (std::int64_t c = 1; c < 3; ++c) {
             std::int64_t are = 0, told = 0, both = 0;
@@ -124,12 +124,52 @@ TEST_CASE("rows are the figures of each class, and samples behind the target are
                 told += is_said;
                 both += is && is_said;
             }
-            const auto expected = mask_figures(are, told, both).all();
+            const auto numbers = [](const at::Tensor& each) {
+                const at::Tensor bytes = each.to(at::kByte).contiguous();
+                return std::vector<std::uint8_t>(bytes.const_data_ptr<std::uint8_t>(),
+                                                 bytes.const_data_ptr<std::uint8_t>() + 64);
+            };
+            const SurfaceFigures surface = surface_figures(numbers(mask[i]), numbers(said[i]),
+                                                           static_cast<std::uint8_t>(c), {8, 8}, {1, 1}, 1);
+            const auto expected = mask_figures(are, told, both, surface).all();
             for (std::size_t k = 0; k < expected.size(); ++k)
-                CHECK(rows[i][(c - 1) * 4 + static_cast<std::int64_t>(k)].item<double>() == expected[k]);
+                CHECK(rows[i][(c - 1) * 6 + static_cast<std::int64_t>(k)].item<double>() == expected[k]);
         }
     scores[1][0][3][3] = NAN;
-    const at::Tensor unscored = task()->rows(*of, scores, mask);
+    const at::Tensor unscored = task()->rows(*of, scores, mask, batch(mask));
     CHECK(at::isnan(unscored[1]).all().item<bool>());
     CHECK(at::equal(unscored[0], rows[0]));
+}
+
+TEST_CASE("distances are in mm where the dataset has a spacing, and a sample without one is named") {
+    core::Schema with = schema();
+    for (const char* name : {"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"})
+        with.columns.push_back({name, core::ColumnType::f64, {}});
+    const auto in_mm = task(with);
+    LoaderOptions asked;
+    in_mm->ask(asked);
+    CHECK(asked.targets == std::vector<std::string>{"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"});
+    at::Tensor mask = at::zeros({2, 64}, at::kByte), scores = at::zeros({2, 3, 8, 8});
+    mask[0][8 * 3 + 3] = mask[1][8 * 3 + 3] = 1;
+    scores[0][1][6][3] = scores[1][1][3][6] = 1;  // three pixels below, and to the right
+    Batch of = batch(mask);
+    of.targets = at::tensor({9.0, 0.5, 2.0, 9.0, 0.5, 2.0}, at::kDouble).view({2, 3});
+    const at::Tensor rows = in_mm->rows(*model(), scores, in_mm->target(of), of);
+    CHECK(rows[0][4].item<double>() == Approx(1.5));  // of an image's axes the last two
+    CHECK(rows[1][4].item<double>() == Approx(6));
+    Predictions told, in_pixels;
+    in_mm->add(told, std::vector<double>(12, 0));
+    CHECK(told.distance_unit == "mm");
+    task()->add(in_pixels, std::vector<double>(12, 0));
+    CHECK(in_pixels.distance_unit == "voxel");
+    for (const double wrong : {0.0, -1.0, double{NAN}}) {
+        of.targets[1][2] = wrong;
+        CHECK_THROWS_WITH(in_mm->target(of), Catch::Contains("sample 41: column spacing_i_mm"));
+    }
+    core::Schema rows_only = schema();
+    for (const char* name : {"spacing_row_mm", "spacing_column_mm"})
+        rows_only.columns.push_back({name, core::ColumnType::f64, {}});
+    CHECK(task(rows_only)->input({1, 6, 5}).outputs == 3);
+    rows_only.fields[0].shape = rows_only.fields[1].shape = {1, 4, 6, 5};
+    CHECK_THROWS_WITH(task(rows_only)->input({1, 4, 6, 5}), Catch::Contains("evaluate.spacing"));
 }

@@ -1,7 +1,8 @@
 // measures: predictions as JSON on the standard input, one document a line, to their measures with all digits.
 // {"classes": [...], "positive": "b" or "", "label": [...], "probability": [[...]], "patient": [...], "bins": n}
 // {"task": "regression"|"multilabel", "names": [...], "truth": [...], "said": [...]}: of other tasks, row by row; null missing.
-// {"masks": [[[pixels, said, both] of each class] of each sample]}: of masks.
+// {"masks": [[[pixels, said, both, hd95, surface Dice] of each class] of each sample]}: of masks; null not defined.
+// {"are": [...], "said": [...], "shape": [...], "spacing": [...], "tolerance": x, "classes": n}: of two masks, [hd95, surface Dice] of each class.
 // For measures_test.py, which works out the same with scikit-learn.
 #include <cmath>
 #include <iostream>
@@ -14,9 +15,34 @@
 
 using Json = nlohmann::json;
 
+namespace {
+
+double or_nan(const Json& value) {
+    return value.is_null() ? NAN : value.get<double>();
+}
+
+Json surfaces(const Json& in) {
+    const auto are = in.at("are").get<std::vector<std::uint8_t>>(),
+               said = in.at("said").get<std::vector<std::uint8_t>>();
+    Json out = Json::array();
+    for (int c = 1; c < in.at("classes").get<int>(); ++c) {
+        const trainer::SurfaceFigures f = trainer::surface_figures(
+            are, said, static_cast<std::uint8_t>(c), in.at("shape").get<std::vector<std::int64_t>>(),
+            in.at("spacing").get<std::vector<double>>(), in.at("tolerance").get<double>());
+        out.push_back({f.hd95, f.dice});
+    }
+    return out;
+}
+
+}  // namespace
+
 int main() {
     for (std::string line; std::getline(std::cin, line);) {
         const Json in = Json::parse(line);
+        if (in.contains("are")) {
+            std::cout << surfaces(in).dump() << '\n';
+            continue;
+        }
         trainer::Predictions p;
         if (in.contains("task") || in.contains("masks")) {
             p.task = in.value("task", "segmentation");
@@ -25,13 +51,14 @@ int main() {
                 for (const Json& sample : in["masks"]) {
                     p.patient.push_back(p.patient.size());
                     for (const Json& c : sample)
-                        for (const double value : trainer::mask_figures(c.at(0), c.at(1), c.at(2)).all())
+                        for (const double value : trainer::mask_figures(c.at(0), c.at(1), c.at(2),
+                                                                        {or_nan(c.at(3)), or_nan(c.at(4))})
+                                                      .all())
                             p.measured.push_back(value);
                 }
             } else {
                 p.classes = in.at("names").get<std::vector<std::string>>();
-                for (const Json& each : in.at("truth"))
-                    p.truth.push_back(each.is_null() ? NAN : each.get<double>());
+                for (const Json& each : in.at("truth")) p.truth.push_back(or_nan(each));
                 p.probability = in.at("said").get<std::vector<float>>();
                 for (std::size_t i = 0; i < p.truth.size() / p.classes.size(); ++i) p.patient.push_back(i);
             }

@@ -174,14 +174,18 @@ class Measures(unittest.TestCase):
             truth[0][truth[0] == 1] = 0  # only said
             said[1][said[1] == 1] = 0    # only there
             truth[2][truth[2] == 1] = said[2][said[2] == 1] = 0  # neither
-            counts, of = [], {name: [[] for _ in range(1, classes)] for name in ("dice", "sensitivity", "precision")}
+            counts, of = [], {name: [[] for _ in range(1, classes)] for name in ("dice", "sensitivity", "precision", "hd95", "surface_dice")}
             one_hot = [torch.nn.functional.one_hot(torch.from_numpy(each), classes).movedim(-1, 1) for each in (said, truth)]
             monai = compute_dice(*one_hot, include_background=False, ignore_empty=False).double().numpy()
             for i in range(samples):
                 counts.append([])
                 for c in range(1, classes):
                     t, p = truth[i].ravel() == c, said[i].ravel() == c
-                    counts[-1].append([int(t.sum()), int(p.sum()), int((t & p).sum())])
+                    surface = [float(random.random()) for _ in range(2)] if t.any() or p.any() else [None, None]
+                    counts[-1].append([int(t.sum()), int(p.sum()), int((t & p).sum()), *surface])
+                    for name, value in zip(("hd95", "surface_dice"), surface):
+                        if value is not None:
+                            of[name][c - 1].append(value)
                     if t.any() or p.any():
                         of["dice"][c - 1].append(sk.f1_score(t, p, zero_division=0))
                         self.assertLess(abs(of["dice"][c - 1][-1] - monai[i, c - 1]), 1e-6)
@@ -191,6 +195,60 @@ class Measures(unittest.TestCase):
                         of["precision"][c - 1].append(sk.precision_score(t, p))
             done = subprocess.run([MEASURES], input=json.dumps({"masks": counts}) + "\n", text=True, check=True, stdout=subprocess.PIPE)
             self.same(json.loads(done.stdout), {name: float(np.mean([np.mean(each) for each in values])) for name, values in of.items()}, size)
+
+    def test_distances_of_surfaces_equal_those_of_scipy_and_monai(self):
+        import torch
+        from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+        from scipy import ndimage
+
+        random = np.random.default_rng(20261201)
+        cases, told = [], []
+        for number in range(60):
+            axes = 2 + number % 2
+            shape = tuple(int(n) for n in random.integers(1 if number % 7 == 0 else 4, 14, axes))
+            spacing = [1.0] * axes if number % 5 == 0 else (0.3 + 4 * random.random(axes)).tolist()
+            smooth = lambda: ndimage.gaussian_filter(random.normal(size=shape), 0 if number % 4 == 0 else 1.5)
+            first = smooth()
+            of = lambda values: np.digitize(values, np.quantile(values, [0.6, 0.85])).astype(int)
+            are, said = of(first), of(first + random.choice([0.02, 0.2, 1]) * smooth())
+            if number % 9 == 1:
+                are[are == 1] = 0
+            if number % 9 == 2:
+                said[said == 2] = 0
+            if number % 9 == 3:
+                are[are == 2] = said[said == 2] = 0
+            cases.append((are, said, spacing, float(random.choice([0, 0.5, 1, 2.5]))))
+        text = "".join(json.dumps({"are": a.ravel().tolist(), "said": s.ravel().tolist(), "shape": a.shape, "spacing": mm, "tolerance": t,
+                                   "classes": 3}) + "\n" for a, s, mm, t in cases)
+        done = subprocess.run([MEASURES], input=text, text=True, check=True, stdout=subprocess.PIPE)
+        both = one = neither = 0
+        for i, (line, (are, said, spacing, tolerance)) in enumerate(zip(done.stdout.splitlines(), cases)):
+            for c, (hd95, dice) in enumerate(json.loads(line), 1):
+                t, p = are == c, said == c
+                if not t.any() and not p.any():
+                    neither += 1
+                    self.assertEqual((hd95, dice), (None, None))
+                    continue
+                if not t.any() or not p.any():
+                    one += 1
+                    self.assertLess(abs(hd95 - np.linalg.norm((np.array(are.shape) - 1) * spacing)), 1e-9)
+                    self.assertEqual(dice, 0)
+                    continue
+                both += 1
+                edges = [each & ~ndimage.binary_erosion(each) for each in (t, p)]
+                to = [ndimage.distance_transform_edt(~each, sampling=spacing) for each in edges]
+                apart = [to[1][edges[0]], to[0][edges[1]]]
+                self.assertLess(abs(hd95 - max(np.percentile(each, 95) for each in apart)), 1e-9, i)
+                near = sum(int((each <= tolerance * (1 + 1e-9)).sum()) for each in apart)
+                self.assertLess(abs(dice - near / sum(map(len, apart))), 1e-9, i)
+                pair = [torch.from_numpy(np.stack([~each, each])[None]) for each in (p, t)]
+                monai = compute_hausdorff_distance(*pair, percentile=95, spacing=spacing).item()
+                self.assertLess(abs(hd95 - monai), 1e-5 * max(1, monai), i)  # it computes in float32
+                near = compute_surface_dice(*pair, [tolerance], spacing=spacing).item()
+                if spacing[0] != 1:  # where distances tie with the tolerance, rounding decides there
+                    self.assertLess(abs(dice - near), 1e-6, i)
+        self.assertGreater(both, 60)
+        self.assertGreater(min(one, neither), 5)
 
 
 if __name__ == "__main__":

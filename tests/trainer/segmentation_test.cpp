@@ -18,6 +18,12 @@ using Catch::Detail::Approx;
 
 namespace {
 
+constexpr SurfaceFigures kClose{2, 0.9};  // where surfaces are not what is looked at
+MaskFigures of_counts(std::int64_t are, std::int64_t said, std::int64_t both) {
+    const bool is_one = are > 0 || said > 0;
+    return mask_figures(are, said, both, is_one ? kClose : SurfaceFigures{NAN, NAN});
+}
+
 // Two samples of each patient, at two sites of so many patients. The liver is in every sample, the tumour in the first
 // `tumours` patients of each site.
 Predictions masks(const std::vector<int>& sizes, const std::vector<int>& tumours) {
@@ -33,7 +39,7 @@ Predictions masks(const std::vector<int>& sizes, const std::vector<int>& tumours
                 const std::int64_t are = is_there ? 50 + random() % 50 : 0,
                                    both = is_there ? are - random() % 25 : 0,
                                    said = is_there ? both + random() % 20 : 0;
-                for (const double value : mask_figures(are, said, both).all()) p.measured.push_back(value);
+                for (const double value : of_counts(are, said, both).all()) p.measured.push_back(value);
             }
             p.patient.push_back(1000 * s + static_cast<std::size_t>(i) / 2);
             site.code.push_back(static_cast<std::int32_t>(s));
@@ -72,17 +78,17 @@ TEST_CASE("a mask's figures are shares of its pixels") {
             missed += is && !is_said;
             wrong += !is && is_said;
         }
-        const MaskFigures f = mask_figures(are, said, both);
+        const MaskFigures f = of_counts(are, said, both);
         CHECK(f.pixels == hit + missed);
         CHECK(f.dice == Approx(2 * hit / (2 * hit + missed + wrong)));
         CHECK(f.sensitivity == Approx(hit / (hit + missed)));
         CHECK(f.precision == Approx(hit / (hit + wrong)));
     }
-    CHECK(std::isnan(mask_figures(0, 0, 0).dice));
-    CHECK(mask_figures(0, 7, 0).dice == 0);
-    CHECK(std::isnan(mask_figures(0, 7, 0).sensitivity));
-    CHECK(mask_figures(7, 0, 0).dice == 0);
-    CHECK(std::isnan(mask_figures(7, 0, 0).precision));
+    CHECK(std::isnan(of_counts(0, 0, 0).dice));
+    CHECK(of_counts(0, 7, 0).dice == 0);
+    CHECK(std::isnan(of_counts(0, 7, 0).sensitivity));
+    CHECK(of_counts(7, 0, 0).dice == 0);
+    CHECK(std::isnan(of_counts(7, 0, 0).precision));
 }
 
 TEST_CASE("Dice is the mean over classes of the mean over samples where one is there or said") {
@@ -143,7 +149,7 @@ TEST_CASE("a site where few have a class is hidden also where it is said of othe
     Predictions p = masks({30, 30, 30}, {20, 20, 4});
     for (std::size_t i = 0; i < p.samples(); ++i)
         if (figure(p, i, 1, 0) == 0) {
-            const auto wrong = mask_figures(0, 5, 0).all();
+            const auto wrong = of_counts(0, 5, 0).all();
             for (std::size_t k = 0; k < wrong.size(); ++k) figure(p, i, 1, k) = wrong[k];
         }
     const auto hidden = report(p, options())["strata"]["site"]["suppressed"];
@@ -160,9 +166,9 @@ TEST_CASE("a figure that few patients have is not told, though enough have the c
             if (p.strata[0].code[i] != last || figure(p, i, 1, 0) == 0) continue;
             if (found.size() < 3) found.insert(p.patient[i]);
             const auto part = static_cast<std::int64_t>(found.size());
-            const auto of = (found.contains(p.patient[i]) ? mask_figures(100, 100 + part, 50 + part)
-                                                          : mask_figures(100, 0, 0))
-                                .all();
+            const auto of =
+                (found.contains(p.patient[i]) ? of_counts(100, 100 + part, 50 + part) : of_counts(100, 0, 0))
+                    .all();
             for (std::size_t k = 0; k < of.size(); ++k) figure(p, i, 1, k) = of[k];
         }
         return p;
@@ -251,4 +257,76 @@ TEST_CASE("what masks do not have is refused") {
     with = options();
     with.score = "auroc";
     CHECK_THROWS_AS(report(masks({30}, {20}), with), core::Error);
+}
+
+TEST_CASE("distances are told as Dice is, in their unit") {
+    Predictions p = masks({30, 30}, {20, 20});
+    p.distance_unit = "mm";
+    std::mt19937 random(11);
+    double means = 0;
+    for (std::size_t c = 0; c < 2; ++c) {
+        double sum = 0, count = 0;
+        for (std::size_t i = 0; i < p.samples(); ++i) {
+            if (std::isnan(figure(p, i, c, 1))) continue;
+            figure(p, i, c, 4) = 1 + static_cast<double>(random() % 100) / 20;
+            figure(p, i, c, 5) = 0.5 + static_cast<double>(random() % 100) / 250;
+            sum += figure(p, i, c, 4);
+            ++count;
+        }
+        means += sum / count / 2;
+    }
+    EvaluateOptions by = options();
+    by.score = "hd95";
+    const auto json = report(p, by);
+    CHECK(json["distance_unit"] == "mm");
+    CHECK(json["surface_tolerance"] == 1);
+    CHECK(json["overall"]["hd95"].get<double>() == Approx(means).epsilon(0.005));
+    CHECK(json["overall"]["surface_dice"].is_number());
+    CHECK(json["overall"]["per_patient"]["hd95"].is_number());
+    for (const auto& each : json["per_class"]["worst_first"]) CHECK(each["hd95"].is_number());
+    const auto& sites = json["strata"]["site"]["worst_first"];
+    REQUIRE(sites.size() == 2);
+    CHECK(sites[0]["hd95"] >= sites[1]["hd95"]);  // farther is worse
+    CHECK(sites[0]["gap"]["score"].get<double>() >= 0);
+    CHECK(made::kept_by(p, "hd95") == Approx(-means));
+    CHECK(html_report(json).find("hd95") != std::string::npos);
+}
+
+TEST_CASE("a patient who is far off takes the distances away, and not Dice") {
+    Predictions p = masks({30, 30}, {20, 20});
+    for (std::size_t i = 0; i < 2; ++i) figure(p, i, 0, 4) = 900;  // the first patient of the first site
+    const auto json = report(p, options());
+    CHECK(json["overall"]["dice"].is_number());
+    CHECK(json["overall"]["hd95"].is_null());
+    CHECK(json["overall"]["interval95"]["hd95"].is_null());
+    CHECK(json["overall"]["per_patient"]["hd95"].is_null());
+    CHECK(json["overall"]["surface_dice"].is_number());
+    for (const auto& each : json["per_class"]["worst_first"])
+        CHECK(each["hd95"].is_null() == (each["value"] == "liver"));
+    REQUIRE(json["strata"]["site"]["worst_first"].size() ==
+            2);  // where all of the others is told, his would follow
+    for (const auto& site : json["strata"]["site"]["worst_first"]) {
+        CHECK(site["hd95"].is_null());
+        CHECK(site["interval95"]["hd95"].is_null());
+        CHECK(site["per_patient"]["hd95"].is_null());
+        CHECK(site["surface_dice"].is_number());
+    }
+}
+
+TEST_CASE("what a site's distances would tell with those of the others and the whole is not told either") {
+    Predictions p = masks({60, 60, 12}, {50, 50, 11});
+    std::mt19937 random(3);
+    for (std::size_t i = 0; i < p.samples(); ++i)  // all are far off, and in the last site one alone
+        for (std::size_t c = 0; c < 2; ++c)
+            if (!std::isnan(figure(p, i, c, 4)))
+                figure(p, i, c, 4) = p.strata[0].code[i] == 2 ? 0.1 : 40 + random() % 20;
+    for (std::size_t i = 0; i < p.samples(); ++i)
+        if (p.strata[0].code[i] == 2 && p.patient[i] == 2000) figure(p, i, 0, 4) = 50;
+    const auto json = report(p, options());
+    CHECK(json["overall"]["hd95"].is_number());
+    REQUIRE(json["strata"]["site"]["suppressed"].empty());
+    for (const auto& site : json["strata"]["site"]["worst_first"]) {
+        CHECK(site["dice"].is_number());
+        CHECK(site["hd95"].is_null());
+    }
 }

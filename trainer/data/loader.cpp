@@ -77,6 +77,7 @@ std::optional<Batch> Loader::next() {
     batch.site = copied(raw->site, {raw->valid}, at::kLong);
     batch.vendor = copied(raw->vendor, {raw->valid}, at::kLong);
     batch.sample = copied(raw->sample, {raw->valid}, at::kLong);
+    batch.which = copied(raw->which, {raw->valid}, at::kLong);
     batch.patient = copied(raw->patient, {raw->valid, 16}, at::kByte);
     return batch;
 }

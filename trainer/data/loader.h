@@ -22,6 +22,7 @@ struct Batch {
     at::Tensor vendor;       // [valid] int64
     at::Tensor patient;      // [valid, 16] uint8: pseudonyms
     at::Tensor sample;       // [valid] int64: number in the dataset
+    at::Tensor which;        // [valid] int64: the how many-th of it in the epoch
     std::int64_t valid = 0;  // batch_size, or less in the last step of Tail::keep (0 if none is left for us)
     std::int64_t step = 0;   // in the epoch
 };
@@ -36,11 +37,11 @@ public:
     Loader(const Dataset& dataset, LoaderOptions options);
 
     std::int64_t steps_per_epoch() const noexcept { return raw_.steps_per_epoch(); }
-    std::int64_t samples() const noexcept { return raw_.samples(); }  // of the split, over all ranks
+    std::int64_t samples() const noexcept { return raw_.samples(); }            // of an epoch, over all ranks
     std::int64_t global_batch() const noexcept { return raw_.global_batch(); }  // ranks x batch_size
     std::vector<std::int64_t> input_shape() const {
-        return raw_.field().shape;
-    }  // of a sample; empty if ragged
+        return raw_.shape();
+    }  // of a sample in a batch; empty if each has its own
     std::int64_t classes() const noexcept {
         return raw_.label() ? static_cast<std::int64_t>(raw_.label()->names.size()) : 0;
     }  // of the label; 0 if it is no category

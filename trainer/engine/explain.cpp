@@ -4,6 +4,7 @@
 
 #include "trainer/augment/options.h"
 #include "trainer/engine/optimizers.h"
+#include "trainer/engine/patch.h"
 #include "trainer/engine/schedule.h"
 
 namespace trainer {
@@ -46,6 +47,12 @@ std::string explain_recipe() {
         [](const ScheduleKind& row, std::string_view key) {
             return std::find(row.keys.begin(), row.keys.end(), key) != row.keys.end();
         });
+    out += "# [patch]\n";
+    add_line(out, "size", Json::array(),
+             "whole samples; extents of a part of them, slowest axis first: masks of any size", true);
+    static const PatchOptions kPatch;
+    for (const auto& key : patch_keys()) add_line(out, key.name, value_of(kPatch, key), key.meaning, true);
+    out += '\n';
     for (const AugmentKind& row : augment_kinds()) {
         out += "# [[augment]]\n";
         add_line(out, "name", Json(row.name), row.meaning, true);

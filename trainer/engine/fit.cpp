@@ -31,7 +31,8 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
       device_(choose_device(comm, request.device)),
       group_(make_group(comm, device_, recipe.train.hang_seconds)),
       agreement_(comm),
-      upload_(device_) {
+      upload_(device_),
+      foreground_(recipe.patch.foreground, recipe.seed) {
     hold_out(*dataset_, recipe, comm);
     core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
     const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
@@ -60,13 +61,15 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
     core::together(comm,
                    [&] { optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer); });
     if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
-    if (!resume()) {
-        if (!check_masks(*dataset_, *task_, recipe, splits, comm, go_on()) ||
-            !standardise(*model_, *dataset_, recipe, comm, go_on()))
-            throw AgreedError(Fault::requeue,
-                              "asked to stop before the first step; run the same command again");
-        learn_targets();
-    }
+    const bool is_resumed = resume();
+    const bool is_looked_at =
+        !is_resumed || recipe.patch.wants_foreground()
+            ? check_masks(*dataset_, *task_, recipe, is_resumed ? std::set<std::string>{"train"} : splits,
+                          foreground_, comm, go_on())
+            : true;
+    if (!is_looked_at || (!is_resumed && !standardise(*model_, *dataset_, recipe, comm, go_on())))
+        throw AgreedError(Fault::requeue, "asked to stop before the first step; run the same command again");
+    if (!is_resumed) learn_targets();
     make_step();
 }
 
@@ -114,6 +117,19 @@ void Run::make_loader() {
     options.ranks = comm_.size();
     options.seed = recipe_.seed;
     options.memory_hook = upload_.memory_hook();
+    if (recipe_.patch.is_on()) {
+        options.per_sample = recipe_.patch.per_sample;
+        options.crop.emplace();
+        options.crop->extent = recipe_.patch.size;
+        options.crop->place = Crop::Place::random;
+        options.crop->fill = recipe_.patch.padding;
+        options.crop->fill_beside =
+            recipe_.task.values.empty() ? 0 : static_cast<double>(recipe_.task.values[0]);
+        if (recipe_.patch.wants_foreground())
+            options.crop->around = [this](std::int64_t draw, std::int64_t sample) {
+                return foreground_.centre(draw, sample);
+            };
+    }
     loader_ = std::make_unique<Loader>(*dataset_, options);
     clock_.emplace(recipe_.train.epochs, loader_->steps_per_epoch());
 }
@@ -172,8 +188,10 @@ void Run::make_step() {
 Alter Run::alter(const Batch& batch) const {
     if (augment_->is_none()) return {};
     const Standard standard{model_->buffers().at(0).tensor, model_->buffers().at(1).tensor};
-    return [this, standard, numbers = batch.sample, epoch = clock_->epoch()](
-               at::Tensor& inputs, at::Tensor& targets, std::int64_t first) {
+    // Patches of one sample are changed each in their own way.
+    const at::Tensor numbers = batch.sample + batch.which * (std::int64_t{1} << 40);
+    return [this, standard, numbers, epoch = clock_->epoch()](at::Tensor& inputs, at::Tensor& targets,
+                                                              std::int64_t first) {
         const std::span samples(numbers.const_data_ptr<std::int64_t>() + first,
                                 static_cast<std::size_t>(inputs.size(0)));
         if (!recipe_.task.mask.empty()) {  // [n, pixels]

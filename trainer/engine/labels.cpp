@@ -1,5 +1,8 @@
 #include "trainer/engine/labels.h"
 
+#include <ATen/ATen.h>
+
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -111,23 +114,37 @@ void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
 }
 
 bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
-                 const std::set<std::string>& splits, const core::Comm& comm, const GoOn& go_on) {
+                 const std::set<std::string>& splits, Foreground& foreground, const core::Comm& comm,
+                 const GoOn& go_on) {
     if (recipe.task.mask.empty()) return true;
+    const std::size_t axes = recipe.patch.size.size();
     for (const std::string& split : splits) {
         std::optional<Loader> loader;
         core::together(comm, [&] {
             if (dataset.samples(split) == 0) return;
-            loader.emplace(dataset, each_once(split, recipe.task.mask, recipe.evaluate.batch, comm));
+            LoaderOptions loading = each_once(split, recipe.task.mask, recipe.whole_samples(), comm), asked;
+            task.ask(asked);
+            loading.targets = asked.targets;
+            loader.emplace(dataset, loading);
             loader->begin_epoch(0);
         });
         if (!loader) continue;
         const bool is_whole = pass(*loader, loader->steps_per_epoch(), comm, go_on, [&](const Batch& batch) {
             Batch masks = batch;
             masks.beside = {batch.inputs};
-            task.target(masks);
+            const at::Tensor target = task.target(masks);  // [n, pixels]
+            if (!recipe.patch.wants_foreground() || split != "train") return;
+            for (std::int64_t i = 0; i < batch.valid; ++i) {
+                const auto shape = batch.inputs.sizes().slice(1);
+                foreground.add(batch.sample[i].item<std::int64_t>(),
+                               {target.const_data_ptr<std::uint8_t>() + i * target.size(1),
+                                static_cast<std::size_t>(target.size(1))},
+                               shape.slice(shape.size() - std::min(axes, shape.size())).vec());
+            }
         });
         if (!is_whole) return false;
     }
+    if (recipe.patch.wants_foreground()) foreground.merge(comm);
     return true;
 }
 

@@ -16,9 +16,11 @@ namespace trainer {
 void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
                    const std::set<std::string>& splits, const core::Comm& comm);
 
-// Collective. Reads every mask of these splits once, of a task that has masks. Throws AgreedError: data that names a
-// sample whose mask has a value of no class. False if `go_on` ended it.
+// Collective. Reads every mask of these splits once, of a task that has masks, and notes where the classes of the training
+// split lie, of a recipe that asks for patches around them. Throws AgreedError: data that names a sample whose mask has a
+// value of no class. False if `go_on` ended it.
 bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
-                 const std::set<std::string>& splits, const core::Comm& comm, const GoOn& go_on);
+                 const std::set<std::string>& splits, Foreground& foreground, const core::Comm& comm,
+                 const GoOn& go_on);
 
 }  // namespace trainer

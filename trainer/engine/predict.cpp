@@ -9,6 +9,7 @@
 #include "trainer/data/loader.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/torch_error.h"
+#include "trainer/engine/windows.h"
 
 namespace trainer {
 namespace {
@@ -25,34 +26,38 @@ void append(core::Bytes& out, const void* data, std::size_t bytes) {
     out.insert(out.end(), first, first + bytes);
 }
 
+at::Tensor scores_of(Model& model, const Batch& batch, const PredictOptions& options) {
+    // Always the same shape, filled up with zeros: kernels may round differently by size, and what a model says of a
+    // sample must not depend on how many ranks there are.
+    std::vector<std::int64_t> shape = batch.inputs.sizes().vec();
+    shape[0] = options.batch;
+    at::Tensor inputs = at::zeros(shape, batch.inputs.options());
+    inputs.narrow(0, 0, batch.valid).copy_(batch.inputs);
+    const c10::Device device = model.parameters()[0].tensor.device();
+    const Autocast autocast(options.precision, device.type());
+    return model.forward(inputs.to(device), Mode::evaluate);
+}
+
 // This rank's rows; nothing if the pass was left off.
 std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Dataset& dataset,
                                         const PredictOptions& options, const core::Comm& comm) {
-    LoaderOptions loading = each_once(options.split, options.field, options.batch, comm);
+    LoaderOptions loading =
+        each_once(options.split, options.field, options.patch.is_on() ? 1 : options.batch, comm);
     task.ask(loading);
     std::optional<Loader> loader;
     core::together(comm, [&] {
         loader.emplace(dataset, loading);
         loader->begin_epoch(0);
     });
-    const c10::Device device = model.parameters()[0].tensor.device();
     const std::size_t row_size = task.row_size();
     core::Bytes out;
     const auto look = [&](const Batch& batch) {
         if (batch.valid == 0) return;
-        // Always the same shape, filled up with zeros: kernels may round differently by size, and what a
-        // model says of a sample must not depend on how many ranks there are.
-        std::vector<std::int64_t> shape = batch.inputs.sizes().vec();
-        shape[0] = options.batch;
-        at::Tensor inputs = at::zeros(shape, batch.inputs.options());
-        inputs.narrow(0, 0, batch.valid).copy_(batch.inputs);
-        at::Tensor scores;
-        {
-            const Autocast autocast(options.precision, device.type());
-            scores = model.forward(inputs.to(device), Mode::evaluate);
-        }
         const at::Tensor target = task.target(batch);
-        const at::Tensor told = task.rows(model, scores, target).contiguous();
+        const at::Tensor scores = options.patch.is_on() ? window_scores(model, batch.inputs, options.patch,
+                                                                        options.batch, options.precision)
+                                                        : scores_of(model, batch, options);
+        const at::Tensor told = task.rows(model, scores, target, batch).contiguous();
         const auto* numbers = told.const_data_ptr<double>();
         const auto unusable = task.first_unusable(target);
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };

@@ -4,6 +4,7 @@
 
 #include "core/mpi/comm.h"
 #include "trainer/engine/pass.h"
+#include "trainer/engine/patch.h"
 #include "trainer/engine/step.h"
 #include "trainer/eval/metrics.h"
 #include "trainer/loader/dataset.h"
@@ -13,8 +14,9 @@ namespace trainer {
 
 struct PredictOptions {
     std::string split, field;
-    std::int64_t batch = 64;                   // per rank
+    std::int64_t batch = 64;                   // per rank: samples, or windows of one
     Precision precision = Precision::float32;  // that of the training
+    PatchOptions patch = {};                   // where it was trained by patches
     GoOn go_on = {};                           // none: to the end
 };
 

@@ -43,6 +43,10 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     const auto data_table = file_.table("data");
     data.field = data_table.text_or("field", "");
     task = TaskOptions::from(file_.table("task"), data_table, file_.table("loss"));
+    patch = PatchOptions::from(file_.table("patch"));
+    if (patch.is_on() && task.mask.empty())
+        file_.table("patch").refuse("size", "patches are for masks (task.name = \"segmentation\")");
+    task.patch_axes = patch.size.size();
     const Judge& judge = judge_of(task.name);
     data.batch = at_least(data_table, "batch", data.batch, 1);
     const std::string missing = data_table.text_or("missing_label", "refuse");
@@ -101,6 +105,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
                               "with [hold_out] those are judged who are held out: expected \"test\"");
     if (!hold_out.column.empty()) evaluate.options.strata = {kHeldOut};
     study = StudyOptions::from(file_.table("study"));
+    task.surface_tolerance = evaluate.options.surface_tolerance;
+    task.uses_spacing = evaluate.options.uses_spacing;
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
@@ -142,6 +148,9 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     for (const Point& point : e.points) json["evaluate"]["points"].push_back(to_text(point));
     if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
     if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
+    if (e.surface_tolerance != otherwise.surface_tolerance)
+        json["evaluate"]["surface_tolerance"] = e.surface_tolerance;
+    if (e.uses_spacing != otherwise.uses_spacing) json["evaluate"]["spacing"] = e.uses_spacing;
     if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
     if (train.ema > 0) json["train"]["ema"] = train.ema;
     for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
@@ -153,6 +162,10 @@ std::string Recipe::canonical(const std::string& model_toml) const {
     if (!task.mask.empty()) json["data"]["mask"] = task.mask;
     if (!task.classes.empty()) json["classes"] = task.classes;
     if (!task.values.empty()) json["values"] = task.values;
+    if (patch.is_on()) {
+        json["patch"] = patch.told();
+        if (patch.overlap != PatchOptions().overlap) json["evaluate"]["overlap"] = patch.overlap;
+    }
     const LossOptions& loss = task.loss;
     const LossOptions plain;
     nlohmann::ordered_json told;

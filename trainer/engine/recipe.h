@@ -9,6 +9,7 @@
 #include "trainer/augment/options.h"
 #include "trainer/engine/hold_out.h"
 #include "trainer/engine/optimizer.h"
+#include "trainer/engine/patch.h"
 #include "trainer/engine/schedule.h"
 #include "trainer/engine/step.h"
 #include "trainer/engine/study.h"
@@ -40,6 +41,7 @@ struct Recipe {
     } init;
 
     TaskOptions task;    // the columns of the targets too
+    PatchOptions patch;  // of masks
     core::Config model;  // read by make_model
     OptimizerOptions optimizer;
     Schedule schedule;
@@ -67,10 +69,12 @@ struct Recipe {
     struct Evaluate {
         std::string split = "test";
         // Per rank; changes speed and memory only. Default: a micro-batch, as far as the recipe says, at
-        // most 64.
+        // most 64. Of patches: windows of a sample.
         std::int64_t batch = 64;
         EvaluateOptions options;
     } evaluate;
+    // How many whole samples a rank reads at a time where each is looked at once.
+    std::int64_t whole_samples() const noexcept { return patch.is_on() ? 1 : evaluate.batch; }
 
     HoldOut hold_out;    // other splits than the dataset's
     StudyOptions study;  // of no meaning for a single run

@@ -34,6 +34,7 @@ core::Bytes pack(const Predictions& predictions, const Chosen& chosen) {
                  {"truths", predictions.truth.size()},
                  {"probabilities", predictions.probability.size()},
                  {"measured", predictions.measured.size()},
+                 {"distance_unit", predictions.distance_unit},
                  {"classes", predictions.classes},
                  {"temperature", chosen.temperature ? Json(*chosen.temperature) : Json()},
                  {"thresholds", Json::array()},
@@ -58,6 +59,7 @@ void unpack(const core::Bytes& bytes, Predictions& predictions, Chosen& chosen) 
     const auto samples = head.at("samples").get<std::size_t>();
     predictions.task = head.at("task").get<std::string>();
     predictions.classes = head.at("classes").get<std::vector<std::string>>();
+    predictions.distance_unit = head.at("distance_unit").get<std::string>();
     const auto real = [](const Json& value) {
         return value.is_null() ? std::nullopt : std::optional(value.get<double>());
     };

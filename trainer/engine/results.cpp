@@ -70,12 +70,22 @@ void check_model(const TensorFile& file, const Task& task,
                                                   ", and this dataset's are " + Json(*here).dump());
 }
 
-// The shape of a sample of the recipe's field; nothing if there is no such field.
+// The shape of what the model sees of a sample of the recipe's field; nothing if there is no such field.
+std::vector<std::int64_t> patch_of(const Dataset& dataset, const core::Field& field,
+                                   const std::vector<std::int64_t>& patch) {
+    std::vector<std::int64_t> shape(field.shape.begin(), field.shape.end());
+    if (patch.empty()) return shape;
+    if (field.ragged()) shape = dataset.shard(0).reader.shape(dataset.schema().field(field.name), 0);
+    if (patch.size() > shape.size())
+        throw core::Error(core::Fault::usage, "patch.size has more extents than a sample has dimensions");
+    std::copy(patch.begin(), patch.end(), shape.end() - std::ssize(patch));
+    return shape;
+}
 std::optional<std::vector<std::int64_t>> sample_shape(const Dataset& dataset, const Recipe& recipe) {
     const auto& fields = dataset.schema().fields;
     for (const auto& each : fields)
         if (each.name == recipe.data.field || (recipe.data.field.empty() && fields.size() == 1))
-            return std::vector<std::int64_t>(each.shape.begin(), each.shape.end());
+            return patch_of(dataset, each, recipe.patch.size);
     return std::nullopt;
 }
 
@@ -114,8 +124,10 @@ std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model
     if (split != recipe.evaluate.split && comm.is_root())
         core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
     const auto look = [&](const std::string& at) {
-        return predict(model, task, dataset,
-                       {at, recipe.data.field, recipe.evaluate.batch, recipe.train.precision, go_on}, comm);
+        return predict(
+            model, task, dataset,
+            {at, recipe.data.field, recipe.evaluate.batch, recipe.train.precision, recipe.patch, go_on},
+            comm);
     };
     std::optional<Predictions> validation;
     bool is_chosen = false;

@@ -86,6 +86,7 @@ private:
     c10::intrusive_ptr<c10d::ProcessGroup> group_;
     Agreement agreement_;
     Upload upload_;
+    Foreground foreground_;  // of the patches that the loader cuts
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<Model> model_;
     std::unique_ptr<Optimizer> optimizer_;

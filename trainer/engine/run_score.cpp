@@ -31,10 +31,10 @@ void Run::validate() {
     is_validation_due_ = true;
     const auto predictions = [&] {
         const WeightAverage::Swap averaged(average_.get());
-        return predict(
-            *model_, *task_, *dataset_,
-            {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision, go_on()},
-            comm_);
+        return predict(*model_, *task_, *dataset_,
+                       {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision,
+                        recipe_.patch, go_on()},
+                       comm_);
     }();
     if (!predictions) stop();
     is_validation_due_ = false;

@@ -87,7 +87,7 @@ bool standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
     std::vector<Sums> moments(static_cast<std::size_t>(model.channels()));
     std::optional<Loader> loader;
     core::together(comm, [&] {
-        loader.emplace(dataset, each_once("train", recipe.data.field, recipe.evaluate.batch, comm));
+        loader.emplace(dataset, each_once("train", recipe.data.field, recipe.whole_samples(), comm));
         loader->begin_epoch(0);
     });
     const bool all = loader->samples() <= 2 * largest;
@@ -96,7 +96,7 @@ bool standardise(Model& model, const Dataset& dataset, const Recipe& recipe, con
     const bool is_whole = pass(*loader, steps, comm, go_on, [&](const Batch& batch) {
         if (all) return add(moments, batch.inputs);
         // Far from the end every step is whole: rank after rank takes batch_size samples.
-        const std::int64_t first = batch.step * global + comm.rank() * recipe.evaluate.batch;
+        const std::int64_t first = batch.step * global + comm.rank() * recipe.whole_samples();
         if (first < largest) add(moments, batch.inputs.narrow(0, 0, std::min(batch.valid, largest - first)));
     });
     if (!is_whole) return false;

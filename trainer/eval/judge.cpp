@@ -35,7 +35,7 @@ std::vector<std::string> task_names() {
 std::vector<double> Judged::told_of(const Times& times) const {
     std::vector<double> out = of(times);
     for (std::size_t i = 0; i < out.size(); ++i)
-        if (!may_be_told(i)) out[i] = NAN;
+        if (!may_be_told(i) || (i < untold_.size() && untold_[i])) out[i] = NAN;
     return out;
 }
 

@@ -44,6 +44,8 @@ public:
     virtual std::int64_t unscored() const = 0;
     // Whether figure `number` may stand in a report; else it is null there. Weights may be kept by it all the same.
     virtual bool may_be_told(std::size_t) const { return true; }
+    // Nor may these, whatever that says.
+    void leave_untold(std::vector<bool> figures) { untold_ = std::move(figures); }
     // Whether figure `number` is a mean of the same classes there as here. `rest` is of the same judge and predictions.
     virtual bool compares_with(const Judged& /*rest*/, std::size_t /*number*/) const { return true; }
     // `of` where they may be told, else NaN.
@@ -57,6 +59,9 @@ public:
 
 protected:
     const Predictions& predictions_;
+
+private:
+    std::vector<bool> untold_;
 };
 
 // How what a model says is measured, for one task: all that a report knows of it. METRICS.md defines the figures.
@@ -80,6 +85,8 @@ public:
     virtual void check(const EvaluateOptions& options, const std::vector<std::string>& outputs) const = 0;
     // Whether evaluate.bins and evaluate.temperature say anything.
     virtual bool has_calibration() const { return false; }
+    // Whether evaluate.surface_tolerance does.
+    virtual bool has_surfaces() const { return false; }
     // Whether anything is chosen on the validation split.
     virtual bool chooses(const EvaluateOptions&) const { return false; }
     virtual Chosen choose(const EvaluateOptions&, const std::vector<std::string>&, const Predictions*) const {
@@ -89,6 +96,11 @@ public:
     // All groups of the wanted strata; those of which nothing may be told are hidden.
     virtual std::vector<Group> groups(const Predictions& predictions, const EvaluateOptions& options) const {
         return groups_of(predictions, options);
+    }
+    // Which figures are told of none of the strata, though of the whole they may be; `groups` as above. Empty: of all.
+    virtual std::vector<bool> untold_of_strata(const Predictions&, const EvaluateOptions&,
+                                               const std::vector<Group>& /*groups*/) const {
+        return {};
     }
     // Keeps a reference to `predictions`.
     virtual std::unique_ptr<Judged> judged(const Predictions& predictions, std::vector<std::size_t> samples,

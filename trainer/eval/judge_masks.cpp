@@ -17,11 +17,17 @@ namespace trainer {
 
 using Json = nlohmann::ordered_json;
 
-MaskFigures mask_figures(std::int64_t are, std::int64_t said, std::int64_t both) {
+MaskFigures mask_figures(std::int64_t are, std::int64_t said, std::int64_t both,
+                         const SurfaceFigures& surface) {
     const auto share = [](std::int64_t part, std::int64_t of) {
         return of == 0 ? NAN : static_cast<double>(part) / static_cast<double>(of);
     };
-    return {static_cast<double>(are), share(2 * both, are + said), share(both, are), share(both, said)};
+    return {static_cast<double>(are),
+            share(2 * both, are + said),
+            share(both, are),
+            share(both, said),
+            surface.hd95,
+            surface.dice};
 }
 
 namespace {
@@ -29,9 +35,14 @@ namespace {
 const std::vector<FigureRow>& rows() {
     static const std::vector<FigureRow> kRows{{"dice", true, true, false, false, 3},
                                               {"sensitivity", true, true, false, false, 3},
-                                              {"precision", true, true, false, false, 3}};
+                                              {"precision", true, true, false, false, 3},
+                                              {"hd95", true, false, false, true, 3},
+                                              {"surface_dice", true, true, false, false, 3}};
     return kRows;
 }
+// The first so many are told or hidden together. Those of surfaces are told only where that hides none of these: one patient
+// who is far off would take a site's Dice away.
+constexpr std::size_t kTogether = 3;
 constexpr std::size_t kPixels = 0;  // in MaskFigures::all; figure k of rows() is the one behind it
 
 // `c` counts from 0 the classes that are no background.
@@ -64,33 +75,35 @@ std::vector<std::size_t> meant(const Predictions& p, std::int64_t least) {
     return out;
 }
 
-// Whether a figure of this class over the samples is of fewer than `least` patients, of those in whom it is defined; or one
-// patient's would follow from its mean over the samples, or over their patients: of what is there, or of what lacks to 1.
-// Sums of which none is unsafe have no unsafe sum, whatever weights they have.
+// Whether figure k of rows() of this class over the samples is of fewer than `least` patients, of those in whom it is
+// defined; or one patient's would follow from its mean over the samples, or over their patients: of what is there, or, of a
+// share, of what lacks to 1. Sums of which none is unsafe have no unsafe sum, whatever weights they have.
 bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
-               std::int64_t least) {
-    for (std::size_t k = 1; k < MaskFigures::kCount; ++k) {
-        std::map<std::uint64_t, std::pair<double, double>> patients;  // samples, sum
-        for (const std::size_t i : samples) {
-            const double value = value_of(p, i, c, k);
-            if (std::isnan(value)) continue;
-            auto& [count, sum] = patients[p.patient[i]];
-            ++count;
-            sum += value;
-        }
-        if (!patients.empty() && std::ssize(patients) < least) return true;
-        Parts there, lacking, mean_there, mean_lacking;
-        for (const auto& [patient, of] : patients) {
-            const auto& [count, sum] = of;
-            there.add(sum);
-            lacking.add(count - sum);
-            mean_there.add(sum / count);
-            mean_lacking.add(1 - sum / count);
-        }
-        if (there.are_unsafe() || lacking.are_unsafe() || mean_there.are_unsafe() ||
-            mean_lacking.are_unsafe())
-            return true;
+               std::int64_t least, std::size_t k) {
+    std::map<std::uint64_t, std::pair<double, double>> patients;  // samples, sum
+    for (const std::size_t i : samples) {
+        const double value = value_of(p, i, c, k + 1);
+        if (std::isnan(value)) continue;
+        auto& [count, sum] = patients[p.patient[i]];
+        ++count;
+        sum += value;
     }
+    if (!patients.empty() && std::ssize(patients) < least) return true;
+    Parts there, lacking, mean_there, mean_lacking;
+    for (const auto& [patient, of] : patients) {
+        const auto& [count, sum] = of;
+        there.add(sum);
+        lacking.add(count - sum);
+        mean_there.add(sum / count);
+        mean_lacking.add(1 - sum / count);
+    }
+    return there.are_unsafe() || mean_there.are_unsafe() ||
+           (!rows()[k].has_unit && (lacking.are_unsafe() || mean_lacking.are_unsafe()));
+}
+bool is_any_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+                   std::int64_t least) {
+    for (std::size_t k = 0; k < kTogether; ++k)
+        if (is_unsafe(p, samples, c, least, k)) return true;
     return false;
 }
 
@@ -99,7 +112,7 @@ bool are_few(const Predictions& p, const std::vector<std::size_t>& samples, std:
              std::int64_t least) {
     const bool is_there = std::any_of(samples.begin(), samples.end(),
                                       [&](auto i) { return !std::isnan(value_of(p, i, c, 1)); });
-    return is_there && (!have(p, samples, c, least) || is_unsafe(p, samples, c, least));
+    return is_there && (!have(p, samples, c, least) || is_any_unsafe(p, samples, c, least));
 }
 
 class JudgedMasks final : public Judged {
@@ -112,9 +125,15 @@ public:
         if (!is_told_)
             for (std::size_t c = 0; c < classes_of(predictions); ++c) classes_.push_back(c);
         for (const std::size_t c : classes_) is_told_ = is_told_ && !are_few(predictions, samples_, c, least);
+        for (std::size_t k = kTogether; k < rows().size(); ++k)
+            is_further_told_.push_back(std::none_of(classes_.begin(), classes_.end(), [&](std::size_t c) {
+                return is_unsafe(predictions, samples_, c, least, k);
+            }));
     }
 
-    bool may_be_told(std::size_t) const override { return is_told_; }
+    bool may_be_told(std::size_t figure) const override {
+        return is_told_ && (figure < kTogether || is_further_told_[figure - kTogether]);
+    }
 
     bool compares_with(const Judged& rest, std::size_t figure) const override {
         const auto& other = dynamic_cast<const JudgedMasks&>(rest);
@@ -166,6 +185,7 @@ private:
     std::vector<std::size_t> classes_;  // that enter the means
     std::int64_t unscored_ = 0;
     bool is_told_ = true;
+    std::vector<bool> is_further_told_;  // of the figures behind kTogether
 };
 
 // The samples in which the Dice of a class is defined.
@@ -195,9 +215,16 @@ public:
     std::vector<std::string_view> told() const override { return {"dice"}; }
     bool tells_kept() const override { return false; }  // nobody looked whose figures it would tell
     std::vector<std::pair<std::string_view, std::string_view>> shown() const override {
-        return {{"dice", "Dice"}, {"sensitivity", "sensit."}, {"precision", "precis."}};
+        return {{"dice", "Dice"},
+                {"sensitivity", "sensit."},
+                {"precision", "precis."},
+                {"hd95", "HD95"},
+                {"surface_dice", "surf. D."}};
     }
-    std::vector<std::string_view> tabled() const override { return {"dice", "sensitivity", "precision"}; }
+    std::vector<std::string_view> tabled() const override {
+        return {"dice", "sensitivity", "precision", "hd95", "surface_dice"};
+    }
+    bool has_surfaces() const override { return true; }
     const std::vector<FigureRow>& figures() const override { return rows(); }
 
     void check(const EvaluateOptions& options, const std::vector<std::string>&) const override {
@@ -210,18 +237,16 @@ public:
     // A group is hidden also where few of its patients have a class, or one of them dominates it, or what would follow
     // from those that are shown.
     std::vector<Group> groups(const Predictions& predictions, const EvaluateOptions& options) const override {
-        std::vector<Group> out = groups_of(predictions, options);
-        for (const std::size_t c : meant(predictions, options.min_stratum)) {
-            const OfClass defined = with_class(predictions, c);
-            const auto are_of_few = [&](const std::vector<std::size_t>& places) {
-                std::vector<std::size_t> samples;
-                for (const std::size_t i : places) samples.push_back(defined.samples[i]);
-                return are_few(predictions, samples, c, options.min_stratum);
-            };
-            for (const Group& of_class : groups_of(defined.patients, options, are_of_few))
-                for (Group& each : out)
-                    if (of_class.hidden && each.stratum == of_class.stratum && each.value == of_class.value)
-                        each.hidden = true;
+        return groups_with(predictions, options, std::nullopt);
+    }
+    // A figure of surfaces is told of strata if hiding by it, too, hides no more of them.
+    std::vector<bool> untold_of_strata(const Predictions& predictions, const EvaluateOptions& options,
+                                       const std::vector<Group>& groups) const override {
+        std::vector<bool> out(rows().size(), false);
+        for (std::size_t k = kTogether; k < out.size(); ++k) {
+            const std::vector<Group> with = groups_with(predictions, options, k);
+            for (std::size_t i = 0; i < groups.size(); ++i)
+                if (with[i].hidden != groups[i].hidden) out[k] = true;
         }
         return out;
     }
@@ -273,9 +298,12 @@ public:
         });
     }
 
-    void tell_outputs(Json& out, const Predictions& predictions, const EvaluateOptions&) const override {
+    void tell_outputs(Json& out, const Predictions& predictions,
+                      const EvaluateOptions& options) const override {
         out["task"] = task();
         out["classes"] = predictions.classes;
+        out["distance_unit"] = predictions.distance_unit;
+        out["surface_tolerance"] = options.surface_tolerance;
     }
     void tell_whole(Json& out, const Predictions& predictions, const EvaluateOptions& options, const Chosen&,
                     const Judged& whole) const override {
@@ -286,7 +314,7 @@ public:
         for (std::size_t c = 0; c < classes_of(predictions); ++c) {
             const std::string& name = predictions.classes[c + 1];
             if (std::find(classes.begin(), classes.end(), c) == classes.end() || whole.unscored() > 0 ||
-                is_unsafe(predictions, all, c, options.min_stratum)) {
+                is_any_unsafe(predictions, all, c, options.min_stratum)) {
                 hidden.push_back(name);
                 continue;
             }
@@ -301,11 +329,33 @@ public:
                     }
                 const double mean = count > 0 ? sum / count : NAN;
                 if (k == 0) dice = mean;
-                entry[std::string(rows()[k].name)] = number(mean, rows()[k].significant);
+                const bool is_told = k < kTogether || !is_unsafe(predictions, all, c, options.min_stratum, k);
+                entry[std::string(rows()[k].name)] = number(is_told ? mean : NAN, rows()[k].significant);
             }
             shown.emplace_back(dice, std::move(entry));
         }
         out["per_class"] = worst_first(std::move(shown), hidden);
+    }
+
+private:
+    // `beyond`: a figure that is looked at beside the first kTogether.
+    static std::vector<Group> groups_with(const Predictions& predictions, const EvaluateOptions& options,
+                                          std::optional<std::size_t> beyond) {
+        std::vector<Group> out = groups_of(predictions, options);
+        for (const std::size_t c : meant(predictions, options.min_stratum)) {
+            const OfClass defined = with_class(predictions, c);
+            const auto are_of_few = [&](const std::vector<std::size_t>& places) {
+                std::vector<std::size_t> samples;
+                for (const std::size_t i : places) samples.push_back(defined.samples[i]);
+                return are_few(predictions, samples, c, options.min_stratum) ||
+                       (beyond && is_unsafe(predictions, samples, c, options.min_stratum, *beyond));
+            };
+            for (const Group& of_class : groups_of(defined.patients, options, are_of_few))
+                for (Group& each : out)
+                    if (of_class.hidden && each.stratum == of_class.stratum && each.value == of_class.value)
+                        each.hidden = true;
+        }
+        return out;
     }
 };
 

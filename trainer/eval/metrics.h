@@ -29,6 +29,7 @@ struct Predictions {
     std::vector<Stratum> strata;
     // [samples, classes but the first, MaskFigures::kCount] of masks, and neither label, truth nor probability.
     std::vector<double> measured;
+    std::string distance_unit = "voxel";  // of those of surfaces; or "mm"
 
     std::size_t samples() const noexcept { return patient.size(); }
 };

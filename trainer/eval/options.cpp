@@ -25,6 +25,12 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options, const Judge& 
         out.bins = options.integer_or("bins", out.bins);
         out.temperature = options.flag_or("temperature", out.temperature);
     }
+    if (judge.has_surfaces()) {
+        out.surface_tolerance = options.number_or("surface_tolerance", out.surface_tolerance);
+        out.uses_spacing = options.flag_or("spacing", out.uses_spacing);
+    }
+    if (!(out.surface_tolerance >= 0 && out.surface_tolerance <= 1000))
+        options.refuse("surface_tolerance", "expected 0 to 1000");
     out.seed = static_cast<std::uint64_t>(options.integer_or("seed", 1));
     static const std::regex kStratum("[A-Za-z][A-Za-z0-9_]*([*][A-Za-z][A-Za-z0-9_]*)?");
     for (const auto& stratum : out.strata)

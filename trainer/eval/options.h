@@ -25,8 +25,10 @@ struct EvaluateOptions {
     std::int64_t min_stratum = 10;  // strata of fewer patients are suppressed
     std::int64_t bootstrap = 200;   // resamplings of patients for the intervals; 0: none
     std::uint64_t seed = 1;
-    std::int64_t bins = 15;   // of equal width, for calibration
-    bool temperature = true;  // said how much scaling by one that fits the validation split would mend
+    std::int64_t bins = 15;        // of equal width, for calibration
+    double surface_tolerance = 1;  // of masks: within which surfaces agree, in the unit of distances
+    bool uses_spacing = true;      // distances are in mm where the dataset has columns of its pixels' spacing
+    bool temperature = true;       // said how much scaling by one that fits the validation split would mend
 
     static EvaluateOptions from(const core::Config& options, const Judge& judge);  // throws Error(usage)
 };

@@ -96,7 +96,9 @@ Report::Report(const Predictions& predictions, const EvaluateOptions& options, C
     patients_ = number_of.size();
     has_several_ = patients_ < predictions.samples();
     add("", "", all_of(predictions));
-    for (Group& group : judge_.groups(predictions, options)) {
+    std::vector<Group> groups = judge_.groups(predictions, options);
+    untold_of_strata_ = judge_.untold_of_strata(predictions, options, groups);
+    for (Group& group : groups) {
         if (group.hidden)
             hidden_.emplace_back(group.stratum, group.value);
         else
@@ -130,6 +132,8 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
                                          score_->needs_ranks ? Ranks::averaged : Ranks::none);
             if (entry->judged->compares_with(*of_rest, score_column_)) entry->of_rest = std::move(of_rest);
         }
+        for (Judged* each : {entry->judged.get(), entry->of_persons.get(), entry->of_rest.get()})
+            if (each) each->leave_untold(untold_of_strata_);
     }
     entries_.push_back(std::move(entry));
 }

@@ -202,4 +202,13 @@ core::ColumnData Dataset::gather(std::optional<std::size_t> column, const std::s
     return out;
 }
 
+std::vector<double> as_numbers(const core::ColumnData& column) {
+    std::vector<double> out(column.numbers);
+    for (const std::int64_t value : column.integers)
+        out.push_back(value == core::kMissingInteger ? NAN : static_cast<double>(value));
+    for (const std::int32_t code : column.codes)
+        out.push_back(code == core::kMissingCategory ? NAN : static_cast<double>(code));
+    return out;
+}
+
 }  // namespace trainer

@@ -90,4 +90,7 @@ private:
     mutable std::vector<std::unique_ptr<OpenShard>> open_;
 };
 
+// A column as numbers: of a category its codes; NaN where a value is missing.
+std::vector<double> as_numbers(const core::ColumnData& column);
+
 }  // namespace trainer

@@ -93,15 +93,18 @@ std::optional<Shape> cropped(Shape shape, const Shape& extent) {
 
 }  // namespace
 
-Cut cut_of(const Crop& crop, const Shape& shape, std::uint64_t seed, std::int64_t epoch,
-           std::int64_t sample) {
+Cut cut_of(const Crop& crop, const Shape& shape, std::uint64_t seed, std::int64_t draw, std::int64_t sample) {
     constexpr std::uint64_t kOfCrops = 0x43524F5053;  // another stream than that of the order
-    Random random(seed ^ kOfCrops, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(sample));
+    Random random(seed ^ kOfCrops, static_cast<std::uint64_t>(draw), static_cast<std::uint64_t>(sample));
     Cut cut;
     const std::size_t whole = shape.size() - std::min(shape.size(), crop.extent.size());
+    const Shape around = crop.around ? crop.around(draw, sample) : Shape();
     for (std::size_t i = whole; i < shape.size(); ++i) {
         const std::int64_t room = shape[i] - crop.extent[i - whole];
-        if (room > 0 && crop.place == Crop::Place::random)
+        if (room > 0 && i - whole < around.size())
+            cut.origin.push_back(
+                std::clamp<std::int64_t>(around[i - whole] - crop.extent[i - whole] / 2, 0, room));
+        else if (room > 0 && crop.place == Crop::Place::random)
             cut.origin.push_back(
                 static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(room) + 1)));
         else

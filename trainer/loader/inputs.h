@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -28,12 +29,16 @@ struct Normalise {
 struct Crop {
     enum class Place {
         centre,
-        random,  // another in each epoch: a function of (seed, epoch, sample)
+        random,  // another each time: a function of (seed, epoch, sample, which of the epoch's)
     };
     std::vector<std::int64_t> extent;  // of the last dimensions, slowest first
     Place place = Place::centre;
     // In the field's own values, where a sample is smaller: it lies in the middle then, by whichever place.
     double fill = 0;
+    double fill_beside = 0;  // of the fields beside it
+    // The pixel around which a sample is cropped for the `draw`-th time, a number for each dimension of the extent; the
+    // crop stays inside the sample. Empty: by `place`. Many threads call it.
+    std::function<std::vector<std::int64_t>(std::int64_t draw, std::int64_t sample)> around = {};
 };
 
 // Where a sample is cropped, a number for each dimension of the extent.
@@ -41,8 +46,8 @@ struct Cut {
     std::vector<std::int64_t> origin;  // below 0: it begins with that much of the fill
     std::vector<std::int64_t> of;      // the sample's own extent
 };
-// `shape` is the sample's, `sample` its number in the dataset.
-Cut cut_of(const Crop& crop, const std::vector<std::int64_t>& shape, std::uint64_t seed, std::int64_t epoch,
+// `shape` is the sample's, `sample` its number in the dataset, `draw` that of its crops over all epochs.
+Cut cut_of(const Crop& crop, const std::vector<std::int64_t>& shape, std::uint64_t seed, std::int64_t draw,
            std::int64_t sample);
 
 // How the samples of one field come into batches: whole or cropped, in their own numbers or as float32.
@@ -53,6 +58,8 @@ public:
     Inputs(const Dataset& dataset, std::size_t field, const std::optional<Normalise>& normalise,
            const std::optional<Crop>& crop, std::int64_t most, const MemoryHook& hook = {});
 
+    // Of a sample in a batch; empty if each has its own.
+    std::vector<std::int64_t> shape() const { return shape_.value_or(std::vector<std::int64_t>()); }
     // Memory and shape for a batch; without memory if each sample brings its own.
     RawArray make(std::int64_t valid) const;
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -46,20 +45,11 @@ struct Unit {
     struct Item {
         std::uint32_t in_split;  // position in Rows::rows
         std::uint32_t row;       // in the batch
+        std::uint32_t which;     // of the sample's in this epoch
         Slot* slot;
     };
     std::vector<Item> items;
 };
-
-// A column as numbers: of a category its codes; NaN where a value is missing.
-std::vector<double> as_numbers(const core::ColumnData& column) {
-    std::vector<double> out(column.numbers);
-    for (const std::int64_t value : column.integers)
-        out.push_back(value == core::kMissingInteger ? NAN : static_cast<double>(value));
-    for (const std::int32_t code : column.codes)
-        out.push_back(code == core::kMissingCategory ? NAN : static_cast<double>(code));
-    return out;
-}
 
 }  // namespace
 
@@ -85,10 +75,10 @@ public:
         return options_.tail == Tail::drop ? count / batch : (count + batch - 1) / batch;
     }
     const core::Field& field() const noexcept { return field_; }
+    std::vector<std::int64_t> shape() const { return inputs_[0].shape(); }
     const core::Column* label() const noexcept {
         return label_ ? &dataset_.schema().columns[*label_] : nullptr;
     }
-
     std::size_t targets() const noexcept { return targets_.size(); }
     std::size_t crop_dimensions() const noexcept { return options_.crop ? options_.crop->extent.size() : 0; }
 
@@ -147,8 +137,9 @@ private:
         constexpr std::int64_t kMost = std::int64_t{1} << 40;  // so that nothing overflows
         if (options.batch_size < 1 || options.batch_size > kMost || options.ranks < 1 ||
             options.ranks > (1 << 20) || options.rank < 0 || options.rank >= options.ranks ||
-            options.global_batch < 0 || options.global_batch > kMost)
-            throw Error(Fault::usage, "batch size and ranks must be positive, and the rank one of them");
+            options.global_batch < 0 || options.global_batch > kMost || options.per_sample < 1 ||
+            options.per_sample > (1 << 20))
+            throw Error(Fault::usage, "batch, ranks and crops must be positive, and the rank one of them");
         if (options.global_batch == 0) options.global_batch = options.batch_size * options.ranks;
         return options;
     }
@@ -163,11 +154,9 @@ private:
         const auto most =
             static_cast<std::int64_t>(field_.ragged() ? 1 : std::max<std::size_t>(1, kBlockBytes / bytes));
         std::vector<Block> all;
-        for (std::size_t i = 0; i < dataset_.shards(); ++i) {
-            const std::int64_t count = dataset_.samples(i, options_.split);
-            for (std::int64_t first = 0; first < count; first += most)
-                all.push_back({static_cast<std::uint32_t>(i), first, std::min(most, count - first)});
-        }
+        for (std::size_t i = 0; i < dataset_.shards(); ++i)
+            add_blocks(all, static_cast<std::uint32_t>(i), dataset_.samples(i, options_.split), most,
+                       options_.per_sample);
         return all;
     }
 
@@ -194,7 +183,7 @@ private:
         inputs_.emplace_back(dataset_, field_index_, options_.normalise, options_.crop, most,
                              options_.memory_hook);
         std::optional<Crop> same = options_.crop;
-        if (same) same->fill = 0;
+        if (same) same->fill = same->fill_beside;
         for (const std::string& name : options_.beside)
             inputs_.emplace_back(dataset_, dataset_.schema().field(name), std::nullopt, same, most,
                                  options_.memory_hook);
@@ -242,7 +231,7 @@ private:
         batch.inputs = inputs_[0].make(batch.valid);
         for (std::size_t i = 1; i < inputs_.size(); ++i) batch.beside.push_back(inputs_[i].make(batch.valid));
         if (options_.crop) batch.origin.resize(valid * options_.crop->extent.size());
-        for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample})
+        for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample, &batch.which})
             numbers->resize(valid);
         batch.number.resize(valid);
         batch.targets.resize(valid * targets_.size());
@@ -254,6 +243,12 @@ private:
     bool may_plan() const {
         return window_ < sampler_.windows() && sampler_.start(window_) < end() &&
                sampler_.start(window_) <= start_of(step_ + 1) + window_size();
+    }
+    // Of samples of any size one batch ahead: there each is a block, and a window of them too much to hold.
+    bool may_read() const {
+        if (units_.empty()) return may_plan();
+        return options_.order == Order::shuffled || !shape().empty() ||
+               units_.front().items.front().slot->batch.step <= step_ + 1;
     }
     std::int64_t window_size() const { return sampler_.start(window_ + 1) - sampler_.start(window_); }
 
@@ -276,7 +271,8 @@ private:
                 const auto [first, last] = share(step);
                 if (in_step < first || in_step >= last) continue;
                 unit.items.push_back({static_cast<std::uint32_t>(block.first + k),
-                                      static_cast<std::uint32_t>(in_step - first), slots_.at(step).get()});
+                                      static_cast<std::uint32_t>(in_step - first), block.which,
+                                      slots_.at(step).get()});
             }
             if (!unit.items.empty()) units_.push_back(std::move(unit));
         }
@@ -288,7 +284,7 @@ private:
             Unit unit;
             {
                 std::unique_lock lock(mutex_);
-                room_.wait(lock, [&] { return stop_ || failure_ || !units_.empty() || may_plan(); });
+                room_.wait(lock, [&] { return stop_ || failure_ || may_read(); });
                 if (stop_ || failure_) return;
                 if (units_.empty()) {
                     try {
@@ -333,6 +329,7 @@ private:
             batch.vendor[item.row] = rows.shard->vendor[at];
             batch.patient[item.row] = rows.shard->patient[at];
             batch.sample[item.row] = first_sample + at;
+            batch.which[item.row] = item.which;
             if (!rows.labels.integers.empty()) batch.label[item.row] = rows.labels.integers[at];
             if (!rows.labels.codes.empty()) batch.label[item.row] = rows.labels.codes[at];
             if (!rows.labels.numbers.empty()) batch.number[item.row] = rows.labels.numbers[at];
@@ -351,7 +348,8 @@ private:
         RawBatch& batch = item.slot->batch;
         Cut cut;
         if (options_.crop) {
-            cut = cut_of(*options_.crop, reader.shape(field_index_, at), options_.seed, epoch_, sample);
+            cut = cut_of(*options_.crop, reader.shape(field_index_, at), options_.seed,
+                         epoch_ * options_.per_sample + item.which, sample);
             if (cut.origin.size() == options_.crop->extent.size())  // else it is refused below
                 std::copy(cut.origin.begin(), cut.origin.end(),
                           batch.origin.begin() + static_cast<std::ptrdiff_t>(item.row * cut.origin.size()));
@@ -429,6 +427,9 @@ std::int64_t RawLoader::global_batch() const noexcept {
 }
 const core::Field& RawLoader::field() const noexcept {
     return work_->field();
+}
+std::vector<std::int64_t> RawLoader::shape() const {
+    return work_->shape();
 }
 const core::Column* RawLoader::label() const noexcept {
     return work_->label();

@@ -35,7 +35,8 @@ struct LoaderOptions {
     Tail tail = Tail::drop;
     std::optional<Normalise> normalise;  // none: the field's own dtype
     std::optional<Crop> crop;            // none: whole samples
-    // More fields of the same samples: a mask of the image. As stored; cropped where `field` is, and filled with 0.
+    std::int64_t per_sample = 1;         // how often an epoch has each sample, each time cropped anew
+    // More fields of the same samples: a mask of the image. As stored; cropped where `field` is.
     std::vector<std::string> beside;
     int threads = 1;  // that read ahead and decrypt
     MemoryHook memory_hook;
@@ -55,6 +56,7 @@ struct RawBatch {
     std::vector<double> targets;       // [valid, LoaderOptions::targets]; of a category its code, NaN missing
     std::vector<core::Id16> patient;   // pseudonyms
     std::vector<std::int64_t> sample;  // number in the dataset
+    std::vector<std::int64_t> which;   // the how many-th of it in the epoch (LoaderOptions::per_sample)
     std::int64_t valid = 0;  // samples; fewer in the last step of Tail::keep (0 if none is left for us)
     std::int64_t step = 0;   // in the epoch
     std::int64_t next = 0;   // sample of the epoch that the step after this one begins with: where to resume
@@ -79,9 +81,10 @@ public:
     ~RawLoader();
 
     std::int64_t steps_per_epoch() const noexcept;  // of an epoch that begins at its first sample
-    std::int64_t samples() const noexcept;          // of the split, over all ranks
+    std::int64_t samples() const noexcept;  // of an epoch, over all ranks: per_sample times the split's
     std::int64_t global_batch() const noexcept;
     const core::Field& field() const noexcept;
+    std::vector<std::int64_t> shape() const;       // of a sample in a batch; empty if each has its own
     const core::Column* label() const noexcept;    // null without one
     std::size_t crop_dimensions() const noexcept;  // 0 without a crop
     std::size_t targets() const noexcept;          // how many columns

@@ -9,6 +9,13 @@
 
 namespace trainer {
 
+void add_blocks(std::vector<Block>& out, std::uint32_t shard, std::int64_t count, std::int64_t most,
+                std::int64_t times) {
+    for (std::int64_t first = 0; first < count; first += most)
+        for (std::int64_t which = 0; which < times; ++which)
+            out.push_back({shard, first, std::min(most, count - first), static_cast<std::uint32_t>(which)});
+}
+
 Sampler::Sampler(std::vector<Block> blocks, std::uint64_t seed) : stored_(std::move(blocks)), seed_(seed) {
     begin_epoch(0, false);
 }

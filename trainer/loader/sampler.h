@@ -10,7 +10,12 @@ struct Block {
     std::uint32_t shard = 0;
     std::int64_t first = 0;  // in the list of the shard's samples of the split
     std::int64_t count = 0;
+    std::uint32_t which = 0;  // where an epoch has the same samples several times
 };
+
+// Those of a shard with `count` samples of the split, at most `most` in each, each `times` over.
+void add_blocks(std::vector<Block>& out, std::uint32_t shard, std::int64_t count, std::int64_t most,
+                std::int64_t times);
 
 // The order of one epoch: blocks shuffled over all shards, samples permuted within windows of 16 blocks, so
 // that reading stays sequential while batches mix. A function of (blocks, seed, epoch): never of ranks,

@@ -1,7 +1,9 @@
 // Each pixel is of one class: a field beside the image, the mask, has its value. Class 0 is the background.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "core/base/error.h"
@@ -19,8 +21,9 @@ constexpr std::uint8_t kNone = 255;
 
 class Segmentation final : public Task {
 public:
-    Segmentation(const TaskOptions& options, core::Field mask)
-        : Task(options, options.classes), mask_(std::move(mask)) {
+    // `spacing`: columns of a pixel's sides in mm, slowest axis first; none: distances are in pixels.
+    Segmentation(const TaskOptions& options, core::Field mask, std::vector<std::string> spacing)
+        : Task(options, options.classes), mask_(std::move(mask)), spacing_(std::move(spacing)) {
         number_.fill(kNone);
         for (std::size_t c = 0; c < outputs().size(); ++c)
             number_[options.values.empty() ? c : static_cast<std::size_t>(options.values[c])] =
@@ -33,20 +36,29 @@ public:
 
     std::string needed() const override { return ""; }  // every sample of the dataset has its mask
     void ask(LoaderOptions& asked) const override {
+        check_sizes(mask_.shape);
         asked.label = "";
         asked.beside = {mask_.name};
+        asked.targets = spacing_;
     }
     ModelInput input(std::vector<std::int64_t> shape) const override {
-        if (shape.empty() || mask_.shape.empty())
-            throw Error(Fault::usage,
-                        "samples of the dataset have sizes of their own: models are trained on samples of "
-                        "one size, to which staging fits them (fit of a field)");
+        const bool is_in_patches = options().patch_axes > 0;
+        check_sizes(shape);
+        check_sizes(mask_.shape);
         const std::vector<std::int64_t> size = size_of(shape);
         std::vector<std::int64_t> with_channel{1};
         with_channel.insert(with_channel.end(), size.begin(), size.end());
-        if (mask_.shape != size && mask_.shape != with_channel)
+        if (is_in_patches && size.size() != options().patch_axes)
+            throw Error(Fault::usage, "patch.size has " + std::to_string(options().patch_axes) +
+                                          " extents, and samples of the dataset have " +
+                                          std::to_string(size.size()) + " axes");
+        if (!is_in_patches && mask_.shape != size && mask_.shape != with_channel)
             throw Error(Fault::usage, "field " + mask_.name +
                                           " of the dataset is no mask of the images: its shape is another");
+        if (!spacing_.empty() && spacing_.size() < size.size())
+            throw Error(Fault::usage,
+                        "the dataset has the spacing of rows and columns, and not that of its volumes' "
+                        "slices: evaluate.spacing = false measures distances in voxels");
         return {std::move(shape), static_cast<std::int64_t>(outputs().size()), false, true};
     }
 
@@ -57,14 +69,15 @@ public:
         at::Tensor out = at::zeros({mask.size(0), mask[0].numel()}, at::kByte);
         auto* to = out.mutable_data_ptr<std::uint8_t>();
         for (std::int64_t i = 0; i < batch.valid; ++i) {
+            check_spacing(batch, i);
+            check_axes(batch, i);
             const at::Tensor mine =
                 mask[i].to(mask.scalar_type() == at::kByte ? at::kByte : at::kLong).contiguous();
             const bool is_whole = mine.scalar_type() == at::kByte
                                       ? number(mine.const_data_ptr<std::uint8_t>(), mine.numel(), to)
                                       : number(mine.const_data_ptr<std::int64_t>(), mine.numel(), to);
             if (!is_whole)
-                throw Error(Fault::data, "sample " + std::to_string(batch.sample[i].item<std::int64_t>()) +
-                                             ": its mask (field " + mask_.name +
+                throw Error(Fault::data, name_of(batch, i) + ": its mask (field " + mask_.name +
                                              ") holds a value of no class (task.classes, task.values)");
             to += mine.numel();
         }
@@ -89,11 +102,22 @@ public:
 
     std::size_t row_size() const override { return (outputs().size() - 1) * MaskFigures::kCount; }
     // Of each class but the background its figures: masks and scores stay on the rank that made them.
-    at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target) const override {
+    at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target,
+                    const Batch& batch) const override {
         const std::int64_t samples = target.size(0);
         const at::Tensor mine = scores.narrow(0, 0, samples);
+        const std::vector<std::int64_t> size = mine.sizes().slice(2).vec();
+        const auto extents = batch.beside.at(0).sizes();
+        if (options().patch_axes > 0 && extents.slice(extents.size() - size.size()) != at::IntArrayRef(size))
+            throw Error(Fault::data, name_of(batch, 0) + ": its mask (field " + mask_.name +
+                                         ") is of another size than the image");
         const at::Tensor is_scored = at::isfinite(mine).flatten(1).all(1).to(at::kCPU);
         const at::Tensor said = mine.argmax(1).to(at::kByte).flatten(1), are = target.to(said.device());
+        const at::Tensor said_here = said.to(at::kCPU).contiguous(), are_here = target.contiguous();
+        const auto numbers = [](const at::Tensor& of, std::int64_t i) {
+            return std::span(of.const_data_ptr<std::uint8_t>() + i * of.size(1),
+                             static_cast<std::size_t>(of.size(1)));
+        };
         const auto classes = static_cast<std::int64_t>(outputs().size());
         std::vector<at::Tensor> counts;  // [n, 3] of each class
         for (std::int64_t c = 1; c < classes; ++c) {
@@ -106,20 +130,69 @@ public:
         auto* to = out.mutable_data_ptr<double>();
         for (std::int64_t i = 0; i < samples; ++i) {
             const bool has_score = is_scored[i].item<bool>();
-            for (std::int64_t c = 1; c < classes; ++c, count += 3)
-                for (const double value : mask_figures(count[0], count[1], count[2]).all())
+            const std::vector<double> spacing = spacing_of(batch, i, size.size());
+            for (std::int64_t c = 1; c < classes; ++c, count += 3) {
+                const SurfaceFigures surface =
+                    has_score ? surface_figures(numbers(are_here, i), numbers(said_here, i),
+                                                static_cast<std::uint8_t>(c), size, spacing,
+                                                options().surface_tolerance)
+                              : SurfaceFigures{};
+                for (const double value : mask_figures(count[0], count[1], count[2], surface).all())
                     *to++ = has_score ? value : std::numeric_limits<double>::quiet_NaN();
+            }
         }
         return out;
     }
     void add(Predictions& out, std::span<const double> row) const override {
         out.measured.insert(out.measured.end(), row.begin(), row.end());
+        if (!spacing_.empty()) out.distance_unit = "mm";
     }
 
 private:
     // Of a sample [C, H, W], [C, D, H, W] or [H, W].
     static std::vector<std::int64_t> size_of(const std::vector<std::int64_t>& shape) {
         return {shape.begin() + (shape.size() > 2 ? 1 : 0), shape.end()};
+    }
+
+    // `shape`: empty where each sample has its own.
+    void check_sizes(const std::vector<std::int64_t>& shape) const {
+        if (shape.empty() && options().patch_axes == 0)
+            throw Error(
+                Fault::usage,
+                "samples of the dataset have sizes of their own: models are trained on parts of them "
+                "(patch.size), or on samples of one size, to which staging fits them (fit of a field)");
+    }
+    static std::string name_of(const Batch& batch, std::int64_t i) {
+        return "sample " + std::to_string(batch.sample[i].item<std::int64_t>());
+    }
+    // Of what is cut into patches nothing but this is known before it is read: a mask has one channel at most.
+    void check_axes(const Batch& batch, std::int64_t i) const {
+        const auto axes = static_cast<std::int64_t>(options().patch_axes);
+        if (axes == 0) return;
+        const auto shape = batch.beside.at(0).sizes().slice(1);
+        std::int64_t channels = 1;
+        for (std::int64_t a = 0; a + axes < std::ssize(shape); ++a)
+            channels *= shape[static_cast<std::size_t>(a)];
+        if (channels != 1 || std::ssize(shape) < axes)
+            throw Error(Fault::data, name_of(batch, i) + ": its mask (field " + mask_.name +
+                                         ") is none of an image of " + std::to_string(axes) + " axes");
+    }
+    void check_spacing(const Batch& batch, std::int64_t i) const {
+        if (!batch.targets.defined()) return;
+        for (std::size_t a = 0; a < spacing_.size(); ++a) {
+            const auto side = batch.targets[i][static_cast<std::int64_t>(a)].item<double>();
+            if (!(side > 0 && std::isfinite(side)))
+                throw Error(Fault::data, name_of(batch, i) + ": column " + spacing_[a] +
+                                             " says no distance between its pixels; evaluate.spacing = false "
+                                             "measures in pixels");
+        }
+    }
+    // Of the sample's last axes.
+    std::vector<double> spacing_of(const Batch& batch, std::int64_t i, std::size_t axes) const {
+        std::vector<double> out(axes, 1);
+        for (std::size_t a = 0; a < axes && !spacing_.empty(); ++a)
+            out[a] = batch.targets[i][static_cast<std::int64_t>(spacing_.size() - axes + a)].item<double>();
+        return out;
     }
 
     // False if one of `values` is no class's.
@@ -135,8 +208,20 @@ private:
     }
 
     const core::Field mask_;
+    const std::vector<std::string> spacing_;
     std::array<std::uint8_t, 256> number_{};  // of the class of each value
 };
+
+// Those that staging writes of volumes, and those that profiles take from the headers of images.
+std::vector<std::string> spacing_columns(const core::Schema& schema) {
+    const auto is_there = [&](const std::string& name) {
+        return schema.has_column(name) && schema.columns[schema.column(name)].type == core::ColumnType::f64;
+    };
+    for (const auto& names : {std::vector<std::string>{"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"},
+                              {"spacing_row_mm", "spacing_column_mm"}})
+        if (std::all_of(names.begin(), names.end(), is_there)) return names;
+    return {};
+}
 
 }  // namespace
 
@@ -147,7 +232,8 @@ std::unique_ptr<Task> make_segmentation(const TaskOptions& options, const core::
                                       " of the dataset holds real numbers: a mask holds numbers of classes");
     if (options.classes.size() > kMost)
         throw Error(Fault::usage, "task.classes: expected at most " + std::to_string(kMost));
-    return std::make_unique<Segmentation>(options, mask);
+    return std::make_unique<Segmentation>(
+        options, mask, options.uses_spacing ? spacing_columns(schema) : std::vector<std::string>());
 }
 
 }  // namespace trainer

@@ -23,6 +23,9 @@ struct TaskOptions {
     std::vector<std::string> classes;           // what its values stand for
     std::vector<std::int64_t> values;           // of each class, 0 to 255; empty: 0, 1, ...
     LossOptions loss;
+    double surface_tolerance = 1;  // this and the next: EvaluateOptions has them
+    bool uses_spacing = true;
+    std::size_t patch_axes = 0;  // of the parts of samples that batches bring; 0: whole samples
 
     // Of the recipe's [data] `label`, or `labels` where a task has several, or `mask`. Throws Error(usage).
     static TaskOptions from(const core::Config& task, const core::Config& data, const core::Config& loss);
@@ -60,7 +63,9 @@ public:
     // What figures are made of, on any rank: [n, row_size] float64 on the CPU, a row for each of `target`; `scores` may
     // have more rows behind those.
     virtual std::size_t row_size() const = 0;
-    virtual at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target) const = 0;
+    // `batch`: whose target that is.
+    virtual at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
+                            const Batch& batch) const = 0;
     // Adds such a row to `out`.
     virtual void add(Predictions& out, std::span<const double> row) const = 0;
 
@@ -78,7 +83,8 @@ class ColumnTask : public Task {
 public:
     std::optional<std::int64_t> first_unusable(const at::Tensor& target) const final;
     std::size_t row_size() const final { return options().columns.size() + outputs().size(); }
-    at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target) const final;
+    at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
+                    const Batch& batch) const final;
     void add(Predictions& out, std::span<const double> row) const final;
 
 protected:

@@ -113,7 +113,8 @@ void compare(const Json& before, const nlohmann::json& after, const std::string&
         if (after.is_null()) {
             ++emptied;
             // An error between 1 and 100 may be read as percent of a count; three digits fit one more often than six.
-            const bool is_error = key == "mae" || key == "rmse" || key == "bias" || key == "score";
+            const bool is_error =
+                key == "mae" || key == "rmse" || key == "bias" || key == "hd95" || key == "score";
             CHECK((key == "confusion" || key == "samples" || is_of_cells(key) || is_error));
         } else {
             const double one = before.get<double>(), two = after.get<double>();
@@ -136,7 +137,8 @@ Json report_of(const std::string& task, const std::vector<int>& sizes) {
     for (std::size_t i = 0; i < p.label.size(); ++i) {
         if (task == "segmentation") {
             const int are = between(50, 100), both = between(30, are);
-            for (const double value : trainer::mask_figures(are, between(both, 120), both).all())
+            const trainer::SurfaceFigures surface{1 + 30 * share(), share()};
+            for (const double value : trainer::mask_figures(are, between(both, 120), both, surface).all())
                 p.measured.push_back(value);
         } else if (is_number) {
             p.truth.push_back(50 + 30 * share());

@@ -308,6 +308,37 @@ TEST_CASE("a random crop is a function of seed, epoch and sample, on any number 
     CHECK(origins(1, 1, 6, 2) != once);
 }
 
+TEST_CASE("an epoch has each sample so many times, each cropped anew, or around the pixel that it is told") {
+    const Volumes volumes;
+    const Dataset dataset = volumes.dataset();
+    const auto origins = [&](int ranks, const Crop& crop) {
+        std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::int64_t>> found;
+        for (int rank = 0; rank < ranks; ++rank) {
+            LoaderOptions options = cropping(crop);
+            options.per_sample = 3, options.ranks = ranks, options.rank = rank;
+            RawLoader loader(dataset, options);
+            loader.begin_epoch(2);
+            while (const auto batch = loader.next())
+                for (std::size_t i = 0; i < static_cast<std::size_t>(batch->valid); ++i)
+                    found[{batch->sample[i], batch->which[i]}] = {batch->origin[2 * i],
+                                                                  batch->origin[2 * i + 1]};
+        }
+        return found;
+    };
+    Crop crop{{3, 2}, Crop::Place::random, 0};
+    const auto once = origins(1, crop);
+    CHECK(once.size() == 120);
+    for (const int ranks : {2, 3}) CHECK(origins(ranks, crop) == once);
+    crop.around = [](std::int64_t draw, std::int64_t) {  // but for the third of epoch 2
+        return draw == 8 ? std::vector<std::int64_t>() : std::vector<std::int64_t>{0, 100};
+    };
+    for (const auto& [of, origin] : origins(2, crop)) {
+        const auto shape = Volumes::sample(dataset.schema(), of.first).fields[0].shape;
+        const std::vector<std::int64_t> last{std::min<std::int64_t>(0, (shape[1] - 3) / 2), shape[2] - 2};
+        CHECK(origin == (of.second == 2 ? once.at(of) : last));
+    }
+}
+
 TEST_CASE("a crop is float32 if asked, its fill too, and of a fixed shape it is the same part") {
     const Volumes volumes;
     const Dataset dataset = volumes.dataset();

@@ -1,0 +1,121 @@
+#include "trainer/engine/patch.h"
+
+#include <cstring>
+
+#include "trainer/loader/random.h"
+
+namespace trainer {
+namespace {
+
+// Other streams than those of orders and crops.
+constexpr std::uint64_t kOfPlaces = 0x504C41434553, kOfCentres = 0x43454E545245;
+
+void append(core::Bytes& out, const std::vector<std::int64_t>& numbers) {
+    const auto count = static_cast<std::int64_t>(numbers.size());
+    for (const auto& [data, bytes] :
+         {std::pair(&count, sizeof count), {numbers.data(), numbers.size() * sizeof count}}) {
+        const auto* first = reinterpret_cast<const std::uint8_t*>(data);
+        out.insert(out.end(), first, first + bytes);
+    }
+}
+
+std::vector<std::int64_t> take(const core::Bytes& from, std::size_t& at) {
+    std::int64_t count = 0;
+    std::memcpy(&count, from.data() + at, sizeof count);
+    at += sizeof count;
+    std::vector<std::int64_t> out(static_cast<std::size_t>(count));
+    if (count > 0) std::memcpy(out.data(), from.data() + at, out.size() * sizeof count);
+    at += out.size() * sizeof count;
+    return out;
+}
+
+}  // namespace
+
+const std::vector<Key<PatchOptions>>& patch_keys() {
+    static const std::vector<Key<PatchOptions>> kKeys{
+        {"foreground", &PatchOptions::foreground, 0, 1,
+         "share of the patches that are centred on a pixel of a class"},
+        {"per_sample", &PatchOptions::per_sample, 1, 1000, "patches of each sample in an epoch"},
+        {"overlap", &PatchOptions::overlap, 0, 0.9,
+         "share of a window that the next one sees again, where whole samples are measured"},
+        {"padding", &PatchOptions::padding, -1e9, 1e9,
+         "value of the image around a sample that is smaller than the patch"},
+    };
+    return kKeys;
+}
+
+PatchOptions PatchOptions::from(const core::Config& table) {
+    PatchOptions out;
+    out.size = table.integers("size");
+    for (const Key<PatchOptions>& key : patch_keys()) read(table, out, key);
+    for (const std::int64_t axis : out.size)
+        if (axis < 1 || axis > (1 << 20)) table.refuse("size", "expected extents from 1 to 2^20");
+    if (out.size.size() == 1 || out.size.size() > 3)
+        table.refuse("size", "expected 2 extents of images (rows, columns), or 3 of volumes (slices first)");
+    if (out.size.empty() && !table.keys().empty())
+        table.refuse("size", "expected the extents of a patch: the other keys are for patches");
+    return out;
+}
+
+nlohmann::ordered_json PatchOptions::told() const {
+    return {{"size", size}, {"foreground", foreground}, {"per_sample", per_sample}, {"padding", padding}};
+}
+
+void Foreground::add(std::int64_t sample, std::span<const std::uint8_t> mask,
+                     const std::vector<std::int64_t>& shape) {
+    // One pass, each class a reservoir of its own (Vitter 1985, algorithm R).
+    struct Kept {
+        std::uint64_t seen = 0;
+        std::vector<std::int64_t> places;
+    };
+    std::map<std::uint8_t, std::pair<Kept, Random>> classes;
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+        if (mask[i] == 0) continue;
+        const auto stream = static_cast<std::uint64_t>(sample);
+        auto& [kept, random] =
+            classes.try_emplace(mask[i], Kept(), Random(seed_ ^ kOfPlaces, mask[i], stream)).first->second;
+        ++kept.seen;
+        if (kept.places.size() < kKept)
+            kept.places.push_back(static_cast<std::int64_t>(i));
+        else if (const std::uint64_t place = random.below(kept.seen); place < kKept)
+            kept.places[place] = static_cast<std::int64_t>(i);
+    }
+    Sample out{shape, {}};
+    for (auto& [number, of] : classes) out.classes.push_back(std::move(of.first.places));
+    samples_[sample] = std::move(out);
+}
+
+void Foreground::merge(const core::Comm& comm) {
+    core::Bytes mine, all;
+    for (const auto& [number, sample] : samples_) {
+        append(mine, {number, static_cast<std::int64_t>(sample.classes.size())});
+        append(mine, sample.shape);
+        for (const auto& places : sample.classes) append(mine, places);
+    }
+    for (const core::Bytes& each : comm.gather(mine)) all.insert(all.end(), each.begin(), each.end());
+    comm.broadcast(all);
+    for (std::size_t at = 0; at < all.size();) {
+        const std::vector<std::int64_t> head = take(all, at);
+        Sample& sample = samples_[head[0]];
+        sample = {take(all, at), {}};
+        for (std::int64_t i = 0; i < head[1]; ++i) sample.classes.push_back(take(all, at));
+    }
+}
+
+std::vector<std::int64_t> Foreground::centre(std::int64_t draw, std::int64_t sample) const {
+    Random random(seed_ ^ kOfCentres, static_cast<std::uint64_t>(draw), static_cast<std::uint64_t>(sample));
+    const double uniform = static_cast<double>(random.next() >> 11) * 0x1p-53;
+    const auto found = samples_.find(sample);
+    if (uniform >= share_ || found == samples_.end() || found->second.classes.empty()) return {};
+    const auto& places = found->second.classes[random.below(found->second.classes.size())];
+    std::int64_t place = places[random.below(places.size())];
+    std::vector<std::int64_t> out = found->second.shape;
+    for (std::size_t axis = out.size(); axis-- > 0;) {
+        const std::int64_t extent = out[axis];
+        out[axis] = place % extent;
+        place /= extent;
+    }
+    return out;
+}
+
+}  // namespace trainer

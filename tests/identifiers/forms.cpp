@@ -115,11 +115,10 @@ std::string references(const std::u32string& points, const char* form, bool asci
 void add_more(const std::string& value, std::vector<Form>& out) {
     for (const char* charset : {"UTF-32LE", "UTF-32BE", "EUC-JP", "SHIFT_JIS", "EUC-KR"})
         if (auto bytes = convert(value, charset, "UTF-8")) out.push_back({*std::move(bytes), charset});
-    // ISO 2022 without the escapes at its ends, three bytes each.
+    // ISO 2022 without the escape at its end.
     if (!is_ascii(value))
-        if (const auto bytes = convert(value, "ISO-2022-JP", "UTF-8");
-            bytes && bytes->size() > 6 && bytes->front() == '\x1B')
-            out.push_back({bytes->substr(3, bytes->size() - 6), "ISO-2022-JP"});
+        if (const auto bytes = convert(value, "ISO-2022-JP", "UTF-8"); bytes && bytes->ends_with("\x1B(B"))
+            out.push_back({bytes->substr(0, bytes->size() - 3), "ISO-2022-JP"});
     const std::u32string points = code_points(value);
     out.push_back({utf8({points.rbegin(), points.rend()}), "reversed"});
     out.push_back({upper(value), "upper case"});
@@ -128,6 +127,8 @@ void add_more(const std::string& value, std::vector<Form>& out) {
     std::copy_if(value.begin(), value.end(), std::back_inserter(digits),
                  [](unsigned char c) { return std::isdigit(c); });
     out.push_back({digits, "digits alone"});
+    for (std::size_t at = 1; digits.size() >= 9 && at < digits.size(); ++at)
+        out.push_back({digits.substr(0, at) + "." + digits.substr(at), "digits of a fraction"});
     std::u32string wide = points;
     for (char32_t& point : wide)
         if (point > 0x20 && point < 0x7F) point += 0xFEE0;  // U+FF01 ... U+FF5E

@@ -194,6 +194,7 @@ void Search::tree(const std::filesystem::path& path) {
             find(all, name, Shorts::passed_over);
             continue;
         }
+        elements(all, 1, name);
         for (std::size_t first = 0; first < std::min<std::size_t>(2, all.size()); ++first)
             elements(core::ByteView(all).subspan(first), 2, name);
         inflated(all, name, 2);
@@ -204,12 +205,6 @@ void Search::number(double value, const std::string& where) {
     char text[32];
     const auto end = std::to_chars(text, text + sizeof text, value).ptr;
     bytes(core::view(std::string_view(text, static_cast<std::size_t>(end - text))), where);
-    const std::string digits = [&] {
-        std::string out;
-        std::copy_if(text, end, std::back_inserter(out), [](unsigned char c) { return c != '.'; });
-        return out;
-    }();
-    bytes(core::view(digits), where);
 }
 
 void Search::field(core::ByteView all, core::DType type, const std::string& where) {

@@ -90,6 +90,7 @@ TEST_CASE("of a few identifiers more forms are found") {
          std::string("A\0\0\0001\0\0\0002\0\0\0003\0\0\0004\0\0\0005\0\0\0006\0\0\0007"
                      "\0\0\0008\0\0\0009\0\0\0",
                      40)},
+        {"national_id: digits of a fraction", "12.3456789"},
         {"phone: percent escapes", "0912%2D345%2D678"},
         {"phone: digits alone", "(0912345678)"},
     }));

@@ -16,15 +16,19 @@ int main(int argc, char** argv) {
         "--key keys/digits@1.key --tree logs"};
     std::string planted;
     std::vector<std::string> versions, keys, trees;
+    bool every_form = false;
     app.add_option("--planted", planted, "The list that deliveries.py wrote")->required();
     app.add_option("--dataset", versions,
                    "A dataset version, to be decrypted; its files as they lie are searched too");
     app.add_option("--key", keys, "The key of each --dataset, in the same order");
     app.add_option("--tree", trees, "A file or folder");
+    app.add_flag("--every-form", every_form,
+                 "More forms, in bits and in compressed streams; for a few hundred identifiers");
     return core::run_tool(app, argc, argv, [&] {
         if (versions.size() != keys.size())
             throw core::Error(core::Fault::usage, "each --dataset needs its --key");
-        identifiers::Search search(identifiers::load_planted(planted));
+        identifiers::Search search(identifiers::load_planted(planted),
+                                   every_form ? identifiers::Breadth::every : identifiers::Breadth::usual);
         for (std::size_t i = 0; i < versions.size(); ++i) {
             search.dataset(versions[i], keys[i]);
             search.tree(versions[i]);

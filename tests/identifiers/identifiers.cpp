@@ -1,18 +1,17 @@
 #include "identifiers/identifiers.h"
 
-#include <iconv.h>
-#include <openssl/evp.h>
-
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/keys/keys.h"
 #include "core/shard/reader.h"
 #include "core/shard/version.h"
+#include "identifiers/inflate.h"
 
 namespace identifiers {
 namespace {
@@ -30,59 +29,24 @@ std::uint64_t anchor_hash(const char* at, std::uint64_t factor) {
 }
 constexpr std::uint64_t kFirst = 0x9E3779B97F4A7C15ULL, kSecond = 0xC2B2AE3D27D4EB4FULL;
 
-// Nothing if `value` cannot be written in `charset`.
-std::optional<std::string> convert(const std::string& value, const char* charset) {
-    const iconv_t converter = ::iconv_open(charset, "UTF-8");
-    if (converter == reinterpret_cast<iconv_t>(-1))
-        throw core::Error(core::Fault::system,
-                          std::string("iconv does not know ") + charset + "; install libc-bin");
-    std::string in = value, out(value.size() * 4 + 8, '\0');
-    char *from = in.data(), *to = out.data();
-    std::size_t from_left = in.size(), to_left = out.size();
-    const std::size_t lost = ::iconv(converter, &from, &from_left, &to, &to_left);
-    ::iconv_close(converter);
-    if (lost != 0) return std::nullopt;
-    out.resize(out.size() - to_left);
-    return out;
+// No noise has four bytes of other than ASCII in a row by chance often enough, where there is little of it.
+bool is_short_enough(const std::string& bytes) {
+    return bytes.size() >= 4 &&
+           std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c >= 0x80; });
+}
+std::uint32_t first_four(const char* at) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, at, 4);
+    return word;
+}
+std::uint16_t first_two(const char* at) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, at, 2);
+    return word;
 }
 
-std::string upper(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });
-    return text;
-}
-
-// What stays the same of `bytes` in base64 when they begin 0, 1 or 2 bytes into a group of three.
-std::string base64_at(std::string_view bytes, std::size_t shift) {
-    const std::string padded = core::to_base64(core::view(std::string(shift, '\0') + std::string(bytes)));
-    const std::size_t bits = shift * 8, first = (bits + 5) / 6;
-    const std::size_t last = (bits + bytes.size() * 8) / 6;  // characters that hold bits of `bytes` only
-    return padded.substr(first, last - first);
-}
-
-std::string digest(const EVP_MD* algorithm, std::string_view bytes) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> out;
-    unsigned size = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, algorithm, nullptr) != 1)
-        throw core::Error(core::Fault::system,
-                          "OpenSSL has no MD5 or SHA-1 (FIPS mode?): the search needs them");
-    return {reinterpret_cast<const char*>(out.data()), size};
-}
-
-bool is_ascii(const std::string& text) {
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
-}
-
-std::string json_escaped(const std::string& value) {
-    const std::string quoted = nlohmann::json(value).dump(-1, ' ', true);
-    return quoted.substr(1, quoted.size() - 2);
-}
-
-std::string url_escaped(const std::string& value) {
-    std::string out;
-    for (const unsigned char c : value)
-        out += c < 0x80 ? std::string(1, static_cast<char>(c))
-                        : "%" + upper(core::to_hex(core::ByteView(&c, 1)));
-    return out;
+bool is_hdf5(core::ByteView bytes) {
+    return core::text(bytes).starts_with("\x89HDF\r\n\x1A\n");
 }
 
 }  // namespace
@@ -102,11 +66,15 @@ std::vector<Identifier> load_planted(const std::filesystem::path& file) {
     return out;
 }
 
-Search::Search(const std::vector<Identifier>& planted)
-    : planted_(planted),
+Search::Search(const std::vector<Identifier>& planted, Breadth breadth)
+    : breadth_(breadth),
+      planted_(planted),
+      coarse_hints_((std::size_t{1} << kHintBits >> kCoarse) / 64),
       hints_((std::size_t{1} << kHintBits) / 64),
-      coarse_hints_((std::size_t{1} << kHintBits >> kCoarse) / 64) {
-    for (std::size_t i = 0; i < planted_.size(); ++i) add_forms(i, planted_[i].value);
+      short_hints_(std::size_t{1} << 16),
+      is_found_(planted.size()) {
+    for (std::size_t i = 0; i < planted_.size(); ++i)
+        for (Form& form : forms_of(planted_[i].value, breadth)) add(std::move(form), i);
     std::sort(patterns_.begin(), patterns_.end(),
               [](const Pattern& a, const Pattern& b) { return a.bytes < b.bytes; });
     // What begins with another pattern is found with that one.
@@ -123,43 +91,41 @@ Search::Search(const std::vector<Identifier>& planted)
     }
 }
 
-void Search::add(std::string bytes, std::size_t identifier, const std::string& form) {
-    if (bytes.size() < kAnchor) return;
-    const auto number = form_numbers_.try_emplace(form, static_cast<std::uint16_t>(forms_.size()));
-    if (number.second) forms_.push_back(form);
-    patterns_.push_back({std::move(bytes), static_cast<std::uint32_t>(identifier), number.first->second});
+void Search::add(Form form, std::size_t identifier) {
+    const bool is_short = form.bytes.size() < kAnchor;
+    if (is_short && !(breadth_ == Breadth::every && is_short_enough(form.bytes))) return;
+    const auto number = form_numbers_.try_emplace(form.name, static_cast<std::uint16_t>(forms_.size()));
+    if (number.second) forms_.push_back(form.name);
+    Pattern pattern{std::move(form.bytes), static_cast<std::uint32_t>(identifier), number.first->second};
+    if (!is_short) return patterns_.push_back(std::move(pattern));
+    short_hints_[first_two(pattern.bytes.data())] = true;
+    const std::uint32_t four = first_four(pattern.bytes.data());
+    short_patterns_.emplace(four, std::move(pattern));
 }
 
-void Search::add_forms(std::size_t identifier, const std::string& value) {
-    std::map<std::string, std::string> written;  // bytes -> charset, equal bytes once
-    written.emplace(value, "utf-8");
-    for (const char* charset : {"UTF-16LE", "UTF-16BE", "BIG5", "GB18030"})
-        if (auto bytes = convert(value, charset)) written.emplace(*std::move(bytes), charset);
-    for (const auto& [bytes, charset] : written) {
-        add(bytes, identifier, charset);
-        const std::string hex = core::to_hex(core::view(bytes));
-        add(hex, identifier, charset + " hex");
-        add(upper(hex), identifier, charset + " hex");
-        for (std::size_t shift = 0; shift < 3; ++shift)
-            add(base64_at(bytes, shift), identifier, charset + " base64");
-        for (const auto& [name, algorithm] :
-             {std::pair{"md5", EVP_md5()}, {"sha1", EVP_sha1()}, {"sha256", EVP_sha256()}}) {
-            const std::string raw = digest(algorithm, bytes), form = name + (" of " + charset);
-            add(raw, identifier, form);
-            add(core::to_hex(core::view(raw)), identifier, form + ", hex");
-            add(base64_at(raw, 0), identifier, form + ", base64");
-        }
-    }
-    if (!is_ascii(value)) {
-        add(json_escaped(value), identifier, "json escapes");
-        add(url_escaped(value), identifier, "url escapes");
-    }
+void Search::found(const Pattern& pattern, const std::string& where) {
+    // The digits of an identifier are in it.
+    if (breadth_ == Breadth::every && last_ == std::pair{pattern.identifier, where}) return;
+    last_ = {pattern.identifier, where};
+    if (findings_.size() < kFindingsKept || where != findings_.back().where || !is_found_[pattern.identifier])
+        findings_.push_back({planted_[pattern.identifier].kind, forms_[pattern.form], where});
+    is_found_[pattern.identifier] = true;
 }
 
 void Search::bytes(core::ByteView bytes, const std::string& where) {
+    find(bytes, where, Shorts::sought);
+}
+
+void Search::find(core::ByteView bytes, const std::string& where, Shorts shorts) {
     searched_bytes_ += bytes.size();
-    if (bytes.size() < kAnchor) return;
     const std::string_view text = core::text(bytes);
+    if (shorts == Shorts::sought && !short_patterns_.empty())
+        for (std::size_t at = 0; at + 4 <= text.size(); ++at) {
+            if (!short_hints_[first_two(text.data() + at)]) continue;
+            const auto [begin, end] = short_patterns_.equal_range(first_four(text.data() + at));
+            for (auto one = begin; one != end; ++one)
+                if (text.substr(at).starts_with(one->second.bytes)) found(one->second, where);
+        }
     for (std::size_t at = 0; at + kAnchor <= text.size(); ++at) {
         const std::uint64_t hash = anchor_hash(text.data() + at, kFirst);
         if (!(coarse_hints_[(hash >> kCoarse) / 64] >> ((hash >> kCoarse) % 64) & 1)) continue;
@@ -169,22 +135,45 @@ void Search::bytes(core::ByteView bytes, const std::string& where) {
         // The last pattern that is not greater than the text from here on: since no pattern begins with
         // another, it is the only one that the text can begin with.
         const std::string_view rest = text.substr(at);
-        auto found = std::upper_bound(patterns_.begin(), patterns_.end(), rest,
-                                      [](std::string_view t, const Pattern& p) { return t < p.bytes; });
-        if (found == patterns_.begin() || !rest.starts_with((--found)->bytes)) continue;
-        if (findings_.size() < kFindingsKept || where != findings_.back().where)
-            findings_.push_back({planted_[found->identifier].kind, forms_[found->form], where});
+        auto last = std::upper_bound(patterns_.begin(), patterns_.end(), rest,
+                                     [](std::string_view t, const Pattern& p) { return t < p.bytes; });
+        if (last != patterns_.begin() && rest.starts_with((--last)->bytes)) found(*last, where);
     }
 }
 
 void Search::elements(core::ByteView all, std::size_t element_bytes, const std::string& where) {
     bytes(all, where);
-    if (element_bytes < 2) return;
-    core::Bytes lane(all.size() / element_bytes);
-    for (std::size_t byte = 0; byte < element_bytes; ++byte) {
-        for (std::size_t i = 0; i < lane.size(); ++i) lane[i] = all[i * element_bytes + byte];
-        bytes(lane, where + ", byte " + std::to_string(byte) + " of each element");
+    if (element_bytes > 1) {
+        core::Bytes lane(all.size() / element_bytes);
+        for (std::size_t byte = 0; byte < element_bytes; ++byte) {
+            for (std::size_t i = 0; i < lane.size(); ++i) lane[i] = all[i * element_bytes + byte];
+            bytes(lane, where + ", byte " + std::to_string(byte) + " of each element");
+        }
     }
+    if (breadth_ == Breadth::every) bits(all, element_bytes, where);
+}
+
+void Search::bits(core::ByteView all, std::size_t element_bytes, const std::string& where) {
+    const std::size_t count = all.size() / element_bytes;
+    for (std::size_t bit = 0; bit < 8 * element_bytes; ++bit)
+        for (const bool high_first : {false, true})
+            for (std::size_t begin = 0; begin < std::min<std::size_t>(8, count); ++begin) {
+                core::Bytes packed((count - begin) / 8);
+                for (std::size_t i = 0; i < packed.size() * 8; ++i) {
+                    const unsigned one = all[(begin + i) * element_bytes + bit / 8] >> (bit % 8) & 1;
+                    packed[i / 8] |= static_cast<std::uint8_t>(one << (high_first ? 7 - i % 8 : i % 8));
+                }
+                // Noise, most of it.
+                find(packed, where + ", bit " + std::to_string(bit) + " of each element",
+                     Shorts::passed_over);
+            }
+}
+
+void Search::inflated(core::ByteView from, const std::string& where, int depth) {
+    for_each_inflated(from, [&](core::ByteView out) {
+        bytes(out, where + ", inflated");
+        if (depth > 1) inflated(out, where + ", inflated", depth - 1);
+    });
 }
 
 void Search::tree(const std::filesystem::path& path) {
@@ -200,8 +189,40 @@ void Search::tree(const std::filesystem::path& path) {
         bytes(core::view(entry.filename().native()), "the name of " + name);
         if (!fs::is_regular_file(fs::symlink_status(entry))) continue;
         ++searched_files_;
-        bytes(core::read_file(entry, std::uint64_t{4} << 30), name);
+        const core::Bytes all = core::read_file(entry, std::uint64_t{4} << 30);
+        if (breadth_ == Breadth::usual || is_hdf5(all)) {  // a shard is sealed: what it holds is dataset()'s
+            find(all, name, Shorts::passed_over);
+            continue;
+        }
+        elements(all, 1, name);
+        for (std::size_t first = 0; first < std::min<std::size_t>(2, all.size()); ++first)
+            elements(core::ByteView(all).subspan(first), 2, name);
+        inflated(all, name, 2);
     }
+}
+
+void Search::number(double value, const std::string& where) {
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+    bytes(core::view(std::string_view(text, static_cast<std::size_t>(end - text))), where);
+}
+
+void Search::field(core::ByteView all, core::DType type, const std::string& where) {
+    elements(all, core::bytes_of(type), where);
+    if (breadth_ == Breadth::usual || (type != core::DType::f32 && type != core::DType::f64)) return;
+    // Whole numbers that are kept as floating point have the bits of their integers elsewhere.
+    std::vector<std::int32_t> whole;
+    core::with_type(type, [&](auto zero) {
+        using T = decltype(zero);
+        for (std::size_t at = 0; at + sizeof(T) <= all.size(); at += sizeof(T)) {
+            T value;
+            std::memcpy(&value, all.data() + at, sizeof value);
+            const bool fits = std::abs(static_cast<double>(value)) < 2147483648.0;
+            whole.push_back(fits ? static_cast<std::int32_t>(std::lround(static_cast<double>(value))) : 0);
+        }
+    });
+    elements({reinterpret_cast<const std::uint8_t*>(whole.data()), whole.size() * 4}, 4,
+             where + ", as whole numbers");
 }
 
 void Search::dataset(const std::filesystem::path& version, const std::filesystem::path& key_file) {
@@ -225,11 +246,12 @@ void Search::dataset(const std::filesystem::path& version, const std::filesystem
             bytes(raw(data.codes), where);
             bytes(raw(data.ids), where);
             for (const std::int64_t value : data.integers) bytes(core::view(std::to_string(value)), where);
+            for (const double value : data.numbers) number(value, where);
         }
         for (std::size_t f = 0; f < schema.fields.size(); ++f)
             for (std::int64_t i = 0; i < shard.samples(); ++i)
-                elements(shard.array(f, i).bytes, core::bytes_of(schema.fields[f].dtype),
-                         entry.file + " field " + schema.fields[f].name + " sample " + std::to_string(i));
+                field(shard.array(f, i).bytes, schema.fields[f].dtype,
+                      entry.file + " field " + schema.fields[f].name + " sample " + std::to_string(i));
     }
 }
 

@@ -1,11 +1,14 @@
 #include "identifiers/identifiers.h"
 
+#include <zlib.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 
 #include "core/base/files.h"
 #include "support/scratch.h"
 
+using identifiers::Breadth;
 using identifiers::Identifier;
 using identifiers::Search;
 
@@ -13,10 +16,12 @@ namespace {
 
 const std::vector<Identifier> kPlanted{
     {"name", "許功麗"}, {"national_id", "A123456789"}, {"name_roman", "Hsu KungLi"}};
+const std::vector<Identifier> kFew{
+    {"name", "王美"}, {"national_id", "A123456789"}, {"phone", "0912-345-678"}};
 
 // Everything found in `bytes` with noise around it, as "kind: form".
-std::vector<std::string> found_in(const std::string& bytes) {
-    Search search(kPlanted);
+std::vector<std::string> found_in(const std::string& bytes, Breadth breadth = Breadth::usual) {
+    Search search(breadth == Breadth::every ? kFew : kPlanted, breadth);
     search.bytes(core::view("noise before " + bytes + " and after"), "here");
     std::vector<std::string> out;
     for (const auto& finding : search.findings()) out.push_back(finding.kind + ": " + finding.form);
@@ -64,6 +69,72 @@ TEST_CASE("an ID in the unused high bytes of 16-bit pixels is found") {
     search.elements(pixels, 2, "pixels");
     REQUIRE(search.findings().size() == 1);
     CHECK(search.findings()[0].where == "pixels, byte 1 of each element");
+}
+
+TEST_CASE("of a few identifiers more forms are found") {
+    const auto [form, bytes] = GENERATE(table<std::string, std::string>({
+        {"name: BIG5", "\xA4\xFD\xAC\xFC"},
+        {"name: GB18030", "\xCD\xF5\xC3\xC0"},
+        {"name: UTF-16LE", "\x8B\x73\x8E\x7F"},
+        {"name: EUC-KR", "\xE8\xDD\xDA\xB8"},
+        {"name: reversed", "美王"},
+        {"name: character references", "&#29579;&#32654;"},
+        {"name: character references", "&#x738B;&#x7F8E;"},
+        {"name: quoted-printable", "=E7=8E=8B=E7=BE=8E"},
+        {"national_id: reversed", "987654321A"},
+        {"national_id: lower case", "a123456789"},
+        {"national_id: digits alone", "A-123456789"},
+        {"national_id: percent escapes", "%41%31%32%33%34%35%36%37%38%39"},
+        {"national_id: full-width, UTF-8", "Ａ１２３４５６７８９"},
+        {"national_id: UTF-32LE",
+         std::string("A\0\0\0001\0\0\0002\0\0\0003\0\0\0004\0\0\0005\0\0\0006\0\0\0007"
+                     "\0\0\0008\0\0\0009\0\0\0",
+                     40)},
+        {"national_id: digits of a fraction", "12.3456789"},
+        {"phone: percent escapes", "0912%2D345%2D678"},
+        {"phone: digits alone", "(0912345678)"},
+    }));
+    CHECK(found_in(bytes, Breadth::every) == std::vector<std::string>{form});
+    Search usual(kFew);
+    usual.bytes(core::view(bytes), "here");
+    CHECK(usual.findings().empty());
+}
+
+TEST_CASE("an ID in one bit of each element is found, whatever its order and where it begins") {
+    const bool high_first = GENERATE(true, false);
+    const unsigned bit = GENERATE(0U, 11U);
+    core::Bytes pixels(2 * (3 + 80 + 40), 0);
+    const std::string id = "A123456789";
+    for (std::size_t i = 0; i < 80; ++i) {
+        const unsigned one = static_cast<unsigned char>(id[i / 8]) >> (high_first ? 7 - i % 8 : i % 8) & 1;
+        pixels[2 * (3 + i) + bit / 8] |= static_cast<std::uint8_t>(one << (bit % 8));
+    }
+    Search search(kFew, Breadth::every);
+    search.elements(pixels, 2, "pixels");
+    REQUIRE(search.findings().size() == 1);
+    CHECK(search.findings()[0].where == "pixels, bit " + std::to_string(bit) + " of each element");
+    Search usual(kFew);
+    usual.elements(pixels, 2, "pixels");
+    CHECK(usual.findings().empty());
+}
+
+TEST_CASE("what is deflated is found in it, also one stream in another") {
+    const auto deflated = [](const std::string& text) {
+        std::string out(compressBound(text.size()), '\0');
+        uLongf size = out.size();
+        REQUIRE(compress(reinterpret_cast<Bytef*>(out.data()), &size,
+                         reinterpret_cast<const Bytef*>(text.data()), text.size()) == Z_OK);
+        out.resize(size);
+        return out;
+    };
+    const test::Scratch scratch;
+    std::ofstream(scratch / "one") << "tEXt" << deflated("of A123456789") << "IEND";
+    std::ofstream(scratch / "two") << deflated("x" + deflated("of A123456789"));
+    Search search(kFew, Breadth::every);
+    search.tree(scratch.path());
+    REQUIRE(search.findings().size() == 2);
+    CHECK(search.findings()[0].where == "file 1, inflated");
+    CHECK(search.findings()[1].where == "file 2, inflated, inflated");
 }
 
 TEST_CASE("a tree is searched in names and bytes, and a finding names neither") {

@@ -210,7 +210,7 @@ void open(const Common& common, const std::string& name, const std::string& reas
     json answer = ask(common.site().socket, request, {}, kOpenSeconds).body;
     if (!answer.contains("misses")) {
         if (common.dry_run) return print(common, answer, "enclave " + name + " would be open");
-        const std::string remark = heard_here(common.site(), [&name](const core::SignedList& list) {
+        const std::string remark = heard_here(common.site(), answer, [&name](const core::SignedList& list) {
             return std::ranges::find(list.open_enclaves, name) != list.open_enclaves.end();
         });
         return print(common, answer, "enclave " + name + " is open" + remark);

@@ -21,10 +21,10 @@ void add_grant(CLI::App& app, Common& common) {
                                                          {"contract", contract},
                                                          {"seconds", parse_duration(duration)}};
                                    if (only_tells(common, request)) return;
-                                   const json answer = ask(common.site().socket, request).body;
+                                   json answer = ask(common.site().socket, request).body;
                                    const auto number = answer.at("grant").get<std::string>();
-                                   const std::string remark =
-                                       heard_here(common.site(), [&number](const core::SignedList& list) {
+                                   const std::string remark = heard_here(
+                                       common.site(), answer, [&number](const core::SignedList& list) {
                                            for (const auto& [uid, ids] : list.grants)
                                                if (std::ranges::find(ids, number) != ids.end()) return true;
                                            return false;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 
 #include "core/base/child.h"
 #include "core/base/error.h"
@@ -49,8 +50,18 @@ std::string how_it_ended(std::int64_t number) {
            "; its output: aloft logs " + std::to_string(number);
 }
 
-// Until the job's end of it is there. A person who does not want to wait longer ends the job, too.
-void wait_for(std::int64_t number, const fs::path& folder) {
+[[noreturn]] void give_up(std::int64_t number, bool is_new) {
+    const std::string job = "job " + std::to_string(number);
+    if (!is_new) throw Error(Fault::usage, "given up; " + job + " goes on");
+    const bool ends = core::run_program({"scancel", std::to_string(number)}, "").code == 0;
+    throw Error(Fault::usage,
+                "given up; " + job + (ends ? " is being ended" : " could not be cancelled: aloft cancel"));
+}
+
+// Until the job's end of it is there: its folder. A person who does not want to wait longer ends the job, too, if it was
+// begun for this.
+template <class Find>
+fs::path wait_for(std::int64_t number, bool is_new, const Find& find) {
     sigset_t before;
     ::pthread_sigmask(SIG_BLOCK, nullptr, &before);
     const core::Fd signals = core::end_signals();
@@ -58,12 +69,15 @@ void wait_for(std::int64_t number, const fs::path& folder) {
     std::string last;
     int looks = 0;  // since it runs
     try {
-        for (std::error_code none; !fs::exists(folder / "in", none);) {
-            pollfd ready{signals.get(), POLLIN, 0};
-            if (::poll(&ready, 1, 500) > 0) {
-                core::run_program({"scancel", std::to_string(number)}, "");
-                throw Error(Fault::usage, "given up; job " + std::to_string(number) + " is being ended");
+        while (true) {
+            std::error_code none;
+            const std::optional<fs::path> folder = find();
+            if (folder && fs::exists(*folder / "in", none)) {
+                restore();
+                return *folder;
             }
+            pollfd ready{signals.get(), POLLIN, 0};
+            if (::poll(&ready, 1, 500) > 0) give_up(number, is_new);
             const auto job = find_job(number);
             const std::string state = job ? read_job(*job).state : "";
             if (state != last && !state.empty()) std::cerr << "job " << number << ": " << state << '\n';
@@ -79,22 +93,30 @@ void wait_for(std::int64_t number, const fs::path& folder) {
         restore();
         throw;
     }
-    restore();
 }
 
 void run_shell(const Common& common, ShellWish& wish) {
     if (common.json)
         throw Error(Fault::usage, "a shell says what is typed into it, and no JSON; leave --json out");
     wish.requeue = false;
-    wish.program = {ALOFT_PREFIX "/libexec/aloft/aloft-shell", "--idle", std::to_string(wish.idle), "--"};
+    const std::string token = shell::new_token();
+    wish.program = {ALOFT_PREFIX "/libexec/aloft/aloft-shell",
+                    "--idle",
+                    std::to_string(wish.idle),
+                    "--token",
+                    token,
+                    "--"};
     wish.program.insert(wish.program.end(), wish.run.begin(), wish.run.end());
     if (common.dry_run) return tell_submission(common, wish);
     require_session();
     const bool is_new = wish.attach == 0;
+    if (is_new) shell::remove_ended(kWorkspace);
     const std::int64_t number = is_new ? submit_job(common, wish).at("job").get<std::int64_t>() : wish.attach;
     const std::string name = std::to_string(number);
-    const fs::path folder = shell::folder_of(kWorkspace, name);
-    wait_for(number, folder);
+    const fs::path folder = wait_for(number, is_new, [&]() -> std::optional<fs::path> {
+        if (is_new) return shell::folder_of(kWorkspace, name, token);
+        return shell::newest_folder(kWorkspace, name);
+    });
     if (::isatty(0))
         std::cerr << "job " << number
                   << ": a shell without a terminal: lines, not screens. Control and \\ leaves it running "
@@ -102,8 +124,9 @@ void run_shell(const Common& common, ShellWish& wish) {
     const auto code = shell::attach(
         {.folder = folder, .from_start = is_new, .how_job_is = [number] { return how_it_ended(number); }});
     if (!code) {
-        std::cerr << "\njob " << number << " goes on for " << wish.idle
-                  << " minutes at most without you: aloft shell --attach " << number << '\n';
+        std::cerr << "\njob " << number
+                  << " goes on, as long as its --idle allows without anybody: aloft shell --attach " << number
+                  << '\n';
         return;
     }
     if (*code != 0)
@@ -123,9 +146,13 @@ void add_shell(CLI::App& app, Common& common) {
     command->add_option("--idle", wish.idle, "Minutes without anybody attached after which it ends")
         ->capture_default_str()
         ->check(CLI::Range(1, 10000000));
-    command->add_option("--attach", wish.attach, "Go on with the shell of this job of yours")
-        ->check(CLI::PositiveNumber);
     command->add_option("program", wish.run, "What to run there instead of bash, after --: python3 -i");
+    const std::vector<CLI::Option*> others = command->get_options();
+    CLI::Option* attach =
+        command->add_option("--attach", wish.attach, "Go on with the shell of this job of yours")
+            ->check(CLI::PositiveNumber);
+    for (CLI::Option* other : others)  // they would do nothing
+        if (other->get_name() != "--help" && other->get_name() != "--json") attach->excludes(other);
 }
 
 }  // namespace jobs

@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/base/site.h"
@@ -8,10 +9,11 @@
 
 namespace jobs {
 
-// Waits until this host's aloft-mirror keeps a list of which `is_told` is true, for at most `limit`: the
-// command that an admin types next must not meet a host that has not heard of this one. Returns what to add
-// to the answer: "" if the host has heard, or keeps no list.
-std::string heard_here(const core::Site& site, const std::function<bool(const core::SignedList&)>& is_told,
+// Waits until this host's aloft-mirror keeps a list of which `is_told` is true, for at most `limit`: the command that an
+// admin types next must not meet a host that has not heard of this one. Puts "heard_here" into `answer`, where the host
+// keeps a list, and returns what to add for people: "" if it has heard.
+std::string heard_here(const core::Site& site, nlohmann::json& answer,
+                       const std::function<bool(const core::SignedList&)>& is_told,
                        std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 }  // namespace jobs

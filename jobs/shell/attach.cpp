@@ -105,7 +105,8 @@ private:
         const auto said = nlohmann::json::parse(core::read_text(end, 4096), nullptr, false);
         if (!said.is_object() || !said.contains("code") || !said.at("code").is_number_integer())
             throw Error(Fault::data, "the shell's end is not what aloft shell writes");
-        show();
+        while (!g_leave && show()) {
+        }
         fs::remove_all(attached_.folder, none);
         return said.at("code").get<int>();
     }

@@ -6,6 +6,9 @@
 
 #include <array>
 #include <charconv>
+#include <cstdio>
+#include <random>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -18,6 +21,7 @@ using core::Fault;
 
 namespace {
 
+const std::string kPrefix = ".aloft-shell-";
 constexpr std::size_t kHead = 7;  // the kind and six digits, the text's length
 
 [[noreturn]] void cannot(const char* what, const fs::path& file) {
@@ -28,8 +32,41 @@ constexpr std::size_t kHead = 7;  // the kind and six digits, the text's length
 
 }  // namespace
 
-fs::path folder_of(const fs::path& workspace, const std::string& job) {
-    return workspace / (".aloft-shell-" + job);
+fs::path folder_of(const fs::path& workspace, const std::string& job, const std::string& token) {
+    return workspace / (kPrefix + job + "-" + token);
+}
+
+std::string new_token() {
+    std::random_device source;
+    char text[9];
+    std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(source()));
+    return text;
+}
+
+bool is_token(const std::string& text) {
+    return text.size() == 8 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+std::optional<fs::path> newest_folder(const fs::path& workspace, const std::string& job) {
+    std::optional<fs::path> newest;
+    fs::file_time_type at;
+    for (const auto& entry : fs::directory_iterator(workspace)) {
+        if (!entry.path().filename().string().starts_with(kPrefix + job + "-")) continue;
+        const auto written = entry.last_write_time();
+        if (newest && written <= at) continue;
+        newest = entry.path();
+        at = written;
+    }
+    return newest;
+}
+
+void remove_ended(const fs::path& workspace) {
+    std::vector<fs::path> ended;
+    for (const auto& entry : fs::directory_iterator(workspace))
+        if (entry.path().filename().string().starts_with(kPrefix) && fs::exists(entry.path() / "end"))
+            ended.push_back(entry.path());
+    std::error_code none;
+    for (const fs::path& folder : ended) fs::remove_all(folder, none);
 }
 
 void append(const fs::path& file, std::string_view bytes) {
@@ -51,11 +88,14 @@ bool follow(const fs::path& file, std::uint64_t& at, const std::function<void(st
     if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) cannot("read", file);
     if (static_cast<std::uint64_t>(status.st_size) < at) at = 0;
     std::array<char, 16 << 10> piece{};
-    bool any = false;
-    for (ssize_t got; (got = ::pread(fd.get(), piece.data(), piece.size(), static_cast<off_t>(at))) > 0;
-         at += static_cast<std::uint64_t>(got), any = true)
+    std::size_t taken = 0;
+    for (ssize_t got;
+         taken < kAtOnce && (got = ::pread(fd.get(), piece.data(), piece.size(), static_cast<off_t>(at))) > 0;
+         taken += static_cast<std::size_t>(got)) {
+        at += static_cast<std::uint64_t>(got);
         take({piece.data(), static_cast<std::size_t>(got)});
-    return any;
+    }
+    return taken > 0;
 }
 
 std::optional<Message> Inbox::next() {

@@ -20,11 +20,20 @@ struct Message {
     std::string text;
 };
 inline constexpr std::size_t kMessageBytes = 32 << 10;  // of text, at most
+inline constexpr std::size_t kAtOnce = 256 << 10;       // what is read before one looks about
 inline constexpr std::uint64_t kOutputBytes = std::uint64_t{1}
                                               << 30;  // of `out`; what comes after is not kept
 
-// A job's folder in `workspace`.
-std::filesystem::path folder_of(const std::filesystem::path& workspace, const std::string& job);
+// A job's folder in `workspace`. `token` is drawn for each shell: Slurm begins its numbers again some day.
+std::filesystem::path folder_of(const std::filesystem::path& workspace, const std::string& job,
+                                const std::string& token);
+std::string new_token();  // eight hexadecimal digits
+bool is_token(const std::string& text);
+// The newest folder of a job of this number, if there is one.
+std::optional<std::filesystem::path> newest_folder(const std::filesystem::path& workspace,
+                                                   const std::string& job);
+// Removes the folders of shells that have ended while nobody was attached.
+void remove_ended(const std::filesystem::path& workspace);
 
 void append(const std::filesystem::path& file, std::string_view bytes);
 void send(const std::filesystem::path& folder, const Message& message);
@@ -41,7 +50,7 @@ private:
     std::string pending_;
 };
 
-// Hands on what `file` has beyond `at`, which moves along; true if there was something. A file that is shorter than
+// Hands on what `file` has beyond `at`, kAtOnce bytes at most; `at` moves along; true if there was something. A file that is shorter than
 // that was begun anew, and is read from its beginning.
 bool follow(const std::filesystem::path& file, std::uint64_t& at,
             const std::function<void(std::string_view)>& take);

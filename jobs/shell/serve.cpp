@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/tool.h"
 #include "jobs/shell/exchange.h"
@@ -26,6 +27,8 @@ namespace {
 
 // Without a terminal bash says so, twice, before it reads this; from here on it may speak.
 constexpr const char* kBash = "[ ! -r ~/.bashrc ] || . ~/.bashrc\nexec 2>&3 3>&-\nPS1='\\h:\\w\\$ '\n";
+
+constexpr int kMessages = 64;  // before one looks about
 
 struct Pipe {
     core::Fd read, write;
@@ -80,6 +83,7 @@ public:
     void close_input() { to_ = {}; }
 
     void type(const std::string& text) { waiting_ += text; }
+    std::size_t waiting() const noexcept { return to_.is_open() ? waiting_.size() : 0; }
     bool has_waiting() const noexcept { return !waiting_.empty() && to_.is_open(); }
     int input() const noexcept { return to_.get(); }
     // As much as it takes now. What it no longer reads is dropped.
@@ -179,18 +183,31 @@ private:
         if (got <= 0) return false;
         const auto size = static_cast<std::uint64_t>(got);
         if (written_ <= kOutputBytes && written_ + size > kOutputBytes)
-            append(folder_ / "out", "\naloft: more than 1 GiB was printed; the rest is not kept\n");
-        if (written_ + size <= kOutputBytes)
-            append(folder_ / "out", {piece.data(), static_cast<std::size_t>(got)});
+            keep("\naloft: more than 1 GiB was printed; the rest is not kept\n");
+        if (written_ + size <= kOutputBytes) keep({piece.data(), static_cast<std::size_t>(got)});
         written_ += size;
         return true;
+    }
+    // What a full disk or a quota does not take is lost, and the program goes on.
+    void keep(std::string_view bytes) {
+        try {
+            if (lost_) append(folder_ / "out", "\naloft: the workspace is full; some output is lost here\n");
+            lost_ = false;
+            append(folder_ / "out", bytes);
+        } catch (const Error& e) {
+            if (!lost_) core::Event("warning", "output_lost").with("text", e.what());
+            lost_ = true;
+        }
     }
     void drain() {
         while (pass_on()) {
         }
     }
+    // A program that does not read is told no more until it does.
     void take_messages() {
-        while (const auto message = inbox_.next()) {
+        for (int taken = 0; taken < kMessages && program_.waiting() < kAtOnce; ++taken) {
+            const auto message = inbox_.next();
+            if (!message) break;
             pace_.moved();
             heard_ = Clock::now();
             switch (message->kind) {
@@ -218,7 +235,7 @@ private:
     Pace pace_;
     Clock::time_point heard_ = Clock::now();
     std::uint64_t written_ = 0;
-    bool is_closing_ = false;
+    bool is_closing_ = false, lost_ = false;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@ TEST.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
 import filecmp, json, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
 
 TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
+CHECK_JSON = pathlib.Path(__file__).resolve().parents[1] / "support/check_json.py"
 
 IMAGES = """
 name = "bars"
@@ -82,7 +83,17 @@ class RunsCase(unittest.TestCase):
         done = subprocess.run(self.command(kind, out, ranks, *more, verb=verb), capture_output=True, text=True,
                               env=self.environment(**(env or {})))
         self.assertEqual(done.returncode, code, done.stderr)
+        if "--json" in more:
+            self.judge_json(verb, code, done.stdout)
         return done
+
+    def judge_json(self, verb, code, text):
+        """By configs/schemas, with the system's Python, which has jsonschema."""
+        with tempfile.TemporaryDirectory() as heard:
+            pathlib.Path(heard, "call").write_text(f"{code}\n{verb} --json\n")
+            pathlib.Path(heard, "call.out").write_text(text)
+            judged = subprocess.run(["/usr/bin/python3", CHECK_JSON, "aloft-train", heard], capture_output=True, text=True)
+            self.assertEqual(judged.returncode, 0, judged.stderr)
 
     def reference(self, ranks=2, *more):
         """An uninterrupted run on the images."""

@@ -25,7 +25,7 @@ class Answers(unittest.TestCase):
 
     def told(self, code, *arguments):
         arguments = [*map(str, arguments), "--json"]
-        done = subprocess.run([STAGE, *arguments], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([STAGE, *arguments], capture_output=True, text=True, timeout=240)
         self.assertEqual(done.returncode, code, done.stderr)
         call = self.heard / f"{len(list(self.heard.iterdir())):04}"
         call.write_text(f"{code}\n{' '.join(arguments)}\n")

@@ -8,6 +8,10 @@
 #include <cmath>
 #include <functional>
 
+#include "core/base/files.h"
+#include "support/scratch.h"
+#include "trainer/engine/recipe.h"
+
 using namespace trainer;
 using Catch::Detail::Approx;
 
@@ -135,4 +139,31 @@ TEST_CASE("a score that is not finite stays in the pixels whose windows said it"
     const at::Tensor scores = window_scores(model, sample, patch({4, 4}), 4, Precision::float32);
     CHECK(at::isnan(scores).sum().item<std::int64_t>() == 1);
     CHECK(std::isnan(scores[0][0][2][0].item<double>()));
+}
+
+TEST_CASE("the keys of patches are checked, and belong to the run but for the windows' overlap") {
+    const test::Scratch folder;
+    const auto recipe = [&](const std::string& keys, const std::string& task = "segmentation") {
+        const bool has_mask = task == "segmentation";
+        const std::string text = "name = 'a'\n[task]\nname = '" + task + "'\n" +
+                                 (has_mask ? "classes = ['nothing', 'a']\n" : "") + "[patch]\n" + keys;
+        core::write_atomically(folder.path() / "recipe.toml", text, 0600);
+        return Recipe::load(folder.path() / "recipe.toml", {});
+    };
+    const Recipe plain = recipe("size = [8, 9]");
+    CHECK(plain.patch.size == std::vector<std::int64_t>{8, 9});
+    CHECK(plain.patch.overlap == 0.5);
+    CHECK(plain.whole_samples() == 1);
+    for (const char* change : {"size = [8, 10]", "size = [8, 9]\nforeground = 0.5",
+                               "size = [8, 9]\nper_sample = 2", "size = [8, 9]\npadding = 1"})
+        CHECK(recipe(change).identity("") != plain.identity(""));
+    const Recipe overlapping = recipe("size = [8, 9]\noverlap = 0.25");
+    CHECK(overlapping.identity("") == plain.identity(""));
+    CHECK(overlapping.canonical("") != plain.canonical(""));  // its figures are others
+    for (const char* wrong : {"size = [8]", "size = [8, 9, 8, 9]", "size = [8, 0]", "overlap = 0.5",
+                              "size = [8, 9]\noverlap = 0.95", "size = [8, 9]\nforeground = 1.1",
+                              "size = [8, 9]\nper_sample = 0", "size = [8, 9]\npadding = nan"})
+        CHECK_THROWS_AS(recipe(wrong), core::Error);
+    CHECK_THROWS_WITH(recipe("size = [8, 9]", "classification"), Catch::Contains("patches are for masks"));
+    CHECK_THROWS_WITH(recipe("size = [8, 9]\nstep = 2").finish(), Catch::Contains("step"));
 }

@@ -171,6 +171,8 @@ int main(int argc, char** argv) {
     const bool is_init = argc > 1 && std::string_view(argv[1]) == "init";
     const bool is_risk = argc > 1 && std::string_view(argv[1]) == "risk";
     const bool is_quarantine = argc > 1 && std::string_view(argv[1]) == "quarantine";
+    const bool is_check = argc > 1 && std::string_view(argv[1]) == "verify";
+    if ((is_build || is_check || is_risk) && has_ranks()) core::leave_json_to_rank_0();
     std::optional<staging::Readers> server;
     try {
         if (is_build || is_init || is_risk || is_quarantine) server.emplace();
@@ -288,7 +290,7 @@ int main(int argc, char** argv) {
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);
         });
-    if (argc > 1 && std::string_view(argv[1]) == "verify" && has_ranks())
+    if (is_check && has_ranks())
         return run_with_ranks([&](const core::Comm& world) {
             flags.check.dir = flags.dir;
             const Json result = staging::verify(flags.check, &world);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <string_view>
@@ -16,10 +17,29 @@ namespace {
 bool g_wants_json = false;  // and stdout has no object yet
 bool g_other_rank = false;
 
+// As CLI11 reads the value of a flag; one that it does not take was meant as an answer to a program, too.
+bool is_yes(const std::string& value) {
+    try {
+        return CLI::detail::to_flag_value(value) > 0;
+    } catch (const std::exception&) {
+        return true;
+    }
+}
+
 // By the words themselves: a command line that does not parse sets no flag.
 bool asks_for_json(int argc, const char* const* argv) {
-    for (int i = 1; !g_other_rank && i < argc && std::string_view(argv[i]) != "--"; ++i)
-        if (std::string_view(argv[i]) == "--json") return true;
+    bool asks = false;
+    for (int i = 1; !g_other_rank && i < argc && std::string_view(argv[i]) != "--"; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--json") asks = true;
+        if (word.starts_with("--json=")) asks = is_yes(std::string(word.substr(7)));
+    }
+    return asks;
+}
+
+bool is_other_rank() {
+    for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+        if (const char* rank = std::getenv(name)) return std::string_view(rank) != "0";
     return false;
 }
 
@@ -113,8 +133,8 @@ void print_json(const nlohmann::ordered_json& answer, int indent) {
 }
 
 void leave_json_to_rank_0() {
-    g_other_rank = true;
-    g_wants_json = false;
+    g_other_rank = is_other_rank();
+    if (g_other_rank) g_wants_json = false;
 }
 
 Fd end_signals() {

@@ -15,7 +15,8 @@ const char* name_of(Fault fault) noexcept;
 // on stderr, and the fault as the exit code. CLI11's own complaints become exit 2; --help and --version exit
 // 0. `on_failure` runs before returning a non-zero code (MPI programs abort the other ranks there).
 // With --json among the arguments (before a "--") a failure is one object on stdout, too, unless print_json has
-// answered: {"error":{"kind":"data","code":3,"text":...}}. What the command line's values were is not in it.
+// answered: {"error":{"kind":"data","code":3,"text":...}}. Of a command line that does not parse no value is in it;
+// of one that does, the text may name files and things as they were asked for.
 int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& work,
              const std::function<void(int code)>& on_failure = {});
 
@@ -25,7 +26,9 @@ int tell_failure(int argc, const char* const* argv, Fault fault, const std::stri
 // The answer to --json: one object on stdout, on one line unless `indent` is given. Called once.
 void print_json(const nlohmann::json& answer, int indent = -1);
 void print_json(const nlohmann::ordered_json& answer, int indent = -1);
-// Of several ranks one tells: after this, failures of this process are no objects.
+// Of several ranks that mpirun or srun started one tells: after this, failures of any but rank 0 are no objects. By
+// the number that the launcher gave, so before MPI starts, too. A failure that all ranks have is one object. Where a
+// rank fails that is not 0, and the others do not, there is none: stderr and the exit code tell of it.
 void leave_json_to_rank_0();
 
 // For a service: blocks SIGTERM and SIGINT in this thread and those it starts, and returns a descriptor that becomes

@@ -40,10 +40,12 @@ public:
             if (!known.contains(key)) known[key] = value;
     }
     json& at(const std::string& id) { return entities_.at(id); }
-    void append(const std::string& id, const char* key, const json& value) {
+    // To a list of links: each once, in the order of their coming.
+    void append(const std::string& id, const char* key, const std::string& to) {
+        if (!linked_[id + ' ' + key].insert(to).second) return;
         json& list = entities_[id][key];
         if (list.is_null()) list = json::array();
-        if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+        list.push_back(link_to(to));
     }
     json to_json() const {
         json out = json::array();
@@ -53,6 +55,7 @@ public:
 
 private:
     std::map<std::string, json> entities_;
+    std::map<std::string, std::set<std::string>> linked_;  // by id and key; an id has no blank
 };
 
 void tell_things(Graph& graph, const Step& step) {
@@ -83,22 +86,21 @@ void tell_step(Graph& graph, const Step& step) {
                {"endTime", time},
                {"agent", link_to(id_of(step.agent.name))},
                {"identifier", link_to(id + "/sha256")}});
-    graph.append("./", "mentions", link_to(id));
+    graph.append("./", "mentions", id);
     if (!step.job.empty()) {
         graph.add({{"@id", id_of(step.job)}, {"@type", "CreateAction"}, {"name", step.job}});
-        graph.append("./", "mentions", link_to(id_of(step.job)));
+        graph.append("./", "mentions", id_of(step.job));
     }
     for (const Relation& one : step.relations) {
         const std::string from = id_of(one.from), to = id_of(one.to);
-        if (one.link == Link::used) graph.append(from, "object", link_to(to));
-        if (one.link == Link::generated) graph.append(to, "result", link_to(from));
-        if (one.link == Link::invalidated) graph.append(to, "object", link_to(from));
-        if (one.link == Link::derived || one.link == Link::influenced)
-            graph.append(from, "isBasedOn", link_to(to));
-        if (one.link == Link::member) graph.append(from, "hasPart", link_to(to));
+        if (one.link == Link::used) graph.append(from, "object", to);
+        if (one.link == Link::generated) graph.append(to, "result", from);
+        if (one.link == Link::invalidated) graph.append(to, "object", from);
+        if (one.link == Link::derived || one.link == Link::influenced) graph.append(from, "isBasedOn", to);
+        if (one.link == Link::member) graph.append(from, "hasPart", to);
         if (one.link == Link::started) graph.add({{"@id", from}, {"startTime", time}});
         if (one.link == Link::ended) graph.at(from)["endTime"] = time;  // the last node's
-        if (one.link == Link::informed) graph.append(from, "object", link_to(to));
+        if (one.link == Link::informed) graph.append(from, "object", to);
         if (one.link == Link::associated && !one.role.empty()) graph.at(from)["additionalType"] = one.role;
     }
     if (step.record.kind == "job.submitted")
@@ -115,7 +117,7 @@ void add_file(Graph& graph, const fs::path& folder, const char* name, const char
                {"encodingFormat", format},
                {"contentSize", std::to_string(fs::file_size(folder / name))},
                {"identifier", link_to("#" + id + "/sha256")}});
-    graph.append("./", "hasPart", link_to(id));
+    graph.append("./", "hasPart", id);
 }
 
 }  // namespace

@@ -82,11 +82,24 @@ Agent agent_of(const Record& record) {
     return {"account/" + record.actor, record.actor, true};
 }
 
+// What earlier records said that later ones leave out.
+struct Known {
+    std::map<std::string, std::vector<std::string>> datasets_of_grant;
+    std::map<std::string, std::string> grant_of_request;
+    std::set<std::string> ended;  // jobs of which an end is told
+
+    void learn(const Record& record) {
+        if (record.kind == "grant.issued")
+            datasets_of_grant[record.subject] = texts_of(record.details, "datasets");
+        if (record.kind == "job.requested")
+            grant_of_request[record.subject] = text_of(record.details, "grant");
+    }
+};
+
 // Builds one record's step.
 class Telling {
 public:
-    Telling(Step& step, const std::map<std::string, std::vector<std::string>>& datasets_of_grant)
-        : step_(step), details_(details_of(step.record)), datasets_(datasets_of_grant) {}
+    Telling(Step& step, Known& known) : step_(step), details_(details_of(step.record)), known_(known) {}
 
     void tell() {
         const std::string& kind = step_.record.kind;
@@ -110,22 +123,23 @@ public:
             make(subject);
             use(text_of(details_, "grant"));
         } else if (kind == "job.submitted") {
-            use(text_of(details_, "request"));
-            job();
-            relate(Link::informed, step_.job, step_.name);
+            const std::string request = text_of(details_, "request");
+            use(request);
+            const auto grant = known_.grant_of_request.find(request);
+            if (grant != known_.grant_of_request.end() && job(grant->second))
+                relate(Link::informed, step_.job, step_.name);
         } else if (kind == "node.job-started" || kind == "node.job-ended") {
-            job();
-            run(kind == "node.job-started");
+            const std::string grant = text_of(details_, "grant");
+            if (job(grant)) run(kind == "node.job-started", grant);
         } else if (kind == "release.requested" || kind == "release.refused") {
-            released(subject);
+            released(subject, kind == "release.requested");
         } else if (kind == "release.exported") {
             use(subject);
             const std::string package = subject + "/package";
             make(package, {{"aloft:sha256", text_of(details_, "package_sha256")}}, "Package");
             relate(Link::derived, package, subject);
         } else if (subject.starts_with("job:")) {
-            job();
-            relate(Link::informed, step_.name, step_.job);
+            if (job(text_of(details_, "grant"))) relate(Link::informed, step_.name, step_.job);
         } else if (!subject.empty()) {
             use(subject);
         }
@@ -154,46 +168,52 @@ private:
         use(source);
         relate(Link::derived, name, source);
     }
-    void job() { step_.job = step_.record.subject; }
-    void run(bool begins) {
-        const std::string grant = text_of(details_, "grant"), output = step_.job + "/output";
+    bool job(const std::string& grant) {
+        if (is_numbered(grant, "G-") && step_.record.subject.starts_with("job:"))
+            step_.job = grant + "/" + step_.record.subject;
+        return !step_.job.empty();
+    }
+    void run(bool begins, const std::string& grant) {
         relate(begins ? Link::started : Link::ended, step_.job, step_.name);
         if (!begins) {
+            // Of all its nodes, and of all its tries: generated once (PROV-CONSTRAINTS, unique-generation).
+            if (!known_.ended.insert(step_.job).second) return;
+            const std::string output = step_.job + "/output";
             mention(output, json::object(), "JobOutput");
             relate(Link::generated, output, step_.job);
             return;
         }
-        if (grant.empty()) return;
         mention(grant);
         relate(Link::used, step_.job, grant);
-        if (const auto found = datasets_.find(grant); found != datasets_.end())
+        if (const auto found = known_.datasets_of_grant.find(grant); found != known_.datasets_of_grant.end())
             for (const std::string& dataset : found->second) {
                 mention(dataset);
                 relate(Link::used, step_.job, dataset);
             }
     }
     // From which job its files come nobody can prove: of the grant's data it was influenced, no more is said.
-    void released(const std::string& release) {
+    // The files of one that was refused never were anywhere but where they are.
+    void released(const std::string& release, bool has_files) {
         const std::string grant = text_of(details_, "grant");
         make(release, {{"aloft:approvalSha256", text_of(details_, "approval")}});
         use(grant);
-        if (const auto found = datasets_.find(grant); found != datasets_.end())
+        if (const auto found = known_.datasets_of_grant.find(grant); found != known_.datasets_of_grant.end())
             for (const std::string& dataset : found->second) {
                 mention(dataset);
                 relate(Link::influenced, release, dataset);
             }
         const auto files = details_.find("files");
-        if (files == details_.end() || !files->is_array()) return;
+        if (!has_files || files == details_.end() || !files->is_array()) return;
         for (const json& file : *files) {
             const std::string name = release + "/" + text_of(file, "name");
-            make(name, {{"aloft:sha256", text_of(file, "sha256")}}, "ReleasedFile");
+            make(name, {{"aloft:sha256", text_of(file, "sha256")}}, "ReleaseFile");
             relate(Link::member, release, name);
         }
     }
 
     Step& step_;
     const json& details_;
-    const std::map<std::string, std::vector<std::string>>& datasets_;
+    Known& known_;
 };
 
 }  // namespace
@@ -275,10 +295,9 @@ bool Story::is_told(const Record& record) const {
 }
 
 void Story::tell(const std::function<void(const Step&)>& each) const {
-    std::map<std::string, std::vector<std::string>> datasets_of_grant;
+    Known known;
     read([&](const Record& record, std::string_view line) {
-        if (record.kind == "grant.issued")
-            datasets_of_grant[record.subject] = texts_of(record.details, "datasets");
+        known.learn(record);
         if (!is_told(record)) return;
         Step step;
         step.name = "record/" + std::to_string(record.seq);
@@ -286,7 +305,7 @@ void Story::tell(const std::function<void(const Step&)>& each) const {
         step.line = line;
         step.sha256 = core::to_hex(core::sha256(core::view(step.line + "\n")));
         step.agent = agent_of(record);
-        Telling(step, datasets_of_grant).tell();
+        Telling(step, known).tell();
         each(step);
     });
 }

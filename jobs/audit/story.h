@@ -12,7 +12,8 @@
 
 // What records of the ledger say of each other, in the terms of PROV-DM (W3C Recommendation, 30 April 2013): every record is an
 // activity of its actor's; applications, grants, datasets, releases and the rest are entities; a job is an activity, what it leaves
-// an entity. Nothing but names, kinds, times, decisions and digests is told on: no title, no reason, no configuration.
+// an entity. Entities, agents and relations have nothing but names, kinds, times, decisions and digests: no title, no reason, no
+// configuration. A step's `line` has all of them, and so has the records.jsonl of a crate, which is made of these lines.
 
 namespace jobs {
 
@@ -52,7 +53,9 @@ struct Step {
     std::string sha256;  // of its line with the newline, lower-case hex
     std::string line;    // without it
     std::string decision;
-    std::string job;  // "job:17", an activity of its own; else ""
+    // "G-1/job:17", an activity of its own; else "". By the grant, for Slurm begins its numbers again some day; what names no grant
+    // is of no job that ran under one.
+    std::string job;
     Agent agent;
     std::vector<Entity> entities;
     std::vector<Relation> relations;

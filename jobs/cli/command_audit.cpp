@@ -4,6 +4,7 @@
 #include <iostream>
 #include <sstream>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/error.h"
@@ -31,13 +32,28 @@ std::vector<core::VerifyKey> keys_of(const Common& common, const fs::path& key) 
                        : std::vector<core::VerifyKey>{core::VerifyKey::load(key)};
 }
 
-void check(const Common& common, fs::path ledger, const fs::path& key, const fs::path& witness_file) {
-    if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
-    const std::vector<core::VerifyKey> keys = keys_of(common, key);
+// A ledger, by which key, and what was carried away of it before; what is empty is the site's, or none.
+struct Source {
+    fs::path ledger, key, witness;
+};
+
+struct Verified {
+    fs::path ledger;
     std::optional<core::Witness> witness;
-    if (!witness_file.empty()) witness = core::Witness::parse(core::read_text(witness_file, 4096));
+    core::VerifiedLedger result;
+};
+
+Verified verified(const Common& common, const Source& source) {
+    Verified out;
+    out.ledger = source.ledger.empty() ? common.site().state / "ledger.jsonl" : source.ledger;
+    if (!source.witness.empty()) out.witness = core::Witness::parse(core::read_text(source.witness, 4096));
+    out.result = core::verify_ledger(out.ledger, keys_of(common, source.key), out.witness);
+    return out;
+}
+
+void check(const Common& common, const Source& source) {
     const auto begin = std::chrono::steady_clock::now();
-    const core::VerifiedLedger result = core::verify_ledger(ledger, keys, witness);
+    const auto [ledger, witness, result] = verified(common, source);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     print(common,
           {{"records", result.head.seq},
@@ -57,6 +73,11 @@ void copy(const Common& common, const fs::path& out) {
     if (answer.descriptors.size() != 1)
         throw core::Error(core::Fault::system, "aloftd did not hand over the ledger");
     const std::uint64_t records = answer.body.at("records").get<std::uint64_t>();
+    struct stat written {
+    }, there{};
+    if (!::fstat(answer.descriptors[0].get(), &written) && !::stat(out.c_str(), &there) &&
+        written.st_dev == there.st_dev && written.st_ino == there.st_ino)
+        throw core::Error(core::Fault::usage, out.string() + ": is the ledger itself; name another file");
     core::AtomicFile file(out, 0600);
     core::Bytes chunk(1 << 20);
     std::uint64_t lines = 0;
@@ -143,13 +164,12 @@ struct Export {
     Scope scope;
 };
 
-// Of a ledger that verifies, and of no other.
-void export_story(const Common& common, fs::path ledger, const fs::path& key, const Wanted& wanted,
-                  Export wish) {
-    if (ledger.empty()) ledger = common.site().state / "ledger.jsonl";
+// Of a ledger that verifies, and of no other. What no checkpoint signs is told, and counted.
+void export_story(const Common& common, const Source& source, const Wanted& wanted, Export wish) {
     if (!wanted.since.empty()) wish.scope.from = moment_of("--since", wanted.since);
     if (!wanted.until.empty()) wish.scope.before = moment_of("--until", wanted.until);
-    const core::Head head = core::verify_ledger(ledger, keys_of(common, key)).head;
+    const auto [ledger, witness, result] = verified(common, source);
+    const core::Head& head = result.head;
     const Story story(ledger, head.seq, wish.scope);
     const bool is_crate = wish.prov.empty();
     const std::string& release = wish.scope.release;
@@ -162,24 +182,37 @@ void export_story(const Common& common, fs::path ledger, const fs::path& key, co
     print(common,
           {{"out", out.string()},
            {"records", records},
-           {"head", {{"seq", head.seq}, {"sha256", core::to_hex(head.sha256)}}}},
+           {"head", {{"seq", head.seq}, {"sha256", core::to_hex(head.sha256)}}},
+           {"unsigned_records", result.unsigned_records},
+           {"witness", witness ? json(witness->head.seq) : json()}},
           out.string() + ": " + std::to_string(records) + " of " + std::to_string(head.seq) +
-              " records, all of them verified");
+              " records, verified; " +
+              (result.unsigned_records ? "of the ledger's last " + std::to_string(result.unsigned_records) +
+                                             " no checkpoint signs what they say"
+                                       : "signed to the ledger's last") +
+              (witness ? "; nothing is missing that the witness saw" : ""));
 }
 
-void add_export(CLI::App& audit, Common& common, fs::path& ledger, fs::path& key, Wanted& wanted) {
+void add_source(CLI::App& verb, Source& source) {
+    verb.add_option("ledger", source.ledger, "A ledger, or a copy of one (default: this site's)")
+        ->type_name("FILE");
+    verb.add_option("--key", source.key, "Its public key (default: this site's)")->type_name("FILE");
+    verb.add_option("--witness", source.witness,
+                    "A head that was carried away: shows records cut off at the end")
+        ->type_name("FILE");
+}
+
+void add_export(CLI::App& audit, Common& common, Source& source, Wanted& wanted) {
     static Export wish;
     CLI::App* verb =
         add_verb(audit, common, "export",
                  "The ledger, or a part of it, in the terms of others: W3C PROV (PROV-JSON), RO-Crate. It is "
                  "verified first",
                  "aloft audit export copy.jsonl --ro-crate R-31.crate --release R-31", Changes::nothing,
-                 [&common, &ledger, &key, &wanted] { export_story(common, ledger, key, wanted, wish); });
-    verb->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
-        ->type_name("FILE");
-    verb->add_option("--key", key, "Its public key (default: this site's)")->type_name("FILE");
+                 [&common, &source, &wanted] { export_story(common, source, wanted, wish); });
+    add_source(*verb, source);
     auto* form = verb->add_option_group("form", "One of");
-    form->add_option("--prov", wish.prov, "This file, as PROV-JSON")->type_name("FILE");
+    form->add_option("--prov", wish.prov, "This new file, as PROV-JSON")->type_name("FILE");
     auto* crate =
         form->add_option("--ro-crate", wish.crate, "This empty folder, as an RO-Crate")->type_name("FOLDER");
     form->require_option(1);
@@ -208,25 +241,22 @@ void erase(const Common& common, const std::string& subject, const std::string& 
 void add_audit(CLI::App& app, Common& common) {
     CLI::App* audit = app.add_subcommand("audit", "Check and read the ledger; erase texts");
     audit->require_subcommand(1);
-    static fs::path ledger, key, witness, out;
+    static Source source;
+    static fs::path out;
     static std::string subject, reason;
     static Wanted wanted;
     CLI::App* verify =
         add_verb(*audit, common, "verify",
                  "Name the first record that was changed, dropped, repeated or moved (exit 3), or find none",
                  "aloft audit verify ledger.jsonl --key ledger.pub --witness witness.json", Changes::nothing,
-                 [&common] { check(common, ledger, key, witness); });
-    verify->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
-        ->type_name("FILE");
-    verify->add_option("--key", key, "Its public key (default: this site's)")->type_name("FILE");
-    verify->add_option("--witness", witness, "A head that was carried away: shows records cut off at the end")
-        ->type_name("FILE");
+                 [&common] { check(common, source); });
+    add_source(*verify, source);
     CLI::App* records = add_verb(
         *audit, common, "show",
         "Print records (auditors: of a copy), each with its details; with --json as they stand, a line each",
         "aloft audit show copy.jsonl --about digits@1 --since 2026-11-01 --until 2026-12-01",
-        Changes::nothing, [&common] { show(common, ledger, wanted); });
-    records->add_option("ledger", ledger, "A ledger, or a copy of one (default: this site's)")
+        Changes::nothing, [&common] { show(common, source.ledger, wanted); });
+    records->add_option("ledger", source.ledger, "A ledger, or a copy of one (default: this site's)")
         ->type_name("FILE");
     records->add_option("--kind", wanted.kind, "Only this kind");
     records->add_option("--subject", wanted.subject, "Only what is about this: A-7, G-12, job:17");
@@ -236,7 +266,7 @@ void add_audit(CLI::App& app, Common& common) {
     records->add_option("--since", wanted.since,
                         "From this day or time on (UTC), or how long ago: 2026-11-23, 30d");
     records->add_option("--until", wanted.until, "Before this day or time (UTC)");
-    add_export(*audit, common, ledger, key, wanted);
+    add_export(*audit, common, source, wanted);
     add_verb(*audit, common, "head", "A signed witness of the ledger as it is now; keep it somewhere else",
              "aloft audit head > witness.json", Changes::nothing, [&common] {
                  core::print_json(ask(common.site().socket, {{"op", "audit.head"}}).body.at("witness"));

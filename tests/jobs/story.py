@@ -49,9 +49,28 @@ def judge_prov(name: str, expected: set[int]) -> ProvDocument:
         actor = RECORDS[seq]["actor"]
         agent = actor if actor == "aloftd" or actor.startswith("node:") else f"account/{actor}"
         assert responsible[f"record/{seq}"] == agent, (name, seq, agent)
+    judge_constraints(document)
     for private in ("a reason", "A question", "aggregates only", "contract ended", "metrics of", "reviewer-legal\\\"", "[accounts]"):
         assert private not in text, f"{name}: {private}"
     return document
+
+
+def judge_constraints(document: ProvDocument) -> None:
+    """PROV-CONSTRAINTS (W3C Recommendation, 30 April 2013): unique-generation, unique-startTime, unique-endTime."""
+    times = {}
+    for one in document.get_records():
+        facts = {str(key): value for key, value in one.formal_attributes}
+        if isinstance(one, ProvActivity):
+            times.setdefault(("Start", one.identifier), set()).add(facts.get("prov:startTime"))
+            times.setdefault(("End", one.identifier), set()).add(facts.get("prov:endTime"))
+        elif type(one).__name__ in ("ProvStart", "ProvEnd"):
+            times.setdefault((type(one).__name__[4:], facts["prov:activity"]), set()).add(facts.get("prov:time"))
+        elif type(one).__name__ == "ProvGeneration":
+            event = ("Generation", facts["prov:entity"], facts["prov:activity"])
+            assert event not in times, f"generated twice: {event}"
+            times[event] = {facts.get("prov:time")}
+    for event, known in times.items():
+        assert len(known - {None}) <= 1, f"PROV-CONSTRAINTS: {event} at {known}"
 
 
 def edges(document: ProvDocument, kind: str) -> set[tuple[str, str]]:
@@ -73,11 +92,23 @@ def judge_statements(document: ProvDocument) -> None:
         assert len(decisions) == count and all((one, project) in used for one in decisions)
     assert (alice, project) in derived and (alice, seqs("grant.issued", subject=alice)[0]) in made
     assert (bob, seqs("grant.revoked", subject=bob)[0]) in edges(document, "Invalidation")
-    jobs = {local(one.identifier) for one in document.get_records(ProvActivity)} & {one["subject"] for one in RECORDS.values()}
-    assert len(jobs) == 2
+    jobs = {local(one.identifier) for one in document.get_records(ProvActivity)} - {f"record/{seq}" for seq in RECORDS}
+    assert jobs == {f"{alice}/job:17", f"{bob}/job:17"}, jobs  # two people's jobs of one number
+    requested = {one["subject"]: one["details"]["grant"] for one in RECORDS.values() if one["kind"] == "job.requested"}
+    submitted = {f"record/{seq}": requested[one["details"]["request"]] for seq, one in RECORDS.items() if one["kind"] == "job.submitted"}
+    nodes = {kind: {f"record/{seq}": one["details"]["details"]["grant"] for seq, one in RECORDS.items() if one["kind"] == f"node.job-{kind}"} for kind in ("started", "ended")}
+    assert len(submitted) == 2 and len(nodes["started"]) == len(nodes["ended"]) == 5
     for job in jobs:
-        grant = next(one["details"]["details"]["grant"] for one in RECORDS.values() if one["subject"] == job and one["kind"] == "node.job-started")
+        grant = job.partition("/")[0]
         assert {(job, grant), (job, "digits@1")} <= used and (f"{job}/output", job) in made
+        assert {one for one in submitted if submitted[one] == grant} == {by for what, by in edges(document, "Communication") if what == job}
+        for kind, name in (("started", "Start"), ("ended", "End")):
+            told = {local(value) for one in document.get_records(ProvRelation) if type(one).__name__ == f"Prov{name}" and local(one.args[0]) == job
+                    for key, value in one.formal_attributes if str(key) in ("prov:starter", "prov:ender") and value}
+            assert told == {one for one in nodes[kind] if nodes[kind][one] == grant}, (job, kind, told)
+    files = {local(one.identifier).partition("/")[0] for one in document.get_records(ProvEntity) if "aloft:ReleaseFile" in map(str, one.get_asserted_types())}
+    refused = {one["subject"] for one in RECORDS.values() if one["kind"] == "release.refused"}
+    assert refused and options.release in files and not refused & files, (files, refused)
     release = options.release
     assert (f"{release}/package", release) in derived and (release, "digits@1") in edges(document, "Influence")
     assert any(whole == release for whole, _ in edges(document, "Membership"))

@@ -45,6 +45,8 @@ class Schemas:
 
     def faults(self, code: int, arguments: list[str], text: str) -> list[str]:
         verb = self.verb_of(arguments)
+        if code and not text.strip():
+            return ["a failure, and nothing on stdout"]
         try:
             answers = [json.loads(one) for one in (text.splitlines() if verb in LINES else [text])]
         except ValueError:

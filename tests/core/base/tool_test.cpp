@@ -1,6 +1,7 @@
 #include "core/base/tool.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <iostream>
 #include <sstream>
 
@@ -81,6 +82,10 @@ TEST_CASE("with --json a failure is one object, too") {
     CHECK(output_of({"--name", "one", "--json"}, fails, 3) ==
           "{\"error\":{\"kind\":\"data\",\"code\":3,\"text\":\"shard 3 is damaged\"}}\n");
     CHECK(output_of({"--name", "one"}, fails, 3).empty());
+    for (const char* yes : {"--json=true", "--json=1", "--json=on"})
+        CHECK(output_of({"--name", "one", yes}, fails, 3).find("{\"error\":") == 0);
+    CHECK(output_of({"--name", "one", "--json=false"}, fails, 3).empty());
+    CHECK(output_of({"--name", "one", "--json=perhaps"}, fails, 2).find("{\"error\":") == 0);
     CHECK(output_of({"--name", "one", "--", "--json"}, fails, 3).empty());  // of the program that it starts
     CHECK(output_of(
               {"--json", "--name", "two"}, [] { throw 7; }, 1)
@@ -98,6 +103,22 @@ TEST_CASE("a command line that does not parse is such an object, without the val
         CHECK(told.find("SURNAME") == std::string::npos);
     }
     CHECK(output_of({"--help", "--json"}, none, 0).find("A tool.") == 0);
+}
+
+TEST_CASE("of several ranks the first tells of a failure, before MPI starts, too") {
+    const char* const arguments[] = {"tool", "--json"};
+    const auto told_by = [&](const char* rank) {
+        ::setenv("OMPI_COMM_WORLD_RANK", rank, 1);
+        core::leave_json_to_rank_0();
+        std::ostringstream out;
+        std::streambuf* const before = std::cout.rdbuf(out.rdbuf());
+        CHECK(core::tell_failure(2, arguments, core::Fault::system, "no memory") == 4);
+        std::cout.rdbuf(before);
+        return out.str();
+    };
+    CHECK(told_by("1").empty());
+    CHECK(told_by("0") == "{\"error\":{\"kind\":\"system\",\"code\":4,\"text\":\"no memory\"}}\n");
+    ::unsetenv("OMPI_COMM_WORLD_RANK");
 }
 
 TEST_CASE("what has answered --json and fails then has one object, its answer") {

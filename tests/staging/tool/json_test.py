@@ -1,14 +1,15 @@
-"""json_test.py ALOFT_STAGE SOURCE: every verb of aloft-stage answers --json, done, tried and refused, as configs/schemas says; on the
+"""json_test.py ALOFT_STAGE MPIEXEC SOURCE: every verb of aloft-stage answers --json, done, tried and refused, as configs/schemas says; on the
 demo's hospitals' tables. Judged by tests/support/check_json.py, with the system's Python, which has jsonschema."""
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
 
-STAGE, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+STAGE, MPIEXEC, SOURCE = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 HOSPITALS = ("north", "central", "south", "east")
 sys.path.insert(0, str(SOURCE / "jobs/demo.d"))
 import make_table, people  # noqa: E402
@@ -70,6 +71,7 @@ class Answers(unittest.TestCase):
         card = self.root / "card.toml"
         card.write_text((configs / "cards/digits.toml").read_text().replace('dataset = "digits"', 'dataset = "wdbc"'))
         self.told(0, "card", version, "--card", card, "--steward", known, "--out", self.root / "card")
+        self.assertIn("none", self.told(4, "quarantine", "list", self.root / "none"))
         for code, *words in ((2, "build"), (2, "nothing"), (2, "verify", version), (4, "inspect", self.root / "none"),
                              (2, "keys", "new", keys, "--dataset", "SURNAME^NAME 1")):
             self.assertNotIn("SURNAME", self.told(code, *words))
@@ -79,14 +81,26 @@ class Answers(unittest.TestCase):
         for bend in (lambda answer: answer.update(surprise=1), lambda answer: answer.pop("samples")):
             self.bent("verify", bend)
         self.bent("nothing", lambda answer: answer["error"].update(code=3))
+        self.bent("quarantine list", lambda answer: answer.clear(), code=4)  # a verb that prints a line each, or none
 
-    def bent(self, verb, bend):
-        call = next(one for one in sorted(self.heard.iterdir()) if not one.suffix and one.read_text().split("\n")[1].startswith(verb))
+    def test_of_several_ranks_one_tells(self):
+        """Before MPI starts, by the launcher's number; after, what all ranks agree on."""
+        for verb in "build", "verify":
+            told = [subprocess.run([STAGE, verb, "--json"], env={**os.environ, "OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": "4"}, capture_output=True, text=True, timeout=60)
+                    for rank in "0123"]
+            self.assertEqual([(one.returncode, one.stdout.count('"error"')) for one in told], [(2, 1), (2, 0), (2, 0), (2, 0)])
+        mpirun = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader", "-n", "4"]
+        none = subprocess.run([*mpirun, STAGE, "verify", str(self.root / "none"), "--key", str(self.root / "key"), "--json"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(json.loads(none.stdout)["error"]["code"], none.returncode, none.stdout + none.stderr)
+
+    def bent(self, verb, bend, code=None):
+        calls = (one for one in sorted(self.heard.iterdir()) if not one.suffix)
+        call = next(one for one in calls if (told := one.read_text().split("\n"))[1].startswith(verb) and code in (None, int(told[0])))
         out = call.with_suffix(".out")
         before = out.read_text()
         answer = json.loads(before)
         bend(answer)
-        out.write_text(json.dumps(answer))
+        out.write_text(json.dumps(answer) if answer else "")
         judged = self.judged()
         self.assertEqual(judged.returncode, 1, verb)
         self.assertIn(verb, judged.stderr)

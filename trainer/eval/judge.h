@@ -87,6 +87,8 @@ public:
     virtual bool has_calibration() const { return false; }
     // Whether evaluate.surface_tolerance does.
     virtual bool has_surfaces() const { return false; }
+    // Whether this score is made of surfaces; "last" is not.
+    virtual bool is_of_surfaces(std::string_view /*score*/) const { return false; }
     // Whether anything is chosen on the validation split.
     virtual bool chooses(const EvaluateOptions&) const { return false; }
     virtual Chosen choose(const EvaluateOptions&, const std::vector<std::string>&, const Predictions*) const {

@@ -225,6 +225,10 @@ public:
         return {"dice", "sensitivity", "precision", "hd95", "surface_dice"};
     }
     bool has_surfaces() const override { return true; }
+    bool is_of_surfaces(std::string_view score) const override {
+        return std::any_of(rows().begin() + kTogether, rows().end(),
+                           [&](const FigureRow& row) { return row.name == score; });
+    }
     const std::vector<FigureRow>& figures() const override { return rows(); }
 
     void check(const EvaluateOptions& options, const std::vector<std::string>&) const override {

@@ -112,7 +112,8 @@ TEST_CASE("rows are the figures of each class, and samples behind the target are
     at::manual_seed(4);
     const at::Tensor mask = at::randint(3, {2, 64}, at::kByte);
     at::Tensor scores = at::randn({4, 3, 8, 8});
-    const at::Tensor rows = task()->rows(*of, scores, mask, batch(mask)), said = scores.argmax(1).flatten(1);
+    const at::Tensor rows = task()->rows(*of, scores, mask, batch(mask), {}),
+                     said = scores.argmax(1).flatten(1);
     REQUIRE(rows.sizes().vec() == std::vector<std::int64_t>{2, 12});
     for (std::int64_t i = 0; i < 2; ++i)
         for (std::int64_t c = 1; c < 3; ++c) {
@@ -129,14 +130,14 @@ TEST_CASE("rows are the figures of each class, and samples behind the target are
                 return std::vector<std::uint8_t>(bytes.const_data_ptr<std::uint8_t>(),
                                                  bytes.const_data_ptr<std::uint8_t>() + 64);
             };
-            const SurfaceFigures surface = surface_figures(numbers(mask[i]), numbers(said[i]),
-                                                           static_cast<std::uint8_t>(c), {8, 8}, {1, 1}, 1);
+            const SurfaceFigures surface = surface_figures(numbers(mask[i]), numbers(said[i]), 3, {8, 8},
+                                                           {1, 1}, 1, [] {})[static_cast<std::size_t>(c - 1)];
             const auto expected = mask_figures(are, told, both, surface).all();
             for (std::size_t k = 0; k < expected.size(); ++k)
                 CHECK(rows[i][(c - 1) * 6 + static_cast<std::int64_t>(k)].item<double>() == expected[k]);
         }
     scores[1][0][3][3] = NAN;
-    const at::Tensor unscored = task()->rows(*of, scores, mask, batch(mask));
+    const at::Tensor unscored = task()->rows(*of, scores, mask, batch(mask), {});
     CHECK(at::isnan(unscored[1]).all().item<bool>());
     CHECK(at::equal(unscored[0], rows[0]));
 }
@@ -148,13 +149,15 @@ TEST_CASE("distances are in mm where the dataset has a spacing, and a sample wit
     const auto in_mm = task(with);
     LoaderOptions asked;
     in_mm->ask(asked);
+    CHECK(asked.targets.empty());  // training needs none
+    in_mm->ask_measured(asked);
     CHECK(asked.targets == std::vector<std::string>{"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"});
     at::Tensor mask = at::zeros({2, 64}, at::kByte), scores = at::zeros({2, 3, 8, 8});
     mask[0][8 * 3 + 3] = mask[1][8 * 3 + 3] = 1;
     scores[0][1][6][3] = scores[1][1][3][6] = 1;  // three pixels below, and to the right
     Batch of = batch(mask);
     of.targets = at::tensor({9.0, 0.5, 2.0, 9.0, 0.5, 2.0}, at::kDouble).view({2, 3});
-    const at::Tensor rows = in_mm->rows(*model(), scores, in_mm->target(of), of);
+    const at::Tensor rows = in_mm->rows(*model(), scores, in_mm->target(of), of, {});
     CHECK(rows[0][4].item<double>() == Approx(1.5));  // of an image's axes the last two
     CHECK(rows[1][4].item<double>() == Approx(6));
     Predictions told, in_pixels;
@@ -166,10 +169,27 @@ TEST_CASE("distances are in mm where the dataset has a spacing, and a sample wit
         of.targets[1][2] = wrong;
         CHECK_THROWS_WITH(in_mm->target(of), Catch::Contains("sample 41: column spacing_i_mm"));
     }
-    core::Schema rows_only = schema();
+    // Of the pixels in the header, not of those that staging made of them.
+    core::Schema of_headers = schema();
     for (const char* name : {"spacing_row_mm", "spacing_column_mm"})
-        rows_only.columns.push_back({name, core::ColumnType::f64, {}});
-    CHECK(task(rows_only)->input({1, 6, 5}).outputs == 3);
-    rows_only.fields[0].shape = rows_only.fields[1].shape = {1, 4, 6, 5};
-    CHECK_THROWS_WITH(task(rows_only)->input({1, 4, 6, 5}), Catch::Contains("evaluate.spacing"));
+        of_headers.columns.push_back({name, core::ColumnType::f64, {}});
+    LoaderOptions nothing;
+    task(of_headers)->ask_measured(nothing);
+    CHECK(nothing.targets.empty());
+}
+
+TEST_CASE("surfaces are looked at where they are wanted, and each class is a sign of going on") {
+    const auto of = model();
+    at::manual_seed(4);
+    const at::Tensor mask = at::randint(3, {2, 64}, at::kByte), scores = at::randn({2, 3, 8, 8});
+    int signs = 0;
+    const auto count = [&] { ++signs; };
+    const at::Tensor with = task()->rows(*of, scores, mask, batch(mask), {true, count});
+    CHECK(signs == 4);
+    const at::Tensor without = task()->rows(*of, scores, mask, batch(mask), {false, count});
+    CHECK(signs == 4);
+    for (const std::int64_t row : {0, 1})
+        for (std::int64_t k = 0; k < 12; ++k)
+            CHECK((k % 6 < 4 ? without[row][k].item<double>() == with[row][k].item<double>()
+                             : std::isnan(without[row][k].item<double>())));
 }

@@ -25,12 +25,10 @@ Json surfaces(const Json& in) {
     const auto are = in.at("are").get<std::vector<std::uint8_t>>(),
                said = in.at("said").get<std::vector<std::uint8_t>>();
     Json out = Json::array();
-    for (int c = 1; c < in.at("classes").get<int>(); ++c) {
-        const trainer::SurfaceFigures f = trainer::surface_figures(
-            are, said, static_cast<std::uint8_t>(c), in.at("shape").get<std::vector<std::int64_t>>(),
-            in.at("spacing").get<std::vector<double>>(), in.at("tolerance").get<double>());
+    for (const trainer::SurfaceFigures& f : trainer::surface_figures(
+             are, said, in.at("classes").get<std::size_t>(), in.at("shape").get<std::vector<std::int64_t>>(),
+             in.at("spacing").get<std::vector<double>>(), in.at("tolerance").get<double>(), [] {}))
         out.push_back({f.hd95, f.dice});
-    }
     return out;
 }
 

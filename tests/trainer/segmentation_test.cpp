@@ -246,7 +246,7 @@ TEST_CASE("a sample without scores leaves its sets without figures, and such wei
     const auto json = report(p, options());
     CHECK(json["overall"]["without_score"] == 1);
     CHECK(json["overall"]["dice"].is_null());
-    CHECK(json["overall"]["per_patient"]["dice"].is_null());
+    CHECK_FALSE(json["overall"].contains("per_patient"));  // one patient has a sample less
     CHECK_FALSE(made::kept_by(p, "dice").has_value());
 }
 
@@ -329,4 +329,45 @@ TEST_CASE("what a site's distances would tell with those of the others and the w
         CHECK(site["dice"].is_number());
         CHECK(site["hd95"].is_null());
     }
+}
+
+TEST_CASE("what both kinds of means would tell of one patient, that of patients leaves out") {
+    const auto with_samples = [](const std::vector<std::size_t>& counts) {  // of each patient
+        std::mt19937 random(7);
+        Predictions p = masks({30}, {20}), out;
+        out.task = p.task;
+        out.classes = p.classes;
+        out.strata = {{"site", {"s0"}, {}}};
+        for (std::size_t patient = 0; patient < counts.size(); ++patient)
+            for (std::size_t i = 0; i < counts[patient]; ++i) {
+                for (int c = 0; c < 2; ++c)
+                    for (const double value : of_counts(60, 60 - static_cast<std::int64_t>(random() % 9),
+                                                        40 + static_cast<std::int64_t>(random() % 9))
+                                                  .all())
+                        out.measured.push_back(value);
+                out.patient.push_back(patient);
+                out.strata[0].code.push_back(0);
+            }
+        return out;
+    };
+    std::vector<std::size_t> counts(30, 1);
+    counts[0] = 5;  // S N - P n is four times this one's mean
+    const auto alone = report(with_samples(counts), options());
+    CHECK(alone["overall"]["dice"].is_number());
+    CHECK(alone["overall"]["hd95"].is_number());
+    CHECK_FALSE(alone["overall"].contains("per_patient"));
+    for (std::size_t i = 0; i < 12; ++i) counts[i] = 5;
+    CHECK(report(with_samples(counts), options())["overall"]["per_patient"]["dice"].is_number());
+    counts.assign(30, 5);
+    counts[0] = 1;
+    CHECK_FALSE(report(with_samples(counts), options())["overall"].contains("per_patient"));
+}
+
+TEST_CASE("where all but one are missed, the distance of the one who is found is not told") {
+    Predictions p = masks({30, 30}, {20, 20});
+    for (std::size_t i = 0; i < p.samples(); ++i) figure(p, i, 0, 4) = i < 2 ? 3 : 100;
+    const auto json = report(p, options());
+    CHECK(json["overall"]["dice"].is_number());
+    CHECK(json["overall"]["hd95"].is_null());
+    CHECK(json["overall"]["per_patient"]["hd95"].is_null());
 }

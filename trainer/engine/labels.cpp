@@ -123,7 +123,10 @@ bool check_masks(const Dataset& dataset, const Task& task, const Recipe& recipe,
         core::together(comm, [&] {
             if (dataset.samples(split) == 0) return;
             LoaderOptions loading = each_once(split, recipe.task.mask, recipe.whole_samples(), comm), asked;
-            task.ask(asked);
+            if (split != "train" || split == recipe.evaluate.split)  // training needs no spacing
+                task.ask_measured(asked);
+            else
+                task.ask(asked);
             loading.targets = asked.targets;
             loader.emplace(dataset, loading);
             loader->begin_epoch(0);

@@ -9,6 +9,7 @@
 #include "trainer/data/loader.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/torch_error.h"
+#include "trainer/engine/watch.h"
 #include "trainer/engine/windows.h"
 
 namespace trainer {
@@ -43,13 +44,14 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
                                         const PredictOptions& options, const core::Comm& comm) {
     LoaderOptions loading =
         each_once(options.split, options.field, options.patch.is_on() ? 1 : options.batch, comm);
-    task.ask(loading);
+    task.ask_measured(loading);
     std::optional<Loader> loader;
     core::together(comm, [&] {
         loader.emplace(dataset, loading);
         loader->begin_epoch(0);
     });
     const std::size_t row_size = task.row_size();
+    const RowOptions rows{options.has_surfaces, Watch::alive};
     core::Bytes out;
     const auto look = [&](const Batch& batch) {
         if (batch.valid == 0) return;
@@ -57,7 +59,7 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
         const at::Tensor scores = options.patch.is_on() ? window_scores(model, batch.inputs, options.patch,
                                                                         options.batch, options.precision)
                                                         : scores_of(model, batch, options);
-        const at::Tensor told = task.rows(model, scores, target, batch).contiguous();
+        const at::Tensor told = task.rows(model, scores, target, batch, rows).contiguous();
         const auto* numbers = told.const_data_ptr<double>();
         const auto unusable = task.first_unusable(target);
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };

@@ -18,6 +18,7 @@ struct PredictOptions {
     Precision precision = Precision::float32;  // that of the training
     PatchOptions patch = {};                   // where it was trained by patches
     GoOn go_on = {};                           // none: to the end
+    bool has_surfaces = true;                  // of masks, figures of surfaces
 };
 
 // Collective. What the model says of every sample of the split, each once, in the order of their numbers: on

@@ -14,6 +14,17 @@ namespace trainer {
 using core::Fault;
 using Json = nlohmann::ordered_json;
 
+namespace {
+
+// What of [evaluate] and [patch] a score is measured by.
+Json scale_of(const Recipe& recipe) {
+    return {{"surface_tolerance", recipe.evaluate.options.surface_tolerance},
+            {"spacing", recipe.evaluate.options.uses_spacing},
+            {"overlap", recipe.patch.overlap}};
+}
+
+}  // namespace
+
 std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
     std::vector<NamedTensor> out;
     for (const auto& each : tensors)
@@ -64,7 +75,9 @@ bool Run::resume() {
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
     if (state.contains("plateau")) plateau_.set(state.at("plateau"));
-    if (state.value("select", recipe_.train.select) != recipe_.train.select) {
+    const Json scale = scale_of(recipe_);
+    if (state.value("select", recipe_.train.select) != recipe_.train.select ||
+        state.value("scale", scale) != scale) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
     }
@@ -124,6 +137,7 @@ void Run::save() {
                 {"updates", optimizer_->steps()},
                 {"skipped_in_a_row", skipped_in_a_row_},
                 {"select", recipe_.train.select},
+                {"scale", scale_of(recipe_)},
                 {"best_score", best_score_ ? Json(*best_score_) : Json()},
                 {"best_step", best_step_},
                 {"improved_step", improved_step_},

@@ -11,13 +11,17 @@ namespace {
 constexpr int kWatchers = 2;  // if one of them is the rank that does not come, the other says so
 constexpr int kTag = 1;
 
-std::atomic<std::int64_t> ticks{0};
+std::atomic<std::int64_t> ticks{0}, signs{0};
 std::atomic<int> busy{0};
 
 }  // namespace
 
 void Watch::tick() noexcept {
     ++ticks;
+}
+
+void Watch::alive() noexcept {
+    ++signs;
 }
 
 Watch::Busy::Busy() noexcept {
@@ -67,7 +71,7 @@ bool Watch::tell(bool last) {
         MPI_Test(&sending_[i], &done, MPI_STATUS_IGNORE);
         const bool ended = done && told_last_[i];
         if (done && !ended) {
-            sent_[i] = {ticks, busy > 0, last};
+            sent_[i] = {ticks, signs, busy > 0, last};
             told_last_[i] = last;
             if (static_cast<int>(i) == comm_.rank())
                 note(heard_[i], sent_[i]);
@@ -101,7 +105,7 @@ bool Watch::listen() {
 
 void Watch::note(Heard& of, const Beat& beat) {
     of.heard = Clock::now();
-    if (beat.busy || beat.ticks != of.last.ticks) of.went_on = of.heard;
+    if (beat.busy || beat.ticks != of.last.ticks || beat.alive != of.last.alive) of.went_on = of.heard;
     of.last = beat;
 }
 

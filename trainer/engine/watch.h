@@ -24,6 +24,8 @@ public:
 
     // This rank has gone on: at places that all ranks pass equally often.
     static void tick() noexcept;
+    // It works on, at a place of its own: how far it has come is not compared by this.
+    static void alive() noexcept;
 
     // While it lives, this rank does what only it has to do and may take long (rank 0: figures of a split).
     class Busy {
@@ -37,7 +39,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     struct Beat {
-        std::int64_t ticks = -1;
+        std::int64_t ticks = -1, alive = -1;
         std::int32_t busy = 0, done = 0;
     };
     struct Heard {  // of one rank, by a watcher

@@ -85,7 +85,7 @@ at::Tensor window_scores(Model& model, const at::Tensor& sample, const PatchOpti
     of_batch[0] = batch;
     std::copy(patch.begin(), patch.end(), of_batch.end() - std::ssize(patch));
     for (std::size_t first = 0; first < origins.size(); first += static_cast<std::size_t>(batch)) {
-        Watch::tick();
+        Watch::alive();  // a sample of its own size has windows of its own number
         const auto count = std::min(origins.size() - first, static_cast<std::size_t>(batch));
         // Always the same shape, filled up with zeros: kernels may round differently by size.
         at::Tensor inputs = at::zeros(of_batch, sample.options());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/base/config.h"
@@ -40,6 +41,16 @@ std::vector<double> Judged::told_of(const Times& times) const {
 }
 
 void Judged::tell_further(nlohmann::ordered_json&, const std::vector<std::vector<double>>&) const {}
+
+std::vector<bool> Judge::untold_of_persons(const Predictions& predictions,
+                                           const std::vector<std::size_t>& samples,
+                                           const EvaluateOptions& options) const {
+    std::map<std::uint64_t, std::int64_t> of;
+    for (const std::size_t i : samples) ++of[predictions.patient[i]];
+    const auto several =
+        std::count_if(of.begin(), of.end(), [](const auto& each) { return each.second > 1; });
+    return std::vector<bool>(figures().size(), several > 0 && several < options.min_stratum);
+}
 
 bool Judge::are_enough(const Predictions&, const EvaluateOptions&, const std::vector<std::size_t>& samples,
                        const std::vector<std::size_t>& patient, std::size_t patients) const {

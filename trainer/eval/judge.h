@@ -87,6 +87,8 @@ public:
     virtual bool has_calibration() const { return false; }
     // Whether evaluate.surface_tolerance does.
     virtual bool has_surfaces() const { return false; }
+    // Whether this score is made of surfaces; "last" is not.
+    virtual bool is_of_surfaces(std::string_view /*score*/) const { return false; }
     // Whether anything is chosen on the validation split.
     virtual bool chooses(const EvaluateOptions&) const { return false; }
     virtual Chosen choose(const EvaluateOptions&, const std::vector<std::string>&, const Predictions*) const {
@@ -102,6 +104,11 @@ public:
                                                const std::vector<Group>& /*groups*/) const {
         return {};
     }
+    // Which figures `per_patient` of these samples leaves out: that of the samples times their number less that of their
+    // patients times theirs is made by the patients of whom there are more samples. Here all, where those are few.
+    virtual std::vector<bool> untold_of_persons(const Predictions& predictions,
+                                                const std::vector<std::size_t>& samples,
+                                                const EvaluateOptions& options) const;
     // Keeps a reference to `predictions`.
     virtual std::unique_ptr<Judged> judged(const Predictions& predictions, std::vector<std::size_t> samples,
                                            const EvaluateOptions& options, const Chosen& chosen,

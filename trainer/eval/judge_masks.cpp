@@ -75,30 +75,65 @@ std::vector<std::size_t> meant(const Predictions& p, std::int64_t least) {
     return out;
 }
 
-// Whether figure k of rows() of this class over the samples is of fewer than `least` patients, of those in whom it is
-// defined; or one patient's would follow from its mean over the samples, or over their patients: of what is there, or, of a
-// share, of what lacks to 1. Sums of which none is unsafe have no unsafe sum, whatever weights they have.
-bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
-               std::int64_t least, std::size_t k) {
+// Of figure k of rows() of this class, in the samples where it is defined.
+struct OfPatients {
     std::map<std::uint64_t, std::pair<double, double>> patients;  // samples, sum
+    double most =
+        1;  // that it can be; of a distance the greatest there is, which a miss makes the diagonal of the sample
+};
+OfPatients patients_in(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+                       std::size_t k) {
+    OfPatients out;
+    if (rows()[k].has_unit) out.most = 0;
     for (const std::size_t i : samples) {
         const double value = value_of(p, i, c, k + 1);
         if (std::isnan(value)) continue;
-        auto& [count, sum] = patients[p.patient[i]];
+        auto& [count, sum] = out.patients[p.patient[i]];
         ++count;
         sum += value;
+        out.most = std::max(out.most, value);
     }
+    return out;
+}
+
+// Whether figure k of rows() of this class over the samples is of fewer than `least` patients, of those in whom it is
+// defined; or one patient's would follow from its mean over the samples, or over their patients: of what is there, or of
+// what lacks to the most. Sums of which none is unsafe have no unsafe sum, whatever weights they have.
+bool is_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+               std::int64_t least, std::size_t k) {
+    const auto [patients, most] = patients_in(p, samples, c, k);
     if (!patients.empty() && std::ssize(patients) < least) return true;
     Parts there, lacking, mean_there, mean_lacking;
     for (const auto& [patient, of] : patients) {
         const auto& [count, sum] = of;
         there.add(sum);
-        lacking.add(count - sum);
+        lacking.add(count * most - sum);
         mean_there.add(sum / count);
-        mean_lacking.add(1 - sum / count);
+        mean_lacking.add(most - sum / count);
     }
-    return there.are_unsafe() || mean_there.are_unsafe() ||
-           (!rows()[k].has_unit && (lacking.are_unsafe() || mean_lacking.are_unsafe()));
+    return there.are_unsafe() || mean_there.are_unsafe() || lacking.are_unsafe() || mean_lacking.are_unsafe();
+}
+
+// Whether one patient's figure would follow from the mean over the samples and that over their patients together: their
+// sums differ by a patient's mean as often as they have samples more than another, or fewer.
+bool are_both_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
+                     std::size_t k) {
+    const auto [patients, most] = patients_in(p, samples, c, k);
+    double fewest = INFINITY, greatest = 0;
+    for (const auto& [patient, of] : patients) {
+        fewest = std::min(fewest, of.first);
+        greatest = std::max(greatest, of.first);
+    }
+    Parts more, fewer, more_lacking, fewer_lacking;
+    for (const auto& [patient, of] : patients) {
+        const auto& [count, sum] = of;
+        const double mean = sum / count;
+        more.add((count - fewest) * mean);
+        fewer.add((greatest - count) * mean);
+        more_lacking.add((count - fewest) * (most - mean));
+        fewer_lacking.add((greatest - count) * (most - mean));
+    }
+    return more.are_unsafe() || fewer.are_unsafe() || more_lacking.are_unsafe() || fewer_lacking.are_unsafe();
 }
 bool is_any_unsafe(const Predictions& p, const std::vector<std::size_t>& samples, std::size_t c,
                    std::int64_t least) {
@@ -225,6 +260,10 @@ public:
         return {"dice", "sensitivity", "precision", "hd95", "surface_dice"};
     }
     bool has_surfaces() const override { return true; }
+    bool is_of_surfaces(std::string_view score) const override {
+        return std::any_of(rows().begin() + kTogether, rows().end(),
+                           [&](const FigureRow& row) { return row.name == score; });
+    }
     const std::vector<FigureRow>& figures() const override { return rows(); }
 
     void check(const EvaluateOptions& options, const std::vector<std::string>&) const override {
@@ -248,6 +287,16 @@ public:
             for (std::size_t i = 0; i < groups.size(); ++i)
                 if (with[i].hidden != groups[i].hidden) out[k] = true;
         }
+        return out;
+    }
+
+    std::vector<bool> untold_of_persons(const Predictions& predictions,
+                                        const std::vector<std::size_t>& samples,
+                                        const EvaluateOptions& options) const override {
+        std::vector<bool> out(rows().size(), false);
+        for (const std::size_t c : meant(predictions, options.min_stratum))
+            for (std::size_t k = 0; k < out.size(); ++k)
+                out[k] = out[k] || are_both_unsafe(predictions, samples, c, k);
         return out;
     }
 

@@ -61,6 +61,27 @@ bool are_errors_unsafe(const std::vector<OfPatient>& patients) {
     return absolute.are_unsafe() || squares.are_unsafe() || means.are_unsafe() || squared_means.are_unsafe();
 }
 
+// Whether it would from a mean error of the samples and one of their patients together: their sums differ by a patient's
+// as often as they have samples more than another, or fewer.
+bool are_both_unsafe(const std::vector<OfPatient>& patients) {
+    double fewest = INFINITY, greatest = 0;
+    for (const OfPatient& each : patients) {
+        fewest = std::min(fewest, each.samples);
+        greatest = std::max(greatest, each.samples);
+    }
+    for (const double times : {fewest, greatest}) {
+        Parts absolute, squares, off;
+        for (const OfPatient& each : patients) {
+            const double mean = each.off / each.samples;
+            absolute.add(std::abs(each.absolute - times * std::abs(mean)));
+            squares.add(std::abs(each.squares - times * mean * mean));
+            off.add(std::abs((each.samples - times) * mean));
+        }
+        if (absolute.are_unsafe() || squares.are_unsafe() || off.are_unsafe()) return true;
+    }
+    return false;
+}
+
 // Or one patient's value from the spread that R2 and RMSE tell together.
 bool is_spread_unsafe(const std::vector<OfPatient>& patients) {
     Parts spread;
@@ -152,6 +173,11 @@ public:
         });
     }
 
+    std::vector<bool> untold_of_persons(const Predictions& predictions,
+                                        const std::vector<std::size_t>& samples,
+                                        const EvaluateOptions&) const override {
+        return std::vector<bool>(rows().size(), are_both_unsafe(patients_in(predictions, samples)));
+    }
     std::unique_ptr<Judged> judged(const Predictions& predictions, std::vector<std::size_t> samples,
                                    const EvaluateOptions&, const Chosen&, Ranks) const override {
         return std::make_unique<JudgedNumbers>(predictions, std::move(samples));

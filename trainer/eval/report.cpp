@@ -95,9 +95,28 @@ Report::Report(const Predictions& predictions, const EvaluateOptions& options, C
         patient_.push_back(number_of.try_emplace(patient, number_of.size()).first->second);
     patients_ = number_of.size();
     has_several_ = patients_ < predictions.samples();
+    untold_of_persons_ = judge_.untold_of_persons(predictions, all_of(predictions), options);
     add("", "", all_of(predictions));
     std::vector<Group> groups = judge_.groups(predictions, options);
     untold_of_strata_ = judge_.untold_of_strata(predictions, options, groups);
+    // What is left out of one stratum is left out of all: it would follow from the whole and the others. So would what is
+    // of those that are hidden, together.
+    std::map<std::string, std::vector<std::size_t>> hidden;
+    untold_of_persons_.assign(judge_.figures().size(), false);
+    const auto look = [&](const std::vector<std::size_t>& samples) {
+        const std::vector<bool> untold = judge_.untold_of_persons(predictions, samples, options);
+        for (std::size_t k = 0; k < untold.size(); ++k)
+            if (untold[k]) untold_of_persons_[k] = true;
+    };
+    for (const Group& group : groups)
+        if (group.hidden)
+            hidden[group.stratum].insert(hidden[group.stratum].end(), group.samples.begin(),
+                                         group.samples.end());
+        else
+            look(group.samples);
+    for (const auto& [stratum, samples] : hidden) look(samples);
+    for (std::size_t k = 0; k < untold_of_strata_.size(); ++k)
+        if (untold_of_strata_[k]) untold_of_persons_[k] = true;
     for (Group& group : groups) {
         if (group.hidden)
             hidden_.emplace_back(group.stratum, group.value);
@@ -114,8 +133,12 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
         entry->persons = judge_.by_patient(predictions_, entry->samples);
         const Predictions& persons = entry->persons.predictions;
         // Of how many labels disagree nobody chose.
-        if (static_cast<std::int64_t>(persons.samples()) >= options_.min_stratum)
+        const bool is_any_told = std::find(untold_of_persons_.begin(), untold_of_persons_.end(), false) !=
+                                 untold_of_persons_.end();
+        if (static_cast<std::int64_t>(persons.samples()) >= options_.min_stratum && is_any_told) {
             entry->of_persons = judge_.judged(persons, all_of(persons), options_, {}, Ranks::averaged);
+            entry->of_persons->leave_untold(untold_of_persons_);
+        }
     }
     if (!stratum.empty()) {
         std::vector<std::size_t> rest;
@@ -132,7 +155,7 @@ void Report::add(const std::string& stratum, const std::string& value, std::vect
                                          score_->needs_ranks ? Ranks::averaged : Ranks::none);
             if (entry->judged->compares_with(*of_rest, score_column_)) entry->of_rest = std::move(of_rest);
         }
-        for (Judged* each : {entry->judged.get(), entry->of_persons.get(), entry->of_rest.get()})
+        for (Judged* each : {entry->judged.get(), entry->of_rest.get()})
             if (each) each->leave_untold(untold_of_strata_);
     }
     entries_.push_back(std::move(entry));

@@ -40,6 +40,7 @@ private:
     std::vector<std::size_t> patient_;  // of each sample, counted in the order of samples
     std::size_t patients_ = 0;
     std::vector<bool> untold_of_strata_;                       // figures
+    std::vector<bool> untold_of_persons_;                      // of the next entry that is added
     bool has_several_ = false;                                 // samples of one patient
     std::vector<std::unique_ptr<Entry>> entries_;              // overall, then each stratum that is shown
     std::vector<std::pair<std::string, std::string>> hidden_;  // stratum, value

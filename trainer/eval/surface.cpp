@@ -34,23 +34,29 @@ void each_place(const Shape& shape, const Work& work) {
 struct Box {
     Shape origin, extent;  // empty if it is in neither
 };
-Box box_of(std::span<const std::uint8_t> are, std::span<const std::uint8_t> said, std::uint8_t c,
-           const Shape& shape) {
-    Shape least = shape, most(shape.size(), -1);
+// Of each class below `classes`, in one pass.
+std::vector<Box> boxes_of(std::span<const std::uint8_t> are, std::span<const std::uint8_t> said,
+                          std::size_t classes, const Shape& shape) {
+    std::vector<Shape> least(classes, shape), most(classes, Shape(shape.size(), -1));
+    Shape lines(shape.begin(), shape.end() - 1);
+    lines.push_back(1);
     std::size_t i = 0;
-    each_place(shape, [&](const Shape& at) {
-        const bool is_there = are[i] == c || said[i] == c;
-        ++i;
-        if (!is_there) return;
-        for (std::size_t a = 0; a < shape.size(); ++a) {
-            least[a] = std::min(least[a], at[a]);
-            most[a] = std::max(most[a], at[a]);
-        }
+    each_place(lines, [&](Shape at) {
+        for (at.back() = 0; at.back() < shape.back(); ++at.back(), ++i)
+            for (const std::uint8_t c : {are[i], said[i]}) {
+                if (c == 0 || c >= classes) continue;
+                for (std::size_t a = 0; a < shape.size(); ++a) {
+                    least[c][a] = std::min(least[c][a], at[a]);
+                    most[c][a] = std::max(most[c][a], at[a]);
+                }
+            }
     });
-    Box out;
-    if (most[0] < 0) return out;
-    out.origin = least;
-    for (std::size_t a = 0; a < shape.size(); ++a) out.extent.push_back(most[a] - least[a] + 1);
+    std::vector<Box> out(classes);
+    for (std::size_t c = 1; c < classes; ++c) {
+        if (most[c][0] < 0) continue;
+        out[c].origin = least[c];
+        for (std::size_t a = 0; a < shape.size(); ++a) out[c].extent.push_back(most[c][a] - least[c][a] + 1);
+    }
     return out;
 }
 
@@ -148,17 +154,9 @@ double percentile95(std::vector<double> values) {
     return *at + (rank - static_cast<double>(low)) * (next - *at);
 }
 
-}  // namespace
-
-SurfaceFigures surface_figures(std::span<const std::uint8_t> are, std::span<const std::uint8_t> said,
-                               std::uint8_t of_class, const Shape& shape, const std::vector<double>& spacing,
-                               double tolerance) {
-    std::int64_t pixels = 1;
-    for (const std::int64_t axis : shape) pixels *= axis;
-    if (shape.empty() || pixels < 1 || std::ssize(are) != pixels || std::ssize(said) != pixels ||
-        spacing.size() != shape.size())
-        throw core::Error(core::Fault::bug, "masks of other sizes were compared");
-    const Box box = box_of(are, said, of_class, shape);
+SurfaceFigures figures_in(const Box& box, std::span<const std::uint8_t> are,
+                          std::span<const std::uint8_t> said, std::uint8_t of_class, const Shape& shape,
+                          const std::vector<double>& spacing, double tolerance) {
     if (box.extent.empty()) return {NAN, NAN};
     const auto truth = surface_of(are, of_class, shape, box), told = surface_of(said, of_class, shape, box);
     const auto is_in = [](const std::vector<std::uint8_t>& surface) {
@@ -178,6 +176,27 @@ SurfaceFigures surface_figures(std::span<const std::uint8_t> are, std::span<cons
         near += std::count_if(each->begin(), each->end(), [&](double d) { return d <= reach; });
     return {std::max(percentile95(there), percentile95(back)),
             static_cast<double>(near) / static_cast<double>(there.size() + back.size())};
+}
+
+}  // namespace
+
+std::vector<SurfaceFigures> surface_figures(std::span<const std::uint8_t> are,
+                                            std::span<const std::uint8_t> said, std::size_t classes,
+                                            const Shape& shape, const std::vector<double>& spacing,
+                                            double tolerance, const std::function<void()>& went_on) {
+    std::int64_t pixels = 1;
+    for (const std::int64_t axis : shape) pixels *= axis;
+    if (shape.empty() || pixels < 1 || std::ssize(are) != pixels || std::ssize(said) != pixels ||
+        spacing.size() != shape.size())
+        throw core::Error(core::Fault::bug, "masks of other sizes were compared");
+    const std::vector<Box> boxes = boxes_of(are, said, classes, shape);
+    std::vector<SurfaceFigures> out;
+    for (std::size_t c = 1; c < classes; ++c) {
+        out.push_back(
+            figures_in(boxes[c], are, said, static_cast<std::uint8_t>(c), shape, spacing, tolerance));
+        went_on();
+    }
+    return out;
 }
 
 }  // namespace trainer

@@ -39,6 +39,9 @@ public:
         check_sizes(mask_.shape);
         asked.label = "";
         asked.beside = {mask_.name};
+    }
+    void ask_measured(LoaderOptions& asked) const override {
+        ask(asked);
         asked.targets = spacing_;
     }
     ModelInput input(std::vector<std::int64_t> shape) const override {
@@ -55,10 +58,6 @@ public:
         if (!is_in_patches && mask_.shape != size && mask_.shape != with_channel)
             throw Error(Fault::usage, "field " + mask_.name +
                                           " of the dataset is no mask of the images: its shape is another");
-        if (!spacing_.empty() && spacing_.size() < size.size())
-            throw Error(Fault::usage,
-                        "the dataset has the spacing of rows and columns, and not that of its volumes' "
-                        "slices: evaluate.spacing = false measures distances in voxels");
         return {std::move(shape), static_cast<std::int64_t>(outputs().size()), false, true};
     }
 
@@ -102,8 +101,8 @@ public:
 
     std::size_t row_size() const override { return (outputs().size() - 1) * MaskFigures::kCount; }
     // Of each class but the background its figures: masks and scores stay on the rank that made them.
-    at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target,
-                    const Batch& batch) const override {
+    at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target, const Batch& batch,
+                    const RowOptions& wanted) const override {
         const std::int64_t samples = target.size(0);
         const at::Tensor mine = scores.narrow(0, 0, samples);
         const std::vector<std::int64_t> size = mine.sizes().slice(2).vec();
@@ -130,15 +129,16 @@ public:
         auto* to = out.mutable_data_ptr<double>();
         for (std::int64_t i = 0; i < samples; ++i) {
             const bool has_score = is_scored[i].item<bool>();
-            const std::vector<double> spacing = spacing_of(batch, i, size.size());
+            constexpr double kNot = std::numeric_limits<double>::quiet_NaN();
+            std::vector<SurfaceFigures> surfaces(outputs().size() - 1, {kNot, kNot});
+            if (has_score && wanted.has_surfaces)
+                surfaces = surface_figures(numbers(are_here, i), numbers(said_here, i), outputs().size(),
+                                           size, spacing_of(batch, i, size.size()),
+                                           options().surface_tolerance, wanted.went_on);
             for (std::int64_t c = 1; c < classes; ++c, count += 3) {
-                const SurfaceFigures surface =
-                    has_score ? surface_figures(numbers(are_here, i), numbers(said_here, i),
-                                                static_cast<std::uint8_t>(c), size, spacing,
-                                                options().surface_tolerance)
-                              : SurfaceFigures{};
+                const SurfaceFigures& surface = surfaces[static_cast<std::size_t>(c - 1)];
                 for (const double value : mask_figures(count[0], count[1], count[2], surface).all())
-                    *to++ = has_score ? value : std::numeric_limits<double>::quiet_NaN();
+                    *to++ = has_score ? value : kNot;
             }
         }
         return out;
@@ -212,15 +212,14 @@ private:
     std::array<std::uint8_t, 256> number_{};  // of the class of each value
 };
 
-// Those that staging writes of volumes, and those that profiles take from the headers of images.
+// Those that staging writes of volumes, of the voxels as they are in the dataset. Columns that a profile takes from the headers
+// of images are of the pixels before staging fitted them: with those, distances would be wrong by as much as that scaled.
 std::vector<std::string> spacing_columns(const core::Schema& schema) {
     const auto is_there = [&](const std::string& name) {
         return schema.has_column(name) && schema.columns[schema.column(name)].type == core::ColumnType::f64;
     };
-    for (const auto& names : {std::vector<std::string>{"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"},
-                              {"spacing_row_mm", "spacing_column_mm"}})
-        if (std::all_of(names.begin(), names.end(), is_there)) return names;
-    return {};
+    const std::vector<std::string> names{"spacing_k_mm", "spacing_j_mm", "spacing_i_mm"};
+    return std::all_of(names.begin(), names.end(), is_there) ? names : std::vector<std::string>();
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ std::optional<std::int64_t> ColumnTask::first_unusable(const at::Tensor& target)
 }
 
 at::Tensor ColumnTask::rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
-                            const Batch&) const {
+                            const Batch&, const RowOptions&) const {
     const at::Tensor told = said(model, scores).to(at::kCPU, at::kDouble).narrow(0, 0, target.size(0));
     return at::cat({target.to(at::kDouble).view({target.size(0), -1}), told}, 1);
 }

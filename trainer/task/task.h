@@ -1,6 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,12 @@ struct TaskOptions {
     static TaskOptions from(const core::Config& task, const core::Config& data, const core::Config& loss);
 };
 
+// What rows of a batch are made for.
+struct RowOptions {
+    bool has_surfaces = true;               // false: figures of surfaces are NaN
+    std::function<void()> went_on = [] {};  // called now and then where rows take long
+};
+
 // What a model is trained for: which columns or field are the target, what is made less, and what the outputs mean. All that a
 // step, a prediction and a report know of it.
 class Task {
@@ -50,7 +57,10 @@ public:
 
     // Which columns and fields batches must bring.
     virtual void ask(LoaderOptions& options) const = 0;
-    // Those of a batch, [n] or [n, ...], on the CPU. Throws Error(data) that names the sample of a mask that is none.
+    // And where rows are made of them.
+    virtual void ask_measured(LoaderOptions& options) const { ask(options); }
+    // Those of a batch, [n] or [n, ...], on the CPU. Throws Error(data) that names the sample of a mask that is none, or of
+    // a spacing that is none where the batch brings it.
     virtual at::Tensor target(const Batch& batch) const = 0;
     // The first row of it that no model can be trained or measured by, if there is one.
     virtual std::optional<std::int64_t> first_unusable(const at::Tensor&) const { return std::nullopt; }
@@ -63,9 +73,9 @@ public:
     // What figures are made of, on any rank: [n, row_size] float64 on the CPU, a row for each of `target`; `scores` may
     // have more rows behind those.
     virtual std::size_t row_size() const = 0;
-    // `batch`: whose target that is.
+    // `batch`: whose target that is, asked for by ask_measured.
     virtual at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
-                            const Batch& batch) const = 0;
+                            const Batch& batch, const RowOptions& options) const = 0;
     // Adds such a row to `out`.
     virtual void add(Predictions& out, std::span<const double> row) const = 0;
 
@@ -84,7 +94,7 @@ public:
     std::optional<std::int64_t> first_unusable(const at::Tensor& target) const final;
     std::size_t row_size() const final { return options().columns.size() + outputs().size(); }
     at::Tensor rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
-                    const Batch& batch) const final;
+                    const Batch& batch, const RowOptions& options) const final;
     void add(Predictions& out, std::span<const double> row) const final;
 
 protected:

@@ -3,7 +3,7 @@
 study_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
 import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest, xml.etree.ElementTree
 
-from runs_case import TABLE, TRAIN, RunsCase
+from runs_case import TABLE, TRAIN, RunsCase, settings
 
 RECIPE = TABLE.replace("epochs = 30", "epochs = 6") + """
 [evaluate]
@@ -152,6 +152,16 @@ class Studies(RunsCase):
         self.assertEqual((head["runs"], [run["run"] for run in runs]), (10, list(range(10))))
         self.assertEqual([tuple(run["chosen"].values()) for run in runs[6:]],
                          [("0.00001", "[8]"), ("0.00001", "[16, 8]"), ("0.02", "[8]"), ("0.02", "[16, 8]")])
+
+    def test_a_run_that_cannot_be_had_leaves_the_others_to_be_done(self):
+        study, changes = self.root / "some", settings("study.leave_out=[]", "evaluate.min_stratum=60", "train.epochs=1")
+        self.study("plan", study, *changes)
+        told = self.study("run", study, *changes, ranks=2, code=2).stderr
+        self.assertEqual(told.count("warning study_run_failed"), 3)
+        self.assertIn("a fold would have fewer", told)
+        self.study("summary", study)
+        self.assertEqual(self.summary(study)["missing_runs"], [0, 1, 2])
+        self.assertEqual(len(self.summary(study)["validation"]["best_first"]), 2)
 
     def test_what_is_no_study_is_refused(self):
         for change, why in (("study.leave_out=label", "cannot be held out"), ("study.leave_out=nobody", "no column"), ("study.fold=2", "fold")):

@@ -188,6 +188,7 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request, const
     });
     const std::int64_t first = number.value_or(0),
                        end = number ? *number + 1 : static_cast<std::int64_t>(runs.size());
+    std::optional<core::AgreedError> failed;
     for (std::int64_t i = first; i < end; ++i) {
         FitRequest one = fit_request;
         one.out = folder_of(request.study, i);
@@ -202,8 +203,17 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request, const
                 settings.push_back(each.get<std::string>());
             recipe = Recipe::load(request.recipe, settings);
         });
-        fit(*recipe, one, comm);
+        try {
+            fit(*recipe, one, comm);
+        } catch (const core::AgreedError& e) {  // one that cannot be had leaves the others to be done
+            const bool is_its_own = e.fault() == Fault::usage || e.fault() == Fault::data;
+            if (number || !is_its_own) throw;
+            if (comm.is_root())
+                core::Event("warning", "study_run_failed").with("run", i).with("text", e.what());
+            failed = e;
+        }
     }
+    if (failed) throw core::AgreedError(*failed);
 }
 
 Json summarise_study(const std::filesystem::path& study) {

@@ -43,8 +43,9 @@ std::string plan_study(const StudyRequest& request, const nlohmann::ordered_json
 // Writes it, and on root returns its text. Throws Error(usage) if another one is there. On one rank.
 void write_plan(const StudyRequest& request, const std::string& plan);
 
-// Collective. Runs the run of this number, or all, one after the other; those that are over are not run again. Throws as
-// fit does, and AgreedError(usage) if `plan` is not what plan.jsonl says, or there is no such run.
+// Collective. Runs the run of this number, or all, one after the other; those that are over are not run again. Of all, one
+// that ends with usage or data does not keep the others from being run; its error is thrown at the end. Throws as fit
+// does, and AgreedError(usage) if `plan` is not what plan.jsonl says, or there is no such run.
 void run_study(const StudyRequest& request, const FitRequest& fit, const std::string& plan,
                std::optional<std::int64_t> number, const core::Comm& comm);
 

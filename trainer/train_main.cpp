@@ -201,15 +201,17 @@ int main(int argc, char** argv) {
         if (study->parsed()) {
             asked.recipe = recipe_file;
             asked.settings = settings;
-            std::string planned;
+            const auto plan_now = [&] { return trainer::plan_study(asked, manifest_of(request.access)); };
+            if (running->parsed()) {
+                trainer::run_study(asked, request, plan_now, number, world);
+                return;
+            }
             core::together(world, [&] {
-                const auto manifest = manifest_of(request.access);
-                planned = trainer::plan_study(asked, manifest.counts, manifest.id());
-                if (!plan->parsed() || !world.is_root()) return;
+                const std::string planned = plan_now();
+                if (!world.is_root()) return;
                 trainer::write_plan(asked, planned);
                 std::cout << planned;
             });
-            if (running->parsed()) trainer::run_study(asked, request, planned, number, world);
             return;
         }
         std::optional<trainer::Recipe> recipe;

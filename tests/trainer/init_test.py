@@ -1,7 +1,7 @@
 """Runs that begin with another's weights, and parts that move slower or not at all.
 
 init_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, struct, sys, unittest
+import hashlib, json, struct, sys, unittest
 
 from runs_case import RunsCase, settings
 
@@ -42,6 +42,9 @@ class Init(RunsCase):
         self.assertIn("another recipe", done.stderr)
         other, told = self.fit("frozen-2", 2, *layers)
         self.assertEqual(told.count("weights_taken"), 1)
+        init = self.metrics(out)["init"]
+        self.assertEqual(init["names"], "own")
+        self.assertEqual(init["sha256"], hashlib.sha256((self.begun() / "model.safetensors").read_bytes()).hexdigest())
         self.assert_same(out, other)
         plain, _ = self.fit("overlapped", 1, *layers, "--set", "train.reproducible=false")
         self.assertEqual(tensors(plain / "model.safetensors")["stem.conv.weight"], before["stem.conv.weight"])

@@ -147,8 +147,15 @@ void Run::take_init() {
     const core::Bytes bytes = core::read_file(recipe_.init.file, std::uint64_t{1} << 40);
     if (core::to_hex(core::sha256(bytes)) != recipe_.init.sha256)
         throw core::Error(Fault::data, "init.file: it was written to while the run began");
-    const Taken told =
-        take_weights(parse_safetensors(bytes, "init.file", Origin::anywhere), recipe_.init.names, *model_);
+    const TensorFile file = parse_safetensors(bytes, "init.file", Origin::anywhere);
+    const auto family = [](const std::string& dataset) { return dataset.substr(0, dataset.find('@')); };
+    if (const auto of = file.metadata.find("aloft.dataset");
+        recipe_.hold_out.is_any() && of != file.metadata.end() &&
+        family(of->second) == dataset_->manifest().dataset)  // of whatever version: the patients are the same
+        throw core::Error(Fault::usage,
+                          "init.file: these weights were trained on this dataset, and may have seen those "
+                          "whom [hold_out] holds out");
+    const Taken told = take_weights(file, recipe_.init.names, *model_);
     if (!comm_.is_root()) return;
     std::string kept;
     bool is_head_alone = true;

@@ -70,6 +70,21 @@ void check_model(const TensorFile& file, const Task& task,
                                                   ", and this dataset's are " + Json(*here).dump());
 }
 
+// With [hold_out], throws Error(usage) if the file's model may have seen those who are held out: it is of no run of this
+// very recipe and dataset.
+void check_seen(const Recipe& recipe, const Model& model, const Dataset& dataset, const TensorFile& file) {
+    if (!recipe.hold_out.is_any()) return;
+    const auto says = [&](const char* key, const std::string& value) {
+        const auto found = file.metadata.find(key);
+        return found != file.metadata.end() && found->second == value;
+    };
+    if (!says("aloft.dataset", dataset.manifest().id()) ||
+        !says("aloft.recipe_sha256", recipe_digest(recipe, model)))
+        throw core::Error(core::Fault::usage,
+                          "hold_out: the model was not trained by this very recipe on this dataset, and may "
+                          "have seen those who are held out");
+}
+
 // The shape of what the model sees of a sample of the recipe's field; nothing if there is no such field.
 std::vector<std::int64_t> patch_of(const Dataset& dataset, const core::Field& field,
                                    const std::vector<std::int64_t>& patch) {
@@ -150,6 +165,9 @@ std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model
                {"model", recipe.name},
                {"model_sha256", model_digest},
                {"recipe_sha256", recipe_digest(recipe, model)}};
+        if (!recipe.study.run_sha256.empty()) out["study_sha256"] = recipe.study.run_sha256;
+        if (!recipe.init.file.empty())
+            out["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
         if (recipe.hold_out.is_any()) out["held_out"] = recipe.hold_out.told();
         // A small count is nobody's to publish, and the release desk refuses words for one.
         if (const auto without = core::published(core::Counts{{"", {{"", dataset.left_out(split)}}}})[""][""];
@@ -225,6 +243,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
             const auto shape = Json::parse(file.text("aloft.shape")).get<std::vector<std::int64_t>>();
             const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
             model = make_model(options, task->input(shape), recipe.seed);
+            check_seen(recipe, *model, *dataset, file);
             copy_tensors(file, "", model->state());
             model->to(device);
         });

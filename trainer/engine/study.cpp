@@ -17,17 +17,19 @@ using core::Fault;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostRuns = 10000;
+// In the folder of a run that its dataset cannot have, until it can: that it is so, without a reason that has a value.
+constexpr const char* kRefused = "refused.json";
 
-// What a sweep may change: neither what is told apart, nor what is measured, nor on whom.
+// What a sweep may change: neither what is told apart, nor what is measured, nor on whom. No whole tables, which hold
+// any key.
 void check_key(const core::Config& table, const std::string& key) {
-    const std::string first = key.substr(0, key.find('.'));
-    const bool is_target = key == "data.label" || key == "data.labels" || key == "data.mask";
-    for (const char* allowed : {"seed", "data", "loss", "model", "optimizer", "schedule", "train"})
-        if (first == allowed && !is_target) return;
-    table.refuse(
-        "key",
-        "expected a key of [data] other than the target, [loss], [model], [optimizer], [schedule] or "
-        "[train], or seed");
+    if (key == "seed" || key == "data.batch") return;
+    const auto dot = key.find('.');
+    for (const char* allowed : {"loss", "model", "optimizer", "schedule", "train"})
+        if (dot != std::string::npos && dot + 1 < key.size() && key.substr(0, dot) == allowed) return;
+    table.refuse("key",
+                 "expected a key of [loss], [model], [optimizer], [schedule] or [train], as "
+                 "\"optimizer.rate\", or data.batch, or seed");
 }
 
 // A text as --set takes it, whatever is in it.
@@ -111,7 +113,8 @@ StudyOptions StudyOptions::from(const core::Config& table) {
     return out;
 }
 
-std::string plan_study(const StudyRequest& request, const Json& counts, const std::string& dataset) {
+std::string plan_study(const StudyRequest& request, const core::Manifest& manifest) {
+    const Json& counts = manifest.counts;
     const Recipe recipe = Recipe::load(request.recipe, request.settings);
     const StudyOptions& options = recipe.study;
     std::vector<Json> runs;
@@ -146,10 +149,13 @@ std::string plan_study(const StudyRequest& request, const Json& counts, const st
     Json head = {{"format", 1},
                  {"model", recipe.name},
                  {"task", recipe.task.name},
-                 {"dataset", dataset},
+                 {"dataset", manifest.id()},
                  {"score", recipe.evaluate.options.score},
                  {"given_sha256", core::to_hex(core::sha256(core::view(given)))},
+                 {"manifest_sha256", core::to_hex(core::sha256(core::view(core::to_text(manifest))))},
                  {"runs", runs.size()}};
+    if (!recipe.init.file.empty())
+        head["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
     if (options.folds > 0) head["folds"] = options.folds;
     std::string out = head.dump() + '\n';
     for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -170,17 +176,24 @@ void write_plan(const StudyRequest& request, const std::string& plan) {
             "--study has a plan of another recipe, other settings or another dataset: take another folder");
 }
 
-void run_study(const StudyRequest& request, const FitRequest& fit_request, const std::string& plan,
-               std::optional<std::int64_t> number, const core::Comm& comm) {
+void run_study(const StudyRequest& request, const FitRequest& fit_request,
+               const std::function<std::string()>& plan_now, std::optional<std::int64_t> number,
+               const core::Comm& comm) {
     std::vector<Json> runs;
-    core::together(comm, [&] {
+    Json head;
+    const auto check_plan = [&] {
+        const std::string plan = plan_now();
         const auto path = request.study / "plan.jsonl";
         if (!std::filesystem::exists(path))
             throw Error(Fault::usage, "there is no plan in --study: `aloft-train study plan` makes it");
         if (core::read_text(path) != plan)
             throw Error(Fault::usage,
                         "the plan in --study is of another recipe, other settings or another dataset");
-        runs = parse_plan(plan);
+        return plan;
+    };
+    core::together(comm, [&] {
+        runs = parse_plan(check_plan());
+        head = runs.front();
         runs.erase(runs.begin());
         if (number && (*number < 0 || *number >= static_cast<std::int64_t>(runs.size())))
             throw Error(Fault::usage, "there is no run of this --index: the study has 0 to " +
@@ -202,10 +215,22 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request, const
             for (const Json& each : runs[static_cast<std::size_t>(i)].at("settings"))
                 settings.push_back(each.get<std::string>());
             recipe = Recipe::load(request.recipe, settings);
+            recipe->study.run_sha256 = study_run_sha256(head, runs[static_cast<std::size_t>(i)]);
+            check_plan();  // since the study began, the recipe or the dataset may be another
         });
         try {
             fit(*recipe, one, comm);
+            core::together(comm, [&] {
+                if (comm.is_root()) std::filesystem::remove(one.out / kRefused);
+            });
         } catch (const core::AgreedError& e) {  // one that cannot be had leaves the others to be done
+            if (e.fault() == Fault::usage)
+                core::together(comm, [&] {
+                    if (!comm.is_root()) return;
+                    core::make_directories(one.out);
+                    const Json note = {{"refused", "usage"}, {"study_sha256", recipe->study.run_sha256}};
+                    core::write_atomically(one.out / kRefused, note.dump() + '\n', 0640);
+                });
             const bool is_its_own = e.fault() == Fault::usage || e.fault() == Fault::data;
             if (number || !is_its_own) throw;
             if (comm.is_root())
@@ -224,9 +249,10 @@ Json summarise_study(const std::filesystem::path& study) {
     runs.erase(runs.begin());
     std::vector<Json> metrics;  // null of those that are not over
     for (std::size_t i = 0; i < runs.size(); ++i) {
-        const auto path = folder_of(study, static_cast<std::int64_t>(i)) / "metrics.json";
-        metrics.push_back(std::filesystem::exists(path) ? Json::parse(core::read_text(path), nullptr, false)
-                                                        : Json());
+        const auto folder = folder_of(study, static_cast<std::int64_t>(i));
+        auto path = folder / "metrics.json";
+        if (!exists(path)) path = folder / kRefused;
+        metrics.push_back(exists(path) ? Json::parse(core::read_text(path), nullptr, false) : Json());
     }
     const Json summary = study_summary(head, runs, metrics);
     core::write_atomically(study / "summary.html", study_html(summary), 0640);

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "core/base/config.h"
 #include "core/mpi/comm.h"
+#include "core/shard/manifest.h"
 
 namespace trainer {
 
@@ -23,6 +25,7 @@ struct StudyOptions {
         std::vector<std::string> values;  // as --set takes them
     };
     std::vector<Sweep> sweep;  // every combination
+    std::string run_sha256;    // set where this is a run of a study: study_run_sha256
 
     static StudyOptions from(const core::Config& table);  // throws Error(usage)
 };
@@ -37,17 +40,18 @@ struct StudyRequest {
 // The text of plan.jsonl: a line of what all have in common, then one a run, in the order of their numbers. A function of
 // the recipe's bytes, the settings and the dataset's description; needs no key. Throws Error(usage) if the recipe has no
 // [study], or one that this dataset cannot have.
-std::string plan_study(const StudyRequest& request, const nlohmann::ordered_json& counts,
-                       const std::string& dataset);
+std::string plan_study(const StudyRequest& request, const core::Manifest& manifest);
 
 // Writes it, and on root returns its text. Throws Error(usage) if another one is there. On one rank.
 void write_plan(const StudyRequest& request, const std::string& plan);
 
 // Collective. Runs the run of this number, or all, one after the other; those that are over are not run again. Of all, one
-// that ends with usage or data does not keep the others from being run; its error is thrown at the end. Throws as fit
-// does, and AgreedError(usage) if `plan` is not what plan.jsonl says, or there is no such run.
-void run_study(const StudyRequest& request, const FitRequest& fit, const std::string& plan,
-               std::optional<std::int64_t> number, const core::Comm& comm);
+// that ends with usage or data does not keep the others from being run; its error is thrown at the end. One that ends
+// with usage is noted in its folder, refused.json. Throws as fit does, and AgreedError(usage) if there is no such run, or
+// `plan_now` does not give what plan.jsonl says: it is asked before each run.
+void run_study(const StudyRequest& request, const FitRequest& fit,
+               const std::function<std::string()>& plan_now, std::optional<std::int64_t> number,
+               const core::Comm& comm);
 
 // Writes summary.json and summary.html of the runs that are over; returns the former. On one rank. Throws Error(usage) if
 // there is no plan, Error(data) if a run's metrics.json is not one of the plan.

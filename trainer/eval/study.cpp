@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/html.h"
 #include "core/base/statistics.h"
@@ -21,7 +22,8 @@ using Json = nlohmann::ordered_json;
 void check(const Json& head, const Json& run, const Json& metrics) {
     const std::string kind = run.at("kind");
     bool is_right = metrics.is_object() && metrics.value("dataset", Json()) == head.at("dataset") &&
-                    metrics.value("score", Json()) == head.at("score");
+                    metrics.value("score", Json()) == head.at("score") &&
+                    metrics.value("study_sha256", Json()) == study_run_sha256(head, run);
     if (kind == "sweep")
         is_right = is_right && metrics.value("split", "") == "validation" && !metrics.contains("held_out");
     else
@@ -33,10 +35,27 @@ void check(const Json& head, const Json& run, const Json& metrics) {
                                                  "/metrics.json is not of the run that plan.jsonl says");
 }
 
+// A figure of so many samples, or several: shares to two digits, from 100 samples on to three. Two shares of numbers below
+// 11 are as near as a hundredth, below 33 as a thousandth (Farey): of more, neither number follows from what is told.
+Json coarse(const Json& value, std::int64_t samples, int significant) {
+    if (value.is_structured()) {
+        Json out = value;
+        for (Json& each : out) each = coarse(each, samples, significant);
+        return out;
+    }
+    if (!value.is_number()) return value;
+    if (significant > 0) return number(value.get<double>(), significant);
+    const double units = samples >= 100 ? 1000 : 100;
+    return std::round(value.get<double>() * units) / units + 0.0;
+}
+
 // The score of an entry of metrics.json, with its interval.
-Json score_entry(const Json& from, const std::string& score) {
-    Json out = {{score, from.at(score)}};
-    if (from.contains("interval95")) out["interval95"] = {{score, from["interval95"].at(score)}};
+Json score_entry(const Json& from, const std::string& score, int significant) {
+    const auto told = [&](const Json& value) {
+        return coarse(value, from.at("samples").get<std::int64_t>(), significant);
+    };
+    Json out = {{score, told(from.at(score))}};
+    if (from.contains("interval95")) out["interval95"] = {{score, told(from["interval95"].at(score))}};
     return out;
 }
 
@@ -49,22 +68,57 @@ void sort_by(std::vector<Json>& entries, double sign, const Score& score) {
     });
 }
 
-// A held out value, and all others, in the run of which it was held out: nothing where it is suppressed.
-std::optional<Json> held_out_entry(const Json& metrics, const Json& run, const std::string& score) {
-    const Json& stratum = metrics.at("strata").at("held_out").at("worst_first");
-    const auto find = [&](const auto& is_it) {
-        return std::find_if(stratum.begin(), stratum.end(),
-                            [&](const Json& each) { return is_it(each.at("value") == run.at("value")); });
+// The values of a column, each held out in a run of its own.
+struct Column {
+    struct Shown {
+        std::int64_t samples;  // of the value
+        Json entry;
     };
-    const auto held = find([](bool is_held) { return is_held; }),
-               rest = find([](bool is_held) { return !is_held; });
-    if (held == stratum.end()) return std::nullopt;
-    Json out = {{"value", run.at("value")}};
-    out.update(score_entry(*held, score));
-    out["others"] = rest == stratum.end() ? Json() : rest->at(score);
-    out["gap"] = held->at("gap");
-    return out;
-}
+    std::vector<Shown> shown;
+    Json suppressed = Json::array();
+    bool is_whole = true;  // all its runs are over
+
+    // A held out value, and all others, in the run of which it was held out; suppressed where that says nothing of it.
+    void add(const Json& metrics, const Json& run, const std::string& score, int significant) {
+        const Json& stratum = metrics.at("strata").at("held_out").at("worst_first");
+        const auto find = [&](const auto& is_it) {
+            return std::find_if(stratum.begin(), stratum.end(),
+                                [&](const Json& each) { return is_it(each.at("value") == run.at("value")); });
+        };
+        const auto held = find([](bool is_held) { return is_held; }),
+                   rest = find([](bool is_held) { return !is_held; });
+        if (held == stratum.end()) {
+            suppressed.push_back(run.at("value"));
+            return;
+        }
+        Json out = {{"value", run.at("value")}};
+        out.update(score_entry(*held, score, significant));
+        const std::int64_t samples = held->at("samples");
+        out["others"] = nullptr;
+        if (rest != stratum.end())
+            out["others"] = coarse(rest->at(score), rest->at("samples").get<std::int64_t>(), significant);
+        out["gap"] = held->at("gap");
+        for (const char* key : {"score", "interval95"})
+            if (out["gap"].is_object() && out["gap"].contains(key))
+                out["gap"][key] = coarse(out["gap"][key], samples, significant);
+        shown.push_back({samples, std::move(out)});
+    }
+
+    // A value that is suppressed follows from what is told of those beside it: `others` are of it, too. So where there is
+    // one, or may be when all runs are over, nothing is told that is of several values, and the least one is hidden.
+    void hide() {
+        if (suppressed.empty() && is_whole) return;
+        const auto least = std::min_element(
+            shown.begin(), shown.end(), [](const auto& a, const auto& b) { return a.samples < b.samples; });
+        if (least != shown.end()) {
+            suppressed.push_back(least->entry.at("value"));
+            shown.erase(least);
+        }
+        for (Shown& each : shown) each.entry["others"] = each.entry["gap"] = nullptr;
+    }
+
+    Json told(double sign, const std::string& score) const;
+};
 
 void correct(Json& strata) {  // Holm, over all hospitals
     std::vector<double> p;
@@ -76,10 +130,20 @@ void correct(Json& strata) {  // Holm, over all hospitals
                 gaps.push_back(&gap);
             }
     const auto adjusted = core::holm(p);
-    for (std::size_t i = 0; i < gaps.size(); ++i) (*gaps[i])["p"] = number(adjusted[i]);
+    for (std::size_t i = 0; i < gaps.size(); ++i) (*gaps[i])["p"] = number(adjusted[i], 2);
 }
 
-Json folds_of(const std::vector<Json>& scores, int significant) {
+Json Column::told(double sign, const std::string& score) const {
+    std::vector<Json> entries;
+    for (const Shown& each : shown) entries.push_back(each.entry);
+    sort_by(entries, -sign, [&](const Json& entry) { return entry.at(score); });
+    auto names = suppressed.get<std::vector<std::string>>();
+    std::sort(names.begin(), names.end());  // in another order than that in which they were hidden
+    return {{"worst_first", entries}, {"suppressed", names}};
+}
+
+Json folds_of(const std::vector<Json>& scores, std::int64_t samples, int significant) {
+    const auto told = [&](double value) { return coarse(value, samples, significant); };
     std::vector<double> known;
     for (const Json& each : scores)
         if (each.is_number()) known.push_back(each);
@@ -87,9 +151,8 @@ Json folds_of(const std::vector<Json>& scores, int significant) {
     for (const double each : known) mean += each / static_cast<double>(known.size());
     for (const double each : known) squares += (each - mean) * (each - mean);
     const bool is_one = known.size() < 2;
-    return {{"mean", known.empty() ? Json() : number(mean, significant)},
-            {"sd", is_one ? Json()
-                          : number(std::sqrt(squares / static_cast<double>(known.size() - 1)), significant)},
+    return {{"mean", known.empty() ? Json() : told(mean)},
+            {"sd", is_one ? Json() : told(std::sqrt(squares / static_cast<double>(known.size() - 1)))},
             {"scores", scores}};
 }
 
@@ -98,43 +161,40 @@ Json summary_of(const Json& head, const std::vector<Json>& runs, const std::vect
     const FigureRow* row = judge_of(head.at("task").get<std::string>()).find_score(score);
     if (!row) throw core::Error(core::Fault::data, "plan.jsonl has a score that its task does not have");
     const double sign = row->is_more_better ? 1 : -1;
-    Json missing = Json::array(), strata = Json::object();
+    Json missing = Json::array(), refused = Json::array(), strata = Json::object();
+    std::vector<std::pair<std::string, Column>> columns;  // in the plan's order
     std::vector<Json> folds(head.value("folds", std::size_t{0})), sweep;
+    std::int64_t fold_samples = INT64_MAX;  // of the smallest
     bool has_sweep = false;
     for (std::size_t i = 0; i < runs.size(); ++i) {
         const std::string kind = runs[i].at("kind");
         has_sweep |= kind == "sweep";
-        if (kind == "leave_out") {
-            Json& stratum = strata[runs[i].at("column").get<std::string>()];
-            if (stratum.is_null()) stratum = {{"worst_first", Json::array()}, {"suppressed", Json::array()}};
-        }
-        if (metrics[i].is_null()) {
-            missing.push_back(i);
+        if (kind == "leave_out" && (columns.empty() || columns.back().first != runs[i].at("column")))
+            columns.emplace_back(runs[i].at("column"), Column());
+        if (metrics[i].is_null() || metrics[i].contains("refused")) {  // refused.json
+            (metrics[i].is_null() ? missing : refused).push_back(i);
+            if (kind == "leave_out") columns.back().second.is_whole = false;
             continue;
         }
         check(head, runs[i], metrics[i]);
         if (kind == "leave_out") {
-            Json& stratum = strata[runs[i].at("column").get<std::string>()];
-            if (auto entry = held_out_entry(metrics[i], runs[i], score))
-                stratum["worst_first"].push_back(std::move(*entry));
-            else
-                stratum["suppressed"].push_back(runs[i].at("value"));
+            columns.back().second.add(metrics[i], runs[i], score, row->significant);
         } else if (kind == "fold") {
-            folds.at(runs[i].at("fold")) = metrics[i].at("overall").at(score);
+            const Json& overall = metrics[i].at("overall");
+            folds.at(runs[i].at("fold")) = score_entry(overall, score, row->significant).at(score);
+            fold_samples = std::min(fold_samples, overall.at("samples").get<std::int64_t>());
         } else {
             Json entry = {{"run", i}, {"settings", runs[i].at("chosen")}};
-            entry.update(score_entry(metrics[i].at("overall"), score));
+            entry.update(score_entry(metrics[i].at("overall"), score, row->significant));
             sweep.push_back(std::move(entry));
         }
     }
-    const auto by_score = [&](const Json& entry) { return entry.at(score); };
-    for (auto& stratum : strata) {
-        auto entries = stratum["worst_first"].get<std::vector<Json>>();
-        sort_by(entries, -sign, by_score);
-        stratum["worst_first"] = entries;
+    for (auto& [name, column] : columns) {
+        column.hide();
+        strata[name] = column.told(sign, score);
     }
     correct(strata);
-    sort_by(sweep, sign, by_score);
+    sort_by(sweep, sign, [&](const Json& entry) { return entry.at(score); });
     Json out = {{"format", 1},
                 {"model", head.at("model")},
                 {"task", head.at("task")},
@@ -142,8 +202,10 @@ Json summary_of(const Json& head, const std::vector<Json>& runs, const std::vect
                 {"score", score},
                 {"runs", runs.size()},
                 {"missing_runs", missing}};
+    if (head.contains("init")) out["init"] = head["init"];
+    if (!refused.empty()) out["refused_runs"] = refused;
     if (!strata.empty()) out["strata"] = strata;
-    if (!folds.empty()) out["folds"] = folds_of(folds, row->significant);
+    if (!folds.empty()) out["folds"] = folds_of(folds, fold_samples, row->significant);
     if (has_sweep) out["validation"] = {{"best_first", sweep}};
     return out;
 }
@@ -213,6 +275,10 @@ std::string sweep(const Json& summary, const Json& metrics) {
 
 }  // namespace
 
+std::string study_run_sha256(const Json& head, const Json& run) {
+    return core::to_hex(core::sha256(core::view(head.dump() + '\n' + run.dump())));
+}
+
 Json study_summary(const Json& head, const std::vector<Json>& runs, const std::vector<Json>& metrics) {
     try {
         return summary_of(head, runs, metrics);
@@ -230,6 +296,8 @@ std::string where_study_fails(const Json& summary) {
     const std::size_t missing = summary.at("missing_runs").size();
     if (missing > 0)
         out += " Of " + summary.at("runs").dump() + " runs " + std::to_string(missing) + " are not over.";
+    if (summary.contains("refused_runs"))
+        out += " " + std::to_string(summary["refused_runs"].size()) + " cannot be had of this dataset.";
     return out;
 }
 

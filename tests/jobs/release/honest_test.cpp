@@ -309,8 +309,13 @@ TEST_CASE("reports of numbers, of labels and of masks leave too") {
 }
 
 TEST_CASE("the summary of a study leaves; what a single run of it held out does not") {
-    const Json head = {{"format", 1},           {"model", "digits-resnet"},     {"task", "classification"},
-                       {"dataset", "digits@1"}, {"score", "balanced_accuracy"}, {"folds", 3}};
+    const Json head = {{"format", 1},
+                       {"model", "digits-resnet"},
+                       {"task", "classification"},
+                       {"dataset", "digits@1"},
+                       {"score", "balanced_accuracy"},
+                       {"init", {{"names", "torchvision"}, {"sha256", std::string(64, 'c')}}},
+                       {"folds", 3}};
     std::vector<Json> runs, metrics;
     const auto add = [&](Json run, const std::vector<int>& sizes) {
         run["run"] = runs.size();
@@ -335,14 +340,21 @@ TEST_CASE("the summary of a study leaves; what a single run of it held out does 
         add({{"kind", "sweep"}, {"chosen", {{"optimizer.rate", rate}}}}, {80, 90});
         metrics.back()["split"] = "validation";
     }
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+        metrics[i]["study_sha256"] = trainer::study_run_sha256(head, runs[i]);
+        metrics[i]["init"] = {{"names", "torchvision"}, {"sha256", std::string(64, 'c')}};
+    }
+    CHECK_FALSE(desk::prepare("metrics.json", metrics[6].dump(1), desk::context()).refused());
     metrics[4] = nullptr;  // not over
     const Json before = trainer::study_summary(head, runs, metrics);
     const auto leaving = desk::prepare("summary.json", before.dump(1) + "\n", desk::context());
     INFO(before.dump(1) << desk::codes(leaving));
     REQUIRE_FALSE(leaving.refused());
     const auto after = nlohmann::json::parse(desk::text(leaving));
-    CHECK(after["strata"]["site"]["suppressed"] == nlohmann::json({"east"}));
-    CHECK(after["strata"]["site"]["worst_first"].size() == 2);
+    // What is told of others, and one more value, would give the suppressed one back.
+    CHECK(after["strata"]["site"]["suppressed"] == nlohmann::json({"east", "south"}));
+    REQUIRE(after["strata"]["site"]["worst_first"].size() == 1);
+    for (const char* key : {"others", "gap"}) CHECK(after["strata"]["site"]["worst_first"][0][key].is_null());
     compare(before["strata"], after["strata"], "");
     compare(before["folds"], after["folds"], "");
     CHECK(after["validation"]["best_first"].size() == 2);

@@ -64,7 +64,7 @@ class Studies(RunsCase):
         self.assertEqual((site["worst_first"][0]["others"], site["worst_first"][0]["gap"]), (None, None))
         self.assertNotIn("study_sha256", summary)
         study = self.root / "all-told"
-        few = settings("evaluate.min_stratum=4", "study.folds=0", "study.sweep=[]")
+        few = settings("evaluate.min_stratum=4", "study.folds=0")
         for verb in ("plan", "run"):
             self.study(verb, study, *few)
         self.study("summary", study)

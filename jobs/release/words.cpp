@@ -60,7 +60,8 @@ const Words kClassTerms = split(
 
 // What else stands in reports.
 const Words kOthers = split(
-    "init own torchvision absolute access activation adam adamw adaptive added adjusted age aggregate aggregated alpha and "
+    "init own study torchvision absolute access activation adam adamw adaptive added adjusted age aggregate "
+    "aggregated alpha and "
     "arm assd at attack attention auto average avg balanced band base baseline bce best beta between "
     "bf16 bias binary bleu bounds brain breast bucket by c calibration categories ce channel chart "
     "checkpoint chest ci ci95 classification classifier cnn coefficient coefficients cohen cohort "

@@ -8,6 +8,8 @@
 #include <set>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
+#include "trainer/engine/labels.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/engine/watch.h"
 #include "trainer/loader/random.h"
@@ -99,12 +101,29 @@ public:
         Codes values;
         if (options_.folds == 0) values = shard.reader.column(column_).codes;
         for (std::size_t i = 0; i < out.size(); ++i)
-            out[i] = options_.folds > 0 ? by_fold(out[i], shard.patient[i])
-                                        : by_value(out[i], values[i] == value_, shard.patient[i]);
+            if (is_unknown(shard, values, i))
+                out[i] = core::kMissingCategory;
+            else
+                out[i] = options_.folds > 0 ? by_fold(out[i], shard.patient[i])
+                                            : by_value(out[i], values[i] == value_, shard.patient[i]);
+        return out;
+    }
+
+    std::int64_t unknown(const OpenShard& shard) const {
+        const Codes values = options_.folds == 0 ? shard.reader.column(column_).codes : Codes();
+        std::int64_t out = 0;
+        for (std::size_t i = 0; i < shard.split.size(); ++i) out += is_unknown(shard, values, i);
         return out;
     }
 
 private:
+    // Of whom it is not known who they are, or whether they are of the value: to train on them might be to see the held out.
+    bool is_unknown(const OpenShard& shard, const Codes& values, std::size_t i) const {
+        const bool is_split =
+            is(shard.split[i], kTrain) || is(shard.split[i], kValidation) || is(shard.split[i], kTest);
+        return is_split && (shard.patient[i] == core::Id16{} ||
+                            (options_.folds == 0 && values[i] == core::kMissingCategory));
+    }
     bool is(std::int32_t code, std::size_t split) const {
         return code != core::kMissingCategory && code == code_[split];
     }
@@ -159,7 +178,7 @@ Patients patients_of_mine(const Dataset& dataset, const HoldOut& options, const 
             const bool is_one = options.folds == 0
                                     ? values[i] == value
                                     : shard.split[i] == code[kTrain] || shard.split[i] == code[kValidation];
-            if (!is_one) continue;
+            if (!is_one || shard.patient[i] == core::Id16{}) continue;  // of whom it is, is not known
             const auto [found, is_new] = out.try_emplace(shard.patient[i], shard.site[i]);
             if (!is_new) found->second = std::min(found->second, shard.site[i]);
         }
@@ -215,7 +234,8 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
     });
     Patients patients = joined(mine, comm);
     std::vector<Dataset::SplitCounts> counts(dataset.shards());
-    std::int64_t others = 0;  // test samples of other values
+    std::int64_t others = 0,
+                 unknown = 0;  // test samples of other values; samples of whom too little is known
     std::shared_ptr<const Rule> rule;
     core::together(comm, [&] {
         const Watch::Busy busy;
@@ -235,6 +255,7 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
             const Codes anew = (*rule)(shard);
             for (std::size_t i = 0; i < code.size(); ++i)
                 counts[number][i] = static_cast<std::int32_t>(std::count(anew.begin(), anew.end(), code[i]));
+            unknown += rule->unknown(shard);
             if (options.folds > 0) return;
             const Codes values = shard.reader.column(dataset.schema().column(options.column)).codes;
             const std::int32_t value =
@@ -249,6 +270,10 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
                           MPI_INT32_T, MPI_SUM, comm.get()),
             "add up the splits");
     others = comm.sum(others);
+    unknown = comm.sum(unknown);
+    if (unknown > 0 && comm.is_root())
+        core::Event("warning", "samples_left_out")
+            .with("text", "hold_out: no patient, or no value of the column, in " + shown_count(unknown));
     core::together(comm, [&] {
         dataset.split_anew([rule](const OpenShard& shard) { return (*rule)(shard); }, counts);
         const auto need = [&](bool is_there, const char* what) {

@@ -12,7 +12,8 @@ namespace trainer {
 
 struct Recipe;
 
-// [hold_out] of a recipe: other splits than the dataset's own. Samples that are `hidden` stay so.
+// [hold_out] of a recipe: other splits than the dataset's own. Samples that are `hidden` stay so. Samples
+// without a patient, or without a value of the column, are in no split; about how many is told.
 // - A value of a column: all its samples are judged, beside the test samples of the others, and none is trained on, nor
 //   any sample of a patient who has some there. Validation is by the others.
 // - A fold: patients that are for training or validation are dealt into `folds`, those of each site evenly, by the
@@ -31,7 +32,7 @@ struct HoldOut {
 inline constexpr const char* kHeldOut = "held_out";
 
 // Collective; on the dataset as it was opened. Splits it as the recipe's [hold_out] says; without one does nothing. Each
-// rank opens its share of the shards; all hold 20 bytes a patient. Throws AgreedError: usage if there is no such column
+// rank opens its share of the shards; all hold a map of patients (some 100 bytes each). Throws AgreedError: usage if there is no such column
 // or value, nothing would be left to train on or to compare with, or a fold had fewer than evaluate.min_stratum
 // patients.
 void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm);

@@ -13,18 +13,12 @@
 namespace trainer {
 namespace {
 
-// As counts of a dataset are published: "20", "<10".
-std::string shown(std::int64_t count) {
-    const auto published = core::published(core::Counts{{"", {{"", count}}}}).at("").at("");
-    return published.is_string() ? published.get<std::string>() : published.dump();
-}
-
 // "north 20, south <10"
 std::string by_site(const std::map<std::string, std::int64_t>& sites) {
     std::string out;
     for (const auto& [name, count] : sites)
         if (count > 0)
-            out += (out.empty() ? "" : ", ") + (name.empty() ? "no site" : name) + ' ' + shown(count);
+            out += (out.empty() ? "" : ", ") + (name.empty() ? "no site" : name) + ' ' + shown_count(count);
     return out;
 }
 
@@ -77,6 +71,11 @@ bool are_numbers(const Dataset& dataset, const std::string& column) {
 
 }  // namespace
 
+std::string shown_count(std::int64_t count) {
+    const auto published = core::published(core::Counts{{"", {{"", count}}}}).at("").at("");
+    return published.is_string() ? published.get<std::string>() : published.dump();
+}
+
 void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
                    const std::set<std::string>& splits, const core::Comm& comm) {
     const std::string column = task.needed();
@@ -97,7 +96,7 @@ void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
             const Missing sites = are_looked_for ? numbers[next++] : dataset.without(column, split);
             for (const auto& [site, count] : sites) samples += count;
             if (samples == 0) continue;
-            missing += (missing.empty() ? "" : "; ") + shown(samples) + " of " +
+            missing += (missing.empty() ? "" : "; ") + shown_count(samples) + " of " +
                        std::to_string(dataset.samples(split)) + " samples of split " + split + " (" +
                        by_site(sites) + ')';
         }

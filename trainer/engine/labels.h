@@ -9,6 +9,9 @@
 
 namespace trainer {
 
+// As counts of a dataset are published: "20", "<10".
+std::string shown_count(std::int64_t count);
+
 // Collective; before a loader is made. Looks for samples of these splits whose label is missing, and does with them as
 // the recipe's data.missing_label says. Throws AgreedError: data where it says to refuse them, with how many they are
 // (of each hospital as the manifest publishes counts); usage if a split does not exist. Of a

@@ -61,7 +61,7 @@ class Masks(RunsCase):
         self.assertEqual((overall["samples"], metrics["patients"]), (128, 64))
         self.assertGreater(overall["dice"], 0.9)  # of all pixels as discs it is 0.2
         self.assertLess(overall["interval95"]["dice"][0], overall["dice"])
-        self.assertGreater(overall["per_patient"]["dice"], 0.9)
+        self.assertNotIn("per_patient", overall)  # of two samples each but for a few: the difference to `overall` would tell of these
         classes = metrics["per_class"]["worst_first"]
         self.assertEqual({each["value"] for each in classes}, {"disc", "bar"})
         self.assertLess(abs(sum(each["dice"] for each in classes) / 2 - overall["dice"]), 0.002)  # three digits each

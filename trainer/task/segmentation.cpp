@@ -178,7 +178,7 @@ private:
                                          ") is none of an image of " + std::to_string(axes) + " axes");
     }
     void check_spacing(const Batch& batch, std::int64_t i) const {
-        if (!batch.targets.defined() || batch.targets.dim() != 2) return;  // training asks for none
+        if (!batch.targets.defined() || batch.targets.numel() == 0) return;  // training asks for none
         for (std::size_t a = 0; a < spacing_.size(); ++a) {
             const auto side = batch.targets[i][static_cast<std::int64_t>(a)].item<double>();
             if (!(side > 0 && std::isfinite(side)))

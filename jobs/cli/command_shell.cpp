@@ -40,9 +40,8 @@ void require_session() {
                     "only: log in to a login host of your enclave");
 }
 
-// How a job ended that no longer runs; "" while it waits or runs.
-std::string how_it_ended(std::int64_t number) {
-    const auto job = find_job(number);
+// How a job ended that no longer runs, by what Slurm says of it; "" while it waits or runs.
+std::string how_it_ended(std::int64_t number, const std::optional<nlohmann::json>& job) {
     if (!job) return "Slurm has forgotten job " + std::to_string(number);
     const SlurmJob now = read_job(*job);
     if (!is_final(now.state)) return "";
@@ -87,7 +86,8 @@ fs::path wait_for(std::int64_t number, bool is_new, const Find& find) {
                             "job " + std::to_string(number) +
                                 " runs, but no shell answers from there: was it begun by aloft shell? "
                                 "aloft logs and aloft cancel may help");
-            if (const std::string how = how_it_ended(number); !how.empty()) throw Error(Fault::data, how);
+            if (const std::string how = how_it_ended(number, job); !how.empty())
+                throw Error(Fault::data, how);
         }
     } catch (...) {
         restore();
@@ -121,8 +121,9 @@ void run_shell(const Common& common, ShellWish& wish) {
         std::cerr << "job " << number
                   << ": a shell without a terminal: lines, not screens. Control and \\ leaves it running "
                   << "(aloft shell --attach " << number << "); exit, or control and d, ends the job\n";
-    const auto code = shell::attach(
-        {.folder = folder, .from_start = is_new, .how_job_is = [number] { return how_it_ended(number); }});
+    const auto code = shell::attach({.folder = folder, .from_start = is_new, .how_job_is = [number] {
+                                         return how_it_ended(number, find_job(number));
+                                     }});
     if (!code) {
         std::cerr << "\njob " << number
                   << " goes on, as long as its --idle allows without anybody: aloft shell --attach " << number

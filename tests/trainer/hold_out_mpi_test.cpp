@@ -84,6 +84,43 @@ TEST_CASE("of a site that is held out all is judged, and nothing of its patients
     for (std::size_t i = 0; i < sites.size(); ++i) CHECK((stratum.code[i] == 0) == (sites[i] == 1));
 }
 
+TEST_CASE("nobody of whom it is not known whether they are held out is trained on or judged") {
+    World world;
+    core::Manifest manifest;
+    manifest.dataset = "made";
+    manifest.version = "1";
+    manifest.key_id = made::key().id();
+    manifest.codec = core::WriterOptions().codec;
+    manifest.schema = made::images();
+    const std::size_t patient = manifest.schema.column("patient"), site = manifest.schema.column("site");
+    const auto path = world.folder / "unsure";
+    const core::SecretKey key = made::key();
+    core::ManifestWriter manifest_writer(path, manifest, key);
+    core::make_directories(path / "shards");
+    core::ShardWriter writer(path / "shards" / core::shard_file(0), manifest.schema, "made@1", 0, key, {});
+    for (std::int64_t i = 0; i < 160; ++i) {
+        core::Sample sample = made::sample(manifest.schema, i);
+        if (i % 10 == 3) sample.columns[site] = {};
+        if (i % 10 == 6) sample.columns[patient] = core::Id16{};
+        writer.append(sample);
+    }
+    manifest_writer.add(writer.finish());
+    manifest_writer.finish();
+    const auto last_digits = [&](const std::string& held) {
+        world.dataset = std::make_unique<Dataset>(path, made::key(), std::vector<core::VerifyKey>{},
+                                                  core::Seal::optional);
+        world.hold(held);
+        std::set<std::int64_t> digits;
+        for (const char* split : {"train", "validation", "test"})
+            for (const std::int64_t number : world.numbers(split)) digits.insert(number % 10);
+        return digits;
+    };
+    CHECK(last_digits("[hold_out]\ncolumn = \"site\"\nvalue = \"south\"\n") ==
+          std::set<std::int64_t>{0, 1, 2, 4, 5, 7, 8, 9});
+    CHECK(last_digits("min_stratum = 5\n[hold_out]\nfolds = 3\nfold = 0\n") ==
+          std::set<std::int64_t>{0, 1, 2, 3, 4, 5, 7, 8, 9});
+}
+
 TEST_CASE("folds share no patient, are of one size, and each patient is judged once") {
     World world;
     const auto for_training = [&] {

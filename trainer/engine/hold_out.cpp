@@ -96,10 +96,10 @@ public:
         value_ = dataset.schema().columns[column_].code_of(options.value);
     }
 
-    Codes operator()(const OpenShard& shard) const {
+    Codes operator()(const OpenShard& shard) const { return (*this)(shard, values(shard)); }
+    // The same where the values of the column have been read; none of folds.
+    Codes operator()(const OpenShard& shard, const Codes& values) const {
         Codes out = shard.split;
-        Codes values;
-        if (options_.folds == 0) values = shard.reader.column(column_).codes;
         for (std::size_t i = 0; i < out.size(); ++i)
             if (is_unknown(shard, values, i))
                 out[i] = core::kMissingCategory;
@@ -109,8 +109,10 @@ public:
         return out;
     }
 
-    std::int64_t unknown(const OpenShard& shard) const {
-        const Codes values = options_.folds == 0 ? shard.reader.column(column_).codes : Codes();
+    Codes values(const OpenShard& shard) const {
+        return options_.folds == 0 ? shard.reader.column(column_).codes : Codes();
+    }
+    std::int64_t unknown(const OpenShard& shard, const Codes& values) const {
         std::int64_t out = 0;
         for (std::size_t i = 0; i < shard.split.size(); ++i) out += is_unknown(shard, values, i);
         return out;
@@ -252,12 +254,12 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
                     throw Error(Fault::data, core::shard_file(static_cast<std::int64_t>(number)) +
                                                  ": /columns/split: the manifest counts other samples than "
                                                  "the shard has");
-            const Codes anew = (*rule)(shard);
+            const Codes values = rule->values(shard);  // read once
+            const Codes anew = (*rule)(shard, values);
             for (std::size_t i = 0; i < code.size(); ++i)
                 counts[number][i] = static_cast<std::int32_t>(std::count(anew.begin(), anew.end(), code[i]));
-            unknown += rule->unknown(shard);
+            unknown += rule->unknown(shard, values);
             if (options.folds > 0) return;
-            const Codes values = shard.reader.column(dataset.schema().column(options.column)).codes;
             const std::int32_t value =
                 dataset.schema().columns[dataset.schema().column(options.column)].code_of(options.value);
             for (std::size_t i = 0; i < anew.size(); ++i)

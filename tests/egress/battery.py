@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import stage as staging
 from stage import Stage
@@ -31,7 +32,7 @@ def battery(stage: Stage) -> dict:
     lines: dict[str, list[dict]] = {}
     one_node(stage, lines)
     two_nodes(stage, lines)
-    after_epilog(stage, program(stage, "--where", "after", f">{stage.work}/after.jsonl"))
+    after_epilog(stage, partial(program, stage, "--where", "after"))
     lines |= read_lines(stage, ["after.jsonl"])
     look(stage, ("node1", "node2"))
     look_at_disks(stage)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import select
 import signal
 import socket
 import tty
@@ -37,10 +38,14 @@ def write():
     os.replace(options.out + ".tmp", options.out)
 
 
-signal.signal(signal.SIGUSR1, lambda *_: note("signal-io", 1))
-signal.signal(signal.SIGWINCH, lambda *_: note("signal-value", 4))
+# A handler may come between any two lines: it only takes down what is noted below.
+signalled = []
+signal.signal(signal.SIGUSR1, lambda *_: signalled.append(("signal-io", 1)))
+signal.signal(signal.SIGWINCH, lambda *_: signalled.append(("signal-value", 4)))
 write()
 while True:
-    data = os.read(master, 65536)
+    data = os.read(master, 65536) if select.select([master], [], [], 0.1)[0] else b""
+    while signalled:
+        note(*signalled.pop())
     for name in re.findall(options.mark.encode() + rb"_([a-z0-9-]+)_", data):
         note(name.decode(), len(data))

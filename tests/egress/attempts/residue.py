@@ -1,6 +1,6 @@
 """What a job leaves on its node for whoever comes next: written by a job of the enclave, read by another account's job when the node is free.
 
-    python3 residue.py --mark TEXT [--before FILE]    the reader: prints {"found": {NAME: {"bytes": N, "at": WHERE}}} as the account that runs it
+    python3 residue.py --mark TEXT --before FILE [--only NAME]    the reader: prints {"found": {NAME: {"bytes": N, "at": WHERE}}} as the account that runs it
 
 The bits of a token's number stand for the token where only bits fit. `--before`: /proc/net/snmp as it was before the first job.
 """
@@ -328,12 +328,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mark", required=True)
     parser.add_argument("--before", required=True)
+    parser.add_argument("--only", choices=READERS)
     options = parser.parse_args()
     with open(options.before) as f:
         options.before = f.read()
     found = {}
-    for name, look_for in READERS.items():
-        size = look_for(Seen(name, options.mark))
+    for name in [options.only] if options.only else READERS:
+        size = READERS[name](Seen(name, options.mark))
         if size:
             found[name] = {"bytes": size, "at": "the next job on the node"}
     print(json.dumps({"found": found}))

@@ -11,10 +11,24 @@ def worst(lines: list[dict]) -> dict:
     return min(lines, key=lambda line: WORST.index(line["result"]), default={"result": "not tried"})
 
 
-def judge(fenced: dict, control: dict) -> dict:
+def free_of_fence(one, control: dict) -> tuple[bool, dict, dict]:
+    """Whether the attempt gets out without the fence; its line there, and what was seen of it."""
+    free, seen = worst(control["lines"].get(one.name, [])), control["seen"].get(one.name, {})
+    if one.privilege and one.where == "step":
+        free = control["root"].get(one.name, free)
+    return free["result"] == "out" if one.opens else bool(seen), free, seen
+
+
+def unproven(control: dict) -> list[str]:
+    return [one.name for one in ATTEMPTS.values() if not one.absent and not free_of_fence(one, control)[0]]
+
+
+def judge(fenced: dict, control: dict, again: dict | None = None) -> dict:
+    """`again`: a second control run. A control shows that an attempt can work at all, so one run in which it does is enough."""
     rows, faults = [], []
     for one in ATTEMPTS.values():
-        row = judge_one(one, fenced, control)
+        second = again and not free_of_fence(one, control)[0]
+        row = judge_one(one, fenced, again if second else control)
         rows.append(row)
         faults += [f"{one.name}: {text}" for text in row.pop("faults")]
     claims = check_wire(fenced, control) + check_records(fenced)
@@ -24,10 +38,8 @@ def judge(fenced: dict, control: dict) -> dict:
 
 
 def judge_one(one, fenced: dict, control: dict) -> dict:
-    inside, free = worst(fenced["lines"].get(one.name, [])), worst(control["lines"].get(one.name, []))
-    if one.privilege and one.where == "step":
-        free = control["root"].get(one.name, free)
-    seen, free_seen = fenced["seen"].get(one.name, {}), control["seen"].get(one.name, {})
+    inside, seen = worst(fenced["lines"].get(one.name, [])), fenced["seen"].get(one.name, {})
+    works, free, free_seen = free_of_fence(one, control)
     faults = []
     if seen and not one.allowed:
         faults.append(f"{seen['bytes']} bytes outside: {seen['at']}")
@@ -35,7 +47,6 @@ def judge_one(one, fenced: dict, control: dict) -> dict:
         faults.append("it is open inside the fence")
     if inside["result"] in ("unreached", "broken", "not tried"):
         faults.append(f"{inside['result']} inside the fence ({inside.get('stopped_by', '')}), so it proves nothing")
-    works = free["result"] == "out" if one.opens else bool(free_seen)
     if not works and not one.absent:
         faults.append(f"without the fence: {free['result']} ({free.get('stopped_by', 'nothing arrived')}), so it proves nothing")
     remark = ("not promised: " + one.allowed if one.allowed else "no control: " + one.absent if one.absent

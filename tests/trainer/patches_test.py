@@ -117,7 +117,7 @@ class Patches(RunsCase):
     def test_what_does_not_fit_is_refused_in_one_line(self):
         for kind, change, word in (("scans", "patch.size=[16, 16]", "2 extents"), ("scans", "patch.padding=0.5", "fill"), ("scans", "patch.step=2", "step"),
                                    ("images", "patch.size=[4, 4]", "masks")):
-            done = self.run_to_end(kind, self.root / "refused", 1, *settings(change), code=2)
+            done = self.run_to_end(kind, self.root / "refused", 0, *settings(change), code=2)
             self.assertIn(word, done.stderr, change)
             self.assertEqual(len([line for line in done.stderr.splitlines() if " error " in line]), 1, done.stderr)
         recipe = self.root / "scans" / "recipe.toml"

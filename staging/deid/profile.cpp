@@ -180,14 +180,52 @@ ColumnRule read_column(const core::Config& table, const Format& source) {
         read_sources(table, rule);
         read_missing(table, rule);
     }
-    if (source.name == "dicom")
-        for (const Source& one : rule.sources)
-            for (const std::string& path : {one.from, one.until}) {
-                if (path.empty()) continue;
-                const std::string why = refusal(rule, {path, ""});
-                if (!why.empty()) table.refuse("from", why);
-            }
+    if (source.name != "dicom") return rule;
+    for (const Source& one : rule.sources)
+        for (const std::string& path : {one.from, one.until})
+            if (const std::string why = refusal(rule, path); !why.empty()) table.refuse("from", why);
     return rule;
+}
+
+std::set<Option> read_options(const core::Config& table) {
+    std::set<Option> out;
+    std::vector<std::string> names;
+    for (const OptionName& one : option_names()) names.emplace_back(one.name);
+    for (const std::string& name : table.texts("options")) {
+        const auto found = std::find(names.begin(), names.end(), name);
+        if (found == names.end()) {
+            const auto near = core::nearest(name, names);
+            table.refuse("options", "no option of PS3.15 that can be declared" +
+                                        (near ? "; did you mean \"" + *near + "\"?" : std::string()));
+        }
+        if (!out.insert(option_names()[static_cast<std::size_t>(found - names.begin())].option).second)
+            table.refuse("options", "\"" + name + "\" stands twice");
+    }
+    return out;
+}
+
+// A profile without the section declares none: the Basic Profile alone. All that is missing is told at once.
+void check_confidentiality(const core::Config& file, const std::vector<ColumnRule>& columns) {
+    const core::Config table = file.table("confidentiality");
+    const std::set<Option> declared = file.has("confidentiality") ? read_options(table) : std::set<Option>();
+    std::map<Option, std::string> missing;
+    for (const ColumnRule& rule : columns)
+        for (const auto& [option, path] : used_options(rule)) {
+            if (declared.contains(option)) continue;
+            std::string& who = missing[option];
+            who += (who.empty() ? "" : ", ") + rule.name;
+            if (!path.empty()) who += " from " + path;
+        }
+    if (missing.empty()) return;
+    std::string text;
+    for (const auto& [option, who] : missing) {
+        const OptionName& name = name_of(option);
+        text += "; \"" + std::string(name.name) + "\" (" + std::string(name.code) + ": " + who + ")";
+    }
+    table.refuse(
+        "options",
+        "the Basic Profile of PS3.15 does not keep what these columns tell; take them out, or declare" +
+            text.substr(1));
 }
 
 const Format* read_source(const core::Config& file) {
@@ -404,6 +442,7 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
         profile.columns.push_back(read_column(table, *profile.source));
         if (!names.insert(profile.columns.back().name).second) table.refuse("name", "stands twice");
     }
+    if (profile.source->name == "dicom") check_confidentiality(file, profile.columns);
     file.finish();
     return profile;
 }

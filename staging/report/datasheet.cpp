@@ -104,9 +104,18 @@ std::string preprocessing(const core::Manifest& manifest) {
     if (record.contains("text_in_pixels"))
         out += "Text that was found in pixels: " + shown(record.at("text_in_pixels")) + ".\n";
     std::vector<std::vector<std::string>> rows;
-    for (const Json& method : record.at("methods"))
-        rows.push_back({shown(method.at("scheme")), shown(method.at("code")), shown(method.at("meaning"))});
-    if (!rows.empty()) out += "Methods (DICOM (0012,0064)):\n" + table({"scheme", "code", "meaning"}, rows);
+    for (const Json& method : record.at("methods")) {
+        std::string columns;
+        for (const Json& one : method.value("columns", Json::array()))
+            columns += (columns.empty() ? "" : ", ") + shown(one);
+        rows.push_back(
+            {shown(method.at("scheme")), shown(method.at("code")), shown(method.at("meaning")), columns});
+    }
+    if (!rows.empty())
+        out +=
+            "Methods (DICOM (0012,0064)); an option was applied to the samples that have a value in one of "
+            "its columns:\n" +
+            table({"scheme", "code", "meaning", "columns"}, rows);
     const Json& risk = manifest.risk;
     if (risk.contains("k")) {
         std::string columns;

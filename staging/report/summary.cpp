@@ -19,7 +19,10 @@ Json deidentification_record(const Definition& definition, const Pseudonyms& pse
     const Profile& profile = definition.profile;
     auto methods = Json::array();
     for (const Method& method : methods_of(definition))
-        methods.push_back({{"code", method.code}, {"scheme", "DCM"}, {"meaning", method.meaning}});
+        methods.push_back({{"code", method.code},
+                           {"scheme", "DCM"},
+                           {"meaning", method.meaning},
+                           {"columns", method.columns}});
     // What a hospital answers for, and nobody here has looked at.
     auto declared = Json::object();
     for (const auto& [site, description] : definition.descriptions)

@@ -1,8 +1,8 @@
 """The deliveries of leaks_test.py: by dataset, what hospitals send, and what must become of it."""
-import csv, dataclasses, io, pathlib, tomllib
+import csv, io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from pydicom.sequence import Sequence
 from pydicom.uid import (CTImageStorage, ComputedRadiographyImageStorage, DeflatedExplicitVRLittleEndian, DigitalXRayImageStorageForPresentation,
                          EnhancedCTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage,
@@ -11,23 +11,8 @@ from pydicom.uid import (CTImageStorage, ComputedRadiographyImageStorage, Deflat
 
 from corpus_dicom import Files, item, write
 from corpus_files import gzipped, jpeg, nifti, png, tarred, tiff, zipped
-
-
-@dataclasses.dataclass
-class Made:
-    """A dataset's deliveries. `kept`: the pixels of each sample that must be there, as a shard has them; `told`: columns that each of
-    them has; `left_out`: how many files or rows for each reason; `drawn`: names in pixels, each by its ink's share of every pixel."""
-    definition: pathlib.Path
-    kept: list = dataclasses.field(default_factory=list)
-    left_out: dict = dataclasses.field(default_factory=dict)
-    more: list = dataclasses.field(default_factory=list)
-    field: str = "image"
-    told: dict = dataclasses.field(default_factory=dict)
-    drawn: dict = dataclasses.field(default_factory=dict)
-
-
-def patient(plant, name):
-    return {"chart": plant(f"{name}'s PatientID", "chart"), "national": plant(f"{name}'s national ID", "national"), "visit": "20240601"}
+from corpus_made import IMAGE, Made, derived, described, hide, ink, patient
+from corpus_tables import marks, wdbc
 
 
 def mixed(plant, root, configs):
@@ -138,28 +123,6 @@ def others(plant, root, made, files):
         save(name, ds, "not_selected")
 
 
-def derived(configs, name, profile, fields, more=""):
-    """A definition for a shipped profile that no shipped dataset uses."""
-    path = configs / f"datasets/{name}.toml"
-    path.write_text(f"""name = "{name}"
-version = "1"
-profile = "../deid/{profile}.toml"
-placeholders = "../deliveries/placeholders.toml"
-{fields}
-[splits]
-train = 1.0
-{more}
-""")
-    return path
-
-
-IMAGE = """[[fields]]
-name = "image"
-shape = []
-dtype = "f32"
-"""
-
-
 def chest(plant, root, configs):
     """What the profile wants of a file holds identifiers: none can be used, and each is missing."""
     columns = ["site", "vendor", "sex", "age", "exam_day", "series", "instance_number", "body_part", "view", "spacing_row_mm", "spacing_column_mm",
@@ -182,16 +145,14 @@ def films(plant, root, configs):
     nobody sees them who does not look for them. And digits in a number that is kept."""
     made = Made(derived(configs, "films", "ct-volumes", 'columns = ["site", "vendor", "sex", "age", "spacing_row_mm", "spacing_column_mm"]\n' + IMAGE))
     files = Files(plant)
-    for number, (name, at, ink) in enumerate((("beside", (8, 6), 2500), ("over the body", (50, 72), 3900), ("faint", (8, 6), 160))):
+    for number, (name, at, grey) in enumerate((("beside", (8, 6), 2500), ("over the body", (50, 72), 3900), ("faint", (8, 6), 160))):
         file = f"films/{name}"
-        text, size = plant(f"{file}/drawn", "roman", drawn=True).replace("^", " ").upper(), 160
+        size = 160
         ds = files.image(file, CTImageStorage, "CT", 90 + number, patient(plant, file), shape=(size, size))
         clean = np.frombuffer(ds.PixelData, "<u2").reshape(size, size)
-        mask = Image.new("L", (size, size))
-        ImageDraw.Draw(mask).text(at, text, fill=255, font=ImageFont.load_default(14))
-        share = np.asarray(mask) / 255
-        ds.PixelData = np.rint(clean * (1 - share) + ink * share).astype("<u2").tobytes()
-        made.drawn[name] = share
+        share = ink(plant(f"{file}/drawn", "roman", drawn=True), at, size)
+        ds.PixelData = np.rint(clean * (1 - share) + grey * share).astype("<u2").tobytes()
+        made.drawn[name] = f"north/{number}.dcm", share
         if name == "over the body":
             made.left_out["risk_burned_in_text"] = 1
         write(ds, root / "north" / f"{number}.dcm")
@@ -202,16 +163,6 @@ def films(plant, root, configs):
     made.kept.append(np.frombuffer(ds.PixelData, "<u2").reshape(1, 64, 64).astype("f4"))
     write(ds, root / "north/digits.dcm")
     return made
-
-
-def described(root, configs, name, path="", more=""):
-    """Descriptions of a dataset's deliveries, and the flag that gives them."""
-    folder = configs / f"deliveries/{name}"
-    folder.mkdir()
-    for site in ("north", "south"):
-        (root / site).mkdir(parents=True, exist_ok=True)
-        (folder / f"{site}.toml").write_text(f'name = "{site}"\n' + (f'path = "{path}"\n' if path else "") + more)
-    return ["--deliveries", str(folder)]
 
 
 def skin(plant, root, configs):
@@ -228,13 +179,6 @@ def skin(plant, root, configs):
         (folder / f"{scan}_mask.png").write_bytes(png(plant, f"{file} mask", np.where(array > 100, 255, 0).astype("u1")))
         made.kept.append(np.asarray(Image.open(io.BytesIO(data)))[None])
     return made
-
-
-def hide(plant, place, array):
-    """Steganography, the simplest: nothing that a viewer shows, and staging keeps what it cannot tell from a picture."""
-    bits = np.unpackbits(np.frombuffer(plant(place, "national", stays=True).encode(), "u1"))
-    flat = array.reshape(-1)
-    flat[:bits.size] = (flat[:bits.size] & 0xFE) | bits
 
 
 def organs(plant, root, configs):
@@ -267,42 +211,6 @@ def scans(plant, root, configs):
     return made
 
 
-def wdbc(plant, root, configs):
-    made = Made(configs / "datasets/wdbc.toml", field="features", told={"label": "benign", "vendor": "other"}, more=described(root, configs, "wdbc", more='[tables]\nencoding = "big5"\ntitle_rows = 2\n'))
-    (configs / "deliveries/wdbc/north.toml").write_text('name = "north"\n')
-    profile = tomllib.loads((configs / "deid/biopsy-table.toml").read_text())
-    measures = next(field["from"] for field in profile["fields"] if field["name"] == "features")
-
-    def row(file, number, **other):
-        said = {"chart_no": plant(f"{file}/chart_no", "chart"), "national_id": plant(f"{file}/national_id", "national"), "name": plant(f"{file}/name", "name2"),
-                "birth_date": plant(f"{file}/birth_date", "date"), "exam_date": "20240601", "diagnosis": "B", "scanner_vendor": plant(f"{file}/scanner_vendor", "roman"),
-                "phone": plant(f"{file}/phone", "phone"), "address": plant(f"{file}/address", "address"),
-                "note": f'said "{plant(f"{file}/note", "name")}",\nand {plant(f"{file}/note, line 2", "roman")}'}
-        return {**said, **{name: number + i for i, name in enumerate(measures)}, **other}
-
-    def table(path, rows, encoding="utf-8-sig", above="", names=()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", newline="", encoding=encoding) as out:
-            out.write(above)
-            writer = csv.writer(out)
-            writer.writerow([*rows[0], *names])
-            writer.writerows([*one.values(), *names] for one in rows)
-
-    def keep(one):
-        made.kept.append(np.array([one[name] for name in measures], "f4"))
-        return one
-
-    table(root / "north" / f"{plant('wdbc/file name', 'roman')}.csv", [
-        keep(row("wdbc/1", 1)), keep(row("wdbc/2", 2)), row("wdbc/3", 3, diagnosis=plant("wdbc/3/diagnosis", "name")),
-        row("wdbc/4", 4, mean_radius=plant("wdbc/4/mean_radius", "national")), row("wdbc/5", 5, exam_date=plant("wdbc/5/exam_date", "phone"))],
-        names=[plant("wdbc/a column's name", "name")])
-    table(root / "south" / "big5.csv", [keep(row("wdbc/6", 6))], "big5", above=f"# {plant('wdbc/comment', 'name')}\n# {plant('wdbc/second comment', 'roman')}\n")
-    (root / "north" / f"{plant('wdbc/another name', 'name')}.csv").write_text(plant("wdbc/no header", "name") + "\n")
-    (root / "north" / "notes.txt").write_text(plant("wdbc/notes", "name"))
-    made.left_out = {"unlisted": 1, "bad_value": 2, "bad_header": 1, "not_selected": 1}
-    return made
-
-
 def nodules(plant, root, configs):
     """Volumes, and a table of labels beside them."""
     made, files, rows = Made(configs / "datasets/nodules.toml", told={"label": "benign", "score": 50.0, "spacing_k_mm": 2.0}), Files(plant, "GB18030"), []
@@ -330,4 +238,107 @@ def nodules(plant, root, configs):
     return made
 
 
-DATASETS = {one.__name__: one for one in (mixed, chest, films, nodules, skin, organs, scans, wdbc)}
+def lesions(plant, root, configs):
+    """Volumes, and segmentations of them: one with identifiers everywhere, in the bits of its mask too, and one whose code is a name."""
+    made, files = Made(configs / "datasets/lesions.toml"), Files(plant, "GB18030")
+    for number in range(2):
+        place = f"lesions/{number}"
+        person, uids = patient(plant, place), [plant(f"{place}/{of}", "uid") for of in ("study", "series", "frame of reference")]
+        more = {"FrameOfReferenceUID": uids[2], "uids": uids[:2]}
+        slices = [files.image(f"{place}/slice {z}", CTImageStorage, "CT", 110 + 3 * number + z, person, ImagePositionPatient=[0, 0, 2 * z], ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                              SliceThickness=2, RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU", **more) for z in range(3)]
+        for z, ds in enumerate(slices):
+            write(ds, root / "north" / plant(f"{place}/slice {z}/folder", "roman") / f"{z}.dcm")
+        file = f"{place}/segmentation"
+        ds = files.image(file, "1.2.840.10008.5.1.4.1.1.66.4", "SEG", 120 + number, person, shape=(3, 64, 64), **more)
+        mask = np.frombuffer(ds.PixelData, "<u2").reshape(3, 64, 64) > 1000
+        if number == 0:
+            bits = np.unpackbits(np.frombuffer(plant(f"{file}/bits of the mask", "national", stays=True).encode(), "u1"), bitorder="little")
+            mask.reshape(-1)[:bits.size] = bits
+        segment(ds, plant, file, slices, mask, "52988006" if number == 0 else plant(f"{file}/code", "chart"))
+        files.everywhere(file, ds)
+        write(ds, root / "north" / f"{plant(f'{file}/file name', 'name')}.dcm")
+        if number == 0:
+            made.kept.append(np.stack([np.frombuffer(one.PixelData, "<u2").reshape(64, 64).astype("i2") - 1024 for one in slices])[None])
+            made.masks.append(mask[None].astype("u1"))
+    made.left_out = {"bad_mask": 1, "unmatched_image": 3}
+    return made
+
+
+def segment(ds, plant, file, slices, mask, code):
+    """Makes a binary segmentation (PS3.3 section A.51) of a data set: `mask`, of a segment of SNOMED's `code`, on `slices`."""
+    ds.ImageType, ds.SegmentationType, ds.BitsAllocated, ds.BitsStored, ds.HighBit = ["DERIVED", "PRIMARY"], "BINARY", 1, 1, 0
+    named = lambda of: item(CodeValue=plant(f"{file}/{of}", "chart"), CodingSchemeDesignator="99HIS", CodeMeaning=plant(f"{file}/{of}'s meaning", "name"))
+    ds.SegmentSequence = Sequence([item(
+        SegmentNumber=1, SegmentLabel=plant(f"{file}/SegmentLabel", "roman"), SegmentDescription=plant(f"{file}/SegmentDescription", "name"),
+        SegmentAlgorithmName=plant(f"{file}/SegmentAlgorithmName", "name2"), TrackingID=plant(f"{file}/segment's TrackingID", "national"), TrackingUID=plant(f"{file}/TrackingUID", "uid"),
+        SegmentedPropertyCategoryCodeSequence=[named("category")], AnatomicRegionSequence=[named("region")], SegmentedPropertyTypeModifierCodeSequence=[named("modifier")],
+        SegmentedPropertyTypeCodeSequence=[item(CodeValue=code, CodingSchemeDesignator="SCT", CodeMeaning=plant(f"{file}/type's meaning", "address"))])])
+    ds.SharedFunctionalGroupsSequence = Sequence([item(
+        PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])], PixelMeasuresSequence=[item(PixelSpacing=[0.5, 0.75], SliceThickness=2)])])
+    ds.PerFrameFunctionalGroupsSequence = Sequence([item(
+        FrameContentSequence=[item(FrameComments=plant(f"{file}/frame {z}", "roman"))], SegmentIdentificationSequence=[item(ReferencedSegmentNumber=1)],
+        PlanePositionSequence=[item(ImagePositionPatient=one.ImagePositionPatient)],
+        DerivationImageSequence=[item(DerivationDescription=plant(f"{file}/derivation {z}", "name"),
+                                      SourceImageSequence=[item(ReferencedSOPClassUID=one.SOPClassUID, ReferencedSOPInstanceUID=one.SOPInstanceUID)])])
+        for z, one in enumerate(slices)])
+    ds.PixelData = np.packbits(mask, bitorder="little").tobytes()
+    ds["PixelData"].VR = "OB"
+
+
+def echo(plant, root, configs):
+    """Ultrasound: regions (PS3.3 section C.8.5.5) and their private text; names that are drawn, in one frame of two too."""
+    columns = ["site", "vendor", "sex", "age", "exam_day", "body_part", "photometric"]
+    made, files = Made(derived(configs, "echo", "ultrasound", f"columns = {columns}\n" + IMAGE)), Files(plant, "ISO_IR 100", raw="big5")
+    for number, (name, frames, more, reason) in enumerate((
+            ("still", 1, {}, None), ("loop", 2, {}, None), ("unsaid", 1, {"BurnedInAnnotation": None}, "risk_burned_in_text"),
+            ("captured", 1, {"ConversionType": "SYN"}, "risk_burned_in_text"), ("drawn still", 1, {}, None), ("drawn loop", 2, {}, None))):
+        file, shape = f"echo/{name}", (frames, 160, 160) if frames > 1 else (160, 160)
+        ds = files.image(file, "1.2.840.10008.5.1.4.1.1.3.1" if frames > 1 else UltrasoundImageStorage, "US", 130 + number, patient(plant, file), shape=shape, bits=8,
+                         BurnedInAnnotation="NO", **{key: value for key, value in more.items() if value})
+        if more.get("BurnedInAnnotation", "") is None:
+            del ds.BurnedInAnnotation
+        ds.SequenceOfUltrasoundRegions = Sequence([item(RegionSpatialFormat=1, RegionDataType=1, RegionLocationMinX0=0, RegionLocationMinY0=0, RegionLocationMaxX1=159, RegionLocationMaxY1=159)])
+        ds.SequenceOfUltrasoundRegions[0].private_block(0x0019, plant(f"{file}/region's creator", "roman"), create=True).add_new(1, "LO", plant(f"{file}/region's private text", "chart"))
+        pixels = np.frombuffer(ds.PixelData, "<u2").astype("u1").reshape(frames, 160, 160).copy()
+        if name.startswith("drawn"):
+            share = ink(plant(f"{file}/drawn", "roman", drawn=True), (8, 6), 160)
+            pixels[-1] = np.rint(pixels[-1] * (1 - share) + 160 * share)
+            made.drawn[name] = f"north/{number}.dcm", share
+        elif not reason:
+            made.kept.append(pixels.reshape(1, *shape).astype("f4"))
+        ds.BitsAllocated, ds.PixelData = 8, pixels.tobytes()
+        ds["PixelData"].VR = "OB"
+        files.everywhere(file, ds)
+        write(ds, root / "north" / f"{number}.dcm")
+        if reason:
+            made.left_out[reason] = made.left_out.get(reason, 0) + 1
+    return made
+
+
+def brains(plant, root, configs):
+    """MR of heads: in folders that the hospital has declared, and in one that it has not; and a knee."""
+    columns = ["site", "vendor", "sex", "age", "exam_day", "body_part", "spacing_row_mm", "slice_thickness_mm"]
+    made = Made(derived(configs, "brains", "mr-volumes", f'samples = "volume"\ncolumns = {columns}\n' + IMAGE), told={"spacing_row_mm": 0.5},
+                more=described(root, configs, "brains", more='[[declared]]\nfolder = "cut"\nis = "defaced"\n[[declared]]\nfolder = "phantoms"\nis = "phantom"\n'))
+    files = Files(plant, ["", "ISO 2022 IR 87"])
+    for number, (folder, part) in enumerate((("cut", "HEAD"), ("phantoms", "HEAD"), ("others", "HEAD"), ("others", "KNEE"), ("others/cut", "BRAIN"))):
+        place = f"brains/{number}"
+        person, uids = patient(plant, place), [plant(f"{place}/{of}", "uid") for of in ("study", "series", "frame of reference")]
+        volume = []
+        for z in range(3):
+            file = f"{place}/slice {z}"
+            ds = files.image(file, MRImageStorage, "MR", 140 + 3 * number + z, person, uids=uids[:2], FrameOfReferenceUID=uids[2], BodyPartExamined=part, ImagePositionPatient=[0, 0, 2 * z],
+                             ImageOrientationPatient=[1, 0, 0, 0, 1, 0], SliceThickness=2, PatientName=plant(f"{file}/PatientName", "roman"), PatientComments=plant(f"{file}/PatientComments", "name"))
+            volume.append(np.frombuffer(ds.PixelData, "<u2").reshape(64, 64).astype("f4"))
+            if z == 0:
+                files.everywhere(file, ds)
+            write(ds, root / "north" / folder / plant(f"{file}/folder", "name") / f"{plant(f'{file}/file name', 'chart')}.dcm")
+        if folder == "others" and part == "HEAD" or part == "BRAIN":
+            made.left_out["risk_face"] = made.left_out.get("risk_face", 0) + 3
+        else:
+            made.kept.append(np.stack(volume)[None])
+    return made
+
+
+DATASETS = {one.__name__: one for one in (mixed, chest, films, nodules, skin, organs, scans, wdbc, lesions, echo, brains, marks)}

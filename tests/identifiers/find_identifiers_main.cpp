@@ -2,6 +2,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/base/error.h"
 #include "core/base/tool.h"
@@ -15,13 +16,15 @@ int main(int argc, char** argv) {
         "datasets/digits/1 "
         "--key keys/digits@1.key --tree logs"};
     std::string planted;
-    std::vector<std::string> versions, keys, trees;
+    std::vector<std::string> versions, keys, trees, sealed;
     bool every_form = false;
     app.add_option("--planted", planted, "The list that deliveries.py wrote")->required();
     app.add_option("--dataset", versions,
                    "A dataset version, to be decrypted; its files as they lie are searched too");
     app.add_option("--key", keys, "The key of each --dataset, in the same order");
     app.add_option("--tree", trees, "A file or folder");
+    app.add_option("--sealed", sealed,
+                   "A folder of sealed files: noise, in which nothing of less than six bytes is looked for");
     app.add_flag("--every-form", every_form,
                  "More forms, in bits and in compressed streams; for a few hundred identifiers");
     return core::run_tool(app, argc, argv, [&] {
@@ -29,11 +32,21 @@ int main(int argc, char** argv) {
             throw core::Error(core::Fault::usage, "each --dataset needs its --key");
         identifiers::Search search(identifiers::load_planted(planted),
                                    every_form ? identifiers::Breadth::every : identifiers::Breadth::usual);
-        for (std::size_t i = 0; i < versions.size(); ++i) {
-            search.dataset(versions[i], keys[i]);
-            search.tree(versions[i]);
-        }
-        for (const std::string& tree : trees) search.tree(tree);
+        std::map<std::string, std::set<std::string>> by_tree;
+        const auto look = [&](const std::string& tree, const auto& search_it) {
+            const std::size_t before = search.findings().size();
+            search_it();
+            for (std::size_t i = before; i < search.findings().size(); ++i)
+                by_tree[tree].insert(search.findings()[i].kind);
+        };
+        for (std::size_t i = 0; i < versions.size(); ++i)
+            look(versions[i], [&] {
+                search.dataset(versions[i], keys[i]);
+                search.tree(versions[i]);
+            });
+        for (const std::string& tree : sealed)
+            look(tree, [&] { search.tree(tree, identifiers::Search::Contents::sealed); });
+        for (const std::string& tree : trees) look(tree, [&] { search.tree(tree); });
         std::map<std::string, std::map<std::string, int>> by_form;
         nlohmann::json places = nlohmann::json::array();
         for (const auto& finding : search.findings()) {
@@ -46,6 +59,7 @@ int main(int argc, char** argv) {
                                     {"searched_files", search.searched_files()},
                                     {"found", search.findings().size()},
                                     {"by_form", by_form},
+                                    {"by_tree", by_tree},
                                     {"places", places}}
                   << '\n';
         if (!search.findings().empty())

@@ -176,7 +176,7 @@ void Search::inflated(core::ByteView from, const std::string& where, int depth) 
     });
 }
 
-void Search::tree(const std::filesystem::path& path) {
+void Search::tree(const std::filesystem::path& path, Contents contents) {
     namespace fs = std::filesystem;
     std::vector<fs::path> entries{path};
     if (fs::is_directory(fs::symlink_status(path)))
@@ -190,7 +190,8 @@ void Search::tree(const std::filesystem::path& path) {
         if (!fs::is_regular_file(fs::symlink_status(entry))) continue;
         ++searched_files_;
         const core::Bytes all = core::read_file(entry, std::uint64_t{4} << 30);
-        if (breadth_ == Breadth::usual || is_hdf5(all)) {  // a shard is sealed: what it holds is dataset()'s
+        if (breadth_ == Breadth::usual || contents == Contents::sealed ||
+            is_hdf5(all)) {  // a shard is sealed: what it holds is dataset()'s
             find(all, name, Shorts::passed_over);
             continue;
         }

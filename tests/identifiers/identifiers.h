@@ -46,7 +46,9 @@ public:
 
     // Every file at or below `path`, and every name. Links are not followed; only regular files are opened.
     // Files are named by their running number in byte order of the names: those can hold identifiers.
-    void tree(const std::filesystem::path& path);
+    // `sealed`: files are noise, as shards are.
+    enum class Contents { open, sealed };
+    void tree(const std::filesystem::path& path, Contents contents = Contents::open);
 
     // A dataset version, decrypted: every sample of every field, every column of every shard.
     void dataset(const std::filesystem::path& version, const std::filesystem::path& key);

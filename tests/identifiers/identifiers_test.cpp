@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <set>
 
 #include "core/base/files.h"
 #include "support/scratch.h"
@@ -148,4 +149,20 @@ TEST_CASE("a tree is searched in names and bytes, and a finding names neither") 
     CHECK(search.findings()[0].where == "the name of file 3");
     CHECK(search.findings()[1].where == "file 4");
     CHECK(search.searched_files() == 2);
+}
+
+TEST_CASE("in a sealed tree what noise holds by chance is no finding, and an identifier is") {
+    const test::Scratch scratch;
+    std::ofstream(scratch / "noise") << "\x13\x37"
+                                     << "高明"
+                                     << "\x13";                                  // UTF-8, six bytes
+    std::ofstream(scratch / "short") << std::string("\x9a\xd8\x66\x0e\x01", 5);  // the same, UTF-16
+    Search open({{"name", "高明"}}, Breadth::every), sealed({{"name", "高明"}}, Breadth::every);
+    open.tree(scratch.path());
+    sealed.tree(scratch.path(), Search::Contents::sealed);
+    std::set<std::string> here, there;
+    for (const auto& one : open.findings()) here.insert(one.where.substr(0, 6));
+    for (const auto& one : sealed.findings()) there.insert(one.where);
+    CHECK(here == std::set<std::string>{"file 1", "file 2"});
+    CHECK(there == std::set<std::string>{"file 1"});
 }

@@ -1,13 +1,14 @@
 """That no identifier leaves: a corpus with one in every place that files have, built with the shipped profiles, and searched for in every
 byte that is written or said. Each is also searched for in the deliveries as they are: one that the search cannot see there fails the test.
 Run as tests/staging/build/builds.py says."""
-import base64, datetime, hashlib, json, pathlib, shutil, subprocess, sys, warnings
+import base64, contextlib, datetime, hashlib, json, pathlib, shutil, subprocess, sys, time, warnings
 
 sys.path.insert(0, str(pathlib.Path(sys.argv[4]) / "tests/staging/build"))
-from builds import FIND, SOURCE, STAGE, Builds, main
+from builds import FIND, SOURCE, STAGE, Builds, end_of, kill_family, main
 
 import numpy as np
 import pydicom
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import corpus
 from plants import Plants
@@ -26,6 +27,11 @@ class Leaks(Builds):
         cls.begin(*(f"{name}@1" for name in corpus.DATASETS))
         for key in cls.keys.iterdir():  # always the same bytes: nothing is met by chance one day
             key.write_text(f"aloft-key-1 secret {base64.b64encode(hashlib.sha256(key.name.encode()).digest()).decode()}\n")
+        steward = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"steward").digest())
+        cls.steward, cls.public = cls.keys / "steward.key", cls.keys / "steward.pub"
+        for path, kind, raw in ((cls.steward, "private", steward.private_bytes_raw()), (cls.public, "public", steward.public_key().public_bytes_raw())):
+            path.write_text(f"aloft-key-1 ed25519-{kind} {base64.b64encode(raw).decode()}\n")
+            path.chmod(0o600)
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
         cls.made = {name: make(cls.plant, cls.root / "deliveries" / name, cls.root / "configs") for name, make in corpus.DATASETS.items()}
         (cls.root / "plants.json").write_text(json.dumps({"identifiers": cls.plant.identifiers}))
@@ -42,6 +48,14 @@ class Leaks(Builds):
         self.assertEqual(done.returncode, 0, done.stderr)
         (self.logs / f"{name}-{command[0]}-{len(command)}").write_bytes(done.stdout + done.stderr)
 
+    def sealed(self, name, out):
+        """Seals a version, and writes its card."""
+        self.said(name, "seal", out, "--key", self.steward)
+        (self.root / "cards").mkdir(exist_ok=True)
+        declared = self.root / "cards" / f"{name}.toml"
+        declared.write_text((SOURCE / "configs/cards/digits.toml").read_text().replace('dataset = "digits"', f'dataset = "{name}"'))
+        self.said(name, "card", out, "--card", declared, "--steward", self.public, "--out", self.root / "cards" / name)
+
     def built(self, name):
         """The version of a dataset and what its build said. Other commands are run on it, too, and all that is said is written down."""
         if name not in self.versions:
@@ -57,22 +71,68 @@ class Leaks(Builds):
                     self.said(name, "quarantine", "list", out)
                     self.said(name, "report", out, "--out", self.root / "shown")
                     self.said(name, "init", f"north={self.root / 'deliveries/mixed/north'}", "--out", self.root / "init")
+            self.sealed(name, out)
             self.versions[name] = out, summary
         return self.versions[name]
 
-    def test_each_plant_is_found_in_the_deliveries(self):
-        found = self.places("--tree", self.root / "deliveries")
-        self.assertEqual(sorted(set(self.plant.places) - set(found["by_form"])), [], "the search is blind to these")
+    def killed(self):
+        """What a build of `mixed` leaves that is killed when some of its work is written."""
+        type(self).hospitals = sorted(path.name for path in (self.root / "deliveries/mixed").iterdir() if path.is_dir())
+        (self.root / "killed").mkdir()
+        for attempt in range(10):
+            out = self.root / "killed" / str(attempt)
+            run = self.start("mixed", out, 2, deliveries=self.root / "deliveries/mixed", definition=self.made["mixed"].definition, more=["--cut=files_per_batch=1"])
+            while run.poll() is None and self.bytes_of(out / ".work") < 20_000:
+                time.sleep(0.01)
+            kill_family(run.pid)
+            if end_of(run) and self.bytes_of(out / ".work") >= 20_000:
+                return out
+        self.fail("no build was killed while it worked")
+
+    @staticmethod
+    def bytes_of(folder):
+        total = 0
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def named(self):
+        """What `quarantine find` prints of a file for each reason; the places that its name was planted in."""
+        out, _ = self.built("mixed")
+        records = [json.loads(line) for line in (out / "reports/quarantine.jsonl").read_text().splitlines()]
+        (self.root / "found").mkdir()
+        places = set()
+        for reason, one in {one["reason"]: one for one in records}.items():
+            done = subprocess.run([STAGE, "quarantine", "find", out, str(one["number"]), "--delivery", f"{one['site']}={self.root / 'deliveries/mixed' / one['site']}",
+                                   "--key", self.keys / "pseudonym.key", "--json"], capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            (self.root / "found" / reason).write_bytes(done.stdout + done.stderr)
+            name = pathlib.Path(json.loads(done.stdout)["file"]).stem.split("-", 1)[1]
+            places.add(f"mixed/{name}/file name")
+        return places
 
     def test_none_is_in_what_leaves_and_what_may_stay_is_there(self):
-        command = ["--tree", self.logs]
+        """Shards, all that lies beside them, seals, cards, what commands say, what a killed run leaves; and the deliveries as a control."""
+        command = []
         for name in corpus.DATASETS:
             out, _ = self.built(name)
             command += ["--dataset", out, "--key", self.keys / f"{name}@1.key"]
-        for tree in ("out", "shown", "init", "dry"):
-            command += ["--tree", self.root / tree]
-        found = self.places(*command)
-        self.assertEqual(sorted(set(found["by_form"])), sorted(self.plant.staying), found)
+        names, killed, quality = self.named(), self.killed(), self.root / "quality"
+        quality.mkdir()
+        for name in corpus.DATASETS:  # exact, extremes too: for intake account and stewards
+            (self.root / "out" / name / "reports/quality.json").rename(quality / f"{name}.json")
+        trees = [self.root / tree for tree in ("found", "logs", "out", "shown", "init", "dry", "cards")]
+        for tree in (*trees, quality, self.root / "deliveries"):  # the control last: of what it has, the first of each is told
+            command += ["--tree", tree]
+        found = self.places("--sealed", killed, *command)
+        by_tree = {tree: set(places) for tree, places in found["by_tree"].items()}
+        missed = set(self.plant.places) - by_tree.pop(str(self.root / "deliveries")) - self.plant.staying
+        self.assertEqual(missed - set(found["by_form"]), set(), "the search is blind to these")
+        self.assertEqual(by_tree.pop(str(self.root / "found")), names, "what quarantine find prints is the name of its file, and no more")
+        self.assertEqual(by_tree.pop(str(quality), set()), {"films/digits/PixelSpacing"}, found["places"])
+        self.assertEqual(set(by_tree) & {str(tree) for tree in (*trees, killed)}, set(), (by_tree, found["places"]))
+        self.assertEqual(set().union(*by_tree.values()), self.plant.staying, found)  # of the versions, decrypted
 
     def samples(self, name):
         return list(Version(self.built(name)[0], self.keys / f"{name}@1.key").samples())
@@ -88,6 +148,8 @@ class Leaks(Builds):
                 for pixels in made.kept:
                     one = found[pixels.tobytes()]
                     self.assertEqual({column: one[column] for column in made.told}, made.told)
+                for pixels, mask in zip(made.kept, made.masks):
+                    self.assertEqual(found[pixels.tobytes()]["mask"].tobytes(), mask.tobytes())
 
     def test_an_interval_between_two_visits_stays_and_their_dates_do_not(self):
         days = {}
@@ -103,12 +165,13 @@ class Leaks(Builds):
             here, there = pixels[box] - pixels[box].mean(), share[box] - share[box].mean()
             return abs((here * there).sum()) / (np.linalg.norm(here) * np.linalg.norm(there) + 1e-9)
 
-        drawn = self.made["films"].drawn
-        for number, (name, share) in enumerate(drawn.items()):
-            raw = pydicom.dcmread(self.root / f"deliveries/films/north/{number}.dcm").pixel_array
-            self.assertGreater(shows(raw.astype(float), share), 0.6, name)
-        kept = {name for name, share in drawn.items() for one in self.samples("films")
-                if one["image"].shape[-2:] == share.shape and shows(one["image"].reshape(share.shape), share) > 0.3}
+        kept = set()
+        for dataset in ("films", "echo"):
+            for name, (file, share) in self.made[dataset].drawn.items():
+                raw = pydicom.dcmread(self.root / "deliveries" / dataset / file).pixel_array.reshape(-1, *share.shape)
+                self.assertGreater(max(shows(frame.astype(float), share) for frame in raw), 0.6, name)
+                kept |= {name for one in self.samples(dataset) if one["image"].shape[-2:] == share.shape
+                         for frame in one["image"].reshape(-1, *share.shape) if shows(frame, share) > 0.3}
         self.assertEqual(kept, {"faint"})
 
 

@@ -2,6 +2,7 @@
 #include <csv.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <map>
 
@@ -128,11 +129,30 @@ std::string to_html(const Table& table) {
     return out + "</table>\n";
 }
 
+// By these a page is known as one of ours.
+constexpr std::string_view kPageBegins =
+    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"generator\" content=\"aloft "
+    "usage\">";
+
+// A page may be written again each night; nothing else is replaced. Throws Error(usage).
+void require_own_page(const std::filesystem::path& file) {
+    std::error_code none;
+    const auto status = std::filesystem::symlink_status(file, none);
+    if (!std::filesystem::exists(status)) return;
+    std::string begins(kPageBegins.size(), '\0');
+    if (std::filesystem::is_regular_file(status))
+        std::ifstream(file, std::ios::binary)
+            .read(begins.data(), static_cast<std::streamsize>(begins.size()));
+    if (begins != kPageBegins)
+        throw Error(Fault::usage,
+                    file.string() + ": exists, and is no page of aloft usage; name another file");
+}
+
 // Everything in one file: no script, nothing is loaded from anywhere.
 std::string page_of_all(const std::string& site, const json& rows) {
     std::string out =
-        "<!DOCTYPE html>\n<html lang=\"en\"><meta "
-        "charset=\"utf-8\"><title>Usage</title>\n<style>body{font:15px "
+        std::string(kPageBegins) +
+        "<title>Usage</title>\n<style>body{font:15px "
         "sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}td,th{padding:.2em "
         ".8em;text-align:left;"
         "border-bottom:1px solid #ddd}td div{height:.8em;background:#47a}</style>\n<h1>Usage of " +
@@ -145,6 +165,7 @@ std::string page_of_all(const std::string& site, const json& rows) {
 }
 
 void by_month(const Common& common, const Form& form) {
+    if (!form.html.empty()) require_own_page(form.html);
     const json rows = list_of(common, "usage.months").rows;
     if (!form.html.empty()) {
         core::write_atomically(form.html, page_of_all(common.site().name, rows), 0600);

@@ -16,6 +16,8 @@
 //       job-ended adds "state", "seconds" (wall clock on that node),
 //       "blocked": counts by kind,
 //       "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
+//   job-outcome, from the job's first node, for each of its runs, once Slurm has said how it ended
+//       {"job", "account", "grant", "enclave", "outcome": "completed" ..., "exit": "zero" ...} (slurm/node/outcome.h)
 //   preflight, subject "node:HOST", the newest of a node counts
 //       {"version": "...", "enclaves": ["hel"], "checks": [CHECK, ...]}
 //       CHECK: {"layer": "node", "site" or (of a login host) "login", "check": "...", "verdict": "good", "warning" or "bad",

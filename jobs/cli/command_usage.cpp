@@ -189,8 +189,8 @@ void add_usage(CLI::App& app, Common& common) {
                  "aloft usage --by dataset --csv", Changes::nothing, [&common] {
                      if (!form.by.empty() || form.csv || !form.html.empty()) return by_month(common, form);
                      print_rows(common, "usage", list_of(common, "usage").rows,
-                                {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
-                                 "releases", "not_after"});
+                                {"grant", "account", "enclave", "jobs", "completed", "failed", "node_seconds",
+                                 "release_requests", "releases", "not_after"});
                  });
     verb->add_option("--by", form.by, "month, project (an application), enclave, account, grant, dataset")
         ->check(CLI::IsMember({"month", "project", "enclave", "account", "grant", "dataset"}));

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, 
 CREATE TABLE IF NOT EXISTS requests(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
     script_sha256 TEXT, job INTEGER, requested TEXT);
 CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, started TEXT,
-    ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0, records_ended INTEGER NOT NULL DEFAULT 0);
+    ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0, records_ended INTEGER NOT NULL DEFAULT 0, outcome TEXT, exit_class TEXT);
 CREATE TABLE IF NOT EXISTS blocked(job INTEGER, kind TEXT, count INTEGER, PRIMARY KEY(job, kind));
 CREATE TABLE IF NOT EXISTS attempts(job INTEGER, what TEXT, target TEXT, count INTEGER, PRIMARY KEY(job, what, target));
 CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, title TEXT,
@@ -81,7 +81,7 @@ CREATE INDEX IF NOT EXISTS grants_revoked ON grants(not_after) WHERE revoked IS 
 CREATE INDEX IF NOT EXISTS requests_account ON requests(account, state);
 CREATE INDEX IF NOT EXISTS requests_job ON requests(job, account);
 CREATE INDEX IF NOT EXISTS jobs_account ON jobs(account, id);
-CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds);
+CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds, outcome);
 CREATE INDEX IF NOT EXISTS releases_account ON releases(account);
 CREATE INDEX IF NOT EXISTS releases_state ON releases(state);
 CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);
@@ -96,7 +96,7 @@ DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS 
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 6;
+constexpr std::int64_t kSchemaVersion = 7;
 constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
 
 json field(const Record& record, const char* key) {
@@ -358,8 +358,10 @@ void State::fold_node(const Record& record) {
         database_.run("INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
                       {*job, text("account"), text("grant"), text("enclave")});
     if (record.kind == "node.job-started") {
-        database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
-                      {field(record, "time"), *job});
+        database_.run(
+            "UPDATE jobs SET state = 'started', started = coalesce(started, ?), outcome = NULL, exit_class = "
+            "NULL WHERE id = ?",
+            {field(record, "time"), *job});
     } else if (record.kind == "node.job-ended") {
         json seconds = text("seconds");  // a sum that no longer fits would be no number of seconds any more
         if (!seconds.is_number_integer() || seconds < 0 || seconds > kMostSeconds) seconds = 0;
@@ -368,6 +370,13 @@ void State::fold_node(const Record& record) {
             "records_ended + 1 WHERE id = ?",
             {field(record, "time"), seconds, *job});
         fold_blocked(*job, classes_only(inner));
+    } else if (record.kind == "node.job-outcome") {
+        // Told a while after the run's end: the next one may have begun, or even be over.
+        const json told = outcome_only(inner);
+        database_.run(
+            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND state = 'ended' AND (outcome IS "
+            "NULL OR ?1 <> 'requeued')",
+            {told.at("outcome"), told.at("exit"), *job});
     }
 }
 

@@ -102,6 +102,32 @@ TEST_CASE("what the fence stopped is added up over nodes") {
     CHECK(fold.one("SELECT records_ended FROM jobs").at("records_ended") == 2);
 }
 
+TEST_CASE("how a job ended is what Slurm said of its last run, in words of a list") {
+    Fold fold;
+    const auto told = [&](const json& outcome, const json& exit) {
+        fold.node("job-outcome", "job:17", {{"job", 17}, {"outcome", outcome}, {"exit", exit}});
+    };
+    const auto known = [&] { return fold.one("SELECT outcome, exit_class FROM jobs WHERE id = 17"); };
+    const json nothing{{"outcome", nullptr}, {"exit_class", nullptr}};
+    fold.node("job-started", "job:17", {{"job", 17}, {"account", "e-alice"}});
+    CHECK(known() == nothing);
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 1}});
+    told("requeued", "unknown");
+    CHECK(known() == json{{"outcome", "requeued"}, {"exit_class", "unknown"}});
+    fold.node("job-started", "job:17", {{"job", 17}});
+    CHECK(known() == nothing);
+    told("requeued", "unknown");  // late
+    CHECK(known() == nothing);
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 1}});
+    told("failed", "nonzero");
+    told("requeued", "unknown");  // later still
+    CHECK(known() == json{{"outcome", "failed"}, {"exit_class", "nonzero"}});
+    told("the key is 0123", {{"not", "a word"}});
+    CHECK(known() == json{{"outcome", "unknown"}, {"exit_class", "unknown"}});
+    fold.node("job-outcome", "job:18", {{"job", 18}, {"outcome", "failed"}, {"exit", "zero"}});  // of no job
+    CHECK(fold.state.rows("SELECT id FROM jobs").size() == 1);
+}
+
 TEST_CASE("a node's record of another form leaves the rest of the state whole") {
     Fold fold;
     fold.node("job-ended", "job:17", {{"job", 17}, {"account", {{"not", "a text"}}}, {"blocked", "none"}});

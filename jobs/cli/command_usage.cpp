@@ -28,7 +28,7 @@ struct Form {
 
 // One row of a table: what it is about, and sums.
 struct Sum {
-    std::int64_t jobs = 0, node_seconds = 0;
+    std::int64_t jobs = 0, node_seconds = 0, gpu_seconds = 0;
 };
 struct Table {
     std::string by;  // the second column; the first is the month
@@ -53,6 +53,7 @@ Table table_of(const json& rows, const std::string& by) {
             Sum& sum = table.rows[{month, thing}];
             sum.jobs += row.at("jobs").get<std::int64_t>();
             sum.node_seconds += row.at("node_seconds").get<std::int64_t>();
+            sum.gpu_seconds += row.at("gpu_seconds").get<std::int64_t>();
         };
         if (by == "month")
             add("all");
@@ -74,7 +75,9 @@ json to_json(const Table& table) {
         json row = {{"month", key.first},
                     {"jobs", sum.jobs},
                     {"node_seconds", sum.node_seconds},
-                    {"node_hours", hours_of(sum.node_seconds)}};
+                    {"node_hours", hours_of(sum.node_seconds)},
+                    {"gpu_seconds", sum.gpu_seconds},
+                    {"gpu_hours", hours_of(sum.gpu_seconds)}};
         if (table.by != "month") row[table.by] = key.second;
         rows.push_back(std::move(row));
     }
@@ -84,7 +87,7 @@ json to_json(const Table& table) {
 std::vector<std::string> columns_of(const Table& table) {
     std::vector<std::string> columns{"month"};
     if (table.by != "month") columns.push_back(table.by);
-    columns.insert(columns.end(), {"jobs", "node_hours"});
+    columns.insert(columns.end(), {"jobs", "node_hours", "gpu_hours"});
     return columns;
 }
 
@@ -159,7 +162,8 @@ std::string page_of_all(const std::string& site, const json& rows) {
         core::html_escaped(site) +
         "</h1>\n<p>Jobs that have ended, by the month of their end, as the ledger knows them on " +
         core::rfc3339(core::now_seconds()) +
-        ". A node hour is one whole node for an hour. A job counts for every dataset of its grant.</p>\n";
+        ". A node hour is one whole node for an hour, a GPU hour one GPU that Slurm gave to the job. A job "
+        "counts for every dataset of its grant.</p>\n";
     for (const char* by : {"month", "project", "enclave", "dataset"}) out += to_html(table_of(rows, by));
     return out + "</html>\n";
 }
@@ -190,7 +194,7 @@ void add_usage(CLI::App& app, Common& common) {
                      if (!form.by.empty() || form.csv || !form.html.empty()) return by_month(common, form);
                      print_rows(common, "usage", list_of(common, "usage").rows,
                                 {"grant", "account", "enclave", "jobs", "completed", "failed", "node_seconds",
-                                 "release_requests", "releases", "not_after"});
+                                 "gpu_seconds", "release_requests", "releases", "not_after"});
                  });
     verb->add_option("--by", form.by, "month, project (an application), enclave, account, grant, dataset")
         ->check(CLI::IsMember({"month", "project", "enclave", "account", "grant", "dataset"}));

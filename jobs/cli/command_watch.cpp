@@ -161,7 +161,7 @@ void list_jobs(const Common& common, bool all) {
     }
     print_rows(common, "jobs", jobs.rows,
                {"job", "name", "account", "enclave", "state", "exit", "outcome", "exit_class", "nodes",
-                "submitted", "started", "ended", "node_seconds", "blocked", "grant"});
+                "submitted", "started", "ended", "node_seconds", "gpu_seconds", "blocked", "grant"});
     if (jobs.has_more && !common.json) std::cout << "there are older ones: aloft jobs --all\n";
 }
 

@@ -123,7 +123,8 @@ std::optional<json> Service::job_list(Call& call) {
         "(SELECT nodes FROM requests WHERE job = jobs.id AND account = jobs.account) AS nodes, "
         "(SELECT requested FROM requests WHERE job = jobs.id AND account = jobs.account) AS submitted, "
         "started, ended, outcome, exit_class, "
-        "node_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS blocked FROM "
+        "node_seconds, gpu_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS "
+        "blocked FROM "
         "jobs ";
     const json after = call.body.contains("after") ? call.body.at("after") : json(INT64_MAX);
     if (call.beyond)
@@ -131,15 +132,15 @@ std::optional<json> Service::job_list(Call& call) {
             if (row.at("account") != call.peer.account)
                 row["blocked"] = rounded_count(row.at("blocked").get<std::int64_t>());
         });
-    return page(
-        call, "jobs",
-        "SELECT * FROM (" + columns +
-            "WHERE id < ?1 AND account = ?2 UNION ALL SELECT job, job, account, grant_id, enclave, "
-            "state, nodes, "
-            "requested, NULL, NULL, NULL, NULL, 0, 0 FROM requests WHERE job < ?1 AND account = ?2 AND NOT "
-            "EXISTS (SELECT 1 "
-            "FROM jobs WHERE id = requests.job)) ORDER BY at DESC LIMIT ?3",
-        {after, call.peer.account});
+    return page(call, "jobs",
+                "SELECT * FROM (" + columns +
+                    "WHERE id < ?1 AND account = ?2 UNION ALL SELECT job, job, account, grant_id, enclave, "
+                    "state, nodes, "
+                    "requested, NULL, NULL, NULL, NULL, 0, 0, 0 FROM requests WHERE job < ?1 AND account = "
+                    "?2 AND NOT "
+                    "EXISTS (SELECT 1 "
+                    "FROM jobs WHERE id = requests.job)) ORDER BY at DESC LIMIT ?3",
+                {after, call.peer.account});
 }
 
 std::optional<json> Service::usage(Call& call) {
@@ -150,6 +151,7 @@ std::optional<json> Service::usage(Call& call) {
         "SELECT grants.rowid AS at, grants.id AS \"grant\", grants.account, grants.enclave, not_after, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id) AS jobs, "
         "(SELECT coalesce(sum(node_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS node_seconds, "
+        "(SELECT coalesce(sum(gpu_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS gpu_seconds, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome = 'completed') AS completed, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome NOT IN ('completed', 'requeued', "
         "'unknown')) AS failed, "

@@ -100,6 +100,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
                               : how == How::lost                ? "lost"
                                                                 : "ended"},
                     {"seconds", now - policy->began},
+                    {"gpus", policy->gpus},
                     {"reason", policy->reason}});
     Scrubbed scrubbed;
     if (!refused && !has_another_job(site, *policy)) {

@@ -84,6 +84,7 @@ CREATE INDEX IF NOT EXISTS requests_account ON requests(account, state);
 CREATE INDEX IF NOT EXISTS requests_job ON requests(job, account);
 CREATE INDEX IF NOT EXISTS jobs_account ON jobs(account, id);
 CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds, gpu_seconds, outcome);
+CREATE INDEX IF NOT EXISTS jobs_running ON jobs(enclave) WHERE state = 'started';
 CREATE INDEX IF NOT EXISTS releases_account ON releases(account);
 CREATE INDEX IF NOT EXISTS releases_state ON releases(state);
 CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);

@@ -13,9 +13,11 @@
 // (others are recorded as they come):
 //   job-started, job-ended
 //       {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...}
-//       job-ended adds "state", "seconds" (wall clock on that node),
+//       job-ended adds "state", "seconds" (wall clock on that node), "gpus" (of that node, as slurmctld gave them to the job),
 //       "blocked": counts by kind,
 //       "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
+//   job-outcome, from the job's first node, for each of its runs, once Slurm has said how it ended
+//       {"job", "account", "grant", "enclave", "outcome": "completed" ..., "exit": "zero" ...} (slurm/node/outcome.h)
 //   preflight, subject "node:HOST", the newest of a node counts
 //       {"version": "...", "enclaves": ["hel"], "checks": [CHECK, ...]}
 //       CHECK: {"layer": "node", "site" or (of a login host) "login", "check": "...", "verdict": "good", "warning" or "bad",

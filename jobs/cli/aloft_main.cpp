@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/tool.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/top.h"
 
 namespace {
 
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
     jobs::add_watch(app, common);
     jobs::add_release(app, common);
     jobs::add_usage(app, common);
+    jobs::add_top(app, common);
     jobs::add_audit(app, common);
     jobs::add_admin(app, common);
     jobs::add_doctor(app, common);

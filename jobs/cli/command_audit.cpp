@@ -16,6 +16,7 @@
 #include "jobs/audit/crate.h"
 #include "jobs/audit/prov.h"
 #include "jobs/cli/commands.h"
+#include "jobs/state/attempts.h"
 #include "jobs/wire/channel.h"
 #include "jobs/wire/duration.h"
 
@@ -95,15 +96,20 @@ void copy(const Common& common, const fs::path& out) {
           std::to_string(records) + " records in " + out.string());
 }
 
-// One record for people: who did what to what, a line for each detail; of a job's end, what the fence stopped, too. Whatever a
+// One record for people: who did what to what, a line for each detail; of a job's end, what the fence stopped and how it ended, too. Whatever a
 // record holds reaches the terminal as JSON: control characters are shown, not obeyed.
 void print_record(const core::Record& record) {
     std::cout << record.seq << "  " << core::rfc3339(record.time) << "  " << json(record.actor).dump() << "  "
               << json(record.kind).dump() << "  " << json(record.subject).dump() << '\n';
     for (const auto& [name, value] : record.details.items())
         std::cout << "      " << json(name).dump() << ": " << value.dump(-1, ' ', true) << '\n';
-    if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
     const json inner = record.details.value("details", json::object());
+    if (record.kind == "node.job-outcome") {
+        const json told = outcome_only(inner);
+        std::cout << "      how it ended: " << printable(told.at("outcome"))
+                  << ", exit code: " << printable(told.at("exit")) << '\n';
+    }
+    if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
     std::istringstream lines(
         describe_blocked(inner.value("blocked", json::object()), inner.value("attempts", json::array())));
     for (std::string line; std::getline(lines, line);) std::cout << "      " << line << '\n';

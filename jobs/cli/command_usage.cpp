@@ -2,6 +2,7 @@
 #include <csv.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <map>
 
@@ -27,7 +28,7 @@ struct Form {
 
 // One row of a table: what it is about, and sums.
 struct Sum {
-    std::int64_t jobs = 0, node_seconds = 0;
+    std::int64_t jobs = 0, node_seconds = 0, gpu_seconds = 0;
 };
 struct Table {
     std::string by;  // the second column; the first is the month
@@ -52,6 +53,7 @@ Table table_of(const json& rows, const std::string& by) {
             Sum& sum = table.rows[{month, thing}];
             sum.jobs += row.at("jobs").get<std::int64_t>();
             sum.node_seconds += row.at("node_seconds").get<std::int64_t>();
+            sum.gpu_seconds += row.at("gpu_seconds").get<std::int64_t>();
         };
         if (by == "month")
             add("all");
@@ -73,7 +75,9 @@ json to_json(const Table& table) {
         json row = {{"month", key.first},
                     {"jobs", sum.jobs},
                     {"node_seconds", sum.node_seconds},
-                    {"node_hours", hours_of(sum.node_seconds)}};
+                    {"node_hours", hours_of(sum.node_seconds)},
+                    {"gpu_seconds", sum.gpu_seconds},
+                    {"gpu_hours", hours_of(sum.gpu_seconds)}};
         if (table.by != "month") row[table.by] = key.second;
         rows.push_back(std::move(row));
     }
@@ -83,7 +87,7 @@ json to_json(const Table& table) {
 std::vector<std::string> columns_of(const Table& table) {
     std::vector<std::string> columns{"month"};
     if (table.by != "month") columns.push_back(table.by);
-    columns.insert(columns.end(), {"jobs", "node_hours"});
+    columns.insert(columns.end(), {"jobs", "node_hours", "gpu_hours"});
     return columns;
 }
 
@@ -128,23 +132,44 @@ std::string to_html(const Table& table) {
     return out + "</table>\n";
 }
 
+// By these a page is known as one of ours.
+constexpr std::string_view kPageBegins =
+    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"generator\" content=\"aloft "
+    "usage\">";
+
+// A page may be written again each night; nothing else is replaced. Throws Error(usage).
+void require_own_page(const std::filesystem::path& file) {
+    std::error_code none;
+    const auto status = std::filesystem::symlink_status(file, none);
+    if (!std::filesystem::exists(status)) return;
+    std::string begins(kPageBegins.size(), '\0');
+    if (std::filesystem::is_regular_file(status))
+        std::ifstream(file, std::ios::binary)
+            .read(begins.data(), static_cast<std::streamsize>(begins.size()));
+    if (begins != kPageBegins)
+        throw Error(Fault::usage,
+                    file.string() + ": exists, and is no page of aloft usage; name another file");
+}
+
 // Everything in one file: no script, nothing is loaded from anywhere.
 std::string page_of_all(const std::string& site, const json& rows) {
     std::string out =
-        "<!DOCTYPE html>\n<html lang=\"en\"><meta "
-        "charset=\"utf-8\"><title>Usage</title>\n<style>body{font:15px "
+        std::string(kPageBegins) +
+        "<title>Usage</title>\n<style>body{font:15px "
         "sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}td,th{padding:.2em "
         ".8em;text-align:left;"
         "border-bottom:1px solid #ddd}td div{height:.8em;background:#47a}</style>\n<h1>Usage of " +
         core::html_escaped(site) +
         "</h1>\n<p>Jobs that have ended, by the month of their end, as the ledger knows them on " +
         core::rfc3339(core::now_seconds()) +
-        ". A node hour is one whole node for an hour. A job counts for every dataset of its grant.</p>\n";
+        ". A node hour is one whole node for an hour, a GPU hour one GPU that Slurm gave to the job. A job "
+        "counts for every dataset of its grant.</p>\n";
     for (const char* by : {"month", "project", "enclave", "dataset"}) out += to_html(table_of(rows, by));
     return out + "</html>\n";
 }
 
 void by_month(const Common& common, const Form& form) {
+    if (!form.html.empty()) require_own_page(form.html);
     const json rows = list_of(common, "usage.months").rows;
     if (!form.html.empty()) {
         core::write_atomically(form.html, page_of_all(common.site().name, rows), 0600);
@@ -168,8 +193,8 @@ void add_usage(CLI::App& app, Common& common) {
                  "aloft usage --by dataset --csv", Changes::nothing, [&common] {
                      if (!form.by.empty() || form.csv || !form.html.empty()) return by_month(common, form);
                      print_rows(common, "usage", list_of(common, "usage").rows,
-                                {"grant", "account", "enclave", "jobs", "node_seconds", "release_requests",
-                                 "releases", "not_after"});
+                                {"grant", "account", "enclave", "jobs", "completed", "failed", "node_seconds",
+                                 "gpu_seconds", "release_requests", "releases", "not_after"});
                  });
     verb->add_option("--by", form.by, "month, project (an application), enclave, account, grant, dataset")
         ->check(CLI::IsMember({"month", "project", "enclave", "account", "grant", "dataset"}));

@@ -160,8 +160,8 @@ void list_jobs(const Common& common, bool all) {
         if (own && row.at("account") == own->pw_name) row["name"] = found->second.name;
     }
     print_rows(common, "jobs", jobs.rows,
-               {"job", "name", "account", "enclave", "state", "exit", "nodes", "submitted", "started",
-                "ended", "node_seconds", "blocked", "grant"});
+               {"job", "name", "account", "enclave", "state", "exit", "outcome", "exit_class", "nodes",
+                "submitted", "started", "ended", "node_seconds", "gpu_seconds", "blocked", "grant"});
     if (jobs.has_more && !common.json) std::cout << "there are older ones: aloft jobs --all\n";
 }
 
@@ -177,10 +177,11 @@ void add_watch(CLI::App& app, Common& common) {
                              "aloft logs 17", Changes::nothing, [&common] { print_log(common, job); });
     log->add_option("job", job, "Its number")->required();
     static bool all = false;
-    CLI::App* list = add_verb(app, common, "jobs",
-                              "Your jobs, as the ledger knows them, with name, state and exit code "
-                              "(CODE:SIGNAL) while Slurm knows them",
-                              "aloft jobs", Changes::nothing, [&common] { list_jobs(common, all); });
+    CLI::App* list =
+        add_verb(app, common, "jobs",
+                 "Your jobs, as the ledger knows them, with how each ended; name, state and exit code "
+                 "(CODE:SIGNAL) while Slurm knows them",
+                 "aloft jobs", Changes::nothing, [&common] { list_jobs(common, all); });
     list->add_flag("--all", all, "The older ones, too");
 }
 

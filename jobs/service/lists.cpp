@@ -122,8 +122,9 @@ std::optional<json> Service::job_list(Call& call) {
         "SELECT id AS at, id AS job, account, grant_id AS \"grant\", enclave, state, "
         "(SELECT nodes FROM requests WHERE job = jobs.id AND account = jobs.account) AS nodes, "
         "(SELECT requested FROM requests WHERE job = jobs.id AND account = jobs.account) AS submitted, "
-        "started, ended, "
-        "node_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS blocked FROM "
+        "started, ended, outcome, exit_class, "
+        "node_seconds, gpu_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS "
+        "blocked FROM "
         "jobs ";
     const json after = call.body.contains("after") ? call.body.at("after") : json(INT64_MAX);
     if (call.beyond)
@@ -135,7 +136,8 @@ std::optional<json> Service::job_list(Call& call) {
                 "SELECT * FROM (" + columns +
                     "WHERE id < ?1 AND account = ?2 UNION ALL SELECT job, job, account, grant_id, enclave, "
                     "state, nodes, "
-                    "requested, NULL, NULL, 0, 0 FROM requests WHERE job < ?1 AND account = ?2 AND NOT "
+                    "requested, NULL, NULL, NULL, NULL, 0, 0, 0 FROM requests WHERE job < ?1 AND account = "
+                    "?2 AND NOT "
                     "EXISTS (SELECT 1 "
                     "FROM jobs WHERE id = requests.job)) ORDER BY at DESC LIMIT ?3",
                 {after, call.peer.account});
@@ -149,6 +151,10 @@ std::optional<json> Service::usage(Call& call) {
         "SELECT grants.rowid AS at, grants.id AS \"grant\", grants.account, grants.enclave, not_after, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id) AS jobs, "
         "(SELECT coalesce(sum(node_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS node_seconds, "
+        "(SELECT coalesce(sum(gpu_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS gpu_seconds, "
+        "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome = 'completed') AS completed, "
+        "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome NOT IN ('completed', 'requeued', "
+        "'unknown')) AS failed, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id) AS release_requests, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id AND state = 'exported') AS releases FROM "
         "grants WHERE grants.rowid > ?" +

@@ -9,17 +9,14 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
-#include "core/policy/list.h"
 #include "jobs/service/service.h"
+#include "jobs/service/spool_files.h"
 
 namespace jobs {
 
 using nlohmann::json;
 
 namespace {
-
-constexpr std::size_t kSpoolMost =
-    10000;  // files that are counted: a shared folder is read while callers wait
 
 // One document. Labels are words of ours; the values of a name stand together, as the format wants it.
 class Document {
@@ -41,23 +38,6 @@ public:
 private:
     std::string text_, name_;
 };
-
-// Files in the folders below `spool`, counted up to kSpoolMost: they lie on a shared file system.
-std::int64_t files_in_spool(const std::filesystem::path& spool) {
-    std::size_t count = 0, looked_at = 0;
-    std::error_code error;
-    for (std::filesystem::directory_iterator host(spool, error), end; !error && host != end;
-         host.increment(error)) {
-        if (++looked_at > kSpoolMost) break;
-        std::error_code inner;
-        for (std::filesystem::directory_iterator file(host->path(), inner), none; !inner && file != none;
-             file.increment(inner)) {
-            count += file->path().filename().string().front() != '.';
-            if (count >= kSpoolMost || ++looked_at > 2 * kSpoolMost) return static_cast<std::int64_t>(count);
-        }
-    }
-    return static_cast<std::int64_t>(count);
-}
 
 // Nothing where the site does not want any.
 std::optional<std::filesystem::path> metrics_folder(const core::Site& site) {
@@ -107,14 +87,10 @@ void Service::write_metrics() {
     out.single("grants_valid", "Grants that are neither over nor revoked.",
                number("SELECT count(*) AS n FROM grants WHERE revoked IS NULL AND not_after > ?",
                       {core::rfc3339(now)}));
-    const auto oldest = [&](const char* name, const char* help, const std::string& sql) {
-        const json since = state_.rows(sql).at(0).at("since");
-        out.single(name, help, since.is_string() ? now - core::parse_rfc3339(since.get<std::string>()) : 0);
-    };
-    oldest("application_waiting_seconds", "How long the oldest application in review has waited.",
-           "SELECT min(submitted) AS since FROM applications WHERE state = 'in-review'");
-    oldest("release_waiting_seconds", "How long the oldest release in review has waited.",
-           "SELECT min(requested) AS since FROM releases WHERE state IN ('in-review', 'half-approved')");
+    out.single("application_waiting_seconds", "How long the oldest application in review has waited.",
+               oldest_seconds(kOldestApplication, now));
+    out.single("release_waiting_seconds", "How long the oldest release in review has waited.",
+               oldest_seconds(kOldestRelease, now));
     out.single("fence_stopped", "Attempts that the fence stopped, of all jobs, as nodes have told.",
                number("SELECT sum(n) AS n FROM tallies WHERE thing = 'blocked'"));
     out.family("refused_total", "counter", "Requests to aloftd that were refused since it started.");
@@ -124,17 +100,11 @@ void Service::write_metrics() {
     out.single("ledger_records", "Records in the ledger.",
                static_cast<std::int64_t>(ledger_.committed().seq));
     out.single("state_is_behind", "1 while the state lacks records of the ledger.", state_is_behind_);
-    std::int64_t issued = 0, seq = 0;
-    try {
-        const auto list =
-            core::parse_list(core::read_text(site_.published / "list.json"), core::publishing_keys(site_));
-        issued = list.issued, seq = static_cast<std::int64_t>(list.seq);
-    } catch (const core::Error&) {  // none: as old as can be
-    }
+    const ListSeen list = list_seen();
     out.single("list_issued_timestamp_seconds", "When the list that hosts read was signed; 0: there is none.",
-               issued);
+               list.issued);
     out.single("list_stale_seconds", "From which age on it freezes jobs.", site_.revocation_stale_seconds);
-    out.single("list_records", "The ledger's record up to which the list is known.", seq);
+    out.single("list_records", "The ledger's record up to which the list is known.", list.seq);
     out.single("spool_records", "Records of nodes that are not in the ledger yet; 10000: or more.",
                files_in_spool(site_.spool));
     out.single("backup_timestamp_seconds", "When the last backup was made; 0: never.",

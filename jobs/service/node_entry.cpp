@@ -24,6 +24,7 @@ NodeEntry read_node_entry(std::string_view envelope, const core::VerifyKey& key,
     }
     if (!is_printable(node.subject)) throw Error(Fault::data, "a node record's subject cannot be shown");
     if (node.kind != "preflight") details = classes_only(std::move(details));
+    if (node.kind == "job-outcome") details.update(outcome_only(details));
     return {node.id,
             node.kind,
             node.subject,

@@ -139,6 +139,8 @@ std::span<const Operation> operations() {
          .about = "Enclaves and their states; reasons to admins and auditors", .fields = paged()},
         {.name = "enclave.show", .handler = &S::enclave_show, .who = who::anybody, .others = who::admin | who::auditor,
          .about = "One enclave's state and datasets; the reason to admins and auditors", .fields = {kEnclave}},
+        {.name = "overview", .handler = &S::overview, .who = who::admin | who::auditor, .others = who::nobody,
+         .about = "The site at a glance: counts, times and hosts", .rate = Rate::heavy},
         {.name = "preflight.reports", .handler = &S::preflight_reports, .who = who::admin | who::auditor,
          .others = who::nobody, .about = "What nodes have reported about themselves, a page at a time",
          .fields = paged(), .rate = Rate::heavy},

@@ -131,7 +131,8 @@ void Service::find_object(Call& call, const Operation& operation) {
             if (rows.empty())
                 rows = state_.rows(
                     "SELECT job AS id, account, grant_id, enclave, state, NULL AS started, NULL AS "
-                    "ended, 0 AS node_seconds, 0 AS records_ended FROM requests WHERE job = ? AND "
+                    "ended, NULL AS outcome, NULL AS exit_class, 0 AS node_seconds, 0 AS gpu_seconds, 0 AS "
+                    "records_ended FROM requests WHERE job = ? AND "
                     "account = ?",
                     {job, call.peer.account});
             if (rows.empty()) throw Error(Fault::usage, "no such job that you may see; see: aloft jobs");

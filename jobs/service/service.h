@@ -47,7 +47,7 @@ struct Request;  // releases.cpp
 
 // What aloftd does. Which operations there are, who may ask for them and with what, stands in operations.cpp: it
 // is checked before a handler runs. A handler decides what depends on the state of things. Handlers stand in
-// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, losses.cpp, metrics.cpp, releases.cpp and
+// applications.cpp, catalogue.cpp, enclaves.cpp, grants.cpp, job_records.cpp, lists.cpp, losses.cpp, metrics.cpp, overview.cpp, releases.cpp and
 // release_reviews.cpp.
 // No request, report or file ends it: only a ledger of which it is unknown what the disk holds.
 class Service : public Handler, private Ledgered {
@@ -110,6 +110,19 @@ private:
     void collect_file(const std::filesystem::path& file, const core::VerifyKey& key, const std::string& host);
     // metrics.cpp
     void write_metrics();
+    // overview.cpp
+    std::optional<Body> overview(Call&);
+    // The published list, as hosts read it; none is issued at 0.
+    struct ListSeen {
+        std::int64_t issued = 0, seq = 0;
+    };
+    ListSeen list_seen();
+    // How long the oldest thing waits: of a statement that selects its time as "since"; 0 if there is none.
+    std::int64_t oldest_seconds(const char* sql, std::int64_t now);
+    static constexpr const char* kOldestApplication =
+        "SELECT min(submitted) AS since FROM applications WHERE state = 'in-review'";
+    static constexpr const char* kOldestRelease =
+        "SELECT min(requested) AS since FROM releases WHERE state IN ('in-review', 'half-approved')";
     // losses.cpp
     void check_witnesses(const LossDecision& decision);
     bool is_given_up(std::uint64_t seq);

@@ -91,6 +91,17 @@ json classes_only(json details) {
     return details;
 }
 
+json outcome_only(const json& details) {
+    constexpr std::array<std::string_view, 8> kOutcomes{
+        "completed", "failed", "cancelled", "timeout", "node-fail", "out-of-memory", "preempted", "requeued"};
+    constexpr std::array<std::string_view, 4> kExits{"zero", "nonzero", "requeue", "signal"};
+    const auto one_of = [&](const char* key, const auto& words) {
+        const std::string word = details.is_object() ? text_of(details, key) : "";
+        return std::find(words.begin(), words.end(), word) == words.end() ? std::string("unknown") : word;
+    };
+    return {{"outcome", one_of("outcome", kOutcomes)}, {"exit", one_of("exit", kExits)}};
+}
+
 std::int64_t rounded_count(std::int64_t count) {
     std::int64_t out = 0;
     for (std::int64_t ten = 1; ten <= count; ten *= 10)

@@ -10,6 +10,9 @@ namespace jobs {
 // another form are left out.
 nlohmann::json classes_only(nlohmann::json details);
 
+// The "outcome" and "exit" of a node's record job-outcome, each one of its words (slurm/node/outcome.h) or "unknown".
+nlohmann::json outcome_only(const nlohmann::json& details);
+
 // A count as those outside an enclave see it: 1, 2, 5, 10, 20, 50, ... rounded down. The exact number is the
 // job's choice and holds more than the class does.
 std::int64_t rounded_count(std::int64_t count);

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, 
 CREATE TABLE IF NOT EXISTS requests(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
     script_sha256 TEXT, job INTEGER, requested TEXT);
 CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, started TEXT,
-    ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0, records_ended INTEGER NOT NULL DEFAULT 0);
+    ended TEXT, node_seconds INTEGER NOT NULL DEFAULT 0, records_ended INTEGER NOT NULL DEFAULT 0, outcome TEXT, exit_class TEXT,
+    gpu_seconds INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS blocked(job INTEGER, kind TEXT, count INTEGER, PRIMARY KEY(job, kind));
 CREATE TABLE IF NOT EXISTS attempts(job INTEGER, what TEXT, target TEXT, count INTEGER, PRIMARY KEY(job, what, target));
 CREATE TABLE IF NOT EXISTS releases(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, title TEXT,
@@ -42,7 +43,7 @@ CREATE TABLE IF NOT EXISTS node_records(id TEXT);
 CREATE TABLE IF NOT EXISTS backups(made INTEGER);
 CREATE TABLE IF NOT EXISTS losses(first INTEGER, last INTEGER, done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS tallies(thing TEXT, state TEXT, n INTEGER, PRIMARY KEY(thing, state));
-CREATE TABLE IF NOT EXISTS usage(grant_id TEXT, month TEXT, jobs INTEGER, node_seconds INTEGER, PRIMARY KEY(grant_id, month));
+CREATE TABLE IF NOT EXISTS usage(grant_id TEXT, month TEXT, jobs INTEGER, node_seconds INTEGER, gpu_seconds INTEGER, PRIMARY KEY(grant_id, month));
 CREATE TRIGGER IF NOT EXISTS blocked_in AFTER INSERT ON blocked BEGIN
     INSERT INTO tallies VALUES('blocked', '', new.count) ON CONFLICT(thing, state) DO UPDATE SET n = n + excluded.n;
 END;
@@ -50,12 +51,13 @@ CREATE TRIGGER IF NOT EXISTS blocked_up AFTER UPDATE ON blocked BEGIN
     UPDATE tallies SET n = n + new.count - old.count WHERE thing = 'blocked';
 END;
 CREATE TRIGGER IF NOT EXISTS usage_out AFTER UPDATE OF ended ON jobs WHEN old.ended IS NOT NULL BEGIN
-    UPDATE usage SET jobs = jobs - 1, node_seconds = node_seconds - old.node_seconds
+    UPDATE usage SET jobs = jobs - 1, node_seconds = node_seconds - old.node_seconds, gpu_seconds = gpu_seconds - old.gpu_seconds
     WHERE grant_id = old.grant_id AND month = substr(old.ended, 1, 7);
 END;
 CREATE TRIGGER IF NOT EXISTS usage_in AFTER UPDATE OF ended ON jobs WHEN new.ended IS NOT NULL AND new.grant_id IS NOT NULL BEGIN
-    INSERT INTO usage VALUES(new.grant_id, substr(new.ended, 1, 7), 1, new.node_seconds)
-    ON CONFLICT(grant_id, month) DO UPDATE SET jobs = jobs + 1, node_seconds = node_seconds + excluded.node_seconds;
+    INSERT INTO usage VALUES(new.grant_id, substr(new.ended, 1, 7), 1, new.node_seconds, new.gpu_seconds)
+    ON CONFLICT(grant_id, month) DO UPDATE SET jobs = jobs + 1, node_seconds = node_seconds + excluded.node_seconds,
+        gpu_seconds = gpu_seconds + excluded.gpu_seconds;
 END;
 )";
 
@@ -81,7 +83,8 @@ CREATE INDEX IF NOT EXISTS grants_revoked ON grants(not_after) WHERE revoked IS 
 CREATE INDEX IF NOT EXISTS requests_account ON requests(account, state);
 CREATE INDEX IF NOT EXISTS requests_job ON requests(job, account);
 CREATE INDEX IF NOT EXISTS jobs_account ON jobs(account, id);
-CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds);
+CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds, gpu_seconds, outcome);
+CREATE INDEX IF NOT EXISTS jobs_running ON jobs(enclave) WHERE state = 'started';
 CREATE INDEX IF NOT EXISTS releases_account ON releases(account);
 CREATE INDEX IF NOT EXISTS releases_state ON releases(state);
 CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);
@@ -96,8 +99,9 @@ DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS 
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 6;
+constexpr std::int64_t kSchemaVersion = 8;
 constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
+constexpr std::int64_t kMostGpus = 1024;                    // of one node
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -358,16 +362,27 @@ void State::fold_node(const Record& record) {
         database_.run("INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
                       {*job, text("account"), text("grant"), text("enclave")});
     if (record.kind == "node.job-started") {
-        database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
-                      {field(record, "time"), *job});
+        database_.run(
+            "UPDATE jobs SET state = 'started', started = coalesce(started, ?), outcome = NULL, exit_class = "
+            "NULL WHERE id = ?",
+            {field(record, "time"), *job});
     } else if (record.kind == "node.job-ended") {
         json seconds = text("seconds");  // a sum that no longer fits would be no number of seconds any more
         if (!seconds.is_number_integer() || seconds < 0 || seconds > kMostSeconds) seconds = 0;
+        json gpus = text("gpus");  // absent: a node of an earlier version
+        if (!gpus.is_number_integer() || gpus < 0 || gpus > kMostGpus) gpus = 0;
         database_.run(
-            "UPDATE jobs SET state = 'ended', ended = ?, node_seconds = node_seconds + ?, records_ended = "
-            "records_ended + 1 WHERE id = ?",
-            {field(record, "time"), seconds, *job});
+            "UPDATE jobs SET state = 'ended', ended = ?1, node_seconds = node_seconds + ?2, gpu_seconds = "
+            "gpu_seconds + ?2 * ?3, records_ended = records_ended + 1 WHERE id = ?4",
+            {field(record, "time"), seconds, gpus, *job});
         fold_blocked(*job, classes_only(inner));
+    } else if (record.kind == "node.job-outcome") {
+        // Told a while after the run's end: the next one may have begun, or even be over.
+        const json told = outcome_only(inner);
+        database_.run(
+            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND state = 'ended' AND (outcome IS "
+            "NULL OR ?1 <> 'requeued')",
+            {told.at("outcome"), told.at("exit"), *job});
     }
 }
 

@@ -93,8 +93,8 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job,   policy.uid, policy.account, policy.partition, policy.nodes, policy.start,
-            policy.grant, {},         policy.datasets};
+    return {policy.job,   policy.uid, policy.account,  policy.partition, policy.nodes, policy.start,
+            policy.grant, {},         policy.datasets, policy.gpus};
 }
 
 std::string to_json(const Policy& policy) {
@@ -118,6 +118,7 @@ std::string to_json(const Policy& policy) {
                           {"partition", policy.partition},
                           {"nodes", policy.nodes},
                           {"began", policy.began},
+                          {"gpus", policy.gpus},
                           {"enclave", policy.enclave},
                           {"grant", policy.grant},
                           {"not_after", policy.not_after},
@@ -142,6 +143,7 @@ Policy parse_policy(std::string_view text) {
         policy.partition = json.at("partition").get<std::string>();
         policy.nodes = json.at("nodes").get<std::vector<std::string>>();
         policy.began = json.at("began").get<std::int64_t>();
+        policy.gpus = json.value("gpus", 0u);  // one of an earlier version names none
         policy.job = json.at("job").get<std::uint32_t>();
         policy.uid = json.at("uid").get<std::uint32_t>();
         policy.start = json.at("start").get<std::string>();
@@ -204,6 +206,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.account = job.account;
     policy.partition = job.partition;
     policy.nodes = job.nodes;
+    policy.gpus = job.gpus;
     policy.start = job.start;
     policy.began = now;
     core::Enclaves enclaves;

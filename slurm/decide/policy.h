@@ -43,6 +43,7 @@ struct Policy {
     std::string enclave, grant;         // empty for an open job
     std::int64_t not_after = 0;         // of the grant
     std::int64_t began = 0;             // when this node decided
+    std::uint32_t gpus = 0;             // of this node, as slurmctld gave them to the job
     std::string token;                  // what a step must show: only aloft-run can (see step_token)
     std::filesystem::path workspace;    // empty: there is none to show
     std::vector<std::string> datasets;  // "digits@1"
@@ -81,6 +82,7 @@ struct Job {
     std::string grant{};                  // it was admitted under this one; empty: the newest of the account
     std::string asked_grant{};            // by its researcher (aloft submit --grant): under no other one
     std::vector<std::string> datasets{};  // what it reads: another grant that covers them may take over
+    std::uint32_t gpus = 0;               // see Policy
 };
 
 Job job_of(const Policy& policy);

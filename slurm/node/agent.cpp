@@ -18,6 +18,7 @@
 #include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/end.h"
+#include "slurm/node/outcome.h"
 #include "slurm/node/reconcile.h"
 #include "slurm/node/records.h"
 #include "slurm/preflight/last_look.h"
@@ -96,7 +97,7 @@ Agent::Agent(core::Site site, std::string slurm_conf, fs::path state)
       state_(std::move(state)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
-    reconciled_ = looked_ = steady_clock::now() - std::chrono::hours(1);
+    reconciled_ = looked_ = asked_ = steady_clock::now() - std::chrono::hours(1);
     take_stray_walls_down(site_);
     close_once();
     listener_ = std::jthread([this](const std::stop_token& stop) {
@@ -348,6 +349,10 @@ void Agent::work_in_background(bool is_idle) {
     const auto now = steady_clock::now();
     in_background(telling_, "telling fellows", [this] { tell_all_fellows(site_, kFellows); });
     in_background(forwarding_, "forwarding records", [] { try_to_forward(kForward); });
+    if (is_free(asking_) && now - asked_ > kSoon) {
+        asked_ = now;
+        in_background(asking_, "asking how jobs ended", [this] { record_outcomes(site_, state_); });
+    }
 
     std::map<std::uint32_t, std::string> urgent;  // left by a fellow: perhaps Slurm has lost this node
     {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -17,6 +18,7 @@
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/base/hosts.h"
+#include "core/base/split.h"
 #include "core/base/time.h"
 #include "core/base/wait.h"
 #include "core/keys/keys.h"
@@ -107,6 +109,23 @@ std::uint32_t job_id_from_environment() {
     return number("SLURM_JOB_ID");
 }
 
+std::uint32_t count_gpus(std::string_view list) {
+    constexpr std::uint32_t kMost = 1024;  // of one node
+    std::uint32_t count = 0;
+    for (const std::string& one : core::split(std::string(list), ',')) {
+        std::uint32_t first = 0, last = 0;
+        const char* end = one.data() + one.size();
+        auto read = std::from_chars(one.data(), end, first);
+        last = first;
+        if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '-')
+            read = std::from_chars(read.ptr + 1, end, last);
+        if (read.ec != std::errc{} || read.ptr != end || last < first || last - first >= kMost) return 0;
+        count += last - first + 1;
+        if (count > kMost) return 0;
+    }
+    return count;
+}
+
 Job job_from_environment() {
     Job job;
     job.id = job_id_from_environment();
@@ -115,6 +134,7 @@ Job job_from_environment() {
     job.nodes = core::expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
                                                                           : variable("SLURM_JOB_NODELIST"));
     job.asked_grant = variable(core::kPrologGrantVariable.data());
+    job.gpus = count_gpus(variable("SLURM_JOB_GPUS"));
     const passwd* entry = ::getpwuid(job.uid);
     job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
     return job;

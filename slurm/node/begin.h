@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/files.h"
@@ -17,6 +18,8 @@ namespace slurm {
 // The job as Slurm describes it to Prolog in the environment. Its account is empty if no name service knows
 // the uid. Throws Error(usage) without it.
 Job job_from_environment();
+// How many GPUs SLURM_JOB_GPUS names: "0,1", "0-3,7"; 0 for what is no such list.
+std::uint32_t count_gpus(std::string_view list);
 // To Epilog the number is enough. Throws Error(usage) without it.
 std::uint32_t job_id_from_environment();
 

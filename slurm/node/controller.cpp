@@ -47,11 +47,17 @@ ControllersWord parse_word(std::uint32_t job, std::string_view printed) {
     return word;
 }
 
-ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience) {
+std::optional<std::string> squeue_of(std::uint32_t job, std::string_view fields, bool also_ended,
+                                     std::chrono::milliseconds patience) {
     // With its messages: a controller that is down and one that has no such job fail alike.
-    const std::string command =
-        "/usr/bin/squeue -h -a -j " + std::to_string(job) + " -O " + kFields + " 2>&1; echo rc=$?";
-    const auto printed = core::output_of({"/bin/sh", "-c", command}, patience);
+    const std::string command = "/usr/bin/squeue -h -a" + std::string(also_ended ? " --states=all" : "") +
+                                " -j " + std::to_string(job) + " -O " + std::string(fields) +
+                                " 2>&1; echo rc=$?";
+    return core::output_of({"/bin/sh", "-c", command}, patience);
+}
+
+ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience) {
+    const auto printed = squeue_of(job, kFields, false, patience);
     return printed ? parse_word(job, *printed) : ControllersWord{};
 }
 

@@ -27,6 +27,11 @@ struct ControllersWord {
 // Waits up to `patience`.
 ControllersWord ask_about(std::uint32_t job, std::chrono::milliseconds patience);
 
+// What squeue printed about one job, with its messages and, last, "rc=" and its exit code; nothing if it did not come back
+// in time. `fields` as its option -O takes them.
+std::optional<std::string> squeue_of(std::uint32_t job, std::string_view fields, bool also_ended,
+                                     std::chrono::milliseconds patience);
+
 // What squeue printed, for tests.
 ControllersWord parse_word(std::uint32_t job, std::string_view printed);
 

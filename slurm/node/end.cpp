@@ -25,6 +25,7 @@
 #include "slurm/node/cgroup.h"
 #include "slurm/node/farewell.h"
 #include "slurm/node/leftovers.h"
+#include "slurm/node/outcome.h"
 #include "slurm/node/records.h"
 #include "slurm/node/residue.h"
 #include "slurm/node/scrub.h"
@@ -99,6 +100,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
                               : how == How::lost                ? "lost"
                                                                 : "ended"},
                     {"seconds", now - policy->began},
+                    {"gpus", policy->gpus},
                     {"reason", policy->reason}});
     Scrubbed scrubbed;
     if (!refused && !has_another_job(site, *policy)) {
@@ -111,6 +113,11 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
         if (!residue.left.empty()) scrubbed.left += (scrubbed.left.empty() ? "" : "; ") + residue.left;
     }
     record_job(site, refused ? "job-refused" : "job-ended", *policy, std::move(details));
+    if (!refused) try {
+            remember_end(*policy);
+        } catch (const Error& e) {  // its end is on record
+            core::Event("warning", "outcome_not_asked_for").with("job", job).with("text", e.what());
+        }
     if (told.valid() && !told.get())  // the node stays closed to them; the agent goes on telling
         core::Event("warning", "fellows_not_told_yet").with("job", job);
     if (!scrubbed.left.empty())

@@ -36,7 +36,7 @@ BY_HAND = {
     "audit.copy": {"r3"} | ADMINS,
     "text.erase": ADMINS, "backup.made": ADMINS,
     "enclave.create": ADMINS, "enclave.open": ADMINS, "enclave.suspend": ADMINS, "enclave.close": ADMINS, "enclave.change": ADMINS,
-    "preflight.reports": {"r3"} | ADMINS,
+    "preflight.reports": {"r3"} | ADMINS, "overview": {"r3"} | ADMINS,
     "grant.issue": ADMINS, "grant.revoke": ADMINS,
     "job.request": set(ENCLAVES),
     "job.submitted": {OWNER}, "job.rejected": {OWNER},

@@ -57,11 +57,8 @@ TEST_CASE("of a node's preflight reports the newest counts, in whatever order th
 TEST_CASE("what is counted all the time is kept, and is what counting would give") {
     Fold fold;
     const auto job = [](int number, const char* grant, int seconds) {
-        return json{{"job", number},
-                    {"account", "e-alice"},
-                    {"grant", grant},
-                    {"seconds", seconds},
-                    {"blocked", {{"connect", number}}}};
+        return json{{"job", number},      {"account", "e-alice"}, {"grant", grant},
+                    {"seconds", seconds}, {"gpus", number},       {"blocked", {{"connect", number}}}};
     };
     fold.fold("e-alice", "job.requested", "J-1", {{"grant", "G-1"}, {"nodes", 2}});
     fold.fold("e-alice", "job.requested", "J-2", {{"grant", "G-1"}, {"nodes", 1}});
@@ -78,12 +75,28 @@ TEST_CASE("what is counted all the time is kept, and is what counting would give
                                                           thing + " GROUP BY state ORDER BY state"));
     CHECK(fold.one("SELECT n FROM tallies WHERE thing = 'blocked'") ==
           fold.one("SELECT sum(count) AS n FROM blocked"));
-    CHECK(fold.state.rows("SELECT grant_id, month, jobs, node_seconds FROM usage WHERE jobs > 0") ==
-          fold.state.rows(
-              "SELECT grant_id, substr(ended, 1, 7) AS month, count(*) AS jobs, sum(node_seconds) AS "
-              "node_seconds FROM jobs WHERE ended IS NOT NULL GROUP BY 1, 2"));
+    CHECK(
+        fold.state.rows(
+            "SELECT grant_id, month, jobs, node_seconds, gpu_seconds FROM usage WHERE jobs > 0") ==
+        fold.state.rows(
+            "SELECT grant_id, substr(ended, 1, 7) AS month, count(*) AS jobs, sum(node_seconds) AS "
+            "node_seconds, sum(gpu_seconds) AS gpu_seconds FROM jobs WHERE ended IS NOT NULL GROUP BY 1, 2"));
     CHECK(fold.one("SELECT node_seconds FROM usage WHERE month = '2026-11'").at("node_seconds") == 35);
     CHECK(fold.one("SELECT node_seconds FROM usage WHERE month = '2026-10'").at("node_seconds") == 0);
+    CHECK(fold.one("SELECT gpu_seconds FROM usage WHERE month = '2026-11'").at("gpu_seconds") ==
+          30 * 1 + 5 * 2);
+}
+
+TEST_CASE("GPUs that no node can have are none, and a node of an earlier version tells none") {
+    Fold fold;
+    for (const json& gpus : {json(-1), json(1025), json("8"), json(1.5), json(), json(INT64_MAX)})
+        fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 100}, {"gpus", gpus}});
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 100}});
+    CHECK(fold.one("SELECT gpu_seconds FROM jobs").at("gpu_seconds") == 0);
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 100}, {"gpus", 8}});
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 50}, {"gpus", 4}}, "2026-11-23T20:35:09Z",
+              "n2");
+    CHECK(fold.one("SELECT gpu_seconds FROM jobs").at("gpu_seconds") == 1000);
 }
 
 TEST_CASE("what the fence stopped is added up over nodes") {
@@ -100,6 +113,32 @@ TEST_CASE("what the fence stopped is added up over nodes") {
     CHECK(fold.one("SELECT what, target, count FROM attempts") ==
           json{{"what", "TCP"}, {"target", "https"}, {"count", 7}});
     CHECK(fold.one("SELECT records_ended FROM jobs").at("records_ended") == 2);
+}
+
+TEST_CASE("how a job ended is what Slurm said of its last run, in words of a list") {
+    Fold fold;
+    const auto told = [&](const json& outcome, const json& exit) {
+        fold.node("job-outcome", "job:17", {{"job", 17}, {"outcome", outcome}, {"exit", exit}});
+    };
+    const auto known = [&] { return fold.one("SELECT outcome, exit_class FROM jobs WHERE id = 17"); };
+    const json nothing{{"outcome", nullptr}, {"exit_class", nullptr}};
+    fold.node("job-started", "job:17", {{"job", 17}, {"account", "e-alice"}});
+    CHECK(known() == nothing);
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 1}});
+    told("requeued", "unknown");
+    CHECK(known() == json{{"outcome", "requeued"}, {"exit_class", "unknown"}});
+    fold.node("job-started", "job:17", {{"job", 17}});
+    CHECK(known() == nothing);
+    told("requeued", "unknown");  // late
+    CHECK(known() == nothing);
+    fold.node("job-ended", "job:17", {{"job", 17}, {"seconds", 1}});
+    told("failed", "nonzero");
+    told("requeued", "unknown");  // later still
+    CHECK(known() == json{{"outcome", "failed"}, {"exit_class", "nonzero"}});
+    told("the key is 0123", {{"not", "a word"}});
+    CHECK(known() == json{{"outcome", "unknown"}, {"exit_class", "unknown"}});
+    fold.node("job-outcome", "job:18", {{"job", 18}, {"outcome", "failed"}, {"exit", "zero"}});  // of no job
+    CHECK(fold.state.rows("SELECT id FROM jobs").size() == 1);
 }
 
 TEST_CASE("a node's record of another form leaves the rest of the state whole") {

@@ -266,6 +266,7 @@ TEST_CASE("a policy survives its file, and a damaged one is none") {
     policy.peers = {{"10.0.0.1", 1, {2, 3}}, {"10.0.0.2", 3, {2}}};
     policy.allowed = {{core::parse_network("10.0.0.0/24"), true, false, 8004}};
     policy.token = "abc";
+    policy.gpus = 3;
     const auto text = slurm::to_json(policy);
     CHECK(slurm::to_json(slurm::parse_policy(text)) == text);
     for (const std::string& damaged : {std::string(), text.substr(0, text.size() / 2), std::string("{}"),

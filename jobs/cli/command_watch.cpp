@@ -1,15 +1,13 @@
 // aloft watch, aloft logs, aloft jobs.
-#include <fcntl.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <iostream>
 #include <map>
 
 #include "core/base/error.h"
-#include "core/base/files.h"
 #include "jobs/cli/commands.h"
+#include "jobs/shell/exchange.h"
 #include "jobs/slurm/client.h"
 #include "jobs/wire/channel.h"
 
@@ -43,16 +41,15 @@ fs::path output_of(const core::Site& site, const json& job) {
 // Prints what has been added since `at`. A file that shrank (a requeued job that begins anew) is read from
 // its start. False if it is no regular file that this account may read.
 bool follow(const fs::path& file, std::uint64_t& at) {
-    const core::Fd fd(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-    struct stat status {};
-    if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) return false;
-    if (static_cast<std::uint64_t>(status.st_size) < at) at = 0;
-    char buffer[16 << 10];
-    for (ssize_t got; (got = ::pread(fd.get(), buffer, sizeof buffer, static_cast<off_t>(at))) > 0;
-         at += static_cast<std::uint64_t>(got))
-        std::cout.write(buffer, got);
+    try {
+        while (shell::follow(file, at, [](std::string_view piece) { std::cout << piece; })) {
+        }
+    } catch (const Error&) {
+        return false;
+    }
     std::cout.flush();
-    return true;
+    std::error_code none;
+    return fs::is_regular_file(fs::symlink_status(file, none));
 }
 
 // What the fence stopped, once every node has said so: their records arrive a few seconds after the end.

@@ -83,6 +83,8 @@ std::optional<json> Service::application_show(Call& call) {
     row["reviews"] = state_.rows(
         "SELECT team AS \"group\", account, decision, reason, time FROM reviews WHERE application = ?",
         {row.at("id")});
+    row["application"] = row.at("id");  // its one name, as in lists
+    row.erase("id");
     return json{{"application", row}};
 }
 

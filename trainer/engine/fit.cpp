@@ -37,6 +37,7 @@ Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm
     core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
     const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
     settle_labels(*dataset_, *task_, recipe, splits, comm);
+    check_held_out(*dataset_, recipe, comm);
     core::together(comm, [&] {
         make_loader();
         make_model();

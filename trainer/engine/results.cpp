@@ -230,7 +230,11 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
         hold_out(*dataset, recipe, comm);
         std::unique_ptr<Task> task;
         core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
-        settle_labels(*dataset, *task, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
+        std::set<std::string> splits{split_to_evaluate(recipe, *dataset)};
+        if (recipe.hold_out.is_any())
+            splits.merge(std::set<std::string>{"train", "validation"});  // as in fit
+        settle_labels(*dataset, *task, recipe, splits, comm);
+        check_held_out(*dataset, recipe, comm);
         check_evaluation(recipe, *task, *dataset, comm);
         const c10::Device device = choose_device(comm, request.device);
         std::unique_ptr<Model> model;

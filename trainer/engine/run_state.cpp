@@ -74,13 +74,15 @@ bool Run::resume() {
     best_step_ = state.at("best_step");
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
-    if (state.contains("plateau")) plateau_.set(state.at("plateau"));
+    Json plateau = state.value("plateau", Json());
     const Json scale = scale_of(recipe_);
     if (state.value("select", recipe_.train.select) != recipe_.train.select ||
         state.value("scale", scale) != scale) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
+        if (!plateau.is_null()) plateau.update({{"best", nullptr}, {"worse_epochs", 0}});
     }
+    if (!plateau.is_null()) plateau_.set(plateau);
     saved_step_ = clock_->step();
     warn_if_changed("ranks_changed", state.at("ranks"), comm_.size());
     warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()), at::get_num_threads());

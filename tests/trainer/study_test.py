@@ -160,6 +160,14 @@ class Studies(RunsCase):
         saw = str(plain / "model.safetensors")
         self.assertIn("may have seen", self.run_to_end("apart", None, 1, *held, "--model", saw, verb="evaluate", code=2).stderr)
         self.assertIn("may have seen", self.run_to_end("apart", out, 1, *held, "--init", saw, code=2).stderr)
+        self.make("elsewhere")
+        (self.root / "elsewhere" / "recipe.toml").write_text(TABLE)
+        short = settings("train.epochs=1", "evaluate.bootstrap=0")
+        for start, why in ((("--init", saw), "may have seen"), ((), "")):  # trained here first, then elsewhere; there alone
+            moved, then = self.root / f"moved-{len(start)}", self.root / f"then-{len(start)}"
+            self.run_to_end("elsewhere", moved, 1, *short, *start)
+            done = self.run_to_end("apart", then, 1, *held, "--init", str(moved / "model.safetensors"), code=2 if why else 0)
+            self.assertIn(why, done.stderr)
         self.run_to_end("apart", out, 1, *held)
         self.run_to_end("apart", None, 1, *held, "--model", str(out / "model.safetensors"), verb="evaluate")
 
@@ -214,8 +222,8 @@ class Studies(RunsCase):
         for change, why in (("data.label=nothing", "nothing"), ("data.field=nothing", "nothing"), ("evaluate.positive=nothing", "positive"),
                             ("study.folds=60", "study.folds: a fold would have fewer"),
                             ("evaluate.min_stratum=100000", "study.leave_out: no value of site"),
-                            ('evaluate.strata=["vendor"]', "evaluate.strata: with hold_out.column"),
-                            ("evaluate.split=validation", "expected \"test\"")):
+                            ('evaluate.strata=["vendor"]', "strata: with hold_out.column"),
+                            ("evaluate.split=validation", "those are judged who are held out")):
             self.assertIn(why, self.study("plan", self.root / "refused", "--set", change, code=2).stderr, change)
         self.assertIn("evaluate.strata: nothing is not a column", self.study(
             "plan", self.root / "refused", *settings("study.leave_out=[]", 'evaluate.strata=["nothing"]'), code=2).stderr)

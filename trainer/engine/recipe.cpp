@@ -59,8 +59,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     if (!init.file.empty()) {
         init.names = init_table.text_or("names", init.names);
         check_names(init_table, init.names);
-        if (!std::filesystem::is_regular_file(init.file)) init_table.refuse("file", "there is no such file");
-        init.sha256 = core::to_hex(core::file_sha256(init.file));
+        if (std::filesystem::is_regular_file(init.file))  // what began with it may go on without it
+            init.sha256 = core::to_hex(core::file_sha256(init.file));
     }
 
     optimizer = OptimizerOptions::from(file_.table("optimizer"));

@@ -210,6 +210,8 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
                  {"given_sha256", core::to_hex(core::sha256(core::view(given)))},
                  {"manifest_sha256", core::to_hex(core::sha256(core::view(core::to_text(manifest))))},
                  {"runs", runs.size()}};
+    if (!recipe.init.file.empty() && recipe.init.sha256.empty())
+        throw Error(Fault::usage, "init.file: there is no such file");
     if (!recipe.init.file.empty())
         head["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
     if (options.folds > 0) head["folds"] = options.folds;

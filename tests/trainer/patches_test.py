@@ -124,11 +124,11 @@ class Patches(RunsCase):
         finally:
             recipe.write_text(plain)
         self.assertIn("patch.size", done.stderr)
+        model = "--model", str(self.scans() / "model.safetensors")
         try:  # of whole numbers with a sign: what is around a sample is not guessed
             recipe.write_text(plain.replace("padding = -200\n", ""))
             done = self.run_to_end("scans", self.root / "refused", 1, code=2)
             self.assertIn("patch.padding", done.stderr)
-            model = "--model", str(self.scans() / "model.safetensors")
             self.assertIn("patch.padding", self.run_to_end("scans", None, 1, *model, verb="evaluate", code=2).stderr)
         finally:
             recipe.write_text(plain)

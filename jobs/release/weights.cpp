@@ -68,7 +68,7 @@ void check_classes(const json& classes, const WeightsContext& context) {
 Claims read_claims(const SafeTensors& file, const WeightsContext& context) {
     static const std::set<std::string> kKeys{"format",        "aloft.sha256", "aloft.recipe_sha256",
                                              "aloft.dataset", "aloft.shape",  "aloft.classes",
-                                             "aloft.model",   "aloft.task"};
+                                             "aloft.model",   "aloft.task",   "aloft.began_from"};
     for (const auto& [key, value] : file.metadata())
         if (!kKeys.contains(key))
             throw Unfit{"metadata",
@@ -103,7 +103,7 @@ Claims read_claims(const SafeTensors& file, const WeightsContext& context) {
                        {"aloft.shape", sizes.dump()},
                        {"aloft.classes", classes.dump()}};
     if (!task.empty()) claims.metadata["aloft.task"] = task;
-    // aloft.recipe_sha256 stays behind: nothing here can tell it from 256 bits of somebody's choice.
+    // aloft.recipe_sha256 and aloft.began_from stay behind: nothing here can tell them from bits of somebody's choice.
     if (const auto dataset = given.find("aloft.dataset"); dataset != given.end()) {
         if (!context.knows || !context.knows(dataset->second))
             throw Unfit{"metadata", "aloft.dataset is no dataset of the grant"};

@@ -5,10 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/base/files.h"
-#include "core/shard/made.h"
-#include "support/scratch.h"
-#include "trainer/engine/recipe.h"
+#include "trainer/engine/labels.h"
+#include "trainer/made_world.h"
 
 using namespace trainer;
 using Catch::Contains;
@@ -17,25 +15,18 @@ using core::Comm;
 namespace {
 
 // Two samples a patient, each of a site and a split of its own: patients are at both, and in several splits.
-struct World {
-    test::Scratch folder;
-    Comm comm{MPI_COMM_WORLD};
-    std::unique_ptr<Dataset> dataset;
-
-    explicit World(const std::vector<std::int64_t>& shards = {90, 24, 46}) {
-        made::dataset(folder / "data", made::images(), shards);
-        open();
-    }
-    void open() {
-        dataset = std::make_unique<Dataset>(folder / "data", made::key(), std::vector<core::VerifyKey>{},
-                                            core::Seal::optional);
-    }
-    Recipe recipe(const std::string& more) const {
-        core::write_atomically(folder / "recipe.toml",
-                               "name = \"x\"\n[model]\nname = \"resnet2d\"\n[evaluate]\n" + more, 0600);
-        return Recipe::load(folder / "recipe.toml", {});
-    }
+struct World : MadeWorld {
+    World() : MadeWorld(made::images(), {90, 24, 46}) {}
+    Recipe recipe(const std::string& more) const { return MadeWorld::recipe("[evaluate]\n" + more); }
     void hold(const std::string& more) { hold_out(*dataset, recipe(more), comm); }
+    // As a run does before its first step.
+    void begin(const std::string& more) {
+        const Recipe whole = MadeWorld::recipe("[data]\nmissing_label = \"leave_out\"\n[evaluate]\n" + more);
+        hold_out(*dataset, whole, comm);
+        settle_labels(*dataset, *make_task(whole.task, dataset->schema()), whole,
+                      {"train", "validation", "test"}, comm);
+        check_held_out(*dataset, whole, comm);
+    }
 
     std::vector<std::int64_t> numbers(const char* split) const { return dataset->numbers(split).integers; }
     std::vector<core::Id16> patients(const char* split) const {
@@ -66,7 +57,7 @@ TEST_CASE("of a site that is held out all is judged, and nothing of its patients
                 others.insert(numbers[i]);
         }
     }
-    world.open();
+    world.open("data");
     world.hold("[hold_out]\ncolumn = \"site\"\nvalue = \"south\"\n");
     std::set<std::int64_t> judged = south;
     judged.insert(others.begin(), others.end());
@@ -86,29 +77,14 @@ TEST_CASE("of a site that is held out all is judged, and nothing of its patients
 
 TEST_CASE("nobody of whom it is not known whether they are held out is trained on or judged") {
     World world;
-    core::Manifest manifest;
-    manifest.dataset = "made";
-    manifest.version = "1";
-    manifest.key_id = made::key().id();
-    manifest.codec = core::WriterOptions().codec;
-    manifest.schema = made::images();
-    const std::size_t patient = manifest.schema.column("patient"), site = manifest.schema.column("site");
-    const auto path = world.folder / "unsure";
-    const core::SecretKey key = made::key();
-    core::ManifestWriter manifest_writer(path, manifest, key);
-    core::make_directories(path / "shards");
-    core::ShardWriter writer(path / "shards" / core::shard_file(0), manifest.schema, "made@1", 0, key, {});
-    for (std::int64_t i = 0; i < 160; ++i) {
-        core::Sample sample = made::sample(manifest.schema, i);
+    const core::Schema schema = made::images();
+    const std::size_t patient = schema.column("patient"), site = schema.column("site");
+    world.make("unsure", schema, 160, [&](core::Sample& sample, std::int64_t i) {
         if (i % 10 == 3) sample.columns[site] = {};
         if (i % 10 == 6) sample.columns[patient] = core::Id16{};
-        writer.append(sample);
-    }
-    manifest_writer.add(writer.finish());
-    manifest_writer.finish();
+    });
     const auto last_digits = [&](const std::string& held) {
-        world.dataset = std::make_unique<Dataset>(path, made::key(), std::vector<core::VerifyKey>{},
-                                                  core::Seal::optional);
+        world.open("unsure");
         world.hold(held);
         std::set<std::int64_t> digits;
         for (const char* split : {"train", "validation", "test"})
@@ -131,7 +107,7 @@ TEST_CASE("folds share no patient, are of one size, and each patient is judged o
     std::map<core::Id16, int> judged;
     std::vector<std::size_t> sizes;
     for (int fold = 0; fold < 4; ++fold) {
-        world.open();
+        world.open("data");
         world.hold("min_stratum = 5\n[hold_out]\nfolds = 4\nfold = " + std::to_string(fold) + "\nseed = 7\n");
         const auto test = set_of(world.patients("test")), validation = set_of(world.patients("validation")),
                    train = set_of(world.patients("train"));
@@ -167,15 +143,61 @@ TEST_CASE("the same folds on any number of ranks, others of another seed") {
 TEST_CASE("what cannot be held out is refused on every rank") {
     World world;
     const auto refused = [&](const std::string& more, const char* why) {
-        world.open();
+        world.open("data");
         CHECK_THROWS_WITH(world.hold(more), Contains(why));
     };
     refused("[hold_out]\ncolumn = \"site\"\nvalue = \"east\"\n", "none of the column's");
     refused("[hold_out]\ncolumn = \"day\"\nvalue = \"1\"\n", "no category");
     refused("[hold_out]\ncolumn = \"split\"\nvalue = \"test\"\n", "no category");
-    refused("min_stratum = 40\n[hold_out]\nfolds = 3\nfold = 0\n", "fewer than evaluate.min_stratum");
     refused("[hold_out]\nfolds = 3\nfold = 3\n", "hold_out.folds");
     refused("split = \"validation\"\n[hold_out]\nfolds = 3\nfold = 0\n", "expected \"test\"");
+}
+
+TEST_CASE(
+    "patients count who have a label: fewer than min_stratum are neither judged, chosen by nor trained on") {
+    World world;
+    const core::Schema schema = made::images();
+    const std::size_t label = schema.column("label"), site = schema.column("site"),
+                      split = schema.column("split");
+    const std::vector<std::string> splits{"train", "validation", "test"};
+    // 120 patients, 20 of each site and split, of whom these have a label.
+    const auto make = [&](std::int64_t labelled, const std::string& of_site, const std::string& of_split) {
+        static int number = 0;
+        const std::string name = "few-" + std::to_string(number++);
+        world.make(name.c_str(), schema, 240, [&](core::Sample& sample, std::int64_t i) {
+            const std::int64_t patient = i / 2;
+            const std::string at = patient % 2 ? "south" : "north", in = splits[(patient / 2) % 3];
+            sample.columns[site] = at;
+            sample.columns[split] = in;
+            const bool is_of = (of_site.empty() || of_site == at) && (of_split.empty() || of_split == in);
+            if (is_of && patient / 6 >= labelled) sample.columns[label] = {};
+        });
+    };
+    const std::string value = "[hold_out]\ncolumn = \"site\"\nvalue = \"south\"\n",
+                      fold = "[hold_out]\nfolds = 4\nfold = 1\n";
+    const auto refused = [&](std::int64_t labelled, const std::string& of_site, const std::string& of_split,
+                             const std::string& held, const std::string& why) {
+        make(labelled, of_site, of_split);
+        CHECK_THROWS_WITH(world.begin(held), Contains(why) && Contains("evaluate.min_stratum"));
+    };
+    const auto taken = [&](std::int64_t labelled, const std::string& of_site, const std::string& of_split,
+                           const std::string& held) {
+        make(labelled, of_site, of_split);
+        CHECK_NOTHROW(world.begin(held));
+    };
+    refused(3, "south", "", value, "of that value");  // 9 of 60, each with two samples
+    taken(4, "south", "", value);
+    refused(9, "north", "test", value, "to compare with");
+    taken(10, "north", "test", value);
+    refused(9, "north", "train", value, "left to train on");
+    taken(10, "north", "train", value);
+    refused(9, "north", "validation", value, "left for validation");
+    refused(0, "north", "validation", value, "left for validation");
+    taken(10, "north", "validation", value);
+    taken(20, "", "", fold);                              // 20 of 80 in a fold
+    refused(4, "", "", fold, "a fold would have fewer");  // some 4
+    taken(20, "", "", "min_stratum = 20\n" + fold);
+    refused(20, "", "", "min_stratum = 21\n" + fold, "a fold would have fewer");
 }
 
 TEST_CASE("another seed, fold or value is another run; a study is not") {

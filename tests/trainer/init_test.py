@@ -1,7 +1,7 @@
 """Runs that begin with another's weights, and parts that move slower or not at all.
 
 init_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import hashlib, json, struct, sys, unittest
+import hashlib, json, shutil, struct, sys, unittest
 
 from runs_case import RunsCase, settings
 
@@ -48,6 +48,29 @@ class Init(RunsCase):
         self.assert_same(out, other)
         plain, _ = self.fit("overlapped", 1, *layers, "--set", "train.reproducible=false")
         self.assertEqual(tensors(plain / "model.safetensors")["stem.conv.weight"], before["stem.conv.weight"])
+
+    def test_what_began_goes_on_and_is_measured_without_the_file(self):
+        file, gone, out = self.root / "weights.safetensors", self.root / "gone", self.root / "goes-on"
+        shutil.copy(self.begun() / "model.safetensors", file)
+        begins, longer = (*SHORT, *settings("schedule.name=constant"), "--init", str(file)), settings("train.epochs=2")
+        self.run_to_end("images", out, 1, *begins)
+        file.rename(gone)
+        self.assertIn("info resumed", self.run_to_end("images", out, 2, *begins, *longer).stderr)
+        metrics = self.metrics(out)
+        metrics.pop("training")
+        model = str(out / "model.safetensors")
+        told = self.run_to_end("images", None, 1, *begins, *longer, "--model", model, "--json", verb="evaluate")
+        self.assertEqual(json.loads(told.stdout), metrics)
+        exported = self.root / "exported.safetensors"
+        self.run_to_end("images", exported, 1, *begins, *longer, "--run", str(out), verb="export")
+        self.assertEqual(exported.read_bytes(), (out / "model.safetensors").read_bytes())
+        for verb, more in (("fit", ()), ("evaluate", ("--model", str(self.begun() / "model.safetensors")))):
+            done = self.run_to_end("images", self.root / "nothing" if verb == "fit" else None, 1, *begins, *more, verb=verb, code=2)
+            self.assertIn("there is no such file", done.stderr)
+        gone.rename(file)
+        whole = self.root / "goes-on-whole"
+        self.run_to_end("images", whole, 1, *begins, *longer)
+        self.assert_same(out, whole)
 
     def test_what_cannot_begin_a_run_is_refused(self):
         for flags, code, why in ((["--set", "model.width=16"], 3, "another shape"), (settings("init.names=monai"), 2, "expected"),

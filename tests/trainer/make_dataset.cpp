@@ -1,9 +1,9 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|apart|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|apart|elsewhere|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Apart: the table, with the first and the
-// last class exchanged in the south. Unlabelled: the images, each
+// last class exchanged in the south. Elsewhere: the table, as another dataset. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
@@ -123,8 +123,8 @@ int main(int argc, char** argv) {
         return 0;
     }
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
-    const bool apart = std::strcmp(argv[2], "apart") == 0,
-               table = apart || std::strcmp(argv[2], "table") == 0,
+    const bool apart = std::strcmp(argv[2], "apart") == 0, elsewhere = std::strcmp(argv[2], "elsewhere") == 0,
+               table = apart || elsewhere || std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                unspaced = std::strcmp(argv[2], "unspaced") == 0,
@@ -147,7 +147,7 @@ int main(int argc, char** argv) {
     key.save(dir.parent_path() / "dataset.key");
 
     Manifest manifest;
-    manifest.dataset = table ? "blobs" : volumes ? "balls" : masked ? "spots" : "bars";
+    manifest.dataset = elsewhere ? "others" : table ? "blobs" : volumes ? "balls" : masked ? "spots" : "bars";
     manifest.version = "1";
     manifest.key_id = key.id();
     manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}

@@ -1,7 +1,7 @@
 """Whole runs of aloft-train that learn masks, in two and three dimensions.
 
 masks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, os, re, signal, subprocess, sys, unittest
+import json, re, subprocess, sys, unittest
 
 from runs_case import MAKE, RunsCase, settings
 
@@ -83,12 +83,17 @@ class Masks(RunsCase):
         self.assert_same(self.masks(1, "bodies"), self.masks(2, "bodies"))
 
     def test_killed_and_run_again_ends_with_the_same_bytes(self):
-        out = self.root / "killed"
-        run, ranks = self.start_and_wait(out, 2, 16, kind="spots")
-        os.kill(ranks[-1], signal.SIGKILL)
-        run.communicate()
-        self.assertIn("info resumed", self.run_to_end("spots", out, 2).stderr)
-        self.assert_same(self.masks(2), out)
+        self.assert_goes_on_to(self.masks(2), "spots", 2, 2)
+
+    def test_a_plateau_begins_anew_where_scores_are_measured_by_another_tolerance(self):
+        out = self.root / "plateau"
+        plateau = settings("schedule.name=plateau", "schedule.patience=0", "schedule.factor=0.5", "schedule.threshold=0.9", "evaluate.bootstrap=0")
+        self.run_to_end("spots", out, 1, *plateau, "--set", "train.epochs=1")
+        self.run_to_end("spots", out, 1, *plateau, *settings("train.epochs=4", "evaluate.surface_tolerance=2"))
+        self.assertTrue(all(epoch["validation"]["dice"] for epoch in self.log(out, "epoch")))
+        rates = [line["rate"] for line in self.log(out, "step")]
+        # 12 steps an epoch; no epoch is better by 0.9 than the one before, and the second has none before it.
+        self.assertEqual(rates[12:], [0.01] * 24 + [0.005] * 12)
 
     def test_volumes_are_learned(self):
         metrics = self.metrics(self.masks(2, "bodies"))

@@ -4,27 +4,17 @@
 
 #include <catch2/catch.hpp>
 
-#include "core/base/files.h"
-#include "core/shard/made.h"
-#include "support/scratch.h"
 #include "trainer/engine/agreement.h"
 #include "trainer/engine/standardise.h"
+#include "trainer/made_world.h"
 
 using namespace trainer;
-using core::Comm;
 
 namespace {
 
-// Made by each rank for itself: equal bytes.
-struct World {
-    test::Scratch folder;
-    Comm comm{MPI_COMM_WORLD};
-    std::unique_ptr<Dataset> dataset;
+struct World : MadeWorld {
     std::optional<Loader> loader;
-    explicit World(std::int64_t channels = 1) {
-        made::dataset(folder.path(), made::images({channels, 6, 5}), {40, 24});
-        dataset = std::make_unique<Dataset>(folder.path(), made::key(), std::vector<core::VerifyKey>{},
-                                            core::Seal::optional);
+    explicit World(std::int64_t channels = 1) : MadeWorld(made::images({channels, 6, 5}), {40, 24}) {
         LoaderOptions options;
         options.split = "train";
         options.label = "label";
@@ -90,11 +80,7 @@ TEST_CASE("a rank that fails in a pass ends it on all, with its own words") {
 TEST_CASE("standardising that is left off changes nothing, and goes to its end the next time") {
     World world(2);  // of which the manifest does not know each mean
     Agreement agreement(world.comm);
-    core::write_atomically(world.folder / "recipe.toml",
-                           "name = \"x\"\n[model]\nname = \"resnet2d\"\nwidth = 8\nblocks = [1]\n"
-                           "[evaluate]\nbatch = 1\n",
-                           0600);
-    const Recipe recipe = Recipe::load(world.folder / "recipe.toml", {});
+    const Recipe recipe = world.recipe("width = 8\nblocks = [1]\n[evaluate]\nbatch = 1\n");
     const auto model = make_model(recipe.model, {world.loader->input_shape(), 3}, 1);
     const auto state = [&] {
         std::vector<at::Tensor> all;

@@ -5,6 +5,9 @@
 #include <map>
 #include <set>
 
+#include "trainer/engine/results.h"
+#include "trainer/made_world.h"
+
 using namespace trainer;
 using core::Comm;
 
@@ -76,4 +79,23 @@ TEST_CASE("where patches are is a function of seed, draw and sample, on any numb
             differ += ours.centre(draw, sample) != other.centre(draw, sample);
         }
     CHECK(differ > 100);
+}
+
+TEST_CASE("what stands around a sample is said, or 0 where no value is below it") {
+    const auto padding = [](core::DType dtype, const std::string& more) {
+        const MadeWorld world(made::images({1, 6, 5}, dtype), {4});
+        Recipe recipe = world.recipe(
+            "[data]\nmask = \"image\"\n[task]\nname = \"segmentation\"\nclasses = [\"a\", "
+            "\"b\"]\n[patch]\nsize = "
+            "[4, 4]\n" +
+            more);
+        settle_padding(recipe, *world.dataset);
+        return recipe.patch.padding;
+    };
+    for (const auto dtype : {core::DType::u8, core::DType::u16, core::DType::u32})
+        CHECK(padding(dtype, "") == 0);
+    for (const auto dtype : {core::DType::i16, core::DType::i32, core::DType::f32}) {
+        CHECK_THROWS_WITH(padding(dtype, ""), Catch::Contains("patch.padding"));
+        CHECK(padding(dtype, "padding = -1000\n") == -1000);
+    }
 }

@@ -1,7 +1,7 @@
 """Whole runs of aloft-train on volumes of different sizes: trained by patches, measured window by window.
 
 patches_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, os, signal, subprocess, sys, unittest
+import json, os, subprocess, sys, unittest
 
 from runs_case import MAKE, TRAIN, RunsCase, settings
 
@@ -77,12 +77,7 @@ class Patches(RunsCase):
             self.assert_same(self.scans(), self.scans(ranks))
 
     def test_killed_and_run_again_on_fewer_ranks_ends_with_the_same_bytes(self):
-        out = self.root / "killed"
-        run, ranks = self.start_and_wait(out, 4, 16, kind="scans")
-        os.kill(ranks[-1], signal.SIGKILL)
-        run.communicate()
-        self.assertIn("info resumed", self.run_to_end("scans", out, 2).stderr)
-        self.assert_same(self.scans(), out)  # of one rank
+        self.assert_goes_on_to(self.scans(), "scans", 4, 2)  # that of one rank
 
     def test_evaluating_and_exporting_say_the_same(self):
         metrics = self.metrics(self.scans())
@@ -129,6 +124,14 @@ class Patches(RunsCase):
         finally:
             recipe.write_text(plain)
         self.assertIn("patch.size", done.stderr)
+        model = "--model", str(self.scans() / "model.safetensors")
+        try:  # of whole numbers with a sign: what is around a sample is not guessed
+            recipe.write_text(plain.replace("padding = -200\n", ""))
+            done = self.run_to_end("scans", self.root / "refused", 1, code=2)
+            self.assertIn("patch.padding", done.stderr)
+            self.assertIn("patch.padding", self.run_to_end("scans", None, 1, *model, verb="evaluate", code=2).stderr)
+        finally:
+            recipe.write_text(plain)
 
     def test_the_keys_are_explained(self):
         told = subprocess.run([TRAIN, "recipe", "--explain"], capture_output=True, text=True, check=True).stdout

@@ -1,7 +1,7 @@
 """What tests of whole runs share: small datasets, and aloft-train started on some ranks.
 
 TEST.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import filecmp, json, os, pathlib, shutil, subprocess, sys, tempfile, time, unittest
+import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, unittest
 
 TRAIN, MAKE, MPIEXEC = sys.argv[1:4]
 CHECK_JSON = pathlib.Path(__file__).resolve().parents[1] / "support/check_json.py"
@@ -115,6 +115,16 @@ class RunsCase(unittest.TestCase):
         self.assertIsNone(run.poll(), "ended before it could be interrupted")
         children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         return run, [int(pid) for pid in children]
+
+    def assert_goes_on_to(self, whole, kind, ranks, again):
+        """Killed midway and run again, on `again` ranks, a run ends as `whole` did."""
+        out = self.root / f"killed-{kind}"
+        run, pids = self.start_and_wait(out, ranks, 16, kind=kind)
+        os.kill(pids[-1], signal.SIGKILL)
+        run.communicate()
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("info resumed", self.run_to_end(kind, out, again).stderr)
+        self.assert_same(whole, out)
 
     def metrics(self, out):
         return json.loads((out / "metrics.json").read_text())

@@ -47,8 +47,13 @@ class Studies(RunsCase):
         """All runs, one after the other, and the summary."""
         study = self.root / f"whole-{ranks}"
         if not study.exists():
-            for verb in ("plan", "run", "summary"):
-                self.study(verb, study, ranks=ranks)
+            self.study("plan", study, ranks=ranks)
+            told = self.study("run", study, ranks=ranks, code=2).stderr
+            self.assertEqual(told.count("warning study_run_failed run=2 "), 1, told)  # tiny, of four patients
+            self.assertEqual(told.count("warning study_run_failed"), 1, told)
+            self.assertIn("fewer than evaluate.min_stratum patients with a label would be of that value", told)
+            self.assertFalse((study / "runs" / "2" / "log.jsonl").exists())  # before a step
+            self.study("summary", study, ranks=ranks)
         return study
 
     def summary(self, study):
@@ -56,7 +61,7 @@ class Studies(RunsCase):
 
     def test_the_hospital_where_the_model_fails_is_named_first(self):
         summary = self.summary(self.finished(1))
-        self.assertEqual((summary["runs"], summary["missing_runs"]), (8, []))
+        self.assertEqual((summary["runs"], summary["missing_runs"], summary["refused_runs"]), (8, [], [2]))
         site = summary["strata"]["site"]
         # Of tiny's four patients nothing is told, nor of the least beside it, nor of others that hold both.
         self.assertEqual(site["suppressed"], ["north", "tiny"])
@@ -130,7 +135,7 @@ class Studies(RunsCase):
         partial = self.summary(study)
         self.assertEqual(partial["missing_runs"], [0, 2, 3, 5, 6, 7])
         self.assertIn("Of 8 runs 6 are not over.", (study / "summary.html").read_text())
-        self.study("run", study, ranks=2)  # the rest, in one job
+        self.study("run", study, ranks=2, code=2)  # the rest, in one job
         self.study("summary", study, ranks=2)
         for name in ("plan.jsonl", "summary.json", "summary.html"):
             self.assertTrue(filecmp.cmp(study / name, self.finished(1) / name, shallow=False), name)
@@ -155,6 +160,14 @@ class Studies(RunsCase):
         saw = str(plain / "model.safetensors")
         self.assertIn("may have seen", self.run_to_end("apart", None, 1, *held, "--model", saw, verb="evaluate", code=2).stderr)
         self.assertIn("may have seen", self.run_to_end("apart", out, 1, *held, "--init", saw, code=2).stderr)
+        self.make("elsewhere")
+        (self.root / "elsewhere" / "recipe.toml").write_text(TABLE)
+        short = settings("train.epochs=1", "evaluate.bootstrap=0")
+        for start, why in ((("--init", saw), "may have seen"), ((), "")):  # trained here first, then elsewhere; there alone
+            moved, then = self.root / f"moved-{len(start)}", self.root / f"then-{len(start)}"
+            self.run_to_end("elsewhere", moved, 1, *short, *start)
+            done = self.run_to_end("apart", then, 1, *held, "--init", str(moved / "model.safetensors"), code=2 if why else 0)
+            self.assertIn(why, done.stderr)
         self.run_to_end("apart", out, 1, *held)
         self.run_to_end("apart", None, 1, *held, "--model", str(out / "model.safetensors"), verb="evaluate")
 
@@ -192,6 +205,29 @@ class Studies(RunsCase):
         note = json.loads((study / "runs" / "0" / "refused.json").read_text())
         self.assertEqual((set(note), note["refused"]), ({"refused", "study_sha256"}, "usage"))
         self.assertEqual(len(self.summary(study)["validation"]["best_first"]), 2)
+
+    def test_a_value_of_which_nothing_could_be_told_has_no_run(self):
+        study, changes = self.root / "skipped", settings("evaluate.min_stratum=25", "study.folds=0")
+        told = self.study("plan", study, *changes)
+        head, *runs = map(json.loads, told.stdout.splitlines())
+        self.assertEqual((head["skipped"], [run["value"] for run in runs[:2]]), ({"site": ["tiny"]}, ["north", "south"]))
+        self.assertEqual({run["kind"] for run in runs[2:]}, {"sweep"})
+        self.assertIn("value_skipped column=site value=tiny", told.stderr)
+        self.assertNotIn("16", told.stderr.split("value_skipped")[1])
+        self.study("summary", study)
+        site = self.summary(study)["strata"]["site"]
+        self.assertEqual((site["worst_first"], site["suppressed"]), ([], ["tiny"]))
+
+    def test_what_the_manifest_does_not_allow_is_refused_when_it_is_planned(self):
+        for change, why in (("data.label=nothing", "nothing"), ("data.field=nothing", "nothing"), ("evaluate.positive=nothing", "positive"),
+                            ("study.folds=60", "study.folds: a fold would have fewer"),
+                            ("evaluate.min_stratum=100000", "study.leave_out: no value of site"),
+                            ('evaluate.strata=["vendor"]', "strata: with hold_out.column"),
+                            ("evaluate.split=validation", "those are judged who are held out")):
+            self.assertIn(why, self.study("plan", self.root / "refused", "--set", change, code=2).stderr, change)
+        self.assertIn("evaluate.strata: nothing is not a column", self.study(
+            "plan", self.root / "refused", *settings("study.leave_out=[]", 'evaluate.strata=["nothing"]'), code=2).stderr)
+        self.assertFalse((self.root / "refused").exists())
 
     def test_what_is_no_study_is_refused(self):
         for change, why in (("study.leave_out=label", "cannot be held out"), ("study.leave_out=nobody", "no column"), ("study.fold=2", "fold")):

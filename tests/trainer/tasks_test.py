@@ -1,7 +1,7 @@
 """Whole runs of aloft-train for tasks other than classification.
 
 tasks_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import json, os, shutil, signal, subprocess, sys, unittest
+import json, shutil, subprocess, sys, unittest
 
 from runs_case import MAKE, RunsCase, settings
 
@@ -91,13 +91,7 @@ class Tasks(RunsCase):
 
     def test_killed_and_run_again_ends_with_the_same_bytes(self):
         for kind in ("measured", "labels"):
-            out = self.root / f"killed-{kind}"
-            run, ranks = self.start_and_wait(out, 2, 16, kind=kind)
-            os.kill(ranks[-1], signal.SIGKILL)
-            run.communicate()
-            again = self.run_to_end(kind, out, 2)
-            self.assertIn("info resumed", again.stderr)
-            self.assert_same(self.doses(2, kind), out)
+            self.assert_goes_on_to(self.doses(2, kind), kind, 2, 2)
 
     def test_several_labels_are_learned_of_which_some_are_not_known(self):
         metrics = self.metrics(self.doses(kind="labels"))

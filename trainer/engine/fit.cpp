@@ -7,6 +7,7 @@
 #include "core/base/files.h"
 #include "core/base/progress.h"
 #include "trainer/engine/labels.h"
+#include "trainer/engine/lineage.h"
 #include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/results.h"
@@ -23,20 +24,26 @@ using core::Fault;
 using Json = nlohmann::ordered_json;
 using Seconds = std::chrono::duration<double>;
 
-Run::Run(const Recipe& recipe, const FitRequest& request, const core::Comm& comm)
-    : recipe_(recipe),
+Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
+    : recipe_(given),
       comm_(comm),
       out_(request.out),
       dataset_(open_dataset(request.access, comm)),
       device_(choose_device(comm, request.device)),
-      group_(make_group(comm, device_, recipe.train.hang_seconds)),
+      group_(make_group(comm, device_, given.train.hang_seconds)),
       agreement_(comm),
       upload_(device_),
-      foreground_(recipe.patch.foreground, recipe.seed) {
+      foreground_(given.patch.foreground, given.seed) {
+    const Recipe& recipe = recipe_;
     hold_out(*dataset_, recipe, comm);
-    core::together(comm, [&] { task_ = make_task(recipe.task, dataset_->schema()); });
+    core::together(comm, [&] {
+        task_ = make_task(recipe.task, dataset_->schema());
+        settle_padding(recipe_, *dataset_);
+    });
+    recall_init();
     const std::set<std::string> splits{"train", "validation", recipe.evaluate.split};
     settle_labels(*dataset_, *task_, recipe, splits, comm);
+    check_held_out(*dataset_, recipe, comm);
     core::together(comm, [&] {
         make_loader();
         make_model();
@@ -143,18 +150,18 @@ void Run::make_model() {
 }
 
 void Run::take_init() {
-    if (recipe_.init.file.empty()) return;
+    if (recipe_.init.file.empty() || !began_from_.empty()) return;
     const core::Bytes bytes = core::read_file(recipe_.init.file, std::uint64_t{1} << 40);
     if (core::to_hex(core::sha256(bytes)) != recipe_.init.sha256)
         throw core::Error(Fault::data, "init.file: it was written to while the run began");
     const TensorFile file = parse_safetensors(bytes, "init.file", Origin::anywhere);
-    const auto family = [](const std::string& dataset) { return dataset.substr(0, dataset.find('@')); };
-    if (const auto of = file.metadata.find("aloft.dataset");
-        recipe_.hold_out.is_any() && of != file.metadata.end() &&
-        family(of->second) == dataset_->manifest().dataset)  // of whatever version: the patients are the same
+    // Of whatever version: the patients are the same.
+    if (recipe_.hold_out.is_any() && is_trained_on(file, dataset_->manifest().dataset))
         throw core::Error(Fault::usage,
-                          "init.file: these weights were trained on this dataset, and may have seen those "
+                          "init.file: these weights, or those that they began from, were trained on this "
+                          "dataset, and may have seen those "
                           "whom [hold_out] holds out");
+    began_from_ = began_from(file, recipe_.init.sha256);
     const Taken told = take_weights(file, recipe_.init.names, *model_);
     if (!comm_.is_root()) return;
     std::string kept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -40,35 +41,47 @@ void each_of_mine(const Dataset& dataset, const core::Comm& comm, const Look& lo
         look(shard, dataset.shard(shard));
 }
 
+core::Bytes packed(const Patients& patients) {
+    core::Bytes bytes;
+    for (const auto& [id, code] : patients) {
+        const auto* raw = reinterpret_cast<const std::uint8_t*>(&code);
+        bytes.insert(bytes.end(), id.begin(), id.end());
+        bytes.insert(bytes.end(), raw, raw + sizeof code);
+    }
+    return bytes;
+}
+
+// `merge`: of what several say of one.
+template <class Merge>
+void unpack(const core::Bytes& from, Patients& into, const Merge& merge) {
+    for (std::size_t at = 0; at < from.size(); at += sizeof(core::Id16) + sizeof(std::int32_t)) {
+        core::Id16 id;
+        std::int32_t code = 0;
+        std::memcpy(id.data(), from.data() + at, id.size());
+        std::memcpy(&code, from.data() + at + id.size(), sizeof code);
+        const auto [found, is_new] = into.try_emplace(id, code);
+        if (!is_new) found->second = merge(found->second, code);
+    }
+}
+
+// Collective. Every rank's patients on rank 0.
+template <class Merge>
+Patients gathered(const Patients& mine, const core::Comm& comm, const Merge& merge) {
+    Patients out;
+    for (const core::Bytes& each : comm.gather(packed(mine))) unpack(each, out, merge);
+    return out;
+}
+
+std::int32_t least(std::int32_t one, std::int32_t other) {
+    return std::min(one, other);
+}
+
 // Collective. Every rank's patients on every rank; of one whom several have the least.
 Patients joined(const Patients& mine, const core::Comm& comm) {
-    core::Bytes bytes;
-    const auto pack = [&](const Patients& patients) {
-        bytes.clear();
-        for (const auto& [id, code] : patients) {
-            const auto* raw = reinterpret_cast<const std::uint8_t*>(&code);
-            bytes.insert(bytes.end(), id.begin(), id.end());
-            bytes.insert(bytes.end(), raw, raw + sizeof code);
-        }
-    };
-    const auto unpack = [](const core::Bytes& from, Patients& into) {
-        for (std::size_t at = 0; at < from.size(); at += sizeof(core::Id16) + sizeof(std::int32_t)) {
-            core::Id16 id;
-            std::int32_t code = 0;
-            std::memcpy(id.data(), from.data() + at, id.size());
-            std::memcpy(&code, from.data() + at + id.size(), sizeof code);
-            const auto [found, is_new] = into.try_emplace(id, code);
-            if (!is_new) found->second = std::min(found->second, code);
-        }
-    };
-    pack(mine);
-    const auto all = comm.gather(bytes);
-    Patients out;
-    for (const core::Bytes& each : all) unpack(each, out);
-    pack(out);
+    core::Bytes bytes = packed(gathered(mine, comm, least));
     comm.broadcast(bytes);
-    out.clear();
-    unpack(bytes, out);
+    Patients out;
+    unpack(bytes, out, least);
     return out;
 }
 
@@ -188,14 +201,30 @@ Patients patients_of_mine(const Dataset& dataset, const HoldOut& options, const 
     return out;
 }
 
-// How many patients each fold would have, beside the least that may be.
-void check_folds(const Patients& patients, const Recipe& recipe) {
-    const auto least =
-        static_cast<std::int64_t>(patients.size()) / recipe.hold_out.folds;  // dealt one by one
-    if (least < std::max<std::int64_t>(1, recipe.evaluate.options.min_stratum))
-        throw Error(
-            Fault::usage,
-            "hold_out.folds: a fold would have fewer than evaluate.min_stratum patients; take fewer folds");
+// In which sets a patient has samples.
+enum Set : std::int32_t { kTrained = 1, kValidated = 2, kHeld = 4, kOther = 8 };
+
+// Of this rank's share, by the splits as they are now: patients and their sets.
+Patients sets_of_mine(const Dataset& dataset, const HoldOut& options, const core::Comm& comm) {
+    const core::Schema& schema = dataset.schema();
+    const auto code = split_codes(schema);
+    Patients out;
+    each_of_mine(dataset, comm, [&](std::size_t, const OpenShard& shard) {
+        Codes values;
+        std::int32_t value = 0;
+        if (options.folds == 0) {
+            values = shard.reader.column(schema.column(options.column)).codes;
+            value = schema.columns[schema.column(options.column)].code_of(options.value);
+        }
+        for (std::size_t i = 0; i < shard.split.size(); ++i) {
+            const std::int32_t split = shard.split[i];
+            if (split == code[kTrain]) out[shard.patient[i]] |= kTrained;
+            if (split == code[kValidation]) out[shard.patient[i]] |= kValidated;
+            if (split == code[kTest])
+                out[shard.patient[i]] |= options.folds > 0 || values[i] == value ? kHeld : kOther;
+        }
+    });
+    return out;
 }
 
 }  // namespace
@@ -236,15 +265,11 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
     });
     Patients patients = joined(mine, comm);
     std::vector<Dataset::SplitCounts> counts(dataset.shards());
-    std::int64_t others = 0,
-                 unknown = 0;  // test samples of other values; samples of whom too little is known
+    std::int64_t unknown = 0;  // samples of whom too little is known
     std::shared_ptr<const Rule> rule;
     core::together(comm, [&] {
         const Watch::Busy busy;
-        if (options.folds > 0) {
-            check_folds(patients, recipe);
-            deal(patients, options);
-        }
+        if (options.folds > 0) deal(patients, options);
         rule = std::make_shared<const Rule>(dataset, options, std::move(patients));
         const auto code = split_codes(dataset.schema());
         each_of_mine(dataset, comm, [&](std::size_t number, const OpenShard& shard) {
@@ -259,11 +284,6 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
             for (std::size_t i = 0; i < code.size(); ++i)
                 counts[number][i] = static_cast<std::int32_t>(std::count(anew.begin(), anew.end(), code[i]));
             unknown += rule->unknown(shard, values);
-            if (options.folds > 0) return;
-            const std::int32_t value =
-                dataset.schema().columns[dataset.schema().column(options.column)].code_of(options.value);
-            for (std::size_t i = 0; i < anew.size(); ++i)
-                others += anew[i] == code[kTest] && values[i] != value;
         });
     });
     if (!counts.empty())
@@ -271,21 +291,51 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
             MPI_Allreduce(MPI_IN_PLACE, counts.data(), static_cast<int>(counts.size() * counts[0].size()),
                           MPI_INT32_T, MPI_SUM, comm.get()),
             "add up the splits");
-    others = comm.sum(others);
     unknown = comm.sum(unknown);
     if (unknown > 0 && comm.is_root())
         core::Event("warning", "samples_left_out")
             .with("text", "hold_out: no patient, or no value of the column, in " + shown_count(unknown));
+    core::together(
+        comm, [&] { dataset.split_anew([rule](const OpenShard& shard) { return (*rule)(shard); }, counts); });
+}
+
+void check_held_out(const Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
+    const HoldOut& options = recipe.hold_out;
+    if (!options.is_any()) return;
+    Patients mine;
     core::together(comm, [&] {
-        dataset.split_anew([rule](const OpenShard& shard) { return (*rule)(shard); }, counts);
-        const auto need = [&](bool is_there, const char* what) {
-            if (!is_there)
-                throw Error(Fault::usage, std::string("hold_out: there would be no samples ") + what);
+        const Watch::Busy busy;
+        mine = sets_of_mine(dataset, options, comm);
+    });
+    const Patients all = gathered(mine, comm, std::bit_or<std::int32_t>());
+    core::together(comm, [&] {
+        if (!comm.is_root()) return;
+        const auto is_enough = [&](Set set) {
+            return std::count_if(all.begin(), all.end(), [&](const auto& each) {
+                       return each.second & set;
+                   }) >= std::max<std::int64_t>(1, recipe.evaluate.options.min_stratum);
         };
-        need(dataset.samples("train") > 0, "to train on");
-        if (options.folds > 0) return;
-        need(dataset.samples("test") > others, "of that value");
-        need(others > 0, "of other values in the split \"test\" to compare with");
+        if (options.folds > 0) {
+            if (!is_enough(kHeld) || !is_enough(kValidated) || !is_enough(kTrained))
+                throw Error(Fault::usage,
+                            "hold_out.folds: a fold would have fewer than evaluate.min_stratum patients with "
+                            "a label; take fewer folds");
+            return;
+        }
+        const auto need = [&](Set set, const char* what) {
+            if (!is_enough(set))
+                throw Error(
+                    Fault::usage,
+                    "hold_out.value: fewer than evaluate.min_stratum patients with a label would be " +
+                        std::string(what));
+        };
+        need(kHeld, "of that value");
+        need(kOther, "of other values in the split \"test\", to compare with");
+        need(kTrained, "left to train on");
+        // A dataset without that split trains to the end; of one that has it, too few would choose the weights.
+        const auto& counts = dataset.manifest().counts;
+        if (counts.contains("split") && counts.at("split").contains("validation"))
+            need(kValidated, "left for validation");
     });
 }
 

@@ -33,9 +33,13 @@ inline constexpr const char* kHeldOut = "held_out";
 
 // Collective; on the dataset as it was opened. Splits it as the recipe's [hold_out] says; without one does nothing. Each
 // rank opens its share of the shards; all hold a map of patients (some 100 bytes each). Throws AgreedError: usage if there is no such column
-// or value, nothing would be left to train on or to compare with, or a fold had fewer than evaluate.min_stratum
-// patients.
+// or value.
 void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm);
+
+// Collective; after settle_labels, so that only samples count of which something can be said. Throws AgreedError: usage
+// if those who are judged, those to compare with, those to train on or, where the dataset has that split, those for
+// validation are fewer than evaluate.min_stratum patients. Without [hold_out] does nothing.
+void check_held_out(const Dataset& dataset, const Recipe& recipe, const core::Comm& comm);
 
 // Of a held out value the stratum kHeldOut of predictions of the split "test", in stored order.
 Predictions::Stratum held_out_stratum(const Dataset& dataset, const HoldOut& options);

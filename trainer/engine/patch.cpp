@@ -1,5 +1,6 @@
 #include "trainer/engine/patch.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "trainer/loader/random.h"
@@ -48,6 +49,7 @@ PatchOptions PatchOptions::from(const core::Config& table) {
     PatchOptions out;
     out.size = table.integers("size");
     for (const Key<PatchOptions>& key : patch_keys()) read(table, out, key);
+    if (!table.has("padding")) out.padding = NAN;  // what that is, says the field: settle_padding
     for (const std::int64_t axis : out.size)
         if (axis < 1 || axis > (1 << 20)) table.refuse("size", "expected extents from 1 to 2^20");
     if (out.size.size() == 1 || out.size.size() > 3)
@@ -58,7 +60,10 @@ PatchOptions PatchOptions::from(const core::Config& table) {
 }
 
 nlohmann::ordered_json PatchOptions::told() const {
-    return {{"size", size}, {"foreground", foreground}, {"per_sample", per_sample}, {"padding", padding}};
+    return {{"size", size},
+            {"foreground", foreground},
+            {"per_sample", per_sample},
+            {"padding", std::isnan(padding) ? 0 : padding}};
 }
 
 void Foreground::add(std::int64_t sample, std::span<const std::uint8_t> mask,

@@ -59,8 +59,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     if (!init.file.empty()) {
         init.names = init_table.text_or("names", init.names);
         check_names(init_table, init.names);
-        if (!std::filesystem::is_regular_file(init.file)) init_table.refuse("file", "there is no such file");
-        init.sha256 = core::to_hex(core::file_sha256(init.file));
+        if (std::filesystem::is_regular_file(init.file))  // what began with it may go on without it
+            init.sha256 = core::to_hex(core::file_sha256(init.file));
     }
 
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
@@ -103,7 +103,13 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     if (hold_out.is_any() && evaluate.split != "test")
         evaluate_table.refuse("split",
                               "with [hold_out] those are judged who are held out: expected \"test\"");
-    if (!hold_out.column.empty()) evaluate.options.strata = {kHeldOut};
+    if (!hold_out.column.empty()) {
+        if (evaluate_table.has("strata"))
+            evaluate_table.refuse("strata",
+                                  "with hold_out.column (of a study: leave_out) the only stratum is who is "
+                                  "held out: leave this key out");
+        evaluate.options.strata = {kHeldOut};
+    }
     study = StudyOptions::from(file_.table("study"));
     task.surface_tolerance = evaluate.options.surface_tolerance;
     task.uses_spacing = evaluate.options.uses_spacing;
@@ -119,30 +125,29 @@ void Recipe::finish() const {
 
 std::string Recipe::canonical(const std::string& model_toml) const {
     const auto& e = evaluate.options;
-    nlohmann::ordered_json json = {
-        {"name", name},
-        {"seed", seed},
-        {"data",
-         {{"field", data.field},
-          {"label", task.columns.empty() ? "" : task.columns[0]},
-          {"batch", data.batch}}},
-        {"model", model_toml},
-        {"optimizer", optimizer.told()},
-        {"schedule", schedule.told()},
-        {"train",
-         {{"epochs", train.epochs},
-          {"reproducible", train.reproducible},
-          {"micro_batches", train.micro_batches},
-          {"precision", name_of(train.precision)},
-          {"patience", train.patience},
-          {"select", train.select}}},
-        {"evaluate",
-         {{"split", evaluate.split},
-          {"positive", e.positive},
-          {"strata", e.strata},
-          {"min_stratum", e.min_stratum},
-          {"bootstrap", e.bootstrap},
-          {"seed", e.seed}}}};
+    nlohmann::ordered_json json = {{"name", name},
+                                   {"seed", seed},
+                                   {"data",
+                                    {{"field", data.field},
+                                     {"label", task.columns.empty() ? "" : task.columns[0]},
+                                     {"batch", data.batch}}},
+                                   {"model", model_toml},
+                                   {"optimizer", optimizer.told()},
+                                   {"schedule", schedule.told()},
+                                   {"train",
+                                    {{"epochs", train.epochs},
+                                     {"reproducible", train.reproducible},
+                                     {"micro_batches", train.micro_batches},
+                                     {"precision", name_of(train.precision)},
+                                     {"patience", train.patience},
+                                     {"select", train.select}}},
+                                   {"evaluate",
+                                    {{"split", evaluate.split},
+                                     {"positive", e.positive},
+                                     {"strata", e.strata},
+                                     {"min_stratum", e.min_stratum},
+                                     {"bootstrap", e.bootstrap},
+                                     {"seed", e.seed}}}};
     // Keys that came later stand here only where they say something: a run of before is the same run.
     const EvaluateOptions otherwise;
     for (const Point& point : e.points) json["evaluate"]["points"].push_back(to_text(point));

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -14,6 +15,7 @@
 #include "trainer/engine/fit.h"
 #include "trainer/engine/group.h"
 #include "trainer/engine/labels.h"
+#include "trainer/engine/lineage.h"
 #include "trainer/engine/predict.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/resample.h"
@@ -41,7 +43,7 @@ bool is_first_task(const Task& task) {
 }
 
 void write_model(const std::filesystem::path& path, const Recipe& recipe, const Task& task,
-                 const Model& model, const Dataset& dataset) {
+                 const Model& model, const Dataset& dataset, const std::string& began_from) {
     TensorFile file{model.state(),
                     {{"format", "pt"},
                      {"aloft.model", model.toml()},
@@ -50,6 +52,7 @@ void write_model(const std::filesystem::path& path, const Recipe& recipe, const 
                      {"aloft.dataset", dataset.manifest().id()},
                      {"aloft.recipe_sha256", recipe_digest(recipe, model)}}};
     if (!is_first_task(task)) file.metadata["aloft.task"] = task.options().name;
+    if (!began_from.empty()) file.metadata[kBeganFrom] = began_from;
     write_safetensors(path, file);
 }
 
@@ -83,6 +86,16 @@ void check_seen(const Recipe& recipe, const Model& model, const Dataset& dataset
         throw core::Error(core::Fault::usage,
                           "hold_out: the model was not trained by this very recipe on this dataset, and may "
                           "have seen those who are held out");
+}
+
+// Of weights that the model began with and that may be gone: its own words. Throws Error(usage) if it has none.
+void settle_init(Recipe& recipe, const TensorFile& file) {
+    if (recipe.init.file.empty() || !recipe.init.sha256.empty()) return;
+    const auto found = file.metadata.find(kBeganFrom);
+    if (found == file.metadata.end())
+        throw core::Error(core::Fault::usage,
+                          "init.file: there is no such file, and the model does not say what it began with");
+    recipe.init.sha256 = first_digest(found->second);
 }
 
 // The shape of what the model sees of a sample of the recipe's field; nothing if there is no such field.
@@ -184,6 +197,23 @@ std::string run_identity(const Recipe& recipe, const Model& model, const Dataset
     return sha256_hex(recipe.identity(model.toml()) + '\n' + core::to_text(dataset.manifest()));
 }
 
+void settle_padding(Recipe& recipe, const Dataset& dataset) {
+    if (!recipe.patch.is_on() || !std::isnan(recipe.patch.padding)) return;
+    const auto& fields = dataset.schema().fields;
+    for (const auto& each : fields) {
+        if (each.name != recipe.data.field && !(recipe.data.field.empty() && fields.size() == 1)) continue;
+        const bool is_unsigned =
+            core::with_type(each.dtype, [](auto zero) { return std::is_unsigned_v<decltype(zero)>; });
+        if (!is_unsigned)
+            throw core::Error(
+                core::Fault::usage,
+                "patch.padding: say what stands around a sample that is smaller than the patch: "
+                "values of the field may be below 0 (0 is water in Hounsfield units, and air "
+                "-1000)");
+    }
+    recipe.patch.padding = 0;
+}
+
 void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>& tensors) {
     for (const NamedTensor& each : tensors) {
         std::vector<at::Tensor> one{each.tensor.detach()};
@@ -203,12 +233,13 @@ void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dat
 
 std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model& model,
                                   const Dataset& dataset, const std::filesystem::path& out,
-                                  const Json& training, const core::Comm& comm, const GoOn& go_on) {
+                                  const Json& training, const std::string& began_from, const core::Comm& comm,
+                                  const GoOn& go_on) {
     std::string digest;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         const auto path = out / "model.safetensors";
-        write_model(path, recipe, task, model, dataset);
+        write_model(path, recipe, task, model, dataset, began_from);
         digest = core::to_hex(core::sha256(core::read_file(path, std::uint64_t{1} << 40)));
     });
     std::optional<Json> json = metrics(recipe, task, model, dataset, digest, comm, go_on);
@@ -221,8 +252,9 @@ std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model&
     return json;
 }
 
-Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& path,
+Json evaluate(const Recipe& given, const FitRequest& request, const std::filesystem::path& path,
               const core::Comm& comm) {
+    Recipe recipe = given;
     prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
@@ -230,7 +262,12 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
         hold_out(*dataset, recipe, comm);
         std::unique_ptr<Task> task;
         core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
-        settle_labels(*dataset, *task, recipe, {split_to_evaluate(recipe, *dataset)}, comm);
+        core::together(comm, [&] { settle_padding(recipe, *dataset); });
+        std::set<std::string> splits{split_to_evaluate(recipe, *dataset)};
+        if (recipe.hold_out.is_any())
+            splits.merge(std::set<std::string>{"train", "validation"});  // as in fit
+        settle_labels(*dataset, *task, recipe, splits, comm);
+        check_held_out(*dataset, recipe, comm);
         check_evaluation(recipe, *task, *dataset, comm);
         const c10::Device device = choose_device(comm, request.device);
         std::unique_ptr<Model> model;
@@ -243,6 +280,7 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
             const auto shape = Json::parse(file.text("aloft.shape")).get<std::vector<std::int64_t>>();
             const auto options = core::Config::parse(file.text("aloft.model"), path.filename().string());
             model = make_model(options, task->input(shape), recipe.seed);
+            settle_init(recipe, file);
             check_seen(recipe, *model, *dataset, file);
             copy_tensors(file, "", model->state());
             model->to(device);
@@ -256,8 +294,9 @@ Json evaluate(const Recipe& recipe, const FitRequest& request, const std::filesy
     });
 }
 
-Json export_model(const Recipe& recipe, const FitRequest& request, const std::filesystem::path& run,
-                  bool last, const core::Comm& comm) {
+Json export_model(const Recipe& given, const FitRequest& request, const std::filesystem::path& run, bool last,
+                  const core::Comm& comm) {
+    Recipe recipe = given;
     prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
     const auto dataset = open_dataset(request.access, comm);
     Json told;
@@ -272,6 +311,8 @@ Json export_model(const Recipe& recipe, const FitRequest& request, const std::fi
         const auto task = make_task(recipe.task, dataset->schema());
         const auto model = make_model(recipe.model, task->input(*shape), recipe.seed);
         const Json state = Json::parse(file->text("aloft.run"));
+        const Json init = state.value("init", Json::object());
+        if (recipe.init.sha256.empty()) recipe.init.sha256 = init.value("sha256", "");
         if (state.at("run") != run_identity(recipe, *model, *dataset))
             throw core::Error(core::Fault::usage,
                               "the checkpoints in --run belong to another recipe or another dataset");
@@ -279,7 +320,7 @@ Json export_model(const Recipe& recipe, const FitRequest& request, const std::fi
                           state.at("best_step") != state.at("step");
         copy_tensors(*file, best ? "best." : "model.", model->state());
         if (!best && recipe.train.ema > 0) copy_tensors(*file, "average.", model->parameters());
-        write_model(request.out, recipe, *task, *model, *dataset);
+        write_model(request.out, recipe, *task, *model, *dataset, init.value("began_from", ""));
         told = {{"step", state.at(best ? "best_step" : "step")}, {"steps", state.at("step")}};
     });
     return told;

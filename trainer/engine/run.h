@@ -41,7 +41,10 @@ private:
 
     void make_loader();
     void make_model();
-    void take_init();  // not collective: weights to begin with, if the recipe names a file
+    // Weights to begin with, if the recipe names a file: what the newest checkpoint says of one that is gone; and, not
+    // collective, those of one that is there.
+    void recall_init();
+    void take_init();
     void learn_targets();
     void make_step();
     // Not collective: what augmentation makes of this batch; empty without it.
@@ -76,7 +79,7 @@ private:
     // The weights that are kept, their figures on the test split, and both files.
     nlohmann::ordered_json conclude();
 
-    const Recipe& recipe_;
+    Recipe recipe_;
     const core::Comm& comm_;
     std::filesystem::path out_;
     StopSignals signals_;
@@ -95,7 +98,7 @@ private:
     std::unique_ptr<Augment> augment_;
     std::unique_ptr<WeightAverage> average_;  // null without one
     std::optional<Clock> clock_;
-    std::string identity_;
+    std::string identity_, began_from_;
     std::int64_t micro_batches_ = 1;
     bool is_validation_due_ = false;  // of the epoch that ended last: it was asked to stop meanwhile
 

@@ -99,7 +99,8 @@ Json Run::conclude() {
                                  ? Json(std::round(shown(*best_score_) * 1e6) / 1e6)
                                  : Json();
     if (average_) training["average_decay"] = recipe_.train.ema;
-    auto results = write_results(recipe_, *task_, *model_, *dataset_, out_, training, comm_, go_on());
+    auto results =
+        write_results(recipe_, *task_, *model_, *dataset_, out_, training, began_from_, comm_, go_on());
     if (!results) stop();
     return std::move(*results);
 }

@@ -36,6 +36,26 @@ std::vector<NamedTensor> Run::kept_state() const {
     return average_ ? average_->state() : model_->state();
 }
 
+void Run::recall_init() {
+    if (recipe_.init.file.empty() || !comm_.max(recipe_.init.sha256.empty())) return;
+    core::Bytes told;
+    core::together(comm_, [&] {
+        if (!comm_.is_root()) return;
+        const auto file = Checkpoints::look(out_ / "checkpoints");
+        const Json state = file ? Json::parse(file->text("aloft.run")) : Json::object();
+        if (!state.contains("init"))
+            throw core::Error(
+                Fault::usage,
+                "init.file: there is no such file, and no checkpoint in --out that began with it");
+        const std::string text = state.at("init").dump();
+        told.assign(text.begin(), text.end());
+    });
+    comm_.broadcast(told);
+    const Json init = Json::parse(told);
+    recipe_.init.sha256 = init.at("sha256");
+    began_from_ = init.at("began_from");
+}
+
 bool Run::resume() {
     core::Bytes told;
     core::together(comm_, [&] {
@@ -74,13 +94,15 @@ bool Run::resume() {
     best_step_ = state.at("best_step");
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
-    if (state.contains("plateau")) plateau_.set(state.at("plateau"));
+    Json plateau = state.value("plateau", Json());
     const Json scale = scale_of(recipe_);
     if (state.value("select", recipe_.train.select) != recipe_.train.select ||
         state.value("scale", scale) != scale) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
+        if (!plateau.is_null()) plateau.update({{"best", nullptr}, {"worse_epochs", 0}});
     }
+    if (!plateau.is_null()) plateau_.set(plateau);
     saved_step_ = clock_->step();
     warn_if_changed("ranks_changed", state.at("ranks"), comm_.size());
     warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()), at::get_num_threads());
@@ -143,6 +165,7 @@ void Run::save() {
                 {"improved_step", improved_step_},
                 {"validation_due", is_validation_due_}};
     if (recipe_.schedule.follows_score()) run["plateau"] = plateau_.state();
+    if (!began_from_.empty()) run["init"] = {{"sha256", recipe_.init.sha256}, {"began_from", began_from_}};
     state.metadata["aloft.run"] = run.dump();
     checkpoints_->save(clock_->step(), std::move(state));
 }

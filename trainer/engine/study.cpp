@@ -71,6 +71,48 @@ std::vector<std::string> values_of(const Json& counts, const std::string& column
     return out;
 }
 
+// The most samples that a published count may stand for.
+std::int64_t at_most(const Json& count) {
+    return count.is_number() ? count.get<std::int64_t>() + 4 : 9;  // to the nearest ten; "<10"
+}
+std::int64_t at_most(const Json& counts, const std::string& column, const std::string& value) {
+    if (!counts.contains(column) || !counts.at(column).contains(value)) return 0;
+    return at_most(counts.at(column).at(value));
+}
+
+// What the manifest shows that no run of the study can have.
+void check_dataset(const Recipe& recipe, const core::Manifest& manifest) {
+    const StudyOptions& options = recipe.study;
+    const core::Schema& schema = manifest.schema;
+    const auto task = make_task(recipe.task, schema);
+    task->judge().check(recipe.evaluate.options, task->outputs());
+    if (!recipe.data.field.empty()) schema.field(recipe.data.field);
+    for (const std::string& column : columns_of(recipe.evaluate.options.strata))
+        if (column != "site" && column != "vendor" && !schema.has_column(column))
+            throw Error(Fault::usage, "evaluate.strata: " + column + " is not a column of the dataset");
+    const auto samples = [&](const char* split) { return at_most(manifest.counts, "split", split); };
+    const auto need = [&](bool is_there, const char* text) {
+        if (!is_there) throw Error(Fault::usage, text);
+    };
+    need(samples("train") > 0 || options.folds > 0, "study: the dataset has no split to train on");
+    if (!options.leave_out.empty())
+        need(
+            samples("test") > 0,
+            "study.leave_out: who is held out is compared with others in the split \"test\", and the dataset "
+            "has none");
+    if (!options.sweep.empty())
+        need(samples("validation") > 0,
+             "study.sweep: runs are compared on the validation split, and the dataset has none");
+    need(samples("train") + samples("validation") >= options.folds * recipe.evaluate.options.min_stratum,
+         "study.folds: a fold would have fewer than evaluate.min_stratum samples; take fewer folds");
+}
+
+std::vector<std::string> settings_of(const StudyRequest& request, const Json& run) {
+    std::vector<std::string> out = request.settings;
+    for (const Json& each : run.at("settings")) out.push_back(each.get<std::string>());
+    return out;
+}
+
 // plan.jsonl, line by line.
 std::vector<Json> parse_plan(const std::string& text) {
     std::vector<Json> out;
@@ -118,16 +160,27 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
     const Recipe recipe = Recipe::load(request.recipe, request.settings);
     const StudyOptions& options = recipe.study;
     std::vector<Json> runs;
+    Json skipped = Json::object();
     for (const std::string& column : options.leave_out) {
         const auto& targets = recipe.task.columns;
         if (column == "split" || std::find(targets.begin(), targets.end(), column) != targets.end())
             throw Error(Fault::usage, "study.leave_out: " + column + " cannot be held out");
-        for (const std::string& value : values_of(counts, column))
+        const std::size_t before = runs.size();
+        for (const std::string& value : values_of(counts, column)) {
+            // Of patients there are no more than samples.
+            if (at_most(counts, column, value) < recipe.evaluate.options.min_stratum) {
+                skipped[column].push_back(value);
+                continue;
+            }
             runs.push_back(
                 {{"kind", "leave_out"},
                  {"column", column},
                  {"value", value},
                  {"settings", {quoted("hold_out.column", column), quoted("hold_out.value", value)}}});
+        }
+        if (runs.size() == before)
+            throw Error(Fault::usage, "study.leave_out: no value of " + column +
+                                          " has evaluate.min_stratum samples, so that nothing could be told");
     }
     for (std::int64_t fold = 0; fold < options.folds; ++fold)
         runs.push_back(
@@ -136,14 +189,17 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
              {"settings",
               {"hold_out.folds=" + std::to_string(options.folds), "hold_out.fold=" + std::to_string(fold),
                "hold_out.seed=" + std::to_string(options.seed)}}});
-    if (!options.sweep.empty() && (!counts.contains("split") || !counts.at("split").contains("validation")))
-        throw Error(Fault::usage,
-                    "study.sweep: runs are compared on the validation split, and the dataset has none");
     add_sweep(runs, options);
     if (runs.empty())
         throw Error(Fault::usage, "the recipe has no [study]: leave_out, folds or sweep (configs/recipes)");
     if (recipe.hold_out.is_any())
         throw Error(Fault::usage, "hold_out and [study] exclude each other: the study's runs set it");
+    check_dataset(recipe, manifest);
+    for (const char* kind : {"leave_out", "fold"}) {  // whose settings may contradict the recipe
+        const auto first =
+            std::find_if(runs.begin(), runs.end(), [&](const Json& run) { return run.at("kind") == kind; });
+        if (first != runs.end()) Recipe::load(request.recipe, settings_of(request, *first));
+    }
     std::string given = core::to_hex(core::file_sha256(request.recipe)) + '\n' + recipe.init.sha256;
     for (const std::string& setting : request.settings) given += '\n' + setting;
     Json head = {{"format", 1},
@@ -154,9 +210,12 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
                  {"given_sha256", core::to_hex(core::sha256(core::view(given)))},
                  {"manifest_sha256", core::to_hex(core::sha256(core::view(core::to_text(manifest))))},
                  {"runs", runs.size()}};
+    if (!recipe.init.file.empty() && recipe.init.sha256.empty())
+        throw Error(Fault::usage, "init.file: there is no such file");
     if (!recipe.init.file.empty())
         head["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
     if (options.folds > 0) head["folds"] = options.folds;
+    if (!skipped.empty()) head["skipped"] = skipped;
     std::string out = head.dump() + '\n';
     for (std::size_t i = 0; i < runs.size(); ++i) {
         Json line = {{"run", i}};
@@ -169,11 +228,20 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
 void write_plan(const StudyRequest& request, const std::string& plan) {
     core::make_directories(request.study);
     const auto path = request.study / "plan.jsonl";
-    if (!std::filesystem::exists(path)) return core::write_atomically(path, plan, 0640);
-    if (core::read_text(path) != plan)
+    if (!std::filesystem::exists(path))
+        core::write_atomically(path, plan, 0640);
+    else if (core::read_text(path) != plan)
         throw Error(
             Fault::usage,
             "--study has a plan of another recipe, other settings or another dataset: take another folder");
+    const Json head = parse_plan(plan).front();
+    const Json skipped = head.value("skipped", Json::object());
+    for (const auto& [column, values] : skipped.items())
+        for (const Json& value : values)
+            core::Event("warning", "value_skipped")
+                .with("column", column)
+                .with("value", value.get<std::string>())
+                .with("text", "fewer than evaluate.min_stratum samples: nothing could be told of it");
 }
 
 void run_study(const StudyRequest& request, const FitRequest& fit_request,
@@ -211,10 +279,7 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request,
         if (comm.is_root()) core::Event("info", "study_run").with("run", i).with("runs", runs.size());
         std::optional<Recipe> recipe;
         core::together(comm, [&] {
-            std::vector<std::string> settings = request.settings;
-            for (const Json& each : runs[static_cast<std::size_t>(i)].at("settings"))
-                settings.push_back(each.get<std::string>());
-            recipe = Recipe::load(request.recipe, settings);
+            recipe = Recipe::load(request.recipe, settings_of(request, runs[static_cast<std::size_t>(i)]));
             recipe->study.run_sha256 = study_run_sha256(head, runs[static_cast<std::size_t>(i)]);
             check_plan();  // since the study began, the recipe or the dataset may be another
         });

@@ -38,11 +38,12 @@ struct StudyRequest {
 };
 
 // The text of plan.jsonl: a line of what all have in common, then one a run, in the order of their numbers. A function of
-// the recipe's bytes, the settings and the dataset's description; needs no key. Throws Error(usage) if the recipe has no
-// [study], or one that this dataset cannot have.
+// the recipe's bytes, the settings and the dataset's description; needs no key. A value of which the manifest shows that
+// it has fewer samples than evaluate.min_stratum has no run: the first line has it, `skipped` by column. Throws
+// Error(usage) if the recipe has no [study], or one that this dataset cannot have by its columns and counts.
 std::string plan_study(const StudyRequest& request, const core::Manifest& manifest);
 
-// Writes it, and on root returns its text. Throws Error(usage) if another one is there. On one rank.
+// Writes it; the event value_skipped tells of each value that has no run. Throws Error(usage) if another one is there. On one rank.
 void write_plan(const StudyRequest& request, const std::string& plan);
 
 // Collective. Runs the run of this number, or all, one after the other; those that are over are not run again. Of all, one

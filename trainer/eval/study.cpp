@@ -173,7 +173,12 @@ Json summary_of(const Json& head, const std::vector<Json>& runs, const std::vect
             columns.emplace_back(runs[i].at("column"), Column());
         if (metrics[i].is_null() || metrics[i].contains("refused")) {  // refused.json
             (metrics[i].is_null() ? missing : refused).push_back(i);
-            if (kind == "leave_out") columns.back().second.is_whole = false;
+            if (kind != "leave_out") continue;
+            Column& column = columns.back().second;
+            if (metrics[i].is_null())
+                column.is_whole = false;
+            else
+                column.suppressed.push_back(runs[i].at("value"));
             continue;
         }
         check(head, runs[i], metrics[i]);
@@ -190,6 +195,8 @@ Json summary_of(const Json& head, const std::vector<Json>& runs, const std::vect
         }
     }
     for (auto& [name, column] : columns) {
+        for (const Json& value : head.value("skipped", Json::object()).value(name, Json::array()))
+            column.suppressed.push_back(value);
         column.hide();
         strata[name] = column.told(sign, score);
     }

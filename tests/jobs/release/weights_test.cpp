@@ -99,6 +99,7 @@ TEST_CASE(
     test::Mlp model;
     model.metadata["aloft.dataset"] = "digits@1";
     model.metadata["aloft.recipe_sha256"] = std::string(64, 'a');
+    model.metadata["aloft.began_from"] = R"([{"sha256":")" + std::string(64, 'a') + R"(","dataset":""}])";
     model.metadata["aloft.classes"] = R"(["benign","1"])";
     const Tried tried = try_file(model.file());
     REQUIRE(tried.code == "");
@@ -118,6 +119,7 @@ TEST_CASE(
     CHECK(tried.weights.bits < 16 * 512 * 520 * 2);
     CHECK_THAT(tried.weights.rendered, Contains("layer1.weight [512,512] BF16: 262144 values"));
     CHECK(tried.canonical.find(std::string(64, 'a')) == std::string::npos);  // nothing proves that digest
+    CHECK(tried.canonical.find("began_from") == std::string::npos);
     const test::Scratch scratch;
     core::write_atomically(scratch / "f", tried.canonical);
     const SafeTensors file(scratch / "f");

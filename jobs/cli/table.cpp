@@ -1,51 +1,24 @@
 #include "jobs/cli/table.h"
 
-#include <locale.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cwchar>
+
+#include "core/base/width.h"
 
 namespace jobs {
 namespace {
 
 constexpr std::size_t kGap = 2, kIndent = 4, kLeast = 40, kUsual = 80;
 
-// Bytes and columns of the first character. Its width is a matter of the locale: for this call one that has them all.
-struct Character {
-    std::size_t bytes = 1, columns = 1;
-};
-class InUtf8 {
-public:
-    InUtf8() : before_(::uselocale(utf8())) {}
-    InUtf8(const InUtf8&) = delete;
-    InUtf8& operator=(const InUtf8&) = delete;
-    ~InUtf8() { ::uselocale(before_); }
-    Character first_of(std::string_view text) const {
-        std::mbstate_t state{};
-        wchar_t wide = 0;
-        const std::size_t bytes = std::mbrtowc(&wide, text.data(), text.size(), &state);
-        if (bytes == 0 || bytes > text.size()) return {};  // a null, or no UTF-8
-        const int columns = ::wcwidth(wide);
-        return {bytes, columns < 0 ? 1 : static_cast<std::size_t>(columns)};
-    }
-
-private:
-    static locale_t utf8() {
-        static const locale_t made = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-        return made;
-    }
-    locale_t before_;
-};
-
 // A cell in pieces of at most `most` columns, cut behind a space or a comma where there is one.
 std::vector<std::string> pieces_of(std::string_view cell, std::size_t most) {
-    const InUtf8 locale;
+    const core::InUtf8 locale;
     std::vector<std::string> pieces;
     std::size_t begin = 0, at = 0, columns = 0, gap = 0;
     while (at < cell.size()) {
-        const Character next = locale.first_of(cell.substr(at));
+        const core::InUtf8::Character next = locale.first_of(cell.substr(at));
         if (columns + next.columns > most) {
             const std::size_t end = gap > begin ? gap : at;
             pieces.emplace_back(cell.substr(begin, end - begin));
@@ -82,23 +55,12 @@ std::vector<Group> groups_of(const std::vector<std::size_t>& widths, std::size_t
 
 }  // namespace
 
-std::size_t width_of(std::string_view text) {
-    const InUtf8 locale;
-    std::size_t columns = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        const Character next = locale.first_of(text.substr(at));
-        columns += next.columns;
-        at += next.bytes;
-    }
-    return columns;
-}
-
 std::vector<std::string> table_lines(const std::vector<std::vector<std::string>>& rows, std::size_t most) {
     if (most) most = std::max(most, kLeast);
     std::vector<std::size_t> widths(rows.empty() ? 0 : rows.front().size());
     for (const auto& row : rows)
         for (std::size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], width_of(row[i]));
+            widths[i] = std::max(widths[i], core::width_of(row[i]));
             if (most) widths[i] = std::min(widths[i], most - kIndent);
         }
     const auto groups = groups_of(widths, most);
@@ -117,7 +79,7 @@ std::vector<std::string> table_lines(const std::vector<std::vector<std::string>>
                     const std::string text = piece < cells[i].size() ? cells[i][piece] : "";
                     line += text;
                     if (i + 1 < cells.size())
-                        line += std::string(widths[group.first + i] - width_of(text) + kGap, ' ');
+                        line += std::string(widths[group.first + i] - core::width_of(text) + kGap, ' ');
                 }
                 lines.push_back(std::move(line));
             }

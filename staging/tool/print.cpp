@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/width.h"
+
 namespace staging {
 namespace {
 
@@ -21,12 +23,6 @@ bool is_number(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789.+-e%") == std::string::npos;
 }
 
-// Characters, not bytes: names of columns are UTF-8.
-std::size_t width_of(const std::string& text) {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
 bool is_table(const Json& value) {
     if (!value.is_object() || value.empty()) return false;
     for (const auto& [name, row] : value.items())
@@ -41,12 +37,12 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
     for (const auto& row : rows)
         for (std::size_t i = 0; i < row.size(); ++i) {
             widths.resize(std::max(widths.size(), i + 1));
-            widths[i] = std::max(widths[i], width_of(row[i]));
+            widths[i] = std::max(widths[i], core::width_of(row[i]));
         }
     for (const auto& row : rows) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) {
-            const std::string fill(widths[i] - width_of(row[i]), ' ');
+            const std::string fill(widths[i] - core::width_of(row[i]), ' ');
             line += (i ? "  " : "") + (is_number(row[i]) ? fill + row[i] : row[i] + fill);
         }
         line.erase(line.find_last_not_of(' ') + 1);

@@ -2,18 +2,10 @@
 
 #include <catch2/catch.hpp>
 
-using jobs::table_lines, jobs::width_of;
+#include "core/base/width.h"
 
-TEST_CASE("a text is as wide as a terminal shows it") {
-    CHECK(width_of("") == 0);
-    CHECK(width_of("digits") == 6);
-    CHECK(width_of("肺炎") == 4);
-    CHECK(width_of("naïve") == 5);
-    CHECK(width_of("nai\xcc\x88ve") == 5);  // a combining diaeresis
-    CHECK(width_of("ｱｲｳ") == 3);            // halfwidth forms
-    CHECK(width_of("\xff\xfe") == 2);       // no UTF-8
-    CHECK(width_of(std::string_view("a\0b", 3)) == 3);
-}
+using core::width_of;
+using jobs::table_lines;
 
 TEST_CASE("columns stand below each other whatever script a cell has") {
     CHECK(table_lines({{"title", "state"}, {"肺炎", "open"}, {"naïve one", "shut"}}, 0) ==

@@ -150,7 +150,7 @@ class Card(Builds):
         sheet = self.card()[3].read_text()
         self.assertEqual(re.findall(r"^## (.*)$", sheet, re.M), HEADINGS)
         for words in ("Why it was made.", "How it was collected.", "What it is for.", "Who keeps it.", "DUO:0000007 (DS): disease specific research. Breast cancer",
-                      "113100", "at least 5 were asked for", "up to 3650 days"):
+                      "113100", "| Retain Longitudinal Temporal Information Modified Dates Option | exam\\_day |", "at least 5 were asked for", "up to 3650 days"):
             self.assertIn(words, sheet)
 
     def test_what_was_declared_is_no_markup(self):

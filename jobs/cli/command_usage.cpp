@@ -136,6 +136,9 @@ std::string to_html(const Table& table) {
 constexpr std::string_view kPageBegins =
     "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"generator\" content=\"aloft "
     "usage\">";
+// Pages of before they said what they are.
+constexpr std::string_view kOldPageBegins =
+    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Usage</title>";
 
 // A page may be written again each night; nothing else is replaced. Throws Error(usage).
 void require_own_page(const std::filesystem::path& file) {
@@ -146,7 +149,7 @@ void require_own_page(const std::filesystem::path& file) {
     if (std::filesystem::is_regular_file(status))
         std::ifstream(file, std::ios::binary)
             .read(begins.data(), static_cast<std::streamsize>(begins.size()));
-    if (begins != kPageBegins)
+    if (begins != kPageBegins && !begins.starts_with(kOldPageBegins))
         throw Error(Fault::usage,
                     file.string() + ": exists, and is no page of aloft usage; name another file");
 }

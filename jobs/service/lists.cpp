@@ -122,7 +122,8 @@ std::optional<json> Service::job_list(Call& call) {
         "SELECT id AS at, id AS job, account, grant_id AS \"grant\", enclave, state, "
         "(SELECT nodes FROM requests WHERE job = jobs.id AND account = jobs.account) AS nodes, "
         "(SELECT requested FROM requests WHERE job = jobs.id AND account = jobs.account) AS submitted, "
-        "started, ended, outcome, exit_class, "
+        "started, ended, iif(state = 'ended', outcome, NULL) AS outcome, iif(state = 'ended', exit_class, "
+        "NULL) AS exit_class, "
         "node_seconds, gpu_seconds, (SELECT coalesce(sum(count), 0) FROM blocked WHERE job = jobs.id) AS "
         "blocked FROM "
         "jobs ";
@@ -153,8 +154,8 @@ std::optional<json> Service::usage(Call& call) {
         "(SELECT coalesce(sum(node_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS node_seconds, "
         "(SELECT coalesce(sum(gpu_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS gpu_seconds, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome = 'completed') AS completed, "
-        "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome NOT IN ('completed', 'requeued', "
-        "'unknown')) AS failed, "
+        "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome IN ('failed', 'timeout', "
+        "'node-fail', 'out-of-memory')) AS failed, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id) AS release_requests, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id AND state = 'exported') AS releases FROM "
         "grants WHERE grants.rowid > ?" +

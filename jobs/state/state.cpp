@@ -362,10 +362,8 @@ void State::fold_node(const Record& record) {
         database_.run("INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
                       {*job, text("account"), text("grant"), text("enclave")});
     if (record.kind == "node.job-started") {
-        database_.run(
-            "UPDATE jobs SET state = 'started', started = coalesce(started, ?), outcome = NULL, exit_class = "
-            "NULL WHERE id = ?",
-            {field(record, "time"), *job});
+        database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
+                      {field(record, "time"), *job});
     } else if (record.kind == "node.job-ended") {
         json seconds = text("seconds");  // a sum that no longer fits would be no number of seconds any more
         if (!seconds.is_number_integer() || seconds < 0 || seconds > kMostSeconds) seconds = 0;
@@ -377,11 +375,12 @@ void State::fold_node(const Record& record) {
             {field(record, "time"), seconds, gpus, *job});
         fold_blocked(*job, classes_only(inner));
     } else if (record.kind == "node.job-outcome") {
-        // Told a while after the run's end: the next one may have begun, or even be over.
+        // Told a while after the run's end, and nodes' records come in any order: the last run's word stays.
         const json told = outcome_only(inner);
         database_.run(
-            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND state = 'ended' AND (outcome IS "
-            "NULL OR ?1 <> 'requeued')",
+            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND (?1 NOT IN ('requeued', "
+            "'unknown') "
+            "OR outcome IS NULL OR outcome IN ('requeued', 'unknown'))",
             {told.at("outcome"), told.at("exit"), *job});
     }
 }

@@ -114,12 +114,23 @@ void record_outcomes(const core::Site& site, const fs::path& state,
             const Outcome outcome = ask(policy.job, policy.start);
             if (outcome.known == Outcome::Known::no_answer) return;
             if (outcome.known == Outcome::Known::not_yet) continue;
-            record_job(site, "job-outcome", policy, {{"outcome", outcome.outcome}, {"exit", outcome.exit}},
-                       state);
-            fs::remove(file);
+            fs::path telling = file;
+            fs::rename(file, telling += ".telling");  // one that cannot be moved would be told for ever
+            try {
+                record_job(site, "job-outcome", policy,
+                           {{"outcome", outcome.outcome}, {"exit", outcome.exit}}, state);
+            } catch (...) {
+                fs::rename(telling, file);
+                throw;
+            }
+            fs::remove(telling, none);
         } catch (const nlohmann::json::exception&) {
             core::Event("warning", "ended_job_not_read").with("file", file.filename().string());
             fs::remove(file, none);
+        } catch (const std::exception& e) {  // it keeps none after it from being told
+            core::Event("warning", "outcome_not_told")
+                .with("file", file.filename().string())
+                .with("text", e.what());
         }
 }
 

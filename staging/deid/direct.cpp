@@ -153,9 +153,11 @@ std::string never(Kind kind, const ColumnRule& rule) {
         case Kind::sequence_of_codes:
             if (is<Codes>(rule) || is<Pseudonymise>(rule)) return {};
             return " as a descriptor: only listed codes or a pseudonym may come of it";
+        case Kind::institution:
+            if (is<Codes>(rule) || is<Pseudonymise>(rule)) return {};
+            return ": only a listed code or a pseudonym may come of it";
         case Kind::characteristic:
         case Kind::device:
-        case Kind::institution:
             if (is<Number>(rule) || is<Integer>(rule) || is<Codes>(rule) || is<AgeBand>(rule) ||
                 is<Pseudonymise>(rule))
                 return {};

@@ -40,7 +40,8 @@ const std::vector<Key<PatchOptions>>& patch_keys() {
         {"overlap", &PatchOptions::overlap, 0, 0.9,
          "share of a window that the next one sees again, where whole samples are measured"},
         {"padding", &PatchOptions::padding, -1e9, 1e9,
-         "value of the image around a sample that is smaller than the patch"},
+         "value of the image around a sample that is smaller than the patch; to be said where values may be "
+         "below 0"},
     };
     return kKeys;
 }

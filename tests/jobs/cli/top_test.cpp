@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "jobs/cli/table.h"
+#include "core/base/width.h"
 
 using nlohmann::json;
 
@@ -71,7 +71,7 @@ TEST_CASE("a stale list, a state that is behind and no backup are marked") {
 TEST_CASE("no line is wider than the screen, there are no more lines than it has, and nothing is obeyed") {
     for (const std::size_t most : {40u, 80u, 132u})
         for (const auto& line : jobs::top_lines(site_of(30), "scratch", most, 0)) {
-            CHECK(jobs::width_of(line) <= most);
+            CHECK(core::width_of(line) <= most);
             CHECK(line.find('\x1b') == std::string::npos);
         }
     const auto lines = jobs::top_lines(site_of(30), "scratch", 80, 23);

@@ -24,12 +24,16 @@ int main(int argc, char** argv) {
     json ended = job;
     ended.update({{"state", "ended"},
                   {"seconds", 4},
+                  {"gpus", 2},
                   {"blocked", {{"connect", 77}, {"socket", 1}}},
                   {"attempts",
                    {{{"what", "TCP"}, {"to", "203.0.113.5:443"}, {"count", 3}},
                     {{"what", "UDP by IPv6"}, {"to", "[2001:db8::1]:53"}, {"count", 2}},
                     {{"what", "a socket for SCTP"}, {"to", ""}, {"count", 1}}}}});
     record("job-ended", "job:17", ended);
+    json outcome = job;
+    outcome.update({{"outcome", "failed"}, {"exit", "nonzero"}});
+    record("job-outcome", "job:17", outcome);
     record("job-refused", "job:18", {{"job", 18}, {"reason", "no grant"}});
     record("preflight", "node:n1",
            {{"version", "1"},

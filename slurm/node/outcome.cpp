@@ -96,6 +96,7 @@ void remember_end(const Policy& ended, const fs::path& state) {
 
 void record_outcomes(const core::Site& site, const fs::path& state,
                      const std::function<Outcome(std::uint32_t, std::string_view)>& ask) {
+    core::make_directories(state / "ended", 0700);  // before the first job, which leaves nothing behind
     std::vector<fs::path> ended;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(state / "ended", none))

@@ -378,9 +378,8 @@ void State::fold_node(const Record& record) {
         // Told a while after the run's end, and nodes' records come in any order: the last run's word stays.
         const json told = outcome_only(inner);
         database_.run(
-            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND (?1 NOT IN ('requeued', "
-            "'unknown') "
-            "OR outcome IS NULL OR outcome IN ('requeued', 'unknown'))",
+            "UPDATE jobs SET outcome = ?1, exit_class = ?2 WHERE id = ?3 AND (outcome IS NULL OR outcome IN "
+            "('requeued', 'unknown') OR ?1 NOT IN ('requeued', 'unknown'))",
             {told.at("outcome"), told.at("exit"), *job});
     }
 }

@@ -5,27 +5,19 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
 #include "core/ledger/spool.h"
-#include "support/scratch.h"
+#include "slurm/node/made_node.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Node {
-    test::Scratch scratch;
-    core::Site site;
-    core::SigningKey key = core::SigningKey::generate();
+struct Node : test::MadeNode {
     Node() {
-        site.config = scratch / "etc";
         site.spool = scratch / "shared";
         site.published = scratch / "published";
         site.mirror = scratch / "mirror";
-        core::make_directories(site.config / "keys");
-        key.save(site.config / "keys" / "node.key");
     }
-    fs::path state() const { return scratch / "state"; }
     void record(std::uint32_t job) const {
         slurm::Policy policy;
         policy.job = job;

@@ -23,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kAnswer{5000};
+constexpr const char* kTelling = ".telling";
 constexpr int kRequeueExit = static_cast<int>(core::Fault::requeue);
 constexpr const char* kFields = "JobID:12,RestartCnt:12,State:20,exit_code:12";
 
@@ -100,7 +101,8 @@ void record_outcomes(const core::Site& site, const fs::path& state,
     std::vector<fs::path> ended;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(state / "ended", none))
-        if (entry.path().extension() == ".json" && !entry.path().filename().string().starts_with("."))
+        if ((entry.path().extension() == ".json" || entry.path().extension() == kTelling) &&
+            !entry.path().filename().string().starts_with("."))
             ended.push_back(entry.path());
     std::sort(ended.begin(), ended.end());
     for (const fs::path& file : ended) try {
@@ -115,8 +117,9 @@ void record_outcomes(const core::Site& site, const fs::path& state,
             const Outcome outcome = ask(policy.job, policy.start);
             if (outcome.known == Outcome::Known::no_answer) return;
             if (outcome.known == Outcome::Known::not_yet) continue;
-            fs::path telling = file;
-            fs::rename(file, telling += ".telling");  // one that cannot be moved would be told for ever
+            fs::path telling = file;  // what an agent that was killed was telling of is told again
+            if (file.extension() != kTelling) telling += kTelling;
+            fs::rename(file, telling);  // one that cannot be moved would be told for ever
             try {
                 record_job(site, "job-outcome", policy,
                            {{"outcome", outcome.outcome}, {"exit", outcome.exit}}, state);

@@ -5,9 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
 #include "core/ledger/spool.h"
-#include "support/scratch.h"
+#include "slurm/node/made_node.h"
 
 namespace {
 
@@ -22,17 +21,8 @@ Outcome of(const std::string& state, const std::string& status, const std::strin
                          "17          " + run + "           " + state + "           " + status + "\nrc=0\n");
 }
 
-struct Node {
-    test::Scratch scratch;
-    core::Site site;
-    core::SigningKey key = core::SigningKey::generate();
-    Node() {
-        site.config = scratch / "etc";
-        site.published = site.mirror = scratch / "published";
-        core::make_directories(site.config / "keys");
-        key.save(site.config / "keys" / "node.key");
-    }
-    fs::path state() const { return scratch / "state"; }
+struct Node : test::MadeNode {
+    Node() { site.published = site.mirror = scratch / "published"; }
     void ended(std::uint32_t job, const std::string& first = core::short_host_name()) const {
         slurm::Policy policy;
         policy.job = job;
@@ -133,6 +123,17 @@ TEST_CASE("each run is told once, by the job's first node, when Slurm knows") {
                                                          {"grant", "G-1"},
                                                          {"outcome", "failed"},
                                                          {"exit", "nonzero"}}});
+}
+
+TEST_CASE("what an agent was telling of when it was killed is told again") {
+    const Node node;
+    node.ended(17);
+    fs::rename(node.state() / "ended" / "17-1.json", node.state() / "ended" / "17-1.json.telling");
+    slurm::record_outcomes(node.site, node.state(), [](auto, auto) {
+        return Outcome{Known::yes, "completed", "zero"};
+    });
+    CHECK(node.waiting() == 0);
+    CHECK(node.records().size() == 1);
 }
 
 TEST_CASE("what lies there and is no job's end keeps none from being told") {

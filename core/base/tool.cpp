@@ -10,6 +10,8 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
+#include "core/base/printable.h"
 
 namespace core {
 namespace {
@@ -50,6 +52,17 @@ void print_failure(Fault fault, const std::string& text) {
     std::cout.flush();
 }
 
+// For the person beside the log line: the same in the language in use, without what a terminal would obey. What has no translation is
+// not told a second time.
+void tell_in_language(const Message& message) {
+    const std::string other = translated(message);
+    if (other == message.english()) return;
+    std::string line = printable_text(other, "\n\t");
+    for (char& c : line)
+        if (c == '\n' || c == '\t') c = ' ';
+    std::cerr << line << '\n';
+}
+
 // The usual advice belongs to the text of the error; `text` is one line.
 int report(Fault fault, const char* text) {
     Event(fault == Fault::requeue ? "info" : "error", name_of(fault)).with("text", text);
@@ -63,6 +76,47 @@ std::string text_of(const CLI::ParseError& error) {
         dynamic_cast<const CLI::ExcludesError*>(&error))
         return error.what();
     return "the command line does not parse: stderr says where, --help what it takes";
+}
+
+// What kind of mistake a command line has, by CLI11's name of it; its own line, in English, names the option.
+Message mistake_of(const CLI::Error& error) {
+    const std::string name = error.get_name();
+    if (name == "RequiredError") return message("something that the command needs is missing");
+    if (name == "ExtrasError") return message("the command does not know this word or option");
+    if (name == "ExcludesError" || name == "RequiresError")
+        return message("these options do not go together as they stand");
+    if (name == "ValidationError" || name == "ConversionError")
+        return message("an option does not take this value");
+    if (name == "ArgumentMismatch") return message("an option has too many or too few values");
+    return message("the command line cannot be understood");
+}
+
+std::string complaint(const CLI::App* app, const CLI::Error& error) {
+    return translated(mistake_of(error)) + "\n" + error.what() + "\n" +
+           tr("More: {} --help", app->get_name()) + "\n";
+}
+
+// CLI11's own descriptions, and names of groups.
+[[maybe_unused]] constexpr std::string_view kOfTheLibrary[] = {
+    marked("Print this help message and exit"), marked("Display program version information and exit"),
+    marked("Options"), marked("Subcommands")};
+constexpr std::string_view kLabels[] = {marked("Usage"),      marked("Positionals"), marked("OPTIONS"),
+                                        marked("SUBCOMMAND"), marked("SUBCOMMANDS"), marked("REQUIRED"),
+                                        marked("Needs"),      marked("Excludes")};
+
+// Descriptions are literals where commands are made (add_option and its kind), and are put into the language in use here, all of them.
+void translate(CLI::App& app) {
+    app.description(translated_text(app.get_description()));
+    for (CLI::Option* option : app.get_options()) {
+        option->description(translated_text(option->get_description()));
+        option->group(translated_text(option->get_group()));
+    }
+    for (CLI::App* part : app.get_subcommands([](CLI::App*) { return true; })) {
+        part->group(translated_text(part->get_group()));
+        translate(*part);
+    }
+    for (const std::string_view label : kLabels)
+        app.get_formatter()->label(std::string(label), translated_text(label));
 }
 
 template <class Json>
@@ -96,6 +150,10 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     app.set_version_flag("--version", "aloft " ALOFT_VERSION);
     app.get_formatter()->column_width(34);
     g_wants_json = asks_for_json(argc, argv);
+    if (speaks_another_language()) {
+        translate(app);
+        app.failure_message(complaint);
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
@@ -110,6 +168,7 @@ int run_tool(CLI::App& app, int argc, char** argv, const std::function<void()>& 
         if (!std::cout) code = report(Fault::system, "cannot write to standard output");
     } catch (const Error& e) {
         code = report(e.fault(), e.what());
+        tell_in_language(told(e).message());
     } catch (const std::exception& e) {
         code = report(Fault::bug, e.what());
     } catch (...) {

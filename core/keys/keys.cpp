@@ -147,14 +147,28 @@ void VerifyKey::save(const std::filesystem::path& path) const {
     save_key(path, "ed25519-public", bytes, Half::open);
 }
 
+namespace {
+
+// Of "NAME.WORD.pub". Other words are other keys': an enclave called NAME has NAME.enclave.pub there.
+bool is_of_takeover(std::string_view word) {
+    constexpr std::string_view kOld = "old-";
+    return word == "next" || (word.size() == kOld.size() + 16 && word.starts_with(kOld) &&
+                              word.find_first_not_of("0123456789abcdef", kOld.size()) == word.npos);
+}
+
+}  // namespace
+
 std::vector<VerifyKey> load_verify_keys(const std::filesystem::path& folder, std::string_view name) {
-    const std::string first = std::string(name) + ".";
+    const std::string first = std::string(name) + ".", last = ".pub";
     std::vector<std::filesystem::path> files;
     std::error_code error;
     for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
          entry.increment(error))
         if (const std::string file = entry->path().filename().string();
-            file.starts_with(first) && file.ends_with(".pub"))
+            file == first + "pub" ||
+            (file.size() > first.size() + last.size() && file.starts_with(first) && file.ends_with(last) &&
+             is_of_takeover(
+                 std::string_view(file).substr(first.size(), file.size() - first.size() - last.size()))))
             files.push_back(entry->path());
     if (files.empty()) return {VerifyKey::load(folder / (first + "pub"))};
     std::sort(files.begin(), files.end());

@@ -50,8 +50,8 @@ struct VerifyKey {
     void save(const std::filesystem::path& path) const;  // 0644
 };
 
-// The keys that are trusted for one purpose: FOLDER/NAME.pub and, while one key takes over from another,
-// every FOLDER/NAME.WORD.pub beside it. Throws as VerifyKey::load for NAME.pub if there is none at all.
+// The keys that are trusted for one purpose: FOLDER/NAME.pub and, while one key takes over from another, NAME.next.pub and
+// every NAME.old-ID.pub (VerifyKey::id) beside it. Throws as VerifyKey::load for NAME.pub if there is none at all.
 std::vector<VerifyKey> load_verify_keys(const std::filesystem::path& folder, std::string_view name);
 
 class SigningKey {

@@ -11,6 +11,7 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/base/time.h"
+#include "core/keys/host_keys.h"
 #include "core/policy/names.h"
 
 namespace core {
@@ -77,9 +78,13 @@ void spool_record(const Site& site, std::string_view kind, std::string_view subj
     file.commit();
 }
 
-NodeRecord open_node_record(std::string_view envelope, const VerifyKey& key, std::string_view host,
-                            nlohmann::json& details) {
-    const std::string payload = dsse_open(envelope, kType, {key}, "a node record");
+std::vector<VerifyKey> load_node_keys(const Site& site, const std::string& host) {
+    return load_host_keys(site.config / "keys" / "nodes", host);
+}
+
+NodeRecord open_node_record(std::string_view envelope, const std::vector<VerifyKey>& keys,
+                            std::string_view host, nlohmann::json& details) {
+    const std::string payload = dsse_open(envelope, kType, keys, "a node record");
     NodeRecord record;
     try {
         const auto json = parse_json(payload);

@@ -11,9 +11,9 @@
 // Compute nodes have no connection to aloftd: they leave signed records in SITE.spool/HOST/, and aloftd
 // collects them into the ledger as kind "node.KIND", actor "node:HOST". Kinds whose details aloftd reads
 // (others are recorded as they come):
-//   job-started, job-ended
+//   job-started (adds "start": how often Slurm had started the job again, "most_seconds": its time limit, "gpus"), job-ended
 //       {"job": 17, "account": "e-alice", "grant": "G-...", "enclave": "hel", ...}
-//       job-ended adds "state", "seconds" (wall clock on that node), "gpus" (of that node, as slurmctld gave them to the job),
+//       job-ended adds "start", "state", "seconds" (wall clock on that node), "gpus" (of that node, as slurmctld gave them to the job),
 //       "blocked": counts by kind,
 //       "attempts": [{"what": "TCP", "to": "203.0.113.5:443", "count": 3}, ...]
 //   job-outcome, from the job's first node, for each of its runs, once Slurm has said how it ended
@@ -41,10 +41,14 @@ struct NodeRecord {
 void spool_record(const Site& site, std::string_view kind, std::string_view subject,
                   const nlohmann::json& details, const std::string& host = {});
 
-// aloftd's half: opens an envelope that lay in HOST's folder. Throws Error(refused) if `key`
-// (keys/nodes/HOST.pub) did not sign it or it names another host, Error(data) if it is not a record.
-NodeRecord open_node_record(std::string_view envelope, const VerifyKey& key, std::string_view host,
-                            nlohmann::json& details);
+// The keys by which HOST's records are known, of SITE.config/keys/nodes: HOST.pub and, while another key takes over, HOST~next.pub
+// (load_host_keys). Throws Error(refused) if the first is absent.
+std::vector<VerifyKey> load_node_keys(const Site& site, const std::string& host);
+
+// aloftd's half: opens an envelope that lay in HOST's folder. Throws Error(refused) if none of `keys`
+// (load_node_keys) signed it or it names another host, Error(data) if it is not a record.
+NodeRecord open_node_record(std::string_view envelope, const std::vector<VerifyKey>& keys,
+                            std::string_view host, nlohmann::json& details);
 
 // This host's name up to the first dot.
 std::string short_host_name();

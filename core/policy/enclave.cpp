@@ -97,6 +97,30 @@ std::string network_toml(const Enclave& enclave) {
     return out;
 }
 
+// An absolute path that needs no escaping in TOML.
+bool is_plain_path(const std::filesystem::path& path) {
+    return path.is_absolute() && path == path.lexically_normal() && path != "/" &&
+           path.string().find_first_of("\"\\\n") == std::string::npos;
+}
+
+Image read_image(const Config& one, const Enclave& enclave) {
+    Image image{one.text("name"), one.text("file"), one.text("sha256")};
+    if (!is_plain_name(image.name)) one.refuse("name", "must be a plain name");
+    if (enclave.image(image.name)) one.refuse("name", "is that of an image above");
+    if (!is_plain_path(image.file)) one.refuse("file", "must be an absolute, plain path");
+    if (image.sha256.size() != 64 || image.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+        one.refuse("sha256", "must be the file's SHA-256, 64 lower-case hexadecimal digits");
+    return image;
+}
+
+std::string images_toml(const Enclave& enclave) {
+    std::string out;
+    for (const Image& image : enclave.images)
+        out += "\n[[image]]\nname = \"" + image.name + "\"\nfile = \"" + image.file.string() +
+               "\"\nsha256 = \"" + image.sha256 + "\"\n";
+    return out;
+}
+
 Enclave read(const Config& config, const std::filesystem::path& file) {
     Enclave enclave;
     enclave.name = config.text("name");
@@ -104,6 +128,7 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
     enclave.accounts = config.texts("accounts");
     enclave.nodes = config.texts("nodes");
     for (const std::string& tree : config.texts("software")) enclave.software.emplace_back(tree);
+    for (const Config& one : config.tables("image")) enclave.images.push_back(read_image(one, enclave));
     enclave.max_minutes = config.integer_or("max_minutes", 24 * 60);
     const std::int64_t pkey = config.integer_or("infiniband_pkey", 0);
     read_network(config, enclave);
@@ -116,9 +141,7 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
     for (const std::string& node : enclave.nodes)
         if (!is_plain_name(node)) config.refuse("nodes", "an entry is not a host name; list them one by one");
     for (const auto& tree : enclave.software)
-        if (!tree.is_absolute() || tree != tree.lexically_normal() || tree == "/" ||
-            tree.string().find_first_of("\"\\\n") != std::string::npos)
-            config.refuse("software", "an entry is not an absolute, plain path");
+        if (!is_plain_path(tree)) config.refuse("software", "an entry is not an absolute, plain path");
     // 0x7fff is the default partition, which everybody is in; the highest bit is the membership, a port's
     // matter.
     if (pkey < 0 || pkey > 0x7ffe)
@@ -129,6 +152,20 @@ Enclave read(const Config& config, const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+const Image* Enclave::image(std::string_view wanted) const {
+    const auto found = std::ranges::find(images, wanted, &Image::name);
+    return found == images.end() ? nullptr : &*found;
+}
+
+const Image& Enclave::asked_image(std::string_view asked) const {
+    if (const Image* found = image(asked)) return *found;
+    std::string names;
+    for (const Image& one : images) names += (names.empty() ? "" : ", ") + one.name;
+    throw Error(Fault::refused,
+                "enclave " + name + " has no image of that name" +
+                    (names.empty() ? " (its admin has put none into it)" : "; it has " + names));
+}
 
 bool Enclave::has_account(std::string_view account) const {
     return contains(accounts, account);
@@ -202,7 +239,7 @@ std::string to_toml(const Enclave& enclave) {
            "\"\naccounts = " + toml_list(enclave.accounts) + "\nnodes = " + toml_list(enclave.nodes) +
            "\nsoftware = " + toml_list(software) + "\nmax_minutes = " + std::to_string(enclave.max_minutes) +
            (enclave.infiniband_pkey ? "\ninfiniband_pkey = " + std::to_string(enclave.infiniband_pkey) : "") +
-           "\n" + network_toml(enclave);
+           "\n" + network_toml(enclave) + images_toml(enclave);
 }
 
 }  // namespace core

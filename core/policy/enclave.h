@@ -14,6 +14,16 @@
 
 namespace core {
 
+// A container image that jobs may ask for: a SquashFS file that is a whole root, taken only with these bytes.
+struct Image {
+    std::string name;            // by which jobs ask for it (core/policy/job_options.h)
+    std::filesystem::path file;  // absolute, on every node
+    std::string sha256;          // of the file, lower-case hex
+
+    std::string text() const { return name + "@sha256:" + sha256; }  // as it stands on record
+    bool operator==(const Image&) const = default;
+};
+
 // An enclave's policy. The admin writes it on the login host: SITE.config/enclaves/NAME.toml
 // (configs/enclaves/example.toml is the commented example). Hosts get it signed: enclaves/NAME.json, which
 // aloft-sign publishes.
@@ -23,6 +33,7 @@ struct Enclave {
     std::vector<std::string> accounts;            // POSIX accounts: one per researcher, used here only
     std::vector<std::string> nodes;               // host names, as `hostname -s` prints them
     std::vector<std::filesystem::path> software;  // read-only trees beside the system's, absolute
+    std::vector<Image> images;                    // no two of one name
     std::int64_t max_minutes = 0;                 // longest job
     std::uint16_t infiniband_pkey = 0;  // 15 bits, without the membership bit; 0: devices are withheld
 
@@ -37,6 +48,9 @@ struct Enclave {
 
     bool has_account(std::string_view account) const;
     bool has_node(std::string_view node) const;
+    const Image* image(std::string_view name) const;  // nullptr if there is none
+    // The one that a job asked for. Throws Error(refused) with those that there are.
+    const Image& asked_image(std::string_view name) const;
     bool has_address(std::uint32_t address) const;  // in one of `networks`, or there are none
 };
 

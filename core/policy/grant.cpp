@@ -30,6 +30,8 @@ Grant read_grant(const std::string& payload) {
         grant.purpose = json.at("purpose").get<std::vector<std::string>>();
         grant.not_before = parse_rfc3339(json.at("not_before").get<std::string>());
         grant.not_after = parse_rfc3339(json.at("not_after").get<std::string>());
+        grant.node_hours = json.value("node_hours", std::int64_t{0});
+        grant.gpu_hours = json.value("gpu_hours", std::int64_t{0});
     } catch (const nlohmann::json::exception&) {
         throw Error(Fault::data,
                     "the grant is signed but not of this version; ask the admin to issue it again");
@@ -120,15 +122,17 @@ Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now, const Gr
 }
 
 std::string sign_grant(const Grant& grant, const SigningKey& key) {
-    const nlohmann::ordered_json payload = {{"grant", grant.id},
-                                            {"application", grant.application},
-                                            {"account", grant.account},
-                                            {"uid", grant.uid},
-                                            {"enclave", grant.enclave},
-                                            {"datasets", grant.datasets},
-                                            {"purpose", grant.purpose},
-                                            {"not_before", rfc3339(grant.not_before)},
-                                            {"not_after", rfc3339(grant.not_after)}};
+    nlohmann::ordered_json payload = {{"grant", grant.id},
+                                      {"application", grant.application},
+                                      {"account", grant.account},
+                                      {"uid", grant.uid},
+                                      {"enclave", grant.enclave},
+                                      {"datasets", grant.datasets},
+                                      {"purpose", grant.purpose},
+                                      {"not_before", rfc3339(grant.not_before)},
+                                      {"not_after", rfc3339(grant.not_after)}};
+    if (grant.node_hours > 0) payload["node_hours"] = grant.node_hours;
+    if (grant.gpu_hours > 0) payload["gpu_hours"] = grant.gpu_hours;
     return dsse_sign(key, kGrantType, payload.dump());
 }
 

@@ -23,6 +23,8 @@ struct Grant {
     std::vector<std::string> purpose;            // DUO terms
     std::int64_t not_before = 0, not_after = 0;  // seconds since 1970, UTC; valid in [not_before, not_after)
 
+    std::int64_t node_hours = 0, gpu_hours = 0;  // what its jobs may use (budget.h); 0: as much as there is
+
     bool covers(std::string_view dataset) const;  // "digits@1"
 };
 

@@ -42,7 +42,7 @@ std::string allowed_array(const std::string& asked) {
 }
 
 std::string allowed_gpus(const std::string& asked, std::uint64_t most) {
-    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?(:([0-9]{1,10}))?");
+    static const std::regex form("(gres[:/])?gpu(:[A-Za-z][A-Za-z0-9_.-]{0,31})?([:=]([0-9]{1,10}))?");
     std::smatch found;
     if (asked.empty()) return asked;
     if (asked.size() > 64 || !std::regex_match(asked, found, form) || number(found[4]) > most)

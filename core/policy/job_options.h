@@ -56,4 +56,8 @@ bool is_grant_id(std::string_view text);
 // counts.
 inline constexpr std::string_view kGrantVariable = "ALOFT_GRANT", kPrologGrantVariable = "SPANK_ALOFT_GRANT";
 
+// The variable by which sbatch is told in which container image of the enclave's policy a job's tasks are to run
+// (aloft submit --image); and the one by which Slurm carries the image that was found, Image::text(), on to Prolog.
+inline constexpr std::string_view kImageVariable = "ALOFT_IMAGE", kPrologImageVariable = "SPANK_ALOFT_IMAGE";
+
 }  // namespace core

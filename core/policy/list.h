@@ -38,7 +38,7 @@ struct ListIsStale : Error {
     std::int64_t issued;  // seconds since 1970; 0: there is no list
 };
 
-// The keys that a host accepts for what is published: SITE.config/keys/grant.pub and grant.*.pub.
+// The keys that a host accepts for what is published: SITE.config/keys/grant.pub (load_verify_keys).
 std::vector<VerifyKey> publishing_keys(const Site& site);
 
 // The list of an envelope, of whatever age. Throws Error(refused) if none of `keys` signed it or it is not of

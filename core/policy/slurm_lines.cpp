@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/split.h"
 
 namespace core {
 namespace {
@@ -66,6 +67,39 @@ std::vector<std::string> slurm_lines_of(const std::filesystem::path& file) {
     std::vector<std::string> lines;
     add(file, 0, lines);
     return lines;
+}
+
+std::string small_letters(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+std::optional<SlurmSetting> slurm_setting(std::string_view line) {
+    const auto equals = line.find('=');
+    if (equals == line.npos) return std::nullopt;
+    return SlurmSetting{small_letters(trimmed(line.substr(0, equals))), trimmed(line.substr(equals + 1))};
+}
+
+std::optional<std::int64_t> slurm_seconds(std::string_view limit) {
+    const auto add = [](std::int64_t& sum, std::int64_t scale, const std::string& digits) {
+        constexpr std::size_t kMostDigits = 6;
+        if (digits.empty() || digits.size() > kMostDigits ||
+            digits.find_first_not_of("0123456789") != std::string::npos)
+            return false;
+        sum = sum * scale + std::stoll(digits);
+        return true;
+    };
+    const auto dash = limit.find('-');
+    std::int64_t days = 0, rest = 0;
+    if (dash != std::string_view::npos && !add(days, 1, std::string(limit.substr(0, dash))))
+        return std::nullopt;
+    const auto parts = split(dash == std::string_view::npos ? limit : limit.substr(dash + 1), ':');
+    if (parts.size() < 2 || parts.size() > 3) return std::nullopt;
+    for (const std::string& part : parts)
+        if (!add(rest, 60, part)) return std::nullopt;
+    return days * 86400 + rest;
 }
 
 }  // namespace core

@@ -28,7 +28,7 @@ bool is_none(const std::string& value) {
     return value.empty() || same(value, "none") || value.ends_with("/none");
 }
 
-enum class Rule { lists, lists_none_of, is_set, is_none, is_no, at_most };
+enum class Rule { lists, lists_none_of, is_set, is_none, is_no, is_whole_path, at_most };
 
 struct Setting {
     const char* name;
@@ -39,7 +39,7 @@ struct Setting {
     const char* remedy;  // what slurm.conf should say, and why
 };
 
-// Slurm 22.05, slurm.conf(5).
+// Slurm 22.05 and 24.11, slurm.conf(5).
 constexpr Setting kSettings[] = {
     {"JobSubmitPlugins", "", Rule::lists, "aloft", true,
      "JobSubmitPlugins=aloft: else nothing checks grants at submission"},
@@ -51,6 +51,11 @@ constexpr Setting kSettings[] = {
      "/libexec/aloft/epilog, or a script of the site's that calls it: else keys stay on the node"},
     {"PrologFlags", "", Rule::lists, "alloc,contain", true,
      "PrologFlags=Alloc: else Prolog runs when a job's first step does, not before"},
+    {"PrologFlags", "", Rule::lists_none_of, "runinjob", true,
+     "PrologFlags without RunInJob: Prolog would run in the job's extern step, which the fence ends"},
+    {"SlurmctldParameters", "", Rule::lists_none_of, "enable_stepmgr", true,
+     "SlurmctldParameters without enable_stepmgr: the job's extern step, which the fence ends, would start "
+     "its steps"},
     {"OverTimeLimit", "0", Rule::at_most, "0", true, "OverTimeLimit=0: else jobs outlive their grants"},
     {"KillWait", "30", Rule::at_most, "30", true,
      "KillWait=30 or less: admission takes 30 seconds off a grant's end for it"},
@@ -62,6 +67,9 @@ constexpr Setting kSettings[] = {
      "TaskPlugin=task/cgroup: else a job reaches GPUs that are not its own"},
     {"PrivateData", "", Rule::lists, "jobs", true,
      "PrivateData=jobs: else names, folders and comments of jobs are a notice board for the whole cluster"},
+    {"PlugStackConfig", "", Rule::is_whole_path, "", true,
+     "without PlugStackConfig, or with a path from / on: slurmd looks for another one in its working folder, "
+     "and loads no plugin where there is none"},
     {"TaskEpilog", "", Rule::is_none, "", true,
      "no TaskEpilog: it runs as the account, outside the fence's system call filter"},
     {"JobContainerType", "", Rule::is_none, "", true,
@@ -91,6 +99,8 @@ bool holds(const Setting& setting, const std::string& value) {
             return is_none(value);
         case Rule::is_no:
             return value.empty() || value == "0" || same(value, "no");
+        case Rule::is_whole_path:
+            return value.empty() || value.front() == '/';
         case Rule::at_most: {  // "5", "5 sec"
             char* end = nullptr;
             const long number = std::strtol(value.c_str(), &end, 10);

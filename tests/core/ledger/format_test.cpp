@@ -11,6 +11,7 @@
 #include "core/base/time.h"
 #include "core/ledger/record.h"
 #include "core/ledger/spool.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "support/document.h"
@@ -186,6 +187,15 @@ TEST_CASE("the list and the policy of FORMAT.md are what the code signs, and dec
     CHECK_THROWS_WITH(open_grant(site, 70001, kTime + 300), Catch::Contains("stale"));
 }
 
+TEST_CASE("the budgets of FORMAT.md are what the code signs") {
+    const Keys keys(document());
+    Budgets budgets;
+    budgets.issued = kTime;
+    budgets.complete = kTime - 2;
+    budgets.grants["G-1"] = {{10800, 21600}, {{17, {3600, 7200}}}};
+    CHECK(payload_of(sign_budgets(budgets, keys.signing)) == documented("budgets-payload"));
+}
+
 TEST_CASE(
     "the node record of FORMAT.md is what a node spools, but for its id and time, and what aloftd opens") {
     const Keys keys(document());
@@ -213,7 +223,7 @@ TEST_CASE(
     check_envelope("node-record", type);
     nlohmann::json details;
     const NodeRecord opened =
-        open_node_record(documented("node-record"), keys.signing.verify_key(), "n1", details);
+        open_node_record(documented("node-record"), {keys.signing.verify_key()}, "n1", details);
     CHECK(opened.time == kTime);
     CHECK(opened.subject == "job:17");
     CHECK(details.at("witness") == nlohmann::json::parse(documented("witness")));

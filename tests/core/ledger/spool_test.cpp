@@ -50,7 +50,7 @@ TEST_CASE("what a node spools is what aloftd opens, in order, each with an id of
     for (int job = 1; job <= 3; ++job) {
         nlohmann::json details;
         const auto record = open_node_record(envelopes[static_cast<std::size_t>(job - 1)],
-                                             node.key.verify_key(), "n1", details);
+                                             {node.key.verify_key()}, "n1", details);
         CHECK(record.subject == "job:" + std::to_string(job));
         CHECK(record.kind == "job-started");
         CHECK(details.at("job") == job);
@@ -66,11 +66,11 @@ TEST_CASE("a record of another node, or by another key, is refused") {
     spool_record(node.site, "job-started", "job:1", nlohmann::json::object(), "n1");
     nlohmann::json details;
     const std::string envelope = node.spooled().front();
-    CHECK_THROWS_WITH(open_node_record(envelope, node.key.verify_key(), "n2", details),
+    CHECK_THROWS_WITH(open_node_record(envelope, {node.key.verify_key()}, "n2", details),
                       Contains("another host"));
-    CHECK_THROWS_WITH(open_node_record(envelope, SigningKey::generate().verify_key(), "n1", details),
+    CHECK_THROWS_WITH(open_node_record(envelope, {SigningKey::generate().verify_key()}, "n1", details),
                       Contains("signature"));
-    CHECK_THROWS_AS(open_node_record("{}", node.key.verify_key(), "n1", details), Error);
+    CHECK_THROWS_AS(open_node_record("{}", {node.key.verify_key()}, "n1", details), Error);
 }
 
 TEST_CASE("a node cannot write outside its folder, nor too much") {

@@ -36,6 +36,8 @@ TEST_CASE("a policy written is the policy read") {
     enclave.software = {"/opt/aloft", "/opt/more"};
     enclave.max_minutes = 60;
     enclave.infiniband_pkey = 0x12;
+    enclave.images = {{"monai-1.4", "/srv/images/monai.sqfs", std::string(64, 'a')},
+                      {"r", "/srv/images/r.sqfs", std::string(64, '0')}};
     policies.put("hel", to_toml(enclave));
     const Enclave read = load_enclave(policies.site, "hel");
     CHECK(read.partition == "hel-gpu");
@@ -43,6 +45,9 @@ TEST_CASE("a policy written is the policy read") {
     CHECK(read.infiniband_pkey == 0x12);
     CHECK(read.nodes == enclave.nodes);
     CHECK(read.software == enclave.software);
+    CHECK(read.images == enclave.images);
+    CHECK(read.asked_image("r").file == "/srv/images/r.sqfs");
+    CHECK_THROWS_WITH(read.asked_image("R"), Contains("no image of that name; it has monai-1.4, r"));
     CHECK(read.max_minutes == 60);
     CHECK(read.source == to_toml(enclave));
     CHECK(source_of_account(policies.site, "e-bob")->name == "hel");
@@ -77,7 +82,16 @@ TEST_CASE("a policy is judged as a text as it is as a file, and beside others be
 
 TEST_CASE("an unsound policy is refused with its key") {
     const Policies policies;
-    const auto [toml, key] = GENERATE(table<std::string, std::string>({
+    const std::string hash(64, 'a'), image = "name = \"x\"\n[[image]]\nname = ";
+    const auto [toml, key] = GENERATE_COPY(table<std::string, std::string>({
+        {image + "\"i\"\nfile = \"/i\"\nsha256 = \"" + hash + "a\"", "sha256"},
+        {image + "\"i\"\nfile = \"/i\"\nsha256 = \"" + std::string(64, 'A') + "\"", "sha256"},
+        {image + "\"i\"\nfile = \"i\"\nsha256 = \"" + hash + "\"", "file"},
+        {image + "\"i j\"\nfile = \"/i\"\nsha256 = \"" + hash + "\"", "name"},
+        {image + "\"i\"\nfile = \"/i\"", "sha256"},
+        {image + "\"i\"\nfile = \"/i\"\nsha256 = \"" + hash +
+             "\"\n[[image]]\nname = \"i\"\nfile = \"/j\"\nsha256 = \"" + hash + "\"",
+         "an image above"},
         {"name = \"other\"", "name"},
         {"name = \"x\"\naccount = [\"a\"]", "did you mean \"accounts\""},
         {"name = \"x\"\naccounts = [\"-a\"]", "accounts"},

@@ -164,6 +164,15 @@ TEST_CASE("while one key takes over from another, both are accepted; then the ol
     CHECK_THAT(office.refusal(), Contains("cannot open the key"));
 }
 
+TEST_CASE("the key of an enclave that is called as a key of the service is none of the service's") {
+    Office office;
+    const auto keys = office.site.config / "keys";
+    OpeningKey::generate().sealing_key().save(keys / "grant.enclave.pub");
+    SigningKey::generate().verify_key().save(keys / "grant.of.pub");
+    CHECK(office.refusal() == "accepted");
+    CHECK(publishing_keys(office.site).size() == 1);
+}
+
 TEST_CASE("a grant for an enclave that is not open is refused, whatever else is open") {
     Office office;
     office.published.list.open_enclaves =

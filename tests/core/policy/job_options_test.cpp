@@ -24,7 +24,8 @@ TEST_CASE("of an array its size is left, and no numbers of one's choice") {
 TEST_CASE("generic resources are GPUs, of a type, so many") {
     CHECK(allowed_gpus("") == "");
     CHECK(allowed_gpus("gpu") == "gres:gpu");
-    CHECK(allowed_gpus("gres/gpu:0004") == "gres:gpu:4");  // as it is written is no choice
+    CHECK(allowed_gpus("gres/gpu:0004") == "gres:gpu:4");         // as it is written is no choice
+    CHECK(allowed_gpus("gres/gpu:a100=1") == "gres:gpu:a100:1");  // tres-per-task
     CHECK(allowed_gpus("gpu:a100") == "gres:gpu:a100");
     CHECK(allowed_gpus("gres:gpu:a100:2") == "gres:gpu:a100:2");
     CHECK(allowed_gpus("gres:gpu:16384", kMostMemoryMib) == "gres:gpu:16384");

@@ -96,7 +96,7 @@ private:
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
     // The number: how samples wait for their shard (work/), and what a shard's receipt says.
-    std::string all = "9\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "12\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
@@ -128,8 +128,8 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     // Names, sizes and who may read what: by one rank, in a folder of its own.
     const core::TemporaryFolder temporary("aloft-stage");
     const core::Comm alone(MPI_COMM_SELF);
-    const Listing::Scan now =
-        Listing::scan(alone, server_, deliveries_, request_.options, temporary.path(), run_key_, pseudonyms_);
+    const Listing::Scan now = Listing::scan(alone, server_, definition_.limits, deliveries_, request_.options,
+                                            temporary.path(), run_key_, pseudonyms_);
     for (std::size_t i = 0; i < deliveries_.size(); ++i) {
         const Json& then = manifest.parents.at(i);
         if (then.at("names_hmac") != now.deliveries[i].names_digest)
@@ -160,8 +160,8 @@ void Build::scan() {
     core::together(comm_, [&] {
         if (comm_.is_root()) folder_.check(identity(), request_.discard);
     });
-    scan_ =
-        Listing::scan(comm_, server_, deliveries_, request_.options, folder_.work(), run_key_, pseudonyms_);
+    scan_ = Listing::scan(comm_, server_, definition_.limits, deliveries_, request_.options, folder_.work(),
+                          run_key_, pseudonyms_);
     for (const DeliveryCount& delivery : scan_.deliveries) files_ += delivery.files;
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
@@ -316,9 +316,9 @@ void Build::plan_and_pack() {
         core::Event("info", "planned")
             .with("samples", counted_.samples)
             .with("shards", std::uint64_t{shards_});
-    reused_shards_ =
-        ShardPacker(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(), dataset_key_)
-            .pack(comm_, plan);
+    reused_shards_ = ShardPacker(definition_, pseudonyms_, samples(), folder_.shards(), folder_.work(),
+                                 dataset_key_, *request_.options.disk)
+                         .pack(comm_, plan);
 }
 
 void Build::write_reports_and_manifest() {
@@ -408,6 +408,7 @@ Json Build::run() {
 }  // namespace
 
 Json build(const BuildRequest& request, const Readers& server, const core::Comm& comm) {
+    core::together(comm, [&] { check_apart(request); });
     if (request.dry_run) return dry_run(request, server, comm);
     std::unique_ptr<Build> work;
     core::together(comm, [&] { work = std::make_unique<Build>(request, server, comm); });

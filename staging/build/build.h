@@ -29,8 +29,8 @@ struct BuildRequest {
 // reports, and manifest.json last. Collective. A build that was killed goes on where it was: whole batches
 // and whole shards are taken over; the tree ends up the same. A version that is there already stays as it is:
 // if it is the one that was asked for, of the same deliveries, its summary is returned ("already_built").
-// Returns the summary on rank 0. Throws Error(usage) on a bad configuration, another version or unfinished build
-// in `out`, or deliveries that have changed since; Error(refused) without a key; Error(data) if nothing could be
+// Returns the summary on rank 0. Throws Error(usage) on a bad configuration, folders that lie in one another, another
+// version or unfinished build in `out`, or deliveries that have changed since; Error(refused) without a key; Error(data) if nothing could be
 // taken; Error(system) if the machine could not read a file.
 nlohmann::ordered_json build(const BuildRequest& request, const Readers& server, const core::Comm& comm);
 

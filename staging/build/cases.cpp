@@ -109,13 +109,15 @@ private:
 
     void join_images(const Together& all) const override {
         const bool by_object = work_.definition.masks->is_segmentation();
+        const bool is_flat = work_.definition.masks->is_flat;
+        // One SOP Instance UID: joined or not, nobody can tell which image it names.
+        if (is_flat && by_object && all.images.front().key != core::Id16{} &&
+            !(is_one_content(all.images) && is_one_person(all.images)))
+            return leave_all_out(all, {Reason::uid_conflict, "SOPInstanceUID"});
         if (!all.beside.empty() && !by_object && !is_one_person(all.images))
             return leave_all_out(all, Reason::identity_conflict);
         // The size of single images tells nobody which of them a mask is of.
-        const bool is_flat = work_.definition.masks->is_flat;
-        const bool is_told = !is_flat || std::ranges::all_of(all.images, [&](const Image& image) {
-            return image.ref.content == all.images.front().ref.content;
-        });
+        const bool is_told = !is_flat || by_object || is_one_content(all.images);
         if (!all.beside.empty() && !is_told) return nobody_s(all);
         std::vector<Mask> masks;
         for (const Beside& one : all.beside)

@@ -34,8 +34,8 @@ Json run(const BuildRequest& request, const Readers& server) {
     const Pseudonyms pseudonyms(core::SecretKey::load(request.keys / kPseudonymKey));
     const core::TemporaryFolder temporary("aloft-stage");
     const core::Comm alone(MPI_COMM_SELF);
-    const Listing::Scan found =
-        Listing::scan(alone, server, deliveries, request.options, temporary.path(), run_key, pseudonyms);
+    const Listing::Scan found = Listing::scan(alone, server, definition.limits, deliveries, request.options,
+                                              temporary.path(), run_key, pseudonyms);
     const Listing listing(temporary.path(), deliveries.size(), run_key);
     Stage1 reader(server, definition, pseudonyms, deliveries);
     Counting counting;

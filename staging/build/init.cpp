@@ -10,12 +10,16 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "staging/build/request.h"
 #include "staging/deid/anatomy.h"
 #include "staging/deid/date.h"
+#include "staging/deid/limits.h"
 #include "staging/deid/profile.h"
 #include "staging/deid/sop_class.h"
 #include "staging/deid/values.h"
+#include "staging/deid/words.h"
 #include "staging/read/archive/archive.h"
+#include "staging/read/codec/compressed.h"
 #include "staging/read/delivery.h"
 #include "staging/read/dicom/syntax.h"
 #include "staging/read/format.h"
@@ -78,7 +82,7 @@ std::string part_of(const Facts& facts) {
         case Anatomy::listed:
             break;
     }
-    const BodyPart* part = find_body_part(folded(facts.body_part));
+    const BodyPart* part = find_body_part(evened(facts.body_part));
     return part ? std::string(part->term) : "several, no head";
 }
 
@@ -105,12 +109,10 @@ void look_at_dicom(const Record& record, Seen& seen) {
     ++seen.national_ids[is_absent(record.values[kNationalId]) ? "absent" : "there"];
 }
 
-bool ends_with(const std::string& name, std::string_view suffix) {
-    return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == suffix;
-}
-
-bool is_table_name(const std::string& name) {
-    return ends_with(name, ".CSV") || ends_with(name, ".TSV") || ends_with(name, ".TXT");
+bool is_table_name(std::string_view name) {
+    const std::string_view plain = decompressed_name(name);
+    return ends_with_folded(plain, ".csv") || ends_with_folded(plain, ".tsv") ||
+           ends_with_folded(plain, ".txt");
 }
 
 // What the first bytes of a table look like: guesses that a person confirms.
@@ -138,9 +140,14 @@ void look_at(const Opened& file, const std::string& name, Worker& worker, Seen& 
     std::uint8_t bytes[512];
     const ssize_t count = ::pread(file.fd.get(), bytes, sizeof bytes, 0);
     const core::ByteView head(bytes, count > 0 ? static_cast<std::size_t>(count) : 0);
+    if (!macos_file(name, head).text().empty()) {
+        ++seen.kinds["of macOS"];
+        return;
+    }
     if (is_table_name(name)) {
         ++seen.kinds["table"];
-        return look_at_table(head, seen);
+        if (!compression_of(head)) look_at_table(head, seen);
+        return;
     }
     const auto all = formats();
     const auto format = std::find_if(all.begin(), all.end(), [&](const Format& one) {
@@ -153,7 +160,7 @@ void look_at(const Opened& file, const std::string& name, Worker& worker, Seen& 
 // An archive is a folder; what is not whole is a file. `most`: how many of its files are looked at; 0 is all.
 void look_into(const Readers& readers, const Wanted& wanted, const Opened& file, std::uint64_t most,
                Seen& seen) {
-    Archive archive(readers, wanted, {}, file);
+    Archive archive(readers, wanted, largest_limits(), file);
     std::vector<std::string> names;
     const Reason reason = archive.list([&](const std::string& name) { names.push_back(name); });
     if (reason != Reason::none) {
@@ -167,11 +174,11 @@ void look_into(const Readers& readers, const Wanted& wanted, const Opened& file,
     const std::uint64_t step = most ? std::max<std::uint64_t>(1, (names.size() + most - 1) / most) : 1;
     for (std::uint64_t n = 0; n < names.size(); n += step) {
         ++seen.looked_at;
-        if (is_table_name(names[n])) {
-            ++seen.kinds["table"];
+        const Record record = archive.read(n, names[n], Depth::header);
+        if (record.reason == Reason::not_selected || is_table_name(names[n])) {
+            ++seen.kinds[record.reason == Reason::not_selected ? "of macOS" : "table"];
             continue;
         }
-        const Record record = archive.read(n, names[n], Depth::header);
         const bool is_other = record.reason == Reason::not_recognised;
         ++seen.kinds[is_other ? "other" : "dicom"];
         if (!is_other) look_at_dicom(record, seen);
@@ -260,6 +267,7 @@ Json json(const Counts& counts) {
 Json init_delivery(const InitRequest& request, const Readers& readers) {
     const fs::path described = request.out / "deliveries" / (request.name + ".toml"),
                    defined = request.out / "datasets" / (request.name + ".toml");
+    check_apart({{request.name, request.folder}}, {{"--out", described}, {"--out", defined}});
     for (const fs::path& path : {described, defined})
         if (fs::exists(path))
             throw core::Error(core::Fault::usage,

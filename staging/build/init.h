@@ -18,7 +18,8 @@ struct InitRequest {
 
 // Writes OUT/deliveries/NAME.toml and OUT/datasets/NAME.toml, and returns what is in the delivery: kinds of files, SOP
 // classes, modalities, vendors, body parts, transfer syntaxes, forms of dates, as counts. Every word in it is from our own
-// tables: never a value from a file. Throws Error(usage) if one of the files is there already.
+// tables: never a value from a file. Throws Error(usage) if one of the files is there already, or
+// would lie in the delivery.
 nlohmann::ordered_json init_delivery(const InitRequest& request, const Readers& readers);
 
 }  // namespace staging

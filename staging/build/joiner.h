@@ -48,10 +48,15 @@ protected:
                                        return person(image.ref.patient) == first;
                                    });
     }
-    void leave_out(const Image& image, Reason reason) const {
-        work_.left_out.each_record(images_, image.ref, {reason, detail()},
+    static bool is_one_content(std::span<const Image> images) {
+        return std::ranges::all_of(
+            images, [&](const Image& image) { return image.ref.content == images.front().ref.content; });
+    }
+    void leave_out(const Image& image, const Rejection& why) const {
+        work_.left_out.each_record(images_, image.ref, why,
                                    [&](const Rejected& one) { writer_.reject(one); });
     }
+    void leave_out(const Image& image, Reason reason) const { leave_out(image, Rejection{reason, detail()}); }
     void leave_out(const Beside& beside, const Rejection& why) const {
         Rejected one;
         one.origin = beside.origin;
@@ -63,9 +68,12 @@ protected:
     void leave_out(const Beside& beside, Reason reason) const {
         leave_out(beside, Rejection{reason, detail()});
     }
+    void leave_all_out(const Together& all, const Rejection& why) const {
+        for (const Image& image : all.images) leave_out(image, why);
+        for (const Beside& one : all.beside) leave_out(one, why);
+    }
     void leave_all_out(const Together& all, Reason reason) const {
-        for (const Image& image : all.images) leave_out(image, reason);
-        for (const Beside& one : all.beside) leave_out(one, reason);
+        leave_all_out(all, Rejection{reason, detail()});
     }
     static Companion companion(const Beside& beside) {
         Companion with{beside.origin.file, beside.origin.row, {}};

@@ -10,6 +10,36 @@
 
 namespace staging {
 
+namespace {
+
+// Without links, as far as it is there; where that cannot be told, as it is written: opening it tells why.
+std::filesystem::path resolved(const std::filesystem::path& path) {
+    const std::filesystem::path whole = std::filesystem::absolute(path);
+    std::error_code unknown;
+    const std::filesystem::path found = std::filesystem::weakly_canonical(whole, unknown);
+    const std::filesystem::path taken = unknown ? whole.lexically_normal() : found;
+    return taken.has_filename() ? taken : taken.parent_path();  // without a slash at its end
+}
+
+// Also where one folder has two names (a bind mount): as far as `folder` is there, it is known by what it is.
+bool is_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
+    std::error_code unknown;
+    std::filesystem::path there = folder, rest;
+    while (!std::filesystem::exists(there, unknown) && there.has_relative_path()) {
+        rest = rest.empty() ? there.filename() : there.filename() / rest;
+        there = there.parent_path();
+    }
+    for (std::filesystem::path above = path;; above = above.parent_path()) {
+        if (above == there || std::filesystem::equivalent(above, there, unknown)) {
+            const std::filesystem::path below = path.lexically_relative(above);
+            if (rest.empty() || std::ranges::mismatch(rest, below).in1 == rest.end()) return true;
+        }
+        if (!above.has_relative_path()) return false;
+    }
+}
+
+}  // namespace
+
 std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries) {
     std::sort(deliveries.begin(), deliveries.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -17,6 +47,47 @@ std::vector<DeliveryFolder> in_order(std::vector<DeliveryFolder> deliveries) {
         if (deliveries[i].name == deliveries[i - 1].name)
             throw core::Error(core::Fault::usage, "--delivery " + deliveries[i].name + ": given twice");
     return deliveries;
+}
+
+void check_apart(const std::vector<DeliveryFolder>& deliveries, const std::vector<OwnFolder>& own) {
+    const auto refuse = [](const std::string& inner, const std::string& outer,
+                           const char* why =
+                               "every file of a delivery is one hospital's, and none is the "
+                               "program's own") {
+        throw core::Error(core::Fault::usage, inner + " lies in the folder of " + outer + ": " + why);
+    };
+    struct Place {
+        std::string name;
+        std::filesystem::path path;
+    };
+    std::vector<Place> theirs, ours;
+    for (const DeliveryFolder& one : deliveries)
+        theirs.push_back({"the delivery " + one.name, resolved(one.folder)});
+    for (const OwnFolder& one : own)
+        if (!one.path.empty()) ours.push_back({one.flag, resolved(one.path)});
+    for (const Place& delivery : theirs) {
+        for (const Place& other : theirs)
+            if (&other != &delivery && is_in(other.path, delivery.path)) refuse(other.name, delivery.name);
+        for (const Place& mine : ours) {
+            if (is_in(mine.path, delivery.path)) refuse(mine.name, delivery.name);
+            if (is_in(delivery.path, mine.path)) refuse(delivery.name, mine.name);
+        }
+    }
+    for (const Place& inner : ours)
+        for (const Place& outer : ours) {
+            if (&inner == &outer) continue;
+            // Where a build puts its work folder by itself.
+            if (inner.name == "--work" && outer.name == "--out" && inner.path == outer.path / ".work")
+                continue;
+            if (is_in(inner.path, outer.path))
+                refuse(inner.name, outer.name,
+                       "a version goes where its users are, and keys and work do not");
+        }
+}
+
+void check_apart(const BuildRequest& request) {
+    check_apart(request.deliveries,
+                {{"--out", request.out}, {"--work", request.work}, {"--keys", request.keys}});
 }
 
 std::vector<std::string> names_of(const std::vector<DeliveryFolder>& deliveries) {

@@ -1,5 +1,7 @@
 #include "staging/build/stage1.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include "staging/image/fields.h"
 #include "staging/image/mask.h"
 #include "staging/read/archive/archive.h"
+#include "staging/read/codec/compressed.h"
 #include "staging/read/format.h"
 
 namespace staging {
@@ -42,12 +45,17 @@ core::Id16 place_of(const Record& record, const core::Id16& series, const Pseudo
         put(frame.stack);
         put(frame.trigger_ms);
         put(frame.b_value);
+        put(frame.kind);
     }
     return known ? pseudonyms.of("place", {}, core::view(place)) : core::Id16{};
 }
 
-bool ends_with_folded(const std::string& name, const std::string& suffix) {
-    return name.size() >= suffix.size() && folded(name.substr(name.size() - suffix.size())) == folded(suffix);
+// macos_file() of one that is open.
+Word macos_file_of(const std::string& name, const Opened& file) {
+    if (file.reason != Reason::none || name[name.rfind('/') + 1] != '.') return {};
+    std::uint8_t head[kBesideHead];
+    const ssize_t count = ::pread(file.fd.get(), head, sizeof head, 0);
+    return macos_file(name, {head, count > 0 ? static_cast<std::size_t>(count) : 0});
 }
 
 void reject(const Rejection& rejection, const Rejected& blank, Stage1Sink& sink) {
@@ -82,19 +90,6 @@ void Stage1::set_mask(Beside& ref, const Grid& grid, const std::set<std::uint8_t
     ref.content = pseudonyms_.of("mask", {}, field.bytes);
 }
 
-void set_reason(Rejected& rejected, Reason reason, std::string_view detail) {
-    const auto put = [](auto& to, std::string_view text) {
-        std::memset(to, 0, sizeof to);
-        std::size_t length = std::min(text.size(), sizeof to - 1);
-        // Never half a character: names of columns are UTF-8.
-        if (length < text.size())
-            while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
-        std::memcpy(to, text.data(), length);
-    };
-    put(rejected.reason, reason_name(reason));
-    put(rejected.detail, detail);
-}
-
 Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudonyms& pseudonyms,
                const std::vector<DeliveryFolder>& deliveries)
     : server_(server), definition_(definition), pseudonyms_(pseudonyms) {
@@ -102,9 +97,10 @@ Stage1::Stage1(const Readers& server, const Definition& definition, const Pseudo
         names_.push_back(delivery.name);
         deliveries_.emplace_back(delivery.folder);
     }
-    if (!definition.profile.source->is_table) worker_ = std::make_unique<Worker>(server, definition.wanted);
+    if (!definition.profile.source->is_table)
+        worker_ = std::make_unique<Worker>(server, definition.wanted, definition.limits);
     if (definition.masks && !definition.masks->is_segmentation())
-        mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted);
+        mask_worker_ = std::make_unique<Worker>(server, definition.masks->wanted, definition.limits);
 }
 
 Stage1Result Stage1::read(const Batch& batch, Stage1Sink& sink, const std::function<bool()>& stop) {
@@ -144,10 +140,10 @@ Stage1::Inside Stage1::open_archive(const Batch& batch) const {
         if (!seen.insert(name).second) inside.twice.insert(name);
     try {
         if (worker_)
-            inside.archive = std::make_unique<Archive>(server_, definition_.wanted, Limits{},
+            inside.archive = std::make_unique<Archive>(server_, definition_.wanted, definition_.limits,
                                                        open(batch.delivery, batch.archive));
         if (mask_worker_)
-            inside.masks = std::make_unique<Archive>(server_, definition_.masks->wanted, Limits{},
+            inside.masks = std::make_unique<Archive>(server_, definition_.masks->wanted, definition_.limits,
                                                      open(batch.delivery, batch.archive));
     } catch (const MachineFault& e) {
         machine_failed(e, batch, batch.archive, batch.first_file);
@@ -178,7 +174,11 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
     const auto mask = definition_.masks && is_file && !is_label
                           ? mask_key(definition_, name, names_[batch.delivery], pseudonyms_)
                           : std::nullopt;
-    if (is_file && !is_label && !mask && !ends_with_folded(name, definition_.file_suffix))
+    const auto ends_as_wanted = [&](std::string_view given) {
+        return ends_with_folded(given, definition_.file_suffix);
+    };
+    if (is_file && !is_label && !mask && !ends_as_wanted(name) &&
+        !(is_table && ends_as_wanted(decompressed_name(name))))
         return reject(Reason::not_selected, "file_suffix");
     const auto part = mask ? mask_part(*definition_.masks, name) : std::nullopt;
     if (mask && !part) return reject(Reason::not_selected, "part");
@@ -195,11 +195,13 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
         const Opened file =
             is_inside && !is_table ? Opened{} : open(batch.delivery, is_inside ? batch.archive : name);
         if (is_folder) return reject(file.reason, "folder");
+        if (const Word beside = is_inside ? Word() : macos_file_of(name, file); !beside.text().empty())
+            return reject(Reason::not_selected, beside.text());
         if (is_archive) {
             // It was listed as a file: it is not whole, or empty. What is whole by now was not then.
             bool has_files = false;
             const Reason reason =
-                Archive(server_, definition_.wanted, Limits{}, file).list([&](const std::string&) {
+                Archive(server_, definition_.wanted, definition_.limits, file).list([&](const std::string&) {
                     has_files = true;
                 });
             if (reason != Reason::none) return reject(reason, "archive");
@@ -269,8 +271,8 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
         }
         const Definition& rules = is_label ? definition_.labels->table : definition_;
         const Wanted wanted = rules.wanted.in_form(rules.description(names_[batch.delivery]).tables);
-        if (read_table(is_inside ? Table(server_, wanted, Limits{}, file, index, batch.inner(index))
-                                 : Table(server_, wanted, Limits{}, file),
+        if (read_table(is_inside ? Table(server_, wanted, definition_.limits, file, index, batch.inner(index))
+                                 : Table(server_, wanted, definition_.limits, file),
                        rules, name, blank, contents, sink, result, stop))
             add_digest();
     } catch (const MachineFault& e) {
@@ -279,7 +281,9 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
 }
 
 bool Stage1::is_label_table(const std::string& name) const {
-    return definition_.labels && definition_.labels->files.match(name);
+    if (!definition_.labels) return false;
+    const PathPattern& files = definition_.labels->files;
+    return files.match(name) || files.match(decompressed_name(name));
 }
 
 // False if another rank has failed.
@@ -292,8 +296,8 @@ bool Stage1::read_table(Table table, const Definition& rules, const std::string&
     Record row;
     while (table.next(row)) {
         blank.origin.row = row.row;
-        as_declared(row, rules, delivery);
         auto judged = clean(row, {site, name}, rules, pseudonyms_);
+        as_declared(row, rules, delivery);
         if (&rules != &definition_)
             take_row(std::move(judged), blank, sink);
         else
@@ -353,6 +357,7 @@ void Stage1::take_segmentation(const Record& record, const std::string& file_nam
     const auto reject = [&](const Rejection& rejection) { staging::reject(rejection, blank, sink); };
     const std::string& site = definition_.sites[blank.site];
     if (!record.ok()) return reject({record.reason, record.detail});
+    if (!record.segmentation) return reject({Reason::bad_mask, "frames"});  // as the header's answer had
     if (const auto risk = segmentation_risk(record.facts, definition_.profile.pixels,
                                             definition_.description(site).declared_of(file_name)))
         return reject(*risk);
@@ -363,8 +368,9 @@ void Stage1::take_segmentation(const Record& record, const std::string& file_nam
     if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
     Segments& segments = std::get<Segments>(made);
     SegmentsPlace place{std::move(segments.positions), {}};
-    for (const Segmentation::Source& source : record.segmentation->sources)
-        place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
+    if (!definition_.masks->is_flat)  // of which the key tells
+        for (const Segmentation::Source& source : record.segmentation->sources)
+            place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
     Beside ref = beside_of(blank, good.mask_key);
     set_person(ref, good);
     set_mask(ref, segments.grid, segments.shows, segments.array);

@@ -82,7 +82,8 @@ private:
     std::uint64_t worker_delivery_ = 0;  // whose files the worker has seen
 };
 
-// A sealed record of fixed size: reasons and details are short names of ours.
+// A sealed record of fixed size: reasons and details are short names of ours. What is beyond a limit and has no detail
+// gets the limit's key.
 void set_reason(Rejected& rejected, Reason reason, std::string_view detail);
 
 }  // namespace staging

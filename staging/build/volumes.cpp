@@ -1,6 +1,7 @@
 #include "staging/build/volumes.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -53,6 +54,17 @@ void reject_all(std::vector<std::tuple<const SliceRef*, Reason, std::string>> le
     }
 }
 
+// Whether one SOP Instance UID names two contents. Nobody can tell which is the image, so that no volume of the series
+// may have either; were only these left out, a shorter volume would pass for the whole.
+bool has_conflict(const Slices& slices) {
+    std::map<core::Id16, core::Id16> content_of;
+    return std::ranges::any_of(slices, [&](const SliceRef& slice) {
+        if (slice.ref.instance == core::Id16{}) return false;
+        return content_of.try_emplace(slice.ref.instance, slice.file_content).first->second !=
+               slice.file_content;
+    });
+}
+
 class Maker {
 public:
     Maker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill,
@@ -60,12 +72,17 @@ public:
         : definition_(definition), pseudonyms_(pseudonyms), slices_(spill), defacer_(defacer) {}
 
     void series(const Slices& slices, SpillWriter& writer) const {
+        std::vector<std::tuple<const SliceRef*, Reason, std::string>> left;
+        if (has_conflict(slices)) {
+            for (const SliceRef& ref : slices)
+                left.emplace_back(&ref, Reason::uid_conflict, "SOPInstanceUID");
+            return reject_all(std::move(left), writer);
+        }
         std::vector<Slice> all;
         for (const SliceRef& ref : slices)
             all.push_back({ref.place, ref.rows, ref.columns, ref.samples, ref.is_localizer != 0,
                            ref.ref.content, ref.ref.origin.file << 20 | ref.frame});
         const Series sorted = sort_series(all);
-        std::vector<std::tuple<const SliceRef*, Reason, std::string>> left;
         for (const LeftOver& one : sorted.left) left.emplace_back(&slices[one.slice], one.reason, "");
         for (const Stack& stack : sorted.stacks)
             if (const auto refused = volume(slices, stack, writer))

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "staging/deid/profile.h"
+#include "staging/deid/words.h"
 
 namespace staging {
 namespace {
@@ -96,7 +97,7 @@ constexpr BodyPart kParts[] = {
     {"WRIST", {"74670003", "T-15460"}},
 };
 
-// Other words that scanners and people write for them.
+// Other words that scanners and people write for them, evened (words.h).
 struct Spelling {
     std::string_view word, term;
 };
@@ -117,49 +118,45 @@ constexpr Spelling kSpellings[] = {{"THORAX", "CHEST"},
                                    {"UPPERARM", "ARM"},
                                    {"LOWERLEG", "LEG"},
                                    {"LEGS", "LEG"},
+                                   {"ESOPHAGEAL", "ESOPHAGUS"},
                                    {"EXTREMITIES", "EXTREMITY"},
-                                   {"ESOPHAGEAL", "ESOPHAGUS"}};
+                                   {"胸部", "CHEST"},
+                                   {"腹部", "ABDOMEN"},
+                                   {"骨盆", "PELVIS"},
+                                   {"骨盆腔", "PELVIS"},
+                                   {"心臟", "HEART"},
+                                   {"肺", "LUNG"},
+                                   {"肺部", "LUNG"},
+                                   {"肝", "LIVER"},
+                                   {"肝臟", "LIVER"},
+                                   {"腎", "KIDNEY"},
+                                   {"腎臟", "KIDNEY"},
+                                   {"乳房", "BREAST"},
+                                   {"攝護腺", "PROSTATE"},
+                                   {"前列腺", "PROSTATE"},
+                                   {"膝", "KNEE"},
+                                   {"膝部", "KNEE"},
+                                   {"膝關節", "KNEE"},
+                                   {"髖", "HIP"},
+                                   {"髖關節", "HIP"},
+                                   {"肩", "SHOULDER"},
+                                   {"肩部", "SHOULDER"},
+                                   {"肩關節", "SHOULDER"},
+                                   {"手", "HAND"},
+                                   {"手部", "HAND"},
+                                   {"手腕", "WRIST"},
+                                   {"手肘", "ELBOW"},
+                                   {"足", "FOOT"},
+                                   {"足部", "FOOT"},
+                                   {"腰椎", "LSPINE"},
+                                   {"胸椎", "TSPINE"}};
 
 // Words that say nothing about the part.
 constexpr std::string_view kFillers[] = {"AND", "TO", "THE", "OF", "LEFT",  "RIGHT", "BILATERAL",
                                          "L",   "R",  "LT",  "RT", "UPPER", "LOWER", "BOTH"};
 
-// What shows a face, or can: as parts of a word of Body Part Examined, ...
-constexpr std::string_view kHead[] = {
-    "HEAD",   "BRAIN",  "SKULL",  "FACE",  "FACIAL", "ORBIT", "SINUS",  "MAXILL", "MANDIB", "NASAL", "NOSE",
-    "NECK",   "TEMPOR", "PITUIT", "SELLA", "CRANI",  "DENT",  "TEETH",  "WHOLE",  "CSPINE", "CEREB", "KOPF",
-    "SCHAED", "SCHÄD",  "SCHäD",  "TETE",  "TÊTE",   "TêTE",  "CABEZA", "頭",     "脑",     "腦"};
-// ... and as whole words, in descriptions too: HEART is none, nor is INCIDENTAL.
-constexpr std::string_view kHeadWords[] = {
-    "HEAD",  "BRAIN",       "SKULL",   "FACE",    "FACIAL",   "ORBIT",  "ORBITS", "SINUS",     "SINUSES",
-    "NECK",  "CRANIAL",     "CRANIUM", "MAXILLA", "MANDIBLE", "NASAL",  "NOSE",   "EAR",       "EARS",
-    "EYE",   "EYES",        "IAC",     "IACS",    "JAW",      "TMJ",    "TMJS",   "PITUITARY", "SELLA",
-    "TEETH", "NASOPHARYNX", "KOPF",    "HIRN",    "TETE",     "CABEZA", "NEURO",  "CEREBRAL"};
-// Codes of CID 4 that show a face: head, head and neck, neck, brain, skull, face, eye, orbit, sinuses, jaws, ear.
-constexpr std::string_view kHeadCodes[] = {
-    "69536005",  "T-D1100", "774007",    "T-D1000", "45048000",  "T-D1600", "12738006",  "T-A0100",
-    "89546000",  "T-11100", "89545001",  "T-D1200", "81745001",  "T-AA000", "363654007", "T-D14AE",
-    "2095001",   "T-22000", "91609006",  "T-11180", "70925003",  "T-11170", "117590005", "T-AB001",
-    "1101003",   "T-D1400", "661005",    "T-D1213", "45206002",  "T-21000", "38266002",  "T-D0010",
-    "417437006", "R-FAB52", "416319003", "R-FAB54", "416152001", "R-FAB53", "122494005", "T-11501",
-    "42575006",  "T-D1460", "53620006",  "T-15290"};
-
 bool among(std::string_view word, const auto& list) {
     return std::find(std::begin(list), std::end(list), word) != std::end(list);
-}
-
-bool is_letter(char c) {
-    return (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
-
-// Calls `one` with every word of letters in `text`.
-void each_word(std::string_view text, auto one) {
-    while (!text.empty()) {
-        const auto* end = std::find_if_not(text.begin(), text.end(), is_letter);
-        const auto length = static_cast<std::size_t>(end - text.begin());
-        if (length) one(text.substr(0, length));
-        text.remove_prefix(std::max<std::size_t>(length, 1));
-    }
 }
 
 std::string_view term_of(std::string_view word, const PixelPolicy& policy) {
@@ -190,33 +187,25 @@ const BodyPart* find_body_part(std::string_view term_or_code) noexcept {
     return found == std::end(kParts) ? nullptr : found;
 }
 
-bool names_a_head(std::string_view description) {
-    bool head = false;
-    each_word(folded(description), [&](std::string_view word) { head = head || among(word, kHeadWords); });
-    return head;
-}
-
-Anatomy anatomy_of(const Facts& facts, const PixelPolicy& policy) {
-    bool listed = false, unlisted = false, head = false;
-    const std::string part = folded(facts.body_part);
-    for (const std::string_view word : kHead) head = head || part.find(word) != std::string::npos;
+Anatomy anatomy_of(const Facts& facts, const PixelPolicy& policy, Heads heads) {
+    bool listed = false, unlisted = false;
+    const std::string part = evened(facts.body_part);
+    bool head = is_head_part(facts.body_part, heads);
     if (is_listed(part, policy)) {  // also terms that the site spells with blanks
         listed = true;
     } else {
-        each_word(part, [&](std::string_view word) {
-            head = head || among(word, kHeadWords);
-            if (among(word, kFillers)) return;
-            (is_listed(word, policy) ? listed : unlisted) = true;
-        });
+        for (const std::string& word : words_of(part))
+            if (!among(word, kFillers)) (is_listed(word, policy) ? listed : unlisted) = true;
         unlisted = unlisted || (!part.empty() && !listed);
     }
     // Codes and meanings of regions. A meaning in a language that we do not read counts for nothing; its code does.
     for (const std::string& one : facts.anatomy) {
-        const std::string word = folded(one);
-        head = head || among(word, kHeadCodes) || names_a_head(word);
+        const std::string word = evened(one);
+        head = head || is_head_code(word, heads) || names_a_head(one, heads);
         if (is_listed(word, policy))
             listed = true;
-        else if (word.find_first_of("0123456789") != std::string::npos)
+        else if (one.find_first_of("0123456789") !=
+                 std::string::npos)  // as written: NFKC makes digits of other signs
             unlisted = true;
     }
     if (head) return Anatomy::head;

@@ -214,6 +214,25 @@ void read_parts(const core::Config& table, Masks& out) {
     read_overlap(table, out);
 }
 
+// What i and j of a file run along.
+PlaneAxes read_axes(const core::Config& table) {
+    const std::vector<std::string> words = table.texts("axes");
+    PlaneAxes out;
+    bool has_rows = false, has_columns = false;
+    for (const std::string& word : words) {
+        const bool is_turned = word.starts_with('-');
+        const std::string_view axis = std::string_view(word).substr(is_turned ? 1 : 0);
+        if (axis == "rows") has_rows = true, out.rows_turned = is_turned;
+        if (axis == "columns") has_columns = true, out.columns_turned = is_turned;
+    }
+    if (words.size() != 2 || !has_rows || !has_columns)
+        table.refuse("axes",
+                     "expected what the file's first and second axis run along: \"columns\" and \"rows\", "
+                     "or \"-rows\" where the last row comes first");
+    out.rows_first = words[0].ends_with("rows");
+    return out;
+}
+
 // Files beside the images, told by their paths.
 void read_mask_files(const core::Config& table, std::string_view format, Masks& out, Paths& paths) {
     try {
@@ -241,7 +260,9 @@ void read_mask_files(const core::Config& table, std::string_view format, Masks& 
     // What is cropped or lies outside of what was scanned is 0.
     if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
     if (table.has("part")) read_parts(table, out);
-    out.wanted = Wanted::of(*find_format(format), {});
+    if (out.is_flat && format == "nifti") out.axes = read_axes(table);
+    // A palette's colours are for who looks at a mask; what it says are the numbers.
+    out.wanted = Wanted::of(*find_format(format == "raster" ? "raster-indices" : format), {});
 }
 
 // Segmentations of DICOM: what each code that a segment may have is as a number.
@@ -265,10 +286,10 @@ void read_segments(const core::Config& table, const Definition& images, Masks& o
         if (!(*out.threshold > 0 && *out.threshold <= 1))
             table.refuse("threshold", "expected a part of a voxel: above 0, and 1 at most");
     }
-    for (const char* uid : {"FrameOfReferenceUID", "StudyInstanceUID"}) {
-        out.names.emplace_back(uid);
-        out.places.push_back(paths.position(uid));
-    }
+    // A single image is named by those that are of it; a volume's slices may be named one by one, or not at all.
+    out.names = out.is_flat ? std::vector<std::string>{"SOPInstanceUID"}
+                            : std::vector<std::string>{"FrameOfReferenceUID", "StudyInstanceUID"};
+    for (const std::string& uid : out.names) out.places.push_back(paths.position(uid));
 }
 
 }  // namespace
@@ -284,12 +305,9 @@ std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definiti
     out.is_flat = is_flat;
     out.field = images.fields.front();
     const std::string format = table.text_or("format", is_flat ? "raster" : "nifti");
-    if (is_flat && format != "raster")
-        table.refuse("format",
-                     "masks of single images are pictures: \"raster\" (PNG, TIFF, JPEG); others lie on "
-                     "volumes: samples = \"volume\"");
-    if (!is_flat && format != "nifti" && format != "dicom-seg")
-        table.refuse("format", "expected \"nifti\" or \"dicom-seg\"");
+    if (format != "nifti" && format != "dicom-seg" && !(is_flat && format == "raster"))
+        table.refuse("format", is_flat ? "expected \"raster\" (PNG, TIFF, JPEG), \"nifti\" or \"dicom-seg\""
+                                       : "expected \"nifti\" or \"dicom-seg\"");
     if (format == "dicom-seg")
         read_segments(table, images, out, paths);
     else
@@ -325,6 +343,19 @@ std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const
         parts.push_back(definition.description(site).normal(masks.names[i], core::view(value->bytes)));
     }
     return masks.is_segmentation() ? core::Id16{} : joined(masks, parts, site, pseudonyms);
+}
+
+std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Segmentation& segmentation,
+                                             std::string_view site, const Pseudonyms& pseudonyms) {
+    const auto& sources = segmentation.sources;  // in their order
+    // The first is without a name where a frame names none.
+    if (sources.empty() || sources.front().instance != sources.back().instance)
+        return Rejection{Reason::bad_mask, "sources"};
+    if (segmentation.is_moved) return Rejection{Reason::bad_mask, "SpatialLocationsPreserved"};
+    const std::string& name = definition.masks->names.front();
+    const std::string& uid = sources.front().instance;
+    if (!is_uid(uid)) return Rejection{Reason::bad_uid, name};
+    return pseudonyms.of("case:" + name, core::view(site), core::view(uid));
 }
 
 std::optional<core::Id16> mask_key(const Definition& definition, std::string_view file_name,

@@ -23,6 +23,14 @@ struct Labels {
     Definition table;  // what becomes of a row: of its profile the columns, whose it is, and the key
 };
 
+// How the first two axes of a file of NIfTI, i and j, lie on a single image, as the definition declares it: nobody can tell from
+// the file, which programs write of an array [rows, columns] and of [columns, rows] alike.
+struct PlaneAxes {
+    bool rows_first = false;  // i runs along rows' numbers, j along columns'; else the other way
+    bool rows_turned = false, columns_turned = false;  // from the last row or column to the first
+    bool is_changed() const noexcept { return rows_first || rows_turned || columns_turned; }
+};
+
 // Reads [labels]; nothing if there is none. `images` is read as far as its columns, and its risk is made the stricter of
 // both profiles'. Throws Error(usage).
 std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::filesystem::path& folder,
@@ -47,6 +55,7 @@ struct Masks {
     bool joins = false, higher_stands = false;
     FieldChoice field;  // fitted as the first field of the images is
     Wanted wanted{};    // nothing but pixels; none of segmentations: they are read as images are
+    PlaneAxes axes{};   // of NIfTI on single images
     // Of segmentations: the number of each code that a segment may have, "SCHEME:VALUE", and which part of a voxel a
     // fractional one must fill to count.
     std::map<std::string, std::uint8_t, std::less<>> segments{};
@@ -56,8 +65,12 @@ struct Masks {
 std::shared_ptr<const Masks> read_masks(const core::Config& file, const Definition& images, Paths& paths);
 
 // The key that an image and its mask share, from what the image says; zero if it lacks a part of it. Of a segmentation
-// and its image: the frame of reference, or the study if there is none.
+// and its volume: the frame of reference, or the study if there is none; and its single image: the image's UID.
 std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Values& values,
+                                             std::string_view site, const Pseudonyms& pseudonyms);
+// The same of a segmentation of a single image: bad_mask if it names no image or several, or says that its pixels are not
+// those of the image (Spatial Locations Preserved, PS3.3 section C.7.6.16.2.6).
+std::variant<core::Id16, Rejection> mask_key(const Definition& definition, const Segmentation& segmentation,
                                              std::string_view site, const Pseudonyms& pseudonyms);
 // The number of the part that a mask's file shows by its path; 0 where files show all, nothing if it is none of those
 // that the definition lists.

@@ -96,7 +96,7 @@ std::vector<std::optional<Value>> path_values(const Definition& definition, cons
         const auto at = std::find(definition.path_names.begin(), definition.path_names.end(), names[i]);
         if (at != definition.path_names.end())
             out[static_cast<std::size_t>(at - definition.path_names.begin())] =
-                Value{(*match)[i], {'U', 'T'}, {}};
+                Value{(*match)[i], {'U', 'R'}, {}};  // one value, and not a table's
     }
     return out;
 }
@@ -191,7 +191,8 @@ std::variant<Cleaned, Rejection> clean_segmentation(const Record& record, const 
     const auto from_path = path_values(definition, definition.description(sent.site), sent.file_name);
     const Values values{record.values, from_path};
     Cleaned out;
-    auto key = mask_key(definition, values, sent.site, pseudonyms);
+    auto key = definition.masks->is_flat ? mask_key(definition, *record.segmentation, sent.site, pseudonyms)
+                                         : mask_key(definition, values, sent.site, pseudonyms);
     if (auto* rejection = std::get_if<Rejection>(&key)) return std::move(*rejection);
     out.mask_key = std::get<core::Id16>(key);
     if (out.mask_key == core::Id16{})
@@ -236,10 +237,12 @@ void move_to(std::vector<core::Cell>& columns, const core::Id16& patient, const 
 
 void as_declared(Record& row, const Definition& definition, const Description& delivery) {
     if (!delivery.decimal_comma || !row.ok()) return;
+    std::vector<bool> is_done(row.values.size());  // two fields may have one column
     for (const FieldChoice& field : definition.fields)
         for (const std::size_t place : field.values) {
             auto& value = row.values[place];
-            if (value && !is_binary(*value)) comma_to_point(value->bytes);
+            if (!is_done[place] && value && !is_binary(*value)) comma_to_point(value->bytes);
+            is_done[place] = true;
         }
 }
 

@@ -83,7 +83,7 @@ std::variant<core::Cell, Rejection> transform(const ColumnRule& rule, const std:
 std::variant<std::vector<Alias>, Rejection> identify(const Definition& definition, const Values& values,
                                                      std::string_view site, const Pseudonyms& pseudonyms);
 
-// Rewrites what the delivery declares otherwise than our readers expect: decimal commas in a table's fields.
+// After clean(), once: what the delivery declares otherwise than fields_of() reads it, decimal commas in a table's fields.
 void as_declared(Record& row, const Definition& definition, const Description& delivery);
 
 }  // namespace staging

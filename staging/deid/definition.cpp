@@ -8,6 +8,7 @@
 #include "staging/deid/cases.h"
 #include "staging/deid/choices.h"
 #include "staging/deid/computed.h"
+#include "staging/deid/limits.h"
 
 namespace staging {
 namespace {
@@ -260,6 +261,7 @@ Definition Definition::load(const std::filesystem::path& path, const std::vector
     for (ColumnChoice& choice : out.columns)
         if (std::holds_alternative<DeliveryName>(choice.rule.transform)) choice.rule.categories = out.sites;
     read_splits(file.table("splits"), out.splits);
+    out.limits = read_limits(file);
     out.labels = read_labels(file, path.parent_path(), maps, out, paths);
     if (out.labels) rules += "labels=" + out.labels->table.profile.sha256 + "\n";
     out.masks = read_masks(file, out, paths);

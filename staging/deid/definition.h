@@ -92,6 +92,7 @@ struct Definition {
     std::optional<CaseKey> key;            // of images, and of a table of labels
     std::shared_ptr<const Masks> masks;
     Wanted wanted;
+    Limits limits;  // [limits]: what the reader may spend on one file (limits.h)
     std::array<double, 4> splits{};  // upper ends of train, validation, test, hidden in [0, 1]
     std::int64_t target_bytes = 0;
     core::Codec codec = core::Codec::none;

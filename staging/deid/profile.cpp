@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "staging/deid/anatomy.h"
 #include "staging/deid/direct.h"
+#include "staging/deid/words.h"
 
 namespace staging {
 namespace {
@@ -231,13 +232,12 @@ void check_confidentiality(const core::Config& file, const std::vector<ColumnRul
 const Format* read_source(const core::Config& file) {
     const std::string name = file.text("source");
     const Format* found = find_format(name);
-    if (found) return found;
+    if (found && !found->is_for_masks) return found;
     std::vector<std::string> names;
+    for (const Format& format : formats())
+        if (!format.is_for_masks) names.emplace_back(format.name);
     std::string all;
-    for (const Format& format : formats()) {
-        names.emplace_back(format.name);
-        all += (all.empty() ? "" : ", ") + std::string(format.name);
-    }
+    for (const std::string& one : names) all += (all.empty() ? "" : ", ") + one;
     const auto near = core::nearest(name, names);
     file.refuse("source",
                 "no such format" + (near ? "; did you mean \"" + *near + "\"?" : "; there are: " + all));
@@ -311,7 +311,7 @@ void read_body_parts(const core::Config& table, PixelPolicy& policy) {
     const core::Config spellings = table.table("spellings");
     for (const std::string& word : spellings.keys()) {
         check(word, spellings, spellings.text(word));
-        policy.spellings[folded(word)] = spellings.text(word);
+        policy.spellings[evened(word)] = spellings.text(word);
     }
 }
 
@@ -328,15 +328,14 @@ void read_faces(const core::Config& table, PixelPolicy& policy) {
     for (const FacePolicy one : {FacePolicy::quarantine, FacePolicy::deface, FacePolicy::allow})
         if (word == face_policy_name(one)) policy.faces = one, known = true;
     if (!known) table.refuse("faces", "expected \"quarantine\", \"deface\" or \"allow\"");
-    const core::Config files = table.table("face_template");
-    if (policy.faces != FacePolicy::deface && files.keys().empty()) return;
-    policy.face_template = {files.text("head"), files.text("head_sha256"), files.text("brain"),
-                            files.text("brain_sha256")};
-    for (const char* key : {"head_sha256", "brain_sha256"}) {
-        const std::string digest = files.text(key);
-        if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos)
-            files.refuse(key, "expected a SHA-256 of 64 hexadecimal digits");
-    }
+    const core::Config in = table.table("face_template");
+    if (policy.faces != FacePolicy::deface && in.keys().empty()) return;
+    policy.face_template = {in.text("head"), in.text("head_sha256"), in.text("brain"),
+                            in.text("brain_sha256")};
+    for (const char* key : {"head_sha256", "brain_sha256"})
+        if (const std::string digest = in.text(key);
+            digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos)
+            in.refuse(key, "expected a SHA-256 of 64 hexadecimal digits");
 }
 
 PixelPolicy read_pixels(const core::Config& table, bool by_class) {
@@ -430,9 +429,8 @@ Profile Profile::parse(std::string_view toml, const std::string& name) {
     if (profile.max_shift_days < 30 || profile.max_shift_days > 36500)
         dates.refuse("max_shift_days", "expected 30 to 36500");
 
-    if (!profile.source->is_table) {
+    if (!profile.source->is_table)
         profile.pixels = read_pixels(file.table("pixels"), profile.source->name == "dicom");
-    }
     profile.risk = read_risk(file.table("risk"));
 
     for (const core::Config& table : file.tables("fields"))

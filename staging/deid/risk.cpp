@@ -21,6 +21,16 @@ bool has_value(std::string_view image_type, std::initializer_list<std::string_vi
     }
 }
 
+bool is_whole_slide(const SopClass* row) {
+    return row && row->name == "VLWholeSlideMicroscopyImageStorage";
+}
+
+// Of a whole slide only what says so: the volume, or a thumbnail of it that is said to be without the label.
+bool shows_specimen(std::string_view type, const Facts& facts) {
+    const auto flavour = part(type, 2);
+    return flavour == "VOLUME" || (flavour == "THUMBNAIL" && folded(facts.specimen_label) == "NO");
+}
+
 std::optional<Rejection> class_risk(const SopClass* row, const Facts& facts, const PixelPolicy& policy) {
     if (row && row->shows == Shows::no_image) return Rejection{Reason::not_selected, "SOPClassUID"};
     const bool listed =
@@ -39,7 +49,8 @@ std::optional<Rejection> text_risk(const SopClass* row, const Facts& facts, cons
     if (burned_in == "YES") return risk("BurnedInAnnotation");
     if (policy.need_burned_in_no && burned_in != "NO") return risk("BurnedInAnnotation");
     // The photographed label of a slide: the patient's name is printed on it (PS3.3 C.8.12.4.1.1).
-    if (has_value(type, {"LABEL", "OVERVIEW"})) return risk("ImageType");
+    if (has_value(type, {"LABEL", "OVERVIEW"}) || (is_whole_slide(row) && !shows_specimen(type, facts)))
+        return risk("ImageType");
     if (folded(facts.specimen_label) == "YES") return risk("SpecimenLabelInImage");
     if (!policy.allow_ultrasound &&
         (one_of(modality, {"US", "IVUS"}) || (row && row->shows == Shows::ultrasound)))
@@ -50,7 +61,8 @@ std::optional<Rejection> text_risk(const SopClass* row, const Facts& facts, cons
     if (!policy.allow_conversion_type && !folded(facts.conversion_type).empty())
         return risk("ConversionType");
     if (!policy.allow_screen)
-        for (const char* word : {"SCREEN", "SECONDARY CAPTURE", "SCANNED", "DOSE", "REPORT", "PHOTO FILE"})
+        for (const char* word : {"SCREEN", "SECONDARY CAPTURE", "SCANNED", "DOSE", "REPORT", "PHOTO FILE",
+                                 "PROTOCOL", "SOM5 PROT", "SOM7 PROT"})
             if (type.find(word) != std::string::npos) return risk("ImageType");
     if (!policy.allow_other_modality && one_of(modality, {"OT", "SC", "DOC", "HC", "PR", "KO", "SR"}))
         return risk("Modality");
@@ -65,17 +77,20 @@ std::optional<Rejection> face_risk(const SopClass* row, const Facts& facts, cons
     const bool surface = !row || row->shows == Shows::volume || row->shows == Shows::surface ||
                          row->shows == Shows::secondary || row->shows == Shows::mask ||
                          one_of(folded(facts.modality), {"CT", "MR", "PT", "XC", "ES", "OP"});
-    if (!surface) return std::nullopt;
+    // Ultrasound renders faces as well, but few of its files say what they show: of them a head counts that is named.
+    if (!surface && (!row || row->shows != Shows::ultrasound)) return std::nullopt;
+    const Heads heads = surface ? Heads::with_necks : Heads::alone;
     for (const std::string* text :
          {&facts.study_description, &facts.series_description, &facts.protocol_name})
-        if (names_a_head(*text)) return face("description");
-    switch (anatomy_of(facts, policy)) {
+        if (names_a_head(*text, heads)) return face("description");
+    switch (anatomy_of(facts, policy, heads)) {
         case Anatomy::head:
             return face("anatomy");
         case Anatomy::unlisted:
+            if (!surface) break;
             return Rejection{Reason::unlisted_anatomy, "anatomy"};
         case Anatomy::untold:
-            if (!allow_unknown) return Rejection{Reason::unlisted_anatomy, "untold"};
+            if (!allow_unknown && surface) return Rejection{Reason::unlisted_anatomy, "untold"};
             break;
         case Anatomy::listed:
             break;

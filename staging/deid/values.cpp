@@ -47,9 +47,18 @@ std::optional<std::string_view> text_part(const Value& value, int n) noexcept {
     return trimmed(value.bytes);
 }
 
+namespace {
+
+// One number's text: number() takes a backslash for the end of one, and in a table it is a sign of none.
+std::optional<std::string_view> number_text(const Value& value, int n) noexcept {
+    const auto text = text_part(value, n);
+    return text && text->find('\\') == std::string_view::npos ? text : std::nullopt;
+}
+
+}  // namespace
+
 void comma_to_point(std::string& text) noexcept {
-    const auto comma = text.find(',');
-    if (comma != std::string::npos && text.find('.') == std::string::npos) text[comma] = '.';
+    for (char& sign : text) sign = sign == ',' ? '.' : sign == '.' ? ',' : sign;
 }
 
 std::optional<double> real_part(const Value& value, int n, bool decimal_comma) noexcept {
@@ -57,10 +66,12 @@ std::optional<double> real_part(const Value& value, int n, bool decimal_comma) n
         const auto index = word_index(value, n);
         return index ? number(value, *index) : std::nullopt;
     }
-    const auto text = text_part(value, n);
+    const auto text = number_text(value, n);
     if (!text) return std::nullopt;
     Value one{std::string(*text), {'D', 'S'}, {}};
-    if (decimal_comma) comma_to_point(one.bytes);
+    // DICOM's own point stays one (PS3.5, table 6.2-1).
+    if (decimal_comma && (value.vr == Vr{'U', 'T'} || one.bytes.find('.') == std::string::npos))
+        comma_to_point(one.bytes);
     return number(one);
 }
 
@@ -69,7 +80,7 @@ std::optional<std::int64_t> whole_part(const Value& value, int n, bool decimal_c
         const auto index = word_index(value, n);
         return index ? integer(value, *index) : std::nullopt;
     }
-    const auto text = text_part(value, n);
+    const auto text = number_text(value, n);
     if (!text) return std::nullopt;
     if (const auto whole = integer({std::string(*text), {'I', 'S'}, {}})) return whole;
     const auto real = real_part(value, n, decimal_comma);

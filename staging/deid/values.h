@@ -28,7 +28,7 @@ bool is_absent(const std::optional<Value>& value) noexcept;
 // of them. Only DICOM's text has several: in a table's field, and in ST, LT, UT and UR, a backslash is a sign like others.
 std::optional<std::string_view> text_part(const Value& value, int n) noexcept;
 
-// A decimal comma as a point, where the delivery writes numbers so: "5,0" becomes "5.0"; "1,234.5" stays.
+// Of a table of decimal commas: commas and points change places, so that "5,0" is a number, and "1.234", a thousand, none.
 void comma_to_point(std::string& text) noexcept;
 
 // A number as it is typed: DS, IS and tables' fields; with a comma for the point if `decimal_comma`. Finite.

@@ -19,7 +19,9 @@ std::variant<core::Array, Rejection> numbers(const FieldChoice& choice, const Re
         const std::optional<Value>& value = record.values[choice.values[i]];
         if ((!value || trimmed(value->bytes).empty()))
             return Rejection{Reason::missing_attribute, choice.rule.from[i]};
-        const auto real = number(*value);
+        // A backslash parts DICOM's numbers, and is a sign of none in a table.
+        const bool is_one = value->vr != Vr{'U', 'T'} || value->bytes.find('\\') == std::string::npos;
+        const auto real = is_one ? number(*value) : std::nullopt;
         if (!real || !(*real >= choice.rule.min && *real <= choice.rule.max))
             return Rejection{Reason::bad_value, choice.rule.from[i]};
         const auto put = [&](auto typed) {
@@ -136,8 +138,8 @@ core::Id16 content_of_frame(const Record& record, std::uint32_t frame, const Pse
     }
     if (record.modality_table) {
         const auto& entries = record.modality_table->entries;
-        const core::ByteView bytes(reinterpret_cast<const std::uint8_t*>(entries.data()), 2 * entries.size());
-        form += " " + std::to_string(record.modality_table->first) + " " + core::to_hex(core::sha256(bytes));
+        const core::ByteView table(reinterpret_cast<const std::uint8_t*>(entries.data()), 2 * entries.size());
+        form += " " + std::to_string(record.modality_table->first) + " " + core::to_hex(core::sha256(table));
     }
     return pseudonyms.of("frame", core::view(form), core::sha256(p.bytes.subspan(frame * bytes, bytes)));
 }

@@ -22,12 +22,14 @@ struct Mask {
 };
 
 // bad_mask if its frames make no volume or several, or if a value in it is none of those that the definition lists: grey
-// values have no way in as a mask.
+// values have no way in as a mask. Or if it is a picture with a palette ("palette") whose colour 0 is neither black nor wholly
+// transparent, or whose greys are listed, too, and say otherwise than their numbers.
+// Of NIfTI on a single image the axes are laid as the definition declares.
 // `part`: the number that stands for all that is not 0 in it; 0 for itself.
 std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks, std::uint8_t part = 0);
 
 // A segmentation as a field, uint8 [1, slices, H, W]: the slices that it has, in the order of growing k. Those of its
-// image that it lacks show nothing.
+// image that it lacks show nothing. Of a single image in the image's own form, and its grid is its size alone.
 struct Segments {
     core::Array array;
     Grid grid;                     // k runs along the normal, one millimetre a step, from the first slice
@@ -35,8 +37,8 @@ struct Segments {
     std::vector<std::array<double, 3>> positions;  // of the slices
 };
 // The number of each segment's code at each voxel. bad_mask if a segment's code is none of those that the definition
-// lists, if two of different numbers overlap and not the higher stands, or if the frames are no parallel slices of one size; and of fractional
-// ones if the definition has no threshold.
+// lists, if two of different numbers overlap and not the higher stands, or if the frames are no parallel slices of one size, or of
+// a single image not one for each segment (one in all of a label map); and of fractional ones if the definition has no threshold.
 std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks);
 
 // Where a segmentation's slices stand among an image's: the k of each. Nothing if one lies on none of them: further than

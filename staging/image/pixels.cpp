@@ -75,6 +75,8 @@ Outcome convert(const Pixels& pixels, const Meaning& meaning, bool padding_decla
                 from += sizeof value;
                 To converted;
                 if (plain) {
+                    if constexpr (std::floating_point<From> && std::integral<To>)
+                        if (!keeps_value(value, To{})) return Outcome::does_not_fit;
                     converted = static_cast<To>(value);
                     fits &= keeps_value(value, converted);
                 } else {
@@ -119,10 +121,8 @@ Outcome convert_to(const Pixels& pixels, const Meaning& meaning, bool declared, 
             return convert<std::int32_t, To>(pixels, meaning, declared, out);
         case PixelType::f32:
         case PixelType::f64:
-            if constexpr (std::floating_point<To>)
-                return pixels.type == PixelType::f32 ? convert<float, To>(pixels, meaning, declared, out)
-                                                     : convert<double, To>(pixels, meaning, declared, out);
-            return Outcome::does_not_fit;
+            return pixels.type == PixelType::f32 ? convert<float, To>(pixels, meaning, declared, out)
+                                                 : convert<double, To>(pixels, meaning, declared, out);
         case PixelType::none:
             break;
     }

@@ -87,6 +87,70 @@ std::uint16_t stored(const Pixels& pixels, std::size_t at) {
     return value;
 }
 
+// The numbers that a segmentation's frames show.
+struct Shown {
+    bool is_label_map = false, higher_stands = false;
+    std::vector<std::uint8_t> of_frames;
+    std::vector<std::uint16_t> of_values;  // of a label map
+    double enough = 1;                     // what counts as the segment, and what there is at most
+    unsigned most = 1;
+
+    // Lays a frame's over what `to` has; a word if they are none, or two stand at one place.
+    const char* lay(const Pixels& pixels, std::size_t frame, std::uint8_t* to) const {
+        const std::size_t plane = std::size_t{pixels.rows} * pixels.columns;
+        for (std::size_t n = 0; n < plane; ++n) {
+            const std::uint16_t value = stored(pixels, frame * plane + n);
+            if (is_label_map ? of_values[value] == kNone : value > most)
+                return is_label_map ? "segments" : "values";
+            if (is_label_map ? of_values[value] == 0 : value < enough) continue;
+            const auto number = static_cast<std::uint8_t>(is_label_map ? of_values[value] : of_frames[frame]);
+            if (to[n] != 0 && to[n] != number && !higher_stands) return "overlap";
+            to[n] = std::max(to[n], number);
+        }
+        return nullptr;
+    }
+};
+
+std::variant<Shown, Rejection> shown_by(const Record& record, const Masks& masks) {
+    const auto bad = [](const char* what) { return Rejection{Reason::bad_mask, what}; };
+    const Segmentation& segmentation = *record.segmentation;
+    if (segmentation.is_fractional && !masks.threshold) return bad("fractional");
+    if (segmentation.is_fractional && segmentation.full == 0) return bad("values");
+    Shown out{segmentation.is_label_map, masks.higher_stands, {}, {}};
+    if (segmentation.is_label_map) {
+        out.of_values = numbers_of_values(record, masks);
+    } else {
+        auto found = numbers_of(segmentation, masks);
+        if (const auto* rejection = std::get_if<Rejection>(&found)) return *rejection;
+        out.of_frames = std::get<std::vector<std::uint8_t>>(std::move(found));
+    }
+    if (segmentation.is_fractional) {
+        out.enough = *masks.threshold * static_cast<double>(segmentation.full);
+        out.most = segmentation.full;
+    }
+    return out;
+}
+
+// Of a single image: a frame for each segment, all on the image's one frame.
+std::variant<Segments, Rejection> on_one_frame(const Record& record, const Masks& masks, const Shown& shown,
+                                               Segments out) {
+    const Pixels& pixels = record.pixels;
+    std::vector<std::uint32_t> segments = record.segmentation->shown;
+    std::ranges::sort(segments);
+    const bool is_one =
+        shown.is_label_map ? pixels.frames == 1 : std::ranges::adjacent_find(segments) == segments.end();
+    if (!is_one) return Rejection{Reason::bad_mask, "frames"};
+    out.grid.size = {1, pixels.rows, pixels.columns};
+    // As pixels_to_array has it.
+    out.array.shape = {1, pixels.rows, pixels.columns};
+    if (masks.field.field.shape.size() == 4) out.array.shape.insert(out.array.shape.begin(), 1);
+    out.array.bytes.resize(std::size_t{pixels.rows} * pixels.columns);
+    for (std::size_t i = 0; i < pixels.frames; ++i)
+        if (const char* word = shown.lay(pixels, i, out.array.bytes.data()))
+            return Rejection{Reason::bad_mask, word};
+    return out;
+}
+
 }  // namespace
 
 std::variant<Segments, Rejection> segments_of(const Record& record, const Masks& masks) {
@@ -94,21 +158,19 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
     const Pixels& pixels = record.pixels;
     const bool is_label_map = record.segmentation && record.segmentation->is_label_map;
     const bool is_number = pixels.type == PixelType::u8 || (is_label_map && pixels.type == PixelType::u16);
-    const bool is_whole = record.segmentation && pixels.samples == 1 && is_number && !record.frames.empty() &&
+    const bool is_whole = record.segmentation && pixels.samples == 1 && is_number && !pixels.bytes.empty() &&
+                          pixels.bytes.size() == pixels.byte_count() &&
+                          (masks.is_flat || !record.frames.empty()) &&
                           record.segmentation->shown.size() == pixels.frames;
     if (!is_whole) return bad("frames");
-    const Segmentation& segmentation = *record.segmentation;
-    if (segmentation.is_fractional && !masks.threshold) return bad("fractional");
-    if (segmentation.is_fractional && segmentation.full == 0) return bad("values");
-    std::vector<std::uint8_t> numbers;
-    std::vector<std::uint16_t> of_values;
-    if (is_label_map) {
-        of_values = numbers_of_values(record, masks);
-    } else {
-        auto found = numbers_of(segmentation, masks);
-        if (const auto* rejection = std::get_if<Rejection>(&found)) return *rejection;
-        numbers = std::get<std::vector<std::uint8_t>>(std::move(found));
-    }
+    const auto read = shown_by(record, masks);
+    if (const auto* rejection = std::get_if<Rejection>(&read)) return *rejection;
+    const Shown& shown = std::get<Shown>(read);
+    Segments out;
+    for (const auto& segment : record.segmentation->segments)
+        if (const auto value = masks.segments.find(segment.code); value != masks.segments.end())
+            out.shows.insert(value->second);
+    if (masks.is_flat) return on_one_frame(record, masks, shown, std::move(out));
 
     const auto frame_of = [&](std::size_t i) -> const Frame& {
         return record.frames[record.frames.size() == 1 ? 0 : i];
@@ -130,14 +192,7 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
     }
     std::ranges::sort(order);
 
-    Segments out;
-    for (const auto& segment : segmentation.segments)
-        if (const auto value = masks.segments.find(segment.code); value != masks.segments.end())
-            out.shows.insert(value->second);
     const std::size_t plane = std::size_t{pixels.rows} * pixels.columns;
-    const double enough =
-        segmentation.is_fractional ? *masks.threshold * static_cast<double>(segmentation.full) : 1;
-    const unsigned most = segmentation.is_fractional ? segmentation.full : 1;
     for (const auto& [along, i] : order) {
         const Vector& position = *frame_of(i).position;
         if (out.positions.empty() || apart(out.positions.back(), position) > kApart) {
@@ -147,16 +202,9 @@ std::variant<Segments, Rejection> segments_of(const Record& record, const Masks&
             out.positions.push_back(position);
             out.array.bytes.resize(out.positions.size() * plane);
         }
-        std::uint8_t* to = out.array.bytes.data() + (out.positions.size() - 1) * plane;
-        for (std::size_t n = 0; n < plane; ++n) {
-            const std::uint16_t value = stored(pixels, i * plane + n);
-            if (is_label_map ? of_values[value] == kNone : value > most)
-                return bad(is_label_map ? "segments" : "values");
-            if (is_label_map ? of_values[value] == 0 : value < enough) continue;
-            const auto number = static_cast<std::uint8_t>(is_label_map ? of_values[value] : numbers[i]);
-            if (to[n] != 0 && to[n] != number && !masks.higher_stands) return bad("overlap");
-            to[n] = std::max(to[n], number);
-        }
+        if (const char* word =
+                shown.lay(pixels, i, out.array.bytes.data() + (out.positions.size() - 1) * plane))
+            return bad(word);
     }
     const auto slices = static_cast<std::int64_t>(out.positions.size());
     out.array.shape = {1, slices, pixels.rows, pixels.columns};

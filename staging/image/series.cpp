@@ -20,8 +20,9 @@ constexpr double kSameSpacing = 1e-3;    // relative, in the plane
 constexpr double kSamePlace = 0.01;      // mm along the normal: one position, as headers round it
 // Distances of neighbours may differ by this (dcm2niix: kSliceTolerance, 0.2 mm), and never by half of them.
 constexpr double kDistance = 0.2, kDistancePart = 0.1;
-// Beyond these in the plane it is a tilted gantry: mm over a whole stack; of the way along the normal (half a degree, where
-// the drift is more than positions are rounded by), which tells the tilt of a few slices.
+// Beyond kDrift a slice lies elsewhere than the affine says, mm over a whole stack: along the normal distances vary, in the
+// plane it is a tilted gantry. So it is beyond kTilt of the way along the normal (half a degree, where the drift is more than
+// positions are rounded by), which tells the tilt of a few slices.
 constexpr double kDrift = 0.5, kTilt = 0.0087, kRounding = 0.02;
 
 double dot(const Vector& a, const Vector& b) {
@@ -90,6 +91,7 @@ using Group = std::vector<Placed>;  // in the order of `along`
 // What may tell the frames of one position apart, in the order in which it is asked; a value that is absent is
 // a value.
 using Tell = std::function<std::optional<double>(const Frame&)>;
+constexpr std::size_t kStack = 0;
 std::optional<double> finite(const std::optional<double>& value) {
     return value && std::isfinite(*value) ? value : std::nullopt;
 }
@@ -97,14 +99,15 @@ std::optional<double> as_double(const std::optional<std::int64_t>& value) {
     if (!value) return std::nullopt;
     return static_cast<double>(*value);
 }
-const std::array<Tell, 6>& tells() {
-    static const std::array<Tell, 6> all = {
+const std::array<Tell, 7>& tells() {
+    static const std::array<Tell, 7> all = {
         [](const Frame& f) { return as_double(f.stack); },
         [](const Frame& f) { return as_double(f.temporal); },
         [](const Frame& f) { return as_double(f.echo); },
         [](const Frame& f) { return finite(f.b_value); },
         [](const Frame& f) { return as_double(f.acquisition); },
         [](const Frame& f) { return finite(f.trigger_ms); },
+        [](const Frame& f) { return as_double(f.kind); },
     };
     return all;
 }
@@ -145,7 +148,10 @@ public:
                          [](const Placed& a, const Placed& b) { return a.along < b.along; });
         drop_copies(group);
         const std::size_t before = out.stacks.size();
-        split(std::move(group), first, 0);
+        if (auto declared = declared_stacks(group); declared.empty())
+            split(std::move(group), first, kStack + 1);
+        else
+            for (Group& one : declared) split(std::move(one), first, kStack + 1);
         for (std::size_t i = before; i < out.stacks.size(); ++i) {
             out.stacks[i].part = static_cast<std::uint32_t>(i - before);
             out.stacks[i].parts = static_cast<std::uint32_t>(out.stacks.size() - before);
@@ -179,23 +185,45 @@ private:
         group = std::move(kept);
     }
 
+    // PS3.3 section C.7.6.16.2.2.4: the frames of one stack are one row of slices, wherever other stacks lie. Empty if no
+    // stacks are declared; one of a single frame is none.
+    static std::vector<Group> declared_stacks(const Group& group) {
+        std::map<std::optional<double>, Group> parts;
+        for (const Placed& p : group) parts[tells()[kStack](p.slice->frame)].push_back(p);
+        std::vector<Group> out;
+        if (parts.size() < 2 ||
+            std::ranges::any_of(parts, [](const auto& part) { return part.second.size() < 2; }))
+            return out;
+        for (auto& [value, part] : parts) out.push_back(std::move(part));
+        return out;
+    }
+
     void split(Group group, const Placed& axes, std::size_t next_tell) {
         const auto ends = ends_of_positions(group);
         if (ends.size() == group.size()) return stack(std::move(group), axes);
         for (; next_tell < tells().size(); ++next_tell) {
             std::map<std::optional<double>, Group> parts;
             for (const Placed& p : group) parts[tells()[next_tell](p.slice->frame)].push_back(p);
-            if (parts.size() < 2 || !each_covers(parts, ends.size())) continue;
-            for (auto& [value, part] : parts) split(std::move(part), axes, next_tell + 1);
+            if (parts.size() < 2 || !tells_volumes(parts, ends.size())) continue;
+            for (auto& [value, part] : parts)
+                if (ends_of_positions(part).size() == ends.size())
+                    split(std::move(part), axes, next_tell + 1);
+                else
+                    leave(part, Reason::series_gap);
             return;
         }
         by_instance(std::move(group), ends, axes);
     }
 
-    // Whether every part has all positions: only then does what was asked tell volumes apart, and not slices.
-    static bool each_covers(const std::map<std::optional<double>, Group>& parts, std::size_t positions) {
-        return std::ranges::all_of(
-            parts, [&](const auto& part) { return ends_of_positions(part.second).size() == positions; });
+    // Whether every part has all positions: only then does what was asked tell volumes apart, and not slices. The last of
+    // several may be short: a scan that was stopped.
+    static bool tells_volumes(const std::map<std::optional<double>, Group>& parts, std::size_t positions) {
+        const auto is_whole = [&](const auto& part) {
+            return ends_of_positions(part.second).size() == positions;
+        };
+        const auto whole = static_cast<std::size_t>(std::ranges::count_if(parts, is_whole));
+        return whole == parts.size() ||
+               (whole >= 2 && whole + 1 == parts.size() && !is_whole(*parts.rbegin()));
     }
 
     // The last resort, and dcm2niix's: the n-th frame of each position by InstanceNumber is the n-th time point.
@@ -236,6 +264,9 @@ private:
         if (std::ranges::any_of(distances, [&](double d) { return std::fabs(d - usual) > tolerance; }))
             return leave(group, Reason::series_spacing);
         const Placed& first = group.front();
+        for (std::size_t i = 0; i < group.size(); ++i)
+            if (std::fabs(group[i].along - first.along - mean * static_cast<double>(i)) > kDrift)
+                return leave(group, Reason::series_spacing);
         for (const Placed& p : group) {
             const double drift = std::max(std::fabs(p.across_row - first.across_row),
                                           std::fabs(p.across_column - first.across_column));

@@ -40,8 +40,8 @@ struct Stack {
     std::vector<std::size_t> slices;  // positions in what was given
     Affine affine{};
     std::array<double, 3> spacing{};  // mm between slices, rows, columns: k, j, i
-    // Which of several volumes of the same place: time points, echoes, b-values. Counted from 0 in the order of
-    // what tells them apart.
+    // Which of several volumes of one orientation: stacks that the file declares, time points, echoes, b-values, kinds of image.
+    // Counted from 0 in the order of what tells them apart.
     std::uint32_t part = 0, parts = 1;
 };
 
@@ -62,7 +62,7 @@ struct Series {
 //              series_single      alone in its orientation and size
 //              series_duplicate   the same pixels at the same position
 //              series_mixed       several frames at a position, and nothing that tells them apart
-//              series_gap         slices are missing between its neighbours
+//              series_gap         slices are missing between its neighbours; of the last of several time points, anywhere
 //              series_spacing     distances vary in another way
 //              series_tilt        the slices' corners do not lie on one line along the normal
 Series sort_series(std::span<const Slice> slices);

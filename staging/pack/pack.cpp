@@ -52,6 +52,7 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
     });
     core::WriterOptions options;
     options.codec = definition_.codec;
+    options.env = &env_;
     core::ShardWriter writer(shards_ / core::shard_file(number), definition_.schema, definition_.id(), number,
                              key_, options);
     Receipt receipt;
@@ -79,7 +80,7 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
     const nlohmann::ordered_json json{{"entry", core::to_json(receipt.entry)},
                                       {"quality", staging::to_json(receipt.quality)},
                                       {"pieces", receipt.pieces}};
-    core::write_atomically(receipt_path(number), json.dump());
+    core::write_atomically(receipt_path(number), json.dump(), 0600, env_);
     core::Event("info", "shard_written")
         .with("shard", number)
         .with("samples", receipt.entry.samples)

@@ -39,14 +39,17 @@ struct Receipt {
 // its receipt and every tag in it holds.
 class ShardPacker {
 public:
+    // `env`: of a test that makes writing fail.
     ShardPacker(const Definition& definition, const Pseudonyms& pseudonyms, const Spill& spill,
-                std::filesystem::path shards, std::filesystem::path work, const core::SecretKey& dataset_key)
+                std::filesystem::path shards, std::filesystem::path work, const core::SecretKey& dataset_key,
+                core::Env& env = core::Env::real())
         : definition_(definition),
           pseudonyms_(pseudonyms),
           spill_(spill),
           shards_(std::move(shards)),
           work_(std::move(work)),
-          key_(dataset_key) {}
+          key_(dataset_key),
+          env_(env) {}
 
     // Collective. How many shards were taken over from an earlier run.
     std::int64_t pack(const core::Comm& comm, const Plan& plan) const;
@@ -61,6 +64,7 @@ private:
     const Spill& spill_;
     std::filesystem::path shards_, work_;
     const core::SecretKey& key_;
+    core::Env& env_;
 };
 
 }  // namespace staging

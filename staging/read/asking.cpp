@@ -15,6 +15,8 @@ namespace {
 
 // Beside the file, what it inflates to and the shared memory (which is mapped already): elements, codecs.
 constexpr std::uint64_t kWorkingMemory = 96 << 20;
+// What tables and archives are decompressed with: zstd looks back 128 MiB at most by default (zstd --long=27).
+constexpr std::uint64_t kWindow = 160 << 20;
 
 // How often a file is read before the machine, or the file, is said to be at fault.
 constexpr int kMachineTries = 3, kFileTries = 2;
@@ -74,7 +76,7 @@ core::Fd second_of(const core::Fd& file) {
 }
 
 std::unique_ptr<Channel> open_channel(const Readers& readers, const Wanted& wanted, const Limits& limits,
-                                      bool is_whole) {
+                                      bool is_whole, bool is_archive) {
     core::Bytes configuration(kMessageBytes);
     Packer message(configuration);
     pack(message, wanted, limits);
@@ -82,7 +84,8 @@ std::unique_ptr<Channel> open_channel(const Readers& readers, const Wanted& want
     Budget budget;
     budget.bulk_bytes = wanted.is_table() ? 0 : limits.pixel_bytes;
     budget.memory_bytes = (wanted.is_table() ? 4 * limits.row_bytes : limits.inflated_bytes) +
-                          (is_whole ? limits.file_bytes : 0) + kWorkingMemory;
+                          (is_whole ? limits.file_bytes : 0) + kWorkingMemory +
+                          (wanted.is_table() || is_archive ? kWindow : 0);
     budget.seconds = limits.seconds;
     return std::make_unique<Channel>(readers, std::move(configuration), budget);
 }

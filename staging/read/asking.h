@@ -34,7 +34,7 @@ constexpr std::uint32_t code(Ask ask) {
 
 // A table is read in pieces, but in an archive: there, as every file, whole.
 std::unique_ptr<Channel> open_channel(const Readers& readers, const Wanted& wanted, const Limits& limits,
-                                      bool is_whole);
+                                      bool is_whole, bool is_archive = false);
 
 // A copy first: what is checked cannot change any more.
 core::Bytes message_of(Channel& channel, std::uint64_t bytes);

@@ -39,6 +39,11 @@ constexpr Format kFormats[] = {
      .read_pair = read_nifti_pair,
      .knows = is_nifti_name},
     {.name = "raster", .recognises = is_raster, .read = read_raster, .knows = none},
+    {.name = "raster-indices",
+     .is_for_masks = true,
+     .recognises = is_raster,
+     .read = read_raster_indices,
+     .knows = none},
     {.name = "csv", .is_table = true, .recognises = never, .prepare = prepare_converters},
 };
 
@@ -48,22 +53,33 @@ std::span<const Format> formats() noexcept {
     return kFormats;
 }
 
-std::optional<Pair> pair_of(const Format& format, std::string_view name) {
+bool ends_with_folded(std::string_view name, std::string_view suffix) noexcept {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    const auto ends_with = [&](std::string_view text, std::string_view end) {
-        return text.size() >= end.size() &&
-               std::ranges::equal(text.substr(text.size() - end.size()), end, {}, lower);
-    };
+    return name.size() >= suffix.size() &&
+           std::ranges::equal(name.substr(name.size() - suffix.size()), suffix, {}, lower, lower);
+}
+
+Word macos_file(std::string_view name, core::ByteView head) noexcept {
+    using namespace std::string_view_literals;
+    const std::string_view own = name.substr(name.rfind('/') + 1), begins = core::text(head);
+    if (own.starts_with("._") && begins.starts_with("\x00\x05\x16\x07"sv)) return "AppleDouble";
+    if (own == ".DS_Store" && begins.starts_with("\x00\x00\x00\x01"
+                                                 "Bud1"sv))
+        return ".DS_Store";
+    return {};
+}
+
+std::optional<Pair> pair_of(const Format& format, std::string_view name) {
     if (format.first.empty()) return std::nullopt;
     std::string_view stem = name, gz;
-    if (ends_with(name, ".gz")) {
+    if (ends_with_folded(name, ".gz")) {
         stem = name.substr(0, name.size() - 3);
         gz = name.substr(stem.size());
     }
     for (const bool is_first : {true, false}) {
         const std::string_view mine = is_first ? format.first : format.second;
         std::string other(is_first ? format.second : format.first);
-        if (!ends_with(stem, mine)) continue;
+        if (!ends_with_folded(stem, mine)) continue;
         const char last = stem.back();
         if (last >= 'A' && last <= 'Z')
             std::ranges::transform(other, other.begin(), [](char c) {

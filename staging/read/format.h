@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.h"
 #include "staging/read/record.h"
+#include "staging/read/word.h"
 
 namespace staging {
 
@@ -13,6 +14,8 @@ namespace staging {
 // own, and its test.
 struct Format {
     std::string_view name;  // in a profile: source = "dicom"
+    // Read for what it says as a mask: no profile can name it.
+    bool is_for_masks = false;
     // Rows, a batch at a time (table/), instead of one Record for a file.
     bool is_table = false;
     // Whether a file that begins with `head` is one; `head` has its first 512 bytes, or all of it.
@@ -45,6 +48,15 @@ struct Pair {
     bool is_first;
 };
 std::optional<Pair> pair_of(const Format& format, std::string_view name);
+
+// Which of the files that macOS writes beside others this is, by its name and its beginning (kBesideHead bytes are enough):
+// "AppleDouble" (RFC 1740: a file's attributes, in archives and on other systems' disks), ".DS_Store" (a folder's); empty if
+// none. A file that is named alike and is something else is none.
+inline constexpr std::size_t kBesideHead = 8;
+Word macos_file(std::string_view name, core::ByteView head) noexcept;
+
+// Whether a file's name ends so, in any case of ASCII's letters.
+bool ends_with_folded(std::string_view name, std::string_view suffix) noexcept;
 
 std::span<const Format> formats() noexcept;
 const Format* find_format(std::string_view name) noexcept;  // nullptr for a name that is not in the table

@@ -114,6 +114,7 @@ void each_member(AFrame& frame, One one) {
     one(frame.stack);
     one(frame.trigger_ms);
     one(frame.b_value);
+    one(frame.kind);
 }
 
 void pack_table(Packer& out, const std::optional<ModalityTable>& table) {
@@ -151,6 +152,7 @@ void pack_segmentation(Packer& out, const std::optional<Segmentation>& segmentat
         out.put(one.instance);
         out.put(one.frame);
     }
+    out.put(static_cast<std::uint8_t>(segmentation->is_moved));
 }
 
 std::optional<Segmentation> unpack_segmentation(Unpacker& in, std::uint32_t frames) {
@@ -178,6 +180,9 @@ std::optional<Segmentation> unpack_segmentation(Unpacker& in, std::uint32_t fram
         std::string instance = in.text();
         out.sources.push_back({std::move(instance), in.get<std::uint32_t>()});
     }
+    const auto is_moved = in.get<std::uint8_t>();
+    refuse_unless(is_moved <= 1);
+    out.is_moved = is_moved;
     return out;
 }
 
@@ -238,6 +243,7 @@ void pack(Packer& out, const Record& record, const Wanted& wanted) {
     out.put(pixels.bits_allocated);
     out.put(pixels.bits_stored);
     out.put(pixels.photometric);
+    out.put(pixels.palette);
     out.put(static_cast<std::uint64_t>(pixels.bytes.size()));
     out.raw(pixels.sha256.data(), pixels.sha256.size());
     out.put(static_cast<std::uint32_t>(record.frames.size()));
@@ -277,6 +283,8 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     pixels.bits_allocated = in.get<std::uint16_t>();
     pixels.bits_stored = in.get<std::uint16_t>();
     pixels.photometric = in.text();
+    pixels.palette = in.text();
+    refuse_unless(pixels.palette.size() <= 4 * 256 && pixels.palette.size() % 4 == 0);
     const auto bytes = in.get<std::uint64_t>();
     in.raw(pixels.sha256.data(), pixels.sha256.size());
     refuse_unless(pixels.rows <= 0xffff && pixels.columns <= 0xffff && pixels.samples <= 3 &&

@@ -42,6 +42,8 @@ struct Pixels {
     // header was asked for.
     std::span<const std::uint8_t> bytes;
     core::Digest sha256{};  // of `bytes`; all zero if only the header was asked for
+    // Of a picture of which the numbers of colours were taken: what each colour is, four bytes: red, green, blue, opacity.
+    std::string palette{};
     std::uint64_t byte_count() const noexcept {
         return std::uint64_t{frames} * rows * columns * samples * pixel_type_bytes(type);
     }
@@ -58,9 +60,11 @@ struct Frame {
     std::optional<double> thickness, slice_spacing;    // SliceThickness, SpacingBetweenSlices
     std::optional<double> slope, intercept;            // modality LUT: value = stored x slope + intercept
     // What tells frames of one position apart: time points, echoes, directions.
-    // `echo` and `stack` of an enhanced object count its distinct echo times and stack identifiers from 1.
+    // `echo` and `stack` of an enhanced object count its distinct echo times and stack identifiers from 1; `instance` is its
+    // InstanceNumber and, below that, the number of the frame.
     std::optional<std::int64_t> instance, acquisition, temporal, echo, stack;
     std::optional<double> trigger_ms, b_value;
+    std::optional<std::int64_t> kind;  // what is shown (magnitude, phase, ...): a digest of the file's words
     bool operator==(const Frame&) const = default;
 };
 
@@ -110,6 +114,8 @@ struct Segmentation {
     };
     // The images it was made of: those that its frames name, or else those that the object names as a whole.
     std::vector<Source> sources;
+    bool is_moved =
+        false;  // a frame's source says that its pixels are not those of the frame (SpatialLocationsPreserved)
 };
 
 // How much of a file is wanted.

@@ -9,20 +9,21 @@ namespace staging {
 // worker sends a word's number: whatever took it over, no text of its own is ever written down.
 inline constexpr std::string_view kWords[] = {
     // What a file lacks, or has otherwise than we read it.
-    "AnatomicRegionSequence", "BitsAllocated", "BitsPerSample", "BitsStored", "ColorMap", "Columns",
-    "ExtraSamples", "HighBit", "ModalityLUTSequence", "NumberOfFrames", "PaletteColorLookupTable",
-    "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelData", "PixelRepresentation",
-    "PlanarConfiguration", "Rows", "SampleFormat", "SamplesPerPixel", "SegmentSequence",
-    "SourceImageSequence", "TransferSyntaxUID", "affine", "archive", "bytes behind the archive",
-    "deflated data set", "datatype", "delimiter", "dim", "element between items", "element twice",
-    "file meta information", "four colours", "fragments", "gzip", "header", "more than one pixel data",
-    "not in PS3.6", "not of a pair", "pages", "pair of files", "pixel data do not fit the transfer syntax",
-    "transparency", "undefined length", "value representation", "vox_offset",
+    ".DS_Store", "AnatomicRegionSequence", "AppleDouble", "BitsAllocated", "BitsPerSample", "BitsStored",
+    "ColorMap", "Columns", "ExtraSamples", "HighBit", "ModalityLUTSequence", "NumberOfFrames",
+    "PaletteColorLookupTable", "PerFrameFunctionalGroupsSequence", "PhotometricInterpretation", "PixelData",
+    "PixelRepresentation", "PlanarConfiguration", "Rows", "SampleFormat", "SamplesPerPixel",
+    "SegmentSequence", "SourceImageSequence", "TransferSyntaxUID", "affine", "archive",
+    "bytes behind the archive", "bzip2", "deflated data set", "datatype", "delimiter", "dim",
+    "element between items", "element twice", "file meta information", "four colours", "fragments", "gzip",
+    "header", "more than one pixel data", "not in PS3.6", "not of a pair", "pages", "pair of files",
+    "pixel data do not fit the transfer syntax", "scl_inter", "transparency", "undefined length",
+    "value representation", "vox_offset", "xz", "zstd",
     // Codecs.
     "JPEG", "JPEG 2000", "JPEG XL", "JPEG extended", "JPEG lossless", "JPEG-LS", "PNG", "RLE", "TIFF",
     "deflated frame",
     // Tables.
-    "looks like a title row", "looks like another encoding", "looks like bars", "looks like commas",
+    "empty", "looks like a title row", "looks like another encoding", "looks like bars", "looks like commas",
     "looks like semicolons", "looks like tabs", "looks like utf-16", "utf-16"};
 
 // One of kWords: another one does not compile. Or a name that the profile wants, or that of a syntax.

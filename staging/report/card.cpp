@@ -33,7 +33,7 @@ std::string checked_words(const core::Config& table, std::string_view key, const
         UChar32 sign = 0;
         U8_NEXT(text.data(), i, length, sign);
         // Neither control nor format (bidirectional), nor the end of a line or paragraph.
-        const int kind = sign < 0 ? U_UNASSIGNED : u_charType(sign);
+        const int kind = sign < 0 ? int{U_UNASSIGNED} : u_charType(sign);
         is_plain = is_plain && sign >= 0 && u_isprint(sign) != 0 && kind != U_LINE_SEPARATOR &&
                    kind != U_PARAGRAPH_SEPARATOR;
     }

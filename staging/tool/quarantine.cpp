@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/keys/keys.h"
 #include "staging/deid/identity.h"
+#include "staging/deid/limits.h"
 #include "staging/read/archive/archive.h"
 #include "staging/read/delivery.h"
 #include "staging/read/reason.h"
@@ -53,9 +54,8 @@ Json find_quarantined(const Readers& readers, const std::filesystem::path& dir, 
     Delivery(delivery.folder).walk([&](const std::string& path) {
         look(path);
         if (found || !is_archive_name(path)) return;
-        Archive(readers, Wanted::attributes({}), {}, folder.open(path)).list([&](const std::string& inside) {
-            look(path + "/" + inside);
-        });
+        Archive(readers, Wanted::attributes({}), largest_limits(), folder.open(path))
+            .list([&](const std::string& inside) { look(path + "/" + inside); });
     });
     if (!found)
         throw core::Error(

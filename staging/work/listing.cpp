@@ -53,13 +53,13 @@ std::string line(const std::string& name, std::uint64_t size) {
 }
 
 // The names of the files in an archive, below its own; none if it is not whole.
-std::vector<std::string> names_in(const Readers& readers, const Delivery& delivery,
+std::vector<std::string> names_in(const Readers& readers, const Limits& limits, const Delivery& delivery,
                                   const std::string& archive) {
     const Opened file = delivery.open(archive);
     if (file.trouble) throw MachineFault(core::with_errno("an archive cannot be opened", file.trouble));
     std::vector<std::string> names;
     const Reason reason =
-        Archive(readers, Wanted::attributes({}), {}, file).list([&](const std::string& name) {
+        Archive(readers, Wanted::attributes({}), limits, file).list([&](const std::string& name) {
             names.push_back(archive + "/" + name);
         });
     if (reason != Reason::none) names.clear();
@@ -67,8 +67,8 @@ std::vector<std::string> names_in(const Readers& readers, const Delivery& delive
 }
 
 // The names of one delivery, in batches; numbers begin at 0.
-void list(const Readers& readers, const DeliveryFolder& delivery, std::size_t number, const Options& options,
-          const std::filesystem::path& work, const core::SecretKey& run_key) {
+void list(const Readers& readers, const Limits& limits, const DeliveryFolder& delivery, std::size_t number,
+          const Options& options, const std::filesystem::path& work, const core::SecretKey& run_key) {
     remove_file(path_of(work, number, ""), *options.disk);
     SealedWriter names(path_of(work, number, ""), run_key, kPurpose + std::to_string(number), *options.disk);
     core::AtomicFile index(path_of(work, number, ".index"), 0600, *options.disk);
@@ -90,7 +90,7 @@ void list(const Readers& readers, const DeliveryFolder& delivery, std::size_t nu
         const Delivery folder(delivery.folder);
         Delivery(delivery.folder).walk([&](const std::string& name) {
             if (is_archive_name(name)) {
-                if (auto inside = names_in(readers, folder, name); !inside.empty()) {
+                if (auto inside = names_in(readers, limits, folder, name); !inside.empty()) {
                     flush();
                     next += inside.size();
                     batch.names = std::move(inside);
@@ -112,14 +112,14 @@ void list(const Readers& readers, const DeliveryFolder& delivery, std::size_t nu
 
 }  // namespace
 
-Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers,
+Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers, const Limits& limits,
                             const std::vector<DeliveryFolder>& deliveries, const Options& options,
                             const std::filesystem::path& work, const core::SecretKey& run_key,
                             const Pseudonyms& pseudonyms) {
     core::share(comm, static_cast<std::int64_t>(deliveries.size()), [&](core::Shared& work_of) {
         while (const auto i = work_of.next())
-            list(readers, deliveries[static_cast<std::size_t>(*i)], static_cast<std::size_t>(*i), options,
-                 work, run_key);
+            list(readers, limits, deliveries[static_cast<std::size_t>(*i)], static_cast<std::size_t>(*i),
+                 options, work, run_key);
     });
     std::optional<Listing> listing;
     core::together(comm, [&] { listing.emplace(work, deliveries.size(), run_key, *options.disk); });

@@ -49,7 +49,8 @@ public:
         std::vector<DeliveryCount> deliveries;
         std::string state_digest;
     };
-    static Scan scan(const core::Comm& comm, const Readers& readers,
+    // `limits`: what reading an archive's list may cost.
+    static Scan scan(const core::Comm& comm, const Readers& readers, const Limits& limits,
                      const std::vector<DeliveryFolder>& deliveries, const Options& options,
                      const std::filesystem::path& work, const core::SecretKey& run_key,
                      const Pseudonyms& pseudonyms);

@@ -28,6 +28,8 @@ def mixed(plant, root, configs):
         file = f"mixed/{hospital}/{name}"
         ds = files.image(file, sop, modality, number, patient(plant, file), **more)
         files.everywhere(file, ds)
+        if name in ("cr", "mr"):
+            files.codings(file, ds)
         made.kept.append(np.frombuffer(ds.PixelData, ">u2" if more.get("syntax") == ExplicitVRBigEndian else "<u2").reshape(1, 64, 64).astype("f4"))
         if more.get("syntax", ExplicitVRLittleEndian) == ExplicitVRLittleEndian:
             files.unused_bits(file, ds)

@@ -1,5 +1,7 @@
 """DICOM files with an identifier in every place that the format has (PS3.3, PS3.5, PS3.10), for leaks_test.py. All but what is said
 otherwise are of a kind that may pass: what is clean in them must reach a shard."""
+import json
+
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -154,6 +156,16 @@ class Files:
         ds.add_new(0x5000_0022, "LO", self.plant(f"{file}/curve label", "chart"))
         ds.add_new(0x5000_3000, "OW", self.plant(f"{file}/curve data", "national").encode())
         ds.add_new(0x4000_4000, "LT", self.plant(f"{file}/text comments", "roman"))
+
+    def codings(self, file, ds):
+        """Names of two characters, in each coding that the search knows."""
+        block = ds.private_block(0x000B, "CODINGS", create=True)
+        name = lambda coding: self.plant(f"{file}/two characters, {coding}", "name2")
+        for element, coding in enumerate(("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "big5", "gb18030", "shift_jis", "euc_jp", "euc_kr"), 1):
+            block.add_new(element, "OB", name(coding).encode(coding).ljust(8, b"\0"))
+        for element, coding in enumerate(("utf-8", "big5", "gb18030"), 0x21):
+            block.add_new(element, "LO", name(f"{coding} hex").encode(coding).hex())
+        block.add_new(0x31, "LO", json.dumps(name("JSON escapes")))
 
     def overlays(self, file, ds):
         bits = np.unpackbits(np.frombuffer(self.plant(f"{file}/overlay bits", "national").encode(), "u1"), bitorder="little")

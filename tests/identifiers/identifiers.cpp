@@ -1,6 +1,7 @@
 #include "identifiers/identifiers.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -29,10 +30,12 @@ std::uint64_t anchor_hash(const char* at, std::uint64_t factor) {
 }
 constexpr std::uint64_t kFirst = 0x9E3779B97F4A7C15ULL, kSecond = 0xC2B2AE3D27D4EB4FULL;
 
-// No noise has four bytes of other than ASCII in a row by chance often enough, where there is little of it.
+// Four bytes that are not all letters, digits and what stands between them in base64 and names of ours: neither noise, where
+// there is little of it, nor text has them by chance often enough. UTF-16 of a name of two characters can be all ASCII.
 bool is_short_enough(const std::string& bytes) {
-    return bytes.size() >= 4 &&
-           std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c >= 0x80; });
+    return bytes.size() >= 4 && std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) {
+               return c >= 0x80 || !(std::isalnum(c) || std::strchr("+/=_-. ", c));
+           });
 }
 std::uint32_t first_four(const char* at) {
     std::uint32_t word = 0;

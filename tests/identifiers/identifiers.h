@@ -34,8 +34,8 @@ struct Finding {
 
 class Search {
 public:
-    // Forms shorter than six bytes are left out: they would be found in noise. With `every`, what four bytes of other
-    // than ASCII hold is looked for, but not in shards as they lie, which are noise.
+    // Forms shorter than six bytes are left out: they would be found in noise. With `every`, those of four that are not
+    // letters and digits alone are looked for, but not in shards as they lie, which are noise.
     explicit Search(const std::vector<Identifier>& planted, Breadth breadth = Breadth::usual);
 
     // Adds what is found in `bytes` to `findings()`. `where` must not hold an identifier itself.

@@ -77,6 +77,9 @@ TEST_CASE("of a few identifiers more forms are found") {
         {"name: BIG5", "\xA4\xFD\xAC\xFC"},
         {"name: GB18030", "\xCD\xF5\xC3\xC0"},
         {"name: UTF-16LE", "\x8B\x73\x8E\x7F"},
+        {"name: UTF-16BE", "\x73\x8B\x7F\x8E"},
+        {"name: UTF-32BE", std::string("\0\0\x73\x8B\0\0\x7F\x8E", 8)},
+        {"name: SHIFT_JIS", "\x89\xA4\x94\xFC"},
         {"name: EUC-KR", "\xE8\xDD\xDA\xB8"},
         {"name: reversed", "美王"},
         {"name: character references", "&#29579;&#32654;"},
@@ -99,6 +102,19 @@ TEST_CASE("of a few identifiers more forms are found") {
     Search usual(kFew);
     usual.bytes(core::view(bytes), "here");
     CHECK(usual.findings().empty());
+}
+
+TEST_CASE(
+    "a name of two characters is found whatever its bytes are, unless they are letters and digits alone") {
+    const auto found = [](const std::string& name, const std::string& bytes) {
+        Search search({{"name", name}}, Breadth::every);
+        search.bytes(core::view("xx" + bytes + "yy"), "here");
+        return search.findings().size() == 1 && search.findings()[0].form.starts_with("UTF-16");
+    };
+    CHECK(found("杜木", "\x67\x5C\x67\x28"));  // g\g(
+    CHECK(found("杜木", "\x5C\x67\x28\x67"));
+    CHECK(found("王明", "\x73\x8B\x66\x0E"));
+    CHECK_FALSE(found("江水", "\x6C\x5F\x6C\x34"));  // l_l4
 }
 
 TEST_CASE("an ID in one bit of each element is found, whatever its order and where it begins") {

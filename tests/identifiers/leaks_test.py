@@ -1,7 +1,7 @@
 """That no identifier leaves: a corpus with one in every place that files have, built with the shipped profiles, and searched for in every
 byte that is written or said. Each is also searched for in the deliveries as they are: one that the search cannot see there fails the test.
 Run as tests/staging/build/builds.py says."""
-import base64, contextlib, datetime, hashlib, json, pathlib, shutil, subprocess, sys, time, warnings
+import base64, contextlib, datetime, hashlib, json, os, pathlib, re, shutil, subprocess, sys, time, unittest.mock, warnings
 
 sys.path.insert(0, str(pathlib.Path(sys.argv[4]) / "tests/staging/build"))
 from builds import FIND, SOURCE, STAGE, Builds, end_of, kill_family, main
@@ -12,9 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import corpus
 from plants import Plants
+from work_folder import taken_apart
 
 sys.path.insert(0, str(SOURCE / "tests/core/shard"))
-from second_reader import Version
+from second_reader import Version, hkdf, load_key
+
+
+IS_NAME = re.compile(r".*/(folder|file name|name|member( name)? \d)")  # places that a listing holds
 
 
 class Leaks(Builds):
@@ -76,18 +80,29 @@ class Leaks(Builds):
         return self.versions[name]
 
     def killed(self):
-        """What a build of `mixed` leaves that is killed when some of its work is written."""
+        """What builds of `mixed` leave that are killed: while files are read, while ranks exchange what they found, while shards are written;
+        beside the version, what they and MPI leave in the folders for temporary files."""
         type(self).hospitals = sorted(path.name for path in (self.root / "deliveries/mixed").iterdir() if path.is_dir())
         (self.root / "killed").mkdir()
+        moments = {"reading": lambda out: self.bytes_of(out / ".work") >= 20_000, "exchanging": lambda out: self.bytes_of(out / ".work/shuffle") > 0,
+                   "writing": lambda out: self.bytes_of(out / "shards") > 0}
+        return [self.killed_while(moment, is_now) for moment, is_now in moments.items()]
+
+    def killed_while(self, moment, is_now):
         for attempt in range(10):
-            out = self.root / "killed" / str(attempt)
-            run = self.start("mixed", out, 2, deliveries=self.root / "deliveries/mixed", definition=self.made["mixed"].definition, more=["--cut=files_per_batch=1"])
-            while run.poll() is None and self.bytes_of(out / ".work") < 20_000:
-                time.sleep(0.01)
-            kill_family(run.pid)
-            if end_of(run) and self.bytes_of(out / ".work") >= 20_000:
-                return out
-        self.fail("no build was killed while it worked")
+            folder = self.root / "killed" / f"{moment}-{attempt}"
+            (folder / "shared").mkdir(parents=True)
+            out, places = folder / "out", {"TMPDIR": str(folder), "OMPI_MCA_btl_vader_backing_directory": str(folder / "shared")}
+            with unittest.mock.patch.dict(os.environ, places), self.watched_titles():
+                run = self.start("mixed", out, 2, deliveries=self.root / "deliveries/mixed", definition=self.made["mixed"].definition, more=["--cut=files_per_batch=1"])
+                while run.poll() is None and not is_now(out):
+                    time.sleep(0.001)
+                kill_family(run.pid)
+                end_of(run)
+            if (out / ".work").is_dir():
+                return folder
+            shutil.rmtree(folder)
+        self.fail(f"no build was killed while {moment}")
 
     @staticmethod
     def bytes_of(folder):
@@ -118,20 +133,26 @@ class Leaks(Builds):
         for name in corpus.DATASETS:
             out, _ = self.built(name)
             command += ["--dataset", out, "--key", self.keys / f"{name}@1.key"]
-        names, killed, quality = self.named(), self.killed(), self.root / "quality"
-        quality.mkdir()
+        names, killed, quality, plain, opened = self.named(), self.killed(), *(self.root / tree for tree in ("quality", "plain", "opened"))
+        for folder in (quality, plain, opened):
+            folder.mkdir()
+        run_key = hkdf(load_key(self.keys / "mixed@1.key"), b"", "aloft stage work folder 1")
+        for folder in killed:  # what is sealed is noise to a search: it is proven to be, and all else is searched
+            (opened / folder.name).mkdir()
+            self.assertGreater(taken_apart(folder, run_key, plain / folder.name, opened / folder.name), 10)
         for name in corpus.DATASETS:  # exact, extremes too: for intake account and stewards
             (self.root / "out" / name / "reports/quality.json").rename(quality / f"{name}.json")
         trees = [self.root / tree for tree in ("found", "logs", "out", "shown", "init", "dry", "cards")]
-        for tree in (*trees, quality, self.root / "deliveries"):  # the control last: of what it has, the first of each is told
+        for tree in (*trees, quality, plain, opened, self.root / "deliveries"):  # the control last: of what it has, the first of each is told
             command += ["--tree", tree]
-        found = self.places("--sealed", killed, *command)
+        found = self.places("--sealed", self.root / "killed", *command)
         by_tree = {tree: set(places) for tree, places in found["by_tree"].items()}
         missed = set(self.plant.places) - by_tree.pop(str(self.root / "deliveries")) - self.plant.staying
         self.assertEqual(missed - set(found["by_form"]), set(), "the search is blind to these")
         self.assertEqual(by_tree.pop(str(self.root / "found")), names, "what quarantine find prints is the name of its file, and no more")
         self.assertEqual(by_tree.pop(str(quality), set()), {"films/digits/PixelSpacing"}, found["places"])
-        self.assertEqual(set(by_tree) & {str(tree) for tree in (*trees, killed)}, set(), (by_tree, found["places"]))
+        self.assertEqual({place for place in by_tree.pop(str(opened)) if not IS_NAME.fullmatch(place)} - self.plant.staying, set(), "sealed in the work folder, and no name of a file")
+        self.assertEqual(set(by_tree) & {str(tree) for tree in (*trees, plain, self.root / "killed")}, set(), (by_tree, found["places"]))
         self.assertEqual(set().union(*by_tree.values()), self.plant.staying, found)  # of the versions, decrypted
 
     def samples(self, name):

@@ -27,7 +27,9 @@ class Plants:
         assert place not in self.places, place
         for _ in range(1000):
             value, spellings = self.draw(sort)
-            if not self.taken & set(spellings):
+            # Two characters of which each has letters and digits alone in UTF-16: no search can tell them from text.
+            is_text = sort == "name2" and value.encode("utf-16-le").translate(None, b"+/=_-. ").isalnum()
+            if not self.taken & set(spellings) and not is_text:
                 break
         else:
             raise ValueError(f"there are no more of {sort}")

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "staging/read/archive/source.h"
+#include "staging/read/format.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -118,7 +119,7 @@ struct ArchiveReader::State {
     }
     static la_int64_t on_skip(struct archive*, void* self, la_int64_t count) {
         State& state = *static_cast<State*>(self);
-        if (state.source.is_gzip() || count <= 0) return 0;
+        if (state.source.is_compressed() || count <= 0) return 0;
         const std::uint64_t left = state.source.bytes() - std::min(state.source.bytes(), state.source.at());
         const std::uint64_t step = std::min<std::uint64_t>(left, static_cast<std::uint64_t>(count));
         state.source.seek(state.source.at() + step);
@@ -137,7 +138,7 @@ struct ArchiveReader::State {
 
     void open() {
         is_zip =
-            !source.is_gzip() && source.bytes() >= 4 &&
+            !source.is_compressed() && source.bytes() >= 4 &&
             (core::text(source.exactly(0, 4)) == "PK\3\4" || core::text(source.exactly(0, 4)) == "PK\5\6");
         handle = archive_read_new();
         if (!handle) throw std::bad_alloc();
@@ -199,8 +200,7 @@ struct ArchiveReader::State {
                            ? static_cast<std::uint64_t>(std::max<la_int64_t>(0, archive_entry_size(entry)))
                            : 0;
         // What each file says it grows to, before one of them does: load() holds them to it.
-        if (member.bytes > source.most_inflated() - declared)
-            fail(Refused(Reason::decompression_limit, "archive"));
+        if (member.bytes > source.most() - declared) fail(Refused(Reason::decompression_limit, "archive"));
         declared += member.bytes;
         member.reason = archive_entry_hardlink(entry) || type == AE_IFLNK ? Reason::symlink
                         : type != AE_IFREG                                ? Reason::not_regular
@@ -242,13 +242,12 @@ struct ArchiveReader::State {
 };
 
 bool is_archive_name(std::string_view name) {
-    for (const std::string_view end : {".zip", ".tar", ".tar.gz", ".tgz"})
-        if (name.size() > end.size() &&
-            std::ranges::equal(name.substr(name.size() - end.size()), end, [](char a, char b) {
-                return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-            }))
-            return true;
-    return false;
+    const auto ends = [&](std::string_view suffix) {
+        return name.size() > suffix.size() && ends_with_folded(name, suffix);
+    };
+    const std::string_view plain = decompressed_name(name);
+    return ends(".zip") || (plain.size() > 4 && ends_with_folded(plain, ".tar")) ||
+           std::ranges::any_of(compressions(), [&](const Compression& one) { return ends(one.tar_suffix); });
 }
 
 void ArchiveReader::prepare() noexcept {

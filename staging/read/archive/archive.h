@@ -11,7 +11,7 @@
 
 namespace staging {
 
-// Whether a file of that name is read as a folder: .zip, .tar, .tar.gz, .tgz, in any case.
+// Whether a file of that name is read as a folder: .zip, .tar, a compressed .tar (codec/compressed.h), in any case.
 bool is_archive_name(std::string_view name);
 
 // One of an archive's files. Folders are none.
@@ -21,8 +21,8 @@ struct Member {
     std::uint64_t bytes = 0;
 };
 
-// A zip or tar file (plain or in gzip), member by member in the archive's own order; runs in the worker. libarchive
-// parses; gzip is inflated here, since libarchive does not check its sum. An archive is whole or it is refused: one
+// A zip or tar file (plain or compressed), member by member in the archive's own order; runs in the worker. libarchive
+// parses what the Decompressor gives. An archive is whole or it is refused: one
 // that ends too early, has something behind its end, or would grow beyond Limits has no members.
 class ArchiveReader {
 public:

@@ -47,7 +47,7 @@ Archive::Archive(const Readers& readers, Wanted wanted, Limits limits, const Ope
     if (file.reason != Reason::none) return;
     state_->file = second_of(file.fd);
     state_->size = file.bytes;
-    state_->channel = open_channel(readers, state_->wanted, limits, true);
+    state_->channel = open_channel(readers, state_->wanted, limits, true, true);
 }
 
 Archive::Archive(Archive&&) noexcept = default;

@@ -1,8 +1,10 @@
 #include "staging/read/archive/served.h"
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
+#include "staging/read/format.h"
 #include "staging/read/refused.h"
 
 namespace staging {
@@ -80,6 +82,9 @@ Reason ServedArchive::load(Word& why) {
     if (!loaded_ && member_.reason == Reason::none) {
         try {
             reader_->load(bytes_);
+            const auto head = core::ByteView(bytes_).first(std::min(bytes_.size(), kBesideHead));
+            if (why_ = macos_file(member_.name, head); !why_.text().empty())
+                member_.reason = Reason::not_selected;
         } catch (const Refused& refused) {
             member_.reason = refused.reason;
             why_ = refused.detail;

@@ -23,6 +23,9 @@ constexpr bool is_macro(Tag tag) {
         case 0x00189114:  // MREchoSequence
         case 0x00189117:  // MRDiffusionSequence
         case 0x00189118:  // CardiacSynchronizationSequence
+        case 0x00189226:  // MRImageFrameTypeSequence
+        case 0x00189329:  // CTImageFrameTypeSequence
+        case 0x00189751:  // PETFrameTypeSequence
             return true;
         default:
             return false;
@@ -89,6 +92,10 @@ void fall_back(Frame& frame, const Frame& to) {
     fall_back(frame.b_value, to.b_value);
 }
 
+std::string text_of(const Element& element) {
+    return std::string(trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest)))));
+}
+
 }  // namespace
 
 std::optional<double> number_in(const Element& element, Vr vr, std::size_t n) {
@@ -138,8 +145,7 @@ void FrameCollector::set(Raw& raw, const Element& element) {
         case 0x00281053:  // RescaleSlope
             return one(element, kDs, frame.slope);
         case 0x00281054: {  // RescaleType
-            const std::string type(
-                trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest)))));
+            const std::string type = text_of(element);
             rescale_type_ = rescale_type_.empty() || rescale_type_ == type ? type : "several";
             return;
         }
@@ -158,7 +164,14 @@ void FrameCollector::set(Raw& raw, const Element& element) {
         case 0x00189082:  // EffectiveEchoTime
             return one(element, kFd, raw.echo_time);
         case 0x00209056:  // StackID
-            raw.stack = trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest))));
+            raw.stack = text_of(element);
+            return;
+        case 0x00080008:  // ImageType
+        case 0x00089007:  // FrameType
+            raw.frame_type = text_of(element);
+            return;
+        case 0x00089208:  // ComplexImageComponent
+            raw.component = text_of(element);
             return;
         case 0x00181060:  // TriggerTime
             return one(element, kDs, frame.trigger_ms);
@@ -176,7 +189,15 @@ std::vector<Frame> FrameCollector::finish(std::uint32_t count) const {
         fall_back(raw.frame, shared_.frame);
         fall_back(raw.frame, root_.frame);
         if (!raw.echo_time) raw.echo_time = shared_.echo_time;
-        if (raw.stack.empty()) raw.stack = shared_.stack;
+        for (const auto word : {&Raw::stack, &Raw::frame_type, &Raw::component})
+            for (const Raw* outer : {&shared_, &root_})
+                if ((raw.*word).empty()) raw.*word = outer->*word;
+        if (!raw.frame_type.empty() || !raw.component.empty()) {
+            const core::Digest digest = core::sha256(core::view(raw.frame_type + '\n' + raw.component));
+            std::int64_t kind = 0;
+            for (std::size_t i = 0; i < 6; ++i) kind = kind << 8 | digest[i];
+            raw.frame.kind = kind;
+        }
         return raw;
     };
     if (per_frame_.empty()) return {fill({}).frame};
@@ -199,6 +220,13 @@ std::vector<Frame> FrameCollector::finish(std::uint32_t count) const {
     }
     if (std::ranges::all_of(frames, [&](const Frame& frame) { return frame == frames.front(); }))
         frames.resize(1);
+    // One file has one InstanceNumber: in it, frames have the order that the object gives them.
+    for (std::size_t n = 0; frames.size() > 1 && n < frames.size(); ++n) {
+        const std::int64_t of_file = frames[n].instance.value_or(0);
+        constexpr std::int64_t kMost = std::int64_t{1} << 31;
+        frames[n].instance =
+            (of_file >= 0 && of_file < kMost ? of_file : 0) << 32 | static_cast<std::int64_t>(n + 1);
+    }
     return frames;
 }
 

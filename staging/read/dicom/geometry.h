@@ -15,7 +15,7 @@ constexpr Tag kAnatomicRegion = 0x00082218, kPrimaryStructure = 0x00082228, kFra
 
 // Collects what frames mean and where they lie: from the root, and from the functional groups of an enhanced object
 // (PS3.3 section C.7.6.16.2: pixel measures, plane position and orientation, pixel value transformation, frame content,
-// MR echo and diffusion, cardiac synchronization).
+// MR echo, diffusion and frame type, cardiac synchronization).
 class FrameCollector {
 public:
     // Whether the sequence at the end of `path` is one to look into.
@@ -23,6 +23,8 @@ public:
 
     // There is a functional group of frame `index`. Throws Refused(too_many_elements).
     void saw_frame(std::size_t index, const Limits& limits);
+    // How many frames have functional groups of their own, as far as was seen.
+    std::size_t frames_seen() const noexcept { return per_frame_.size(); }
     // Any element of the data set that the walker meets.
     void element(const Element& element);
 
@@ -38,7 +40,7 @@ private:
     struct Raw {
         Frame frame;
         std::optional<double> echo_time;
-        std::string stack;
+        std::string stack, frame_type, component;
     };
     void set(Raw& raw, const Element& element);
 

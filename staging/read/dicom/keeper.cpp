@@ -48,6 +48,7 @@ std::optional<std::uint16_t> u16(const Element& element) {
 Keeper::Keeper(const Wanted& wanted, const Limits& limits) : wanted_(wanted), limits_(limits) {
     values_.resize(wanted.size());
     places_.assign(wanted.size(), Place::none);
+    of_frames_.resize(wanted.size());
     for (const Attribute& attribute : wanted.attributes()) {
         last_tags_.set(hash(attribute.steps.back().tag));
         for (const Step& step : std::span(attribute.steps).first(attribute.steps.size() - 1))
@@ -67,7 +68,10 @@ bool Keeper::wants(std::span<const Step> path) {
         FrameCollector::wants(path) || ModalityCollector::wants(path) ||
         (segmentation_ && SegmentationCollector::wants(path)))
         return true;
-    const bool in_groups = (first == kSharedGroups || (first == kPerFrameGroups && path.front().item == 0));
+    const bool in_groups =
+        first == kSharedGroups ||
+        (first == kPerFrameGroups &&
+         (path.front().item == 0 || (path.size() > 1 && frame_groups_.contains(path[1].tag))));
     // A group itself may hold any attribute: which ones, its elements tell.
     if (in_groups && path.size() == 2 && last_tags_.any()) return true;
     if (!sequence_tags_.test(hash(last))) return false;
@@ -118,10 +122,10 @@ void Keeper::element(const Element& element) {
     if (path.size() > 1) anatomy(element);
     if (!last_tags_.test(hash(tag))) return;
     Place in_groups = Place::none;
-    if (path.size() > 2 && path[0].item == 0 && path[1].item == 0)
-        in_groups = path[0].tag == kSharedGroups     ? Place::shared
-                    : path[0].tag == kPerFrameGroups ? Place::first_frame
-                                                     : Place::none;
+    if (path.size() > 2 && path[1].item == 0)
+        in_groups = path[0].tag == kSharedGroups && path[0].item == 0 ? Place::shared
+                    : path[0].tag == kPerFrameGroups                  ? Place::frames
+                                                                      : Place::none;
     const auto attributes = wanted_.attributes();
     for (std::size_t i = 0; i < attributes.size(); ++i) {
         if (attributes[i].steps.back().tag != tag) continue;
@@ -129,14 +133,38 @@ void Keeper::element(const Element& element) {
             keep(i, attributes[i], element, Place::root);
         else if (in_groups != Place::none && may_be_in_groups(attributes[i]) &&
                  std::ranges::equal(attributes[i].steps, path.subspan(2)))
-            keep(i, attributes[i], element, in_groups);
+            keep(i, attributes[i], element, in_groups, path[0].item);
     }
 }
 
 // Two values for one attribute at one place are two truths, of which none is taken; at different places the one that
-// stands further out counts.
-void Keeper::keep(std::size_t index, const Attribute& attribute, const Element& element, Place place) {
+// stands further out counts. What each frame says for itself is the object's only if all of them say the same.
+void Keeper::keep(std::size_t index, const Attribute& attribute, const Element& element, Place place,
+                  std::size_t frame) {
     if (place > places_[index]) return;
+    Value value = value_of(attribute, element);
+    const bool is_known = values_[index] && place == places_[index];
+    if (place == Place::frames) {
+        OfFrames& all = of_frames_[index];
+        if (is_known ? all.last == frame : frame != 0) return;  // two functional groups: the first
+        frame_groups_.insert(element.path[1].tag);
+        all.last = frame;
+        ++all.count;
+        if (is_known) {
+            const bool is_same = is_text(value.vr) ? trimmed(value.bytes) == trimmed(values_[index]->bytes)
+                                                   : value.bytes == values_[index]->bytes;
+            all.differs |= !is_same;
+            return;
+        }
+    } else if (is_known && values_[index]->bytes != value.bytes) {
+        if (place == Place::root) throw Refused(Reason::malformed, "element twice");
+        return;  // two functional groups: the first
+    }
+    values_[index] = std::move(value);
+    places_[index] = place;
+}
+
+Value Keeper::value_of(const Attribute& attribute, const Element& element) {
     if (element.value.size() > limits_.value_bytes)
         throw Refused(Reason::value_too_large, Word::named(attribute.path));
     Value value;
@@ -156,12 +184,7 @@ void Keeper::keep(std::size_t index, const Attribute& attribute, const Element& 
             std::reverse(value.bytes.begin() + static_cast<std::ptrdiff_t>(at),
                          value.bytes.begin() + static_cast<std::ptrdiff_t>(at + word));
     }
-    if (values_[index] && place == places_[index] && values_[index]->bytes != value.bytes) {
-        if (place == Place::root) throw Refused(Reason::malformed, "element twice");
-        return;  // two functional groups: the first
-    }
-    values_[index] = std::move(value);
-    places_[index] = place;
+    return value;
 }
 
 std::optional<std::string> Keeper::decoded(const Element& element, Vr vr) {
@@ -181,7 +204,7 @@ std::string Keeper::text(const Element& element) {
 // Code values and meanings, wherever the object names a region or a structure.
 void Keeper::anatomy(const Element& element) {
     const Tag tag = element.path.back().tag;
-    if (tag != 0x00080100 && tag != 0x00080104 && tag != 0x00080119) return;
+    if (tag != 0x00080100 && tag != 0x00080104 && tag != 0x00080119 && tag != 0x00080120) return;
     const Tag in = element.path[element.path.size() - 2].tag;
     if (in != kAnatomicRegion && in != kPrimaryStructure) return;
     std::string word = text(element);
@@ -327,6 +350,10 @@ void Keeper::root(const Element& element) {
 
 void Keeper::finish(Record& record) {
     record.facts = std::move(facts_);
+    for (std::size_t i = 0; i < values_.size(); ++i)
+        if (places_[i] == Place::frames &&
+            (of_frames_[i].differs || of_frames_[i].count != frames_.frames_seen()))
+            values_[i].reset();
     record.values = std::move(values_);
     if (source.kind == PixelSource::Kind::none) return;
     record.modality_table = modality_.finish(header.representation == 1);

@@ -2,6 +2,7 @@
 #include <bitset>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,8 +39,16 @@ public:
     std::uint32_t deviations = 0;
 
 private:
-    enum class Place { root, shared, first_frame, none };
-    void keep(std::size_t index, const Attribute& attribute, const Element& element, Place place);
+    enum class Place { root, shared, frames, none };
+    // What frames say of an attribute, each for itself.
+    struct OfFrames {
+        std::size_t last = 0, count = 0;
+        bool differs = false;
+    };
+    // `frame`: whose functional group it is, of Place::frames.
+    void keep(std::size_t index, const Attribute& attribute, const Element& element, Place place,
+              std::size_t frame = 0);
+    Value value_of(const Attribute& attribute, const Element& element);
     void root(const Element& element);
     void private_element(const Element& element);
     void anatomy(const Element& element);
@@ -53,6 +62,8 @@ private:
     std::vector<std::optional<Value>> values_;
     std::map<Tag, std::string> creators_;  // (gggg,00bb): whose block bb of the group is
     std::vector<Place> places_;  // where each value was found: the root's counts, then the shared group's
+    std::vector<OfFrames> of_frames_;
+    std::set<Tag> frame_groups_;  // of the first frame, those with something wanted
     Facts facts_;
     FrameCollector frames_;
     std::optional<SegmentationCollector> segmentation_;  // once the object says that it is one

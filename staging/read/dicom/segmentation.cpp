@@ -12,7 +12,8 @@ namespace {
 constexpr Tag kSegments = 0x00620002, kPropertyType = 0x0062000f, kIdentification = 0x0062000a,
               kDerivation = 0x00089124, kSourceImage = 0x00082112, kReferencedSeries = 0x00081115,
               kReferencedInstance = 0x0008114a;
-constexpr std::size_t kLongest = 64;  // of a UID, a code and a scheme
+// Of a UID, a code and a scheme: one more than they may have, which is seen.
+constexpr std::size_t kLongest = 65;
 
 std::string text(const Element& element) {
     return std::string(trimmed(core::text(element.value.first(std::min(element.value.size(), kLongest)))));
@@ -77,6 +78,7 @@ void SegmentationCollector::element(const Element& element, const Limits& limits
     const bool of_frame =
         leads_through(path, {path[0].tag, kDerivation, kSourceImage}) && is_group(path[0].tag);
     if (!of_frame && !leads_through(path, {kReferencedSeries, kReferencedInstance})) return;
+    if (of_frame && tag == 0x0028135a) is_moved_ |= !text(element).empty() && text(element) != "YES";
     if (tag != 0x00081155 && tag != 0x00081160) return;
     auto& all = of_frame ? of_frames_ : of_object_;
     std::vector<std::uint32_t> items;
@@ -102,9 +104,21 @@ std::optional<Segmentation> SegmentationCollector::finish(std::uint32_t frames, 
     for (const auto& [frame, segment] : per_frame_)
         if (frame < frames) out.shown[frame] = segment;
     std::set<Segmentation::Source> sources;
-    for (const auto& [items, one] : of_frames_.empty() ? of_object_ : of_frames_)
-        if (!one.instance.empty()) sources.insert(one);
+    std::set<std::uint32_t> named;  // frames
+    bool all_named = false;
+    for (const auto& [items, one] : of_frames_) {
+        const bool is_shared = items.back() == kSharedGroups;
+        if (one.instance.empty() || (!is_shared && items.front() >= frames)) continue;  // of no frame
+        sources.insert(one);
+        all_named = all_named || is_shared;
+        if (!is_shared) named.insert(items.front());
+    }
+    if (!sources.empty() && !all_named && named.size() < frames) sources.emplace();  // of the others
+    if (sources.empty())
+        for (const auto& [items, one] : of_object_)
+            if (!one.instance.empty()) sources.insert(one);
     out.sources.assign(sources.begin(), sources.end());
+    out.is_moved = is_moved_;
     return out;
 }
 

@@ -24,7 +24,8 @@ public:
     static bool wants(std::span<const Step> path);
     // Any element of the data set that the walker meets. Throws Refused(too_many_elements).
     void element(const Element& element, const Limits& limits);
-    // Nothing if the object is no segmentation. Throws Refused(too_many_elements).
+    // Nothing if the object is no segmentation. Where some frames name an image and some none, the sources have one
+    // without a name, too. Throws Refused(too_many_elements).
     std::optional<Segmentation> finish(std::uint32_t frames, const Limits& limits) const;
 
 private:
@@ -35,6 +36,7 @@ private:
     bool is_label_map_;
     std::string type_;
     std::uint16_t full_ = 0;
+    bool is_moved_ = false;
     std::vector<Coded> segments_;
     std::uint32_t shared_ = 0;
     std::map<std::uint32_t, std::uint32_t> per_frame_;

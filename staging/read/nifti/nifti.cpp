@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "staging/read/codec/inflate.h"
 #include "staging/read/refused.h"
@@ -128,9 +129,12 @@ Meaning read_header(core::ByteView file, Kind kind) {
     return read_2(file, swap);
 }
 
+// What 64 bits hold comes in 32, which hold what scanners and masks have.
 struct Voxel {
     PixelType type;
     std::uint32_t samples;
+    bool is_wide = false;  // in the file
+    std::size_t word() const { return pixel_type_bytes(type) * (is_wide ? 2 : 1); }
 };
 
 Voxel voxel_of(std::int64_t datatype) {
@@ -153,6 +157,10 @@ Voxel voxel_of(std::int64_t datatype) {
             return {PixelType::u16, 1};
         case 768:
             return {PixelType::u32, 1};
+        case 1024:
+            return {PixelType::i32, 1, true};
+        case 1280:
+            return {PixelType::u32, 1, true};
         default:
             throw Refused(Reason::pixel_format_unsupported, "datatype");
     }
@@ -200,7 +208,10 @@ double millimetres(std::int64_t units) {
 // Columns i, j, k and the offset, in LPS and millimetres; nothing if the file does not say where it lies.
 std::optional<std::array<Vector, 4>> affine_of(const Meaning& meaning) {
     std::array<Vector, 4> out{};
-    if (meaning.sform > 0) {
+    // A matrix that nobody filled in says nothing, whatever its code; the quaternion may.
+    const bool is_empty = std::ranges::all_of(
+        meaning.srow, [](const auto& row) { return std::ranges::count(row, 0.0) == std::ssize(row); });
+    if (meaning.sform > 0 && !(is_empty && meaning.qform > 0)) {
         for (std::size_t row = 0; row < 3; ++row)
             for (std::size_t column = 0; column < 4; ++column) out[column][row] = meaning.srow[row][column];
     } else if (meaning.qform > 0) {
@@ -247,10 +258,14 @@ std::vector<Frame> frames_of(const Meaning& meaning, const Pixels& pixels) {
     };
     if (step(1) && step(2)) common.spacing = {*step(2), *step(1)};
     if (meaning.dim[0] >= 3) common.slice_spacing = step(3);
-    if (std::isfinite(meaning.slope) && std::isfinite(meaning.intercept) && meaning.slope != 0 &&
-        (meaning.slope != 1 || meaning.intercept != 0)) {
-        common.slope = meaning.slope;
-        common.intercept = meaning.intercept;
+    // nifti1.h, "DATA SCALING": a slope of 0 says that there is none, as does one that is no number (nibabel); colours
+    // have none.
+    if (std::isfinite(meaning.slope) && meaning.slope != 0 && pixels.samples == 1) {
+        if (!std::isfinite(meaning.intercept)) throw Refused(Reason::malformed, "scl_inter");
+        if (meaning.slope != 1 || meaning.intercept != 0) {
+            common.slope = meaning.slope;
+            common.intercept = meaning.intercept;
+        }
     }
     const auto affine = affine_of(meaning);
     if (affine) {
@@ -294,6 +309,35 @@ constexpr Known kKnown[] = {
      }},
 };
 
+// Throws Refused where a value is wider than its 32 bits.
+template <class Wide, class Narrow>
+void narrow(core::ByteView from, std::span<std::uint8_t> to) {
+    for (std::size_t i = 0, count = to.size() / sizeof(Narrow); i < count; ++i) {
+        Wide value;
+        std::memcpy(&value, from.data() + i * sizeof value, sizeof value);
+        if (!std::in_range<Narrow>(value)) throw Refused(Reason::pixel_format_unsupported, "datatype");
+        const auto kept = static_cast<Narrow>(value);
+        std::memcpy(to.data() + i * sizeof kept, &kept, sizeof kept);
+    }
+}
+
+// The voxels of a file, in this machine's order and the type that voxel_of() says.
+void read_voxels(core::ByteView file, const Voxel& voxel, bool swap, std::span<std::uint8_t> out) {
+    core::Bytes wide(voxel.is_wide ? file.size() : 0);
+    const std::span<std::uint8_t> words = voxel.is_wide ? std::span(wide) : out;
+    std::memcpy(words.data(), file.data(), file.size());
+    const std::size_t word = voxel.word();
+    if (swap && word > 1)
+        for (std::size_t i = 0; i + word <= words.size(); i += word)
+            std::reverse(words.begin() + static_cast<std::ptrdiff_t>(i),
+                         words.begin() + static_cast<std::ptrdiff_t>(i + word));
+    if (!voxel.is_wide) return;
+    if (voxel.type == PixelType::i32)
+        narrow<std::int64_t, std::int32_t>(wide, out);
+    else
+        narrow<std::uint64_t, std::uint32_t>(wide, out);
+}
+
 // `data`: of a pair.
 void read(core::ByteView file, const std::optional<core::ByteView>& data, const Wanted& wanted,
           const Limits& limits, Depth depth, std::span<std::uint8_t> room, Record& record) {
@@ -312,7 +356,8 @@ void read(core::ByteView file, const std::optional<core::ByteView>& data, const 
     }
     const auto at = static_cast<std::uint64_t>(std::max<std::int64_t>(meaning.vox_offset, 0));
     if (at < begins) throw Refused(Reason::malformed, "vox_offset");
-    const std::uint64_t bytes = record.pixels.byte_count();
+    const Voxel voxel = voxel_of(meaning.datatype);
+    const std::uint64_t bytes = record.pixels.byte_count() / pixel_type_bytes(voxel.type) * voxel.word();
     if (at > file.size() || file.size() - at < bytes) throw Refused(Reason::truncated);
     if (file.size() - at > bytes)
         record.deviations |= 1u << static_cast<unsigned>(Deviation::extra_pixel_bytes);
@@ -327,13 +372,8 @@ void read(core::ByteView file, const std::optional<core::ByteView>& data, const 
         record.values.back() = Value{std::string(text, end), {'D', 'S'}, false};
     }
     if (depth == Depth::header) return;
-    const auto out = room.first(bytes);
-    std::memcpy(out.data(), file.data() + at, bytes);
-    const std::size_t word = pixel_type_bytes(record.pixels.type);
-    if (meaning.swap && word > 1)
-        for (std::size_t i = 0; i + word <= out.size(); i += word)
-            std::reverse(out.begin() + static_cast<std::ptrdiff_t>(i),
-                         out.begin() + static_cast<std::ptrdiff_t>(i + word));
+    const auto out = room.first(record.pixels.byte_count());
+    read_voxels(file.subspan(at, bytes), voxel, meaning.swap, out);
     record.pixels.bytes = out;
     record.pixels.sha256 = core::sha256(out);
 }

@@ -1,7 +1,6 @@
 #include <turbojpeg.h>
 
 #include <memory>
-#include <optional>
 
 #include "staging/read/raster/raster.h"
 #include "staging/read/refused.h"
@@ -12,30 +11,6 @@ namespace {
 struct Destroy {
     void operator()(void* handle) const { tjDestroy(handle); }
 };
-
-// Orientation of EXIF (JEITA CP-3451, tag 0x0112 of IFD0), 1 if it is not there or not sound. Nothing else of
-// EXIF is looked at.
-int orientation_in(core::ByteView tiff) {
-    const std::string_view mark = core::text(tiff.first(std::min<std::size_t>(tiff.size(), 4)));
-    const bool big = mark == std::string_view("MM\0*", 4);
-    if (!big && mark != std::string_view("II*\0", 4)) return 1;
-    const auto u16 = [&](std::size_t at) -> std::optional<std::uint32_t> {
-        if (at + 2 > tiff.size()) return std::nullopt;
-        const std::uint32_t a = tiff[at], b = tiff[at + 1];
-        return big ? a << 8 | b : b << 8 | a;
-    };
-    const auto first = u16(big ? 4 : 6), second = u16(big ? 6 : 4);
-    if (!first || !second) return 1;
-    const std::size_t directory = std::size_t{*first} << 16 | *second;
-    const auto count = u16(directory);
-    for (std::size_t i = 0; count && i < *count; ++i) {
-        const std::size_t entry = directory + 2 + 12 * i;
-        const auto tag = u16(entry), value = u16(entry + 8);
-        if (!tag || !value) return 1;
-        if (*tag == 0x0112) return *value >= 1 && *value <= 8 ? static_cast<int>(*value) : 1;
-    }
-    return 1;
-}
 
 // The segments before the first scan (ISO/IEC 10918-1 annex B).
 int orientation_of(core::ByteView file) {
@@ -49,7 +24,7 @@ int orientation_of(core::ByteView file) {
         if (marker == 0xda || length < 2 || length + 2 > file.size() - at) return 1;
         const core::ByteView segment = file.subspan(at + 4, length - 2);
         if (marker == 0xe1 && core::text(segment).starts_with(std::string_view("Exif\0\0", 6)))
-            return orientation_in(segment.subspan(6));
+            return exif_orientation(segment.subspan(6));
         at += 2 + length;
     }
     return 1;

@@ -1,4 +1,5 @@
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <csetjmp>
@@ -31,7 +32,9 @@ void on_warning(png_structp, png_const_charp) {}
 struct Header {
     png_uint_32 columns = 0, rows = 0;
     int depth = 0, channels = 0;
-    bool is_palette = false, has_key = false;
+    bool is_palette = false, has_indices = false, has_key = false;
+    std::uint8_t palette[256][4];  // red, green, blue, opacity
+    int colours = 0;
 };
 
 struct Decoder {
@@ -41,7 +44,20 @@ struct Decoder {
     ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
-bool read_header(Decoder& decoder, Header& header) {
+void read_palette(Decoder& decoder, bool has_opacity, Header& header) {
+    png_colorp colours = nullptr;
+    png_bytep opacity = nullptr;
+    int opacities = 0;
+    if (!png_get_PLTE(decoder.png, decoder.info, &colours, &header.colours)) png_error(decoder.png, "");
+    if (has_opacity) png_get_tRNS(decoder.png, decoder.info, &opacity, &opacities, nullptr);
+    for (int i = 0; i < header.colours; ++i) {
+        const std::uint8_t opaque = i < opacities ? opacity[i] : 0xff;
+        const std::uint8_t colour[4] = {colours[i].red, colours[i].green, colours[i].blue, opaque};
+        std::copy_n(colour, 4, header.palette[i]);
+    }
+}
+
+bool read_header(Decoder& decoder, bool wants_indices, Header& header) {
     if (setjmp(png_jmpbuf(decoder.png))) return false;
     png_set_user_limits(decoder.png, 0xffff, 0xffff);
     png_set_chunk_cache_max(decoder.png, 100);
@@ -51,8 +67,12 @@ bool read_header(Decoder& decoder, Header& header) {
     header.columns = png_get_image_width(decoder.png, decoder.info);
     header.rows = png_get_image_height(decoder.png, decoder.info);
     header.depth = png_get_bit_depth(decoder.png, decoder.info);
-    header.is_palette = png_get_color_type(decoder.png, decoder.info) == PNG_COLOR_TYPE_PALETTE;
-    header.has_key = png_get_valid(decoder.png, decoder.info, PNG_INFO_tRNS) != 0;
+    const bool has_palette = png_get_color_type(decoder.png, decoder.info) == PNG_COLOR_TYPE_PALETTE;
+    header.has_indices = has_palette && wants_indices;
+    header.is_palette = has_palette && !header.has_indices;
+    const bool has_key = png_get_valid(decoder.png, decoder.info, PNG_INFO_tRNS) != 0;
+    header.has_key = has_key && !header.has_indices;
+    if (header.has_indices) read_palette(decoder, has_key, header);
     if (header.is_palette) png_set_palette_to_rgb(decoder.png);
     if (header.depth < 8) png_set_packing(decoder.png);  // a byte for each sample; values stay as they are
     if (header.depth == 16) png_set_swap(decoder.png);
@@ -69,6 +89,27 @@ bool read_rows(Decoder& decoder, png_bytepp rows) {
     return true;
 }
 
+// In an eXIf chunk, before the pixels or behind them (PNG, third edition, section 11.3.4.5): libpng tells only of what
+// it has passed, and a header's shape is asked for without the pixels.
+int orientation_of(core::ByteView file) {
+    const auto u32 = [&](std::size_t at) {
+        return std::uint32_t{file[at]} << 24 | std::uint32_t{file[at + 1]} << 16 |
+               std::uint32_t{file[at + 2]} << 8 | file[at + 3];
+    };
+    for (std::size_t at = 8; file.size() - at >= 12;) {
+        const std::size_t length = u32(at);
+        if (length > file.size() - at - 12) return 1;
+        const core::ByteView named = file.subspan(at + 4, 4 + length);
+        if (core::text(named).starts_with("eXIf")) {
+            if (crc32(0, named.data(), static_cast<uInt>(named.size())) != u32(at + 8 + length))
+                throw Refused(Reason::decode_failed, "PNG");
+            return exif_orientation(named.subspan(4));
+        }
+        at += 12 + length;
+    }
+    return 1;
+}
+
 }  // namespace
 
 int read_png(const RasterJob& job, Pixels& pixels) {
@@ -79,7 +120,7 @@ int read_png(const RasterJob& job, Pixels& pixels) {
     if (!decoder.info) throw std::bad_alloc();
     decoder.input = {job.file.data(), job.file.size()};
     Header header;
-    if (!read_header(decoder, header)) throw Refused(Reason::decode_failed, "PNG");
+    if (!read_header(decoder, job.wants_indices, header)) throw Refused(Reason::decode_failed, "PNG");
     if (header.has_key) throw Refused(Reason::pixel_format_unsupported, "transparency");
 
     pixels.frames = 1;
@@ -90,8 +131,12 @@ int read_png(const RasterJob& job, Pixels& pixels) {
     pixels.type = header.depth == 16 ? PixelType::u16 : PixelType::u8;
     pixels.bits_allocated = header.depth == 16 ? 16 : 8;
     pixels.bits_stored = header.is_palette ? 8 : static_cast<std::uint16_t>(header.depth);
+    if (header.has_indices)
+        pixels.palette.assign(reinterpret_cast<const char*>(header.palette),
+                              4 * static_cast<std::size_t>(header.colours));
     plan_raster(pixels, job.limits);
-    if (job.depth == Depth::header) return 1;
+    const int orientation = orientation_of(job.file);
+    if (job.depth == Depth::header) return orientation;
 
     const std::size_t word = pixel_type_bytes(pixels.type);
     const std::size_t row_bytes =
@@ -101,7 +146,7 @@ int read_png(const RasterJob& job, Pixels& pixels) {
     std::vector<png_bytep> rows(pixels.rows);
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = base + i * row_bytes;
     if (!read_rows(decoder, rows.data())) throw Refused(Reason::decode_failed, "PNG");
-    if (!has_alpha) return 1;
+    if (!has_alpha) return orientation;
 
     const std::size_t kept = pixels.samples * word;
     std::uint8_t* to = job.room.data();
@@ -111,7 +156,7 @@ int read_png(const RasterJob& job, Pixels& pixels) {
                 throw Refused(Reason::pixel_format_unsupported, "transparency");
         to = std::copy_n(with_alpha.data() + at, kept, to);
     }
-    return 1;
+    return orientation;
 }
 
 }  // namespace staging

@@ -1,6 +1,7 @@
 #include "staging/read/raster/raster.h"
 
 #include <cstring>
+#include <optional>
 
 #include "staging/read/refused.h"
 
@@ -44,8 +45,30 @@ void plan_raster(Pixels& pixels, const Limits& limits) {
     if (pixels.photometric.empty()) pixels.photometric = pixels.samples == 3 ? "RGB" : "MONOCHROME2";
 }
 
+int exif_orientation(core::ByteView tiff) {
+    const std::string_view mark = core::text(tiff.first(std::min<std::size_t>(tiff.size(), 4)));
+    const bool big = mark == std::string_view("MM\0*", 4);
+    if (!big && mark != std::string_view("II*\0", 4)) return 1;
+    const auto u16 = [&](std::size_t at) -> std::optional<std::uint32_t> {
+        if (at + 2 > tiff.size()) return std::nullopt;
+        const std::uint32_t a = tiff[at], b = tiff[at + 1];
+        return big ? a << 8 | b : b << 8 | a;
+    };
+    const auto first = u16(big ? 4 : 6), second = u16(big ? 6 : 4);
+    if (!first || !second) return 1;
+    const std::size_t directory = std::size_t{*first} << 16 | *second;
+    const auto count = u16(directory);
+    for (std::size_t i = 0; count && i < *count; ++i) {
+        const std::size_t entry = directory + 2 + 12 * i;
+        const auto tag = u16(entry), value = u16(entry + 8);
+        if (!tag || !value) return 1;
+        if (*tag == 0x0112) return static_cast<int>(*value);
+    }
+    return 1;
+}
+
 void turn_upright(Pixels& pixels, int orientation, std::span<std::uint8_t> bytes) {
-    if (orientation <= 1 || orientation > 8) return;
+    if (orientation <= 1) return;
     const std::size_t rows = pixels.rows, columns = pixels.columns,
                       pixel = pixels.samples * pixel_type_bytes(pixels.type);
     const bool is_swapped = orientation >= 5;
@@ -69,8 +92,10 @@ void turn_upright(Pixels& pixels, int orientation, std::span<std::uint8_t> bytes
     pixels.columns = static_cast<std::uint32_t>(to_columns);
 }
 
-Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
-                   std::span<std::uint8_t> room) {
+namespace {
+
+Record read_as(bool wants_indices, core::ByteView file, const Wanted& wanted, const Limits& limits,
+               Depth depth, std::span<std::uint8_t> room) {
     Record record;
     record.file_bytes = file.size();
     record.file_sha256 = core::sha256(file);
@@ -79,7 +104,8 @@ Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limi
         if (!family) throw Refused(Reason::not_recognised);
         record.facts.transfer_syntax = family->name;
         Pixels& pixels = record.pixels;
-        const int orientation = family->read({file, limits, depth, room}, pixels);
+        const int said = family->read({file, limits, depth, room, wants_indices}, pixels);
+        const int orientation = said >= 1 && said <= 8 ? said : 1;
         if (depth == Depth::pixels) {
             const auto out = room.first(pixels.byte_count());
             turn_upright(pixels, orientation, out);
@@ -91,6 +117,18 @@ Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limi
         record.values.resize(wanted.size());
     });
     return record;
+}
+
+}  // namespace
+
+Record read_raster(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
+                   std::span<std::uint8_t> room) {
+    return read_as(false, file, wanted, limits, depth, room);
+}
+
+Record read_raster_indices(core::ByteView file, const Wanted& wanted, const Limits& limits, Depth depth,
+                           std::span<std::uint8_t> room) {
+    return read_as(true, file, wanted, limits, depth, room);
 }
 
 }  // namespace staging

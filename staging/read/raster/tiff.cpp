@@ -217,6 +217,20 @@ void read_frame(TIFF* tiff, const Page& page, const Limits& limits, Pixels& pixe
             }
 }
 
+// The colours of the page that is read, opaque, as Pixels has them. What is dark is not taken for black.
+std::string palette_of(TIFF* tiff, const Page& page) {
+    std::uint16_t* parts[3] = {};
+    if (page.bits > 8 || !TIFFGetField(tiff, TIFFTAG_COLORMAP, &parts[0], &parts[1], &parts[2]))
+        unsupported("ColorMap");
+    std::string palette;
+    for (std::size_t i = 0; i < std::size_t{1} << page.bits; ++i) {
+        for (const std::uint16_t* part : parts)
+            palette += static_cast<char>(part[i] >> 8 ? part[i] >> 8 : part[i] != 0);
+        palette += '\xff';
+    }
+    return palette;
+}
+
 // Colour maps hold 16 bits; 8 of them are what every writer fills.
 void apply_palette(TIFF* tiff, std::size_t count, std::uint8_t* frame) {
     std::uint16_t *red = nullptr, *green = nullptr, *blue = nullptr;
@@ -236,11 +250,15 @@ int read_tiff(const RasterJob& job, Pixels& pixels) {
     const Tiff tiff = open(input, job.limits);
     Page first;
     std::vector<std::uint16_t> pages;
+    const auto indices = [&](const Page& page) {
+        return page.is_palette() && job.wants_indices ? palette_of(tiff.get(), page) : std::string();
+    };
     while (true) {
         if (!(field<std::uint32_t>(tiff.get(), TIFFTAG_SUBFILETYPE, 0) & FILETYPE_REDUCEDIMAGE)) {
             const Page page = page_of(tiff.get());
-            if (pages.empty()) first = page;
+            if (pages.empty()) first = page, pixels.palette = indices(page);
             if (page != first) throw Refused(Reason::pixel_size_mismatch, "pages");
+            if (indices(page) != pixels.palette) unsupported("ColorMap");  // one number, two colours
             if (pages.size() >= 0xfffe) throw Refused(Reason::too_many_elements, "pages");
             pages.push_back(static_cast<std::uint16_t>(TIFFCurrentDirectory(tiff.get())));
         }
@@ -253,7 +271,8 @@ int read_tiff(const RasterJob& job, Pixels& pixels) {
     pixels.rows = first.rows;
     pixels.columns = first.columns;
     pixels.type = type_of(first);
-    pixels.samples = first.is_palette() ? 3 : first.colours();
+    const bool has_colours = first.is_palette() && !job.wants_indices;
+    pixels.samples = has_colours ? 3 : first.colours();
     pixels.bits_allocated = static_cast<std::uint16_t>(8 * pixel_type_bytes(pixels.type));
     pixels.bits_stored = first.bits;
     if (first.photometric == PHOTOMETRIC_MINISWHITE) pixels.photometric = "MONOCHROME1";
@@ -265,7 +284,7 @@ int read_tiff(const RasterJob& job, Pixels& pixels) {
         page_of(tiff.get());  // the colour mode is the page's
         std::uint8_t* frame = job.room.data() + i * frame_bytes;
         read_frame(tiff.get(), first, job.limits, pixels, frame);
-        if (first.is_palette()) apply_palette(tiff.get(), frame_bytes / 3, frame);
+        if (has_colours) apply_palette(tiff.get(), frame_bytes / 3, frame);
     }
     return first.orientation;
 }

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <map>
 #include <new>
+#include <utility>
 
 #include "staging/read/delivery.h"
+#include "staging/read/refused.h"
 #include "staging/read/table/utf8.h"
 
 namespace staging {
@@ -21,14 +23,29 @@ constexpr std::size_t kReadAtMost = 64 << 20;
 constexpr std::size_t kBeginning = 4096;
 constexpr std::size_t kColumns = 100'000;
 
+// Of UTF-16 without a mark, by its first line end: the other way round it is U+0A00, which is no character, or U+0D00.
+// Little endian, as Windows writes it, if there is none.
+bool ends_lines_in_big_endian(core::ByteView text) {
+    for (std::size_t i = 0; i + 2 <= text.size(); i += 2) {
+        if (text[i + 1] == 0 && (text[i] == '\n' || text[i] == '\r')) return false;
+        if (text[i] == 0 && (text[i + 1] == '\n' || text[i + 1] == '\r')) return true;
+    }
+    return false;
+}
+
 int is_never_space(unsigned char) {
     return 0;
 }
 
 }  // namespace
 
-CsvReader::CsvReader(ReadAt file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits)
-    : file_(std::move(file)),
+CsvReader::CsvReader(const ReadAt& file, std::uint64_t file_bytes, const Wanted& wanted, const Limits& limits)
+    : file_([this, file](std::uint8_t* out, std::size_t count, std::uint64_t offset) {
+          const ssize_t got = file(out, count, offset);
+          if (got > 0) hash_.update({out, static_cast<std::size_t>(got)});
+          if (got > 0) read_bytes_ += static_cast<std::uint64_t>(got);
+          return got;
+      }),
       declared_bytes_(file_bytes),
       wanted_(wanted),
       limits_(limits),
@@ -40,6 +57,10 @@ CsvReader::CsvReader(ReadAt file, std::uint64_t file_bytes, const Wanted& wanted
     csv_set_delim(&parser_, static_cast<unsigned char>(wanted.form().separator));
     csv_set_space_func(&parser_, is_never_space);  // spaces belong to the field (RFC 4180, section 2.4)
     row_.values.resize(wanted_.size());
+    std::uint8_t head[kCompressionHead];
+    const ssize_t got = file(head, sizeof head, 0);
+    if (got < 0) unread_ = Refused(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
+    if (got > 0) compression_ = compression_of({head, static_cast<std::size_t>(got)});
 }
 
 CsvReader::~CsvReader() {
@@ -49,30 +70,19 @@ CsvReader::~CsvReader() {
 void CsvReader::pack_rows(Packer& message) {
     message_ = &message;
     bool at_end = false;
-    const std::uint64_t from = read_bytes_;
-    while (!at_end && message.size() < kBatch && read_bytes_ - from < kReadAtMost) {
-        const ssize_t count = file_(chunk_.data(), kChunk, read_bytes_);
-        if (count < 0) {
-            end_with(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
-            at_end = true;
-        } else if (count == 0) {
-            at_end = true;
-            if (!ended_ && is_utf16_) parse_utf16({}, true);
-            if (!ended_ && csv_fini(&parser_, on_field, on_row, this) != 0) end_with(Reason::bad_quoting);
-            if (!ended_ && in_header_) end_with(Reason::bad_header, hint());
-            if (!ended_ && read_bytes_ != declared_bytes_) end_with(Reason::changed_while_read);
-        } else {
-            const std::span<std::uint8_t> chunk(chunk_.data(), static_cast<std::size_t>(count));
-            hash_.update(chunk);
-            const bool first = read_bytes_ == 0;
-            read_bytes_ += chunk.size();
-            const bool has_mark = core::text(chunk).starts_with("\xef\xbb\xbf");
-            if (first) beginning_.assign(chunk.begin(), chunk.begin() + std::min(chunk.size(), kBeginning));
-            if (ended_) continue;
-            if (is_utf16_)
-                parse_utf16(chunk, false);
-            else
-                parse(first && has_mark ? chunk.subspan(3) : chunk);
+    const std::uint64_t from = came_;
+    while (!at_end && message.size() < kBatch && came_ - from < kReadAtMost) {
+        try {
+            const std::size_t count = read_chunk();
+            if (count != 0 && !ended_ && !is_whole_) take(std::span(chunk_).first(count));
+            came_ += count;
+            if (count != 0) continue;
+            at_end = !decompressor_ || ended_ || is_whole_;
+            if (!ended_ && !is_whole_) finish();
+            if (at_end && !ended_ && read_bytes_ != declared_bytes_) end_with(Reason::changed_while_read);
+        } catch (const Refused& refused) {
+            at_end = refused.reason == Reason::io_error || refused.reason == Reason::unreadable;
+            end_with(refused.reason, refused.detail);
         }
     }
     message.put(std::uint8_t{0});
@@ -82,6 +92,39 @@ void CsvReader::pack_rows(Packer& message) {
         message.put(read_bytes_);
         message.raw(digest.data(), digest.size());
     }
+}
+
+// What comes next of the table; behind its end, of the file.
+std::size_t CsvReader::read_chunk() {
+    if (unread_) throw *unread_;
+    if (!compression_ || ended_ || is_whole_) {
+        const ssize_t count = file_(chunk_.data(), kChunk, read_bytes_);
+        if (count < 0) throw Refused(is_machines_fault(errno) ? Reason::io_error : Reason::unreadable);
+        return static_cast<std::size_t>(count);
+    }
+    try {
+        if (!decompressor_) decompressor_.emplace(*compression_, file_, declared_bytes_, limits_);
+        return decompressor_->read(chunk_);
+    } catch (const std::bad_alloc&) {
+        throw Refused(Reason::memory_limit, compression_->word);
+    }
+}
+
+void CsvReader::take(std::span<std::uint8_t> chunk) {
+    const bool first = came_ == 0;
+    const bool has_mark = core::text(chunk).starts_with("\xef\xbb\xbf");
+    if (first) beginning_.assign(chunk.begin(), chunk.begin() + std::min(chunk.size(), kBeginning));
+    if (is_utf16_)
+        parse_utf16(chunk, false);
+    else
+        parse(first && has_mark ? chunk.subspan(3) : chunk);
+}
+
+void CsvReader::finish() {
+    is_whole_ = true;
+    if (is_utf16_) parse_utf16({}, true);
+    if (!ended_ && csv_fini(&parser_, on_field, on_row, this) != 0) end_with(Reason::bad_quoting);
+    if (!ended_ && in_header_) end_with(Reason::bad_header, hint());
 }
 
 void CsvReader::parse(std::span<std::uint8_t> chunk) {
@@ -104,9 +147,12 @@ void CsvReader::parse_utf16(core::ByteView chunk, bool at_end) {
                                                       : undecoded_[i + 1] << 8 | undecoded_[i]);
     };
     if (!knows_order_ && undecoded_.size() >= 2) {
-        knows_order_ = true;  // without a mark: little endian, as Windows writes it
+        knows_order_ = true;
         big_endian_ = undecoded_[0] == 0xfe && undecoded_[1] == 0xff;
-        if (unit(0) == 0xfeff) at = 2;
+        if (unit(0) == 0xfeff)
+            at = 2;
+        else
+            big_endian_ = ends_lines_in_big_endian(undecoded_);
     }
     std::vector<std::uint8_t> text;
     text.reserve(undecoded_.size() * 3 / 2);
@@ -158,6 +204,10 @@ Word CsvReader::hint() const {
     if (!is_utf16_ && (begins.starts_with("\xff\xfe") || begins.starts_with("\xfe\xff") ||
                        (begins.size() > 3 && begins[1] == '\0' && begins[3] == '\0')))
         return "looks like utf-16";
+    // Marks of UTF-8 and UTF-16, and halves of its characters, are no text.
+    constexpr std::string_view kBlank("\xef\xbb\xbf\xff\xfe\0 \t\r\n", 10);
+    if (begins.size() < kBeginning && begins.find_first_not_of(kBlank) == std::string_view::npos)
+        return "empty";
     const std::string_view line = begins.substr(0, begins.find_first_of("\r\n"));
     const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
     const auto mine = count(wanted_.form().separator);
@@ -192,7 +242,7 @@ void CsvReader::field(std::string_view text) {
     if (ended_) return;
     row_bytes_ += text.size() + 1;
     const std::size_t column = fields_++;
-    if (titles_left_) return;
+    if (titles_left_ && has_line_) return;
     std::string decoded;
     if (in_header_) {
         if (row_bytes_ > limits_.row_bytes || column >= kColumns || !decode(text, decoded))
@@ -220,22 +270,28 @@ void CsvReader::field(std::string_view text) {
 }
 
 void CsvReader::header_row() {
+    const bool is_first_line = !std::exchange(has_line_, true);
+    // Excel's word to itself, "sep=;" alone on the very first line, is no title. It agrees with what is declared, or hint()
+    // tells.
+    if (is_first_line && header_.size() == 2 && header_[0] == "sep=" && header_[1].empty())
+        return header_.clear();
     if (titles_left_) {
         --titles_left_;
-        return;
+        return header_.clear();
     }
     in_header_ = false;
     if (trouble_ != Reason::none) return end_with(trouble_, hint());
-    std::map<std::string_view, std::size_t> where;
-    for (std::size_t i = 0; i < header_.size(); ++i)
-        if (!where.emplace(header_[i], i).second) return end_with(Reason::bad_header);
+    // Columns that nobody wants may have no name, or one name (spreadsheets write both).
+    std::map<std::string_view, std::vector<std::size_t>> where;
+    for (std::size_t i = 0; i < header_.size(); ++i) where[header_[i]].push_back(i);
     column_of_.assign(header_.size(), -1);
     for (std::size_t i = 0; i < wanted_.size(); ++i) {
         const auto found = where.find(wanted_.name(i));
         // A column that is missing because the whole line was read as something else: say that instead.
         if (found == where.end())
             return end_with(Reason::bad_header, hint().empty() ? Word::named(wanted_.name(i)) : hint());
-        column_of_[found->second] = static_cast<std::int64_t>(i);
+        if (found->second.size() > 1) return end_with(Reason::bad_header, Word::named(wanted_.name(i)));
+        column_of_[found->second.front()] = static_cast<std::int64_t>(i);
     }
 }
 

@@ -108,5 +108,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         read_archive({data, size});
     else
         read_file(*find_format(kind), {data, size});
+    if (kind == "raster") read_file(*find_format("raster-indices"), {data, size});
     return 0;
 }

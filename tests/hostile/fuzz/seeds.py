@@ -1,6 +1,8 @@
 """Real files, and what they are made into, as seeds: seeds.py nifti|raster|table|archive FOLDER"""
+import bz2
 import gzip
 import io
+import lzma
 import pathlib
 import struct
 import sys
@@ -55,6 +57,8 @@ def tables():
     lines = ["id,radius"] + [f"{a},{b}" for a, b in rows] + ['"a ""quoted"" one\nof two lines",', "病人,1"]
     for at, (separator, encoding) in enumerate((s, e) for e in ("utf-8", "utf-16", "big5", "gb18030", "shift_jis") for s in ",;\t"):
         yield bytes([at]) + "\r\n".join(lines).replace(",", separator).encode(encoding)
+    for compress in (gzip.compress, bz2.compress, lzma.compress):
+        yield b"\0" + compress("\n".join(lines).encode())
 
 
 def archives():
@@ -73,7 +77,8 @@ def archives():
                 info.size = len(data)
                 archive.addfile(info, io.BytesIO(data))
         yield out.getvalue()[:12800]
-        yield gzip.compress(out.getvalue())
+        for compress in (gzip.compress, bz2.compress, lzma.compress):
+            yield compress(out.getvalue())
 
 
 folder = pathlib.Path(sys.argv[2])

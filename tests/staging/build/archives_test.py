@@ -1,5 +1,5 @@
 """Deliveries in zip and tar files, read as folders. Run as builds.py says."""
-import gzip, io, json, shutil, struct, subprocess, tarfile, zipfile, zlib
+import bz2, ctypes, gzip, io, json, lzma, shutil, struct, subprocess, tarfile, zipfile, zlib
 
 from builds import STAGE, SOURCE, HOSPITALS, Builds, main
 
@@ -24,6 +24,15 @@ def tarred(files, links=()):
             info.linkname, info.type = target, kind
             archive.addfile(info)
     return out.getvalue()
+
+
+def zstandard(data):
+    """By the library itself, which Python does not have yet."""
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_compress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(len(data) + 4096)
+    size = library.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), 3)
+    return out.raw[:size]
 
 
 def encrypted(archive):
@@ -96,6 +105,23 @@ train = 1.0
                 parent = next(p for p in json.loads((out / "manifest.json").read_text())["parents"] if p["delivery"] == "north")
                 self.assertEqual((parent["files"], parent["packed"], parent["left_out"]), (len(self.files) + 1, len(self.files), 1))
 
+    def test_tar_files_come_in_other_compressions_too(self):
+        plain = self.root / "plain-1"
+        if not plain.exists():
+            self.made("plain", dict(self.files))
+        out, summary = self.made("compressed", {"a.tar.bz2": bz2.compress(tarred(self.files[:1])), "b.TXZ": lzma.compress(tarred(self.files[1:3])),
+                                                "c.tar.zst": zstandard(tarred(self.files[3:]))})
+        self.assertEqual((summary["samples"], summary["quarantine"]), (len(self.files), {}))
+        self.assertEqual(self.shards(out), self.shards(plain))
+
+    def test_what_a_mac_writes_beside_files_is_none_of_the_delivery(self):
+        beside = b"\0\5\x16\7" + bytes(100)
+        store = b"\0\0\0\1Bud1" + bytes(100)
+        files = {"a.zip": zipped(self.files[:2] + [("__MACOSX/._a.dcm", beside), ("x/.DS_Store", store), ("._c.dcm", self.files[3][1])]), "._b.dcm": beside,
+                 "sub/._a.zip": beside, "a._b.dcm": self.files[2][1], "._1.2.3.dcm": self.files[4][1], ".DS_Store": store, "sub/.DS_Store": b"none"}
+        _, summary = self.made("mac", files)
+        self.assertEqual((summary["samples"], summary["quarantine"]), (5, {"not_selected": 5, "not_recognised": 1}))
+
     def test_what_is_wrong_with_one_file_leaves_the_others_on_any_number_of_ranks(self):
         good, (_, data) = self.files[:2], self.files[2]
         zip_ = zipped(good + [("../out.dcm", data), ("/abs.dcm", data), ("a//b.dcm", data), ("c\\..\\d.dcm", data),
@@ -139,7 +165,9 @@ train = 1.0
                  "sum.tgz": (bytes(bad_sum), "malformed"), "behind.tar": (whole + whole, "malformed"), "behind.tar.gz": (packed + b"more", "malformed"),
                  "cut.zip": (zip_[:-30], None), "count.zip": (zip_[:-12] + struct.pack("<H", end + 1) + zip_[-10:], None), "no.zip": (b"words" * 99, "malformed"),
                  "empty.zip": (zipped([]), "malformed"), "empty.tar": (tarred([]), "not_selected"), "none.tar": (b"", None), "bomb.zip": (zipped([("a", bytes(150 << 20))]), "decompression_limit"),
-                 "bomb.tgz": (gzip.compress(tarred([("a", bytes(64 << 20))]), 9), "decompression_limit")}
+                 "bomb.tgz": (gzip.compress(tarred([("a", bytes(64 << 20))]), 9), "decompression_limit"),
+                 "cut.tar.xz": (lzma.compress(whole)[:-20], None), "cut.tbz2": (bz2.compress(whole)[:-20], None), "cut.tar.zst": (zstandard(whole)[:-20], None),
+                 "behind.txz": (lzma.compress(whole) + b"more", "malformed"), "bomb.tar.xz": (lzma.compress(tarred([("a", bytes(64 << 20))])), "decompression_limit")}
         files = {name: data for name, (data, _) in cases.items()}
         out, summary = self.made("cut", {**files, "ok.dcm": self.files[0][1]})
         self.assertEqual(summary["samples"], 1)
@@ -152,13 +180,18 @@ train = 1.0
             with self.subTest(name):
                 self.assertIn(told[number]["reason"], [want] if want else ["truncated", "malformed"])
 
-    def test_tables_in_an_archive_are_read_row_by_row(self):
+    def test_tables_in_archives_and_compressed_are_read_row_by_row(self):
         for folder in ("tables", "zipped"):
             for hospital in HOSPITALS:
                 self.table(self.root / folder, hospital, [(f"{hospital}{i}", 1950 + i, i) for i in range(8)])
         table = self.root / "zipped/north/table.csv"
-        (table.parent / "north.zip").write_bytes(zipped([("empty.csv", b""), ("deep/table.csv", table.read_bytes())]))
+        (table.parent / "north.zip").write_bytes(zipped([("empty.csv", b""), ("deep/table.csv.gz", gzip.compress(table.read_bytes()))]))
         table.unlink()
+        for hospital, compress, name in (("central", gzip.compress, "table.csv.gz"), ("south", bz2.compress, "TABLE.CSV.BZ2"),
+                                         ("east", zstandard, "table.csv.zst")):
+            table = self.root / "zipped" / hospital / "table.csv"
+            (table.parent / name).write_bytes(compress(table.read_bytes()))
+            table.unlink()
         definition = SOURCE / "configs/datasets/wdbc.toml"
         plain = self.build("wdbc", self.root / "tables-out", 1, deliveries=self.root / "tables", definition=definition)
         packed = self.build("wdbc", self.root / "zipped-out", 2, deliveries=self.root / "zipped", definition=definition)

@@ -127,13 +127,16 @@ class Cases(Builds):
     def test_images_without_a_row_stay_if_the_definition_says_so(self):
         root = self.root / "keep"
         for patient in range(1, 4):
-            self.series(root / "north", patient, patient, [0, 2, 4], AccessionNumber=f"A{patient}")
+            corners = {"PixelPaddingValue": 100} if patient == 1 else {}  # one of its voxels, which nobody measured
+            self.series(root / "north", patient, patient, [0, 2, 4], AccessionNumber=f"A{patient}", **corners)
         (root / "south").mkdir()
         self.rows(root / "north", [("A1", "M", "1", ""), ("A2", "B", "", ""), ("A2", "M", "", "")])
         out = root / "version"
         summary = self.build("nodules", out, 2, deliveries=root, definition=self.changed(('unmatched = "leave_out"', 'unmatched = "keep"')))
         self.adds_up(summary)
-        self.assertEqual(sorted(str(one["label"]) for one in self.samples(out)), ["None", "None", "malignant"])
+        samples = sorted(self.samples(out), key=lambda one: str(one["label"]))
+        self.assertEqual([str(one["label"]) for one in samples], ["None", "None", "malignant"])
+        self.assertEqual([np.flatnonzero(one["image"] == -2000).tolist() for one in samples], [[], [], [0]])
         self.assertEqual(self.left_out(out), [("north", 2, "label_conflict", "accession"), ("north", 3, "label_conflict", "accession")])
 
     def test_a_row_by_patient_finds_the_person_by_any_of_the_names(self):

@@ -1,5 +1,5 @@
 """One scan, delivered as a classic series and as one enhanced object, is one volume. Run as builds.py says."""
-import shutil, warnings
+import shutil, sys, warnings
 
 from builds import SOURCE, HOSPITALS, Builds, main
 
@@ -10,7 +10,7 @@ class Enhanced(Builds):
     @classmethod
     def setUpClass(cls):
         warnings.simplefilter("ignore")
-        cls.begin("ct@1")
+        cls.begin("ct@1", "mr@1")
         shutil.copytree(SOURCE / "configs/deid", cls.root / "deid")
         cls.definition = cls.root / "datasets/ct.toml"
         cls.definition.parent.mkdir()
@@ -29,6 +29,55 @@ units = "Hounsfield units"
 [splits]
 train = 1.0
 """)
+
+    def mr(self, name, frames):
+        """Volumes made of one enhanced MR: the first voxel of each slice, and the b-value that stands beside it. `frames`: of each,
+        its place, its grey and its functional groups."""
+        import numpy as np
+        import pydicom
+        sys.path.insert(0, str(SOURCE / "tests/core/shard"))
+        from second_reader import Version
+        definition = self.root / "datasets/mr.toml"
+        definition.write_text(self.definition.read_text().replace("imaging", "mr-volumes").replace('name = "ct"', 'name = "mr"').replace(
+            '"modality", "sex", "age", "exam_day"', '"sex", "age", "b_value"').replace('"i16"\nunits = "Hounsfield units"', '"f32"'))
+        slices = self.classic()[:1] * len(frames)
+        ds = self.enhanced(slices)
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = pydicom.uid.EnhancedMRImageStorage
+        ds.Modality, ds.BodyPartExamined = "MR", "ABDOMEN"
+        del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+        for item, (z, _, groups) in zip(ds.PerFrameFunctionalGroupsSequence, frames):
+            item.FrameContentSequence[0].StackID = groups.pop("stack", "1")
+            item.PlanePositionSequence[0].ImagePositionPatient = [0, 0, z]
+            for word, values in groups.items():
+                part = pydicom.Dataset()
+                for key, value in values.items():
+                    setattr(part, key, value)
+                setattr(item, word, pydicom.Sequence([part]))
+        ds.PixelData = np.concatenate([np.full(ds.Rows * ds.Columns, grey, "<u2") for _, grey, _ in frames]).tobytes()
+        for hospital in HOSPITALS:
+            (self.root / name / hospital).mkdir(parents=True)
+        ds.save_as(self.root / name / "north/1.dcm", enforce_file_format=True)
+        out = self.root / f"{name}-out"
+        summary = self.build("mr", out, 1, deliveries=self.root / name, definition=definition)
+        self.assertEqual(summary["quarantine"], {})
+        return sorted(([float(v) for v in one["image"][0, :, 0, 0]], one["b_value"]) for one in Version(out, self.keys / "mr@1.key").samples())
+
+    def test_the_volumes_of_one_object_are_told_apart_and_none_has_another_ones_values(self):
+        with self.subTest("b-values, of which the second has two directions"):
+            groups = lambda b: {"MRDiffusionSequence": {"DiffusionBValue": float(b), "DiffusionDirectionality": "DIRECTIONAL"}}
+            found = self.mr("b", [(z, 100 * n + z, groups(b)) for n, b in enumerate((0, 800, 800)) for z in PLACES])
+            self.assertEqual(found, [([100.0 * n + z for z in sorted(PLACES)], None) for n in range(3)])
+        with self.subTest("one b-value"):
+            found = self.mr("one-b", [(z, z, groups(500)) for z in PLACES])
+            self.assertEqual(found, [([float(z) for z in sorted(PLACES)], 500.0)])
+        with self.subTest("magnitude and phase, in no order"):
+            groups = lambda n: {"MRImageFrameTypeSequence": {"FrameType": ["ORIGINAL", "PRIMARY", "OTHER", "NONE"],
+                                                             "ComplexImageComponent": ("MAGNITUDE", "PHASE")[n]}}
+            found = self.mr("parts", [(z, 100 * n + z, groups(n)) for z in PLACES for n in ((0, 1) if z % 4 else (1, 0))])
+            self.assertEqual([volume for volume, _ in found], [[100.0 * n + z for z in sorted(PLACES)] for n in range(2)])
+        with self.subTest("stacks that abut"):
+            found = self.mr("stacks", [(10 * n + z, 100 * n + z, {"stack": str(n)}) for n in range(2) for z in PLACES])
+            self.assertEqual([volume for volume, _ in found], [[100.0 * n + z for z in sorted(PLACES)] for n in range(2)])
 
     def classic(self, **more):
         import pydicom

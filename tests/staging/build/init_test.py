@@ -35,6 +35,8 @@ class Init(unittest.TestCase):
             data.save_as(cls.delivery / f"Wang-{name}")
         with open(cls.delivery / "Wang.csv", "w", newline="", encoding="utf-8") as out:
             csv.writer(out, delimiter=";").writerows([["chart", "name"], ["H212345676", "Siaoming"]])
+        for name in ("._Wang.csv", "._Li.csv"):  # macOS's own: no table, and none that tells of a separator
+            (cls.delivery / name).write_bytes(b"\0\5\x16\7" + b"," * 100)
         (cls.delivery / "notes.bin").write_bytes(b"Wang" * 300)
 
     def run_init(self, out, *more):
@@ -46,8 +48,8 @@ class Init(unittest.TestCase):
         done = self.run_init(out)
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout)
-        self.assertEqual(found["files"], 8)
-        self.assertEqual(found["kinds"], {"dicom": 6, "other": 1, "table": 1})
+        self.assertEqual(found["files"], 10)
+        self.assertEqual(found["kinds"], {"dicom": 6, "of macOS": 2, "other": 1, "table": 1})
         self.assertEqual(found["sop_classes"]["CTImageStorage"], 1)
         self.assertEqual(found["sop_classes"]["StructuredReports"], 1)
         self.assertEqual(found["modalities"]["US"], 1)
@@ -81,11 +83,22 @@ class Init(unittest.TestCase):
         self.assertIn("is there already", done.stderr)
         self.assertEqual((out / "deliveries/north.toml").read_bytes(), before)
 
+    def test_it_writes_nothing_into_the_delivery(self):
+        link = self.root / "link"
+        link.symlink_to(self.delivery)
+        before = sorted(self.delivery.rglob("*"))
+        for out in (self.delivery, self.delivery / "configs", link / "configs"):
+            done = self.run_init(out)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--out lies in the folder of the delivery north", done.stderr)
+            self.assertEqual(sorted(self.delivery.rglob("*")), before)
+        self.assertEqual(self.run_init(self.delivery.parent / "around").returncode, 0)
+
     def test_a_part_of_the_files_is_enough(self):
         done = self.run_init(self.root / "four", "--files", "4")
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout)
-        self.assertEqual((found["files"], found["looked_at"]), (8, 4))
+        self.assertEqual((found["files"], found["looked_at"]), (10, 4))
 
 
 if __name__ == "__main__":

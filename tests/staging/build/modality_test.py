@@ -52,7 +52,7 @@ class Modality(Builds):
                 self.image(folder, 7, -32768, random.integers(0, 65536, 65536), signed=True, stored=random.integers(-32768, 32768, 24)),
                 self.image(folder, 8, 10, entries, PixelPaddingValue=14)]
         definition = self.definition.with_name("padding.toml")
-        definition.write_text(self.definition.read_text().replace('dtype = "i32"', 'dtype = "i32"\npadding = -5'))
+        definition.write_text(self.definition.read_text().replace("padding = -2000", "padding = -5"))
         out = self.root / "good/version"
         self.build("nodules", out, 2, deliveries=folder.parent, definition=definition)
         expected = [apply_modality_lut(ds.pixel_array, ds).astype(np.int32) for ds in made]

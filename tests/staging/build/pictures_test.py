@@ -1,6 +1,6 @@
 """Single images and the mask beside each, against Pillow and pydicom: which belong together, in whose size, and what is told of
 those that do not. Run as builds.py says."""
-import json, shutil, subprocess, sys
+import gzip, json, shutil, struct, subprocess, sys
 
 import numpy as np
 import pydicom
@@ -81,11 +81,27 @@ class Pictures(Builds):
         self.save(north / "three/empty.png", self.noise(3, 3))
         self.save(north / "three/empty_mask.png", np.zeros((3, 3), np.uint8))  # nothing was found: a mask of zeros is one
         whole["three/empty"] = north / "three/empty.png", north / "three/empty_mask.png"
+        for kind, palette in (("png", None), ("tif", None), ("png", b"\xff" * 4)):  # what a mask says are the numbers of its palette's colours
+            name = f"three/palette-{kind}-{bool(palette)}"
+            shown = Image.fromarray(self.mask(7, 5))
+            # Colour 0 is black, as PASCAL VOC's palette has it, or is not shown.
+            colours = self.random.permutation(768).astype(np.uint8)
+            colours[:3] = 255 if palette else 0
+            shown.putpalette(colours.tobytes())
+            image, mask = self.save(north / f"{name}.png", self.noise(7, 5)), north / f"{name}_mask.{kind}"
+            shown.save(mask, **({"transparency": 0} if palette else {}))
+            whole[name] = image, mask
         # Left out: of another size, values that are not listed, colours, greys of a lossy file, none, and one alone.
         for name, mask, kind in (("size", self.mask(5, 7), "png"), ("values", self.mask(7, 5, values=(0, 7)), "png"),
                                  ("colours", self.mask(7, 5, 3), "png"), ("lossy", self.mask(7, 5), "jpg")):
             self.save(north / f"four/{name}.png", self.noise(7, 5))
             self.save(north / f"four/{name}_mask.{kind}", mask)
+        # Palettes that a program picked: two colours, the lighter one first; and greys that are listed, numbered otherwise.
+        for name, first, kind in (("white-first", 255, "png"), ("white-first-tiff", 255, "tif"), ("numbered", 0, "png")):
+            shown = Image.fromarray(self.mask(7, 5))
+            shown.putpalette(bytes([first] * 3 + [0] * 765))
+            self.save(north / f"four/{name}.png", self.noise(7, 5))
+            shown.save(north / f"four/{name}_mask.{kind}")
         self.save(north / "four/none.png", self.noise(7, 5))
         self.save(north / "four/alone_mask.png", self.mask(7, 5))
         # Two pictures of one name and size: nobody can tell which of them the mask is of.
@@ -96,7 +112,7 @@ class Pictures(Builds):
         version, summary = self.run_build(root, definition, more)
         self.assertEqual(self.left_out(version), sorted(
             [("mask_off_grid", "mask"), ("bad_mask", "values"), ("bad_mask", "frames"), ("bad_mask", "values"), ("unmatched_label", "mask"),
-             ("label_conflict", "mask")] + [("unmatched_image", "mask")] * 7))
+             ("label_conflict", "mask")] + [("bad_mask", "palette")] * 3 + [("unmatched_image", "mask")] * 10))
         found = {one["image"].tobytes(): one for one in self.samples(version)}
         self.assertEqual(len(found), len(whole))
         for name, (image, mask) in whole.items():
@@ -148,6 +164,35 @@ class Pictures(Builds):
             near = [uid for uid, ds in files.items() if abs(int(one["image"][0, 0, 0]) - (int(ds.pixel_array[0, 0]) - 1024)) <= 1]
             self.assertEqual(len(near), 1)
             self.assertTrue((one["mask"][0] == np.repeat(masks[near[0]], 2, 0)).all())
+        self.same_by_any_ranks(root, definition, more, version)
+
+    def test_a_mask_in_nifti_lies_on_its_picture_as_the_definition_says(self):
+        root, more, expected = self.root / "nifti", self.described(self.root / "nifti"), {}
+
+        def saved(name, image, array):
+            self.save(root / f"north/P/{name}.png", image)
+            # nifti1.h: the first index is the fastest; it lies somewhere, which tells nothing.
+            header = bytearray(352)
+            for at, form, values in ((0, "i", [348]), (40, "4h", [array.ndim, *array.shape, 1][:4]), (70, "2h", [{"u1": 2, "i2": 4, "f4": 16}[array.dtype.str[1:]],
+                                     8 * array.itemsize]), (76, "4f", [1] * 4), (108, "f", [352]), (254, "h", [1]),
+                                     (280, "12f", np.eye(3, 4).ravel()), (344, "4s", [b"n+1\0"])):
+                struct.pack_into("<" + form, header, at, *values)
+            (root / f"north/P/{name}_mask.nii.gz").write_bytes(gzip.compress(bytes(header) + array.tobytes(order="F")))
+
+        for name, shape, dtype in (("wide", (5, 9), np.uint8), ("square", (6, 6), np.float32), ("high", (8, 3), np.int16)):
+            image, mask = self.noise(*shape), self.mask(*shape)
+            saved(name, image, np.flip(mask, 1).astype(dtype))
+            expected[image.tobytes()] = mask
+        for name, array in (("turned", self.mask(9, 5)), ("deep", self.mask(5, 9, 2)), ("values", self.mask(5, 9) * np.float32(0.5))):
+            saved(name, self.noise(5, 9), array)
+        change = ('name = "mask"', 'name = "mask"\nformat = "nifti"\naxes = ["rows", "-columns"]')
+        definition = self.definition(change, ("_mask.*", "_mask.nii.gz"))
+        version, summary = self.run_build(root, definition, more)
+        self.assertEqual(self.left_out(version), [("bad_mask", "frames"), ("bad_mask", "values"), ("mask_off_grid", "mask")] + [("unmatched_image", "mask")] * 3)
+        found = {one["image"].tobytes(): one["mask"] for one in self.samples(version)}
+        self.assertEqual(set(found), set(expected))
+        for image, mask in expected.items():
+            self.assertTrue((found[image] == mask[None]).all())
         self.same_by_any_ranks(root, definition, more, version)
 
     def parts(self, name, *more):
@@ -209,8 +254,11 @@ class Pictures(Builds):
     def test_what_a_definition_may_say_of_masks_of_images(self):
         root = self.root / "refused"
         more = self.described(root)
-        for old, new, text in (('name = "mask"', 'name = "mask"\nformat = "nifti"', "masks of single images are pictures"),
-                               ('name = "mask"', 'name = "mask"\nformat = "dicom-seg"', "masks of single images are pictures"),
+        for old, new, text in (('name = "mask"', 'name = "mask"\nformat = "nifti"', "axes: expected what the file's first and second axis run along"),
+                               ('name = "mask"', 'name = "mask"\nformat = "nifti"\naxes = ["rows", "-rows"]', "axes: expected what"),
+                               ('name = "mask"', 'name = "mask"\naxes = ["rows", "columns"]', "axes"),
+                               ('name = "mask"', 'name = "mask"\nformat = "tables"', "(PNG, TIFF, JPEG)"),
+                               ('name = "mask"', 'name = "mask"\nformat = "dicom-seg"', "refer to images in DICOM"),
                                ("values = [0, 255]", "values = [255]", "0 stands for nothing")):
             self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.definition((old, new)), more=more)
         for lines, change, text in (('overlap = "first"', [], "overlap: expected"), ('missing = "none"', [], "missing: expected"),

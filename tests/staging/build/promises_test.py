@@ -46,6 +46,14 @@ class Promises(Builds):
             self.assertTrue((scratch / "theirs/file").exists())
         self.assert_same_tree(version, out)
 
+    def test_nothing_is_written_into_a_delivery(self):
+        definition, deliveries, _ = self.small()
+        out = deliveries / "north/version"
+        for more in ([], ["--dry-run"]):
+            self.failed(2, "--out lies in the folder of the delivery north", "wdbc", out, 2, deliveries=deliveries, definition=definition,
+                        more=more)
+            self.assertFalse(out.exists())
+
     def test_an_unfinished_build_of_something_else_is_kept_until_discard(self):
         definition, deliveries, version = self.small()
         out = self.root / "unfinished"

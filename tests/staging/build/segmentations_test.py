@@ -30,7 +30,7 @@ class Segmentations(Builds):
 
     @classmethod
     def setUpClass(cls):
-        cls.begin("lesions@1")
+        cls.begin("lesions@1", "opacities@1")
         shutil.copytree(SOURCE / "configs", cls.root / "configs")
         cls.definition = cls.root / "configs/datasets/lesions.toml"
 
@@ -101,13 +101,13 @@ class Segmentations(Builds):
         for site in self.hospitals:
             (root / site).mkdir(exist_ok=True)
         out = root / name
-        summary = self.build("lesions", out, ranks, deliveries=root, definition=definition or self.definition, more=list(more))
+        summary = self.build("segmented", out, ranks, deliveries=root, definition=definition or self.definition, more=list(more))
         for one in summary["deliveries"].values():
             self.assertEqual(one["files_and_rows"], one["packed"] + one["left_out"] + one["not_selected"])
         return out, summary
 
-    def samples(self, version):
-        return list(Version(version, self.keys / "lesions@1.key").samples())
+    def samples(self, version, dataset="lesions@1"):
+        return list(Version(version, self.keys / f"{dataset}.key").samples())
 
     def left_out(self, version):
         lines = [json.loads(line) for line in (version / "reports/quarantine.jsonl").read_text().splitlines()]
@@ -323,6 +323,107 @@ class Segmentations(Builds):
         expected[0, 1] = np.where(half, 2, 1)
         expected[0, 2] = np.where(half, 2, 0)
         self.assertTrue((self.samples(version)[0]["mask"] == expected).all())
+
+    def radiograph(self, path, patient, number=1, **more):
+        """One that lies nowhere, and is of no frame of reference."""
+        self.images(path.with_suffix(""), patient, places=[0], SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1", Modality="DX", SOPInstanceUID=f"1.2.7.{patient}.{number}",
+                    **more)
+        made, = path.with_suffix("").iterdir()
+        ds = pydicom.dcmread(made)
+        for name in ("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept"):
+            delattr(ds, name)
+        ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+        ds.PixelData = np.random.default_rng([patient, number]).integers(0, 4096, ds.Rows * ds.Columns, dtype="<u2").tobytes()
+        ds.save_as(path, enforce_file_format=True)
+        shutil.rmtree(path.with_suffix(""))
+        return ds.pixel_array
+
+    def of_radiograph(self, path, patient, frames, number=1, preserved="YES", several=False, label_map=False, unnamed=(), **how):
+        """A segmentation of one radiograph: `frames` of segments 0 and 1, none of which lies anywhere."""
+        codes = (("SCT", "39607008"), ("SCT", "125605004"))
+        if label_map:
+            self.label_map(path, patient, [(0, frames)], codes=dict(enumerate(codes, 1)))
+        else:
+            self.segmentation(path, patient, [(segment, 0, array) for segment, array in frames], codes=how.pop("codes", codes), **how)
+        ds = pydicom.dcmread(path)
+        del ds.FrameOfReferenceUID, ds.SharedFunctionalGroupsSequence
+        for place, group in enumerate(ds.PerFrameFunctionalGroupsSequence):
+            del group.PlanePositionSequence
+            source = item(ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.1.1", ReferencedSOPInstanceUID=f"1.2.7.{patient}.{number + several * place}",
+                          SpatialLocationsPreserved=preserved)
+            group.DerivationImageSequence = [item(SourceImageSequence=[source])]
+        for place in unnamed:
+            del ds.PerFrameFunctionalGroupsSequence[place].DerivationImageSequence
+        ds.save_as(path, enforce_file_format=True)
+        return path
+
+    def test_one_uid_with_two_contents_or_people_has_no_segmentation(self):
+        root, ones = self.root / "conflict", np.ones((ROWS, COLUMNS))
+        definition = SOURCE / "configs/datasets/opacities.toml"
+        self.radiograph(root / "north/1.dcm", 1)
+        self.radiograph(root / "north/1-more.dcm", 1, Rows=ROWS + 1)
+        self.radiograph(root / "north/2.dcm", 2)
+        self.radiograph(root / "north/2-more.dcm", 2, PatientID="P3999", StudyInstanceUID="1.2.4.3999")
+        self.radiograph(root / "north/3.dcm", 3)
+        for patient in (1, 2, 3):
+            self.of_radiograph(root / f"north/seg-{patient}.dcm", patient, [(0, ones)])
+        # Whether a segmentation names them or not.
+        self.radiograph(root / "south/4.dcm", 4)
+        self.radiograph(root / "south/4-more.dcm", 4, Rows=ROWS + 1)
+        version, _ = self.run_build(root, definition=definition)
+        self.assertEqual(self.left_out(version), [("uid_conflict", "SOPInstanceUID")] * 8)
+        self.assertEqual(len(self.samples(version, "opacities@1")), 1)
+
+    def test_a_segmentation_whose_frames_do_not_all_name_an_image_is_none(self):
+        root, which = self.root / "unnamed", np.random.default_rng(6).integers(0, 3, (ROWS, COLUMNS))
+        both = [(segment, which == segment + 1) for segment in (0, 1)]
+        # Of the first or of the second frame, and beside those that the object names.
+        for patient, how in {1: {}, 2: {"unnamed": (1,)}, 3: {"unnamed": (0,), "sources": "object"}}.items():
+            self.radiograph(root / f"north/{patient}.dcm", patient)
+            self.of_radiograph(root / f"north/seg-{patient}.dcm", patient, both, **how)
+        version, _ = self.run_build(root, definition=SOURCE / "configs/datasets/opacities.toml")
+        self.assertEqual(self.left_out(version), [("bad_mask", "sources")] * 2 + [("unmatched_image", "mask")] * 2)
+        self.assertEqual(len(self.samples(version, "opacities@1")), 1)
+
+    def test_a_single_image_has_the_segmentation_that_names_it(self):
+        root, ones = self.root / "single", np.ones((ROWS, COLUMNS))
+        definition = SOURCE / "configs/datasets/opacities.toml"
+        random = np.random.default_rng(5)
+        which = {patient: random.integers(0, 3, (ROWS, COLUMNS)) for patient in range(1, 20)}
+        both = lambda patient, full=1: [(segment, (which[patient] == segment + 1) * full) for segment in (0, 1)]
+        sound = {1: (both(1), {}), 2: (both(2)[::-1], {}), 3: (both(3, 150), {"kind": "FRACTIONAL"}), 4: (which[4], {"label_map": True}),
+                 5: (both(5), {"syntax": RLELossless, "kind": "FRACTIONAL", "MaximumFractionalValue": 1}), 6: (both(6), {"preserved": ""})}
+        bad = {11: ("bad_mask", "sources", both(11), {"several": True}), 12: ("bad_mask", "SpatialLocationsPreserved", both(12), {"preserved": "NO"}),
+               13: ("bad_mask", "frames", [(0, which[13] == 1), (0, which[13] == 2)], {}), 14: ("bad_mask", "segments", both(14), {"codes": (LESION, LIVER)}),
+               15: ("bad_mask", "overlap", [(0, ones), (1, ones)], {}), 16: ("identity_conflict", "mask", both(16), {"PatientID": "P3999"}),
+               17: ("unmatched_label", "mask", both(17), {"number": 9}), 18: ("bad_mask", "fractional threshold", both(18, 201), {"kind": "FRACTIONAL"})}
+        bad[18] = ("bad_mask", "values", *bad[18][2:])
+        expected = {}
+        for patient, (frames, how) in sound.items():
+            image = self.radiograph(root / f"north/{patient}.dcm", patient)
+            self.of_radiograph(root / f"north/seg-{patient}.dcm", patient, frames, **how)
+            expected[image.tobytes()] = which[patient]
+        for patient, (_, _, frames, how) in bad.items():
+            self.radiograph(root / f"north/{patient}.dcm", patient)
+            self.of_radiograph(root / f"north/seg-{patient}.dcm", patient, frames, **how)
+        # Of another size; and one that was sent twice, which is one.
+        self.radiograph(root / "north/19.dcm", 19, Rows=ROWS + 1)
+        self.of_radiograph(root / "north/seg-19.dcm", 19, both(19))
+        image = self.radiograph(root / "south/7.dcm", 7)
+        shutil.copy(root / "south/7.dcm", root / "south/7-again.dcm")
+        self.of_radiograph(root / "south/seg-7.dcm", 7, both(7))
+        expected[image.tobytes()] = which[7]
+        version, summary = self.run_build(root, definition=definition)
+        self.assertEqual(self.left_out(version), sorted(
+            [(reason, detail) for reason, detail, *_ in bad.values()] + [("mask_off_grid", "mask"), ("duplicate", "sent_again")] +
+            [("unmatched_image", "mask")] * (len(bad) + 1)))
+        found = {one["image"].tobytes(): one["mask"] for one in self.samples(version, "opacities@1")}
+        self.assertEqual(set(found), set(expected))
+        for pixels, mask in expected.items():
+            self.assertEqual((found[pixels].dtype, found[pixels].shape), (np.uint8, (1, ROWS, COLUMNS)))
+            self.assertTrue((found[pixels][0] == mask).all())
+        cut = [f"--cut={n}" for n in ("files_per_batch=1", "segment_samples=1", "block_records=1", "partition_records=1")]
+        self.assert_same_tree(version, self.run_build(root, "version-4", 4, definition=definition, more=cut)[0])
 
     def test_a_slice_lies_where_the_image_says_it_does(self):
         # Distances between an image's slices may differ a little: its segmentation has their positions, and not those of a mean.

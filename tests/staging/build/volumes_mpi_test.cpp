@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "staging/deid/computed.h"
@@ -35,8 +36,10 @@ core::Id16 id(std::uint8_t a, std::uint8_t b = 0) {
 
 constexpr std::int64_t kRows = 2, kColumns = 3;
 
-// One file with the slice at `z` of a series; its voxels are series * 1000 + z * 10 + place.
-void add_file(SpillWriter& writer, std::uint64_t file, int series, int z) {
+// One file with the slice at `z` of a series; its voxels are series * 1000 + z * 10 + place. `again`: the file whose
+// instance it is once more, with other pixels.
+void add_file(SpillWriter& writer, std::uint64_t file, int series, int z,
+              std::optional<std::uint64_t> again = {}) {
     core::Array pixels;
     pixels.shape = {1, 1, kRows, kColumns};
     pixels.bytes.resize(12);
@@ -48,7 +51,8 @@ void add_file(SpillWriter& writer, std::uint64_t file, int series, int z) {
     slice.ref.origin.file = file;
     slice.ref.patient = id(static_cast<std::uint8_t>(series));
     slice.ref.content = id(static_cast<std::uint8_t>(series), static_cast<std::uint8_t>(z));
-    slice.ref.instance = id(200, static_cast<std::uint8_t>(file));
+    slice.ref.instance = id(200, static_cast<std::uint8_t>(again.value_or(file)));
+    if (again) slice.ref.content = id(static_cast<std::uint8_t>(series), static_cast<std::uint8_t>(100 + z));
     slice.file_content = id(201, static_cast<std::uint8_t>(file));
     // One file in three also tells a second name of its patient.
     slice.ref.aliases[0] = {slice.ref.patient, false};
@@ -65,7 +69,7 @@ void add_file(SpillWriter& writer, std::uint64_t file, int series, int z) {
 }
 
 // Series 1: five slices over three batches, in no order. Series 2: a slice is missing. Series 3: one slice. Series 4:
-// two slices and a copy of one of them.
+// two slices and a copy of one of them. Series 5: of its last slice there are two.
 constexpr std::uint64_t kBatches = 3;
 void write_batches(const core::Comm& comm, Spill& spill) {
     spill.open(comm, kBatches);
@@ -85,11 +89,13 @@ void write_batches(const core::Comm& comm, Spill& spill) {
             add_file(writer, 34, 2, 4);
             add_file(writer, 35, 3, 0);
             add_file(writer, 36, 4, 0);
+            for (const int z : {0, 1, 2}) add_file(writer, static_cast<std::uint64_t>(40 + z), 5, z);
         } else {
             add_file(writer, 64, 1, 1);
             add_file(writer, 65, 1, 2);
             add_file(writer, 66, 2, 2);
             add_file(writer, 67, 4, 1);
+            add_file(writer, 68, 5, 2, 42);
         }
         writer.finish({});
     }
@@ -146,6 +152,10 @@ TEST_CASE("a series becomes one volume by where its slices lie, on any number of
                                                        {33, "series_gap"},
                                                        {34, "series_gap"},
                                                        {35, "series_single"},
+                                                       {40, "uid_conflict"},
+                                                       {41, "uid_conflict"},
+                                                       {42, "uid_conflict"},
+                                                       {68, "uid_conflict"},
                                                        {66, "series_gap"},
                                                        {67, "series_duplicate"}});
     REQUIRE(samples.size() == 2);
@@ -172,8 +182,8 @@ TEST_CASE("a series becomes one volume by where its slices lie, on any number of
 
     // Run again after a kill: what is whole is taken over, and nothing is written.
     Spill once_more(spill, "volumes");
-    once_more.open(comm, 13 + 16);
-    for (std::uint64_t batch = 0; batch < 13 + 16; ++batch) CHECK(once_more.is_done(batch));
+    once_more.open(comm, 17 + 16);
+    for (std::uint64_t batch = 0; batch < 17 + 16; ++batch) CHECK(once_more.is_done(batch));
     comm.barrier();
     CHECK(make_volumes(comm, definition, pseudonyms, spill, once_more, shared.path(), key, options) == 2);
     CHECK(once_more.segments() == volumes.segments());

@@ -243,3 +243,18 @@ TEST_CASE("a sample that moves to another pseudonym of its person keeps its inte
     CHECK(cell<std::int64_t>(later, "exam_day") - cell<std::int64_t>(first, "exam_day") == 10);
     CHECK(first.columns == Made().taken().columns);
 }
+
+TEST_CASE("a table's decimal commas become points once, also where two fields have one column") {
+    Definition definition;
+    definition.fields.resize(2);
+    definition.fields[0].values = {0, 1};
+    definition.fields[1].values = {0};
+    Description commas = Description::plain("north");
+    commas.decimal_comma = true;
+    Record row;
+    for (const char* text : {"5,25", "1.234", "6,5"}) row.values.push_back(Value{text, {'U', 'T'}, false});
+    as_declared(row, definition, commas);
+    CHECK(row.values[0]->bytes == "5.25");
+    CHECK_FALSE(number(*row.values[1]).has_value());
+    CHECK(row.values[2]->bytes == "6,5");  // no field's
+}

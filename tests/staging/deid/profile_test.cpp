@@ -88,6 +88,9 @@ TEST_CASE("a profile cannot be weakened by a slip of the pen") {
                Contains("did you mean \"shift\"?"));
     CHECK_THAT(refusal(replaced(good, "name = \"sex\"", "name = \"age\"")), Contains("stands twice"));
     CHECK_THAT(refusal(good + "\nextra = 1\n"), Contains("extra"));
+    const std::string masks = refusal(replaced(good, "source = \"dicom\"", "source = \"raster-indices\""));
+    CHECK_THAT(masks,
+               Contains("no such format") && !Contains("there are: dicom, nifti, raster, raster-indices"));
 }
 
 TEST_CASE("a dataset cannot take what its profile does not let through") {
@@ -157,6 +160,8 @@ TEST_CASE(
     enhanced.anatomy = {"416775004", "Chest, Abdomen and Pelvis"};
     CHECK(passes(enhanced) == "imaging mr-volumes");
     Facts slide = image("VLWholeSlideMicroscopyImageStorage", "SM", "");
+    CHECK(passes(slide) == "");  // nobody says that it is no label
+    slide.image_type = "ORIGINAL\\PRIMARY\\VOLUME\\NONE";
     CHECK(passes(slide) == "imaging");
     slide.image_type = "ORIGINAL\\PRIMARY\\LABEL\\NONE";
     CHECK(passes(slide) == "");

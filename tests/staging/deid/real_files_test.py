@@ -21,7 +21,7 @@ from pydicom.uid import UID
 
 REAL_FILES, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
 PROFILES = ("chest-xray", "ct-volumes", "mr-volumes", "ultrasound", "imaging")
-HEAD = ("HEAD", "BRAIN", "SKULL", "NECK", "FACE", "ORBIT", "SINUS", "CRANI", "HIRN", "KOPF", "CSPINE", "WHOLE")
+HEAD = ("HEAD", "BRAIN", "SKULL", "NECK", "FACE", "ORBIT", "SINUS", "CRANI", "HIRN", "KOPF", "CSPINE", "CAROTID", "WHOLE")
 NOBODY = {"", "UNKNOWN", "ANONYMOUS", "ANON", "TEST", "NOID", "0"}
 warnings.simplefilter("ignore")
 

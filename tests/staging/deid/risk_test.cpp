@@ -68,7 +68,189 @@ TEST_CASE("classes with text burned into their pixels go to quarantine, however 
     }
     // A derived image is none of them: reformats, ADC maps, resampled series.
     CHECK(judged([](Facts& f) { f.image_type = "DERIVED\\SECONDARY"; }).empty());
-    CHECK(judged([](Facts& f) { f.sop_class = "1.2.840.10008.5.1.4.1.1.77.1.6"; }).empty());  // begins alike
+    CHECK(judged([](Facts& f) {
+              f.sop_class = "1.2.840.10008.5.1.4.1.1.77.1.6";  // begins as a capture's does
+              f.image_type = "ORIGINAL\\PRIMARY\\VOLUME\\NONE";
+          }).empty());
+}
+
+TEST_CASE("of a whole slide passes what says that it is the volume, or a thumbnail without the label") {
+    const auto slide = [](const std::string& type, const std::string& label = "") {
+        return judged([&](Facts& f) {
+            f.sop_class = "1.2.840.10008.5.1.4.1.1.77.1.6", f.image_type = type, f.specimen_label = label;
+        });
+    };
+    CHECK(slide("DERIVED\\PRIMARY\\VOLUME\\RESAMPLED").empty());
+    CHECK(slide("DERIVED\\PRIMARY\\THUMBNAIL\\RESAMPLED", "NO").empty());
+    for (const char* type : {"DERIVED\\PRIMARY\\THUMBNAIL\\RESAMPLED", "ORIGINAL\\PRIMARY\\MACRO",
+                             "ORIGINAL\\PRIMARY", "", "VOLUME"})
+        CHECK(slide(type) == "risk_burned_in_text");
+    CHECK(slide("ORIGINAL\\PRIMARY\\VOLUME\\NONE", "YES") == "risk_burned_in_text");
+}
+
+TEST_CASE("ultrasound of a head is told by what it names, and what names nothing passes") {
+    const auto sound = [](const std::string& part, const std::string& series = "") {
+        PixelPolicy policy = listing();
+        policy.allow_ultrasound = true;
+        return judged(
+            [&](Facts& f) {
+                f.sop_class = "1.2.840.10008.5.1.4.1.1.6.1", f.modality = "US", f.body_part = part,
+                f.series_description = series;
+            },
+            policy);
+    };
+    for (const char* part : {"", "ABDOMEN", "THYROID", "OB"}) CHECK(sound(part).empty());
+    for (const char* part : {"HEAD", "FETAL HEAD", "頭部"}) CHECK(sound(part) == "risk_face");
+    CHECK(sound("", "Fetal face 3D") == "risk_face");
+    // The neck's vessels and glands are what ultrasound looks at.
+    for (const char* neck : {"NECK", "CAROTID", "CSPINE", "HALS", "NEURO", "頸動脈", "HWS"}) {
+        CHECK(sound(neck).empty());
+        CHECK(sound("", neck).empty());
+        CHECK(judged(tomography("CT", neck)) == "risk_face");
+    }
+    for (const char* both : {"HEADNECK", "頭頸部", "NECK HEAD"}) CHECK(sound(both) == "risk_face");
+}
+
+TEST_CASE("a description names a head in whatever letters it is typed, and nothing else does") {
+    for (const char* text : {"HEAD", "T1_BRAIN", "ＢＲＡＩＮ", "BRAIN平掃", "頭部CT",
+                             "Scha\xCC\x88"
+                             "del",
+                             "Schädel",
+                             "he\xC2\xAD"
+                             "ad",
+                             "HeadNeck", "C-Spine", "whole body", "SKULLBASE"})
+        CHECK(names_a_head(text));
+    for (const char* text :
+         {"", "HEART", "AHEAD", "incidental", "surface", "superficial", "axilla", "cervical cancer",
+          "craniocaudal", "子宮頸", "股骨頭", "胸部", "spine C3", "\xFF\xFE"})
+        CHECK_FALSE(names_a_head(text));
+}
+
+TEST_CASE("words of a description end where its letters do, whatever stands between") {
+    for (const char* text : {"CT HEAD–NECK", "“HEAD” CT", "HEAD·NECK", "EYES—ORBITS", "HEAD’S", "Face™",
+                             "CT•HEAD", "HEAD1", "B R A I N", "B.R.A.I.N.", "CT H E A D", "BRAİN", "Ⓗⓔⓐⓓ"})
+        CHECK(names_a_head(text));
+    for (const char* text : {"HEART–LUNG", "“CHEST” CT", "A B D O M E N", "CHEST™", "L R", "T·H·O·R·A·X"})
+        CHECK_FALSE(names_a_head(text));
+}
+
+TEST_CASE("heads are found in words that are joined, and in other languages") {
+    for (const char* text : {"CTHEAD",
+                             "HEADCT",
+                             "FACES",
+                             "IAM",
+                             "IAMS",
+                             "PNS",
+                             "CTA H&N",
+                             "HEADNECKCHEST",
+                             "SPINE CERVICAL",
+                             "HWS nativ",
+                             "Kiefer",
+                             "Auge",
+                             "Nase",
+                             "Zähne",
+                             "Felsenbein",
+                             "Schläfenbein",
+                             "Hirnstamm",
+                             "Kleinhirn",
+                             "Kopfhals",
+                             "Kopf-Hals",
+                             "Schadel",
+                             "Schaedel",
+                             "VISAGE",
+                             "COU",
+                             "oreille",
+                             "CRANE",
+                             "crâne",
+                             "rachis cervical",
+                             "CUELLO",
+                             "CARA",
+                             "ojos",
+                             "orbita",
+                             "órbita",
+                             "CRANEO SIMPLE",
+                             "columna cervical",
+                             "顳骨",
+                             "颞骨",
+                             "內聽道",
+                             "垂体",
+                             "眶",
+                             "頚部造影",
+                             "頚椎",
+                             "下垂体",
+                             "歯科",
+                             "顔",
+                             "두개골",
+                             "경추",
+                             "부비동",
+                             "안와",
+                             "치아"}) {
+        INFO(text);
+        CHECK(names_a_head(text));
+    }
+}
+
+TEST_CASE("other parts that sound like a head are none, and hide none beside them") {
+    for (const char* text : {"乳頭",
+                             "橈骨頭",
+                             "骨頭",
+                             "大腿骨頭",
+                             "膵頭部",
+                             "頭尾方向",
+                             "全身麻醉",
+                             "자궁경부",
+                             "股骨頭頸部",
+                             "metatarsal heads",
+                             "humeral head",
+                             "Femoral Head L",
+                             "radial-head",
+                             "head of pancreas",
+                             "femoral neck",
+                             "Hüftkopf",
+                             "Schenkelhals",
+                             "Humeruskopf",
+                             "cranéo-caudal",
+                             "coronary sinus",
+                             "bull's eye",
+                             "surfaces",
+                             "header check",
+                             "years",
+                             "wear",
+                             "nuclear",
+                             "linear",
+                             "headrest",
+                             "facet joints",
+                             "Übersicht",
+                             "Lendenwirbelsäule",
+                             "Bauchhöhle",
+                             "épaule gauche",
+                             "tórax",
+                             "columna lumbar",
+                             "incidental"}) {
+        INFO(text);
+        CHECK_FALSE(names_a_head(text));
+    }
+    for (const char* text :
+         {"CT HUMERAL HEAD, HEAD", "femoral head and neck", "head: femoral neck", "胸骨頭部", "顳骨頭部",
+          "乳頭 頭部", "全身麻醉 全身", "子宮頸 頸部", "craniocaudal, cranial"}) {
+        INFO(text);
+        CHECK(names_a_head(text));
+    }
+}
+
+TEST_CASE("a description whose encoding is not known is judged in each that it may have") {
+    // 頭部CT in Big5 and GB 18030, 頭部 in Shift JIS, Schädel in Latin-1.
+    for (const char* text : {"\xC0\x59\xB3\xA1\x43\x54", "\xEE\x5E\xB2\xBF\x43\x54", "\x93\xAA\x95\x94",
+                             "Sch\xE4"
+                             "del"})
+        CHECK(names_a_head(text));
+    // 胸部CT in Big5, 胸部 in Shift JIS, Übersicht and Hüfte in Latin-1.
+    for (const char* text : {"\xAF\xDD\xB3\xA1\x43\x54", "\x8B\xB9\x95\x94",
+                             "\xDC"
+                             "bersicht",
+                             "H\xFC"
+                             "fte"})
+        CHECK_FALSE(names_a_head(text));
 }
 
 TEST_CASE("a class that the profile does not list does not pass, nor does one that nobody knows") {
@@ -116,6 +298,7 @@ TEST_CASE("coded regions and descriptions count as much as the body part") {
     CHECK(judged(enhanced({"T-A0100", "Gehirn"})) == "risk_face");
     CHECK(judged(enhanced({"51185008", "Thorax"})).empty());
     CHECK(judged(enhanced({"T-D4000", "Bauch"})).empty());
+    CHECK(judged(enhanced({"T-D4000", "²³¹"})).empty());  // a name in Big5 that is said to be Latin-1
     CHECK(judged(enhanced({"51185008", "T-D3000", "69536005"})) == "risk_face");
     CHECK(judged(enhanced({"51185008", "99999"})) == "unlisted_anatomy");
     CHECK(judged(enhanced({})) == "unlisted_anatomy");

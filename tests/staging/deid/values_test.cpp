@@ -120,6 +120,14 @@ TEST_CASE("numbers are read as they are typed, and nothing else is a number") {
     CHECK(cell<double>(given(kNumber, text("DS", "5,25"), comma)) == 5.25);
     CHECK(cell<double>(given(kNumber, text("DS", "5.25"), comma)) == 5.25);
     CHECK(reason(given(kNumber, text("DS", "1.234,5"), comma)) == "bad_value");
+    // DICOM's own point stays one. In a table that writes commas a point may be between thousands.
+    CHECK(cell<double>(given(kNumber, text("UT", "5,25"), comma)) == 5.25);
+    CHECK(cell<std::int64_t>(given(kInteger, text("UT", "5,0"), comma)) == 5);
+    for (const char* bad : {"1.234", "12.345.678", "1.234,5", "5.25", "1,234.5"})
+        CHECK(reason(given(kNumber, text("UT", bad), comma)) == "bad_value");
+    CHECK(reason(given(kInteger, text("UT", "1.000"), comma)) == "bad_value");
+    for (const char* path : {"5.25", "5,25"})  // what a path says is no table's
+        CHECK(cell<double>(given(kNumber, text("UR", path), comma)) == 5.25);
     CHECK(reason(given(kNumber, binary<double>("FD", {std::nan("")}))) == "bad_value");
 }
 
@@ -128,6 +136,10 @@ TEST_CASE("a backslash separates DICOM's text, and is a sign like others in a ta
     codes.codes = {{"A", "a"}, {"X\\Y", "x"}};
     const ColumnRule map = rule(codes);
     CHECK(cell<std::string>(given(map, text("UT", "x\\y"))) == "x");
+    for (const char* two : {"17.99\\5", "17\\5", "17\\", "\\17"}) {
+        CHECK(reason(given(kNumber, text("UT", two))) == "bad_value");
+        CHECK(reason(given(kInteger, text("UT", two))) == "bad_value");
+    }
     CHECK(reason(given(map, text("LO", "A\\A"))) == "unlisted");
     ColumnRule first = map;
     first.value = 0;

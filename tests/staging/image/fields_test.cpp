@@ -49,6 +49,21 @@ TEST_CASE("an image of another shape is no field") {
     CHECK(std::get<Rejection>(fields).detail == "image");
 }
 
+TEST_CASE("a number of a table is all of its text") {
+    const Definition table = Definition::load(
+        std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "configs/datasets/wdbc.toml", {"north"});
+    Record record;
+    record.row = 1;
+    record.values.assign(table.wanted.size(), Value{"1", {'U', 'T'}, {}});
+    REQUIRE(std::holds_alternative<std::vector<core::Array>>(fields_of(record, table)));
+    for (const char* text : {"1\\5", "1\\", "one"}) {
+        for (auto& value : record.values) value->bytes = text;
+        const auto fields = fields_of(record, table);
+        REQUIRE(std::holds_alternative<Rejection>(fields));
+        CHECK(std::get<Rejection>(fields).reason == Reason::bad_value);
+    }
+}
+
 TEST_CASE("content tells the same pixels") {
     core::Bytes pixels(64, 3);
     const auto content = [&](std::uint32_t rows) {

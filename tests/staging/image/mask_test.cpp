@@ -76,6 +76,21 @@ TEST_CASE("a mask has the numbers that are listed, whole, and makes one volume")
     CHECK(refused(file.record, masks_of({0, 2, 4})) == "taken");
     for (Frame& frame : file.record.frames) frame.slope.reset();
 
+    // As floats, which many tools write masks in.
+    std::vector<float> real(file.bytes.begin(), file.bytes.end());
+    file.record.pixels.type = PixelType::f32;
+    file.record.pixels.bytes = {reinterpret_cast<const std::uint8_t*>(real.data()),
+                                real.size() * sizeof(float)};
+    const auto made = mask_of(file.record, masks_of({0, 1, 2}));
+    REQUIRE(std::holds_alternative<Mask>(made));
+    CHECK(std::get<Mask>(made).array.bytes == file.bytes);
+    for (const float bad : {1.5F, -1.0F, 3.0F, 256.0F, std::numeric_limits<float>::quiet_NaN()}) {
+        real[5] = bad;
+        CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask values");
+    }
+    file.record.pixels.type = PixelType::u8;
+    file.record.pixels.bytes = file.bytes;
+
     file.record.frames[2].position = file.record.frames[0].position;  // two at one place
     CHECK(refused(file.record, masks_of({0, 1, 2})) == "bad_mask frames");
     file.record.frames[2].position = {-10, -20, 17};  // a gap
@@ -113,6 +128,32 @@ TEST_CASE("a single image's mask needs no place, and has the image's form") {
     file.record.pixels.samples = 3;
     file.record.pixels.columns = 1;
     CHECK(refused(file.record, masks) == "bad_mask frames");
+}
+
+TEST_CASE("a file of NIfTI lies on a single image as its axes are declared") {
+    MaskFile file(3, 8);  // of each plane, j = 0: 0 1 2 3, j = 1: 4 5 6 7
+    Masks masks = masks_of({0, 1, 2, 3, 4, 5, 6, 7});
+    masks.is_flat = true;
+    file.record.pixels.frames = 1;
+    file.record.frames.resize(1);
+    file.record.pixels.bytes = core::ByteView(file.bytes).first(kRows * kColumns);
+    const auto laid = [&](bool rows_first, bool rows_turned, bool columns_turned) {
+        masks.axes = {rows_first, rows_turned, columns_turned};
+        auto made = mask_of(file.record, masks);
+        Mask mask = std::get<Mask>(std::move(made));
+        const std::int64_t rows = rows_first ? kColumns : kRows, columns = rows_first ? kRows : kColumns;
+        CHECK(mask.array.shape == std::vector<std::int64_t>{1, rows, columns});
+        CHECK(mask.grid.size == std::array<std::int64_t, 3>{1, rows, columns});
+        return mask.array.bytes;
+    };
+    CHECK(laid(false, false, false) == core::Bytes{0, 1, 2, 3, 4, 5, 6, 7});
+    CHECK(laid(false, true, false) == core::Bytes{4, 5, 6, 7, 0, 1, 2, 3});
+    CHECK(laid(false, false, true) == core::Bytes{3, 2, 1, 0, 7, 6, 5, 4});
+    CHECK(laid(false, true, true) == core::Bytes{7, 6, 5, 4, 3, 2, 1, 0});
+    CHECK(laid(true, false, false) == core::Bytes{0, 4, 1, 5, 2, 6, 3, 7});
+    CHECK(laid(true, true, false) == core::Bytes{3, 7, 2, 6, 1, 5, 0, 4});
+    CHECK(laid(true, false, true) == core::Bytes{4, 0, 5, 1, 6, 2, 7, 3});
+    CHECK(laid(true, true, true) == core::Bytes{7, 3, 6, 2, 5, 1, 4, 0});
 }
 
 TEST_CASE("two grids are one if no voxel is further apart than a thousandth of a millimetre") {
@@ -158,4 +199,57 @@ TEST_CASE("a segmentation lies on the slices of its image also where their gaps 
     CHECK_FALSE(places_on(image, slices, mask, between));
     CHECK_FALSE(places_on(image, slices, mask, twice));
     CHECK_FALSE(places_on(image, slices, mask, std::vector<std::array<double, 3>>{{-10, -20, 3}}));
+}
+
+TEST_CASE("a segmentation without its pixels, or without what they mean, is none") {
+    MaskFile file(3, 2);
+    Record& record = file.record;
+    Masks masks = masks_of({});
+    masks.files.reset();
+    masks.segments = {{"SCT:1", 5}};
+    masks.is_flat = GENERATE(false, true);
+    if (masks.is_flat) record.pixels.frames = 1;
+    const core::ByteView pixels = core::ByteView(file.bytes).first(record.pixels.byte_count());
+    record.segmentation.emplace();
+    record.segmentation->segments = {{1, "SCT:1"}};
+    record.segmentation->shown.assign(record.pixels.frames, 1);
+    const auto refused = [&](core::ByteView bytes) {
+        record.pixels.bytes = bytes;
+        const auto made = segments_of(record, masks);
+        const auto* rejection = std::get_if<Rejection>(&made);
+        return rejection ? std::string(reason_name(rejection->reason)) + " " + rejection->detail : "taken";
+    };
+    CHECK(refused(pixels) == "taken");
+    CHECK(refused({}) == "bad_mask frames");
+    CHECK(refused(pixels.first(pixels.size() - 1)) == "bad_mask frames");
+    record.segmentation.reset();
+    CHECK(refused(pixels) == "bad_mask frames");
+}
+
+TEST_CASE("numbers of colours are a mask's where its palette shows nothing else") {
+    MaskFile file;  // 0, 1, 2
+    const auto with = [&](std::initializer_list<std::array<int, 4>> colours, const std::vector<int>& values,
+                          std::uint8_t part = 0) {
+        file.record.pixels.palette.clear();
+        for (const auto& colour : colours)
+            for (const int one : colour) file.record.pixels.palette += static_cast<char>(one);
+        const auto made = mask_of(file.record, masks_of(values), part);
+        const auto* rejection = std::get_if<Rejection>(&made);
+        return rejection ? std::string(reason_name(rejection->reason)) + " " + rejection->detail : "taken";
+    };
+    const std::array<int, 4> black{0, 0, 0, 255}, white{255, 255, 255, 255}, red{128, 0, 0, 255},
+        one{1, 1, 1, 255}, two{2, 2, 2, 255}, dark{1, 0, 0, 255}, unseen{255, 255, 255, 0},
+        faint{255, 255, 255, 1};
+    CHECK(with({black, red, white}, {0, 1, 2}) == "taken");
+    CHECK(with({unseen, red, white}, {0, 1, 2}) == "taken");
+    for (const auto& first : {white, red, dark, faint})
+        CHECK(with({first, black, red}, {0, 1, 2}) == "bad_mask palette");
+    CHECK(with({black, one, two}, {0, 1, 2}) == "taken");
+    CHECK(with({black, two, one}, {0, 1, 2}) == "bad_mask palette");
+    CHECK(with({black, white, one}, {0, 1, 2}) == "taken");  // 255 is not listed: it is not what is meant
+    CHECK(with({black, white, one}, {0, 1, 2, 255}) == "bad_mask palette");
+    CHECK(with({black, white, one}, {0, 1, 2, 255}, 7) == "taken");  // all that is not 0
+    CHECK(with({black, black, one}, {0, 1, 2}, 7) == "bad_mask palette");
+    CHECK(with({black, red}, {0, 1, 2}) == "taken");             // colours are none of the greys
+    CHECK(with({black, one}, {0, 1, 2}) == "bad_mask palette");  // no colour has the number 2
 }

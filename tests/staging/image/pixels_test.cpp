@@ -1,6 +1,7 @@
 #include "staging/image/pixels.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 
 using namespace staging;
@@ -65,6 +66,20 @@ TEST_CASE("a value that the type cannot hold is never changed: the sample is lef
     CHECK(rejected(pixels_to_array(fine.record, field({1, 1, 2}, core::DType::f64))) == "taken");
     const Image<float> real({1.5F, 2}, PixelType::f32, 1, 1, 2, 1);
     CHECK(rejected(pixels_to_array(real.record, field({1, 1, 2}, core::DType::i32))) == "value_does_not_fit");
+    for (const double bad : {-32769.0, 32768.0, 0.5, 1e300, std::nan(""), -HUGE_VAL}) {
+        const Image<double> one({1, bad}, PixelType::f64, 1, 1, 2, 1);
+        CHECK(rejected(pixels_to_array(one.record, field({1, 1, 2}, core::DType::i16))) ==
+              "value_does_not_fit");
+    }
+}
+
+TEST_CASE("a floating-point file whose values are whole is as good as one of integers") {
+    const Image<float> single({-32768, -0.0F, 7, 32767}, PixelType::f32, 1, 1, 4, 1);
+    const Image<double> twice({-32768, -0.0, 7, 32767}, PixelType::f64, 1, 1, 4, 1);
+    for (const Record* record : {&single.record, &twice.record})
+        CHECK(values_of<std::int16_t>(
+                  std::get<core::Array>(pixels_to_array(*record, field({1, 1, 4}, core::DType::i16)))) ==
+              std::vector<std::int16_t>{-32768, 0, 7, 32767});
 }
 
 TEST_CASE("colours and frames come channels first") {

@@ -95,7 +95,7 @@ TEST_CASE("an oblique volume's name has each direction once, and every name is a
 }
 
 TEST_CASE("time points, echoes and b-values become volumes of their own") {
-    const int by = GENERATE(0, 1, 2, 3, 4);
+    const int by = GENERATE(0, 1, 2, 3, 4, 5);
     std::vector<Slice> slices;
     for (int time = 0; time < 3; ++time)
         for (Slice one : axial(4, 2)) {
@@ -104,6 +104,8 @@ TEST_CASE("time points, echoes and b-values become volumes of their own") {
             if (by == 1) one.frame.echo = time;
             if (by == 2) one.frame.b_value = time * 500.0;
             if (by == 3) one.frame.trigger_ms = time * 33.0;  // by == 4: InstanceNumber alone tells
+            // Kinds of image whose numbers tell nothing: magnitude, phase, magnitude of the next slice.
+            if (by == 5) one.frame.kind = time, one.frame.instance = (time + slices.size()) % 3;
             slices.push_back(one);
         }
     const Series series = sort_series(slices);
@@ -123,6 +125,43 @@ TEST_CASE("what differs from slice to slice tells no volumes apart") {
         slices[i].frame.trigger_ms = 10.0 * static_cast<double>(i);
     }
     CHECK(sort_series(slices).stacks.size() == 1);
+}
+
+TEST_CASE("stacks that a file declares are volumes of their own, wherever they lie") {
+    const double second =
+        GENERATE(8.0, 50.0, 4.0, 0.0, 5.0);  // abutting, apart, overlapping, at one place, between
+    std::vector<Slice> slices = axial(4, 2);
+    for (const Slice& one : axial(4, 2, second)) slices.push_back(one);
+    for (std::size_t i = 0; i < slices.size(); ++i) slices[i].frame.stack = i < 4 ? 1 : 2;
+    const Series series = sort_series(slices);
+    check_whole(series, slices.size());
+    REQUIRE(series.stacks.size() == 2);
+    CHECK(series.stacks[0].slices == std::vector<std::size_t>{0, 1, 2, 3});
+    CHECK(series.stacks[1].slices == std::vector<std::size_t>{4, 5, 6, 7});
+    CHECK(series.stacks[1].affine[11] == second);
+    // One for each slice declares nothing.
+    auto each = axial(4, 2);
+    for (std::size_t i = 0; i < each.size(); ++i) each[i].frame.stack = static_cast<std::int64_t>(i);
+    CHECK(sort_series(each).stacks.size() == 1);
+}
+
+TEST_CASE("of a scan that was stopped the time points before are whole") {
+    std::vector<Slice> slices;
+    for (int time = 0; time < 4; ++time)
+        for (const Slice& one : axial(time < 3 ? 4 : 2, 2)) {
+            slices.push_back(one);
+            slices.back().frame.temporal = time;
+        }
+    Series series = sort_series(slices);
+    check_whole(series, slices.size());
+    CHECK(series.stacks.size() == 3);
+    CHECK(series.left.size() == 2);
+    CHECK(reasons(series) == std::set{Reason::series_gap});
+    // A hole in an earlier one is no end.
+    slices.erase(slices.begin() + 5);
+    series = sort_series(slices);
+    CHECK(series.stacks.empty());
+    CHECK(reasons(series) == std::set{Reason::series_mixed});
 }
 
 TEST_CASE("frames of one position that nothing tells apart are left out, all of them") {
@@ -154,6 +193,10 @@ TEST_CASE("a volume with a hole, with uneven slices or with a tilt is none") {
     auto uneven = axial(6, 2);
     (*uneven[3].frame.position)[2] += 0.3;
     CHECK(reasons(sort_series(uneven)) == std::set{Reason::series_spacing});
+    // Each distance is near the others, and their sum is not: slices would lie elsewhere than the affine says.
+    std::vector<Slice> creeping;
+    for (int i = 0; i < 20; ++i) creeping.push_back(slice(0, 0, i * 2 + 0.15 * std::max(i - 10, 0)));
+    CHECK(reasons(sort_series(creeping)) == std::set{Reason::series_spacing});
     auto tilted = axial(6, 2);
     for (std::size_t i = 0; i < tilted.size(); ++i)
         (*tilted[i].frame.position)[1] += 0.4 * static_cast<double>(i);

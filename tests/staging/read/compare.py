@@ -88,13 +88,18 @@ def decoded(data, encodings, vr):
     return pydicom.charset.decode_bytes(data, encodings, delimiters).encode().hex()
 
 
+def item_with(group, tag):
+    """The item of one functional group that has the attribute."""
+    return next((element.value[0] for element in group if element.VR == "SQ" and element.value and tag in element.value[0]), None)
+
+
 def in_functional_groups(ds, tag):
-    """The item of the shared group, else of the first frame's, that has the attribute."""
-    for groups in (0x52009229, 0x52009230):
-        for group in ds[groups].value[:1] if groups in ds else []:
-            for element in group:
-                if element.VR == "SQ" and element.value and tag in element.value[0]:
-                    return element.value[0]
+    """The item of the shared group that has the attribute, else of the first frame's if all frames say the same."""
+    if 0x52009229 in ds and (shared := [item for group in ds[0x52009229].value[:1] if (item := item_with(group, tag))]):
+        return shared[0]
+    frames = [item_with(group, tag) for group in ds[0x52009230].value] if 0x52009230 in ds else []
+    if frames and None not in frames and len({str(item.get_item(tag).value) for item in frames}) == 1:
+        return frames[0]
     return None
 
 

@@ -99,13 +99,14 @@ TEST_CASE("functional groups: what all frames share, then what each has") {
         Dicom content, position, diffusion, echo;
         content.element(0x00209128, "UL", u32(i == 0 ? 1 : 2)).text(0x00209056, "SH", i == 2 ? "B" : "A");
         position.text(0x00200032, "DS", "0\\0\\" + std::to_string(10 * i));
-        diffusion.element(0x00189087, "FD", f64(i * 500));
+        diffusion.text(0x00189075, "CS", i == 1 ? "NONE" : "NONE ").element(0x00189087, "FD", f64(i * 500));
         echo.element(0x00189082, "FD", f64(i == 1 ? 80 : 20));
         frames.push_back(group(0x00189114, echo) + group(0x00189117, diffusion) + group(0x00209111, content) +
                          group(0x00209113, position));
     }
-    const Record record = read(enhanced(shared, frames),
-                               {"PixelSpacing", "ImagePositionPatient", "DiffusionBValue", "PatientID"});
+    const Record record =
+        read(enhanced(shared, frames), {"PixelSpacing", "ImagePositionPatient", "DiffusionBValue",
+                                        "PatientID", "DiffusionDirectionality", "StackID"});
     REQUIRE(record.reason == Reason::none);
     REQUIRE(record.frames.size() == 3);
     for (std::size_t i = 0; i < 3; ++i) {
@@ -118,14 +119,37 @@ TEST_CASE("functional groups: what all frames share, then what each has") {
         CHECK(frame.temporal == (i == 0 ? 1 : 2));
         CHECK(frame.stack == (i == 2 ? 2 : 1));
         CHECK(frame.echo == (i == 1 ? 2 : 1));
-        CHECK(frame.instance == 5);
+        CHECK(frame.instance == (std::int64_t{5} << 32 | static_cast<std::int64_t>(i + 1)));
     }
     CHECK(record.units == Units::other);
-    // A root attribute that is absent there: of the shared group, then of the first frame.
+    // A root attribute that is absent there: of the shared group, then what all frames say alike. What they say differently
+    // is no attribute of the object.
     CHECK(trimmed(record.values[0]->bytes) == "2\\2");
-    CHECK(trimmed(record.values[1]->bytes) == "0\\0\\0");
-    CHECK(number(*record.values[2]) == 0.0);
-    CHECK_FALSE(record.values[3]);
+    for (const std::size_t i : {1, 2, 3, 5}) CHECK_FALSE(record.values[i]);
+    REQUIRE(record.values[4]);
+    CHECK(trimmed(record.values[4]->bytes) == "NONE");
+    // Nor is what one frame does not say.
+    frames[2] = group(0x00209113, Dicom().text(0x00200032, "DS", "0\\0\\20"));
+    CHECK_FALSE(read(enhanced(shared, frames), {"DiffusionDirectionality"}).values[0]);
+}
+
+TEST_CASE("what a frame shows is told, by the root of a classic object and the groups of an enhanced one") {
+    const auto classic = [](const std::string& type) {
+        Dicom file;
+        file.text(0x00080008, "CS", type).text(0x00080060, "CS", "MR").image(1, 1).pixels("ab", "OB");
+        return read(file).frames.at(0).kind;
+    };
+    REQUIRE(classic("ORIGINAL\\PRIMARY\\M_FFE\\M"));
+    CHECK(classic("ORIGINAL\\PRIMARY\\M_FFE\\M") == classic("ORIGINAL\\PRIMARY\\M_FFE\\M "));
+    CHECK(classic("ORIGINAL\\PRIMARY\\M_FFE\\M") != classic("ORIGINAL\\PRIMARY\\PHASE MAP\\P"));
+    const auto frame = [](const std::string& type, const std::string& component) {
+        return group(0x00189226, Dicom().text(0x00089007, "CS", type).text(0x00089208, "CS", component));
+    };
+    const Record record =
+        read(enhanced("", {frame("A", "MAGNITUDE"), frame("A", "PHASE"), frame("B", "PHASE")}));
+    REQUIRE(record.frames.size() == 3);
+    CHECK(record.frames[0].kind != record.frames[1].kind);
+    CHECK(record.frames[1].kind != record.frames[2].kind);
 }
 
 TEST_CASE("who the patient is is never looked for in a functional group") {

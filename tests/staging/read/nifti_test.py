@@ -63,6 +63,7 @@ def ras_affine(frames, shape):
 
 def main(folder):
     volume = random.integers(-3000, 3000, (5, 4, 3), dtype=np.int16)
+    colours = random.integers(0, 255, (3, 4, 5, 3), dtype=np.uint8)
     turned = np.array([[0, 0, 2, 10], [1.5, 0, 0, -20], [0, -3, 0, 30]], float)
     checked = 0
 
@@ -88,6 +89,20 @@ def main(folder):
                     assert np.allclose(ras_affine(got["frames"], got["shape"])[:3], turned, atol=1e-5), got["frames"][0]
                     assert "WANG" not in str(got)
                     checked += 1
+            # 64 bits, as numpy has whole numbers, come as 32; a value beyond them is refused.
+            for wide, name, code in (("int64", "int32", 1024), ("uint64", "uint32", 1280)):
+                info = np.iinfo(name)
+                array = random.integers(info.min, info.max, (3, 4, 5), dtype=name, endpoint=True).astype(wide)
+                array.flat[:2] = info.min, info.max
+                data = nifti(array, version, order, sform=turned, datatype=code)
+                files.check_equal(wide, one("w.nii", data), four(array.astype(name)))
+                files.check_equal(wide, one("w.nii.gz", gzip.compress(data)), four(array.astype(name)))
+                assert one("w.nii", data[:-1])["reason"] == "truncated"
+                assert one("w.nii", data, "header")["type"] == name
+                array.flat[-1] = info.max + 1
+                got = one("w.nii", nifti(array, version, order, sform=turned, datatype=code))
+                assert (got["reason"], got["detail"]) == ("pixel_format_unsupported", "datatype"), got
+                checked += 2
     # qform: a quarter turn about z, and qfac -1.
     half = np.sqrt(0.5)
     got = one("q.nii", nifti(volume, qform=(0, 0, half, 7, 8, 9, -1), pixdim=(1, 2, 3, 4)))
@@ -102,6 +117,19 @@ def main(folder):
     got = one("n.nii", nifti(volume, slope=2.0, inter=-1024.0))
     frame = got["frames"][0]
     assert frame["position"] is None and frame["spacing"] == [3, 2] and frame["slope"] == 2 and frame["intercept"] == -1024
+    for version in (1, 2):
+        # A slope of 0, or one that is no number, says that there is none, as nibabel has it; colours have none (nifti1.h).
+        for slope, inter in ((0, 5), (0, np.nan), (np.nan, 5), (np.inf, 0)):
+            frame = one("s.nii", nifti(volume, version, slope=slope, inter=inter))["frames"][0]
+            assert frame["slope"] is None and frame["intercept"] is None, (slope, inter, frame)
+        frame = one("c.nii", nifti(colours, version, dim=[3, 5, 4, 3], datatype=128, slope=2.0, inter=np.nan))["frames"][0]
+        assert frame["slope"] is None and frame["intercept"] is None, frame
+        for slope, inter in ((2.0, np.nan), (1.0, np.inf)):
+            got = one("i.nii", nifti(volume, version, slope=slope, inter=inter))
+            assert (got["reason"], got["detail"]) == ("malformed", "scl_inter"), got
+        # A matrix of zeros beside a quaternion is one that nobody filled in.
+        got = one("z.nii", nifti(volume, version, sform=np.zeros((3, 4)), qform=(0, 0, half, 7, 8, 9, -1), pixdim=(1, 2, 3, 4)))
+        assert got["reason"] == "none" and np.allclose(ras_affine(got["frames"], got["shape"])[:3], expected, atol=1e-5), got
     # Time points, colours, text in an extension, more than one gzip member.
     series = random.integers(0, 255, (2, 3, 4, 5), dtype=np.uint8)
     data = nifti(series, sform=turned, extension=struct.pack("<ii", 32, 6) + b"WANG SIAO-MING".ljust(24, b"\0"))
@@ -157,6 +185,9 @@ def main(folder):
     refused(patch(108, struct.pack("<f", 4.0)), "malformed", "vox_offset")
     refused(patch(280, struct.pack("<f", float("inf"))), "malformed", "affine")
     refused(nifti(volume, sform=np.zeros((3, 4))), "malformed", "affine")
+    aside = np.zeros((3, 4))
+    aside[0, 3] = 5
+    refused(nifti(volume, sform=aside, qform=(0, 0, half, 7, 8, 9, 1)), "malformed", "affine")
     refused(gzip.compress(b"\0" * (600 << 20), 9), "decompression_limit")
     refused(whole[:-1], "truncated")
     files.check_cut(DUMP, "nifti", write("whole.nii.gz", gzip.compress(whole)), folder, {"not_recognised", "truncated"})

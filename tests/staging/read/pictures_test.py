@@ -24,6 +24,21 @@ def four(array):
     return array.reshape(1, *array.shape, 1) if array.ndim == 2 else array.reshape(1, *array.shape)
 
 
+def upright(a, orientation):
+    """What is to be seen of what is stored (TIFF 6, Orientation)."""
+    a = {2: a[:, ::-1], 3: a[::-1, ::-1], 4: a[::-1], 6: a[::-1], 7: a[::-1, ::-1], 8: a[:, ::-1]}.get(orientation, a)
+    return a.swapaxes(0, 1) if orientation >= 5 else a
+
+
+def png_chunks(data):
+    chunks, at = [], 8
+    while at < len(data):
+        size = 12 + struct.unpack_from(">I", data, at)[0]
+        chunks.append(data[at:at + size])
+        at += size
+    return chunks
+
+
 def tiff(array, tile=None, photometric=1, big=False, order="<", orientation=1):
     """A plain TIFF by hand: what Pillow does not write. `array` is [rows, columns] or [rows, columns, samples]."""
     rows, columns = array.shape[:2]
@@ -119,6 +134,28 @@ def main(folder):
         exif[0x010E] = "WANG SIAO-MING"  # a description, which must go nowhere
         path = save(f"turned-{orientation}.jpg", Image.fromarray(smooth), quality=90, exif=exif)
         taken(path, four(np.asarray(ImageOps.exif_transpose(Image.open(path)))))
+        # PNG has it in a chunk of its own, before the pixels or behind them.
+        for pixels in (grey, deep, colour, bits):
+            path = save(f"turned-{orientation}-{pixels.ndim}-{pixels.dtype}-{pixels.max()}.png",
+                        Image.fromarray(pixels) if pixels is not bits else Image.fromarray(bits * 255).convert("1"), exif=exif)
+            taken(path, four(upright(pixels, orientation)))
+        chunks = png_chunks(path.read_bytes())
+        moved = [c for c in chunks if c[4:8] != b"eXIf"]
+        moved[-1:-1] = [c for c in chunks if c[4:8] == b"eXIf"]
+        assert moved != chunks
+        behind = folder / f"behind-{orientation}.png"
+        behind.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(moved))
+        taken(behind, four(upright(bits, orientation)))
+    exif[0x0112] = 9
+    taken(save("turned-9.png", Image.fromarray(grey), exif=exif), four(grey))
+    taken(save("turned-9.jpg", Image.fromarray(grey), exif=exif), four(np.asarray(Image.open(folder / "turned-9.jpg"))))
+    path = folder / "turned-9.tif"
+    path.write_bytes(tiff(grey, orientation=9))
+    taken(path, four(grey))
+    damaged = bytearray(behind.read_bytes())
+    damaged[damaged.index(b"eXIf") + 5] ^= 1
+    (folder / "damaged.png").write_bytes(damaged)
+    refused(folder / "damaged.png", "decode_failed", "PNG")
 
     # TIFF
     for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"]:
@@ -149,9 +186,7 @@ def main(folder):
         array = noise((12, 7), np.uint16)
         path = folder / f"turned-{orientation}.tif"
         path.write_bytes(tiff(array, orientation=orientation))
-        turn = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-                5: lambda a: a.T, 6: lambda a: a[::-1].T, 7: lambda a: a[::-1, ::-1].T, 8: lambda a: a[:, ::-1].T}
-        taken(path, four(turn[orientation](array)))
+        taken(path, four(upright(array, orientation)))
     (folder / "text.txt").write_text("no picture")
     refused(folder / "text.txt", "not_recognised")
 

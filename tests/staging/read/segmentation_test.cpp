@@ -67,6 +67,34 @@ TEST_CASE("a segmentation says what its frames show, and of which images") {
     CHECK_FALSE(each.segmentation->is_fractional);
     CHECK(each.segmentation->shown == std::vector<std::uint32_t>{1, 2, 1, 2, 1, 2, 1, 2});
     CHECK(each.segmentation->sources == std::vector<Segmentation::Source>{{"1.2.7", 0}, {"1.2.7", 2}});
+    CHECK_FALSE(each.segmentation->is_moved);
+
+    // A frame that names none beside those that do.
+    std::vector<std::string> some = groups;
+    some[5] = in(0x0062000a, {Dicom().u16(0x0062000b, 1).data_set()});
+    const std::vector<Segmentation::Source> some_named{{"", 0}, {"1.2.7", 0}, {"1.2.7", 2}};
+    CHECK(read(of_object, in(0x52009230, some), "BINARY").segmentation->sources == some_named);
+    const std::string of_all = in(0x52009229, {in(0x00089124, {in(0x00082112, {source("1.2.7")})})});
+    CHECK(read(of_object, of_all + in(0x52009230, some), "BINARY").segmentation->sources ==
+          each.segmentation->sources);
+
+    // A UID of more than 64 characters stays one.
+    const std::string longest = "1." + std::string(62, '2');
+    const auto named = [&](const std::string& uid) {
+        return read({}, in(0x52009229, {in(0x00089124, {in(0x00082112, {source(uid)})})}))
+            .segmentation->sources.front()
+            .instance;
+    };
+    CHECK(named(longest) == longest);
+    CHECK(named(longest + "3").size() == 65);
+
+    // Whether a frame's pixels are those of its source image.
+    for (const auto& [said, is_moved] :
+         {std::pair{"YES", false}, {"", false}, {"NO", true}, {"REORIENTED_ONLY", true}}) {
+        groups[3] = in(0x00089124,
+                       {in(0x00082112, {source("1.2.7") + Dicom().text(0x0028135a, "CS", said).data_set()})});
+        CHECK(read(of_object, in(0x52009230, groups), "BINARY").segmentation->is_moved == is_moved);
+    }
 }
 
 TEST_CASE("a second sequence of segments is refused: which of two numbers it counts nobody can tell") {

@@ -89,9 +89,12 @@ TEST_CASE("a table that cannot go on ends with the reason") {
         REQUIRE(table.rows.size() == 1);
         CHECK(table[0] == reason);
     };
-    only("", "bad_header looks like a title row");
+    only("", "bad_header empty");
+    only("\r\n\r\n", "bad_header empty");
+    only("\xef\xbb\xbf\n", "bad_header empty");
+    only(std::string(5000, '\n') + "b\n", "bad_header looks like a title row");
     only("b,c\n1,2\n", "bad_header a");
-    only("a,b,b\n1,2,3\n", "bad_header");
+    only("b,a,,a\n1,2,3,4\n", "bad_header a");
     only("a,\xff\n1,2\n", "bad_header looks like another encoding");
     const Read quotes = read("a,b\n1,2\n3,x\"y\n5,6\n", {"a"});
     REQUIRE(quotes.rows.size() == 2);
@@ -104,6 +107,14 @@ TEST_CASE("a table that cannot go on ends with the reason") {
     const Read many = read("a\n1\n2\n3\n4\n", {"a"}, limits);
     REQUIRE(many.rows.size() == 3);
     CHECK(many[2] == "too_many_rows");
+}
+
+TEST_CASE("columns that nobody wants may have no name, or one name") {
+    const Read table = read("x,a,x,,b,,\n1,2,3,4,5,,\n6,7,8,9,10,,\n1,2,3,4,5\n", {"a", "b"});
+    REQUIRE(table.rows.size() == 3);
+    CHECK(table[0] == "2|5");
+    CHECK(table[1] == "7|10");
+    CHECK(table[2] == "bad_row");
 }
 
 TEST_CASE("rows and values have largest sizes") {
@@ -217,7 +228,14 @@ TEST_CASE("UTF-16 in either order, with or without its mark, also where a chunk 
         CHECK(table[0] == "王小明");
         CHECK(table[1] == "𠀀");
     }
-    CHECK(read(utf16(text, false, false), {"name"}, {}, {',', "utf-16", 0})[0] == "王小明");
+    for (const bool big_endian : {false, true}) {
+        CHECK(read(utf16(text, big_endian, false), {"name"}, {}, {',', "utf-16", 0})[0] == "王小明");
+        // 椀 is U+6900, 愀 U+6100, whose halves are those of ASCII the other way round.
+        CHECK(read(utf16(u"椀愀,name\n1,愀\n", big_endian, false), {"name"}, {}, {',', "utf-16", 0})[0] ==
+              "愀");
+        CHECK(read(utf16(u"id,name\r1,愀\r", big_endian, false), {"name"}, {}, {',', "utf-16", 0})[0] ==
+              "愀");
+    }
     for (int shift = 0; shift < 4; ++shift) {
         std::u16string longer = u"id,name\n" + std::u16string(static_cast<std::size_t>(shift), u'1');
         while (longer.size() < 40000) longer += u",\xd840\xdc00\n1";
@@ -237,6 +255,33 @@ TEST_CASE("a table of another form than declared is refused with a word on what 
     CHECK(read("Report of May\nid,name\n1,a\n", {"id", "name"})[0] == "bad_header looks like a title row");
     CHECK(read(utf16(u"id,name\n1,a\n", false, true), {"id"})[0] == "bad_header looks like utf-16");
     CHECK(read("\xa5\xc1\xb0\xea,name\n1,a\n", {"民國"})[0] == "bad_header looks like another encoding");
+    CHECK(read("sep=1,b\n1,a\n", {"sep=1"})[0] == "1");
+    CHECK(read(utf16(u"", false, true), {"id"}, {}, {',', "utf-16", 0})[0] == "bad_header empty");
+}
+
+TEST_CASE("a first line that says the separator is none of the table's, if it says what is declared") {
+    const std::vector<std::string> wanted{"id", "name"};
+    for (const char* line : {"sep=,\r\n", "\xef\xbb\xbfsep=,\n"}) {
+        const Read table = read(line + std::string("id,name\n1,a\n2,b\n"), wanted);
+        REQUIRE(table.rows.size() == 2);
+        CHECK(table[1] == "2|b");
+        CHECK(table.rows[1].row == 2);
+    }
+    CHECK(read("sep=;\nid;name\n1;a\n", wanted, {}, {';', "utf-8", 0})[0] == "1|a");
+    CHECK(read("sep=\t\nid\tname\n1\ta\n", wanted, {}, {'\t', "utf-8", 0})[0] == "1|a");
+    CHECK(read(utf16(u"sep=;\r\nid;name\r\n1;a\r\n", false, true), wanted, {}, {';', "utf-16", 0})[0] ==
+          "1|a");
+    // It is no title row, whether one is declared or not.
+    CHECK(read("sep=,\nReport\nid,name\n1,a\n", wanted, {}, {',', "utf-8", 1})[0] == "1|a");
+    CHECK(read("Report\nsep=,\nid,name\n1,a\n", wanted, {}, {',', "utf-8", 2})[0] == "1|a");
+    CHECK(read("Report \xff\nid,name\n1,a\n", wanted, {}, {',', "utf-8", 1})[0] == "1|a");
+    CHECK(read("sep=,\nid,name\n1,a\n", wanted, {}, {',', "utf-8", 1})[0] == "bad_header id");
+    CHECK(read("sep=;\nid;name\n1;a\n", wanted)[0] == "bad_header looks like semicolons");
+    CHECK(read("sep=,\nid,name\n1,a\n", wanted, {}, {';', "utf-8", 0})[0] == "bad_header looks like commas");
+    CHECK(read("sep=\t\nid\tname\n1\ta\n", wanted)[0] == "bad_header looks like tabs");
+    CHECK(read("id,name\nsep=,\n", wanted)[0] == "sep=|");
+    CHECK(read("sep=,\nsep=,\nid,name\n1,a\n", wanted)[0] == "bad_header id");
+    CHECK(read("sep=,\n", wanted)[0] == "bad_header");
     CHECK(read("a,b\n1,a\n", {"id"})[0] == "bad_header id");
 }
 

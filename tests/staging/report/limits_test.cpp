@@ -57,8 +57,8 @@ TEST_CASE("a column's own limit of drift counts, for its missing values and mean
 }
 
 TEST_CASE("what could not be compared breaks a limit of drift, but for few samples") {
-    for (const auto& [why, count] :
-         {std::pair("numbers too large", 1), std::pair("fewer than 10 samples", 0)}) {
+    for (const auto& [why, count] : {std::pair("numbers too large", std::size_t{1}),
+                                     std::pair("fewer than 10 samples", std::size_t{0})}) {
         auto report = test::small_report();
         report["drift"] = {{{"what", "age"},
                             {"site", "north"},

@@ -36,7 +36,7 @@ struct Version {
         other.verify_key().save(folder / "other.pub");
     }
     fs::path dir() const { return folder / "1"; }
-    CheckRequest by_steward() const { return {dir(), {}, folder / "steward.key", 1}; }
+    CheckRequest by_steward() const { return {dir(), {}, folder / "steward.key", 1, {}}; }
     test::Scratch folder;
 };
 

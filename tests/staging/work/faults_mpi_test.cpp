@@ -81,7 +81,7 @@ public:
         const std::vector<DeliveryFolder> deliveries{{"north", root_ / "in/north"},
                                                      {"south", root_ / "in/south"}};
         const Listing::Scan scan =
-            Listing::scan(comm_, readers, deliveries, options, folder.work(), key_, pseudonyms_);
+            Listing::scan(comm_, readers, {}, deliveries, options, folder.work(), key_, pseudonyms_);
         std::string found = scan.state_digest + scan.deliveries[0].names_digest;
         core::together(comm_, [&] { wait(folder.work(), options, found); });
         exchange(folder.shuffle(), options, found);

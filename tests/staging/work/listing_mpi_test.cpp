@@ -45,7 +45,8 @@ TEST_CASE("every file is in one batch, numbered in order, the same for any ranks
     const Deliveries in(folder, comm);
     Options options;
     options.files_per_batch = GENERATE(1U, 3U, 32U);
-    const Listing::Scan scan = Listing::scan(comm, readers, in.all, options, folder.path(), key, pseudonyms);
+    const Listing::Scan scan =
+        Listing::scan(comm, readers, {}, in.all, options, folder.path(), key, pseudonyms);
     CHECK(scan.deliveries[0].files == 8);
     CHECK(scan.deliveries[0].bytes == 0 + 1 + 2 + 3 + 4 + 5 + 6 + 1);
     CHECK(scan.deliveries[1].files == 0);
@@ -65,7 +66,7 @@ TEST_CASE("every file is in one batch, numbered in order, the same for any ranks
     const core::Comm alone(MPI_COMM_SELF);
     const fs::path mine = folder.path() / ("alone-" + std::to_string(comm.rank()));
     fs::create_directories(mine);
-    const Listing::Scan again = Listing::scan(alone, readers, in.all, Options{}, mine, key, pseudonyms);
+    const Listing::Scan again = Listing::scan(alone, readers, {}, in.all, Options{}, mine, key, pseudonyms);
     CHECK(again.state_digest == scan.state_digest);
     for (std::size_t i = 0; i < 3; ++i)
         CHECK(again.deliveries[i].names_digest == scan.deliveries[i].names_digest);
@@ -81,7 +82,7 @@ TEST_CASE(
     const Pseudonyms pseudonyms(key);
     const Deliveries in(folder, comm);
     const auto scan = [&] {
-        return Listing::scan(comm, readers, in.all, Options{}, folder.path(), key, pseudonyms);
+        return Listing::scan(comm, readers, {}, in.all, Options{}, folder.path(), key, pseudonyms);
     };
     const Listing::Scan before = scan();
     SECTION("grew") {
@@ -112,7 +113,7 @@ TEST_CASE("a delivery that is not there is named") {
     const core::SecretKey key = folder.key();
     const Pseudonyms pseudonyms(key);
     const std::vector<DeliveryFolder> deliveries{{"north", folder.path() / "absent"}};
-    CHECK_THROWS_WITH(Listing::scan(comm, readers, deliveries, Options{}, folder.path(), key, pseudonyms),
+    CHECK_THROWS_WITH(Listing::scan(comm, readers, {}, deliveries, Options{}, folder.path(), key, pseudonyms),
                       Catch::Contains("--delivery north"));
 }
 
@@ -145,7 +146,7 @@ TEST_CASE("an archive's files are one batch in its place; one that is not whole 
     comm.barrier();
     const std::vector<DeliveryFolder> deliveries{{"north", root}};
     const auto scan =
-        Listing::scan(comm, readers, deliveries, Options{}, folder.path(), key, Pseudonyms(key));
+        Listing::scan(comm, readers, {}, deliveries, Options{}, folder.path(), key, Pseudonyms(key));
     CHECK(scan.deliveries[0].files == 3);
     CHECK(scan.deliveries[0].bytes == 1 + 2048 + 1024);
     const Listing listing(folder.path(), 1, key);

@@ -7,6 +7,7 @@
 #include "trainer/engine/explain.h"
 #include "trainer/engine/fit.h"
 #include "trainer/engine/study.h"
+#include "trainer/eval/events.h"
 #include "trainer/eval/study.h"
 
 namespace {
@@ -169,24 +170,43 @@ int main(int argc, char** argv) {
     study_flag(summarising);
     summarising->add_flag("--json", json, "Print JSON in place of a line");
 
-    bool explain = false;
+    CLI::App* events =
+        app.add_subcommand("events", "A run's log as TensorBoard reads it, also while the run goes on");
+    events->add_option("--run", run_folder, "fit's --out")->required();
+    events->add_option("--out", request.out, "Folder that TensorBoard is pointed at (--logdir)")->required();
+
+    std::string explained;
     CLI::App* about = app.add_subcommand("recipe", "What may stand in a recipe; needs no dataset");
     about
-        ->add_flag(
-            "--explain", explain,
-            "Print the optimizers, schedules and transforms of samples that there are, with their keys and "
-            "defaults, as TOML")
+        ->add_option("--explain", explained,
+                     "Print every key with its default as a recipe; or what is to be known of one key, "
+                     "\"train.epochs\", or of a table")
+        ->expected(0, 1)
         ->required();
+    about->add_flag("--json", json, "Print the rows of the table of keys as JSON");
 
     return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
         if (about->parsed()) {
-            if (world.is_root()) std::cout << trainer::explain_recipe();
+            core::together(world, [&] {
+                if (!world.is_root()) return;
+                const auto rows = explained.empty() ? trainer::recipe_rows() : trainer::rows_at(explained);
+                if (json)
+                    core::print_json(trainer::to_json(rows), 1);
+                else
+                    std::cout << (explained.empty() ? trainer::explain_recipe() : trainer::explain(rows));
+            });
             return;
         }
         if (inspect->parsed()) {
             core::together(world, [&] {
                 const auto manifest = manifest_of(request.access);
                 if (world.is_root()) print_summary(manifest, json);
+            });
+            return;
+        }
+        if (events->parsed()) {
+            core::together(world, [&] {
+                if (world.is_root()) trainer::write_tensorboard_events(run_folder, request.out);
             });
             return;
         }

@@ -73,7 +73,7 @@ class Init(RunsCase):
         self.assert_same(out, whole)
 
     def test_what_cannot_begin_a_run_is_refused(self):
-        for flags, code, why in ((["--set", "model.width=16"], 3, "another shape"), (settings("init.names=monai"), 2, "expected"),
+        for flags, code, why in ((["--set", "model.width=16"], 3, "another shape"), (settings("init.names=keras"), 2, "expected"),
                                  (settings("init.names=torchvision"), 3, "conv1.weight is missing"),
                                  (settings('optimizer.layers=[{part="trunk",rate=0}]'), 2, "optimizer.layers")):
             self.assertIn(why, self.fit("refused", 1, *flags, code=code)[1], flags)

@@ -151,6 +151,41 @@ TEST_CASE("a batch may be cut anywhere: the mean of its parts' losses, by their 
     }
 }
 
+TEST_CASE("batch Dice is that of all pixels of a micro-batch") {
+    at::manual_seed(4);
+    const at::Tensor scores = at::randn({4, 3, 5, 6}, at::kDouble),
+                     target = at::randint(3, {4, 5, 6}, at::kByte);
+    const auto loss = [&](const char* keys, const at::Tensor& of, const at::Tensor& mask) {
+        return loss_of(options(keys, Target::masks), of, mask).item<double>();
+    };
+    // By hand: 1 less the mean over classes 1 and 2.
+    const at::Tensor p = at::softmax(scores, 1);
+    double dice = 0;
+    for (std::int64_t c = 1; c < 3; ++c) {
+        double both = 0, said = 0, are = 0;
+        for (std::int64_t n = 0; n < 4; ++n)
+            for (std::int64_t y = 0; y < 5; ++y)
+                for (std::int64_t x = 0; x < 6; ++x) {
+                    const double q = p[n][c][y][x].item<double>();
+                    const bool is = target[n][y][x].item<int>() == c;
+                    both += is ? q : 0;
+                    said += q;
+                    are += is;
+                }
+        dice += (2 * both + 1e-5) / (said + are + 1e-5) / 2;
+    }
+    const double plain = loss("dice_weight = 0.0", scores, target);
+    CHECK(loss("batch_dice = true", scores, target) == Approx(plain + 1 - dice).epsilon(1e-9));
+    CHECK(loss("batch_dice = true\ndice_weight = 0.5", scores, target) ==
+          Approx(plain + (1 - dice) / 2).epsilon(1e-9));
+    CHECK(loss("", scores, target) != Approx(loss("batch_dice = true", scores, target)).epsilon(1e-4));
+    // As one long sample.
+    const auto long_of = [](const at::Tensor& of) { return at::cat(of.unbind(0), -1).unsqueeze(0); };
+    CHECK(loss("", long_of(scores), long_of(target)) ==
+          Approx(loss("batch_dice = true", scores, target)).epsilon(1e-9));
+    CHECK_THROWS_AS(options("batch_dice = true", Target::classes), core::Error);
+}
+
 TEST_CASE("without keys the loss of classes is PyTorch's cross-entropy, to the bit") {
     at::manual_seed(9);
     const at::Tensor scores = at::randn({64, 5}), target = at::randint(5, {64}, at::kLong);

@@ -215,8 +215,8 @@ int main(int argc, char** argv) {
                                   : Cell(kClasses[static_cast<std::size_t>(label)]),
                               std::string(split)};
             if (scans)
-                for (const double side : {3.0 - 0.1 * (i % 5), 0.8, 0.8})
-                    sample.columns.push_back(unspaced && i == 10 ? Cell() : Cell(side));
+                for (const double length : {3.0 - 0.1 * (i % 5), 0.8, 0.8})
+                    sample.columns.push_back(unspaced && i == 10 ? Cell() : Cell(length));
             if (two) {
                 if (i % 7 == 3) sample.columns[3] = Cell(kClasses[static_cast<std::size_t>(1 - label)]);
                 sample.columns.push_back(std::int64_t{40 + 20 * (patient % 3 == 1)});

@@ -184,9 +184,9 @@ TEST_CASE("surfaces are looked at where they are wanted, and each class is a sig
     const at::Tensor mask = at::randint(3, {2, 64}, at::kByte), scores = at::randn({2, 3, 8, 8});
     int signs = 0;
     const auto count = [&] { ++signs; };
-    const at::Tensor with = task()->rows(*of, scores, mask, batch(mask), {true, count});
+    const at::Tensor with = task()->rows(*of, scores, mask, batch(mask), {true, false, count});
     CHECK(signs == 4);
-    const at::Tensor without = task()->rows(*of, scores, mask, batch(mask), {false, count});
+    const at::Tensor without = task()->rows(*of, scores, mask, batch(mask), {false, false, count});
     CHECK(signs == 4);
     for (const std::int64_t row : {0, 1})
         for (std::int64_t k = 0; k < 12; ++k)

@@ -121,6 +121,7 @@ class Masks(RunsCase):
         model = "--model", str(self.masks() / "model.safetensors")
         done = self.run_to_end("spots", None, 3, *model, "--json", *settings("evaluate.batch=5"), verb="evaluate")
         self.assertEqual(json.loads(done.stdout), metrics)
+        self.assert_flips_are_told("spots", model, metrics, ["x", "y"], 1, 4)
         exported = self.root / "exported.safetensors"
         self.run_to_end("spots", exported, 1, "--run", str(self.masks()), verb="export")
         self.assertEqual(exported.read_bytes(), (self.masks() / "model.safetensors").read_bytes())
@@ -167,12 +168,12 @@ class Masks(RunsCase):
                              ("model.name=resnet2d", "unet2d and unet3d"), ("model.name=unet3d", "takes volumes"),
                              ("model.blocks=[1, 1, 1, 1]", "room for 3 stages"), ("loss.name=focal", '"dice_cross_entropy"'),
                              ("loss.class_weights=[1, 1]", "class_weights"), ("loss.gamma=2", "gamma"), ("train.select=auroc", '"dice"'),
-                             ("evaluate.positive=disc", "masks"), ("evaluate.bins=10", "bins"), ("task.name=classification", "resnet2d and mlp")):
+                             ("evaluate.positive=disc", "masks"), ("evaluate.bins=10", "bins"), ('evaluate.flips=["z"]', "no axis"), ("mixup.alpha=0.2", "dice_cross_entropy"), ("task.name=classification", "resnet2d, mlp")):
             done = self.run_to_end("spots", self.root / "refused", 0, *settings(change), code=2)
             self.assertIn(word, done.stderr.replace('\\"', '"'), change)
             self.assertEqual(len([line for line in done.stderr.splitlines() if " error " in line]), 1, done.stderr)
         done = self.run_to_end("images", self.root / "refused", 2, *settings("model.name=unet2d"), code=2)
-        self.assertIn("resnet2d and mlp", done.stderr)
+        self.assertIn("resnet2d, mlp", done.stderr)
 
 
 if __name__ == "__main__":

@@ -156,17 +156,28 @@ class Optim(RunsCase):
         self.assertEqual((tables["optimizer"]["name"], tables["schedule"]["name"]), ("adamw", "cosine"))
         for name in ("sgd", "lion", "lamb", "poly", "one_cycle", "step", "plateau", "constant"):
             self.assertIn(f'# name = "{name}"', told)
+        for key in ("columns", "most_repeats", "weights"):
+            self.assertIn(f"# {key} = ", told[told.index("# [balance]"):told.index("# [[augment]]")])
         self.assertNotIn("augment", tables)  # who pastes it trains as before
         rows = re.sub("(?m)^# ", "", told[told.index("# [[augment]]"):])
         augment = tomllib.loads(rows)["augment"]
-        self.assertEqual(len(augment), 10)
+        self.assertEqual(len(augment), 12)
         rest = RECIPES["lion"].split("[[augment]]")[0]
         head, tail = rest.split("[optimizer]")
         short = head + "[train]" + tail.split("[train]")[1].replace("epochs = 8", "epochs = 1")
-        self.place("explained", short + told[:told.index("# [[augment]]")] + rows)
+        both = "".join(told[told.index(f"[{table}]"):].split("\n\n")[0] + "\n" for table in ("optimizer", "schedule"))
+        self.place("explained", short + both + rows)
         self.place("short", short + "".join(f"[[augment]]\nname = '{row['name']}'\n" for row in augment))
         for kind in ("explained", "short"):
             self.run_to_end(kind, self.root / f"{kind}-out", 2)
+        for path in ([], ["optimizer"], ["patch.size"]):
+            done = subprocess.run([TRAIN, "recipe", "--json", "--explain", *path], capture_output=True, text=True, check=True, env=self.environment())
+            self.judge_json("recipe", 0, done.stdout)
+            rows = json.loads(done.stdout)
+            self.assertTrue(all(row["key"].startswith("".join(path)) for row in rows))
+        wrong = subprocess.run([TRAIN, "recipe", "--explain", "train.epcohs"], capture_output=True, text=True, env=self.environment())
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn(r'did you mean \"train.epochs\"', wrong.stderr)
         self.assert_same(self.root / "explained-out", self.root / "short-out")
 
 

@@ -85,6 +85,7 @@ class Patches(RunsCase):
         model = "--model", str(self.scans() / "model.safetensors")
         done = self.run_to_end("scans", None, 2, *model, "--json", verb="evaluate")
         self.assertEqual(json.loads(done.stdout), metrics)
+        self.assert_flips_are_told("scans", model, metrics, ["x", "z"], 1, 2)
         exported = self.root / "exported.safetensors"
         self.run_to_end("scans", exported, 1, "--run", str(self.scans()), verb="export")
         self.assertEqual(exported.read_bytes(), (self.scans() / "model.safetensors").read_bytes())

@@ -103,13 +103,14 @@ class Recipes(RunsCase):
         page = xml.etree.ElementTree.fromstring(file.read_bytes())
         elements = list(page.iter())
         self.assertLessEqual({each.tag.split("}")[1] for each in elements},
-                             {"html", "head", "meta", "title", "style", "body", "p", "h1", "h2", "svg", "line", "text", "circle", "polyline",
+                             {"html", "head", "meta", "title", "style", "body", "div", "details", "summary", "p", "h1", "h2", "h3", "svg", "line", "text", "circle", "polyline",
                               "table", "tr", "th", "td"})
         self.assertFalse([name for each in elements for name in each.keys() if name in ("src", "href", "style") or name.startswith("on")])
         self.assertNotIn("url(", file.read_text())
         body = [each for each in elements if each.tag.endswith("body")][0]
         self.assertEqual(body[0].get("class"), "fails")
         text = " ".join(page.itertext())
+        self.assertIn(f"ROC curve of {metrics['positive']}", text)
         for name, stratum in metrics["strata"].items():
             for entry in stratum["worst_first"]:
                 self.assertIn(f"{name}: {entry['value']}", text)
@@ -146,6 +147,27 @@ class Recipes(RunsCase):
         self.assertEqual(len(changed[after]), 12)
         apart = [max(abs(a - b) for a, b in zip(changed[after], whole[after])) for whole in wholes]
         self.assertLess(apart[0] * 5, apart[1], apart)
+
+    def test_balance_changes_the_samples_of_training_alone_and_belongs_to_the_run(self):
+        keys = dict(train_epochs=1, train_reproducible="true", train_micro_batches=4, evaluate_split="train", evaluate_bootstrap=0)
+        vendor = dict(balance_columns="vendor", balance_most_repeats=2)
+        outs = [self.root / f"balanced-{ranks}" for ranks in (1, 2)]
+        for ranks, out in enumerate(outs, 1):
+            done = self.run_to_end("images", out, ranks, *settings(**vendor, **keys))
+            self.assertIn("info balanced groups=2 without_category=0 steps=", done.stderr)
+            self.assertNotIn("balance_capped", done.stderr)
+        self.assert_same(*outs)
+        self.assertEqual(self.metrics(outs[0])["overall"]["samples"], 384)  # all that are judged, once
+        plain, capped = self.fit("not-balanced", 2, **keys), self.root / "capped"
+        done = self.run_to_end("images", capped, 2, *settings(balance_columns="vendor", balance_most_repeats=1, **keys))
+        self.assertIn("zeta", [line for line in done.stderr.splitlines() if "warning balance_capped most_repeats=1" in line][0])
+        losses = [[line["loss"] for line in self.log(out, "step")] for out in (plain, capped, outs[0])]
+        self.assertEqual(losses[0], losses[1])  # where nobody may come more often, all is as without
+        self.assertNotEqual(losses[0][0], losses[2][0])
+        self.assertEqual(len(losses[0]), len(losses[2]))
+        for changed, text in ((dict(vendor, balance_most_repeats=3), "another recipe"), (dict(balance_column="vendor"), "columns")):
+            done = self.run_to_end("images", outs[0], 0, *settings(**changed, **keys), code=2)
+            self.assertIn(text, done.stderr)
 
     def test_validation_computes_in_the_precision_of_training(self):
         keys = dict(train_precision="bf16", train_epochs=2)

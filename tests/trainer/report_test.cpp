@@ -267,10 +267,17 @@ TEST_CASE("the page for people says first where the model fails, and no name in 
     CHECK(page.find("Of 2 strata nothing can be said") != std::string::npos);
     for (const char* word : {"<script", "http-equiv=\"refresh", "src=", "href=", "@import", "url("})
         CHECK(page.find(word) == std::string::npos);
+    CHECK(page.find("flips") == std::string::npos);
+    auto flipped = report(p, options);
+    flipped["flips"] = {"x", "y"};
+    CHECK(html_report(flipped).find("over flips of a sample along x, y.") != std::string::npos);
     const auto line = [&](const Predictions& of) { return where_it_fails(report(of, options)); };
     CHECK(line(sites({60, 60}, {6, 6})).starts_with("No stratum that is shown is worse"));
     CHECK(line(sites({60, 60}, {7, 6})).starts_with("No stratum is proven to be worse"));
     CHECK(line(sites({5, 7}, {1, 6})).starts_with("Where the model fails is not known"));
+    CHECK(line(sites({100, 60, 300}, {40, 24, 10})).find("; 1 more is worse than the rest.") !=
+          std::string::npos);
+    CHECK(line(sites({100, 60, 60, 300}, {40, 24, 24, 3})).find("; 2 more are worse") != std::string::npos);
     options.score = "brier";  // less is better
     CHECK(line(sites({100, 60, 60}, {40, 3, 3})).starts_with("The model fails most at site: s0"));
     options.bootstrap = 0;  // nothing is tested

@@ -126,6 +126,19 @@ class RunsCase(unittest.TestCase):
         self.assertIn("info resumed", self.run_to_end(kind, out, again).stderr)
         self.assert_same(whole, out)
 
+    def assert_flips_are_told(self, kind, model, metrics, axes, *ranks):
+        """With test-time flips, figures are others than `metrics`, the same on any number of ranks, and say so."""
+        told = []
+        for each in ranks:
+            done = self.run_to_end(kind, None, each, *model, "--json", *settings(f"evaluate.flips={json.dumps(axes)}"), verb="evaluate")
+            told.append(json.loads(done.stdout))
+            self.assertEqual(told[-1], told[0])
+        self.assertEqual(told[0]["flips"], axes)
+        self.assertNotIn("flips", metrics)
+        self.assertNotEqual(told[0]["overall"], metrics["overall"])
+        self.assertNotEqual(told[0]["recipe_sha256"], metrics["recipe_sha256"])
+        self.assertEqual(told[0]["overall"]["samples"], metrics["overall"]["samples"])
+
     def metrics(self, out):
         return json.loads((out / "metrics.json").read_text())
 

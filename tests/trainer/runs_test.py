@@ -146,6 +146,11 @@ class Runs(RunsCase):
             done = self.run_to_end("images", None, ranks, *model, "--json", verb="evaluate")
             self.assertEqual(json.loads(done.stdout), whole)
 
+    def test_a_row_of_few_samples_has_no_count_of_them(self):
+        done = self.run_to_end("images", None, 0, "--model", str(self.reference() / "model.safetensors"), "--json", "--set",
+                               "evaluate.min_stratum=1", verb="evaluate")
+        self.assertIn(None, [row["samples"] for row in json.loads(done.stdout)["calibration"]["curve"]])
+
     def export(self, run, file, *more, code=0):
         return self.run_to_end("images", file, 1, "--run", str(run), "--json", *more, verb="export", code=code)
 
@@ -283,6 +288,10 @@ class Runs(RunsCase):
         self.refused(2, 'did you mean', "--set", "optimizer.rte=0.5")
         self.refused(2, "resnet2d takes images", "--set", "model.name=resnet2d", "--set", "model.width=8", kind="table")
         self.refused(2, "not a multiple of", ranks=3)
+        self.refused(2, "bars@1 has no samples in the split hidden; it has some in train, validation, test", "--set", "evaluate.split=hidden")
+        done = self.run_to_end("images", None, 2, "--model", str(self.reference() / "model.safetensors"), "--json", "--set",
+                               "evaluate.split=hidden", verb="evaluate", code=2)
+        self.assertIn("no samples in the split hidden", json.loads(done.stdout)["error"]["text"])
         if not pathlib.Path("/dev/nvidiactl").exists():
             self.refused(4, "no GPU", "--device", "cuda")
 

@@ -154,6 +154,35 @@ class Tasks(RunsCase):
             models.add((out / "model.safetensors").read_bytes())
         self.assertEqual(len(models), 5)
 
+    def test_mixtures_are_the_same_however_a_step_is_divided(self):
+        plain = settings("train.epochs=1", "model.dropout=0.0", "evaluate.bootstrap=0")
+        losses = {}
+        for name, ranks, *more in (("plain", 1), ("one", 1, "mixup.alpha=0.4"), ("four", 4, "mixup.alpha=0.4"),
+                                   ("pairs", 1, "mixup.alpha=0.4", "train.micro_batches=16")):
+            out = self.root / f"mixed-{name}"
+            self.run_to_end("images", out, ranks, *plain, *settings(*more))
+            losses[name] = [line["loss"] for line in self.log(out, "step")]
+        for name in ("four", "pairs"):
+            for one, other in zip(losses["one"], losses[name], strict=True):
+                self.assertAlmostEqual(one, other, delta=1e-3 * one)
+        self.assertGreater(abs(losses["plain"][0] - losses["one"][0]), 0.01)  # before any weight has moved
+        done = self.run_to_end("images", self.root / "mixed-one", 0, *plain, code=2)
+        self.assertIn("another recipe", done.stderr)
+        for change, word in ((("mixup.alpha=0.4", "train.micro_batches=32"), "is odd"), (("mixup.alpha=0.4", "loss.name=focal"), "focal"),
+                             (("mixup.alfa=0.4",), "alfa")):
+            self.assertIn(word, self.run_to_end("images", self.root / "refused", 0, *plain, *settings(*change), code=2).stderr, change)
+
+    def test_flips_are_told_and_the_same_on_any_number_of_ranks(self):
+        model = "--model", str(self.reference() / "model.safetensors")
+        metrics = self.metrics(self.reference())
+        self.assert_flips_are_told("images", model, metrics, ["x"], 1, 4)
+        held = settings("hold_out.folds=3", "hold_out.fold=0", "train.epochs=1", "evaluate.bootstrap=0")
+        out, turned = self.root / "held", settings('evaluate.flips=["x"]')  # which a model knows nothing of
+        self.run_to_end("images", out, 1, *held)
+        done = self.run_to_end("images", None, 1, "--model", str(out / "model.safetensors"), "--json", *held, *turned, verb="evaluate")
+        self.assertEqual(json.loads(done.stdout)["flips"], ["x"])
+        self.assertIn("neither images", self.run_to_end("table", self.root / "refused", 0, *settings('evaluate.flips=["x"]'), code=2).stderr)
+
     def test_missing_targets_are_told_before_the_first_step(self):
         out = self.root / "unmeasured-out"
         done = self.run_to_end("unmeasured", out, 2, code=3)

@@ -119,5 +119,5 @@ TEST_CASE("what a U-Net cannot be made of is refused") {
     }
     // A U-Net is for tasks that ask for a score at each pixel.
     CHECK_THROWS_WITH(make_model(core::Config::parse(k2d, "test"), {{64, 64}, 3}, 1),
-                      Catch::Contains("resnet2d and mlp"));
+                      Catch::Contains("resnet2d, mlp, densenet2d and densenet3d"));
 }

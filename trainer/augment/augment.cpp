@@ -25,6 +25,7 @@ Augment::Augment(std::vector<AugmentOptions> rows, std::uint64_t seed, const std
         throw refuse("the samples are neither images nor volumes: leave [[augment]] out");
     has_channels_ = shape.size() > 2;
     axes_ = shape.size() == 4 ? 3 : 2;
+    sides_.assign(shape.end() - static_cast<std::ptrdiff_t>(axes_), shape.end());
     for (const AugmentOptions& row : rows_) {
         if (axes_ == 2 && row.name == "rotate" &&
             (row.axes.size() > 1 || (!row.axes.empty() && row.axes[0] != "z")))
@@ -60,12 +61,13 @@ std::vector<std::vector<Drawn>> Augment::drawn(std::span<const std::int64_t> sam
 }
 
 at::Tensor Augment::images(const at::Tensor& inputs, std::span<const std::int64_t> samples,
-                           std::int64_t epoch, const Standard& standard) const {
+                           std::int64_t epoch, const Standard& standard,
+                           std::span<const std::vector<std::int64_t>> centres) const {
     const at::NoGradGuard off;
     if (is_none()) return inputs;
     const std::vector<std::int64_t> sides(inputs.sizes().end() - static_cast<std::ptrdiff_t>(axes_),
                                           inputs.sizes().end());
-    const Geometry where = geometry(samples, epoch, sides);
+    const Geometry where = geometry(samples, epoch, sides, centres);
     const auto all = drawn(samples, epoch);
     std::vector<bool> is_changed(samples.size());
     for (const auto& places : where.flipped)
@@ -95,8 +97,8 @@ at::Tensor Augment::images(const at::Tensor& inputs, std::span<const std::int64_
     return out;
 }
 
-at::Tensor Augment::masks(const at::Tensor& masks, std::span<const std::int64_t> samples,
-                          std::int64_t epoch) const {
+at::Tensor Augment::masks(const at::Tensor& masks, std::span<const std::int64_t> samples, std::int64_t epoch,
+                          std::span<const std::vector<std::int64_t>> centres) const {
     const at::NoGradGuard off;
     if (is_none()) return masks;
     const std::vector<std::int64_t> sides(masks.sizes().end() - static_cast<std::ptrdiff_t>(axes_),
@@ -106,7 +108,7 @@ at::Tensor Augment::masks(const at::Tensor& masks, std::span<const std::int64_t>
     at::Tensor x = masks.to(is_wide ? at::kDouble : at::kFloat, /*non_blocking=*/false, /*copy=*/true);
     std::vector<std::int64_t> shape{x.size(0), -1};
     shape.insert(shape.end(), sides.begin(), sides.end());
-    return placed(x.reshape(shape), geometry(samples, epoch, sides), /*nearest=*/true)
+    return placed(x.reshape(shape), geometry(samples, epoch, sides, centres), /*nearest=*/true)
         .reshape(masks.sizes())
         .to(masks.scalar_type());
 }

@@ -42,6 +42,30 @@ bool has_axis(const AugmentOptions& options, const char* axis) {
 
 constexpr const char* kAxes[] = {"x", "y", "z"};
 
+// Another stream than what is drawn of the crop itself.
+constexpr std::uint64_t kCentre = 0x63656e747265;
+
+// Of a crop: the part of each side's length, drawn once, around `centre` (slowest axis first) as far as the sample has
+// room there; where that is empty, anywhere.
+Affine crop_of(const AugmentOptions& options, Random& random, std::span<const std::int64_t> sides,
+               std::span<const std::int64_t> centre, const std::vector<bool>& is_flipped) {
+    Affine out;
+    const std::size_t axes = sides.size();
+    const double part = uniform(random, options.least, options.most);
+    for (std::size_t i = 0; i < axes; ++i) {
+        const auto side = static_cast<double>(sides[axes - 1 - i]);
+        const double room = side * (1 - part) / 2;  // either way of the middle
+        double middle = uniform(random, -1, 1) * room;
+        if (!centre.empty()) {
+            const double from_middle = static_cast<double>(centre[axes - 1 - i]) - (side - 1) / 2;
+            middle = std::clamp(is_flipped[i] ? -from_middle : from_middle, -room, room);
+        }
+        out.rows[i][i] = part;
+        out.rows[i][3] = middle;
+    }
+    return out;
+}
+
 // From a pixel of the result to where it comes from: the inverse of what is done to the sample.
 Affine drawn_of(const AugmentOptions& options, Random& random, std::span<const std::int64_t> sides) {
     Affine out;
@@ -75,13 +99,15 @@ Affine drawn_of(const AugmentOptions& options, Random& random, std::span<const s
 }  // namespace
 
 Augment::Geometry Augment::geometry(std::span<const std::int64_t> samples, std::int64_t epoch,
-                                    std::span<const std::int64_t> sides) const {
+                                    std::span<const std::int64_t> sides,
+                                    std::span<const std::vector<std::int64_t>> centres) const {
     Geometry out;
     out.flipped.resize(axes_);
     for (std::size_t n = 0; n < samples.size(); ++n) {
         const auto place = static_cast<std::int64_t>(n);
         std::vector<bool> is_flipped(axes_);
-        Affine whole;
+        Affine crop, whole;
+        const std::size_t bends = out.bends.size();
         for (std::size_t r = 0; r < rows_.size(); ++r) {
             const AugmentOptions& row = rows_[r];
             if (change_of(row.name)) continue;
@@ -91,13 +117,35 @@ Augment::Geometry Augment::geometry(std::span<const std::int64_t> samples, std::
                     const bool hits = uniform(random, 0, 1) < row.chance;
                     if (hits && has_axis(row, kAxes[i])) is_flipped[i] = !is_flipped[i];
                 }
-            } else if (uniform(random, 0, 1) < row.chance) {
+            } else if (uniform(random, 0, 1) >= row.chance) {
+                continue;
+            } else if (row.name == "elastic") {
+                Geometry::Bend bend{
+                    std::ssize(out.moved), uniform(random, row.least, row.most), row.smoothness, {}, {}};
+                for (auto& of_axis : bend.keys)
+                    for (std::int64_t& key : of_axis) key = static_cast<std::int64_t>(random.next() >> 32);
+                for (std::size_t i = 0; i < axes_; ++i)
+                    if (has_axis(row, kAxes[i])) bend.axes.push_back(i);
+                if (bend.strength != 0) out.bends.push_back(std::move(bend));
+            } else if (row.name != "crop") {
                 whole = whole.after(drawn_of(row, random, sides));
             }
         }
+        // Last, for all flips are known then.
+        for (std::size_t r = 0; r < rows_.size(); ++r) {
+            if (rows_[r].name != "crop") continue;
+            Random random = stream(r, epoch, samples[n]);
+            if (uniform(random, 0, 1) >= rows_[r].chance) continue;
+            const bool is_around = uniform(random, 0, 1) < rows_[r].foreground && n < centres.size();
+            crop = crop.after(crop_of(
+                rows_[r], random, sides,
+                is_around ? std::span<const std::int64_t>(centres[n]) : std::span<const std::int64_t>(),
+                is_flipped));
+        }
+        whole = crop.after(whole);
         for (std::size_t i = 0; i < axes_; ++i)
             if (is_flipped[i]) out.flipped[i].push_back(place);
-        if (whole.is_identity()) continue;
+        if (whole.is_identity() && out.bends.size() == bends) continue;
         out.moved.push_back(place);
         // In grid_sampler's units, where each side goes from -1 to 1.
         for (std::size_t i = 0; i < axes_; ++i) {
@@ -107,6 +155,37 @@ Augment::Geometry Augment::geometry(std::span<const std::int64_t> samples, std::
                     static_cast<float>(whole.rows[i][j] * static_cast<double>(sides[axes_ - 1 - j]) / mine));
             out.theta.push_back(static_cast<float>(whole.rows[i][3] * 2 / mine));
         }
+    }
+    return out;
+}
+
+Augment::Centres Augment::centres(const at::Tensor& masks, std::span<const std::int64_t> samples,
+                                  std::int64_t epoch) const {
+    Centres out(samples.size());
+    const std::int64_t pixels = masks.size(1);
+    for (std::size_t n = 0; n < samples.size(); ++n) {
+        const bool is_asked = std::any_of(rows_.begin(), rows_.end(), [&](const AugmentOptions& row) {
+            if (row.foreground == 0) return false;
+            Random random = stream(static_cast<std::size_t>(&row - rows_.data()), epoch, samples[n]);
+            return uniform(random, 0, 1) < row.chance && uniform(random, 0, 1) < row.foreground;
+        });
+        if (!is_asked) continue;
+        const std::uint8_t* mask =
+            masks.const_data_ptr<std::uint8_t>() + static_cast<std::int64_t>(n) * pixels;
+        std::array<std::int64_t, 256> counts{};
+        for (std::int64_t i = 0; i < pixels; ++i) ++counts[mask[i]];
+        std::vector<std::uint8_t> there;
+        for (std::size_t c = 1; c < counts.size(); ++c)
+            if (counts[c] > 0) there.push_back(static_cast<std::uint8_t>(c));
+        if (there.empty()) continue;
+        Random random(Random(seed_, kCentre, 0).next(), static_cast<std::uint64_t>(epoch),
+                      static_cast<std::uint64_t>(samples[n]));
+        const std::uint8_t chosen = there[random.below(there.size())];
+        auto left = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(counts[chosen])));
+        std::int64_t place = 0;
+        while (mask[place] != chosen || left-- > 0) ++place;
+        for (std::size_t axis = axes_; axis-- > 0; place /= sides_[axis])
+            out[n].insert(out[n].begin(), place % sides_[axis]);
     }
     return out;
 }
@@ -144,6 +223,14 @@ at::Tensor Augment::placed(at::Tensor values, const Geometry& geometry, bool nea
             sum = sum + factor(j) * line.view(shape);
         }
         coordinates.push_back(sum);
+    }
+    for (const Geometry::Bend& bend : geometry.bends) {
+        const std::vector<std::int64_t> sides(old.sizes().begin() + 2, old.sizes().end());
+        for (const std::size_t i : bend.axes) {
+            const at::Tensor by = displacements(sides, bend.strength, bend.smoothness, bend.keys[i], device)
+                                      .to(old.scalar_type());
+            coordinates[i].select(0, bend.which).add_(by * (2 / static_cast<double>(sides[axes_ - 1 - i])));
+        }
     }
     const at::Tensor grid = at::stack(coordinates, -1);
     values.index_copy_(0, places,

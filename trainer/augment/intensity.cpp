@@ -81,17 +81,6 @@ void gamma(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOptions&
     x.index_copy_(0, places, at::where(range > 0, bent, old));
 }
 
-// A 32-bit integer hash (Wellons' lowbias32 form with the multipliers 0x21f0aaad and 0x735a2d97) of int64 tensors that
-// hold numbers below 2^32: no product reaches 2^63.
-at::Tensor hashed(at::Tensor x) {
-    constexpr std::int64_t kMask = 0xffffffff;
-    x = x ^ at::bitwise_right_shift(x, 16);
-    x = (x * std::int64_t{0x21f0aaad}) & kMask;
-    x = x ^ at::bitwise_right_shift(x, 15);
-    x = (x * std::int64_t{0x735a2d97}) & kMask;
-    return x ^ at::bitwise_right_shift(x, 15);
-}
-
 // Box and Muller's normal values, of two numbers of 24 bits each.
 void noise(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOptions&) {
     const at::Tensor places = places_of(x, drawn);
@@ -172,6 +161,16 @@ constexpr Row kRows[] = {
     {"noise", 0, noise},           {"blur", 0, blur},         {"low_resolution", 1, low_resolution}};
 
 }  // namespace
+
+// Wellons' lowbias32 form with the multipliers 0x21f0aaad and 0x735a2d97: no product reaches 2^63.
+at::Tensor hashed(at::Tensor x) {
+    constexpr std::int64_t kMask = 0xffffffff;
+    x = x ^ at::bitwise_right_shift(x, 16);
+    x = (x * std::int64_t{0x21f0aaad}) & kMask;
+    x = x ^ at::bitwise_right_shift(x, 15);
+    x = (x * std::int64_t{0x735a2d97}) & kMask;
+    return x ^ at::bitwise_right_shift(x, 15);
+}
 
 Change change_of(std::string_view name) {
     for (const Row& each : kRows)

@@ -18,10 +18,16 @@ struct AugmentOptions {
     std::vector<double>
         spacing;  // of rows and columns, or slices, rows and columns: lengths of a pixel's sides
 
+    double smoothness = 0;  // of elastic: deviation of the Gaussian that smooths it, in pixels
+    double foreground =
+        0;  // of crop: share of them that are around a pixel of a class, of samples with masks
+
     // Throws Error(usage).
     static std::vector<AugmentOptions> from(const std::vector<core::Config>& rows);
     nlohmann::ordered_json told() const;  // for the identity of a run
 };
+
+constexpr double kSmoothness = 8;  // of elastic, where a recipe says none
 
 // One row a transform: what it draws, its defaults, and which keys it knows besides name and chance.
 struct AugmentKind {
@@ -30,7 +36,7 @@ struct AugmentKind {
     Draws draws;
     double chance, least, most;  // defaults
     double lowest, highest;      // what least and most may be
-    bool has_axes, has_spacing;
+    bool has_axes = false, has_spacing = false, has_smoothness = false, has_foreground = false;
 };
 const std::vector<AugmentKind>& augment_kinds();
 

@@ -26,6 +26,16 @@ struct Drawn {
 using Change = void (*)(at::Tensor& x, const std::vector<Drawn>& drawn, const AugmentOptions& options);
 Change change_of(std::string_view name);  // null for a transform of geometry
 
+// 32-bit hashes of int64 tensors that hold numbers below 2^32: the same on any device.
+at::Tensor hashed(at::Tensor x);
+
+// How far each pixel of a sample is displaced along one axis, in pixels, [sides] float32 on the device: numbers between -1
+// and 1, of each pixel by itself (`keys`, each below 2^32), smoothed by a Gaussian of a deviation of `smoothness` pixels
+// that goes on at the other end, and times what gives them a deviation of `strength` (Simard et al. 2003, who say that
+// factor itself, for any smoothness: 34 at 4 pixels in images are a strength of 1.4).
+at::Tensor displacements(const std::vector<std::int64_t>& sides, double strength, double smoothness,
+                         const std::int64_t (&keys)[2], c10::Device device);
+
 // A strength that changes nothing.
 double neutral_of(std::string_view name);
 

@@ -39,6 +39,7 @@ public:
     std::int64_t steps_per_epoch() const noexcept { return raw_.steps_per_epoch(); }
     std::int64_t samples() const noexcept { return raw_.samples(); }            // of an epoch, over all ranks
     std::int64_t global_batch() const noexcept { return raw_.global_batch(); }  // ranks x batch_size
+    const Draws* draws() const noexcept { return raw_.draws(); }                // null without balance
     std::vector<std::int64_t> input_shape() const {
         return raw_.shape();
     }  // of a sample in a batch; empty if each has its own

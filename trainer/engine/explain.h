@@ -1,11 +1,19 @@
 #pragma once
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
+
+#include "trainer/keys/rows.h"
 
 namespace trainer {
 
-// TOML of a recipe's [optimizer], [schedule] and [[augment]]: every kind that there is with its keys, their defaults and
-// what they mean, from the tables that parsing reads. Defaults stand as they are, what else there is as comments; every
-// transform is one [[augment]].
+// A recipe of defaults as TOML: every key that there is (recipe_rows), what else there is in place of a default as
+// comments; every transform is one [[augment]] at the end. configs/recipes/every-key.toml is this text.
 std::string explain_recipe();
+
+// The rows of a key or a table, "train.epochs", "optimizer". Throws Error(usage) if there is none.
+std::vector<KeyRow> rows_at(const std::string& path);
+std::string explain(const std::vector<KeyRow>& rows);             // for people
+nlohmann::ordered_json to_json(const std::vector<KeyRow>& rows);  // for programs
 
 }  // namespace trainer

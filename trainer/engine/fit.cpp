@@ -1,5 +1,6 @@
 #include "trainer/engine/fit.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@
 #include "trainer/engine/run.h"
 #include "trainer/engine/standardise.h"
 #include "trainer/engine/watch.h"
+#include "trainer/loader/balance.h"
 #include "trainer/model/gpu_kernels.h"
 #include "trainer/model/pretrained.h"
 
@@ -54,7 +56,8 @@ Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
                               "and the dataset has no samples in it");
         if (comm.is_root()) {
             core::make_directories(out_);
-            checkpoints_ = std::make_unique<Checkpoints>(out_ / "checkpoints", recipe.checkpoint.keep);
+            checkpoints_ =
+                std::make_unique<Checkpoints>(out_ / "checkpoints", static_cast<int>(recipe.checkpoint.keep));
         }
     });
     check_evaluation(recipe, *task_, *dataset_, comm);
@@ -89,9 +92,10 @@ Json Run::train() {
     logged_at_ = SteadyClock::now();
     while (!clock_->done()) {
         const Batch batch = feed.next();  // this rank's share: [batch / ranks, shape of a sample]
+        const at::Tensor target = task_->target(batch);
         if (!step_->accumulate(
-                batch.inputs, task_->target(batch), clock_->step(),
-                [go_on = go_on()] { return go_on(false); }, alter(batch)))
+                batch.inputs, target, clock_->step(), [go_on = go_on()] { return go_on(false); },
+                alter(batch, target)))
             stop();
         unsigned all = 0;  // what any rank wants: see Agreement
         const double rate = recipe_.schedule.rate(recipe_.optimizer.rate, *clock_, plateau_.reduced());
@@ -124,6 +128,7 @@ void Run::make_loader() {
     options.ranks = comm_.size();
     options.seed = recipe_.seed;
     options.memory_hook = upload_.memory_hook();
+    options.balance = recipe_.balance;
     if (recipe_.patch.is_on()) {
         options.per_sample = recipe_.patch.per_sample;
         options.crop.emplace();
@@ -137,8 +142,35 @@ void Run::make_loader() {
                 return foreground_.centre(draw, sample);
             };
     }
+    const Watch::Busy busy;  // balance opens every shard
     loader_ = std::make_unique<Loader>(*dataset_, options);
     clock_.emplace(recipe_.train.epochs, loader_->steps_per_epoch());
+    if (loader_->draws() && comm_.is_root()) tell_balance();
+}
+
+void Run::tell_balance() const {
+    constexpr int kShown = 8;
+    std::int64_t unknown = 0;
+    std::string capped;
+    int count = 0;
+    for (const BalanceGroup& group : loader_->draws()->groups()) {
+        if (std::find(group.names.begin(), group.names.end(), "") != group.names.end())
+            unknown += group.samples;
+        if (!group.is_capped || ++count > kShown) continue;
+        std::string name;
+        for (const std::string& each : group.names) name += (name.empty() ? "" : "*") + each;
+        capped += (capped.empty() ? "" : ", ") + name + ' ' + shown_count(group.samples);
+    }
+    if (count > kShown) capped += " and " + std::to_string(count - kShown) + " more";
+    core::Event("info", "balanced")
+        .with("groups", loader_->draws()->groups().size())
+        .with("without_category", unknown > 0 ? shown_count(unknown) : "0")
+        .with("steps", loader_->steps_per_epoch());  // draws by weights would count a category's samples
+    if (count > 0)
+        core::Event("warning", "balance_capped")
+            .with("most_repeats", recipe_.balance.most_repeats)
+            .with("text",
+                  capped + ": so few samples come at most so often in an epoch, less than their equal share");
 }
 
 void Run::make_model() {
@@ -194,26 +226,32 @@ void Run::make_step() {
     for (const auto& each : model_->buffers()) buffers.push_back(each.tensor);
     const auto make = recipe_.train.reproducible ? ordered_gradients : overlapped_gradients;
     gradients_ = make(std::move(parameters), std::move(buffers), group_, static_cast<int>(micro_batches_));
-    step_ = std::make_unique<Step>(
-        *model_, *task_, *optimizer_, *gradients_,
-        StepOptions{recipe_.seed, micro_batches_, micro_batches_ * comm_.rank(), recipe_.train.precision});
+    step_ = std::make_unique<Step>(*model_, *task_, *optimizer_, *gradients_,
+                                   StepOptions{recipe_.seed, micro_batches_, micro_batches_ * comm_.rank(),
+                                               precision_named(recipe_.train.precision)});
 }
 
-Alter Run::alter(const Batch& batch) const {
-    if (augment_->is_none()) return {};
+Alter Run::alter(const Batch& batch, const at::Tensor& target) const {
+    if (augment_->is_none() && !recipe_.mixup.is_on()) return {};
     const Standard standard{model_->buffers().at(0).tensor, model_->buffers().at(1).tensor};
     // Patches of one sample are changed each in their own way.
     const at::Tensor numbers = batch.sample + batch.which * (std::int64_t{1} << 40);
-    return [this, standard, numbers, epoch = clock_->epoch()](at::Tensor& inputs, at::Tensor& targets,
-                                                              std::int64_t first) {
-        const std::span samples(numbers.const_data_ptr<std::int64_t>() + first,
-                                static_cast<std::size_t>(inputs.size(0)));
+    const std::span all(numbers.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(numbers.size(0)));
+    Augment::Centres centres(all.size());
+    if (!recipe_.task.mask.empty()) centres = augment_->centres(target, all, clock_->epoch());
+    return [this, standard, numbers, centres = std::move(centres), epoch = clock_->epoch()](
+               at::Tensor& inputs, at::Tensor& targets, std::int64_t first) {
+        const auto from = static_cast<std::size_t>(first), count = static_cast<std::size_t>(inputs.size(0));
+        const std::span samples(numbers.const_data_ptr<std::int64_t>() + first, count);
+        const auto around = std::span(centres).subspan(from, count);
         if (!recipe_.task.mask.empty()) {  // [n, pixels]
             std::vector<std::int64_t> shape = inputs.sizes().vec();
             if (shape.size() > 3) shape.erase(shape.begin() + 1);  // the channels
-            targets = augment_->masks(targets.view(shape), samples, epoch).flatten(1);
+            targets = augment_->masks(targets.view(shape), samples, epoch, around).flatten(1);
         }
-        inputs = augment_->images(inputs, samples, epoch, standard);
+        inputs = augment_->images(inputs, samples, epoch, standard, around);
+        if (recipe_.mixup.is_on())
+            mix(recipe_.mixup, recipe_.seed, *task_, samples, epoch, standard.mean, inputs, targets);
     };
 }
 
@@ -299,7 +337,7 @@ void Run::stop() {
 }
 
 Json fit(const Recipe& recipe, const FitRequest& request, const core::Comm& comm) {
-    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     std::optional<Run> run;  // outlives what it throws: see end_job
     return or_end_job(comm, [&] { return run.emplace(recipe, request, comm).train(); });

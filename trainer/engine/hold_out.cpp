@@ -13,6 +13,7 @@
 #include "trainer/engine/labels.h"
 #include "trainer/engine/recipe.h"
 #include "trainer/engine/watch.h"
+#include "trainer/keys/parts.h"
 #include "trainer/loader/random.h"
 
 namespace trainer {
@@ -228,6 +229,18 @@ Patients sets_of_mine(const Dataset& dataset, const HoldOut& options, const core
 }
 
 }  // namespace
+
+std::vector<KeyRow> hold_out_rows() {
+    using Type = Allowed::Type;
+    return {row("hold_out.column", {}, "", "",
+                "none; of categories: a value of it is judged, and nobody who has it is trained on"),
+            row("hold_out.value", {}, nullptr, "", "that one; needed with column"),
+            row("hold_out.folds", {Type::integer, 0, 1000}, 0, "",
+                "0 = none, else 3 and more; in place of column: into how many parts patients are dealt"),
+            row("hold_out.fold", {Type::integer, 0, 999}, nullptr, "",
+                "from 0: the one that is judged; needed with folds"),
+            row("hold_out.seed", {Type::integer, 0, kEndless}, 1, "", "of the folds")};
+}
 
 HoldOut HoldOut::from(const core::Config& table) {
     HoldOut out;

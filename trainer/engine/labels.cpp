@@ -101,7 +101,7 @@ void settle_labels(Dataset& dataset, const Task& task, const Recipe& recipe,
                        by_site(sites) + ')';
         }
         if (missing.empty()) return;
-        if (!recipe.data.leaves_out_unlabelled)
+        if (!recipe.data.leaves_out_unlabelled())
             throw core::Error(core::Fault::data,
                               "column " + column + " is empty in " + missing +
                                   ". To train and evaluate without them: data.missing_label = \"leave_out\"");

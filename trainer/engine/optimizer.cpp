@@ -32,7 +32,8 @@ OptimizerOptions OptimizerOptions::from(const core::Config& options) {
 }
 
 nlohmann::ordered_json OptimizerOptions::told() const {
-    auto out = told_of(*this, optimizer_kind(name).defaults, optimizer_keys());
+    nlohmann::ordered_json out = {{"name", name}};
+    for (const auto& key : optimizer_keys()) tell(out, *this, optimizer_kind(name).defaults, key);
     for (const Layer& each : layers) out["layers"].push_back({{"part", each.part}, {"rate", each.rate}});
     return out;
 }

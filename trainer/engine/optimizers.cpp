@@ -21,6 +21,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
@@ -103,15 +104,15 @@ OptimizerOptions lamb_defaults() {
 
 using O = OptimizerOptions;
 constexpr Key<O> kKeys[] = {
-    {"rate", &O::rate, 0, just_below(1e3), "the highest"},
-    {"weight_decay", &O::weight_decay, 0, just_below(1e3), "of weights, never of biases and norms"},
-    {"beta1", &O::beta1, 0, just_below(1), "how much stays of the mean of the gradients"},
-    {"beta2", &O::beta2, 0, just_below(1),
-     "how much stays of the mean of their squares; of lion, of its momentum"},
-    {"epsilon", &O::epsilon, 0, just_below(1), "added to what is divided by"},
-    {"momentum", &O::momentum, 0, just_below(1), "how much stays of the last move"},
-    {"clip", &O::clip, 0, just_below(1e9), "largest norm of the gradient, 0 for none"},
-    {"nesterov", &O::nesterov, 0, 1, "looks ahead along the momentum", true},
+    {"rate", &O::rate, 0, just_below(1e3), "", "the highest", 1},
+    {"weight_decay", &O::weight_decay, 0, just_below(1e3), "", "of weights, never of biases and norms", 1},
+    {"beta1", &O::beta1, 0, just_below(1), "", "how much stays of the mean of the gradients", 1},
+    {"beta2", &O::beta2, 0, just_below(1), "",
+     "how much stays of the mean of their squares; of lion, of its momentum", 1},
+    {"epsilon", &O::epsilon, 0, just_below(1), "", "added to what is divided by", 1},
+    {"momentum", &O::momentum, 0, just_below(1), "", "how much stays of the last move", 1},
+    {"clip", &O::clip, 0, just_below(1e9), "", "largest norm of the gradient, 0 for none", 1},
+    {"nesterov", &O::nesterov, 0, 1, "", "looks ahead along the momentum"},
 };
 
 }  // namespace
@@ -143,6 +144,26 @@ const OptimizerKind& optimizer_kind(std::string_view name) {
 
 std::span<const Key<OptimizerOptions>> optimizer_keys() {
     return kKeys;
+}
+
+std::vector<KeyRow> optimizer_rows() {
+    std::vector<KeyRow> out;
+    for (const OptimizerKind& kind : optimizers()) {
+        const std::vector<std::string> of{std::string(kind.name)};
+        KeyRow name = row("optimizer.name", {}, kind.name, "", kind.source, 1);
+        name.by = "optimizer.name";
+        name.of = of;
+        out.push_back(name);
+        add_rows(out, "optimizer", kind.defaults, kKeys, "optimizer.name", of,
+                 [&](std::string_view key) { return knows(kind, key); });
+    }
+    out.push_back(row(
+        "optimizer.layers.part", {}, nullptr, "",
+        "of the model, with a rate of its own: names of parameters, or what stands before a dot in them"));
+    out.push_back(row("optimizer.layers.rate", {Allowed::Type::number, 0, 1000}, nullptr, "times",
+                      "the optimizer's; 0: it stays as it is"));
+    for (auto each = out.end() - 2; each != out.end(); ++each) each->is_needed = each->is_list = true;
+    return out;
 }
 
 bool knows(const OptimizerKind& kind, std::string_view key) {

@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include "trainer/engine/keys.h"
 #include "trainer/engine/optimizer.h"
+#include "trainer/keys/key.h"
 
 namespace trainer {
 

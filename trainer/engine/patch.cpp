@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "trainer/keys/key.h"
+#include "trainer/keys/parts.h"
 #include "trainer/loader/random.h"
 
 namespace trainer {
@@ -32,27 +34,39 @@ std::vector<std::int64_t> take(const core::Bytes& from, std::size_t& at) {
 
 }  // namespace
 
-const std::vector<Key<PatchOptions>>& patch_keys() {
-    static const std::vector<Key<PatchOptions>> kKeys{
-        {"foreground", &PatchOptions::foreground, 0, 1,
-         "share of the patches that are centred on a pixel of a class"},
-        {"per_sample", &PatchOptions::per_sample, 1, 1000, "patches of each sample in an epoch"},
-        {"overlap", &PatchOptions::overlap, 0, 0.9,
-         "share of a window that the next one sees again, where whole samples are measured"},
-        {"padding", &PatchOptions::padding, -1e9, 1e9,
-         "value of the image around a sample that is smaller than the patch; to be said where values may be "
-         "below 0"},
-    };
-    return kKeys;
+namespace {
+
+constexpr Key<PatchOptions> kKeys[] = {
+    {"size", &PatchOptions::size, 1, 1 << 20, "pixels",
+     "of a part of the samples along each axis, slowest first; none: whole samples", 1},
+    {"foreground", &PatchOptions::foreground, 0, 1, "",
+     "share of the patches that are centred on a pixel of a class", 1},
+    {"per_sample", &PatchOptions::per_sample, 1, 1000, "patches", "of each sample in an epoch", 1},
+    {"overlap", &PatchOptions::overlap, 0, 0.9, "",
+     "share of a window that the next one sees again, where whole samples are measured", 2, Counts::figures},
+    {"padding", &PatchOptions::padding, -1e9, 1e9, "",
+     "value of the image around a sample that is smaller than the patch; to be said where values may be "
+     "below 0",
+     1},
+};
+
+}  // namespace
+
+std::vector<KeyRow> patch_rows() {
+    std::vector<KeyRow> out;
+    add_rows(out, "patch", PatchOptions(), kKeys);
+    for (KeyRow& each : out) {
+        each.by = "task.name";
+        each.of = {"segmentation"};
+        each.is_needed = each.name == "size";
+    }
+    return out;
 }
 
 PatchOptions PatchOptions::from(const core::Config& table) {
     PatchOptions out;
-    out.size = table.integers("size");
-    for (const Key<PatchOptions>& key : patch_keys()) read(table, out, key);
+    for (const Key<PatchOptions>& key : kKeys) read(table, out, key);
     if (!table.has("padding")) out.padding = NAN;  // what that is, says the field: settle_padding
-    for (const std::int64_t axis : out.size)
-        if (axis < 1 || axis > (1 << 20)) table.refuse("size", "expected extents from 1 to 2^20");
     if (out.size.size() == 1 || out.size.size() > 3)
         table.refuse("size", "expected 2 extents of images (rows, columns), or 3 of volumes (slices first)");
     if (out.size.empty() && !table.keys().empty())
@@ -61,10 +75,11 @@ PatchOptions PatchOptions::from(const core::Config& table) {
 }
 
 nlohmann::ordered_json PatchOptions::told() const {
-    return {{"size", size},
-            {"foreground", foreground},
-            {"per_sample", per_sample},
-            {"padding", std::isnan(padding) ? 0 : padding}};
+    PatchOptions settled = *this;
+    if (std::isnan(padding)) settled.padding = 0;
+    nlohmann::ordered_json out;
+    for (const Key<PatchOptions>& key : kKeys) tell(out, settled, PatchOptions(), key, Counts::weights);
+    return out;
 }
 
 void Foreground::add(std::int64_t sample, std::span<const std::uint8_t> mask,

@@ -7,7 +7,6 @@
 
 #include "core/base/config.h"
 #include "core/mpi/comm.h"
-#include "trainer/engine/keys.h"
 
 namespace trainer {
 
@@ -25,7 +24,6 @@ struct PatchOptions {
     static PatchOptions from(const core::Config& table);
     nlohmann::ordered_json told() const;  // for the identity of a run: all but what evaluation alone asks for
 };
-const std::vector<Key<PatchOptions>>& patch_keys();
 
 // Where the classes of the samples that are trained on lie: of each class but the background at most kKept pixels, drawn
 // evenly from those it has in the sample. A function of (seed, sample) and the mask.

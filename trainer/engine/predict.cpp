@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "trainer/data/loader.h"
+#include "trainer/engine/flips.h"
 #include "trainer/engine/process.h"
 #include "trainer/engine/torch_error.h"
 #include "trainer/engine/watch.h"
@@ -27,13 +28,13 @@ void append(core::Bytes& out, const void* data, std::size_t bytes) {
     out.insert(out.end(), first, first + bytes);
 }
 
-at::Tensor scores_of(Model& model, const Batch& batch, const PredictOptions& options) {
+at::Tensor scores_of(Model& model, const at::Tensor& samples, const PredictOptions& options) {
     // Always the same shape, filled up with zeros: kernels may round differently by size, and what a model says of a
     // sample must not depend on how many ranks there are.
-    std::vector<std::int64_t> shape = batch.inputs.sizes().vec();
+    std::vector<std::int64_t> shape = samples.sizes().vec();
     shape[0] = options.batch;
-    at::Tensor inputs = at::zeros(shape, batch.inputs.options());
-    inputs.narrow(0, 0, batch.valid).copy_(batch.inputs);
+    at::Tensor inputs = at::zeros(shape, samples.options());
+    inputs.narrow(0, 0, samples.size(0)).copy_(samples);
     const c10::Device device = model.parameters()[0].tensor.device();
     const Autocast autocast(options.precision, device.type());
     return model.forward(inputs.to(device), Mode::evaluate);
@@ -51,15 +52,21 @@ std::optional<core::Bytes> predict_mine(Model& model, const Task& task, const Da
         loader->begin_epoch(0);
     });
     const std::size_t row_size = task.row_size();
-    const RowOptions rows{options.has_surfaces, Watch::alive};
+    const auto flips = flip_dimensions(options.flips, model.input().shape);
+    const RowOptions rows{options.has_surfaces, !flips.empty(), Watch::alive};
     core::Bytes out;
     const auto look = [&](const Batch& batch) {
         if (batch.valid == 0) return;
         const at::Tensor target = task.target(batch);
-        const at::Tensor scores = options.patch.is_on() ? window_scores(model, batch.inputs, options.patch,
-                                                                        options.batch, options.precision)
-                                                        : scores_of(model, batch, options);
-        const at::Tensor told = task.rows(model, scores, target, batch, rows).contiguous();
+        const at::Tensor said =
+            mean_over_flips(batch.inputs, flips, model.input().is_dense, [&](const at::Tensor& inputs) {
+                const at::Tensor scores =
+                    options.patch.is_on()
+                        ? window_scores(model, inputs, options.patch, options.batch, options.precision)
+                        : scores_of(model, inputs, options);
+                return rows.is_said ? task.said(model, scores) : scores;
+            });
+        const at::Tensor told = task.rows(model, said, target, batch, rows).contiguous();
         const auto* numbers = told.const_data_ptr<double>();
         const auto unusable = task.first_unusable(target);
         const auto integers = [](const at::Tensor& tensor) { return tensor.const_data_ptr<std::int64_t>(); };

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/mpi/comm.h"
 #include "trainer/engine/pass.h"
@@ -19,9 +20,10 @@ struct PredictOptions {
     PatchOptions patch = {};                   // where it was trained by patches
     GoOn go_on = {};                           // none: to the end
     bool has_surfaces = true;                  // of masks, figures of surfaces
+    std::vector<std::string> flips = {};       // axes of test-time flips: mean_over_flips
 };
 
-// Collective. What the model says of every sample of the split, each once, in the order of their numbers: on
+// Collective. Throws Error(usage) on all ranks for flips along an axis that samples do not have. What the model says of every sample of the split, each once, in the order of their numbers: on
 // rank 0; empty elsewhere. Nothing, on every rank, if it was left off (`go_on`). Throws AgreedError (data: damage, or
 // a label that is missing, or a mask that is none).
 std::optional<Predictions> predict(Model& model, const Task& task, const Dataset& dataset,

@@ -5,60 +5,60 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "trainer/model/pretrained.h"
+#include "trainer/engine/recipe_keys.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
 
-constexpr std::pair<const char*, Precision> kPrecisions[] = {
+constexpr std::pair<std::string_view, Precision> kPrecisions[] = {
     {"float32", Precision::float32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
 
-const char* name_of(Precision precision) {
-    return std::find_if(std::begin(kPrecisions), std::end(kPrecisions),
-                        [&](const auto& each) { return each.second == precision; })
-        ->first;
+template <class Options, std::size_t N>
+void read_all(const core::Config& table, Options& out, const Key<Options> (&keys)[N]) {
+    for (const Key<Options>& key : keys) read(table, out, key);
+}
+
+template <class Options, std::size_t N>
+void tell_all(nlohmann::ordered_json& out, const Options& options, const Key<Options> (&keys)[N],
+              Counts least) {
+    for (const Key<Options>& key : keys) tell(out, options, Options(), key, least);
 }
 
 }  // namespace
 
-Precision precision_of(const core::Config& table) {
-    const std::string wanted = table.text_or("precision", "float32");
+Precision precision_named(std::string_view word) {
     for (const auto& [name, precision] : kPrecisions)
-        if (wanted == name) return precision;
-    table.refuse("precision", "expected \"float32\", \"tf32\" or \"bf16\"");
+        if (word == name) return precision;
+    throw core::Error(core::Fault::bug, "there is no such precision");
+}
+
+Precision precision_of(const core::Config& table) {
+    Recipe::Train train;
+    for (const auto& key : kTrainKeys)
+        if (key.name == "precision") read(table, train, key);
+    return precision_named(train.precision);
 }
 
 Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(file)) {
-    name = file_.text("name");
-    const std::int64_t number = file_.integer_or("seed", 1);
-    if (number < 0) file_.refuse("seed", "expected 0 or more");
-    seed = static_cast<std::uint64_t>(number);
+    file_.text("name");  // which no recipe may miss
+    read_all(file_, static_cast<RecipeHead&>(*this), kHeadKeys);
 
-    const auto at_least = [](const core::Config& table, const char* key, std::int64_t otherwise,
-                             std::int64_t least) {
-        const std::int64_t value = table.integer_or(key, otherwise);
-        if (value < least) table.refuse(key, "expected " + std::to_string(least) + " or more");
-        return value;
-    };
     const auto data_table = file_.table("data");
-    data.field = data_table.text_or("field", "");
+    read(data_table, data, kFieldKey);
     task = TaskOptions::from(file_.table("task"), data_table, file_.table("loss"));
     patch = PatchOptions::from(file_.table("patch"));
     if (patch.is_on() && task.mask.empty())
         file_.table("patch").refuse("size", "patches are for masks (task.name = \"segmentation\")");
     task.patch_axes = patch.size.size();
+    if (file_.has("balance")) balance = BalanceOptions::from(file_.table("balance"));
     const Judge& judge = judge_of(task.name);
-    data.batch = at_least(data_table, "batch", data.batch, 1);
-    const std::string missing = data_table.text_or("missing_label", "refuse");
-    if (missing != "refuse" && missing != "leave_out")
-        data_table.refuse("missing_label", "expected \"refuse\" or \"leave_out\"");
-    data.leaves_out_unlabelled = missing == "leave_out";
+    read_all(data_table, data, kDataKeys);
 
     const auto init_table = file_.table("init");
     init.file = init_table.text_or("file", "");
     if (!init.file.empty()) {
-        init.names = init_table.text_or("names", init.names);
-        check_names(init_table, init.names);
+        read(init_table, init, kNamesKey);
         if (std::filesystem::is_regular_file(init.file))  // what began with it may go on without it
             init.sha256 = core::to_hex(core::file_sha256(init.file));
     }
@@ -66,37 +66,31 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     optimizer = OptimizerOptions::from(file_.table("optimizer"));
     schedule = Schedule::from(file_.table("schedule"));
     augment = AugmentOptions::from(file_.tables("augment"));
+    for (std::size_t i = 0; i < augment.size(); ++i)
+        if (augment[i].foreground > 0 && task.mask.empty())
+            file_.tables("augment")[i].refuse("foreground", "is of masks (task.name = \"segmentation\")");
+    mixup = MixupOptions::from(file_.table("mixup"), task);
 
     const auto train_table = file_.table("train");
-    train.epochs = at_least(train_table, "epochs", train.epochs, 1);
-    train.reproducible = train_table.flag_or("reproducible", false);
-    train.micro_batches = at_least(train_table, "micro_batches", train.reproducible ? 4 : 0, 0);
+    train.select = judge.first_select();
+    read_all(train_table, train, kTrainKeys);
+    if (train.reproducible && !train_table.has("micro_batches")) train.micro_batches = 4;
     if (train.reproducible && train.micro_batches == 0)
         train_table.refuse("micro_batches",
                            "a reproducible run needs a number, a multiple of every number of ranks");
-    train.precision = precision_of(train_table);
-    train.ema = train_table.number_or("ema", 0);
-    if (!(train.ema >= 0 && train.ema < 1)) train_table.refuse("ema", "expected 0 to below 1");
-    train.patience = at_least(train_table, "patience", 0, 0);
-    train.select = train_table.text_or("select", judge.first_select());
+    if (task.loss.batch_dice && train.micro_batches == 0)
+        train_table.refuse(
+            "micro_batches",
+            "loss.batch_dice is of a micro-batch: a number, so that it is the same on any ranks");
     if (train.select != "last" && !judge.find_score(train.select))
         train_table.refuse("select", "expected \"last\", " + judge.score_names());
-    train.log_steps = at_least(train_table, "log_steps", train.log_steps, 1);
-    train.hang_seconds = train_table.number_or("hang_seconds", train.hang_seconds);
-    if (!(train.hang_seconds >= 1)) train_table.refuse("hang_seconds", "expected 1 or more");
-    train.skip_limit = at_least(train_table, "skip_limit", train.skip_limit, 1);
 
-    const auto checkpoint_table = file_.table("checkpoint");
-    checkpoint.every_epochs = at_least(checkpoint_table, "every_epochs", checkpoint.every_epochs, 0);
-    checkpoint.every_steps = at_least(checkpoint_table, "every_steps", 0, 0);
-    checkpoint.every_seconds = checkpoint_table.number_or("every_seconds", checkpoint.every_seconds);
-    checkpoint.keep = static_cast<int>(at_least(checkpoint_table, "keep", checkpoint.keep, 2));
+    read_all(file_.table("checkpoint"), checkpoint, kCheckpointKeys);
 
     const auto evaluate_table = file_.table("evaluate");
-    evaluate.split = evaluate_table.text_or("split", evaluate.split);
     const std::int64_t micro_batch = data.batch / std::max<std::int64_t>(1, train.micro_batches);
-    evaluate.batch =
-        at_least(evaluate_table, "batch", std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch), 1);
+    evaluate.batch = std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch);
+    read_all(evaluate_table, evaluate, kEvaluateKeys);
     evaluate.options = EvaluateOptions::from(evaluate_table, judge);
 
     hold_out = HoldOut::from(file_.table("hold_out"));
@@ -116,6 +110,7 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
 }
 
 Recipe Recipe::load(const std::filesystem::path& path, const std::vector<std::string>& settings) {
+    check_known(core::Config::load(path, settings));
     return Recipe(core::Config::load(path, settings));
 }
 
@@ -123,74 +118,44 @@ void Recipe::finish() const {
     file_.finish();
 }
 
-std::string Recipe::canonical(const std::string& model_toml) const {
-    const auto& e = evaluate.options;
-    nlohmann::ordered_json json = {{"name", name},
-                                   {"seed", seed},
-                                   {"data",
-                                    {{"field", data.field},
-                                     {"label", task.columns.empty() ? "" : task.columns[0]},
-                                     {"batch", data.batch}}},
-                                   {"model", model_toml},
-                                   {"optimizer", optimizer.told()},
-                                   {"schedule", schedule.told()},
-                                   {"train",
-                                    {{"epochs", train.epochs},
-                                     {"reproducible", train.reproducible},
-                                     {"micro_batches", train.micro_batches},
-                                     {"precision", name_of(train.precision)},
-                                     {"patience", train.patience},
-                                     {"select", train.select}}},
-                                   {"evaluate",
-                                    {{"split", evaluate.split},
-                                     {"positive", e.positive},
-                                     {"strata", e.strata},
-                                     {"min_stratum", e.min_stratum},
-                                     {"bootstrap", e.bootstrap},
-                                     {"seed", e.seed}}}};
-    // Keys that came later stand here only where they say something: a run of before is the same run.
-    const EvaluateOptions otherwise;
-    for (const Point& point : e.points) json["evaluate"]["points"].push_back(to_text(point));
-    if (e.score != otherwise.score) json["evaluate"]["score"] = e.score;
-    if (e.bins != otherwise.bins) json["evaluate"]["bins"] = e.bins;
-    if (e.surface_tolerance != otherwise.surface_tolerance)
-        json["evaluate"]["surface_tolerance"] = e.surface_tolerance;
-    if (e.uses_spacing != otherwise.uses_spacing) json["evaluate"]["spacing"] = e.uses_spacing;
-    if (e.temperature != otherwise.temperature) json["evaluate"]["temperature"] = e.temperature;
-    if (train.ema > 0) json["train"]["ema"] = train.ema;
+nlohmann::ordered_json Recipe::told(const std::string& model_toml, Counts least) const {
+    nlohmann::ordered_json json;
+    tell_all(json, static_cast<const RecipeHead&>(*this), kHeadKeys, least);
+    auto& of_data = json["data"];
+    tell(of_data, data, Data(), kFieldKey, least);
+    of_data["label"] = task.columns.empty() ? "" : task.columns[0];
+    tell_all(of_data, data, kDataKeys, least);
+    if (task.columns.size() > 1) of_data["labels"] = task.columns;
+    if (!task.mask.empty()) of_data["mask"] = task.mask;
+    json["model"] = model_toml;
+    json["optimizer"] = optimizer.told();
+    json["schedule"] = schedule.told();
+    tell_all(json["train"], train, kTrainKeys, least);
+    if (least >= Counts::figures) {
+        tell_all(json["evaluate"], evaluate, kEvaluateKeys, least);
+        tell(json["evaluate"], evaluate.options);
+        if (patch.is_on() && patch.overlap != PatchOptions().overlap)
+            json["evaluate"]["overlap"] = patch.overlap;
+    }
     for (const AugmentOptions& each : augment) json["augment"].push_back(each.told());
+    if (mixup.is_on()) json["mixup"] = mixup.told();
     if (!init.file.empty()) json["init"] = {{"names", init.names}, {"sha256", init.sha256}};
     if (hold_out.is_any()) json["hold_out"] = hold_out.told();
-    if (data.leaves_out_unlabelled) json["data"]["missing_label"] = "leave_out";
-    if (task.columns.size() > 1) json["data"]["labels"] = task.columns;
     if (task.name != TaskOptions().name) json["task"] = task.name;
-    if (!task.mask.empty()) json["data"]["mask"] = task.mask;
     if (!task.classes.empty()) json["classes"] = task.classes;
     if (!task.values.empty()) json["values"] = task.values;
-    if (patch.is_on()) {
-        json["patch"] = patch.told();
-        if (patch.overlap != PatchOptions().overlap) json["evaluate"]["overlap"] = patch.overlap;
-    }
-    const LossOptions& loss = task.loss;
-    const LossOptions plain;
-    nlohmann::ordered_json told;
-    if (loss.name != "cross_entropy") told["name"] = loss.name;
-    if (loss.label_smoothing != plain.label_smoothing) told["label_smoothing"] = loss.label_smoothing;
-    if (loss.gamma != plain.gamma) told["gamma"] = loss.gamma;
-    if (loss.delta != plain.delta) told["delta"] = loss.delta;
-    if (loss.dice_weight != plain.dice_weight) told["dice_weight"] = loss.dice_weight;
-    if (!loss.class_weights.empty()) told["class_weights"] = loss.class_weights;
-    if (!told.is_null()) json["loss"] = told;
-    return json.dump(1);
+    if (patch.is_on()) json["patch"] = patch.told();
+    if (balance.is_any()) json["balance"] = balance.told();
+    if (auto loss = told_of(task.loss); !loss.is_null()) json["loss"] = std::move(loss);
+    return json;
+}
+
+std::string Recipe::canonical(const std::string& model_toml) const {
+    return told(model_toml, Counts::figures).dump(1);
 }
 
 std::string Recipe::identity(const std::string& model_toml) const {
-    auto json = nlohmann::ordered_json::parse(canonical(model_toml));
-    json.erase("name");
-    json.erase("evaluate");
-    for (const char* key : {"epochs", "patience", "select"})
-        if (std::string_view(key) != "select" || !schedule.follows_score()) json["train"].erase(key);
-    return json.dump();
+    return told(model_toml, schedule.follows_score() ? Counts::selection : Counts::weights).dump();
 }
 
 std::int64_t Recipe::micro_batches_per_rank(int ranks) const {
@@ -206,6 +171,11 @@ std::int64_t Recipe::micro_batches_per_rank(int ranks) const {
                      (train.micro_batches ? "train.micro_batches" : "the number of ranks") + " (" +
                      std::to_string(micro_batches) + "): take " +
                      std::to_string((data.batch / micro_batches + 1) * micro_batches));
+    if (mixup.is_on() && data.batch / micro_batches % 2 != 0)
+        throw refuse("mixup: samples are mixed in pairs, and data.batch (" + std::to_string(data.batch) +
+                     ") by " + (train.micro_batches ? "train.micro_batches" : "the number of ranks") + " (" +
+                     std::to_string(micro_batches) + ") is odd: take " +
+                     std::to_string(data.batch + micro_batches));
     return micro_batches / ranks;
 }
 

@@ -13,6 +13,7 @@
 #include "core/shard/moments.h"
 #include "trainer/engine/checkpoint.h"
 #include "trainer/engine/fit.h"
+#include "trainer/engine/flips.h"
 #include "trainer/engine/group.h"
 #include "trainer/engine/labels.h"
 #include "trainer/engine/lineage.h"
@@ -74,18 +75,23 @@ void check_model(const TensorFile& file, const Task& task,
 }
 
 // With [hold_out], throws Error(usage) if the file's model may have seen those who are held out: it is of no run of this
-// very recipe and dataset.
+// very recipe and dataset. Flips may have been added since: they change figures alone.
 void check_seen(const Recipe& recipe, const Model& model, const Dataset& dataset, const TensorFile& file) {
     if (!recipe.hold_out.is_any()) return;
     const auto says = [&](const char* key, const std::string& value) {
         const auto found = file.metadata.find(key);
         return found != file.metadata.end() && found->second == value;
     };
+    Recipe without_flips = recipe;
+    without_flips.evaluate.options.flips.clear();
     if (!says("aloft.dataset", dataset.manifest().id()) ||
-        !says("aloft.recipe_sha256", recipe_digest(recipe, model)))
-        throw core::Error(core::Fault::usage,
-                          "hold_out: the model was not trained by this very recipe on this dataset, and may "
-                          "have seen those who are held out");
+        !(says("aloft.recipe_sha256", recipe_digest(recipe, model)) ||
+          says("aloft.recipe_sha256", recipe_digest(without_flips, model))))
+        throw core::Error(
+            core::Fault::usage,
+            "hold_out: nothing shows that the model was trained by this recipe on this dataset, and it may "
+            "have seen those who are held out: take the recipe of its run; evaluate.flips may be added to "
+            "it, and nothing else be changed");
 }
 
 // Of weights that the model began with and that may be gone: its own words. Throws Error(usage) if it has none.
@@ -117,9 +123,19 @@ std::optional<std::vector<std::int64_t>> sample_shape(const Dataset& dataset, co
     return std::nullopt;
 }
 
+// Throws Error(usage) if the recipe names a split that has no samples, but for the test split in place of which the
+// validation split is taken.
 std::string split_to_evaluate(const Recipe& recipe, const Dataset& dataset) {
     const std::string& split = recipe.evaluate.split;
-    return !has_samples(dataset, split) && has_samples(dataset, "validation") ? "validation" : split;
+    if (has_samples(dataset, split)) return split;
+    if (split == Recipe::Evaluate().split && has_samples(dataset, "validation")) return "validation";
+    std::string others;
+    for (const std::string_view name : core::kSplits)
+        if (has_samples(dataset, std::string(name)))
+            others += (others.empty() ? "" : ", ") + std::string(name);
+    throw core::Error(core::Fault::usage, "evaluate.split: " + dataset.manifest().id() +
+                                              " has no samples in the split " + split + "; it has some in " +
+                                              (others.empty() ? "none" : others));
 }
 
 // Whether what is chosen on the validation split (EvaluateOptions) is wanted, and can be chosen there.
@@ -145,17 +161,24 @@ void add_strata_of(const Recipe& recipe, const Task& task, const Dataset& datase
         add_strata(predictions, dataset, split, column, recipe.evaluate.options);
 }
 
-// Collective. metrics.json but for `training`; null on other ranks; nothing if it was left off.
-std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model, const Dataset& dataset,
-                            const std::string& model_digest, const core::Comm& comm, const GoOn& go_on) {
+struct Figures {
+    Json json;                  // metrics.json but for `training`; null on other ranks
+    std::vector<Curve> curves;  // of report.html
+};
+
+// Collective. Nothing if it was left off.
+std::optional<Figures> figures_of(const Recipe& recipe, const Task& task, Model& model,
+                                  const Dataset& dataset, const std::string& model_digest,
+                                  const core::Comm& comm, const GoOn& go_on) {
     const std::string split = split_to_evaluate(recipe, dataset);
     if (split != recipe.evaluate.split && comm.is_root())
         core::Event("warning", "no_test_split").with("text", "figures are from the validation split");
     const auto look = [&](const std::string& at) {
-        return predict(
-            model, task, dataset,
-            {at, recipe.data.field, recipe.evaluate.batch, recipe.train.precision, recipe.patch, go_on},
-            comm);
+        return predict(model, task, dataset,
+                       {at, recipe.data.field, recipe.evaluate.batch, precision_named(recipe.train.precision),
+                        recipe.patch, go_on,
+                        /*has_surfaces=*/true, recipe.evaluate.options.flips},
+                       comm);
     };
     std::optional<Predictions> validation;
     bool is_chosen = false;
@@ -166,12 +189,13 @@ std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model
     core::together(comm, [&] {
         if (comm.is_root()) add_strata_of(recipe, task, dataset, split, *predictions);
     });
-    const auto figures = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
-                                         recipe.evaluate.options, comm, go_on);
-    if (!figures) return std::nullopt;
-    Json out;
+    const auto reported = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
+                                          recipe.evaluate.options, comm, go_on);
+    if (!reported) return std::nullopt;
+    Figures figures;
     core::together(comm, [&] {
         if (!comm.is_root()) return;
+        Json& out = figures.json;
         out = {{"format", 1},
                {"dataset", dataset.manifest().id()},
                {"split", recipe.hold_out.is_any() ? kHeldOut : split},
@@ -182,13 +206,15 @@ std::optional<Json> metrics(const Recipe& recipe, const Task& task, Model& model
         if (!recipe.init.file.empty())
             out["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
         if (recipe.hold_out.is_any()) out["held_out"] = recipe.hold_out.told();
+        if (!recipe.evaluate.options.flips.empty()) out["flips"] = recipe.evaluate.options.flips;
         // A small count is nobody's to publish, and the release desk refuses words for one.
         if (const auto without = core::published(core::Counts{{"", {{"", dataset.left_out(split)}}}})[""][""];
             without.is_number() && without != 0)
             out["without_label"] = without;
-        out.update(*figures);
+        out.update(*reported);
+        figures.curves = task.judge().curves(*predictions, recipe.evaluate.options, *reported);
     });
-    return out;
+    return figures;
 }
 
 }  // namespace
@@ -226,6 +252,8 @@ void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dat
     core::together(comm, [&] {
         if (!comm.is_root()) return;
         task.judge().check(recipe.evaluate.options, task.outputs());
+        if (const auto shape = sample_shape(dataset, recipe))
+            flip_dimensions(recipe.evaluate.options.flips, *shape);
         Predictions none;
         add_strata_of(recipe, task, dataset, split_to_evaluate(recipe, dataset), none);
     });
@@ -242,12 +270,14 @@ std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model&
         write_model(path, recipe, task, model, dataset, began_from);
         digest = core::to_hex(core::sha256(core::read_file(path, std::uint64_t{1} << 40)));
     });
-    std::optional<Json> json = metrics(recipe, task, model, dataset, digest, comm, go_on);
+    std::optional<Figures> figures = figures_of(recipe, task, model, dataset, digest, comm, go_on);
+    if (!figures) return std::nullopt;
+    Json& json = figures->json;
     core::together(comm, [&] {
-        if (!json || !comm.is_root()) return;
-        (*json)["training"] = training;
-        core::write_atomically(out / "report.html", html_report(*json), 0640);
-        core::write_atomically(out / "metrics.json", json->dump(1) + '\n', 0640);  // last: the run is over
+        if (!comm.is_root()) return;
+        json["training"] = training;
+        core::write_atomically(out / "report.html", html_report(json, figures->curves), 0640);
+        core::write_atomically(out / "metrics.json", json.dump(1) + '\n', 0640);  // last: the run is over
     });
     return json;
 }
@@ -255,7 +285,7 @@ std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model&
 Json evaluate(const Recipe& given, const FitRequest& request, const std::filesystem::path& path,
               const core::Comm& comm) {
     Recipe recipe = given;
-    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
@@ -263,7 +293,8 @@ Json evaluate(const Recipe& given, const FitRequest& request, const std::filesys
         std::unique_ptr<Task> task;
         core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
         core::together(comm, [&] { settle_padding(recipe, *dataset); });
-        std::set<std::string> splits{split_to_evaluate(recipe, *dataset)};
+        std::set<std::string> splits;
+        core::together(comm, [&] { splits = {split_to_evaluate(recipe, *dataset)}; });
         if (recipe.hold_out.is_any())
             splits.merge(std::set<std::string>{"train", "validation"});  // as in fit
         settle_labels(*dataset, *task, recipe, splits, comm);
@@ -285,7 +316,7 @@ Json evaluate(const Recipe& given, const FitRequest& request, const std::filesys
             copy_tensors(file, "", model->state());
             model->to(device);
         });
-        const Json json = metrics(recipe, *task, *model, *dataset, digest, comm, {}).value();
+        const Json json = figures_of(recipe, *task, *model, *dataset, digest, comm, {}).value().json;
         core::together(comm, [&] {
             if (comm.is_root() && !request.out.empty())
                 core::write_atomically(request.out, json.dump(1) + '\n', 0640);
@@ -297,7 +328,7 @@ Json evaluate(const Recipe& given, const FitRequest& request, const std::filesys
 Json export_model(const Recipe& given, const FitRequest& request, const std::filesystem::path& run, bool last,
                   const core::Comm& comm) {
     Recipe recipe = given;
-    prepare_process(recipe.train.reproducible, recipe.train.precision, comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
     const auto dataset = open_dataset(request.access, comm);
     Json told;
     core::together(comm, [&] {

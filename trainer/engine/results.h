@@ -31,7 +31,7 @@ void broadcast_tensors(c10d::ProcessGroup& group, const std::vector<NamedTensor>
 void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dataset, const core::Comm& comm);
 
 // Collective. Writes model.safetensors, report.html, then metrics.json with the model's figures on the recipe's evaluation
-// split (on the validation split where that one is empty). `began_from`: the model's entry (lineage.h), "" of none. Returns metrics.json on rank 0, null elsewhere; nothing if
+// split (on the validation split where that one is the test split, and empty). `began_from`: the model's entry (lineage.h), "" of none. Returns metrics.json on rank 0, null elsewhere; nothing if
 // `go_on` ended it before the figures were there.
 std::optional<nlohmann::ordered_json> write_results(const Recipe& recipe, const Task& task, Model& model,
                                                     const Dataset& dataset, const std::filesystem::path& out,

@@ -40,6 +40,7 @@ private:
     using SteadyClock = std::chrono::steady_clock;
 
     void make_loader();
+    void tell_balance() const;  // not collective: what [balance] makes of the training split
     void make_model();
     // Weights to begin with, if the recipe names a file: what the newest checkpoint says of one that is gone; and, not
     // collective, those of one that is there.
@@ -47,8 +48,8 @@ private:
     void take_init();
     void learn_targets();
     void make_step();
-    // Not collective: what augmentation makes of this batch; empty without it.
-    Alter alter(const Batch& batch) const;
+    // Not collective: what augmentation and mixup make of this batch; empty without them.
+    Alter alter(const Batch& batch, const at::Tensor& target) const;
     // The weights that are measured and kept: the model, or its average.
     std::vector<NamedTensor> kept_state() const;
 

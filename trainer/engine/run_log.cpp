@@ -29,11 +29,11 @@ RunLog::RunLog(const std::filesystem::path& path, std::int64_t resumed_step) {
 
 void RunLog::append(const nlohmann::ordered_json& event) {
     try {
-        core::write_all(fd_.get(), core::view(event.dump() + '\n'));
-        told_ = false;
+        core::write_all(fd_.get(), core::view((may_be_torn_ ? "\n" : "") + event.dump() + '\n'));
+        may_be_torn_ = false;
     } catch (const core::Error& e) {
-        if (!told_) core::Event("warning", "log_not_written").with("text", e.what());
-        told_ = true;
+        if (!may_be_torn_) core::Event("warning", "log_not_written").with("text", e.what());
+        may_be_torn_ = true;
     }
 }
 

@@ -16,7 +16,7 @@ public:
 
 private:
     core::Fd fd_;
-    bool told_ = false;
+    bool may_be_torn_ = false;  // the last line: the next begins one of its own
 };
 
 }  // namespace trainer

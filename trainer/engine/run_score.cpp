@@ -32,8 +32,9 @@ void Run::validate() {
     const auto predictions = [&] {
         const WeightAverage::Swap averaged(average_.get());
         return predict(*model_, *task_, *dataset_,
-                       {"validation", recipe_.data.field, recipe_.evaluate.batch, recipe_.train.precision,
-                        recipe_.patch, go_on(), task_->judge().is_of_surfaces(recipe_.train.select)},
+                       {"validation", recipe_.data.field, recipe_.evaluate.batch,
+                        precision_named(recipe_.train.precision), recipe_.patch, go_on(),
+                        task_->judge().is_of_surfaces(recipe_.train.select)},
                        comm_);
     }();
     if (!predictions) stop();

@@ -5,7 +5,8 @@
 #include <numbers>
 
 #include "core/base/error.h"
-#include "trainer/engine/keys.h"
+#include "trainer/keys/key.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
@@ -54,16 +55,16 @@ Schedule one_cycle_defaults() {
 using S = Schedule;
 constexpr double kMany = 1e12;
 constexpr Key<S> kKeys[] = {
-    {"warmup_steps", &S::warmup_steps, 0, kMany, "steps in which the rate climbs from nothing"},
-    {"final_fraction", &S::final_fraction, 0, 1, "of the rate: the least that it falls to"},
-    {"warmup_epochs", &S::warmup_epochs, 0, 1e6, "the same in epochs", true},
-    {"exponent", &S::exponent, 0.01, 100, "of what is left of the run", true},
-    {"rise", &S::rise, 0, 1, "part of the run in which the rate climbs", true},
-    {"start_fraction", &S::start_fraction, 0, 1, "of the rate: what it climbs from", true},
-    {"every_epochs", &S::every_epochs, 1, kMany, "how long each rate holds", true},
-    {"factor", &S::factor, 0, 1, "what the rate is multiplied by", true},
-    {"patience", &S::patience, 0, kMany, "epochs without a better score that are let pass", true},
-    {"threshold", &S::threshold, 0, 1e12, "by how much more than this a score must be better", true},
+    {"warmup_steps", &S::warmup_steps, 0, kMany, "steps", "in which the rate climbs from nothing", 1},
+    {"final_fraction", &S::final_fraction, 0, 1, "", "of the rate: the least that it falls to", 1},
+    {"warmup_epochs", &S::warmup_epochs, 0, 1e6, "epochs", "in place of warmup_steps"},
+    {"exponent", &S::exponent, 0.01, 100, "", "of what is left of the run"},
+    {"rise", &S::rise, 0, 1, "", "part of the run in which the rate climbs"},
+    {"start_fraction", &S::start_fraction, 0, 1, "", "of the rate: what it climbs from"},
+    {"every_epochs", &S::every_epochs, 1, kMany, "epochs", "that each rate holds"},
+    {"factor", &S::factor, 0, 1, "", "what the rate is multiplied by"},
+    {"patience", &S::patience, 0, kMany, "epochs", "without a better score that are let pass"},
+    {"threshold", &S::threshold, 0, 1e12, "", "by how much more than this a score must be better"},
 };
 
 const ScheduleKind& kind_of(const Schedule& schedule) {
@@ -105,8 +106,19 @@ const std::vector<ScheduleKind>& schedules() {
     return rows;
 }
 
-std::span<const Key<Schedule>> schedule_keys() {
-    return kKeys;
+std::vector<KeyRow> schedule_rows() {
+    std::vector<KeyRow> out;
+    for (const ScheduleKind& kind : schedules()) {
+        const std::vector<std::string> of{std::string(kind.name)};
+        KeyRow name = row("schedule.name", {}, kind.name, "", kind.meaning, 1);
+        name.by = "schedule.name";
+        name.of = of;
+        out.push_back(name);
+        add_rows(out, "schedule", kind.defaults, kKeys, "schedule.name", of, [&](std::string_view key) {
+            return std::find(kind.keys.begin(), kind.keys.end(), key) != kind.keys.end();
+        });
+    }
+    return out;
 }
 
 Schedule Schedule::from(const core::Config& options) {
@@ -121,7 +133,9 @@ Schedule Schedule::from(const core::Config& options) {
 }
 
 nlohmann::ordered_json Schedule::told() const {
-    return told_of(*this, kind_of(*this).defaults, kKeys);
+    nlohmann::ordered_json out = {{"name", name}};
+    for (const Key<S>& key : kKeys) tell(out, *this, kind_of(*this).defaults, key);
+    return out;
 }
 
 std::int64_t Schedule::warmup(const Clock& clock) const {

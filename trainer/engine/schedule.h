@@ -2,7 +2,6 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,9 +59,5 @@ struct ScheduleKind {
     double (*fraction)(const Schedule& schedule, double done, const Clock& clock);
 };
 const std::vector<ScheduleKind>& schedules();
-
-template <class Options>
-struct Key;
-std::span<const Key<Schedule>> schedule_keys();
 
 }  // namespace trainer

@@ -8,6 +8,7 @@
 #include "core/base/files.h"
 #include "trainer/engine/fit.h"
 #include "trainer/eval/study.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
@@ -127,6 +128,23 @@ std::vector<Json> parse_plan(const std::string& text) {
 
 }  // namespace
 
+std::vector<KeyRow> study_rows() {
+    using Type = Allowed::Type;
+    constexpr auto kNone = Counts::nothing;  // of a single run
+    std::vector<KeyRow> out{
+        row("study.leave_out", {Type::word_or_words}, Json::array(), "",
+            "none; columns of categories: each value is held out once", 2, kNone),
+        row("study.folds", {Type::integer, 0, 1000}, 0, "", "0 = none, else 3 and more: by patient", 2,
+            kNone),
+        row("study.seed", {Type::integer, 0, kEndless}, 1, "", "of the folds", 2, kNone),
+        row("study.sweep.key", {}, nullptr, "",
+            "of [loss], [model], [optimizer], [schedule] or [train], data.batch or seed", 2, kNone),
+        row("study.sweep.values", {Type::texts}, nullptr, "",
+            "as --set takes them; of several sweeps every combination is a run", 2, kNone)};
+    for (auto each = out.end() - 2; each != out.end(); ++each) each->is_needed = each->is_list = true;
+    return out;
+}
+
 StudyOptions StudyOptions::from(const core::Config& table) {
     StudyOptions out;
     out.leave_out = table.words("leave_out");
@@ -214,6 +232,7 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
         throw Error(Fault::usage, "init.file: there is no such file");
     if (!recipe.init.file.empty())
         head["init"] = {{"names", recipe.init.names}, {"sha256", recipe.init.sha256}};
+    if (!recipe.evaluate.options.flips.empty()) head["flips"] = recipe.evaluate.options.flips;
     if (options.folds > 0) head["folds"] = options.folds;
     if (!skipped.empty()) head["skipped"] = skipped;
     std::string out = head.dump() + '\n';

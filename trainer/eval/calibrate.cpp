@@ -71,20 +71,22 @@ std::optional<double> threshold_of(const Point& point, const Predictions& predic
                                    std::int32_t positive) {
     if (point.by == Point::By::threshold) return point.value;
     const bool of_positives = point.by == Point::By::sensitivity;
-    std::vector<double> scores;  // of those that the point speaks of
+    std::vector<float> scores;  // of those that the point speaks of
     double all = 0;
     for (std::size_t i = 0; i < predictions.samples(); ++i) {
         if ((predictions.label[i] == positive) != of_positives) continue;
         ++all;
         const float p = predictions.probability[2 * i + static_cast<std::size_t>(positive)];
-        if (std::isfinite(p)) scores.push_back(static_cast<double>(p));
+        if (std::isfinite(p)) scores.push_back(p);
     }
     if (scores.empty()) return std::nullopt;
     std::sort(scores.begin(), scores.end());
     for (int step = 0; step <= kSteps; ++step) {
         const double threshold = static_cast<double>(of_positives ? kSteps - step : step) / kSteps;
-        const auto below =
-            static_cast<double>(std::lower_bound(scores.begin(), scores.end(), threshold) - scores.begin());
+        const auto below = static_cast<double>(
+            std::partition_point(scores.begin(), scores.end(),
+                                 [&](float score) { return !reaches(score, threshold); }) -
+            scores.begin());
         if ((of_positives ? static_cast<double>(scores.size()) - below : below) >= point.value * all - 1e-9)
             return threshold;
     }

@@ -20,6 +20,11 @@ Chosen choose(const EvaluateOptions& options, std::int32_t positive, const Predi
 std::optional<double> fit_temperature(const Predictions& predictions);
 Predictions scaled(const Predictions& predictions, double temperature);
 
+// Whether a probability is of `threshold` and more: as float32, which 0.9 is not, but its nearest.
+inline bool reaches(float probability, double threshold) {
+    return probability >= static_cast<float>(threshold);
+}
+
 // The threshold by which the point is reached at the least cost: the highest for a sensitivity, the lowest for a
 // specificity. Nothing if there is none.
 std::optional<double> threshold_of(const Point& point, const Predictions& predictions, std::int32_t positive);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/html.h"
+#include "trainer/eval/html_curves.h"
 #include "trainer/eval/html_parts.h"
 
 namespace trainer {
@@ -12,20 +13,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Predicted against observed; the diagonal is a model that means what it says.
+// The diagonal is a model that means what it says.
 std::string reliability(const Json& curve) {
-    constexpr int kSide = 260;
-    const auto at = [](double value) { return digits(kSide * value, "%.1f"); };
-    std::string out =
-        "<svg role=\"img\" aria-label=\"reliability\" class=\"frame\" width=\"260\" height=\"260\">"
-        "<line class=\"whole\" x1=\"0\" y1=\"260\" x2=\"260\" y2=\"0\"/>";
-    std::string points;
-    for (const Json& row : curve) {
-        const std::string x = at(row.at("probability")), y = at(1 - row.at("share").get<double>());
-        points += x + "," + y + " ";
-        out += "<circle cx=\"" + x + "\" cy=\"" + y + "\" r=\"4\"/>";
-    }
-    return out + "<polyline points=\"" + points + "\"/></svg>";
+    std::vector<PlotPoint> points;
+    for (const Json& row : curve)
+        points.push_back({row.at("probability").get<double>(), row.at("share").get<double>()});
+    return unit_plot("Reliability: what was predicted, and the share of which it came true", "predicted",
+                     "observed", {{0, 0}, {1, 1}}, points, points);
 }
 
 std::string measures_table(const Json& metrics, const std::vector<Row>& rows) {
@@ -128,20 +122,21 @@ std::string where_it_fails(const Json& metrics, const std::string& rest) {
                                         [&](const Row& a, const Row& b) { return key(a) < key(b); });
     if (gap_of(worst) >= 0)
         return "No stratum that is shown is worse than the rest (" + name + ")." + unknown;
-    const std::string how = worst.name + ", " + name + " " +
-                            with_interval(*worst.entry, score, format_of(score_of(metrics))) + ", " +
-                            digits(std::abs(gap_of(worst)), format_of(score_of(metrics))) +
-                            " worse than " + rest;
+    const std::string how =
+        worst.name + ", " + name + " " + with_interval(*worst.entry, score, format_of(score_of(metrics))) +
+        ", " + digits(std::abs(gap_of(worst)), format_of(score_of(metrics))) + " worse than " + rest;
     if (!is_found(worst))
         return "No stratum is proven to be worse than the rest; the furthest below it is " + how + "." +
                unknown;
     const auto found = std::count_if(rows.begin(), rows.end(), is_found);
     return "The model fails most at " + how + " (p adjusted " + p_text((*worst.entry)["gap"]) + ")" +
-           (found > 1 ? "; " + std::to_string(found - 1) + " more are worse than the rest" : "") + "." +
-           unknown;
+           (found > 1 ? "; " + std::to_string(found - 1) + (found > 2 ? " more are" : " more is") +
+                            " worse than the rest"
+                      : "") +
+           "." + unknown;
 }
 
-std::string html_report(const Json& metrics) {
+std::string html_report(const Json& metrics, const std::vector<Curve>& curves) {
     const std::vector<Row> rows = rows_of(metrics);
     const auto text_of = [&](const char* key) {
         return metrics.contains(key) ? word(metrics.at(key)) : std::string();
@@ -151,6 +146,11 @@ std::string html_report(const Json& metrics) {
     out += "<p class=\"fails\">" + where_it_fails(metrics) + "</p>\n" + tag("h1", title);
     out += tag(
         "p", figure(metrics.at("patients")) + " patients. Intervals: 95 %, patients drawn with replacement.");
+    if (metrics.at("overall").contains("without_score"))
+        out += tag("p",
+                   "Of " + figure(metrics["overall"]["without_score"]) +
+                       " samples the model says something that is no number: they count as not recognised.");
+    out += flips_of(metrics);
     if (metrics.contains("target"))
         out += tag("p", "Of " + text_of("target") + ", in its unit" +
                             (score_of(metrics).is_more_better
@@ -173,6 +173,7 @@ std::string html_report(const Json& metrics) {
     if (metrics.contains("per_label")) out += parts(metrics["per_label"], metrics, "Labels");
     if (metrics.contains("per_class") && !metrics.contains("confusion"))
         out += parts(metrics["per_class"], metrics, "Classes");
+    out += curves_html(metrics, curves);
     if (metrics.contains("calibration")) out += calibration(metrics);
     return out + "</body></html>\n";
 }

@@ -14,6 +14,14 @@ std::string word(const Json& value) {
     return core::html_escaped(value.get<std::string>());
 }
 
+std::string flips_of(const Json& told) {
+    if (!told.contains("flips")) return "";
+    std::string axes;
+    for (const Json& axis : told.at("flips")) axes += (axes.empty() ? "" : ", ") + word(axis);
+    return tag("p",
+               "Figures are of the mean of what the model says over flips of a sample along " + axes + ".");
+}
+
 // "balanced_accuracy": for people.
 std::string spoken(std::string name) {
     std::replace(name.begin(), name.end(), '_', ' ');
@@ -81,9 +89,8 @@ std::string p_text(const Json& gap) {
     return p.get<double>() < 0.001 ? "&lt; 0.001" : digits(p.get<double>());
 }
 
-// A line for each stratum, with the interval of its score; the whole as a line through all.
 std::string forest(const Json& metrics, const std::vector<Row>& rows) {
-    constexpr int kLeft = 260, kWidth = 420, kRow = 22, kTop = 10;
+    constexpr double kWidth = 180, kMargin = 20;
     const std::string score = metrics.at("score");
     double low = 0, high = score_of(metrics).has_unit ? 0 : 1;  // most scores are between; a loss is not
     const auto interval_of = [&](const Json& entry) {
@@ -98,34 +105,63 @@ std::string forest(const Json& metrics, const std::vector<Row>& rows) {
     }
     if (!(high > low)) high = low + 1;
     const auto x = [&](const Json& value) {
-        return digits(kLeft + kWidth * (value.get<double>() - low) / (high - low), "%.1f");
+        return digits(kMargin + kWidth * (value.get<double>() - low) / (high - low), "%.1f");
     };
-    const int height = kTop * 2 + kRow * (static_cast<int>(rows.size()) + 1);
-    std::string out = "<svg role=\"img\" aria-label=\"strata\" width=\"" +
-                      std::to_string(kLeft + kWidth + 20) + "\" height=\"" + std::to_string(height) + "\">";
+    const auto drawn = [&](const std::string& inner) {
+        return "<svg role=\"img\" width=\"220\" height=\"22\" viewBox=\"0 0 220 22\">" + inner + "</svg>";
+    };
     const Json& whole = metrics.at("overall").at(score);
-    if (!whole.is_null())
-        out += "<line class=\"whole\" x1=\"" + x(whole) + "\" x2=\"" + x(whole) + "\" y1=\"0\" y2=\"" +
-               std::to_string(height - kRow) + "\"/>";
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::string y = std::to_string(kTop + kRow / 2 + kRow * static_cast<int>(i));
-        const Json& entry = *rows[i].entry;
-        out += "<text x=\"" + std::to_string(kLeft - 8) + "\" y=\"" + y +
-               "\" text-anchor=\"end\" dominant-baseline=\"middle\">" + rows[i].name + "</text>";
+    std::string out = "<table class=\"forest\">";
+    for (const Row& row : rows) {
+        const Json& entry = *row.entry;
+        std::string inner = tag("title", row.name + ", " + spoken(score) + " " +
+                                             with_interval(entry, score, format_of(score_of(metrics))));
+        if (!whole.is_null())
+            inner +=
+                "<line class=\"whole\" x1=\"" + x(whole) + "\" x2=\"" + x(whole) + "\" y1=\"0\" y2=\"22\"/>";
         if (const Json interval = interval_of(entry); !interval.is_null())
-            out += "<line x1=\"" + x(interval[0]) + "\" x2=\"" + x(interval[1]) + "\" y1=\"" + y +
-                   "\" y2=\"" + y + "\"/>";
+            inner +=
+                "<line x1=\"" + x(interval[0]) + "\" x2=\"" + x(interval[1]) + "\" y1=\"11\" y2=\"11\"/>";
         if (!entry.at(score).is_null())
-            out += "<circle cx=\"" + x(entry.at(score)) + "\" cy=\"" + y + "\" r=\"4\"/>";
+            inner += "<circle cx=\"" + x(entry.at(score)) + "\" cy=\"11\" r=\"4\"/>";
+        out += tag("tr", tag("td", row.name) + tag("td", drawn(inner)));
     }
+    std::string axis = tag("title", "from " + digits(low, "%.3g") + " to " + digits(high, "%.3g"));
     for (const double at : {low, (low + high) / 2, high})
-        out += "<text x=\"" + x(at) + "\" y=\"" + std::to_string(height - 4) + "\" text-anchor=\"middle\">" +
-               digits(at, score_of(metrics).has_unit ? "%.3g" : "%.2f") + "</text>";
-    return out + "</svg>";
+        axis += "<text x=\"" + x(at) + "\" y=\"14\" text-anchor=\"middle\">" +
+                digits(at, score_of(metrics).has_unit ? "%.3g" : "%.2f") + "</text>";
+    return out + tag("tr", tag("td", spoken(score)) + tag("td", drawn(axis))) + "</table>";
+}
+
+std::string unit_plot(const std::string& title, const std::string& x_axis, const std::string& y_axis,
+                      const std::vector<PlotPoint>& reference, const std::vector<PlotPoint>& points,
+                      const std::vector<PlotPoint>& marks) {
+    constexpr double kSide = 240, kLeft = 50, kTop = 10;
+    const auto x = [&](double value) { return digits(kLeft + kSide * value, "%.1f"); };
+    const auto y = [&](double value) { return digits(kTop + kSide * (1 - value), "%.1f"); };
+    const auto line = [&](const std::vector<PlotPoint>& through, const std::string& attributes) {
+        std::string out = "<polyline" + attributes + " points=\"";
+        for (const PlotPoint& each : through)
+            out += (&each == &through.front() ? "" : " ") + x(each.x) + "," + y(each.y);
+        return out + "\"/>";
+    };
+    std::string out = "<svg role=\"img\" width=\"310\" height=\"300\" viewBox=\"0 0 310 300\">" +
+                      tag("title", title) + line({{0, 1}, {0, 0}, {1, 0}}, " class=\"whole\"") +
+                      line(reference, " class=\"whole\"") + line(points, "");
+    for (const PlotPoint& each : marks)
+        out += "<circle cx=\"" + x(each.x) + "\" cy=\"" + y(each.y) + "\" r=\"3\"/>";
+    for (const double at : {0.0, 0.5, 1.0}) {
+        out += "<text x=\"" + x(at) + "\" y=\"267\" text-anchor=\"middle\">" + digits(at, "%.1f") + "</text>";
+        out += "<text x=\"44\" y=\"" + y(at) + "\" text-anchor=\"end\" dominant-baseline=\"middle\">" +
+               digits(at, "%.1f") + "</text>";
+    }
+    return out + "<text x=\"170\" y=\"290\" text-anchor=\"middle\">" + x_axis +
+           "</text><text transform=\"translate(14 130) rotate(-90)\" text-anchor=\"middle\">" + y_axis +
+           "</text></svg>";
 }
 
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
-    std::string out = "<table><tr>";
+    std::string out = "<div class=\"wide\"><table><tr>";
     for (const auto& each : head) out += tag("th", each);
     out += "</tr>";
     for (const auto& row : rows) {
@@ -133,23 +169,27 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
         for (const auto& each : row) out += tag("td", each);
         out += "</tr>";
     }
-    return out + "</table>";
+    return out + "</table></div>";
 }
 
 std::string page_head(const std::string& title) {
     return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html>\n"
            "<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"UTF-8\"/>"
+           "<meta name=\"viewport\" content=\"width=device-width\"/>"
            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
            "'unsafe-inline'\"/>" +
            tag("title", title) +
-           "<style>body{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
-           "table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .6em;border-bottom:1px solid #ccc;"
-           "text-align:right}td:first-child,th:first-child{text-align:left}"
-           ".fails{font-size:1.2em;font-weight:bold}"
-           "svg{overflow:visible;margin:1em 0}svg "
-           "text{font-size:12px}line,polyline{stroke:#246;stroke-width:2;fill:none}"
-           "circle{fill:#246}.whole{stroke:#999;stroke-width:1}.frame{border:1px solid "
-           "#999}</style></head><body>\n";
+           "<style>body{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em;"
+           "overflow-wrap:anywhere}.wide{overflow-x:auto}"
+           "table{border-collapse:collapse;margin:1em 0}"
+           "td,th{padding:.2em .6em;border-bottom:1px solid #ccc;text-align:right}"
+           "td{white-space:nowrap}td:first-child,th:first-child{text-align:left;white-space:normal;min-width:"
+           "9em}"
+           "th{overflow-wrap:normal}"
+           ".forest td{padding:0 .6em 0 0;line-height:1.2}.forest td:first-child{min-width:5em}"
+           ".fails{font-size:1.2em;font-weight:bold}svg{vertical-align:middle}svg text{font-size:12px}"
+           "line,polyline{stroke:#246;stroke-width:2;fill:none}circle{fill:#246}"
+           ".whole{stroke:#999;stroke-width:1}</style></head><body>\n";
 }
 
 }  // namespace trainer

@@ -18,7 +18,18 @@ std::string figure(const nlohmann::ordered_json& value, const char* format = "%.
 std::string with_interval(const nlohmann::ordered_json& entry, const std::string& name,
                           const char* format = "%.3f");
 std::string tag(const std::string& name, const std::string& inner);
+// One that is wider than the page is moved in its own place.
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows);
+// A point of the unit square, from its lower left corner.
+struct PlotPoint {
+    double x, y;
+};
+// The unit square with its axes: `reference`, a line of two points, a line through `points`, and `marks`. `title` is read out, and shown where the pointer rests.
+std::string unit_plot(const std::string& title, const std::string& x_axis, const std::string& y_axis,
+                      const std::vector<PlotPoint>& reference, const std::vector<PlotPoint>& points,
+                      const std::vector<PlotPoint>& marks);
+// What a metrics.json, or a study's summary, says of flips; "" where there are none.
+std::string flips_of(const nlohmann::ordered_json& told);
 // All before the body's first element; `title` is escaped.
 std::string page_head(const std::string& title);
 
@@ -34,7 +45,7 @@ const FigureRow& score_of(const nlohmann::ordered_json& metrics);
 double sign_of(const nlohmann::ordered_json& metrics);  // 1 where more is better
 const char* format_of(const FigureRow& row);
 std::string p_text(const nlohmann::ordered_json& gap);
-// A line for each stratum, with the interval of its score; the whole as a line through all.
+// A row for each stratum, with the interval of its score; the whole as a line through all.
 std::string forest(const nlohmann::ordered_json& metrics, const std::vector<Row>& rows);
 
 }  // namespace trainer

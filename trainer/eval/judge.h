@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trainer/eval/calibrate.h"
+#include "trainer/eval/curves.h"
 #include "trainer/eval/groups.h"
 #include "trainer/eval/measure.h"
 #include "trainer/eval/metrics.h"
@@ -128,6 +129,12 @@ public:
     virtual void tell_whole(nlohmann::ordered_json& out, const Predictions& predictions,
                             const EvaluateOptions& options, const Chosen& chosen,
                             const Judged& whole) const = 0;
+    // Of report.html alone: a curve for each class or label that metrics.json tells of by itself, of two classes the one
+    // that is looked for. `told`: the report of these predictions, beside which they stand.
+    virtual std::vector<Curve> curves(const Predictions&, const EvaluateOptions&,
+                                      const nlohmann::ordered_json& /*told*/) const {
+        return {};
+    }
 
     const FigureRow* find_score(std::string_view name) const;  // nullptr if there is none
     std::size_t place(std::string_view figure) const;          // among figures; throws Error(bug)

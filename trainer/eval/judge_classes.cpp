@@ -92,13 +92,13 @@ public:
     }
 
 private:
-    // Sensitivity and specificity where a probability of `threshold` and more is a yes. What has no score is not
+    // Sensitivity and specificity where a probability that reaches `threshold` is a yes. What has no score is not
     // recognised.
     std::pair<std::optional<double>, std::optional<double>> at(double threshold, const Times& times) const {
         double found = 0, positives = 0, left = 0, negatives = 0;
         for (const std::size_t i : samples_) {
             const float p = predictions_.probability[2 * i + static_cast<std::size_t>(positive_)];
-            const bool yes = static_cast<double>(p) >= threshold;
+            const bool yes = reaches(p, threshold);
             if (predictions_.label[i] == positive_) {
                 positives += times[i];
                 if (std::isfinite(p) && yes) found += times[i];
@@ -215,6 +215,34 @@ public:
         if (chosen.temperature)
             out["calibration"]["temperature"] =
                 temperature_json(predictions, options, positive, *chosen.temperature);
+    }
+    std::vector<Curve> curves(const Predictions& predictions, const EvaluateOptions& options,
+                              const Json& told) const override {
+        const std::size_t classes = predictions.classes.size();
+        const std::int32_t positive = positive_class(options, predictions.classes);
+        const std::vector<bool> is_hidden = hidden_classes(predictions, options);
+        std::vector<double> thresholds;
+        for (const Json& point : told.at("overall").value("points", Json::array()))
+            if (!point.at("threshold").is_null()) thresholds.push_back(point["threshold"]);
+        std::vector<CurveCells> out;
+        std::vector<CurveSample> samples(predictions.samples());
+        for (std::size_t c = 0; c < classes; ++c) {
+            if (is_hidden[c] || (classes == 2 && static_cast<std::size_t>(positive) != c)) continue;
+            for (std::size_t i = 0; i < samples.size(); ++i) {
+                const auto row = predictions.probability.begin() + static_cast<std::ptrdiff_t>(i * classes);
+                const bool is_scored = std::all_of(row, row + static_cast<std::ptrdiff_t>(classes),
+                                                   [](float p) { return std::isfinite(p); });
+                const auto most = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row;
+                unsigned yes = static_cast<std::size_t>(most) == c;
+                for (const double threshold : thresholds)
+                    yes = yes << 1 | reaches(row[static_cast<std::ptrdiff_t>(c)], threshold);
+                samples[i] = {is_scored ? row[static_cast<std::ptrdiff_t>(c)] : NAN,
+                              static_cast<std::size_t>(predictions.label[i]) == c, predictions.patient[i],
+                              static_cast<std::uint8_t>(yes)};
+            }
+            out.push_back(curve_cells(predictions.classes[c], samples, options.min_stratum));
+        }
+        return curves_of(out);
     }
 };
 

@@ -266,6 +266,25 @@ public:
         }
         out["per_label"] = worst_first(std::move(shown), hidden);
     }
+    std::vector<Curve> curves(const Predictions& predictions, const EvaluateOptions& options,
+                              const Json&) const override {
+        const std::size_t labels = predictions.classes.size();
+        const std::vector<bool> is_hidden = hidden_labels(predictions, options);
+        std::vector<CurveCells> out;
+        for (std::size_t c = 0; c < labels; ++c) {
+            if (is_hidden[c]) continue;
+            std::vector<CurveSample> samples;
+            for (std::size_t i = 0; i < predictions.samples(); ++i) {
+                const double truth = predictions.truth[i * labels + c];
+                const float yes = predictions.probability[i * labels + c];
+                if (!std::isnan(truth))
+                    samples.push_back(
+                        {yes, truth > 0, predictions.patient[i], yes > 0.5F});  // as Measurer has it
+            }
+            out.push_back(curve_cells(predictions.classes[c], samples, options.min_stratum));
+        }
+        return curves_of(out);
+    }
 };
 
 }  // namespace

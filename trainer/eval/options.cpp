@@ -8,30 +8,88 @@
 #include "core/base/error.h"
 #include "core/base/split.h"
 #include "trainer/eval/judge.h"
+#include "trainer/keys/key.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 
 using core::Error;
 using core::Fault;
 
+namespace {
+
+using E = EvaluateOptions;
+constexpr auto kOf = Counts::figures;
+// In the order in which the identity tells them; points stand before those that came after them.
+constexpr Key<E> kKeys[] = {
+    {"positive", &E::positive, 0, 0, "", "of two classes the one to find; none: the second", 1, kOf},
+    {"strata", &E::strata, 0, 0, "",
+     "columns of categories or whole numbers, and pairs of them, \"site*vendor\", of which each value is "
+     "told",
+     1, kOf},
+    {"min_stratum", &E::min_stratum, 1, kEndless, "patients", "below which a stratum is suppressed", 1, kOf},
+    {"bootstrap", &E::bootstrap, 0, 100000, "", "resamplings of patients for the 95 % intervals; 0: none", 1,
+     kOf},
+    {"seed", &E::seed, -kEndless, kEndless, "", "of the bootstrap", 1, kOf},
+    {"score", &E::score, 0, 0, "", "by which strata are compared: what the task measures", 2, kOf},
+    {"bins", &E::bins, 2, 100, "", "of equal width, for calibration", 2, kOf},
+    {"surface_tolerance", &E::surface_tolerance, 0, 1000, "mm",
+     "within which surfaces agree; in pixels where the dataset has no spacing", 2, kOf},
+    {"spacing", &E::uses_spacing, 0, 1, "",
+     "distances are in mm where the dataset has a spacing; false: in pixels", 2, kOf},
+    {"flips", &E::flips, 0, 0, "", "what is said is the mean over flips along these: columns, rows, slices",
+     2, kOf, "x y z"},
+    {"temperature", &E::temperature, 0, 1, "",
+     "metrics.json says what scaling by one that is fitted on the validation split would mend", 2, kOf},
+};
+
+// Whether the key says anything of such a task.
+bool knows(const Judge& judge, std::string_view key) {
+    if (key == "bins" || key == "temperature") return judge.has_calibration();
+    if (key == "surface_tolerance" || key == "spacing") return judge.has_surfaces();
+    return true;
+}
+
+}  // namespace
+
+std::vector<KeyRow> evaluate_rows() {
+    std::vector<KeyRow> out;
+    add_rows(out, "evaluate", E(), kKeys);
+    for (KeyRow& each : out) {
+        std::vector<std::string> of;
+        for (const std::string& task : task_names())
+            if (knows(judge_of(task), each.name)) of.push_back(task);
+        if (of.size() == task_names().size()) continue;
+        each.by = "task.name";
+        each.of = of;
+    }
+    out.push_back(
+        row("evaluate.points", {Allowed::Type::word_or_words}, nlohmann::ordered_json::array(), "",
+            "of two classes, where a probability is a yes: \"0.5\", or what is to be reached on the "
+            "validation split, \"sensitivity >= 0.95\"; at most 5",
+            2, kOf));
+    return out;
+}
+
+void tell(nlohmann::ordered_json& out, const EvaluateOptions& options) {
+    for (const Key<E>& key : kKeys) {
+        if (key.name == "score")
+            for (const Point& point : options.points) out["points"].push_back(to_text(point));
+        tell(out, options, E(), key);
+    }
+}
+
 EvaluateOptions EvaluateOptions::from(const core::Config& options, const Judge& judge) {
     EvaluateOptions out;
-    out.positive = options.text_or("positive", "");
-    if (options.has("strata")) out.strata = options.texts("strata");
-    out.score = options.text_or("score", judge.first_score());
-    out.min_stratum = options.integer_or("min_stratum", out.min_stratum);
-    out.bootstrap = options.integer_or("bootstrap", out.bootstrap);
-    if (judge.has_calibration()) {  // of another these keys are not read, and so are unknown
-        out.bins = options.integer_or("bins", out.bins);
-        out.temperature = options.flag_or("temperature", out.temperature);
-    }
-    if (judge.has_surfaces()) {
-        out.surface_tolerance = options.number_or("surface_tolerance", out.surface_tolerance);
-        out.uses_spacing = options.flag_or("spacing", out.uses_spacing);
-    }
-    if (!(out.surface_tolerance >= 0 && out.surface_tolerance <= 1000))
-        options.refuse("surface_tolerance", "expected 0 to 1000");
-    out.seed = static_cast<std::uint64_t>(options.integer_or("seed", 1));
+    out.score = judge.first_score();
+    for (const std::string& axis : options.texts("flips"))
+        if (!names("x y z", axis))
+            options.refuse("flips", "expected \"x\" (columns), \"y\" (rows) or \"z\" (slices)");
+    for (const Key<E>& key : kKeys)
+        if (knows(judge, key.name)) read(options, out, key);  // of another it is not read, and so unknown
+    std::sort(out.flips.begin(), out.flips.end());
+    if (std::adjacent_find(out.flips.begin(), out.flips.end()) != out.flips.end())
+        options.refuse("flips", "names an axis twice");
     static const std::regex kStratum("[A-Za-z][A-Za-z0-9_]*([*][A-Za-z][A-Za-z0-9_]*)?");
     for (const auto& stratum : out.strata)
         if (!std::regex_match(stratum, kStratum) || stratum == "patient" || stratum == "split")
@@ -46,9 +104,6 @@ EvaluateOptions EvaluateOptions::from(const core::Config& options, const Judge& 
     }
     if (out.points.size() > 5)
         options.refuse("points", "expected at most 5");  // more would draw the scores themselves
-    if (out.min_stratum < 1) options.refuse("min_stratum", "expected 1 or more");
-    if (out.bins < 2 || out.bins > 100) options.refuse("bins", "expected 2 to 100");
-    if (out.bootstrap < 0 || out.bootstrap > 100000) options.refuse("bootstrap", "expected 0 to 100000");
     return out;
 }
 

@@ -28,7 +28,9 @@ struct EvaluateOptions {
     std::int64_t bins = 15;        // of equal width, for calibration
     double surface_tolerance = 1;  // of masks: within which surfaces agree, in the unit of distances
     bool uses_spacing = true;      // distances are in mm where the dataset has columns of its pixels' spacing
-    bool temperature = true;       // said how much scaling by one that fits the validation split would mend
+    std::vector<std::string>
+        flips;                // axes of samples, in order: what is said is the mean over all their flips
+    bool temperature = true;  // said how much scaling by one that fits the validation split would mend
 
     static EvaluateOptions from(const core::Config& options, const Judge& judge);  // throws Error(usage)
 };

@@ -209,7 +209,8 @@ Json summary_of(const Json& head, const std::vector<Json>& runs, const std::vect
                 {"score", score},
                 {"runs", runs.size()},
                 {"missing_runs", missing}};
-    if (head.contains("init")) out["init"] = head["init"];
+    for (const char* key : {"init", "flips"})
+        if (head.contains(key)) out[key] = head[key];
     if (!refused.empty()) out["refused_runs"] = refused;
     if (!strata.empty()) out["strata"] = strata;
     if (!folds.empty()) out["folds"] = folds_of(folds, fold_samples, row->significant);
@@ -312,7 +313,8 @@ std::string study_html(const Json& summary) {
     const Json metrics = as_metrics(summary);
     const std::string title = "Study of " + word(summary.at("model")) + " on " + word(summary.at("dataset"));
     std::string out = page_head(title) + "<p class=\"fails\">" + where_study_fails(summary) + "</p>\n" +
-                      tag("h1", title) + tag("p", "Intervals: 95 %, patients drawn with replacement.");
+                      tag("h1", title) + tag("p", "Intervals: 95 %, patients drawn with replacement.") +
+                      flips_of(summary);
     if (!summary.at("missing_runs").empty()) {
         std::string all;
         for (const Json& run : summary["missing_runs"]) all += (all.empty() ? "" : ", ") + run.dump();

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "core/base/error.h"
+#include "trainer/loader/balance.h"
 #include "trainer/loader/figures.h"
 #include "trainer/loader/permission.h"
 #include "trainer/loader/raw_loader.h"
@@ -27,9 +28,10 @@ struct aloft_dataset {
 
 struct aloft_loader {
     pid_t process = ::getpid();
-    std::string folder;
-    std::shared_ptr<const trainer::Dataset> data;  // before `loader`, which it must outlive
+    std::vector<std::string> folders;
+    std::vector<std::shared_ptr<const trainer::Dataset>> data;  // before `loader`, which they must outlive
     trainer::RawLoader loader;
+    std::string json;
 };
 
 struct aloft_owner {
@@ -150,7 +152,31 @@ trainer::LoaderOptions options_of(const aloft_options& from) {
         if (!from.beside[i]) refuse("the name of a field is NULL");
         to.beside.emplace_back(from.beside[i]);
     }
+    if (from.balance) {
+        const core::Config table = core::Config::parse(from.balance, "balance");
+        to.balance = trainer::BalanceOptions::from(table);
+        table.finish();
+    }
+    if (from.per_sample < 0) refuse("per_sample is 1 or more; 0 is 1");
+    if (from.per_sample > 1) {
+        if (to.order != trainer::Order::shuffled || !to.crop || !from.crop_random)
+            refuse(
+                "per_sample is of crops at random, in a shuffled order: else each would be the same again");
+        if (!to.split.empty() && to.split != "train")
+            refuse("per_sample is for training: of a split that is judged each sample comes once");
+        to.per_sample = from.per_sample;
+    }
     return to;
+}
+
+std::string describe(const trainer::RawLoader& loader,
+                     const std::vector<std::shared_ptr<const trainer::Dataset>>& data) {
+    nlohmann::ordered_json balance, names = nlohmann::ordered_json::object(), ids;
+    for (const auto& each : data) ids.push_back(each->manifest().id());
+    for (const core::Column& column : loader.schema().columns)
+        if (column.type == core::ColumnType::category) names[column.name] = column.names;
+    if (loader.draws()) balance = trainer::to_json(*loader.draws());
+    return nlohmann::ordered_json{{"datasets", ids}, {"names", names}, {"balance", balance}}.dump();
 }
 
 std::string describe(const trainer::Dataset& data) {
@@ -246,6 +272,23 @@ int aloft_column(aloft_dataset* dataset, const char* column, const char* split, 
     });
 }
 
+int aloft_moments_of(aloft_dataset* dataset, const char* split, const char* field, aloft_moments* out) {
+    return at_boundary(none(), [&] {
+        check(dataset);
+        if (!split || !field || !out) refuse("none may be NULL");
+        return at_boundary({dataset->folder}, [&] {
+            dataset->data->schema().field(field);  // throws if there is none
+            const auto moments = dataset->data->moments(split, field);
+            if (!moments || moments->count == 0)
+                throw Error(Fault::usage,
+                            dataset->data->manifest().id() +
+                                ": the manifest has no mean and deviation of this field and split");
+            *out = {moments->count, moments->mean, moments->squares};
+            return ALOFT_OK;
+        });
+    });
+}
+
 int aloft_report(aloft_dataset* dataset, const char* split, const char* label, const char* options,
                  const int64_t* samples, const float* probabilities, int64_t count, int64_t classes,
                  const char** json, aloft_owner** owner) {
@@ -270,9 +313,22 @@ int aloft_load(aloft_dataset* dataset, const aloft_options* options, aloft_loade
     return at_boundary(none(), [&] {
         check(dataset);
         if (!options || !out) refuse("options and out must not be NULL");
-        return at_boundary({dataset->folder}, [&] {
-            *out = new aloft_loader{::getpid(), dataset->folder, dataset->data,
-                                    trainer::RawLoader(*dataset->data, options_of(*options))};
+        trainer::LoaderOptions asked = options_of(*options);
+        if (options->more_count > 1024) refuse("at most 1024 datasets more");
+        std::vector<std::string> folders{dataset->folder};
+        std::vector<std::shared_ptr<const trainer::Dataset>> data{dataset->data};
+        for (std::uint32_t i = 0; options->more && i < options->more_count; ++i) {
+            check(options->more[i]);
+            folders.push_back(options->more[i]->folder);
+            data.push_back(options->more[i]->data);
+        }
+        std::vector<const trainer::Dataset*> all;
+        for (const auto& each : data) all.push_back(each.get());
+        return at_boundary(folders, [&] {
+            std::unique_ptr<aloft_loader> made(
+                new aloft_loader{::getpid(), folders, data, trainer::RawLoader(all, std::move(asked)), ""});
+            made->json = describe(made->loader, made->data);
+            *out = made.release();
             return ALOFT_OK;
         });
     });
@@ -293,10 +349,19 @@ int aloft_extent_of(aloft_loader* loader, aloft_extent* out) {
     });
 }
 
+int aloft_describe_loader(aloft_loader* loader, const char** json) {
+    return at_boundary(none(), [&] {
+        check(loader);
+        if (!json) refuse("json must not be NULL");
+        *json = loader->json.c_str();
+        return ALOFT_OK;
+    });
+}
+
 int aloft_begin(aloft_loader* loader, int64_t epoch, int64_t first_sample) {
     return at_boundary(none(), [&] {
         check(loader);
-        return at_boundary({loader->folder}, [&] {
+        return at_boundary(loader->folders, [&] {
             loader->loader.begin_epoch(epoch, first_sample);
             return ALOFT_OK;
         });
@@ -307,7 +372,7 @@ int aloft_next(aloft_loader* loader, aloft_batch* out) {
     return at_boundary(none(), [&] {
         check(loader);
         if (!out) refuse("out must not be NULL");
-        return at_boundary({loader->folder}, [&] {
+        return at_boundary(loader->folders, [&] {
             std::optional<trainer::RawBatch> next = loader->loader.next();
             if (!next) return static_cast<int>(ALOFT_END);
             auto made = std::make_unique<aloft_owner>();
@@ -335,6 +400,8 @@ int aloft_next(aloft_loader* loader, aloft_batch* out) {
             out->vendor = array_of(batch.vendor, ALOFT_I64);
             out->patient = array_of(batch.patient);
             out->sample = array_of(batch.sample, ALOFT_I64);
+            out->dataset = array_of(batch.dataset, ALOFT_I64);
+            out->which = array_of(batch.which, ALOFT_I64);
             out->owner = made.release();
             return static_cast<int>(ALOFT_OK);
         });

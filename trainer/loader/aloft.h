@@ -19,7 +19,8 @@
  *
  * Order    A function of (seed, epoch) only. A step's samples are the same on any number of ranks, which take
  *          them rank after rank; each rank has the same number of steps. (seed, epoch, batch.next) is all that
- *          must be kept to go on exactly there, on any number of ranks and with any batch.
+ *          must be kept to go on exactly there, on any number of ranks and with any batch: by a loader of the same
+ *          datasets, split, balance and per_sample, which nobody checks.
  * Trust    No byte is handed out that is not authenticated. The key is the one that the job was given; a
  *          process without permission gets ALOFT_REFUSED and nothing else.
  * Errors   Functions return ALOFT_OK, ALOFT_END or the code of a failure; aloft_error() is then one line that
@@ -100,15 +101,27 @@ typedef struct aloft_options {
      * their extent must be the same; filled with 0. */
     const char* const* beside;
     uint32_t beside_count;
+    /* Which samples come more often than others: the [balance] table of a recipe in TOML; NULL: each comes equally
+     * often. Of a shuffled order, and not of a split that is judged. columns = ["site", "label"]: each crossing of these
+     * categories has the same share of an epoch, which is as long as without; most_repeats = 10: no sample comes more
+     * often. weights = {site = {north = 0.5}}: how often a sample comes in an epoch, on average. */
+    const char* balance;
+    /* How often an epoch has each sample, each time with another crop: of a shuffled order and crop_random, and not of a
+     * split that is judged. 0 is 1. */
+    int64_t per_sample;
+    /* Not NULL: more datasets, read as one with the first. They have its fields, in type, shape and unit, and its
+     * columns; categories are one by their names (aloft_describe_loader). Each lives until the loader is closed. */
+    aloft_dataset* const* more;
+    uint32_t more_count;
 } aloft_options;
 #define ALOFT_OPTIONS                                                                                     \
     {                                                                                                     \
         sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0, NULL, 0, 0, 0.0, \
-            NULL, 0                                                                                       \
+            NULL, 0, NULL, 0, NULL, 0                                                                     \
     }
 
 typedef struct aloft_extent {
-    int64_t samples;      /* of the split, over all ranks */
+    int64_t samples;      /* of an epoch, over all ranks: per_sample times the split's, but for weights */
     int64_t steps;        /* of a whole epoch; the same on every rank */
     int64_t global_batch; /* samples per step, over all ranks */
     int64_t classes;      /* names of the label's category; 0 if it is none */
@@ -129,6 +142,8 @@ typedef struct aloft_batch {
     aloft_array
         origin; /* [valid, crop_dimensions] i64: where in its sample each crop begins, below 0 where it was
                             filled; type 0: no crop */
+    aloft_array dataset;       /* [valid] i64: 0 the first, 1 the first of `more`, ... */
+    aloft_array which;         /* [valid] i64: the how many-th of its sample in the epoch, from 0 */
     const aloft_array* beside; /* `beside_count`, as asked for; the owner's; NULL: none */
     int64_t beside_count;
 } aloft_batch;
@@ -155,6 +170,15 @@ int aloft_describe(aloft_dataset* dataset, const char** json);
 int aloft_column(aloft_dataset* dataset, const char* column, const char* split, aloft_array* out,
                  aloft_owner** owner);
 
+/* Of all elements of a field over a split, as the manifest says: `squares` is the sum of squared differences from the
+ * mean; two datasets' are pooled by n = n1 + n2, d = mean2 - mean1, mean = mean1 + d n2 / n, squares = squares1 + squares2
+ * + d^2 n1 n2 / n (Chan, Golub and LeVeque 1979). ALOFT_USAGE where the manifest does not say (format 1). */
+typedef struct aloft_moments {
+    int64_t count;
+    double mean, squares;
+} aloft_moments;
+int aloft_moments_of(aloft_dataset* dataset, const char* split, const char* field, aloft_moments* out);
+
 /* What aloft-train would say of predictions, overall and for each stratum, worst first, small ones suppressed
  * (trainer/eval/METRICS.md): JSON, one object, `owner`'s. `samples` [count] are all of the split, each once, in any
  * order; `probabilities` [count, classes] in the order of the names of the category `label`, rows sum to 1 (not
@@ -166,6 +190,11 @@ int aloft_report(aloft_dataset* dataset, const char* split, const char* label, c
 int aloft_load(aloft_dataset* dataset, const aloft_options* options, aloft_loader** out);
 void aloft_close_loader(aloft_loader* loader);
 int aloft_extent_of(aloft_loader* loader, aloft_extent* out);
+
+/* JSON: {"datasets": ["cxr@1", ...], "names": {column: [what the codes 0, 1, ... of a category stand for]}, "balance": null | [{"categories": {column: category | null where it is missing}, "samples": of the split,
+ * "draws": of an epoch, on average, "capped": it would come more often, were it not for most_repeats}]}. The loader's;
+ * valid while it is open. */
+int aloft_describe_loader(aloft_loader* loader, const char** json);
 
 /* Starts reading ahead from `first_sample` of the epoch: 0, or the `next` of the last batch that was used. */
 int aloft_begin(aloft_loader* loader, int64_t epoch, int64_t first_sample);

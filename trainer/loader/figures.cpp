@@ -54,6 +54,10 @@ std::string figures(const Dataset& dataset, const std::string& split, const std:
                     std::span<const float> probabilities) {
     const core::Config config = core::Config::parse(options, "evaluate");
     const EvaluateOptions evaluate = EvaluateOptions::from(config, judge_classes());
+    if (!evaluate.flips.empty())
+        config.refuse(
+            "flips",
+            "these probabilities are made: give the mean over the flipped samples, and leave it out");
     config.finish();
     const core::Schema& schema = dataset.schema();
     const core::Column& category = schema.columns[schema.column(label)];

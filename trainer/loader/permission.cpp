@@ -24,10 +24,11 @@ std::optional<core::Site> site() {
     return core::Site::load();
 }
 
-void check_job_grant(const std::optional<core::Site>& here, const std::string& dataset) {
+// Whether there is a grant, which then covers it. Throws Error(refused).
+bool check_job_grant(const std::optional<core::Site>& here, const std::string& dataset) {
     const char* named = std::getenv("ALOFT_GRANT");
     const fs::path path = named ? named : "/aloft/grant.json";
-    if (!named && !fs::exists(path)) return;
+    if (!named && !fs::exists(path)) return false;
     if (!here)
         throw core::Error(
             core::Fault::refused,
@@ -38,6 +39,19 @@ void check_job_grant(const std::optional<core::Site>& here, const std::string& d
     if (!grant.covers(dataset))
         throw core::Error(core::Fault::refused, "grant " + grant.id + " does not cover " + dataset +
                                                     ": apply for it (aloft apply --help)");
+    return true;
+}
+
+// Of a dataset that was asked for by its name, before anything of it is opened: a job's view has no folder of what was
+// not granted. Throws Error(refused).
+void check_name(const std::optional<core::Site>& here, const Access& access) {
+    if (check_job_grant(here, access.name) || fs::exists(access.dataset)) return;
+    std::string others;
+    for (const Access& each : Access::all()) others += (others.empty() ? "" : ", ") + each.name;
+    throw core::Error(
+        core::Fault::refused,
+        "no grant covers " + access.name + "; this job has " +
+            (others.empty() ? "no dataset. Outside of a job, give a folder and its key" : others));
 }
 
 core::SecretKey load_key(const fs::path& path, const std::string& dataset) {
@@ -60,14 +74,15 @@ Access Access::of(const std::string& name) {
     core::parse_dataset_name(name);
     return {folder("ALOFT_DATA", "/aloft/data") / name,
             folder("ALOFT_KEYS", "/aloft/keys") / (name + ".key"),
-            {}};
+            {},
+            name};
 }
 
 std::vector<Access> Access::all() {
     std::vector<std::string> names;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(folder("ALOFT_DATA", "/aloft/data"), none))
-        names.push_back(entry.path().filename());
+        if (entry.is_directory(none)) names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     std::vector<Access> found;
     for (const std::string& name : names) {
@@ -81,11 +96,12 @@ std::vector<Access> Access::all() {
 
 Granted granted(const Access& access) {
     const auto here = site();
+    if (!access.name.empty()) check_name(here, access);
     std::vector<core::VerifyKey> stewards;
     if (!access.steward.empty())
         stewards.push_back(core::VerifyKey::load(access.steward));
     else if (here && fs::exists(here->config / "keys/steward.pub"))
-        stewards.push_back(core::VerifyKey::load(here->config / "keys/steward.pub"));
+        stewards = core::load_verify_keys(here->config / "keys", "steward");
     core::Version version(access.dataset, stewards,
                           stewards.empty() ? core::Seal::optional : core::Seal::required);
     const std::string id = version.manifest().id();

@@ -14,7 +14,9 @@
 #include <thread>
 
 #include "core/base/error.h"
+#include "trainer/loader/balance.h"
 #include "trainer/loader/sampler.h"
+#include "trainer/loader/source.h"
 
 namespace trainer {
 namespace {
@@ -23,14 +25,6 @@ using core::Error;
 using core::Fault;
 
 constexpr std::size_t kBlockBytes = 1 << 20;  // what a disk reads best at once (256 KB and 4 MB are slower)
-
-// The samples of one shard that belong to the split, and their labels.
-struct Rows {
-    const OpenShard* shard = nullptr;
-    std::vector<std::uint32_t> rows;
-    core::ColumnData labels;
-    std::vector<std::vector<double>> targets;  // of each column
-};
 
 // One batch while it is being filled. `left` counts the rows that are not there yet.
 struct Slot {
@@ -55,20 +49,23 @@ struct Unit {
 
 class RawLoader::Work {
 public:
-    Work(const Dataset& dataset, LoaderOptions options)
-        : dataset_(dataset),
+    Work(std::vector<const Dataset*> datasets, LoaderOptions options)
+        : dataset_(*datasets.at(0)),
           options_(checked(std::move(options))),
           field_index_(find_field()),
           field_(dataset_.schema().fields[field_index_]),
-          sampler_(blocks(), options_.seed),
-          rows_(dataset_.shards()),
-          once_(new std::once_flag[dataset_.shards()]) {
+          source_(std::move(datasets), options_.split, options_.label, options_.targets),
+          sampler_(options_.seed) {
+        check_balance();
         check();
     }
     ~Work() { stop(); }
 
     std::int64_t global_batch() const noexcept { return options_.global_batch; }
-    std::int64_t samples() const noexcept { return sampler_.samples(); }
+    std::int64_t samples() const noexcept {
+        return draws_ ? draws_->samples() : source_.samples() * options_.per_sample;
+    }
+    const Draws* draws() const noexcept { return draws_ ? &*draws_ : nullptr; }
     // Of an epoch whose first step begins at sample `base`.
     std::int64_t steps(std::int64_t base) const noexcept {
         const std::int64_t batch = global_batch(), count = samples() - base;
@@ -76,10 +73,9 @@ public:
     }
     const core::Field& field() const noexcept { return field_; }
     std::vector<std::int64_t> shape() const { return inputs_[0].shape(); }
-    const core::Column* label() const noexcept {
-        return label_ ? &dataset_.schema().columns[*label_] : nullptr;
-    }
-    std::size_t targets() const noexcept { return targets_.size(); }
+    const core::Column* label() const noexcept { return source_.label(); }
+    const core::Schema& schema() const noexcept { return source_.schema(); }
+    std::size_t targets() const noexcept { return source_.targets(); }
     std::size_t crop_dimensions() const noexcept { return options_.crop ? options_.crop->extent.size() : 0; }
 
     void begin_epoch(std::int64_t epoch, std::int64_t first_sample) {
@@ -88,7 +84,9 @@ public:
                                           " samples; it cannot start at sample " +
                                           std::to_string(first_sample) + ", and none is below 0");
         stop();
-        sampler_.begin_epoch(epoch, options_.order == Order::shuffled);
+        began_ = false;
+        if (draws_) draws_->begin_epoch(epoch);
+        sampler_.begin_epoch(blocks(), epoch, options_.order == Order::shuffled);
         epoch_ = epoch;
         first_ = first_sample;
         base_ = first_sample % global_batch();
@@ -153,32 +151,31 @@ private:
         const std::size_t bytes = std::max<std::size_t>(1, field_.sample_bytes());
         const auto most =
             static_cast<std::int64_t>(field_.ragged() ? 1 : std::max<std::size_t>(1, kBlockBytes / bytes));
+        if (draws_) return draws_->blocks(source_, most);
         std::vector<Block> all;
-        for (std::size_t i = 0; i < dataset_.shards(); ++i)
-            add_blocks(all, static_cast<std::uint32_t>(i), dataset_.samples(i, options_.split), most,
-                       options_.per_sample);
+        for (std::size_t i = 0; i < source_.shards(); ++i)
+            add_blocks(all, static_cast<std::uint32_t>(i), source_.samples(i), most, options_.per_sample);
         return all;
     }
 
+    void check_balance() {
+        if (!options_.balance.is_any()) return;
+        if (!options_.split.empty() && options_.split != "train")
+            source_.refuse("balance is for training: of the split \"" + options_.split +
+                           "\", which is there to judge by, each sample comes once");
+        if (options_.order != Order::shuffled)
+            source_.refuse("balance is of a shuffled order: in stored order each sample comes once");
+        draws_.emplace(source_, options_.balance, options_.per_sample, options_.seed);
+    }
+
     void check() {
-        const auto refuse = [&](const std::string& text) {
-            throw Error(Fault::usage, dataset_.manifest().id() + ": " + text);
-        };
-        if (!options_.label.empty()) {
-            label_ = dataset_.schema().column(options_.label);
-            if (dataset_.schema().columns[*label_].type == core::ColumnType::id16)
-                refuse("the column " + options_.label + " holds pseudonyms: it cannot be a label");
-        }
-        for (const std::string& name : options_.targets) {
-            targets_.push_back(dataset_.schema().column(name));
-            if (dataset_.schema().columns[targets_.back()].type == core::ColumnType::id16)
-                refuse("the column " + name + " holds pseudonyms: it cannot be a target");
-        }
-        if (samples() == 0) refuse("no samples in the split \"" + options_.split + "\"");
+        if (steps(0) == 0 && draws_)  // their number would say how many samples a category has
+            source_.refuse("balance: an epoch has fewer draws than one step of " +
+                           std::to_string(global_batch()) + ": use a smaller batch or fewer ranks");
         if (steps(0) == 0)
-            refuse("the split \"" + options_.split + "\" has " + std::to_string(samples()) +
-                   " samples, fewer than one step of " + std::to_string(global_batch()) +
-                   ": use a smaller batch or fewer ranks");
+            source_.refuse("the split \"" + options_.split + "\" has " + std::to_string(samples()) +
+                           " samples, fewer than one step of " + std::to_string(global_batch()) +
+                           ": use a smaller batch or fewer ranks");
         const std::int64_t most = std::min(most_of_a_step(), samples());
         inputs_.emplace_back(dataset_, field_index_, options_.normalise, options_.crop, most,
                              options_.memory_hook);
@@ -198,28 +195,6 @@ private:
     std::int64_t start_of(std::int64_t step) const noexcept { return base_ + step * global_batch(); }
     std::int64_t end() const noexcept { return std::min(start_of(steps_), samples()); }
 
-    const Rows& rows(std::size_t shard) {
-        std::call_once(once_[shard], [&] {
-            Rows found;
-            found.shard = &dataset_.shard(shard);
-            const auto& split = found.shard->split;
-            const std::int32_t code =
-                dataset_.schema().columns[dataset_.schema().column("split")].code_of(options_.split);
-            for (std::size_t i = 0; i < split.size(); ++i)
-                if (options_.split.empty() || split[i] == code)
-                    found.rows.push_back(static_cast<std::uint32_t>(i));
-            if (static_cast<std::int64_t>(found.rows.size()) != dataset_.samples(shard, options_.split))
-                throw Error(Fault::data,
-                            core::shard_file(static_cast<std::int64_t>(shard)) +
-                                ": /columns/split: the manifest counts other samples than the shard has");
-            if (label_) found.labels = found.shard->reader.column(*label_);
-            for (const std::size_t column : targets_)
-                found.targets.push_back(as_numbers(found.shard->reader.column(column)));
-            rows_[shard] = std::move(found);
-        });
-        return rows_[shard];
-    }
-
     std::unique_ptr<Slot> make_slot(std::int64_t step) {
         auto slot = std::make_unique<Slot>();
         const auto [first, last] = share(step);
@@ -231,10 +206,11 @@ private:
         batch.inputs = inputs_[0].make(batch.valid);
         for (std::size_t i = 1; i < inputs_.size(); ++i) batch.beside.push_back(inputs_[i].make(batch.valid));
         if (options_.crop) batch.origin.resize(valid * options_.crop->extent.size());
-        for (auto* numbers : {&batch.label, &batch.site, &batch.vendor, &batch.sample, &batch.which})
+        for (auto* numbers :
+             {&batch.label, &batch.site, &batch.vendor, &batch.sample, &batch.dataset, &batch.which})
             numbers->resize(valid);
         batch.number.resize(valid);
-        batch.targets.resize(valid * targets_.size());
+        batch.targets.resize(valid * targets());
         batch.patient.resize(valid);
         return slot;
     }
@@ -264,13 +240,16 @@ private:
         for (const Block& block : sampler_.blocks(window_)) {
             Unit unit;
             unit.shard = block.shard;
-            for (std::int64_t k = 0; k < block.count; ++k) {
+            const std::int64_t first_of_shard = source_.first(block.shard);
+            for (std::int64_t at = block.first, k = 0; k < block.count; ++at) {
+                if (draws_ && draws_->of(first_of_shard + at) <= block.which) continue;
+                ++k;
                 const std::int64_t position = start + places[i++];
                 if (position < first_ || position >= last_of_all) continue;
                 const std::int64_t step = (position - base_) / batch, in_step = position - start_of(step);
                 const auto [first, last] = share(step);
                 if (in_step < first || in_step >= last) continue;
-                unit.items.push_back({static_cast<std::uint32_t>(block.first + k),
+                unit.items.push_back({static_cast<std::uint32_t>(at),
                                       static_cast<std::uint32_t>(in_step - first), block.which,
                                       slots_.at(step).get()});
             }
@@ -315,8 +294,7 @@ private:
 
     // `filled` counts the items that are in their slots.
     void fill(const Unit& unit, std::size_t& filled) {
-        const Rows& rows = this->rows(unit.shard);
-        const std::int64_t first_sample = dataset_.first_sample(unit.shard);
+        const Rows& rows = source_.rows(unit.shard);
         for (; filled < unit.items.size(); ++filled) {
             const Unit::Item& item = unit.items[filled];
             const std::uint32_t at = rows.rows[item.in_split];
@@ -324,17 +302,9 @@ private:
                                           ? std::int64_t{rows.rows[unit.items[filled + 1].in_split]}
                                           : -1;
             RawBatch& batch = item.slot->batch;
-            read_inputs(rows.shard->reader, at, next, first_sample + at, item);
-            batch.site[item.row] = rows.shard->site[at];
-            batch.vendor[item.row] = rows.shard->vendor[at];
-            batch.patient[item.row] = rows.shard->patient[at];
-            batch.sample[item.row] = first_sample + at;
+            read_inputs(rows, at, next, item);
+            rows.tell(at, batch, item.row);
             batch.which[item.row] = item.which;
-            if (!rows.labels.integers.empty()) batch.label[item.row] = rows.labels.integers[at];
-            if (!rows.labels.codes.empty()) batch.label[item.row] = rows.labels.codes[at];
-            if (!rows.labels.numbers.empty()) batch.number[item.row] = rows.labels.numbers[at];
-            for (std::size_t i = 0; i < targets_.size(); ++i)
-                batch.targets[item.row * targets_.size() + i] = rows.targets[i][at];
             const std::int64_t step = batch.step;  // the slot may be gone once the last row is counted
             if (item.slot->left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
                 const std::lock_guard lock(mutex_);      // else next() could sleep through it
@@ -343,18 +313,19 @@ private:
         }
     }
 
-    void read_inputs(const core::ShardReader& reader, std::uint32_t at, std::int64_t next,
-                     std::int64_t sample, const Unit::Item& item) const {
+    void read_inputs(const Rows& rows, std::uint32_t at, std::int64_t next, const Unit::Item& item) const {
+        const core::ShardReader& reader = rows.shard->reader;
         RawBatch& batch = item.slot->batch;
         Cut cut;
         if (options_.crop) {
             cut = cut_of(*options_.crop, reader.shape(field_index_, at), options_.seed,
-                         epoch_ * options_.per_sample + item.which, sample);
+                         epoch_ * (draws_ ? draws_->most() : options_.per_sample) + item.which,
+                         rows.first_of_all + at);
             if (cut.origin.size() == options_.crop->extent.size())  // else it is refused below
                 std::copy(cut.origin.begin(), cut.origin.end(),
                           batch.origin.begin() + static_cast<std::ptrdiff_t>(item.row * cut.origin.size()));
         }
-        const Inputs::From from{reader, at, next, sample, cut};
+        const Inputs::From from{reader, at, next, rows.sample(at), cut};
         inputs_[0].read(from, batch.inputs, item.row);
         for (std::size_t i = 1; i < inputs_.size(); ++i) inputs_[i].read(from, batch.beside[i - 1], item.row);
     }
@@ -387,16 +358,14 @@ private:
         failure_ = nullptr;
     }
 
-    const Dataset& dataset_;
+    const Dataset& dataset_;  // the first: fields are the same in all
     const LoaderOptions options_;
     const std::size_t field_index_;
     const core::Field& field_;
-    std::optional<std::size_t> label_;
-    std::vector<std::size_t> targets_;
+    Source source_;
+    std::optional<Draws> draws_;  // none: each sample equally often
     Sampler sampler_;
     std::vector<Inputs> inputs_;  // of the field, then of those beside it
-    std::vector<Rows> rows_;
-    std::unique_ptr<std::once_flag[]> once_;
 
     std::mutex mutex_;  // of what follows
     std::condition_variable ready_, room_;
@@ -414,13 +383,18 @@ private:
 };
 
 RawLoader::RawLoader(const Dataset& dataset, LoaderOptions options)
-    : work_(std::make_unique<Work>(dataset, std::move(options))) {}
+    : RawLoader(std::vector<const Dataset*>{&dataset}, std::move(options)) {}
+RawLoader::RawLoader(std::vector<const Dataset*> datasets, LoaderOptions options)
+    : work_(std::make_unique<Work>(std::move(datasets), std::move(options))) {}
 RawLoader::~RawLoader() = default;
 std::int64_t RawLoader::steps_per_epoch() const noexcept {
     return work_->steps(0);
 }
 std::int64_t RawLoader::samples() const noexcept {
     return work_->samples();
+}
+const Draws* RawLoader::draws() const noexcept {
+    return work_->draws();
 }
 std::int64_t RawLoader::global_batch() const noexcept {
     return work_->global_batch();
@@ -430,6 +404,9 @@ const core::Field& RawLoader::field() const noexcept {
 }
 std::vector<std::int64_t> RawLoader::shape() const {
     return work_->shape();
+}
+const core::Schema& RawLoader::schema() const noexcept {
+    return work_->schema();
 }
 const core::Column* RawLoader::label() const noexcept {
     return work_->label();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/loader/balance_options.h"
 #include "trainer/loader/dataset.h"
 #include "trainer/loader/inputs.h"
 
@@ -36,6 +37,7 @@ struct LoaderOptions {
     std::optional<Normalise> normalise;  // none: the field's own dtype
     std::optional<Crop> crop;            // none: whole samples
     std::int64_t per_sample = 1;         // how often an epoch has each sample, each time cropped anew
+    BalanceOptions balance;  // none: each sample equally often; else by Draws, of a shuffled training split
     // More fields of the same samples: a mask of the image. As stored; cropped where `field` is.
     std::vector<std::string> beside;
     int threads = 1;  // that read ahead and decrypt
@@ -55,12 +57,15 @@ struct RawBatch {
     std::vector<double> number;
     std::vector<double> targets;       // [valid, LoaderOptions::targets]; of a category its code, NaN missing
     std::vector<core::Id16> patient;   // pseudonyms
-    std::vector<std::int64_t> sample;  // number in the dataset
-    std::vector<std::int64_t> which;   // the how many-th of it in the epoch (LoaderOptions::per_sample)
+    std::vector<std::int64_t> sample;  // number in its dataset
+    std::vector<std::int64_t> dataset;  // which of the loader's, from 0
+    std::vector<std::int64_t> which;    // the how many-th of it in the epoch (LoaderOptions::per_sample)
     std::int64_t valid = 0;  // samples; fewer in the last step of Tail::keep (0 if none is left for us)
     std::int64_t step = 0;   // in the epoch
     std::int64_t next = 0;   // sample of the epoch that the step after this one begins with: where to resume
 };
+
+class Draws;
 
 // Batches of one split for one rank. The order of samples is a function of (seed, epoch) only: step s of any
 // number of ranks takes the same samples of it, rank after rank. Every rank has the same number of steps. A
@@ -72,18 +77,23 @@ struct RawBatch {
 class RawLoader {
 public:
     // Throws Error(usage) if the split, field, label or a target does not exist, if the split has no samples (or, with
-    // Tail::drop, not enough for one step), or if samples that differ in shape are asked for with more than one
-    // per rank and no crop.
+    // Tail::drop, not enough for one step), if samples that differ in shape are asked for with more than one
+    // per rank and no crop, or balance in stored order, or of a split that is judged, or as Draws says.
     // `dataset` must outlive the loader.
     RawLoader(const Dataset& dataset, LoaderOptions options);
+    // Of several datasets, one after the other, as of one: Source says which fit together. All must outlive the loader.
+    RawLoader(std::vector<const Dataset*> datasets, LoaderOptions options);
     RawLoader(const RawLoader&) = delete;
     RawLoader& operator=(const RawLoader&) = delete;
     ~RawLoader();
 
     std::int64_t steps_per_epoch() const noexcept;  // of an epoch that begins at its first sample
-    std::int64_t samples() const noexcept;  // of an epoch, over all ranks: per_sample times the split's
+    // Of an epoch, over all ranks: per_sample times the split's, but for Draws by weights.
+    std::int64_t samples() const noexcept;
+    const Draws* draws() const noexcept;  // null without balance
     std::int64_t global_batch() const noexcept;
     const core::Field& field() const noexcept;
+    const core::Schema& schema() const noexcept;   // whose names are what a batch's codes stand for
     std::vector<std::int64_t> shape() const;       // of a sample in a batch; empty if each has its own
     const core::Column* label() const noexcept;    // null without one
     std::size_t crop_dimensions() const noexcept;  // 0 without a crop

@@ -16,14 +16,10 @@ void add_blocks(std::vector<Block>& out, std::uint32_t shard, std::int64_t count
             out.push_back({shard, first, std::min(most, count - first), static_cast<std::uint32_t>(which)});
 }
 
-Sampler::Sampler(std::vector<Block> blocks, std::uint64_t seed) : stored_(std::move(blocks)), seed_(seed) {
-    begin_epoch(0, false);
-}
-
-void Sampler::begin_epoch(std::int64_t epoch, bool shuffle) {
+void Sampler::begin_epoch(std::vector<Block> blocks, std::int64_t epoch, bool shuffle) {
     epoch_ = epoch;
     shuffle_ = shuffle;
-    blocks_ = stored_;
+    blocks_ = std::move(blocks);
     if (shuffle) Random(seed_, static_cast<std::uint64_t>(epoch), 0).shuffle(blocks_);
     starts_.assign(1, 0);
     for (std::size_t i = 0; i < blocks_.size(); i += kWindowBlocks) {

@@ -9,7 +9,8 @@ namespace trainer {
 struct Block {
     std::uint32_t shard = 0;
     std::int64_t first = 0;  // in the list of the shard's samples of the split
-    std::int64_t count = 0;
+    std::int64_t count =
+        0;  // of them; with balance (Draws) those from the first on that come more than `which` times
     std::uint32_t which = 0;  // where an epoch has the same samples several times
 };
 
@@ -24,10 +25,10 @@ class Sampler {
 public:
     static constexpr std::size_t kWindowBlocks = 16;
 
-    Sampler(std::vector<Block> blocks, std::uint64_t seed);
+    explicit Sampler(std::uint64_t seed) : seed_(seed) {}
 
     // Order::stored is `shuffle` false: blocks and samples as they are.
-    void begin_epoch(std::int64_t epoch, bool shuffle);
+    void begin_epoch(std::vector<Block> blocks, std::int64_t epoch, bool shuffle);
 
     std::int64_t samples() const noexcept { return starts_.back(); }
     std::size_t windows() const noexcept { return starts_.size() - 1; }
@@ -42,8 +43,8 @@ public:
     std::vector<std::uint32_t> places(std::size_t window) const;
 
 private:
-    std::vector<Block> stored_, blocks_;
-    std::vector<std::int64_t> starts_;
+    std::vector<Block> blocks_;
+    std::vector<std::int64_t> starts_{0};
     std::uint64_t seed_;
     std::int64_t epoch_ = 0;
     bool shuffle_ = false;

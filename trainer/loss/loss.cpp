@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "trainer/keys/key.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
@@ -44,13 +46,16 @@ at::Tensor huber(const LossOptions& options, const at::Tensor& scores, const at:
 
 // What is missing adds nothing, to the loss or to any gradient.
 at::Tensor bce(const LossOptions&, const at::Tensor& scores, const at::Tensor& target) {
-    const at::Tensor known = at::isfinite(target);
-    const at::Tensor flags = at::where(known, target, at::zeros_like(target)).to(scores.scalar_type());
-    return at::binary_cross_entropy_with_logits(scores, flags, known.to(scores.scalar_type()));
+    const bool is_mixed = target.dim() > scores.dim();
+    const at::Tensor values = is_mixed ? target.select(-1, 0) : target;
+    const at::Tensor known = at::isfinite(values);
+    const at::Tensor flags = at::where(known, values, at::zeros_like(values)).to(scores.scalar_type());
+    return at::binary_cross_entropy_with_logits(
+        scores, flags, (is_mixed ? target.select(-1, 1) : known).to(scores.scalar_type()));
 }
 
-// Cross-entropy of pixels, and what lacks of soft Dice to 1: of each class but the first, in each sample by itself (the
-// batch's, "batch Dice", would depend on how it is cut), the mean over both (Drozdzal et al. 2016, arXiv 1608.04117;
+// Cross-entropy of pixels, and what lacks of soft Dice to 1: of each class but the first, in each sample by itself, the
+// mean over both, or in all of a micro-batch ("batch Dice", nnU-Net's for patches, where a sample seldom has each class) (Drozdzal et al. 2016, arXiv 1608.04117;
 // the sum and the smoothing as in nnU-Net, Isensee et al. 2021). By products with the mask of each class: PyTorch's
 // cross-entropy of images is not the same each time on a GPU.
 at::Tensor dice_cross_entropy(const LossOptions& options, const at::Tensor& scores,
@@ -67,24 +72,44 @@ at::Tensor dice_cross_entropy(const LossOptions& options, const at::Tensor& scor
     const at::Tensor loss = -right.sum(1).mean();
     if (options.dice_weight == 0) return loss;
     const at::Tensor p = at::exp(log_p);
-    const at::Tensor dice = (2 * (p * is).sum(2) + kSmoothing) / (p.sum(2) + is.sum(2) + kSmoothing);
-    return loss + options.dice_weight * (1 - dice.narrow(1, 1, classes - 1).mean());
+    const std::vector<std::int64_t> over =
+        options.batch_dice ? std::vector<std::int64_t>{0, 2} : std::vector<std::int64_t>{2};
+    const at::Tensor dice = (2 * (p * is).sum(over) + kSmoothing) / (p.sum(over) + is.sum(over) + kSmoothing);
+    return loss + options.dice_weight * (1 - dice.narrow(-1, 1, classes - 1).mean());
 }
+
+using L = LossOptions;
+// In the order in which the identity of a run tells them.
+constexpr Key<L> kKeys[] = {
+    {"label_smoothing", &L::label_smoothing, 0, just_below(1), "",
+     "share of the target that goes to all classes alike (Szegedy et al. 2016, section 7)"},
+    {"gamma", &L::gamma, 0, kFinite, "", "power of what lacks to certainty; 0 is cross-entropy"},
+    {"delta", &L::delta, kAboveNothing, kFinite, "standard deviations of the training split",
+     "at which squares end and lines begin"},
+    {"batch_dice", &L::batch_dice, 0, 1, "",
+     "Dice of all pixels of a micro-batch, in place of each sample's; needs train.micro_batches"},
+    {"dice_weight", &L::dice_weight, 0, kFinite, "", "of what lacks of Dice to 1; 0 is cross-entropy alone"},
+    {"class_weights", &L::class_weights, 0, kFinite, "", "of each class, in their order; none: all alike"},
+};
 
 struct Row {
     const char* name;
     Target target;
-    bool has_smoothing, has_gamma, has_delta, has_dice, has_weights;
+    const char* meaning;
+    std::string_view keys;  // that it knows, apart by blanks
+    bool has_mixtures;
     at::Tensor (*of)(const LossOptions&, const at::Tensor& scores, const at::Tensor& target);
 };
 // The first one for a target is its default.
 constexpr Row kLosses[] = {
-    {"cross_entropy", Target::classes, true, false, false, false, true, cross_entropy},
-    {"focal", Target::classes, false, true, false, false, true, focal},
-    {"huber", Target::numbers, false, false, true, false, false, huber},
-    {"mse", Target::numbers, false, false, false, false, false, mse},
-    {"bce", Target::flags, false, false, false, false, false, bce},
-    {"dice_cross_entropy", Target::masks, false, false, false, true, true, dice_cross_entropy},
+    {"cross_entropy", Target::classes, "of classes", "label_smoothing class_weights", true, cross_entropy},
+    {"focal", Target::classes, "of classes (Lin et al. 2017)", "gamma class_weights", false, focal},
+    {"huber", Target::numbers, "of a number (Huber 1964): outliers move it less", "delta", false, huber},
+    {"mse", Target::numbers, "of a number: the mean square", "", false, mse},
+    {"bce", Target::flags, "of several labels: binary cross-entropy, the mean over all cells", "", true, bce},
+    {"dice_cross_entropy", Target::masks,
+     "of masks: cross-entropy of pixels, and what lacks of soft Dice to 1 (Drozdzal et al. 2016)",
+     "batch_dice dice_weight class_weights", false, dice_cross_entropy},
 };
 
 const Row* row_of(const std::string& name) {
@@ -97,33 +122,46 @@ const Row* row_of(const std::string& name) {
 
 LossOptions LossOptions::from(const core::Config& table, Target target) {
     LossOptions out;
-    std::string names;
+    std::string all;
     for (const Row& each : kLosses) {
         if (each.target != target) continue;
         if (out.name.empty()) out.name = each.name;
-        names += (names.empty() ? "\"" : ", \"") + std::string(each.name) + '"';
+        all += (all.empty() ? "\"" : ", \"") + std::string(each.name) + '"';
     }
     out.name = table.text_or("name", out.name);
     const Row* row = row_of(out.name);
-    if (!row || row->target != target) table.refuse("name", "expected a loss of this task: " + names);
-    if (row->has_smoothing) out.label_smoothing = table.number_or("label_smoothing", out.label_smoothing);
-    if (row->has_gamma) out.gamma = table.number_or("gamma", out.gamma);
-    if (row->has_delta) out.delta = table.number_or("delta", out.delta);
-    if (row->has_dice) out.dice_weight = table.number_or("dice_weight", out.dice_weight);
-    if (row->has_weights) out.class_weights = table.numbers("class_weights");
-    if (!(out.label_smoothing >= 0 && out.label_smoothing < 1))
-        table.refuse("label_smoothing", "expected 0 <= label_smoothing < 1");
-    if (!(out.gamma >= 0 && std::isfinite(out.gamma))) table.refuse("gamma", "expected 0 or more");
-    if (!(out.delta > 0 && std::isfinite(out.delta))) table.refuse("delta", "expected more than 0");
-    if (!(out.dice_weight >= 0 && std::isfinite(out.dice_weight)))
-        table.refuse("dice_weight", "expected 0 or more");
-    for (const double weight : out.class_weights)
-        if (!(weight >= 0 && std::isfinite(weight)))
-            table.refuse("class_weights", "expected weights of 0 or more");
+    if (!row || row->target != target) table.refuse("name", "expected a loss of this task: " + all);
+    for (const Key<L>& key : kKeys)
+        if (names(row->keys, key.name)) read(table, out, key);
     if (!out.class_weights.empty() &&
         *std::max_element(out.class_weights.begin(), out.class_weights.end()) == 0)
         table.refuse("class_weights", "expected one above 0");
     return out;
+}
+
+nlohmann::ordered_json told_of(const LossOptions& options) {
+    nlohmann::ordered_json out;
+    if (options.name != kLosses[0].name) out["name"] = options.name;
+    for (const Key<L>& key : kKeys) tell(out, options, L(), key);
+    return out;
+}
+
+std::vector<KeyRow> loss_rows() {
+    std::vector<KeyRow> out;
+    for (const Row& each : kLosses) {
+        KeyRow name = row("loss.name", {}, each.name, "", each.meaning);
+        name.by = "loss.name";
+        name.of = {each.name};
+        out.push_back(name);
+        add_rows(out, "loss", LossOptions(), kKeys, "loss.name", {each.name},
+                 [&](std::string_view key) { return names(each.keys, key); });
+    }
+    return out;
+}
+
+bool knows_mixtures(const LossOptions& options) {
+    const Row* row = row_of(options.name);
+    return row && row->has_mixtures;
 }
 
 at::Tensor loss_of(const LossOptions& options, const at::Tensor& scores, const at::Tensor& target) {

@@ -4,9 +4,20 @@
 #include <cmath>
 
 #include "trainer/model/model.h"
+#include "trainer/model/zoo_rows.h"
 
 namespace trainer {
 namespace {
+
+struct MlpOptions {
+    std::vector<std::int64_t> hidden{64, 32};
+    double dropout = 0;
+};
+constexpr Key<MlpOptions> kKeys[] = {
+    {"hidden", &MlpOptions::hidden, 1, 65536, "", "widths of the hidden layers", 1},
+    {"dropout", &MlpOptions::dropout, 0, just_below(1), "", "share of what is left out after each of them",
+     1},
+};
 
 class Mlp final : public Model {
 public:
@@ -50,15 +61,17 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> make_mlp(const core::Config& options, const ModelInput& input) {
-    std::vector<std::int64_t> hidden = options.integers("hidden");
-    const double dropout = options.number_or("dropout", 0);
-    if (hidden.empty()) hidden = {64, 32};
-    for (const auto width : hidden)
-        if (width < 1 || width > 65536) options.refuse("hidden", "expected widths of 1 to 65536");
-    if (dropout < 0 || dropout >= 1) options.refuse("dropout", "expected 0 <= dropout < 1");
+    MlpOptions out;
+    for (const auto& key : kKeys) read(options, out, key);
+    if (out.hidden.empty()) out.hidden = MlpOptions().hidden;
     if (input.shape.size() != 1)
         options.refuse("name", "mlp takes feature vectors, [features]; for images there is resnet2d");
-    return std::make_unique<Mlp>(input, std::move(hidden), dropout);
+    return std::make_unique<Mlp>(input, std::move(out.hidden), out.dropout);
+}
+
+void add_mlp_rows(std::vector<KeyRow>& out, const std::string& name) {
+    static const MlpOptions kDefaults;  // of a temporary GCC 12 warns
+    add_rows(out, "model", kDefaults, kKeys, "model.name", {name}, [](std::string_view) { return true; });
 }
 
 }  // namespace trainer

@@ -4,6 +4,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include "core/base/error.h"
+#include "trainer/keys/parts.h"
+#include "trainer/model/zoo_rows.h"
 
 namespace trainer {
 namespace {
@@ -12,11 +14,17 @@ struct Row {
     const char* name;
     bool is_dense;
     std::unique_ptr<Model> (*make)(const core::Config&, const ModelInput&);
+    void (*add_rows)(std::vector<KeyRow>& out, const std::string& name);
+    const char* meaning;
 };
-constexpr Row kModels[] = {{"resnet2d", false, make_resnet2d},
-                           {"mlp", false, make_mlp},
-                           {"unet2d", true, make_unet2d},
-                           {"unet3d", true, make_unet3d}};
+constexpr Row kModels[] = {
+    {"resnet2d", false, make_resnet2d, add_resnet2d_rows, "images (He et al. 2016)"},
+    {"mlp", false, make_mlp, add_mlp_rows, "tables"},
+    {"densenet2d", false, make_densenet2d, add_densenet_rows, "images (Huang et al. 2017)"},
+    {"densenet3d", false, make_densenet3d, add_densenet_rows, "volumes"},
+    {"unet2d", true, make_unet2d, add_unet_rows,
+     "masks of images (nnU-Net's residual encoder, Isensee et al. 2024)"},
+    {"unet3d", true, make_unet3d, add_unet_rows, "masks of volumes"}};
 
 void put(const at::Tensor& buffer, const std::vector<double>& values) {
     buffer.copy_(at::tensor(values, at::kDouble).view(buffer.sizes()));
@@ -110,6 +118,19 @@ std::unique_ptr<Model> make_model(const core::Config& options, const ModelInput&
     const auto near = core::nearest(name, names);
     options.refuse("name", near ? "no such model; did you mean \"" + *near + "\"?"
                                 : "no such model for this task; there are " + all);
+}
+
+std::vector<KeyRow> model_rows() {
+    std::vector<KeyRow> out;
+    for (const Row& each : kModels) {
+        KeyRow name = row("model.name", {}, each.name, "", each.meaning, 1);
+        name.by = "model.name";
+        name.of = {each.name};
+        name.is_needed = true;
+        out.push_back(name);
+        each.add_rows(out, each.name);
+    }
+    return out;
 }
 
 }  // namespace trainer

@@ -77,6 +77,8 @@ std::unique_ptr<Model> make_model(const core::Config& options, const ModelInput&
 // The zoo, one function per file.
 std::unique_ptr<Model> make_resnet2d(const core::Config& options, const ModelInput& input);
 std::unique_ptr<Model> make_mlp(const core::Config& options, const ModelInput& input);
+std::unique_ptr<Model> make_densenet2d(const core::Config& options, const ModelInput& input);
+std::unique_ptr<Model> make_densenet3d(const core::Config& options, const ModelInput& input);
 std::unique_ptr<Model> make_unet2d(const core::Config& options, const ModelInput& input);
 std::unique_ptr<Model> make_unet3d(const core::Config& options, const ModelInput& input);
 

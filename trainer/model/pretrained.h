@@ -14,11 +14,8 @@ struct Taken {
     bool is_stem_summed = false;  // the file's has three channels, the samples have one
 };
 
-// By whose names a file is read: "own", what aloft-train writes; "torchvision", its ResNet with basic blocks (18 and 34),
-// whose names MONAI's ResNet has as well. Throws Error(usage) for another word.
-void check_names(const core::Config& table, const std::string& names);
-
-// Copies weights of the file into the model. The head stays as drawn where the file has none or one of another shape; all
+// Copies weights of the file into the model, by `names`: "own", what aloft-train writes; "torchvision" and "monai", of
+// their ResNets in 2D (which have the same names) and DenseNets. The head stays as drawn where the file has none or one of another shape; all
 // else that the names say must be there and fit, else Error(data) names it. Buffers stay: means and deviations are those of
 // the samples. Of torchvision's batch norm:
 // - a model with norm = "fixed" takes what it does when it is used, a factor and an offset by its running mean and

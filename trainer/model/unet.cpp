@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "trainer/model/model.h"
+#include "trainer/model/zoo_rows.h"
 
 namespace trainer {
 namespace {
@@ -187,19 +188,40 @@ private:
     std::vector<Up> decoder_;                  // from the coarsest
 };
 
+constexpr std::int64_t kWidest2d = 512, kWidest3d = 320;  // nnU-Net's
+
+struct UNetOptions {
+    std::int64_t width = 32;
+    std::vector<std::int64_t> blocks{1, 2, 2, 2};
+    std::string norm = "instance";
+    bool deep_supervision = true;
+};
+using U = UNetOptions;
+constexpr Key<U> kKeys[] = {
+    {"width", &U::width, kGroups, kWidest2d, "channels",
+     "of the first stage, a multiple of 8; each stage doubles them, up to 512, of volumes 320", 1},
+    {"blocks", &U::blocks, 1, 100, "",
+     "residual blocks of the encoder in each of 2 to 8 stages; each after the first halves every axis that "
+     "is 8 "
+     "long or more",
+     1},
+    {"norm", &U::norm, 0, 0, "", "of each channel; or of 8 groups of channels", 1, Counts::weights,
+     "instance group"},
+    {"deep_supervision", &U::deep_supervision, 0, 1, "",
+     "the loss is also of coarser stages of the decoder than the finest", 1},
+};
+
 std::unique_ptr<Model> make(const core::Config& options, const ModelInput& input, Plan plan) {
-    plan.width = options.integer_or("width", 32);
-    plan.blocks = options.integers("blocks");
-    const std::string norm = options.text_or("norm", "instance");
-    plan.is_instance = norm == "instance";
-    plan.is_deep = options.flag_or("deep_supervision", true);
-    if (plan.blocks.empty()) plan.blocks = {1, 2, 2, 2};
-    if (plan.width < kGroups || plan.width > plan.widest || plan.width % kGroups != 0)
+    U out;
+    for (const auto& key : kKeys) read(options, out, key);
+    if (out.blocks.empty()) out.blocks = U().blocks;
+    if (out.width > plan.widest || out.width % kGroups != 0)
         options.refuse("width", "expected a multiple of 8, at most " + std::to_string(plan.widest));
-    if (plan.blocks.size() < 2 || plan.blocks.size() > 8) options.refuse("blocks", "expected 2 to 8 stages");
-    for (const auto count : plan.blocks)
-        if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 blocks in each stage");
-    if (norm != "instance" && norm != "group") options.refuse("norm", "expected \"instance\" or \"group\"");
+    if (out.blocks.size() < 2 || out.blocks.size() > 8) options.refuse("blocks", "expected 2 to 8 stages");
+    plan.width = out.width;
+    plan.blocks = std::move(out.blocks);
+    plan.is_instance = out.norm == "instance";
+    plan.is_deep = out.deep_supervision;
     const bool fits =
         plan.axes == 3 ? input.shape.size() == 4 : input.shape.size() == 2 || input.shape.size() == 3;
     if (!fits)
@@ -216,11 +238,17 @@ std::unique_ptr<Model> make(const core::Config& options, const ModelInput& input
 }  // namespace
 
 std::unique_ptr<Model> make_unet2d(const core::Config& options, const ModelInput& input) {
-    return make(options, input, {"unet2d", 2, 512, 0, {}, false, false});
+    return make(options, input, {"unet2d", 2, kWidest2d, 0, {}, false, false});
 }
 
 std::unique_ptr<Model> make_unet3d(const core::Config& options, const ModelInput& input) {
-    return make(options, input, {"unet3d", 3, 320, 0, {}, false, false});
+    return make(options, input, {"unet3d", 3, kWidest3d, 0, {}, false, false});
+}
+
+void add_unet_rows(std::vector<KeyRow>& out, const std::string& name) {
+    const std::size_t first = out.size();
+    add_rows(out, "model", U(), kKeys, "model.name", {name}, [](std::string_view) { return true; });
+    if (name == "unet3d") out[first].allowed.most = kWidest3d;
 }
 
 }  // namespace trainer

@@ -26,6 +26,13 @@ public:
     at::Tensor loss(const Model&, const at::Tensor& scores, const at::Tensor& target) const override {
         return loss_of(options().loss, scores, target);
     }
+    // [n, classes] float32: the share of each class.
+    at::Tensor mixed(const at::Tensor& mine, const at::Tensor& others,
+                     const at::Tensor& share) const override {
+        const at::Tensor classes = at::arange(static_cast<std::int64_t>(outputs().size()), mine.options());
+        const auto is = [&](const at::Tensor& of) { return (of.unsqueeze(1) == classes).to(at::kFloat); };
+        return is(mine) * share.view({-1, 1}) + is(others) * (1 - share.view({-1, 1}));
+    }
     at::Tensor said(const Model&, const at::Tensor& scores) const override {
         return at::softmax(scores.to(at::kDouble), 1).to(at::kFloat);
     }

@@ -31,6 +31,16 @@ public:
     at::Tensor loss(const Model&, const at::Tensor& scores, const at::Tensor& target) const override {
         return loss_of(options().loss, scores, target);
     }
+    // [n, labels, 2]: of each label the mean over those that have it, and how much they weigh.
+    at::Tensor mixed(const at::Tensor& mine, const at::Tensor& others,
+                     const at::Tensor& share) const override {
+        const at::Tensor mine_known = at::isfinite(mine), others_known = at::isfinite(others),
+                         kept = share.to(at::kDouble);
+        const at::Tensor weight = mine_known * kept + others_known * (1 - kept);
+        const at::Tensor yes =
+            at::where(mine_known, mine, 0.0) * kept + at::where(others_known, others, 0.0) * (1 - kept);
+        return at::stack({at::where(weight > 0, yes / weight, NAN), weight}, -1);
+    }
     at::Tensor said(const Model&, const at::Tensor& scores) const override {
         return at::sigmoid(scores.to(at::kDouble)).to(at::kFloat);
     }

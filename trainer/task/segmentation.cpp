@@ -99,8 +99,12 @@ public:
         return sum / weights;
     }
 
+    at::Tensor said(const Model&, const at::Tensor& scores) const override {
+        return at::softmax(scores.to(at::kFloat), 1);
+    }
     std::size_t row_size() const override { return (outputs().size() - 1) * MaskFigures::kCount; }
-    // Of each class but the background its figures: masks and scores stay on the rank that made them.
+    // Of each class but the background its figures: masks and scores stay on the rank that made them. The class that is
+    // said is the one of the greatest score, or probability.
     at::Tensor rows(const Model&, const at::Tensor& scores, const at::Tensor& target, const Batch& batch,
                     const RowOptions& wanted) const override {
         const std::int64_t samples = target.size(0);

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/split.h"
+#include "trainer/keys/parts.h"
 
 namespace trainer {
 namespace {
@@ -69,6 +71,35 @@ std::vector<std::int64_t> values_from(const core::Config& task, std::size_t clas
 
 }  // namespace
 
+std::vector<KeyRow> task_rows() {
+    using Type = Allowed::Type;
+    using From = Row::From;
+    const auto none = nlohmann::ordered_json::array();
+    static const std::string kNames = core::joined(task_names(), " ");
+    const auto of = [&](KeyRow row, From from) {
+        row.by = "task.name";
+        for (const Row& each : kTasks)
+            if (each.from == from) row.of.push_back(each.name);
+        return row;
+    };
+    std::vector<KeyRow> out{
+        row("task.name", {Type::text, 0, 0, kNames}, TaskOptions().name, "", "what the model is trained for"),
+        of(row("task.classes", {Type::texts}, none, "",
+               "of masks: what the values stand for, the background first"),
+           From::field),
+        of(row("task.values", {Type::integers, 0, 255}, nullptr, "", "0, 1, ...; of each class"),
+           From::field),
+        of(row("data.label", {}, TaskOptions().columns[0], "", "the column of the target", 1), From::column),
+        of(row("data.labels", {Type::texts}, none, "",
+               "the columns of the targets: 0 and 1, or categories of two names, of which the second is the "
+               "yes"),
+           From::columns),
+        of(row("data.mask", {}, "mask", "", "the field of the target: of each pixel the value of its class"),
+           From::field)};
+    for (KeyRow& each : out) each.is_needed = each.name == "classes" || each.name == "labels";
+    return out;
+}
+
 TaskOptions TaskOptions::from(const core::Config& task, const core::Config& data, const core::Config& loss) {
     TaskOptions out;
     out.name = task.text_or("name", out.name);
@@ -108,6 +139,10 @@ ModelInput Task::input(std::vector<std::int64_t> shape) const {
             row_of(options_.name).target == Target::numbers};
 }
 
+at::Tensor Task::mixed(const at::Tensor&, const at::Tensor&, const at::Tensor&) const {
+    throw core::Error(core::Fault::bug, "targets of task " + options_.name + " were to be mixed");
+}
+
 std::optional<std::int64_t> ColumnTask::first_unusable(const at::Tensor& target) const {
     const at::Tensor rows = target.to(at::kDouble).contiguous();
     const std::size_t columns = options().columns.size();
@@ -118,8 +153,10 @@ std::optional<std::int64_t> ColumnTask::first_unusable(const at::Tensor& target)
 }
 
 at::Tensor ColumnTask::rows(const Model& model, const at::Tensor& scores, const at::Tensor& target,
-                            const Batch&, const RowOptions&) const {
-    const at::Tensor told = said(model, scores).to(at::kCPU, at::kDouble).narrow(0, 0, target.size(0));
+                            const Batch&, const RowOptions& wanted) const {
+    const at::Tensor told = (wanted.is_said ? scores : said(model, scores))
+                                .to(at::kCPU, at::kDouble)
+                                .narrow(0, 0, target.size(0));
     return at::cat({target.to(at::kDouble).view({target.size(0), -1}), told}, 1);
 }
 

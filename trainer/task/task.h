@@ -35,6 +35,7 @@ struct TaskOptions {
 // What rows of a batch are made for.
 struct RowOptions {
     bool has_surfaces = true;               // false: figures of surfaces are NaN
+    bool is_said = false;                   // they are made of what Task::said gave, in place of scores
     std::function<void()> went_on = [] {};  // called now and then where rows take long
 };
 
@@ -70,6 +71,12 @@ public:
 
     // Mean over the samples (loss_of); `scores` as Model::forward gives them, `target` on their device.
     virtual at::Tensor loss(const Model& model, const at::Tensor& scores, const at::Tensor& target) const = 0;
+    // Where the loss knows mixtures: targets that are `share` (float32, [n] or [n, 1]) of `mine` and else `others`,
+    // as the loss takes them (Target).
+    virtual at::Tensor mixed(const at::Tensor& mine, const at::Tensor& others, const at::Tensor& share) const;
+
+    // What scores say, such that it may be averaged: probabilities, or values in their units. As `scores`, float32.
+    virtual at::Tensor said(const Model& model, const at::Tensor& scores) const = 0;
     // What figures are made of, on any rank: [n, row_size] float64 on the CPU, a row for each of `target`; `scores` may
     // have more rows behind those.
     virtual std::size_t row_size() const = 0;
@@ -103,8 +110,6 @@ protected:
     // Of one row of the target.
     virtual bool is_target(std::span<const double> row) const = 0;
     virtual void add_target(Predictions& out, std::span<const double> row) const = 0;
-    // [n, outputs] float32: probabilities, or values in their units.
-    virtual at::Tensor said(const Model& model, const at::Tensor& scores) const = 0;
 };
 
 // Throws Error(usage) if the dataset has no such columns or field, or they are of other kinds.

@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
     aloft_dataset* data = NULL;
     HOLDS(aloft_open(argv[1], "/nowhere/at all/x.key", NULL, &data) == ALOFT_REFUSED && data == NULL);
     HOLDS(strstr(aloft_error(), "no key for bars@1") && !strstr(aloft_error(), "nowhere"));
-    HOLDS(aloft_open("bars@1", NULL, NULL, &data) == ALOFT_SYSTEM && !strchr(aloft_error(), '/'));
+    HOLDS(aloft_open("bars@1", NULL, NULL, &data) == ALOFT_REFUSED && !strchr(aloft_error(), '/'));
     HOLDS(aloft_open("../bars", NULL, NULL, &data) == ALOFT_USAGE);
     HOLDS(aloft_open(NULL, NULL, NULL, &data) == ALOFT_USAGE &&
           aloft_open(argv[1], argv[2], NULL, NULL) == ALOFT_USAGE);
@@ -149,6 +149,49 @@ int main(int argc, char** argv) {
     HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "1 to 4"));
     options.crop_dimensions = 2, options.beside_count = 65;
     HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "64"));
+
+    /* Each sample several times, another part each time */
+    options = training(0, 1);
+    options.crop = extent, options.crop_dimensions = 1, options.crop_random = 1, options.fill = 9, options.per_sample = 3;
+    aloft_extent extent_of;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_OK && aloft_extent_of(loader, &extent_of) == ALOFT_OK);
+    HOLDS(extent_of.samples == 3 * samples && extent_of.steps == samples / 8 && aloft_begin(loader, 0, 0) == ALOFT_OK);
+    HOLDS(aloft_next(loader, &part_of) == ALOFT_OK && part_of.which.shape[0] == 24);
+    int64_t others = 0;
+    for (int64_t i = 0; i < 24; ++i) {
+        const int64_t which = ((const int64_t*)part_of.which.data)[i];
+        HOLDS(which >= 0 && which < 3);
+        others += which != 0;
+    }
+    HOLDS(others > 0);
+    aloft_release(part_of.owner);
+    aloft_close_loader(loader);
+    options.crop_random = 0;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "at random"));
+    options.crop_random = 1, options.per_sample = -1;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "1 or more"));
+
+    /* Balance */
+    options = training(0, 1);
+    options.balance = "columns = ['vendor', 'label']\nmost_repeats = 5";
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_OK && aloft_extent_of(loader, &extent_of) == ALOFT_OK);
+    HOLDS(extent_of.samples == samples && extent_of.steps == samples / 24);
+    HOLDS(aloft_describe_loader(loader, &json) == ALOFT_OK && strstr(json, "{\"vendor\":\"zeta\",\"label\":\"top\"}"));
+    aloft_close_loader(loader);
+    options.split = "validation";
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "balance is for training"));
+    options.split = "train", options.balance = "column = 'vendor'";
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "columns"));
+
+    /* Several datasets; moments to pool */
+    options = training(0, 1);
+    options.more = &data, options.more_count = 1;
+    HOLDS(aloft_load(data, &options, &loader) == ALOFT_USAGE && strstr(aloft_error(), "the same samples"));
+    aloft_moments moments;
+    HOLDS(aloft_moments_of(data, "train", "image", &moments) == ALOFT_OK && moments.count == samples * 64);
+    HOLDS(moments.mean > 0 && moments.mean < 255 && moments.squares > 0);
+    HOLDS(aloft_moments_of(data, "train", "imag", &moments) == ALOFT_USAGE && strstr(aloft_error(), "image"));
+    HOLDS(aloft_moments_of(data, "trian", "image", &moments) == ALOFT_USAGE);
 
     /* Batches outlive loader and dataset; a signal of the program never runs in a thread of the library */
     options = training(0, 1);

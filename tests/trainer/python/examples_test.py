@@ -17,7 +17,7 @@ class Examples(unittest.TestCase):
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory(prefix="aloft-test-")
         cls.root = pathlib.Path(cls.scratch.name)
-        for kind in ("images", "table", "volumes"):
+        for kind in ("images", "table", "volumes", "scans"):
             subprocess.run([MAKE, cls.root / kind, kind], check=True)
 
     @classmethod
@@ -86,10 +86,15 @@ class Examples(unittest.TestCase):
             self.assertTrue(torch.allclose(tensor, other[name], rtol=1e-2, atol=1e-2), name)
 
     def test_lightning_trains_on_two_ranks_each_with_its_share(self):
-        codes, said = self.run_on(2, "lightning_ddp.py", "--per-node", "2", "--epochs", "4")
+        out = self.root / "lightning"
+        codes, said = self.run_on(2, "lightning_ddp.py", "--per-node", "2", "--epochs", "4", "--out", out)
         self.assertEqual(codes, [0, 0], said)
         (accuracy,) = re.findall(r"^2 ranks, accuracy (\d\.\d+)", said, re.M)
         self.assertGreater(float(accuracy), 0.95)
+        figures = json.loads((out / "metrics.json").read_text())
+        self.assertEqual((figures["split"], figures["overall"]["samples"]), ("test", 128))
+        self.assertGreater(figures["overall"]["accuracy"], 0.9)
+        self.assertTrue((out / "model.safetensors").exists())
 
     def test_monai_segments_volumes_of_different_shapes_by_patches(self):
         codes, said = self.run_on(1, "monai_segmentation.py", "--patch", "16", "16", "16", "--epochs", "6", data="volumes")
@@ -97,6 +102,38 @@ class Examples(unittest.TestCase):
         dice = [float(each) for each in re.findall(r"^epoch \d: loss \d+\.\d+, Dice (\d\.\d+) of 8 volumes", said, re.M)]
         self.assertEqual(len(dice), 6, said)
         self.assertGreater(dice[-1], 0.9, said)
+
+    def nnunet(self, ranks, out, *arguments, code=0):
+        """What it printed: losses and Dice of patches by epoch, and the mean Dice of whole volumes of the split test, if it came so far."""
+        codes, said = self.run_on(ranks, "nnunet_segmentation.py", "--out", out, "--labels", "ball", "--disable-tta",
+                                  *arguments, data="scans")
+        self.assertEqual(codes, [code] * ranks, said)
+        return [[float(each) for each in re.findall(pattern + r"(-?\d\.\d+)", said, re.M)]
+                for pattern in ("train_loss ", r"Pseudo dice \[np\.float32\(", "^Dice {'ball': ")]
+
+    def test_nnunet_learns_from_patches_and_stops_after_an_epoch(self):
+        out = self.root / "nnunet"
+        losses, dice, _ = self.nnunet(1, out, "--epochs", "3", "--iterations", "10", "2", "--stop-after", "2", "--gpu-memory", "0.004", code=75)
+        self.assertEqual((len(losses), len(dice)), (2, 2))
+        self.assertLess(losses[1], losses[0] - 0.3)
+        self.assertGreater(dice[1], 0.5)
+        plans = json.loads((out / "preprocessed/Dataset001_shards/nnUNetPlans.json").read_text())
+        self.assertEqual(plans["original_median_spacing_after_transp"], [2.7, 0.8, 0.8])  # of the split train
+        self.assertEqual([path.name for path in out.glob("results/*/*/fold_0/*.new")], [])
+
+    @unittest.skipUnless(os.environ.get("ALOFT_LONG"), "only in the long run")
+    def test_nnunet_goes_on_exactly_and_two_ranks_share_its_steps(self):
+        more = "--epochs", "3", "--iterations", "10", "2"
+        whole, parts, two = (self.root / f"nnunet-{each}" for each in ("whole", "parts", "two"))
+        losses, patches, volumes = self.nnunet(1, whole, *more)
+        self.assertGreater(volumes[0], 0.8)
+        self.assertEqual(json.loads((whole / "dice.json").read_text()), {"split": "test", "volumes": 20, "dice": {"ball": volumes[0]}})
+        self.assertEqual(self.nnunet(1, parts, *more, "--stop-after", "1", code=75), [losses[:1], patches[:1], []])
+        self.assertEqual(self.nnunet(1, parts, *more), [losses[1:], patches[1:], volumes])
+        self.assertTrue(filecmp.cmp(whole / "model.safetensors", parts / "model.safetensors", shallow=False))
+        shared, _, volumes = self.nnunet(2, two, *more)
+        self.assertAlmostEqual(shared[0], losses[0], delta=0.05)  # but for the order of sums
+        self.assertGreater(volumes[0], 0.8)
 
     def test_scikit_learn_has_the_figures_of_aloft_train(self):
         out = self.root / "sklearn"

@@ -134,9 +134,21 @@ class Memory(unittest.TestCase):
         by_moments = torch.cat([batch["image"] for batch in load(normalise="moments", batch=TRAIN).epoch(0)])
         self.assertLess(abs(float(by_moments.mean())), 1e-4)
         self.assertLess(abs(float(by_moments.std(correction=0)) - 1), 1e-4)
-        for bad in ("mean", (1,), (1, float("nan")), ([1, 2], [1, 2, 3]), ([], [])):
+        for bad in ("mean", (1,), (1, float("nan")), (1e300, 0), (1, [-1e39]), ([1, 2], [1, 2, 3]), ([], [])):
             with self.assertRaises(aloft.UsageError):
                 load(normalise=bad)
+
+    def test_numpys_whole_numbers_are_whole_numbers(self):
+        one = numpy.int64(1)
+        loader = load(batch=numpy.int32(12), seed=numpy.uint64(11), threads=one)
+        states = [batch.state for batch in loader.epoch(one)]
+        self.assertEqual(states, [batch.state for batch in load().epoch(1)])
+        self.assertEqual(json.loads(json.dumps(states[0])), list(states[0]))
+        for first in (one, aloft.State(*map(numpy.int64, states[0])), numpy.array(states[0]).tolist()):
+            self.assertEqual([batch.state for batch in loader.epoch(1, first_step=first)], states[1:])
+        for number, first in ((1.5, 0), (1, 0.5), (1, -1), (1, (11, 1)), (1, (11, 1, 0.5)), (-1, 0), ("1", 0)):
+            with self.assertRaises(aloft.UsageError):
+                loader.epoch(number, first_step=first)
 
     def test_columns_are_numpy_arrays_that_agree_with_the_batches(self):
         loader = load(split="validation", tensors="numpy")
@@ -202,7 +214,7 @@ class Crops(unittest.TestCase):
     def test_what_no_crop_can_be_is_refused(self):
         for more, word in ((dict(crop=()), "1 to 4"), (dict(crop=(1, 2, 3, 4, 5)), "1 to 4"), (dict(crop=(2, 2, 2, 2)), "1 to 4"),
                            (dict(crop=(0, 2)), "from 1"), (dict(crop=(2.5,)), "whole number"), (dict(crop=(9, 9), fill=256), "can have"),
-                           (dict(crop=(9, 9), fill=0.5), "can have"), (dict(crop=(2, 2), place="left"), "centre"),
+                           (dict(crop=(9, 9), fill=0.5), "can have"), (dict(crop=(2, 2), place="left"), "centre"), (dict(crop=4), "each dimension"),
                            (dict(field=("image", "maks")), "image")):
             with self.assertRaises(aloft.UsageError) as caught:
                 load(**more)
@@ -252,7 +264,11 @@ class Permission(unittest.TestCase):
             self.assertEqual(len(list(load(dataset="bars@1", key=None).epoch(0))), TRAIN // 12)
         with unittest.mock.patch.dict(os.environ, ALOFT_DATA=str(ROOT / "given"), ALOFT_KEYS=str(ROOT)):
             self.refused(aloft.Refused, "no key for bars@1", dataset="bars@1", key=None)
-        self.refused(aloft.SystemFault, "manifest.json", dataset="bars@1", key=None)
+            for name in ("digits@1", "bars@latest"):  # of another, or of a slip of the pen
+                self.refused(aloft.Refused, f"no grant covers {name}; this job has bars@1", dataset=name, key=None)
+        self.refused(aloft.Refused, "this job has no dataset", "a folder and its key", dataset="bars@1", key=None)
+        with self.assertRaisesRegex(aloft.UsageError, "key=FILE"):
+            load(key=None)
         for name in ("bars", "../data@1", "bars@1\0"):
             with self.assertRaises(aloft.UsageError):
                 load(dataset=name, key=None)
@@ -281,10 +297,11 @@ class Permission(unittest.TestCase):
         for more, word in ((dict(split="trian"), "train"), (dict(field="imag"), "image"), (dict(label="lable"), "label"),
                            (dict(label="patient"), "pseudonyms"), (dict(batch=1000), "fewer than one step"),
                            (dict(batch=0), "positive"), (dict(batch=2.5), "whole number"), (dict(threads=0), "threads"),
-                           (dict(tensors="jax"), "torch")):
+                           (dict(tensors="jax"), "torch"), (dict(batch=-1), "0 or more")):
             with self.assertRaises(aloft.UsageError) as caught:
                 load(**more)
             self.assertIn(word, str(caught.exception))
+        self.assertEqual(load(batch=numpy.int64(16), seed=torch.tensor(3), crop=numpy.array([3, 4])).global_batch, 16)
 
 
 class Hostile(unittest.TestCase):
@@ -368,10 +385,11 @@ class Hostile(unittest.TestCase):
         self.assertEqual(len(list(torch.utils.data.DataLoader(Wrapped(), batch_size=None, num_workers=0))), TRAIN // 12)
 
     def test_without_the_library_the_import_says_what_is_missing(self):
-        found = subprocess.run([sys.executable, "-c", "import aloft"], text=True, stderr=subprocess.PIPE,
-                               env={**os.environ, "PYTHONPATH": PACKAGE, "ALOFT_LIBRARY": "/nonexistent.so"})
-        self.assertEqual(found.returncode, 1)
-        self.assertIn("libaloft.so.1 cannot be loaded", found.stderr)
+        for library, words in (("/nonexistent.so", "libaloft.so.1 cannot be loaded"), ("libm.so.6", "SystemFault: libaloft.so.1 has no aloft_")):
+            found = subprocess.run([sys.executable, "-c", "import aloft"], text=True, stderr=subprocess.PIPE,
+                                   env={**os.environ, "PYTHONPATH": PACKAGE, "ALOFT_LIBRARY": library})
+            self.assertEqual(found.returncode, 1)
+            self.assertIn(words, found.stderr)
 
 
 class Bindings(unittest.TestCase):

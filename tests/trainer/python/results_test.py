@@ -115,6 +115,16 @@ class Results(unittest.TestCase):
                            (dict(positive="nobody"), "positive")):
             with self.assertRaisesRegex(aloft.UsageError, word):
                 aloft.report(self.test, s, p, **more)
+        for sample in (s + 0.9, s.double() * float("nan")):
+            with self.assertRaisesRegex(aloft.UsageError, "whole numbers"):
+                aloft.report(self.test, sample, p)
+        closed = load("test")
+        closed.close()
+        for use in (lambda: aloft.report(closed, s, p), closed.columns):
+            with self.assertRaisesRegex(aloft.UsageError, "closed"):
+                use()
+        with self.assertRaisesRegex(aloft.UsageError, "all 6 features .* an entry for each"):
+            load(normalise="moments")
         with self.assertRaisesRegex(aloft.UsageError, "torch.distributed"):
             aloft.report(load("test", rank=0, ranks=2), s, p)
         with self.assertRaisesRegex(aloft.UsageError, "split and a label"):

@@ -48,16 +48,21 @@ class Options(ctypes.Structure):
                 ("batch", c_int64), ("global_batch", c_int64), ("rank", c_int32), ("ranks", c_int32), ("seed", c_uint64),
                 ("keep_tail", c_uint32), ("threads", c_int32), ("scale", POINTER(c_float)), ("offset", POINTER(c_float)),
                 ("channels", c_int64), ("crop", POINTER(c_int64)), ("crop_dimensions", c_uint32), ("crop_random", c_uint32),
-                ("fill", c_double), ("beside", POINTER(c_char_p)), ("beside_count", c_uint32)]
+                ("fill", c_double), ("beside", POINTER(c_char_p)), ("beside_count", c_uint32), ("balance", c_char_p),
+                ("per_sample", c_int64), ("more", POINTER(c_void_p)), ("more_count", c_uint32)]
 
 
 class Extent(ctypes.Structure):
     _fields_ = [("samples", c_int64), ("steps", c_int64), ("global_batch", c_int64), ("classes", c_int64)]
 
 
+class Moments(ctypes.Structure):
+    _fields_ = [("count", c_int64), ("mean", c_double), ("squares", c_double)]
+
+
 class BatchOf(ctypes.Structure):
     _fields_ = [("owner", c_void_p), ("valid", c_int64), ("step", c_int64), ("next", c_int64)] + [
-        (name, Array) for name in ("inputs", "label", "site", "vendor", "patient", "sample", "origin")] + [
+        (name, Array) for name in ("inputs", "label", "site", "vendor", "patient", "sample", "origin", "dataset", "which")] + [
         ("beside", POINTER(Array)), ("beside_count", c_int64)]
 
 
@@ -68,11 +73,13 @@ _FUNCTIONS = {
     "aloft_close": (None, [c_void_p]),
     "aloft_describe": (c_int, [c_void_p, POINTER(c_char_p)]),
     "aloft_column": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(Array), POINTER(c_void_p)]),
+    "aloft_moments_of": (c_int, [c_void_p, c_char_p, c_char_p, POINTER(Moments)]),
     "aloft_report": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p, POINTER(c_int64), POINTER(c_float), c_int64, c_int64,
                              POINTER(c_char_p), POINTER(c_void_p)]),
     "aloft_load": (c_int, [c_void_p, POINTER(Options), POINTER(c_void_p)]),
     "aloft_close_loader": (None, [c_void_p]),
     "aloft_extent_of": (c_int, [c_void_p, POINTER(Extent)]),
+    "aloft_describe_loader": (c_int, [c_void_p, POINTER(c_char_p)]),
     "aloft_begin": (c_int, [c_void_p, c_int64, c_int64]),
     "aloft_next": (c_int, [c_void_p, POINTER(BatchOf)]),
     "aloft_release": (None, [c_void_p]),
@@ -99,7 +106,11 @@ def _open() -> ctypes.CDLL:
         raise SystemFault(f"libaloft.so.1 cannot be loaded ({reason}). It comes with cmake --install; ALOFT_LIBRARY says "
                           "where it is if that is not /opt/aloft")
     for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(library, name)
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise SystemFault(f"libaloft.so.1 has no {name}: it is of another version than this package. Take both of one "
+                              "installation; ALOFT_LIBRARY says where the library is") from None
         function.restype, function.argtypes = result, arguments
     return library
 
@@ -144,5 +155,7 @@ def text(value: str | os.PathLike | None) -> bytes | None:
 
 def open_dataset(name: str | os.PathLike, key: str | os.PathLike | None, steward: str | os.PathLike | None) -> Handle:
     out = c_void_p()
+    if key is None and os.sep in os.fsdecode(name):
+        raise UsageError('a folder is opened with its key: key=FILE. Without, in a job, give the granted dataset\'s name, as "cxr@1"')
     call("aloft_open", text(name), text(key), text(steward), byref(out))
     return Handle("aloft_close", out.value)

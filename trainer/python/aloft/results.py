@@ -27,10 +27,17 @@ def report(loader: Loader, sample: Any, probability: Any, *, positive: Optional[
     positive, strata, min_stratum, bootstrap, seed, score   as [evaluate] of a recipe
 
     What aloft-train chooses on the validation split (a temperature, points) is not in it."""
+    loader._open()
     if loader.split is None or loader.label is None:
         raise UsageError("a report is of a loader with a split and a label")
+    if len(loader.datasets) > 1:
+        raise UsageError("a report is of one dataset, whose patients and strata are its own: make a Loader for each, and a report")
     numpy = _tensors.module("numpy")
-    samples = numpy.ascontiguousarray(_on_host(sample), dtype=numpy.int64)
+    numbers = numpy.asarray(_on_host(sample))
+    with numpy.errstate(invalid="ignore"):  # NaN
+        samples = numpy.ascontiguousarray(numbers, dtype=numpy.int64)
+    if not numpy.array_equal(samples, numbers):
+        raise UsageError("sample: not whole numbers")
     rows = numpy.ascontiguousarray(_on_host(probability), dtype=numpy.float32)
     if samples.ndim != 1 or rows.ndim != 2 or len(samples) != len(rows):
         raise UsageError("sample is [n], probability [n, classes]")
@@ -79,6 +86,9 @@ def save(path: Union[str, "os.PathLike[str]"], model: Any, loader: Optional[Load
     texts = {"aloft.sha256": "0" * 64, "format": "pt"}
     if architecture is not None:
         texts["aloft.model"] = architecture
+    if loader is not None and len(loader.datasets) > 1:
+        raise UsageError("a file of weights names one dataset: without `loader` it stays in the workspace; `metadata` may say "
+                         "which there were")
     if loader is not None:
         texts["aloft.shape"] = json.dumps(loader.shape, separators=(",", ":"))
         texts["aloft.classes"] = json.dumps(loader.names(loader.label) if loader.label else [], separators=(",", ":"),

@@ -1,11 +1,13 @@
 r"""PyTorch Lightning on a granted dataset, on all ranks of the job.
 
     aloft submit --nodes 2 --ntasks-per-node 2 -- \
-        python3 /opt/aloft/share/aloft/examples/lightning_ddp.py cxr@1 --nodes 2 --per-node 2
+        python3 /opt/aloft/share/aloft/examples/lightning_ddp.py cxr@1 --nodes 2 --per-node 2 --out runs/cxr
 
-Elsewhere: torchrun --nproc-per-node 2 lightning_ddp.py FOLDER --key FILE --per-node 2. What Lightning must know: batches come whole
+Elsewhere: torchrun --nproc-per-node 2 lightning_ddp.py FOLDER --key FILE --per-node 2 --out DIR. What Lightning must know: batches come whole
 from the loader, each rank's own, so it adds no sampler; and each epoch has its own order."""
 import argparse
+import json
+import pathlib
 
 import lightning
 import torch
@@ -49,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("dataset")
     parser.add_argument("--key")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--per-node", type=int, default=1, help="ranks of a node, each with a GPU if there are any")
     parser.add_argument("--epochs", type=int, default=8)
@@ -63,8 +66,20 @@ def main() -> None:
     trainer = lightning.Trainer(num_nodes=args.nodes, devices=args.per_node, strategy="ddp", max_epochs=args.epochs, logger=False,
                                 use_distributed_sampler=False, enable_checkpointing=False, enable_progress_bar=False,
                                 enable_model_summary=False, num_sanity_val_steps=0)
-    trainer.fit(Model(training.shape[0], training.classes), Epochs(training), Epochs(validation))
+    model = Model(training.shape[0], training.classes)
+    trainer.fit(model, Epochs(training), Epochs(validation))
+
+    # What is left: weights that hold no code, and the figures that aloft-train would write.
+    test = aloft.Loader(args.dataset, split="test", **load)
+    model.eval()
+    with torch.no_grad():
+        rows = [(batch["sample"].clone(), model.network(batch["image"].to(model.device)).softmax(1).cpu())
+                for batch in test.epoch(0) if batch.valid]
+    figures = aloft.report(test, *map(torch.cat, zip(*rows)))
     if trainer.is_global_zero:
+        args.out.mkdir(parents=True, exist_ok=True)
+        aloft.save(args.out / "model.safetensors", model.network, training)
+        (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
         print(f"{trainer.world_size} ranks, accuracy {float(trainer.callback_metrics['accuracy']):.4f}", flush=True)
 
 

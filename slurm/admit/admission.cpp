@@ -175,11 +175,16 @@ std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclav
     return std::nullopt;
 }
 
-std::string wished_grant(const std::vector<std::string>& environment) {
-    const std::string prefix = std::string(core::kGrantVariable) + "=";
+std::string wished(const std::vector<std::string>& environment, std::string_view name) {
+    const std::string prefix = std::string(name) + "=";
     std::string wish;
     for (const std::string& one : environment)
         if (one.starts_with(prefix)) wish = one.substr(prefix.size());
+    return wish;
+}
+
+std::string wished_grant(const std::vector<std::string>& environment) {
+    const std::string wish = wished(environment, core::kGrantVariable);
     if (!wish.empty() && !core::is_grant_id(wish))
         refuse("ALOFT_GRANT must be a grant's name, such as G-12. See: aloft grant list");
     return wish;
@@ -217,7 +222,11 @@ Admitted admit(const Request& request, const core::Enclave& enclave, const core:
     if (admitted.begin != 0 && admitted.begin != request.begin)
         admitted.notes.push_back("It begins at the next full hour after the time that you asked for.");
     if (!request.grant.empty())
-        admitted.prolog_environment = {variable(core::kPrologGrantVariable, request.grant)};
+        admitted.prolog_environment.push_back(variable(core::kPrologGrantVariable, request.grant));
+    if (!request.image.empty()) {
+        const core::Image& image = enclave.asked_image(request.image);
+        admitted.prolog_environment.push_back(variable(core::kPrologImageVariable, image.text()));
+    }
     set_limit(request, enclave, grant, now, kill_wait_seconds, admitted);
     admitted.warning_seconds = core::warning_seconds(admitted.minutes);
     set_files(request, admitted);

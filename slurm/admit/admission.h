@@ -33,6 +33,7 @@ struct Request {
     NodeWords known;                            // of which names of GPUs and features it may choose
     std::int64_t begin = 0;                     // seconds since 1970; 0: at once
     std::string grant;                          // under which of the account's; "": the newest
+    std::string image;                          // in which of the enclave's; "": the node's own system
     std::optional<std::uint32_t> minutes, nodes, tasks, tasks_per_node, cpus_per_task;
 };
 
@@ -62,6 +63,8 @@ bool names_partition(const std::string& list, const std::string& partition);
 std::optional<core::Enclave> enclave_of(const std::vector<core::Enclave>& enclaves,
                                         const std::string& account, const std::string& partition);
 
+// What a submission's variables say of one; "" where they do not.
+std::string wished(const std::vector<std::string>& environment, std::string_view name);
 // The grant that a submission names in its variables (aloft submit --grant); "" for none. Throws Error(refused).
 std::string wished_grant(const std::vector<std::string>& environment);
 

@@ -30,7 +30,7 @@ namespace {
 constexpr const char* kNodes = "nodes of an enclave are chosen by --nodelist, --constraint and --gres";
 constexpr std::uint64_t kTasks = 100'000, kCores = 4096;
 
-// In the order of slurm.h. A researcher's wish that is no row's business (a better place, a gentler priority)
+// In the order of slurm.h, what one release has and another has not at the end. A researcher's wish that is no row's business (a better place, a gentler priority)
 // is dropped without a word; one that would make the job do something else than asked is refused.
 constexpr std::array kFields = {
     TEXT(account, Rule::unset),  // the account's own default
@@ -97,7 +97,6 @@ constexpr std::array kFields = {
     NUMBER(overcommit, Rule::asked, "", 1),
     TEXT(partition, Rule::ours),
     NUMBER(plane_size, Rule::unset),
-    NUMBER(power_flags, Rule::unset),
     TEXT(prefer, Rule::refused, kNodes),
     NUMBER(priority, Rule::ours),
     NUMBER(profile, Rule::ours),
@@ -151,7 +150,6 @@ constexpr std::array kFields = {
     NUMBER(pn_min_tmp_disk, Rule::unset),
     TEXT(req_context, Rule::unset),
     NUMBER(req_switch, Rule::unset),
-    OTHER(select_jobinfo, Rule::slurms),
     TEXT(selinux_context, Rule::slurms),
     TEXT(std_err, Rule::ours),
     TEXT(std_in, Rule::ours),
@@ -163,6 +161,19 @@ constexpr std::array kFields = {
     TEXT(x11_magic_cookie, Rule::unset),
     TEXT(x11_target, Rule::unset),
     NUMBER(x11_target_port, Rule::unset),
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(24, 11, 0)
+    TEXT(container_id, Rule::refused,
+         "--container-id does not run in an enclave: the fence builds the job's own view"),
+    OTHER(id, Rule::slurms),
+    TEXT(job_size_str, Rule::refused, "--nodes is one number or one range for an enclave's jobs: --nodes=2"),
+    TEXT(licenses_tot, Rule::slurms),
+    NUMBER(oom_kill_step, Rule::unset),
+    NUMBER(resv_port_cnt, Rule::unset),
+    NUMBER(segment_size, Rule::unset),
+#else
+    NUMBER(power_flags, Rule::unset),
+    OTHER(select_jobinfo, Rule::slurms),
+#endif
 };
 
 const job_desc_msg_t& nothing() {

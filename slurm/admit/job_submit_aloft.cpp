@@ -34,7 +34,11 @@ const uint32_t plugin_version = SLURM_VERSION_NUMBER;
 ALOFT_HOOK int init(void);
 ALOFT_HOOK void fini(void);
 ALOFT_HOOK int job_submit(job_desc_msg_t* job, uint32_t uid, char** message);
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
+ALOFT_HOOK int job_modify(job_desc_msg_t* job, struct job_record* record, uint32_t uid, char** message);
+#else
 ALOFT_HOOK int job_modify(job_desc_msg_t* job, struct job_record* record, uint32_t uid);
+#endif
 }
 
 namespace {
@@ -168,6 +172,12 @@ int job_submit(job_desc_msg_t* job, uint32_t uid, char** message) {
     return at_boundary(message, [&] { tell(message, submit(*job, uid)); });
 }
 
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
+int job_modify(job_desc_msg_t* job, struct job_record*, uint32_t uid, char** message) {
+    return at_boundary(message, [&] { modify(*job, uid); });
+}
+#else
 int job_modify(job_desc_msg_t* job, struct job_record*, uint32_t uid) {
     return at_boundary(nullptr, [&] { modify(*job, uid); });
 }
+#endif

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/hosts.h"
+#include "core/base/split.h"
 #include "core/policy/job_options.h"
 #include "slurm/admit/slurm_memory.h"
 
@@ -46,6 +47,23 @@ void put_list(char**& array, std::uint32_t& count, const std::vector<std::string
     for (std::size_t i = 0; i < values.size(); ++i) array[i] = slurm_xstrdup(values[i].c_str());
 }
 
+// What tres_per_task asks of generic resources. sbatch of Slurm 24.11 writes --cpus-per-task there as well
+// ("cpu=2,gres/gpu:a100=1").
+std::string gpus_per_task(const job_desc_msg_t& job) {
+    std::string asked;
+    for (const std::string& one : core::split(text(job.tres_per_task), ','))
+        if (!one.starts_with("cpu=")) asked += (asked.empty() ? "" : ",") + one;
+    return asked;
+}
+
+// "gres:gpu:a100:2" as this release of slurmctld reads it: another form is no GPU to it, or one of another name.
+std::string as_slurm_reads(std::string gpus) {
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(24, 11, 0)
+    if (!gpus.empty()) gpus[gpus.find(':')] = '/';
+#endif
+    return gpus;
+}
+
 std::optional<std::uint32_t> wish(std::uint32_t number, std::uint32_t none) {
     return number == none || number == 0 ? std::nullopt : std::optional(number);
 }
@@ -64,6 +82,7 @@ Request read(const job_desc_msg_t& job, const Context& context) {
         request.arguments.erase(request.arguments.begin());  // the script's own name
     request.environment = list(job.environment, job.env_size);
     request.grant = wished_grant(request.environment);
+    request.image = wished(request.environment, core::kImageVariable);
     request.std_in = text(job.std_in);
     request.std_out = text(job.std_out);
     request.std_err = text(job.std_err);
@@ -72,8 +91,8 @@ Request read(const job_desc_msg_t& job, const Context& context) {
     request.wanted = core::expand_hosts(text(job.req_nodes));
     request.unwanted = core::expand_hosts(text(job.exc_nodes));
     request.features = text(job.features);
-    request.gpus = {text(job.tres_per_job),  text(job.tres_per_node), text(job.tres_per_socket),
-                    text(job.tres_per_task), text(job.cpus_per_tres), text(job.mem_per_tres)};
+    request.gpus = {text(job.tres_per_job), text(job.tres_per_node), text(job.tres_per_socket),
+                    gpus_per_task(job),     text(job.cpus_per_tres), text(job.mem_per_tres)};
     if (job.features || job.tres_per_job || job.tres_per_node || job.tres_per_socket || job.tres_per_task ||
         job.cpus_per_tres || job.mem_per_tres)
         request.known = context.known();
@@ -99,12 +118,12 @@ void write(job_desc_msg_t& job, const Admitted& admitted, const Context& context
     put(job.req_nodes, admitted.wanted);
     put(job.exc_nodes, admitted.unwanted);
     put(job.features, admitted.features);
-    put(job.tres_per_job, admitted.gpus.per_job);
-    put(job.tres_per_node, admitted.gpus.per_node);
-    put(job.tres_per_socket, admitted.gpus.per_socket);
-    put(job.tres_per_task, admitted.gpus.per_task);
-    put(job.cpus_per_tres, admitted.gpus.cores);
-    put(job.mem_per_tres, admitted.gpus.memory);
+    put(job.tres_per_job, as_slurm_reads(admitted.gpus.per_job));
+    put(job.tres_per_node, as_slurm_reads(admitted.gpus.per_node));
+    put(job.tres_per_socket, as_slurm_reads(admitted.gpus.per_socket));
+    put(job.tres_per_task, as_slurm_reads(admitted.gpus.per_task));
+    put(job.cpus_per_tres, as_slurm_reads(admitted.gpus.cores));
+    put(job.mem_per_tres, as_slurm_reads(admitted.gpus.memory));
     put(job.alloc_node, kJobName);
     put_list(job.argv, job.argc, admitted.arguments);
     put_list(job.environment, job.env_size, admitted.environment);

@@ -9,12 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
+#include "core/keys/enclave_keys.h"
 #include "core/policy/grant.h"
 #include "core/policy/names.h"
 #include "slurm/decide/infiniband.h"
@@ -44,10 +45,6 @@ std::filesystem::path dataset_path(const core::Site& site, const std::string& na
 std::filesystem::path sealed_key(const core::Site& site, const std::string& enclave,
                                  const std::string& dataset) {
     return site.mirror / "keys" / enclave / (dataset + ".sealed");
-}
-
-std::filesystem::path enclave_key(const core::Site& site, const std::string& enclave) {
-    return site.config / "keys" / (enclave + ".enclave.key");
 }
 
 constexpr std::array kRulings = {Ruling::unfenced, Ruling::enclave, Ruling::deny, Ruling::ended};
@@ -93,8 +90,9 @@ std::string_view name_of(Ruling ruling) {
 }
 
 Job job_of(const Policy& policy) {
-    return {policy.job,   policy.uid, policy.account,  policy.partition, policy.nodes, policy.start,
-            policy.grant, {},         policy.datasets, policy.gpus};
+    return {policy.job,   policy.uid,      policy.account, policy.partition,
+            policy.nodes, policy.start,    policy.grant,   {},
+            {},           policy.datasets, policy.gpus};
 }
 
 std::string to_json(const Policy& policy) {
@@ -107,6 +105,11 @@ std::string to_json(const Policy& policy) {
                            {"is_inbound", one.is_inbound},
                            {"port", one.port}});
     for (const auto& tree : policy.software) software.push_back(tree.string());
+    nlohmann::json image;
+    if (policy.image)
+        image = {{"name", policy.image->name},
+                 {"file", policy.image->file.string()},
+                 {"sha256", policy.image->sha256}};
     for (const auto& device : policy.devices) devices.push_back(device.string());
     return nlohmann::json{{"ruling", name_of(policy.ruling)},
                           {"reason", policy.reason},
@@ -123,9 +126,11 @@ std::string to_json(const Policy& policy) {
                           {"grant", policy.grant},
                           {"not_after", policy.not_after},
                           {"token", policy.token},
+                          {"other_tokens", policy.other_tokens},
                           {"workspace", policy.workspace.string()},
                           {"datasets", policy.datasets},
                           {"software", software},
+                          {"image", image},
                           {"devices", devices},
                           {"peers", peers},
                           {"allowed", allowed},
@@ -152,9 +157,13 @@ Policy parse_policy(std::string_view text) {
         policy.grant = json.at("grant").get<std::string>();
         policy.not_after = json.at("not_after").get<std::int64_t>();
         policy.token = json.at("token").get<std::string>();
+        policy.other_tokens = json.value("other_tokens", std::vector<std::string>{});  // nor these
         policy.workspace = json.at("workspace").get<std::string>();
         policy.datasets = json.at("datasets").get<std::vector<std::string>>();
         for (const auto& tree : json.at("software")) policy.software.emplace_back(tree.get<std::string>());
+        if (const auto one = json.value("image", nlohmann::json()); !one.is_null())  // nor this
+            policy.image = {one.at("name").get<std::string>(), one.at("file").get<std::string>(),
+                            one.at("sha256").get<std::string>()};
         for (const auto& device : json.at("devices")) policy.devices.emplace_back(device.get<std::string>());
         for (const auto& peer : json.at("peers"))
             policy.peers.push_back({peer.at("address").get<std::string>(), peer.at("kind").get<int>(),
@@ -206,7 +215,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
     policy.account = job.account;
     policy.partition = job.partition;
     policy.nodes = job.nodes;
-    policy.gpus = job.gpus;
+    policy.gpus = job.gpus.value_or(0);
     policy.start = job.start;
     policy.began = now;
     core::Enclaves enclaves;
@@ -237,6 +246,14 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         return deny(policy, "this account works in partition " + by_account->partition + " only");
     if (policy.workspace.empty())
         return deny(policy, "this account has no workspace on " + std::string(host) + ". Tell the admin");
+    if (!job.asked_image.empty()) {
+        const auto found = std::ranges::find(by_account->images, job.asked_image, &core::Image::text);
+        if (found == by_account->images.end())
+            return deny(
+                policy,
+                "the image that the job was admitted with is not the enclave's any more. Submit it again");
+        policy.image = *found;
+    }
     if (!by_account->has_node(host))
         return deny(policy, std::string(host) + " is not a node of enclave " + policy.enclave);
     for (const std::string& node : job.nodes)
@@ -283,37 +300,72 @@ std::optional<Objection> objection_to(const core::Site& site, const Policy& runn
     }
 }
 
-core::SecretKey enclave_secret(const core::Site& site, const std::string& enclave, const std::string& salt,
-                               std::string_view purpose) {
-    const auto path = enclave_key(site, enclave);
-    core::OpeningKey::load(path);  // that it is one, and nobody else's to read
-    std::istringstream words(core::read_text(path, 4096));
-    std::string mark, kind, key;
-    words >> mark >> kind >> key;
-    return core::SecretKey::from(core::from_base64(key)).derive(core::view(salt), purpose);
+namespace {
+
+core::SecretKey secret_of(const std::filesystem::path& key, const std::string& salt,
+                          std::string_view purpose) {
+    core::OpeningKey::load(key);  // that it is one, and nobody else's to read
+    std::istringstream words(core::read_text(key, 4096));
+    std::string mark, kind, bytes;
+    words >> mark >> kind >> bytes;
+    return core::SecretKey::from(core::from_base64(bytes)).derive(core::view(salt), purpose);
 }
 
-std::string step_token(const core::Site& site, const Policy& policy) {
+// Of the enclave's key and of the others that are here. One that cannot be read beside the key itself (it is being copied here, or was
+// moved away this moment) is left out: preflight tells of it, and no job is held up by it.
+template <class Made>
+std::vector<Made> of_each_key(const core::Site& site, const std::string& enclave,
+                              const std::function<Made(const std::filesystem::path&)>& make) {
+    std::vector<Made> made;
+    for (const auto& key : core::enclave_keys(site.config / "keys", enclave)) try {
+            made.push_back(make(key));
+        } catch (const Error&) {
+            if (made.empty()) throw;
+        }
+    return made;
+}
+
+core::SecretKey open_sealed(const std::vector<core::OpeningKey>& openings, core::ByteView sealed) {
+    for (std::size_t i = 0; i + 1 < openings.size(); ++i) try {
+            return openings[i].open(sealed);
+        } catch (const Error& e) {
+            if (e.fault() != Fault::refused) throw;
+        }
+    return openings.back().open(sealed);
+}
+
+}  // namespace
+
+std::vector<core::SecretKey> enclave_secrets(const core::Site& site, const std::string& enclave,
+                                             const std::string& salt, std::string_view purpose) {
+    return of_each_key<core::SecretKey>(
+        site, enclave, [&](const std::filesystem::path& key) { return secret_of(key, salt, purpose); });
+}
+
+std::vector<std::string> step_tokens(const core::Site& site, const Policy& policy) {
     const std::string run = std::to_string(policy.job) + " " + policy.start + " " + policy.grant;
-    return core::to_hex(enclave_secret(site, policy.enclave, run, "aloft step token 2").bytes());
+    std::vector<std::string> tokens;
+    for (const auto& secret : enclave_secrets(site, policy.enclave, run, "aloft step token 2"))
+        tokens.push_back(core::to_hex(secret.bytes()));
+    return tokens;
 }
 
 void unseal_keys(const core::Site& site, const Policy& policy, const JobFiles& files) {
-    const auto opening = core::OpeningKey::load(enclave_key(site, policy.enclave));
+    const auto openings = of_each_key<core::OpeningKey>(
+        site, policy.enclave, [](const auto& key) { return core::OpeningKey::load(key); });
     core::make_directories(files.keys, 0755);  // its parent is root's alone
     for (const std::string& name : policy.datasets) {
         const auto sealed = sealed_key(site, policy.enclave, name);
-        std::string line;
+        std::string seal;
         try {
-            line = core::read_text(sealed, 4096);
+            seal = core::read_seal(sealed);
         } catch (const Error&) {
             throw Error(Fault::refused, "the key of dataset " + name + " is not sealed for enclave " +
                                             policy.enclave +
                                             ". Tell the admin: the intake account must seal it");
         }
-        while (!line.empty() && line.back() == '\n') line.pop_back();
         const auto path = files.keys / (name + ".key");
-        opening.open(core::from_base64(line)).save(path);
+        open_sealed(openings, core::from_base64(seal)).save(path);
         if (::lchown(path.c_str(), policy.uid, static_cast<gid_t>(-1)))
             throw Error(Fault::system, core::with_errno("cannot hand over a dataset's key", errno));
     }

@@ -40,14 +40,17 @@ struct Policy {
     std::string start;  // which of its runs: how often Slurm started it again; empty unless fenced
     std::string account, partition;
     std::vector<std::string> nodes;
-    std::string enclave, grant;         // empty for an open job
-    std::int64_t not_after = 0;         // of the grant
-    std::int64_t began = 0;             // when this node decided
-    std::uint32_t gpus = 0;             // of this node, as slurmctld gave them to the job
-    std::string token;                  // what a step must show: only aloft-run can (see step_token)
+    std::string enclave, grant;  // empty for an open job
+    std::int64_t not_after = 0;  // of the grant
+    std::int64_t began = 0;      // when this node decided
+    std::uint32_t gpus = 0;      // of this node, as slurmctld gave them to the job
+    std::string token;           // what a step must show: only aloft-run can (see step_tokens)
+    std::vector<std::string>
+        other_tokens;                   // or one of these, shown by a node before or after a change of keys
     std::filesystem::path workspace;    // empty: there is none to show
     std::vector<std::string> datasets;  // "digits@1"
     std::vector<std::filesystem::path> software;
+    std::optional<core::Image> image;            // that its tasks run in; none: the node's own system
     std::vector<std::filesystem::path> devices;  // beside those that every job has (infiniband.h)
     std::vector<Peer> peers;
     std::vector<core::Allowance> allowed;  // of the site's daemons, not of the job
@@ -81,8 +84,9 @@ struct Job {
     std::string start{};                  // see Policy
     std::string grant{};                  // it was admitted under this one; empty: the newest of the account
     std::string asked_grant{};            // by its researcher (aloft submit --grant): under no other one
+    std::string asked_image{};            // core::Image::text(), as it was admitted with; empty: none
     std::vector<std::string> datasets{};  // what it reads: another grant that covers them may take over
-    std::uint32_t gpus = 0;               // see Policy
+    std::optional<std::uint32_t> gpus = 0;  // see Policy; nothing: Slurm's list of them cannot be read
 };
 
 Job job_of(const Policy& policy);
@@ -105,15 +109,16 @@ struct Objection {
 std::optional<Objection> objection_to(const core::Site& site, const Policy& running, std::string_view host,
                                       std::int64_t now);
 
-// A secret that every node of the enclave derives from its private key, and nobody else can. Throws
-// Error(refused) or Error(data) without that key.
-core::SecretKey enclave_secret(const core::Site& site, const std::string& enclave, const std::string& salt,
-                               std::string_view purpose);
+// Secrets that every node of the enclave derives from its private key, and nobody else can: of the key that the node has (the first),
+// and of the others that it knows while one takes over from another (core/keys/enclave_keys.h). Throws Error(refused) or Error(data)
+// without the key.
+std::vector<core::SecretKey> enclave_secrets(const core::Site& site, const std::string& enclave,
+                                             const std::string& salt, std::string_view purpose);
 
 // Steps never pass job_submit, and anybody may say `srun --jobid`. So a step must show a token which only the
-// batch script's wrapper can read. Every node of the job derives the same one, and another one when Slurm
+// batch script's wrapper can read. Every node of the job derives the same ones (the first is to be shown), and others when Slurm
 // starts the job again.
-std::string step_token(const core::Site& site, const Policy& policy);
+std::vector<std::string> step_tokens(const core::Site& site, const Policy& policy);
 
 // Unseals the datasets' keys into `files.keys`, each 0400 and owned by the job's account. Throws
 // Error(refused) if one is missing or not sealed for this enclave.

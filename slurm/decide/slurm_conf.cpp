@@ -2,7 +2,6 @@
 
 #include <strings.h>
 
-#include <cctype>
 #include <sstream>
 
 #include "core/base/error.h"
@@ -15,39 +14,29 @@ namespace {
 using core::Error;
 using core::Fault;
 
-std::string trimmed(const std::string& word) {
-    const auto begin = word.find_first_not_of(" \t");
-    return begin == std::string::npos ? "" : word.substr(begin, word.find_last_not_of(" \t") - begin + 1);
-}
-
 bool is(const std::string& a, const char* b) {
     return ::strcasecmp(a.c_str(), b) == 0;
-}
-
-std::string small_letters(std::string word) {
-    for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return word;
 }
 
 SlurmConf conf_of(const std::vector<std::string>& lines) {
     SlurmConf conf;
     for (const std::string& line : lines) {
-        const auto equals = line.find('=');
-        if (equals == std::string::npos) continue;
-        const std::string key = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
-        conf.values.insert_or_assign(small_letters(key), value);
-        if (is(key, "NodeName")) conf.node_lines.push_back(line);
-        if (is(key, "SlurmctldHost")) {  // NAME or NAME(ADDRESS)
+        const auto setting = core::slurm_setting(line);
+        if (!setting) continue;
+        const auto& [key, value] = *setting;
+        conf.values.insert_or_assign(key, value);
+        if (key == "nodename") conf.node_lines.push_back(line);
+        if (key == "slurmctldhost") {  // NAME or NAME(ADDRESS)
             const auto open = value.find('(');
             conf.controllers.push_back(
                 open == std::string::npos ? value : value.substr(open + 1, value.find(')') - open - 1));
-        } else if (is(key, "SlurmdPort")) {
+        } else if (key == "slurmdport") {
             const int port = std::atoi(value.c_str());
             if (port < 1 || port > 65535) throw Error(Fault::usage, "slurm.conf: SlurmdPort is not a port");
             conf.slurmd_port = static_cast<std::uint16_t>(port);
-        } else if (is(key, "SlurmdSpoolDir")) {
+        } else if (key == "slurmdspooldir") {
             conf.spool = value;
-        } else if (is(key, "PlugStackConfig")) {
+        } else if (key == "plugstackconfig") {
             conf.plugstack = value;
         }
     }
@@ -73,9 +62,23 @@ SlurmConf parse_slurm_conf(std::string_view text) {
 }
 
 SlurmConf load_slurm_conf(const std::filesystem::path& file) {
-    SlurmConf conf = conf_of(core::slurm_lines_of(file));
-    if (conf.plugstack.is_relative()) conf.plugstack = file.parent_path() / conf.plugstack;
+    const std::filesystem::path path = file.empty() ? slurm_conf_here() : file;
+    SlurmConf conf = conf_of(core::slurm_lines_of(path));
+    conf.file = path;
+    if (conf.plugstack.empty()) conf.plugstack = path.parent_path() / "plugstack.conf";
     return conf;
+}
+
+std::filesystem::path slurm_conf_here(const std::filesystem::path& own,
+                                      const std::filesystem::path& fetched) {
+    std::error_code none;
+    if (!std::filesystem::exists(fetched, none)) return own;
+    if (!std::filesystem::exists(own, none)) return fetched;
+    if (!std::filesystem::equivalent(own.parent_path(), fetched.parent_path(), none))
+        throw Error(Fault::usage, "there are two configurations of Slurm here, " + own.string() + " and " +
+                                      fetched.string() +
+                                      ": remove the one by which slurmd was not started, and restart slurmd");
+    return own;
 }
 
 std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host) {
@@ -86,13 +89,14 @@ std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host) {
 }
 
 bool requires_fence(std::string_view plugstack) {
+    bool is_last = false;
     for (const std::string& line : core::slurm_lines(plugstack)) {
         std::istringstream words(line);
         std::string how, what;
         words >> how >> what;
-        if (how == "required" && std::filesystem::path(what).filename() == "aloft_fence.so") return true;
+        is_last = how == "required" && std::filesystem::path(what).filename() == "aloft_fence.so";
     }
-    return false;
+    return is_last;
 }
 
 }  // namespace slurm

@@ -11,7 +11,9 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "core/ledger/record.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/known.h"
@@ -79,6 +81,7 @@ public:
         }
         attempt("keys", [&] { copy_keys(list); });
         attempt("witness", [&] { copy_witness(); });
+        attempt("budgets", [&] { copy_budgets(); });
         lay_down(site_.mirror / "list.json", envelope);
         remove_others(site_.mirror / "grants", grants);
         remove_others(site_.mirror / "enclaves", policies);
@@ -138,15 +141,23 @@ private:
         return false;
     }
 
-    // A grant never changes under its id, but for the key that signed it.
+    // A grant never changes under its id, but for the key that signed it, and what an earlier aloft-sign left out of it.
     void copy_grant(const std::string& id, std::uint32_t uid) {
         core::check_plain_name(id, "grant");
         const fs::path here = site_.mirror / "grants" / (id + ".json");
-        if (const auto text = text_of(here, kFileLimitBytes); text && is_grant(*text, id, uid)) return;
-        const std::string text =
-            core::read_text(site_.published / "grants" / (id + ".json"), kFileLimitBytes);
-        if (!is_grant(text, id, uid))
+        const auto before = text_of(here, kFileLimitBytes);
+        std::string text;
+        try {
+            text = core::read_text(site_.published / "grants" / (id + ".json"), kFileLimitBytes);
+        } catch (const Error&) {
+            if (before && is_grant(*before, id, uid)) return;
+            throw;
+        }
+        if (before == text && is_grant(text, id, uid)) return;
+        if (!is_grant(text, id, uid)) {
+            if (before && is_grant(*before, id, uid)) return;  // a right one is put back by no wrong one
             throw Error(Fault::refused, "the file is not the grant that the list means");
+        }
         lay_down(here, text);
     }
 
@@ -214,6 +225,32 @@ private:
             if (core::Witness::parse(*before).head.seq > witness.head.seq)
                 throw Error(Fault::refused, "an older witness than this host has was put in its place");
         lay_down(here, *text);
+    }
+
+    // For root alone: it changes as jobs begin and end.
+    void copy_budgets() {
+        const fs::path there = site_.published / core::kBudgetsFile;
+        std::error_code error;
+        if (!fs::exists(there, error) && (!error || error == std::errc::no_such_file_or_directory)) return;
+        const std::string text = core::read_text(there, kListLimitBytes);
+        const fs::path here = site_.mirror / core::kBudgetsFile;
+        const auto before = text_of(here, kListLimitBytes);
+        if (before == text) return;
+        const std::int64_t issued = core::parse_budgets(text, keys_).issued;
+        // One of a clock that was ahead holds back none of the right time.
+        const std::int64_t had = before ? issued_or_0(*before) : 0;
+        if (issued < had && had <= core::now_seconds() + core::kClockSkewSeconds)
+            throw Error(Fault::refused, "an older list than this host has was put in its place");
+        core::make_budgets_folder(site_.mirror);
+        core::write_atomically(here, text, 0600);
+    }
+
+    std::int64_t issued_or_0(const std::string& budgets) const {
+        try {
+            return core::parse_budgets(budgets, keys_).issued;
+        } catch (const Error&) {  // of another key
+            return 0;
+        }
     }
 
     const core::Site& site_;

@@ -10,7 +10,6 @@
 #include "core/base/files.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
-#include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
@@ -46,14 +45,6 @@ std::optional<Policy> policy_in(const JobFiles& files) {
         return parse_policy(core::read_text(files.policy));
     } catch (const Error&) {
         return std::nullopt;
-    }
-}
-
-SlurmConf conf_or_default(const std::string& slurm_conf) {
-    try {
-        return load_slurm_conf(slurm_conf);
-    } catch (const Error&) {
-        return {};
     }
 }
 
@@ -109,12 +100,11 @@ Agent::Agent(core::Site site, std::string slurm_conf, fs::path state)
 
 Agent::~Agent() = default;
 
-// Before anything was published to this host nobody can say whose fellow it was: again at the next round. A gate
-// that stands from before stays until then.
+// Before anything was published to this host nobody can say whose fellow it was, and before slurmd has fetched its
+// slurm.conf nobody has those fellows' addresses: again at the next round. A gate that stands from before stays until then.
 void Agent::close_once() {
     try {
-        close_after_boot(site_, host_, core::now_seconds(), conf_or_default(slurm_conf_),
-                         remembered_fellows(state_));
+        close_after_boot(site_, host_, core::now_seconds(), slurm_conf_, remembered_fellows(state_));
         open_stray_gate(site_);
         end_closing_before_network();
         is_closed_ = true;

@@ -23,6 +23,7 @@
 #include "core/base/wait.h"
 #include "core/keys/keys.h"
 #include "core/ledger/spool.h"
+#include "core/policy/budget.h"
 #include "core/policy/job_options.h"
 #include "core/policy/known.h"
 #include "slurm/decide/slurm_conf.h"
@@ -57,6 +58,9 @@ constexpr std::chrono::milliseconds kFellowPatience{3000};
 constexpr std::chrono::milliseconds kClosedPatience{10000};  // two rounds of an agent
 constexpr std::chrono::milliseconds kLookPatience{10000};    // an agent looks again at a bad node within 5 s
 constexpr std::chrono::milliseconds kDrainPatience{5000};
+constexpr std::chrono::milliseconds kBudgetPatience{
+    10000};  // the end of the job before goes by aloftd, aloft-sign and the mirror
+constexpr std::chrono::milliseconds kBudgetPause{500};
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -80,7 +84,9 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, con
               Policy& policy, const JobFiles& files) {
     try {
         unseal_keys(site, policy, files);
-        policy.token = step_token(site, policy);
+        auto tokens = step_tokens(site, policy);
+        policy.token = tokens.front();
+        policy.other_tokens.assign(tokens.begin() + 1, tokens.end());
     } catch (const Error& e) {
         if (e.fault() != Fault::refused) throw;
         policy.ruling = Ruling::deny;
@@ -109,7 +115,7 @@ std::uint32_t job_id_from_environment() {
     return number("SLURM_JOB_ID");
 }
 
-std::uint32_t count_gpus(std::string_view list) {
+std::optional<std::uint32_t> count_gpus(std::string_view list) {
     constexpr std::uint32_t kMost = 1024;  // of one node
     std::uint32_t count = 0;
     for (const std::string& one : core::split(std::string(list), ',')) {
@@ -119,9 +125,10 @@ std::uint32_t count_gpus(std::string_view list) {
         last = first;
         if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '-')
             read = std::from_chars(read.ptr + 1, end, last);
-        if (read.ec != std::errc{} || read.ptr != end || last < first || last - first >= kMost) return 0;
+        if (read.ec != std::errc{} || read.ptr != end || last < first || last - first >= kMost)
+            return std::nullopt;
         count += last - first + 1;
-        if (count > kMost) return 0;
+        if (count > kMost) return std::nullopt;
     }
     return count;
 }
@@ -134,6 +141,7 @@ Job job_from_environment() {
     job.nodes = core::expand_hosts(variable("SLURM_JOB_NODELIST").empty() ? variable("SLURM_NODELIST")
                                                                           : variable("SLURM_JOB_NODELIST"));
     job.asked_grant = variable(core::kPrologGrantVariable.data());
+    job.asked_image = variable(core::kPrologImageVariable.data());
     job.gpus = count_gpus(variable("SLURM_JOB_GPUS"));
     const passwd* entry = ::getpwuid(job.uid);
     job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
@@ -147,6 +155,34 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     const bool is_held = core::wait_until(patience, std::chrono::milliseconds(10),
                                           [&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; });
     return is_held ? std::move(lock) : core::Fd();
+}
+
+// Once it runs nobody asks again: it counts already.
+void check_budget(const core::Site& site, const Policy& policy, std::optional<std::uint32_t> gpus,
+                  std::int64_t most_seconds, std::int64_t now, std::chrono::milliseconds patience) {
+    const core::Grant grant = core::open_grant(site, policy.uid, now, {policy.grant, {}});
+    if (!core::has_budget(grant)) return;
+    const std::string its = "grant " + grant.id + " has a budget";
+    if (most_seconds == 0)
+        throw Error(Fault::refused, "this job has no time limit, and " + its + ". Submit it with --time");
+    if (policy.nodes.empty() || (grant.gpu_hours > 0 && !gpus))
+        throw Error(Fault::refused, its + ", and Slurm does not tell this node which " +
+                                        (policy.nodes.empty() ? "nodes" : "GPUs") +
+                                        " the job has. Tell the admin");
+    const auto node_seconds = static_cast<std::int64_t>(policy.nodes.size()) * most_seconds;
+    std::optional<Error> refusal;
+    core::wait_until(patience, kBudgetPause, [&] {
+        try {
+            core::require_budget(site, grant, policy.job, {node_seconds, node_seconds * gpus.value_or(0)},
+                                 now);
+            refusal.reset();
+        } catch (const Error& e) {
+            if (e.fault() != Fault::refused) throw;
+            refusal = e;
+        }
+        return !refusal;
+    });
+    if (refusal) throw *refusal;
 }
 
 Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf, std::int64_t now) {
@@ -163,7 +199,7 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
     core::make_directories(files.folder, 0700);
     core::Enclave enclave;
     Policy policy = decide(site, job, core::short_host_name(), now, &enclave);
-    const auto deny = [&](const char* reason) {
+    const auto deny = [&](const std::string& reason) {
         policy.ruling = Ruling::deny;
         policy.reason = reason;
     };
@@ -175,8 +211,10 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
         deny(
             "this node's agent has not closed it yet to the nodes that it shared jobs with before it was "
             "started: its log says why. Tell the admin; the job can be submitted again");
+    std::int64_t most_seconds = 0;
     if (policy.ruling == Ruling::enclave) {
         const ControllersWord word = ask_about(job.id, kControllerPatience);
+        most_seconds = word.most_seconds;
         policy.start = word.start;
         if (word.knows != Knows::job)
             deny("Slurm's controller does not tell this node about the job. Submit it again");
@@ -191,9 +229,20 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
         else if (!misses->empty())
             throw Error(Fault::system, reason_of(*misses));
     }
+    if (policy.ruling == Ruling::enclave) try {
+            check_budget(site, policy, job.gpus, most_seconds, now, kBudgetPatience);
+        } catch (const Error& e) {
+            if (e.fault() != Fault::refused) throw;
+            deny(e.what());
+        }
     if (policy.ruling == Ruling::enclave) lay_down(site, job, conf, enclave, policy, files);
     if (policy.ruling == Ruling::enclave)
-        record_job(site, "job-started", policy, {{"datasets", policy.datasets}});
+        record_job(site, "job-started", policy,
+                   {{"datasets", policy.datasets},
+                    {"start", policy.start},
+                    {"most_seconds", most_seconds},
+                    {"image", policy.image ? nlohmann::json(policy.image->text()) : nlohmann::json()},
+                    {"gpus", policy.gpus}});
     if (policy.ruling == Ruling::deny)
         core::Event("warning", "job_refused")
             .with("job", job.id)
@@ -312,7 +361,7 @@ nlohmann::json status(const core::Site& site) {
     for (const auto& entry : fs::directory_iterator(site.run / "jobs", none)) {
         if (!fs::exists(entry.path() / "policy.json")) continue;  // Prolog or Epilog is at work
         const Policy policy = parse_policy(core::read_text(entry.path() / "policy.json"));
-        nlohmann::json one = blocked_so_far(policy.job);
+        nlohmann::json one = blocked_so_far(site, policy.job);
         one.update({{"job", policy.job},
                     {"ruling", name_of(policy.ruling)},
                     {"enclave", policy.enclave},
@@ -321,16 +370,6 @@ nlohmann::json status(const core::Site& site) {
         jobs.push_back(std::move(one));
     }
     return jobs;
-}
-
-bool make_node_key(const core::Site& site) {
-    const auto key = site.config / "keys" / "node.key";
-    if (fs::exists(key)) return false;
-    core::make_directories(key.parent_path(), 0755);
-    const auto fresh = core::SigningKey::generate();
-    fresh.save(key);
-    fresh.verify_key().save(site.config / "keys" / "node.pub");
-    return true;
 }
 
 }  // namespace slurm

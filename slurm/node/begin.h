@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,8 @@ namespace slurm {
 // The job as Slurm describes it to Prolog in the environment. Its account is empty if no name service knows
 // the uid. Throws Error(usage) without it.
 Job job_from_environment();
-// How many GPUs SLURM_JOB_GPUS names: "0,1", "0-3,7"; 0 for what is no such list.
-std::uint32_t count_gpus(std::string_view list);
+// How many GPUs SLURM_JOB_GPUS names: "0,1", "0-3,7", none: ""; nothing for what is no such list.
+std::optional<std::uint32_t> count_gpus(std::string_view list);
 // To Epilog the number is enough. Throws Error(usage) without it.
 std::uint32_t job_id_from_environment();
 
@@ -39,11 +40,12 @@ void run_prolog(const std::filesystem::path& site_file, const std::filesystem::p
 Policy begin_job(const core::Site& site, const Job& job, const std::filesystem::path& slurm_conf,
                  std::int64_t now);
 
+// A job costs what it may use at its time limit, on all its nodes, each taken to have as many GPUs as this one. Throws Error(refused)
+// if the grant has a budget that does not last for it, also after `patience`, or if the cost is not known.
+void check_budget(const core::Site& site, const Policy& policy, std::optional<std::uint32_t> gpus,
+                  std::int64_t most_seconds, std::int64_t now, std::chrono::milliseconds patience);
+
 // Jobs that have a policy here: [{"job": 17, "enclave": "hel", "ruling": "enclave", "blocked": {...}}, ...].
 nlohmann::json status(const core::Site& site);
-
-// A signing key for this node's records, if it has none: SITE.config/keys/node.key, and node.pub beside it,
-// which belongs into keys/nodes/HOST.pub of the login host. True if it was made.
-bool make_node_key(const core::Site& site);
 
 }  // namespace slurm

@@ -29,6 +29,18 @@ fs::path memory(const fs::path& state) {
     return state / "fellows";
 }
 
+// An empty file would be a damaged one.
+void write(const Fellows& all, const fs::path& state) {
+    std::string text;
+    for (const auto& [enclave, addresses] : all)
+        for (const std::string& address : addresses)
+            text.append(address).append(" ").append(enclave).append("\n");
+    core::make_directories(state, 0755);
+    if (!text.empty()) return core::write_atomically(memory(state), text, 0600);
+    fs::remove(memory(state));
+    core::sync_directory(state);
+}
+
 std::uint16_t slurmd_port(const fs::path& slurm_conf) {
     try {
         return load_slurm_conf(slurm_conf).slurmd_port;
@@ -90,13 +102,17 @@ void remember_fellows(const Policy& policy, const fs::path& state) {
     const Fellows before = all;
     for (const Peer& peer : policy.peers)
         if (peer.kind == PEER_FELLOW) all[policy.enclave].insert(peer.address);
-    if (all == before) return;
-    std::string text;
-    for (const auto& [enclave, addresses] : all)
-        for (const std::string& address : addresses)
-            text.append(address).append(" ").append(enclave).append("\n");
-    core::make_directories(state, 0755);
-    core::write_atomically(memory(state), text, 0600);
+    if (all != before) write(all, state);
+}
+
+void forget_fellows(const std::string& enclave, const std::set<std::string>& addresses,
+                    const fs::path& state) {
+    Fellows all = remembered_fellows(state);
+    for (const std::string& address : addresses)
+        if (!all[enclave].erase(address))
+            throw Error(Fault::usage,
+                        memory(state).string() + " has no line \"" + address + " " + enclave + "\"");
+    write(all, state);
 }
 
 void close_before_network(const fs::path& slurm_conf, const fs::path& state, const fs::path& mark) {

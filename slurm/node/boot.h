@@ -20,6 +20,11 @@ Fellows remembered_fellows(const std::filesystem::path& state = kNodeState);
 // Adds the policy's fellows to them. On disk when it returns. Throws as that does: no job then.
 void remember_fellows(const Policy& policy, const std::filesystem::path& state = kNodeState);
 
+// Takes an enclave's fellows of these addresses out again. On disk when it returns. Throws as remembered_fellows,
+// Error(usage) if one is not remembered: then all are.
+void forget_fellows(const std::string& enclave, const std::set<std::string>& addresses,
+                    const std::filesystem::path& state = kNodeState);
+
 // Before the network starts (aloft-node-close.service): a table of nftables drops what comes from them to a port
 // that a job can have, on interfaces too that come later. If what was remembered is damaged, from everybody.
 // No table if nobody is. Then leaves the mark by which preflight knows that this boot did it. Throws Error(system).

@@ -5,12 +5,13 @@
 
 #include "core/base/child.h"
 #include "core/base/hosts.h"
+#include "core/policy/slurm_lines.h"
 
 namespace slurm {
 namespace {
 
 // A field's width is the longest that is printed; a list of 10,000 nodes in ranges is far shorter.
-constexpr const char* kFields = "JobID:12,RestartCnt:12,State:20,NodeList:65000";
+constexpr const char* kFields = "JobID:12,RestartCnt:12,State:20,TimeLimit:20,NodeList:65000";
 
 }  // namespace
 
@@ -33,11 +34,12 @@ ControllersWord parse_word(std::uint32_t job, std::string_view printed) {
         }
         if (line == "rc=0") is_complete = true;
         std::istringstream words(line);
-        std::string id, start, state, nodes;
-        words >> id >> start >> state >> nodes;
+        std::string id, start, state, limit, nodes;
+        words >> id >> start >> state >> limit >> nodes;
         if (id != std::to_string(job) || state.empty()) continue;
         word.start = start;
         word.state = state;
+        word.most_seconds = core::slurm_seconds(limit).value_or(0);
         word.nodes = core::expand_hosts(nodes);
         word.knows = Knows::job;
     }

@@ -16,6 +16,7 @@ enum class Knows { job, no_such_job, no_answer };
 struct ControllersWord {
     Knows knows = Knows::no_answer;
     std::string start;               // how often Slurm has started it again
+    std::int64_t most_seconds = 0;   // its time limit; 0: none, or one of another form
     std::string state;               // "RUNNING", "COMPLETING", "PENDING"
     std::vector<std::string> nodes;  // empty while it waits
 

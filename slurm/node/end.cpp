@@ -18,7 +18,6 @@
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
 #include "slurm/decide/slurm_conf.h"
-#include "slurm/fence/fence_check.h"
 #include "slurm/fence/gate.h"
 #include "slurm/fence/wall.h"
 #include "slurm/node/begin.h"
@@ -29,6 +28,7 @@
 #include "slurm/node/records.h"
 #include "slurm/node/residue.h"
 #include "slurm/node/scrub.h"
+#include "slurm/step/blocked.h"
 
 namespace slurm {
 namespace {
@@ -88,7 +88,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
             });
         });
     }
-    nlohmann::json details = blocked_so_far(job);  // it dies with the cgroup
+    nlohmann::json details = blocked_so_far(site, job);  // it dies with the cgroup
     if (how == How::ended) let_slurmstepd_leave(job);
     remove_job(site, job);
     // A lost job may run on other nodes, and its wrapper may be counting.
@@ -99,6 +99,7 @@ void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how
                               : policy->ruling == Ruling::ended ? "stopped"
                               : how == How::lost                ? "lost"
                                                                 : "ended"},
+                    {"start", policy->start},
                     {"seconds", now - policy->began},
                     {"gpus", policy->gpus},
                     {"reason", policy->reason}});
@@ -209,13 +210,21 @@ void remove_job(const core::Site& site, std::uint32_t job) {
     fs::remove_all(files.folder);
 }
 
-nlohmann::json blocked_so_far(std::uint32_t job) {
-    const core::Fd cgroup(::open(part_cgroup(job, Part::step).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    nlohmann::json counts = nlohmann::json::object(), attempts = nlohmann::json::array();
-    for (const auto& [kind, count] : blocked_counts(cgroup.get())) counts[kind] = count;
-    for (const BlockedAttempt& one : blocked_classes(cgroup.get()))
-        attempts.push_back({{"what", one.what}, {"to", one.to}, {"count", one.count}});
-    return {{"blocked", counts}, {"attempts", attempts}};
+nlohmann::json blocked_so_far(const core::Site& site, std::uint32_t job) {
+    const auto of = [](const fs::path& cgroup) {
+        return blocked_by(core::Fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)).get());
+    };
+    if (!is_pure_cgroup2()) return of(part_cgroup(job, Part::step));
+    const JobFiles files(site, job);
+    nlohmann::json all = kept_blocked(files.folder);
+    for (const fs::path& tasks : task_cgroups(job)) {  // .../step_N/user: of steps that go on
+        const fs::path step = tasks.parent_path();
+        const std::string name = step.filename().string();
+        if (name.starts_with("step_") && name != "step_batch" &&
+            !has_kept_blocked(files.folder, job_number(name.substr(5))))
+            all = both_blocked(all, of(step));
+    }
+    return all;
 }
 
 bool is_young(const fs::path& path) {

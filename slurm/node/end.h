@@ -42,7 +42,7 @@ void remove_job(const core::Site& site, std::uint32_t job);
 
 // What the job's steps tried in vain so far, as a record may tell it (fence_check.h: nothing that a job can
 // choose): {"blocked": {"connect": 10}, "attempts": [{"what": "TCP", "to": "https", "count": 10}, ...]}.
-nlohmann::json blocked_so_far(std::uint32_t job);
+nlohmann::json blocked_so_far(const core::Site& site, std::uint32_t job);
 
 // True for what was changed within the last half minute, false for what is not there.
 bool is_young(const std::filesystem::path& path);

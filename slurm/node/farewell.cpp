@@ -143,9 +143,12 @@ std::string joined(const std::vector<std::string>& words) {
     return words.empty() ? "-" : core::joined(words, ",");
 }
 
-std::string mac(const core::Site& site, const std::string& enclave, std::string_view text) {
-    const auto key = enclave_secret(site, enclave, "", kPurpose);
-    return core::to_hex(core::hmac_sha256(key.bytes(), {core::view(text)}));
+// By each key that this node knows of the enclave; the first is its own.
+std::vector<std::string> macs(const core::Site& site, const std::string& enclave, std::string_view text) {
+    std::vector<std::string> out;
+    for (const auto& key : enclave_secrets(site, enclave, "", kPurpose))
+        out.push_back(core::to_hex(core::hmac_sha256(key.bytes(), {core::view(text)})));
+    return out;
 }
 
 sockaddr_in at(const std::string& address, std::uint16_t port) {
@@ -183,9 +186,6 @@ bool is_readable(int fd, milliseconds patience) {
 
 }  // namespace
 
-namespace {
-
-// Of all nodes of the enclave but this one. One that has no address can send nothing.
 std::set<std::string> others_of(const core::Enclave& enclave, const std::string& host,
                                 const NodeNetwork& network) {
     std::set<std::string> others;
@@ -201,9 +201,17 @@ std::set<std::string> others_of(const core::Enclave& enclave, const std::string&
     return others;
 }
 
+void open_to_forgotten(const core::Site& site, const std::string& enclave,
+                       const std::set<std::string>& addresses) {
+    for (const Leaving& one : all(site))
+        if (one.enclave == enclave) open_to(site, one, addresses);
+}
+
+namespace {
+
 bool can_be_told(const core::Site& site, const std::string& enclave) {
     try {
-        mac(site, enclave, "");
+        macs(site, enclave, "");
         return true;
     } catch (const Error&) {  // its key is not here
         return false;
@@ -218,12 +226,13 @@ void close_to_fellows(const core::Site& site, const Policy& policy) {
 }
 
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      const SlurmConf& conf, const Fellows& remembered) {
+                      const fs::path& slurm_conf, const Fellows& remembered) {
     const fs::path mark = closed_mark(site), came_back = site.run / "came-back";
     if (fs::exists(mark)) return;
     // What is published here may come late; what began meanwhile is nothing that this node left.
     if (!fs::exists(came_back)) core::write_atomically(came_back, std::to_string(now), 0400);
     const std::string since = core::read_text(came_back, 32);
+    const SlurmConf conf = load_slurm_conf(slurm_conf);
     NodeNetwork network = look_at_network(conf);
     // The controller may be down as well: what the files here say is enough to close the node.
     network.slurm_address = [&](const std::string& node) {
@@ -275,7 +284,7 @@ std::string seal(const core::Site& site, const Farewell& farewell) {
                              " " + farewell.enclave + " " + std::to_string(farewell.job) + " " +
                              farewell.start + " " + joined(farewell.own) + " " + farewell.to + " " +
                              farewell.nonce;
-    return text + " " + mac(site, farewell.enclave, text);
+    return text + " " + macs(site, farewell.enclave, text).front();
 }
 
 Farewell open_farewell(const core::Site& site, std::string_view text) {
@@ -284,8 +293,10 @@ Farewell open_farewell(const core::Site& site, std::string_view text) {
         !core::is_plain_name(words[1]))
         throw Error(Fault::data, "not a message between agents");
     const std::string shown = words.back();
-    const std::string expected = mac(site, words[1], text.substr(0, text.size() - shown.size() - 1));
-    if (!core::equal_secret(core::view(shown), core::view(expected)))
+    const auto expected = macs(site, words[1], text.substr(0, text.size() - shown.size() - 1));
+    if (std::none_of(expected.begin(), expected.end(), [&](const std::string& one) {
+            return core::equal_secret(core::view(shown), core::view(one));
+        }))
         throw Error(Fault::refused, "a message between agents that the enclave's key did not make");
     Farewell farewell;
     farewell.kind = words[0] == "aloft-left" ? Farewell::Kind::left : Farewell::Kind::cut;

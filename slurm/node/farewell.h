@@ -12,6 +12,7 @@
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/node/boot.h"
+#include "slurm/node/network.h"
 
 // How the nodes of a job part. Slurm frees them one by one, and a node that is free is anybody's: so it closes
 // itself to its fellows before it is free, tells their agents that it left, and opens again to those that have
@@ -38,11 +39,19 @@ void close_to_fellows(const core::Site& site, const Policy& policy);
 
 // A node that lost power left all its jobs at once, and does not know with whom it had them: it closes itself
 // to the other nodes of its enclaves, and to all whom it `remembered` (boot.h): it may have been taken out of an
-// enclave meanwhile. Nothing if this boot did so before. `now`: the first call of a boot is the moment at which
-// the node came back, so it must come before slurmd's start. Throws Error if it cannot, or if it is not known yet
-// which nodes those are: then it must be called again.
+// enclave meanwhile. Nothing if this boot did so before. `slurm_conf`: as for load_slurm_conf. `now`: the first
+// call of a boot is the moment at which the node came back, so it must come before slurmd's start. Throws Error if it cannot, or if it is not known yet
+// which nodes those are, or slurm.conf is not there to say their addresses: then it must be called again.
 void close_after_boot(const core::Site& site, const std::string& host, std::int64_t now,
-                      const SlurmConf& conf, const Fellows& remembered);
+                      const std::filesystem::path& slurm_conf, const Fellows& remembered);
+
+// Addresses of all nodes of the enclave but this one, as its policy says; a node without any is left out, with a warning.
+std::set<std::string> others_of(const core::Enclave& enclave, const std::string& host,
+                                const NodeNetwork& network);
+
+// Opens this node to former fellows of an enclave who will never answer: root says that they compute no more (forget.h).
+void open_to_forgotten(const core::Site& site, const std::string& enclave,
+                       const std::set<std::string>& addresses);
 
 // Was that done, since this boot? Waits for it up to `patience`. No job may begin before.
 bool has_closed_after_boot(const core::Site& site, std::chrono::milliseconds patience);

@@ -40,14 +40,17 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kOutcome
      {"PREEMPTED", "preempted"},
      {"REVOKED", "cancelled"}}};
 
-// `status`: as wait(2) gives it.
+// `status`: as wait(2) gives it (Slurm 22.05), or the exit code and the signal, "0:9" (24.11).
 std::string exit_class(std::string_view status) {
-    int value = 0;
-    const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), value);
-    if (error != std::errc{} || end != status.data() + status.size()) return "unknown";
-    if (WIFSIGNALED(value)) return "signal";
-    if (!WIFEXITED(value)) return "unknown";
-    const int code = WEXITSTATUS(value);
+    int value = 0, signal = 0;
+    const char* last = status.data() + status.size();
+    std::from_chars_result read = std::from_chars(status.data(), last, value);
+    const bool is_pair = read.ec == std::errc{} && read.ptr != last && *read.ptr == ':';
+    if (is_pair) read = std::from_chars(read.ptr + 1, last, signal);
+    if (read.ec != std::errc{} || read.ptr != last) return "unknown";
+    if (is_pair ? signal != 0 : WIFSIGNALED(value)) return "signal";
+    if (!is_pair && !WIFEXITED(value)) return "unknown";
+    const int code = is_pair ? value : WEXITSTATUS(value);
     return code == 0 ? "zero" : code == kRequeueExit ? "requeue" : "nonzero";
 }
 

@@ -21,6 +21,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -35,6 +36,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/mounts.h"
 
 namespace slurm {
 namespace {
@@ -278,36 +280,6 @@ bool log_has_lines(std::int64_t since) {
     }
 }
 
-struct Mount {
-    std::string device, point, type;
-};
-
-std::vector<Mount> mounts_in(const fs::path& mountinfo) {
-    std::vector<Mount> mounts;
-    std::ifstream file(mountinfo);
-    for (std::string line, id, parent, root, word; std::getline(file, line);) {
-        std::istringstream words(line);
-        Mount mount;
-        words >> id >> parent >> mount.device >> root >> mount.point;
-        while (words >> word && word != "-") {
-        }
-        if (words >> mount.type) mounts.push_back(mount);
-    }
-    return mounts;
-}
-
-bool is_below(const fs::path& path, const fs::path& folder) {
-    return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
-}
-
-// The mount that a path is on: the last one of the longest name. Nothing is opened: it may hang.
-const Mount* mount_of(const std::vector<Mount>& mounts, const fs::path& path) {
-    const Mount* best = nullptr;
-    for (const Mount& mount : mounts)
-        if (is_below(path, mount.point) && (!best || mount.point.size() >= best->point.size())) best = &mount;
-    return best;
-}
-
 // Breadth first, so that a large tree hides none that is near. Below a writable folder scrub_files looks itself.
 void add_writable(const fs::path& top, std::size_t& budget, std::vector<fs::path>& found) {
     constexpr int kDeep = 5;
@@ -396,7 +368,12 @@ bool wait_for_flow_labels(std::uint32_t uid, const fs::path& table, std::chrono:
 
 bool forget_page_cache() {
     const core::Fd file(::open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
-    const bool done = file.is_open() && ::write(file.get(), "3", 1) == 1;
+    bool done = file.is_open();
+    // Twice: a page that the kernel has in hand (written back, in a journal's commit, looked at) is passed by.
+    for (int round = 0; done && round < 2; ++round) {
+        if (round != 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        done = ::pwrite(file.get(), "3", 1, 0) == 1;
+    }
     if (!done) warn("page cache");
     return done;
 }
@@ -422,24 +399,24 @@ Residue clear_residue(const Policy& policy, const Parted& parted) {
 std::vector<fs::path> writable_folders(const fs::path& mountinfo, const std::vector<fs::path>& shared) {
     const std::set<std::string> local = {"ext2", "ext3", "ext4",  "xfs",   "btrfs",
                                          "f2fs", "zfs",  "tmpfs", "ramfs", "overlay"};
-    const std::vector<Mount> mounts = mounts_in(mountinfo);
+    const std::vector<core::Mount> mounts = core::mounts_in(mountinfo);
     std::set<std::string> elsewhere;  // devices
     for (const fs::path& path : shared)
-        if (const Mount* mount = mount_of(mounts, path); mount && mount->point != "/")
+        if (const core::Mount* mount = core::mount_of(mounts, path); mount && mount->point != "/")
             elsewhere.insert(mount->device);
     std::vector<fs::path> found;
     std::set<std::string> seen;
     std::size_t budget = kFolders;
-    for (const Mount& mount : mounts) {
+    for (const core::Mount& mount : mounts) {
         if (!local.contains(mount.type) || elsewhere.contains(mount.device) ||
             !seen.insert(mount.point).second)
             continue;
-        if (mount_of(mounts, mount.point)->device != mount.device) continue;  // covered by another
+        if (core::mount_of(mounts, mount.point)->device != mount.device) continue;  // covered by another
         add_writable(mount.point, budget, found);
     }
     for (const char* spool :
          {"/var/spool/cron", "/var/spool/at", "/var/mail", "/var/spool/mail", "/run/user"})
-        if (const Mount* mount = mount_of(mounts, spool);
+        if (const core::Mount* mount = core::mount_of(mounts, spool);
             mount && local.contains(mount->type) && !elsewhere.contains(mount->device))
             found.emplace_back(spool);
     return found;

@@ -5,8 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/mounts.h"
 #include "slurm/preflight/kernel_settings.h"
-#include "slurm/preflight/mounts.h"
 
 namespace slurm {
 namespace {
@@ -87,11 +87,12 @@ Check check_next_boot(const fs::path& root) {
 Check check_this_boot(const fs::path& root) {
     const std::string boot = first_line(below(root, kBootId)), mark = first_line(below(root, kClosedMark));
     const bool is_closed = !boot.empty() && boot == mark;
-    return required("closed at boot", is_closed,
-                    is_closed      ? "at this boot"
-                    : mark.empty() ? "nothing says so"
-                                   : "at another boot",
-                    std::string("systemctl enable ") + kUnits + "; systemctl restart aloft-node-close aloft-node");
+    return required(
+        "closed at boot", is_closed,
+        is_closed      ? "at this boot"
+        : mark.empty() ? "nothing says so"
+                       : "at another boot",
+        std::string("systemctl enable ") + kUnits + "; systemctl restart aloft-node-close aloft-node");
 }
 
 // What is wrong with what a path lies on. `is_memory`: it is known to be gone after a boot; else it is not known to be a
@@ -109,7 +110,7 @@ DiskFault fault_of_disk(const fs::path& root, const fs::path& path, int depth = 
     const auto among = [](const auto& list, const std::string& word) {
         return std::find(std::begin(list), std::end(list), word) != std::end(list);
     };
-    const Mount mount = mount_of(path, root);
+    const core::Mount mount = core::mount_of(root / "proc/self/mountinfo", path);
     constexpr std::string_view kUpper = "upperdir=";
     if (const auto at = mount.options.find(kUpper); mount.type == "overlay" && at != std::string::npos) {
         const auto from = at + kUpper.size();
@@ -120,8 +121,8 @@ DiskFault fault_of_disk(const fs::path& root, const fs::path& path, int depth = 
         return fault_of_disk(root, upper, depth + 1);
     }
     for (const char* memory : kMemory)
-        if (mount.device.starts_with(memory)) return {mount.device + ", which a boot may empty", true};
-    if (mount.device.starts_with("/dev/loop")) return {mount.device + ", which a boot may empty"};
+        if (mount.source.starts_with(memory)) return {mount.source + ", which a boot may empty", true};
+    if (mount.source.starts_with("/dev/loop")) return {mount.source + ", which a boot may empty"};
     if (among(kDisks, mount.type)) return {};
     if (mount.type.empty()) return {"no mount table"};
     return {mount.type + ", not a disk of this node's own", among(kInMemory, mount.type)};

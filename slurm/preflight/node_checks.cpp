@@ -1,9 +1,9 @@
 #include <linux/magic.h>
+#include <slurm/slurm.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 
-#include <cctype>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -12,9 +12,12 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/split.h"
+#include "core/keys/enclave_keys.h"
 #include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
 #include "core/policy/known.h"
+#include "core/policy/slurm_lines.h"
 #include "core/policy/slurm_settings.h"
 #include "slurm/decide/policy.h"
 #include "slurm/decide/slurm_conf.h"
@@ -24,6 +27,7 @@
 #include "slurm/preflight/preflight.h"
 #include "slurm/preflight/sshd.h"
 #include "slurm/step/confine.h"
+#include "slurm/step/image.h"
 
 namespace slurm {
 namespace {
@@ -57,9 +61,8 @@ void check_kernel(std::vector<Check>& checks) {
                               "a kernel with CONFIG_DEBUG_INFO_BTF"));
     const bool has_cgroup2 = fs::exists(cgroup_root() / "cgroup.procs");
     checks.push_back(required("cgroup v2", has_cgroup2, has_cgroup2 ? "mounted" : "absent", "mount cgroup2"));
-    checks.push_back(advised("cgroup layout", !is_pure_cgroup2(),
-                             is_pure_cgroup2() ? "pure v2" : "hybrid: v2 beside v1",
-                             "pure v2 is untested in this version: see PROMISE.md"));
+    checks.push_back(
+        required("cgroup layout", true, is_pure_cgroup2() ? "pure v2" : "hybrid: v2 beside v1", ""));
 }
 
 // Keys are on a tmpfs, which may be swapped out.
@@ -85,11 +88,7 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
         checks.push_back(required("slurm.conf", false, e.what(), "name it with --slurm-conf"));
         return;
     }
-    const auto value = [&](std::string_view name) {
-        std::string key(name);
-        for (char& c : key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        return conf.value(key);
-    };
+    const auto value = [&](std::string_view name) { return conf.value(core::small_letters(name)); };
     for (Check& check : core::judge_slurm_settings(value)) checks.push_back(std::move(check));
     for (const char* name :
          {"prolog", "epilog"}) {  // ours, or a site's own that calls ours: only a node can look into it
@@ -99,7 +98,7 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
                                   std::string("slurm.conf: ") + (*name == 'p' ? "Prolog=" : "Epilog=") +
                                       ALOFT_PREFIX "/libexec/aloft/" + name));
     }
-    const auto cgroup_conf = fs::path(file).parent_path() / "cgroup.conf";
+    const auto cgroup_conf = conf.file.parent_path() / "cgroup.conf";
     SlurmConf cgroups;
     try {
         cgroups = parse_slurm_conf(text_of(cgroup_conf) + "\nSlurmctldHost=none\n");
@@ -109,6 +108,13 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
         required("ConstrainRAMSpace", cgroups.lists("constrainramspace", "yes"),
                  cgroups.value("constrainramspace", "no"),
                  "cgroup.conf: ConstrainRAMSpace=yes: else a job's tmpfs takes the node's memory"));
+    if (SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)) {
+        const std::string select = conf.value("selecttypeparameters");
+        checks.push_back(required("SelectTypeParameters", gives_out_memory(select),
+                                  select.empty() ? "not set" : select,
+                                  "slurm.conf: SelectTypeParameters=CR_Core_Memory: else ConstrainRAMSpace "
+                                  "holds no job to its memory"));
+    }
     checks.push_back(required("ConstrainDevices", cgroups.lists("constraindevices", "yes"),
                               cgroups.value("constraindevices", "no"), "cgroup.conf: ConstrainDevices=yes"));
     checks.push_back(required("plugstack.conf", requires_fence(text_of(conf.plugstack)),
@@ -148,6 +154,45 @@ void check_own_files(std::vector<Check>& checks, const core::Site& site) {
                               "mount a tmpfs there: unsealed keys must not reach a disk"));
 }
 
+// Advised: a job that asks for one that is wrong is refused, and no other. What is read here need not be read when the
+// first job comes. One check for all, however many there are: a node's record has a limit.
+Check check_images(const core::Site& site, const core::Enclave& enclave) {
+    std::string wrong, why;
+    std::size_t good = 0;
+    for (const core::Image& image : enclave.images) try {
+            mount_image(site, image);
+            ++good;
+        } catch (const Error& e) {
+            if (wrong.size() < 200) wrong += (wrong.empty() ? "" : ", ") + image.name;
+            if (why.empty()) why = e.what();
+        }
+    const std::string found = std::to_string(good) + " of " + std::to_string(enclave.images.size()) +
+                              " can be used" + (wrong.empty() ? "" : "; not " + wrong + ": " + why);
+    return advised("images of enclave " + enclave.name, wrong.empty(), found,
+                   "put the files that were added to the policy at their paths, root's alone to change; the "
+                   "kernel needs squashfs and loop");
+}
+
+// What is found is the ids of the keys by which this node opens seals: aloft admin enclave rekey waits for the new one.
+void check_enclave_key(std::vector<Check>& checks, const std::filesystem::path& keys,
+                       const std::string& enclave) {
+    const std::string what = "key of enclave " + enclave,
+                      remedy = "copy the enclave's private key here (root, 0400)";
+    std::string ids;
+    for (const auto& file : core::enclave_keys(keys, enclave)) {
+        check_file(checks, what, file, true, remedy);
+        if (checks.back().is_miss()) return;
+        checks.pop_back();
+        try {
+            ids += (ids.empty() ? "" : ", ") + core::id_of(core::OpeningKey::load(file).sealing_key());
+        } catch (const Error& e) {
+            checks.push_back(required(what, false, e.what(), remedy));
+            return;
+        }
+    }
+    checks.push_back(required(what, true, ids, ""));
+}
+
 void check_keys(std::vector<Check>& checks, const core::Site& site) {
     const auto keys = site.config / "keys";
     check_file(checks, "grants' public key", keys / "grant.pub", false, "copy aloftd's grant.pub here");
@@ -160,11 +205,11 @@ void check_keys(std::vector<Check>& checks, const core::Site& site) {
                      "see what aloft-mirror says here: it must be able to write " + site.known.string()));
         for (const core::Enclave& enclave : enclaves.usable) {
             if (!enclave.has_node(host)) continue;
-            check_file(checks, "key of enclave " + enclave.name, keys / (enclave.name + ".enclave.key"), true,
-                       "copy the enclave's private key here (root, 0400)");
+            check_enclave_key(checks, keys, enclave.name);
             checks.push_back(required("policy of enclave " + enclave.name, true,
                                       core::to_hex(core::sha256(core::view(enclave.source))), ""));
             checks.push_back(check_own_numbers(enclave));
+            if (!enclave.images.empty()) checks.push_back(check_images(site, enclave));
         }
         for (const core::UnusableEnclave& one : enclaves.unusable)
             checks.push_back(
@@ -198,6 +243,14 @@ void check_agent(std::vector<Check>& checks, const core::Site& site) {
 }
 
 }  // namespace
+
+bool gives_out_memory(const std::string& select_type_parameters) {
+    for (const std::string& word : core::split(select_type_parameters, ',')) {
+        const std::string low = core::small_letters(core::trimmed(word));
+        if (low.starts_with("cr_") && low.ends_with("memory")) return true;
+    }
+    return false;
+}
 
 std::vector<Check> check_quickly(const core::Site& site, const std::string& slurm_conf) {
     std::vector<Check> checks;

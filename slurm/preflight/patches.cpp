@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include "core/base/child.h"
+#include "core/base/split.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -32,7 +33,8 @@ std::string changelog_of(const std::string& package, const std::filesystem::path
 // Faults in others' programs under which the promise is void. A distribution mends an old version and says so in the package's
 // changelog, so that counts as well as the version.
 struct Patch {
-    const char *package, *program, *option, *from;
+    const char *package, *program, *option;
+    std::vector<std::string> from;  // see is_mended
     std::vector<const char*> faults;
     bool required;
 };
@@ -42,14 +44,14 @@ struct Patch {
 std::vector<Check> check_patches(const std::filesystem::path& root) {
     std::vector<Check> checks;
     const Patch patches[] = {
-        {"munge", "usr/sbin/munged", "--version", "0.5.18", {"CVE-2026-25506"}, true},
+        {"munge", "usr/sbin/munged", "--version", {"0.5.18"}, {"CVE-2026-25506"}, true},
         {"slurmd",
          "usr/sbin/slurmd",
          "-V",
-         "23.11.11",
+         {"23.11.11", "24.05.8", "24.11.5", "25.05.0"},
          {"CVE-2023-41914", "CVE-2023-49933", "CVE-2023-49937", "CVE-2025-43904"},
          true},
-        {"slurmd", "usr/sbin/slurmd", "-V", "25.05.9", {"CVE-2026-65107", "CVE-2026-65108"}, false},
+        {"slurmd", "usr/sbin/slurmd", "-V", {"25.05.9"}, {"CVE-2026-65107", "CVE-2026-65108"}, false},
     };
     for (const Patch& one : patches) {
         const auto said = core::output_of({(root / one.program).string(), one.option}, kPatience);
@@ -58,16 +60,26 @@ std::vector<Check> check_patches(const std::filesystem::path& root) {
         for (const char* fault : one.faults)
             if (changelog.find(fault) == std::string::npos)
                 missing += std::string(missing.empty() ? "" : " ") + fault;
-        const bool good = is_at_least(version, one.from) || missing.empty();
+        const bool good = is_mended(version, one.from) || missing.empty();
         std::string what = std::string(one.package) + " " + one.faults.front();
         checks.push_back((one.required ? &required : &advised)(
             what, good,
             version.empty() ? "not installed here"
                             : version + (good ? ", mended" : ", and its changelog does not name " + missing),
-            std::string("upgrade ") + one.package + " to " + one.from +
+            std::string("upgrade ") + one.package + " to " + core::joined(one.from, " or ") +
                 ", or to a package whose changelog names " + missing));
     }
     return checks;
+}
+
+bool is_mended(const std::string& version, const std::vector<std::string>& from) {
+    const auto series = [](const std::string& of) {
+        const auto second = of.find('.', of.find('.') + 1);
+        return of.substr(0, second);
+    };
+    for (const std::string& one : from)
+        if (series(version) == series(one)) return is_at_least(version, one);
+    return is_at_least(version, from.back());
 }
 
 bool is_at_least(const std::string& version, const std::string& floor) {

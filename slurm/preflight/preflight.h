@@ -64,6 +64,14 @@ std::string installed_plugin_version();
 // Parts of the checks that tests call.
 // The version of a fence plugin, from its bytes; empty if they are none's.
 std::string plugin_version(std::string_view bytes);
+// True if `version` has a fault mended that `from` names the first mended release for, of each series ("24.05.8", "24.11.5"), in ascending order.
+// A series between them was never mended; a later one began so.
+bool is_mended(const std::string& version, const std::vector<std::string>& from);
+
+// Does Slurm give out memory by these SelectTypeParameters? Since 23.02 it holds a job to its memory only then, whatever
+// ConstrainRAMSpace says (task/cgroup).
+bool gives_out_memory(const std::string& select_type_parameters);
+
 // True if `version` ("22.05.8") is `floor` or later.
 bool is_at_least(const std::string& version, const std::string& floor);
 // True if nftables (the JSON of `nft -j list ruleset`) keeps what is not allowed from leaving this host.

@@ -7,8 +7,8 @@
 
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/mounts.h"
 #include "slurm/decide/slurm_conf.h"
-#include "slurm/preflight/mounts.h"
 #include "slurm/preflight/preflight.h"
 
 namespace slurm {
@@ -113,7 +113,7 @@ Check check_infiniband() {
 
 Check check_mount(const std::string& what, const fs::path& path) {
     if (!fs::is_directory(path)) return required(what, false, path.string() + " is absent", "mount it here");
-    const Mount mount = mount_of(path);
+    const core::Mount mount = core::mount_of("/proc/self/mountinfo", path);
     const bool trusts_hosts =
         mount.type.starts_with("nfs") && mount.options.find("sec=krb5p") == std::string::npos;
     return advised(what, !trusts_hosts, mount.type + (trusts_hosts ? " without sec=krb5p" : ""),

@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
+#include "core/policy/slurm_lines.h"
 
 namespace slurm {
 namespace {
@@ -27,12 +28,6 @@ using core::required;
 using Words = std::vector<std::string>;
 
 constexpr const char* kSshd = "/usr/sbin/sshd";
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
 
 Words words_of(const std::string& text) {
     std::istringstream words(text);
@@ -82,7 +77,7 @@ Sshd ask(const Words& options, const std::string& account) {
 
 // Pairs of a name and a pattern, "all" alone.
 bool looks_at_connection(const std::string& criteria) {
-    const Words words = words_of(lower(criteria));
+    const Words words = words_of(core::small_letters(criteria));
     for (std::size_t at = 0; at < words.size(); ++at) {
         const auto equals = words[at].find('=');
         const std::string name = words[at].substr(0, equals);
@@ -160,7 +155,7 @@ std::string block_before_force_command(std::string_view said) {
     std::istringstream lines{std::string(said.substr(begin))};
     std::string found;
     for (std::string line; std::getline(lines, line);) {
-        if (lower(line).find(" setting forcecommand ") != std::string::npos) return found;
+        if (core::small_letters(line).find(" setting forcecommand ") != std::string::npos) return found;
         const auto at = line.find(kMatch);
         if (at == std::string::npos || !found.empty()) continue;
         const std::string criteria = line.substr(at + kMatch.size());

@@ -33,8 +33,9 @@ std::string text_of(const core::Fd& file) {
     return text;
 }
 
-// The root itself is the plugin's: a tmpfs that can no longer be written, with the mark in it.
-void require_view(std::uint32_t job, Part part) {
+// The root itself is the plugin's: a tmpfs that can no longer be written, with the mark in it, which says what the
+// plugin fenced.
+Fenced require_view(std::uint32_t job, Part part) {
     const core::Fd file(::open(kMark, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file.is_open()) outside("no view");
     struct stat mark {
@@ -47,25 +48,20 @@ void require_view(std::uint32_t job, Part part) {
         kind.f_type != TMPFS_MAGIC)
         outside("another view");
     if (!(flags.f_flag & ST_RDONLY)) outside("a view that is not sealed");
-    if (text_of(file) != mark_text(job, part)) outside("the view of another job");
+    const std::string text = text_of(file);
+    for (const Fenced fenced : {Fenced::ours, Fenced::slurms})
+        if (text == mark_text(job, part, fenced)) return fenced;
+    outside("the view of another job");
 }
 
-// Where cgroup2 lies beside version 1, the fence's programs are on a cgroup of ours, which only root can put
-// a process into. On a pure version 2 the plugin had Slurm's own fenced, and saw to it itself.
-void require_cgroup(std::uint32_t job, Part part) {
+// Only root puts a process into either.
+void require_cgroup(std::uint32_t job, Part part, Fenced fenced) {
     std::ifstream file("/proc/self/cgroup");
-    bool has_version_1 = false;
-    std::string line, own;
-    while (std::getline(file, line)) {
-        if (line.starts_with("0::"))
-            own = line.substr(3);
-        else
-            has_version_1 = true;
-    }
-    if (own.empty()) outside("no cgroup");
-    const std::string wanted =
-        "/aloft/job_" + std::to_string(job) + (part == Part::batch ? "/batch/tasks" : "/step/tasks");
-    if (has_version_1 && !own.ends_with(wanted)) outside("another cgroup");
+    std::string line;
+    while (std::getline(file, line))
+        if (line.starts_with("0::") && is_fenced_cgroup(std::string_view(line).substr(3), job, part, fenced))
+            return;
+    outside("another cgroup");
 }
 
 // Two answers that only our filter gives: neither call does anything with these arguments.
@@ -80,14 +76,28 @@ void require_filter() {
 
 }  // namespace
 
-std::string mark_text(std::uint32_t job, Part part) {
-    return "aloft " ALOFT_VERSION " job " + std::to_string(job) +
-           (part == Part::batch ? " batch\n" : " step\n");
+std::string mark_text(std::uint32_t job, Part part, Fenced fenced) {
+    return "aloft " ALOFT_VERSION " job " + std::to_string(job) + (part == Part::batch ? " batch" : " step") +
+           (fenced == Fenced::slurms ? " in Slurm's cgroup\n" : "\n");
+}
+
+bool is_fenced_cgroup(std::string_view cgroup, std::uint32_t job, Part part, Fenced fenced) {
+    const std::string folder = "/job_" + std::to_string(job);
+    if (fenced == Fenced::ours)
+        return cgroup.ends_with("/aloft" + folder + (part == Part::batch ? "/batch/tasks" : "/step/tasks"));
+    // .../job_N/step_M/user/task_K; M is a number, or "batch".
+    const auto at = cgroup.rfind(folder + "/step_");
+    if (at == std::string_view::npos) return false;
+    const std::string_view step = cgroup.substr(at + folder.size() + 6);
+    const std::string_view name = step.substr(0, step.find('/'));
+    const bool is_named =
+        part == Part::batch ? name == "batch"
+                            : !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
+    return is_named && step.substr(name.size()).starts_with("/user/task_");
 }
 
 void require_mark(std::uint32_t job, Part part) {
-    require_view(job, part);
-    require_cgroup(job, part);
+    require_cgroup(job, part, require_view(job, part));
     require_filter();
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "slurm/decide/policy.h"
 
@@ -13,7 +14,13 @@ namespace slurm {
 
 inline constexpr const char* kMark = "/aloft/fence";
 
-std::string mark_text(std::uint32_t job, Part part);
+// Whose cgroup the fence is on: ours, where cgroup v2 lies beside v1, else the step's own of Slurm.
+enum class Fenced { ours, slurms };
+
+std::string mark_text(std::uint32_t job, Part part, Fenced fenced);
+
+// Is `cgroup`, a path of cgroup v2 as /proc/self/cgroup has it, below the one of that job's part that is fenced?
+bool is_fenced_cgroup(std::string_view cgroup, std::uint32_t job, Part part, Fenced fenced);
 
 // In the wrapper, as the user. Throws Error(refused) unless this process runs in the view of `job`, sealed,
 // in the job's cgroup, without privileges and behind the seccomp filter of calls.h.

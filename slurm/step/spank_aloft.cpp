@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,10 +36,13 @@
 #include "slurm/admit/script.h"
 #include "slurm/decide/policy.h"
 #include "slurm/fence/fence_check.h"
+#include "slurm/step/blocked.h"
 #include "slurm/step/confine.h"
+#include "slurm/step/image.h"
 #include "slurm/step/names.h"
 #include "slurm/step/output.h"
 #include "slurm/step/view.h"
+#include "slurm/step/written.h"
 
 extern "C" {  // spank.h has no guard of its own; without this no hook is found
 #include <slurm/slurm.h>
@@ -80,7 +84,8 @@ struct Step {
     bool has_begun = false;  // init came to its end
     bool in_view = false, has_told_end = false;
     std::uint32_t tasks_left = 0;
-    std::set<std::string> told;  // of what was blocked
+    std::set<std::string> told;                     // of what was blocked
+    std::vector<std::filesystem::path> over_image;  // trees over the job's image; empty: it has none
 };
 Step g_step;
 
@@ -156,56 +161,6 @@ slurm::SlurmPlaces read_arguments(int count, char** arguments) {
     return places;
 }
 
-std::optional<Policy> written_policy(const std::filesystem::path& file, std::uint32_t job,
-                                     std::uint32_t uid) {
-    Policy policy = slurm::parse_policy(core::read_text(file));
-    if (policy.version != ALOFT_VERSION && policy.ruling != Ruling::unfenced) {
-        policy.ruling = Ruling::deny;
-        policy.reason = "this node's fence is of version " ALOFT_VERSION ", its aloft-node of another (" +
-                        policy.version + "). Tell the admin: install both together";
-    }
-    if (policy.job != job || policy.uid != uid) return std::nullopt;
-    return policy;
-}
-
-// What Prolog wrote. Without that: a refusal, with a workspace to write it into if the account has one.
-Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid) {
-    try {
-        if (auto policy = written_policy(slurm::JobFiles(site, job).policy, job, uid)) return *policy;
-    } catch (const Error& e) {
-        slurm_error("aloft: job %u: %s", job, e.what());
-    }
-    Policy policy;
-    policy.job = job;
-    policy.uid = uid;
-    policy.reason =
-        "this node has no policy for the job (did Slurm's Prolog run here?). Tell the admin; the job can be "
-        "submitted again";
-    if (const passwd* entry = ::getpwuid(uid)) policy.account = entry->pw_name;
-    if (const auto enclave = core::enclave_of_account(site, policy.account)) {
-        policy.enclave = enclave->name;
-        policy.software = enclave->software;
-        if (const auto workspace = site.workspaces / enclave->name / policy.account;
-            std::filesystem::is_directory(workspace))
-            policy.workspace = workspace;
-    }
-    return policy;
-}
-
-// A job of no enclave needs nothing of ours: where the site's configuration cannot be read, Prolog's word at
-// the usual place is enough for it.
-core::Site load_site(std::uint32_t job, std::uint32_t uid) {
-    try {
-        return core::Site::load("/etc/aloft/site.toml");
-    } catch (const Error&) {
-        core::Site site;
-        site.run = "/run/aloft-node";
-        const auto policy = written_policy(slurm::JobFiles(site, job).policy, job, uid);
-        if (policy && policy->ruling == Ruling::unfenced) return site;
-        throw;
-    }
-}
-
 // A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from the
 // end of Epilog): slurmd then skips the Prolog. That is no fault of the job's. Bounded, since a site whose slurm.conf has
 // no Prolog would see it start for ever.
@@ -216,10 +171,14 @@ bool was_requeued(spank_t spank) {
            std::atoi(count) > 0 && std::atoi(count) <= kStarts;
 }
 
-bool shows_token(spank_t spank, const std::string& token) {
+bool shows_token(spank_t spank, const Policy& policy) {
     char shown[128] = {};
-    return !token.empty() && spank_getenv(spank, kTokenVariable, shown, sizeof shown) == ESPANK_SUCCESS &&
-           core::equal_secret(core::view(shown), core::view(token));
+    if (spank_getenv(spank, kTokenVariable, shown, sizeof shown) != ESPANK_SUCCESS) return false;
+    const auto is_shown = [&](const std::string& token) {
+        return !token.empty() && core::equal_secret(core::view(shown), core::view(token));
+    };
+    return is_shown(policy.token) ||
+           std::any_of(policy.other_tokens.begin(), policy.other_tokens.end(), is_shown);
 }
 
 // On pure cgroup v2 slurmstepd must stay where Slurm put it, so the fence comes to it: .../job_N/step_M,
@@ -264,6 +223,22 @@ std::uint64_t memory_bytes(spank_t spank) {
            static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+// The mount of the job's image, if it has one. What is wrong with it is a refusal.
+core::Fd mount_of_image(const core::Site& site) {
+    const Policy& policy = g_step.policy;
+    if (policy.ruling != Ruling::enclave || g_step.part != Part::step || !policy.image) return {};
+    try {
+        core::Fd mount = slurm::mount_image(site, *policy.image);
+        g_step.over_image = {ALOFT_PREFIX};
+        for (const auto& tree : policy.software)
+            if (tree != ALOFT_PREFIX) g_step.over_image.push_back(tree);
+        return mount;
+    } catch (const Error& e) {
+        refuse(e.what());
+        return {};
+    }
+}
+
 void begin_step(spank_t spank, int count, char** arguments) {
     g_step.places = read_arguments(count, arguments);
     g_step.id = item<std::uint32_t>(spank, S_JOB_STEPID);
@@ -271,8 +246,8 @@ void begin_step(spank_t spank, int count, char** arguments) {
     Policy& policy = g_step.policy;
     policy.job = item<std::uint32_t>(spank, S_JOB_ID);
     policy.uid = item<uid_t>(spank, S_JOB_UID);
-    const core::Site site = load_site(policy.job, policy.uid);
-    policy = read_policy(site, policy.job, policy.uid);
+    const core::Site site = slurm::load_site(policy.job, policy.uid, ALOFT_VERSION);
+    policy = slurm::read_policy(site, policy.job, policy.uid, ALOFT_VERSION);
     if (policy.ruling == Ruling::unfenced) {
         g_step.has_begun = true;
         return;
@@ -283,7 +258,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
     if (policy.ruling == Ruling::ended) refuse(policy.reason);
     g_step.folder =
         core::Fd(::open(slurm::JobFiles(site, policy.job).folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy.token))
+    if (policy.ruling == Ruling::enclave && g_step.part == Part::step && !shows_token(spank, policy))
         refuse(
             "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
             "--ntasks-per-node N");
@@ -297,8 +272,10 @@ void begin_step(spank_t spank, int count, char** arguments) {
         else
             enter_part(slurm::part_cgroup(policy.job, g_step.part));
     }
+    const core::Fd image = mount_of_image(site);
     if (policy.ruling == Ruling::deny) slurm::forbid_programs();
     if (!policy.enclave.empty()) {
+        plan.image = image.get();
         slurm::enter_daemon_view(site, policy, plan);
         slurm::enter_landlock_scope();
         if (g_step.part == Part::batch) slurm::limit_waiting();  // a step's output goes to srun
@@ -330,8 +307,15 @@ void begin_task_as_root(spank_t spank) {
     const Policy& policy = g_step.policy;
     if (policy.ruling == Ruling::enclave && !slurm::is_pure_cgroup2())
         slurm::join_cgroup(slurm::task_cgroup(policy.job, g_step.part));
-    slurm::enter_task_view(policy.job, g_step.id, g_step.part, g_step.places,
-                           g_step.part == Part::batch ? script_path(spank) : "");
+    const std::string script = g_step.part == Part::batch ? script_path(spank) : "";
+    try {
+        slurm::enter_task_view(policy.job, g_step.id, g_step.part, g_step.places, script, g_step.over_image);
+    } catch (const Error& e) {
+        if (g_step.over_image.empty()) throw;
+        refuse("image " + policy.image->name + " cannot be shown on this node: " + e.what() +
+               ". Tell the admin");
+        slurm::forbid_programs();
+    }
 }
 
 void begin_task(spank_t spank) {
@@ -402,7 +386,10 @@ void end_task(spank_t spank) {
     if (!g_step.in_view || g_step.policy.ruling != Ruling::enclave) return;
     if (g_step.part == Part::step) {
         if (!g_step.tasks_left) g_step.tasks_left = item<std::uint32_t>(spank, S_JOB_LOCAL_TASK_COUNT);
-        return tell_blocked(--g_step.tasks_left == 0);
+        const bool is_last = --g_step.tasks_left == 0;
+        if (is_last && slurm::is_pure_cgroup2())
+            slurm::keep_blocked(g_step.folder.get(), g_step.id, slurm::blocked_by(g_step.fence.get()));
+        return tell_blocked(is_last);
     }
     if (const Policy now = policy_now();
         now.ruling == Ruling::ended && !std::exchange(g_step.has_told_end, true))

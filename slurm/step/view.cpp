@@ -14,6 +14,7 @@
 #include "core/base/files.h"
 #include "core/policy/names.h"
 #include "slurm/step/devices.h"
+#include "slurm/step/image.h"
 #include "slurm/step/mark.h"
 #include "slurm/step/must.h"
 #include "slurm/step/names.h"
@@ -56,6 +57,32 @@ void show_enclave(const Root& root, const core::Site& site, const Policy& policy
         const core::DatasetName dataset = core::parse_dataset_name(name);
         root.show(site.datasets / dataset.dataset / dataset.version, fs::path("/aloft/data") / name);
     }
+}
+
+constexpr const char* kLibraryFolders[] = {"usr/lib/" ALOFT_LIBRARY_ARCHITECTURE, "usr/lib64", "usr/lib",
+                                           "lib/" ALOFT_LIBRARY_ARCHITECTURE, "lib64"};
+
+// Its path below `root`; empty if it is in none of the folders.
+fs::path library_in(const fs::path& root, const std::string& name) {
+    std::error_code none;
+    for (const char* folder : kLibraryFolders)
+        if (fs::is_symlink(fs::symlink_status(root / folder / name, none)) ||
+            fs::exists(root / folder / name, none))
+            return fs::path("/") / folder / name;
+    return {};
+}
+
+// The mount, and what our own programs need in it that their system would have: from the view's overlays, so that a lock
+// on them is this job's own.
+void show_image(const Root& root, int mount) {
+    root.folder(kImagePlace);
+    must(::syscall(SYS_move_mount, mount, "", AT_FDCWD, root.inside(kImagePlace).c_str(),
+                   MOVE_MOUNT_F_EMPTY_PATH),
+         "show the image");
+    for (const std::string& name : own_libraries())
+        if (const fs::path file = library_in("/", name);
+            !file.empty() && library_in(root.inside(kImagePlace), name).empty())
+            root.bind(root.inside(fs::canonical(file)), fs::path(kLibraries) / name, kReadOnly);
 }
 
 }  // namespace
@@ -124,6 +151,7 @@ void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewP
     show_system(root, policy, plan.names);
     show_devices(root, policy, shares.shm);
     show_enclave(root, site, policy, plan.part);
+    if (plan.image >= 0) show_image(root, plan.image);
     root.tmpfs("/tmp", "mode=1777,size=" + std::to_string(shares.tmp));
     root.tmpfs("/var/tmp", "mode=1777,size=" + std::to_string(shares.var_tmp));
     root.tmpfs("/run", "mode=0755,size=1m");
@@ -131,26 +159,41 @@ void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewP
     root.bind("/sys/fs/cgroup", "/sys/fs/cgroup", kUsers, true);
     root.bind(plan.places.spool, plan.places.spool, kUsers);
     root.bind(plan.places.munge, plan.places.munge, kUsers);
-    if (policy.ruling == Ruling::enclave) root.file(kMark, mark_text(policy.job, plan.part));
+    if (policy.ruling == Ruling::enclave)
+        root.file(kMark, mark_text(policy.job, plan.part, is_pure_cgroup2() ? Fenced::slurms : Fenced::ours));
     root.enter();
 }
 
 void enter_task_view(std::uint32_t job, std::uint32_t step, Part part, const SlurmPlaces& places,
-                     const std::filesystem::path& script) {
+                     const std::filesystem::path& script, const std::vector<fs::path>& over_image) {
     must(::unshare(CLONE_NEWNS), "leave slurmstepd's namespace");
-    const fs::path kept = part == Part::batch
-                              ? script.parent_path()
-                              : places.spool / ("pmix." + std::to_string(job) + "." + std::to_string(step));
-    core::Fd tree(static_cast<int>(
-        ::syscall(SYS_open_tree, AT_FDCWD, kept.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
-    if (!tree.is_open() && (part == Part::batch || errno != ENOENT)) must(-1, "open " + kept.string());
+    std::vector<std::pair<fs::path, core::Fd>> kept;
+    const auto keep = [&kept](const fs::path& folder, bool may_lack) {
+        core::Fd tree(static_cast<int>(
+            ::syscall(SYS_open_tree, AT_FDCWD, folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+        if (!tree.is_open() && !(may_lack && errno == ENOENT)) must(-1, "open " + folder.string());
+        if (tree.is_open()) kept.emplace_back(folder, std::move(tree));
+    };
+    if (part == Part::batch) {
+        keep(script.parent_path(), false);
+        // What a slurmd without files of its own has fetched, for srun.
+        keep(places.spool / "conf-cache", true);
+    } else {
+        keep(places.spool / ("pmix." + std::to_string(job) + "." + std::to_string(step)), true);
+    }
     must(::umount2(places.spool.c_str(), MNT_DETACH), "hide Slurm's spool");
     must(::umount2("/sys/fs/cgroup", MNT_DETACH), "hide the cgroups");
     if (part == Part::step) must(::umount2(places.munge.c_str(), MNT_DETACH), "hide munge");
-    if (tree.is_open()) {
-        core::make_directories(kept, 0755);
-        must(::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, kept.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
-             "show " + kept.string());
+    for (const auto& [folder, tree] : kept) {
+        core::make_directories(folder, 0755);
+        must(::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, folder.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+             "show " + folder.string());
+    }
+    if (!over_image.empty()) {
+        std::vector<fs::path> shown{"/dev", "/etc/aloft", "/run", "/sys", "/tmp", "/var/tmp"};
+        shown.insert(shown.end(), over_image.begin(), over_image.end());
+        for (const auto& one : kept) shown.push_back(one.first);
+        enter_image(shown);
     }
     seal_view();
 }

@@ -31,6 +31,7 @@ struct ViewPlan {
     SlurmPlaces places;
     std::uint64_t job_bytes = 0;                             // memory of the job on this node
     std::vector<std::pair<std::string, std::string>> names;  // {address, name}: resolve_others of names.h
+    int image = -1;  // a mount that the view takes over: mount_image of image.h
 };
 
 // What every view has, a job's or a session's. Programs, libraries and configuration, with name services that
@@ -47,8 +48,10 @@ void seal_view();
 void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewPlan& plan);
 
 // In each task, still root: takes Slurm's own places away again. A step keeps its PMIx folder only, the batch
-// wrapper its script and munge. `script`: the spooled script's path (batch only).
+// wrapper its script, munge and the configuration that slurmd has fetched, if it has. `script`: the spooled script's
+// path (batch only). `over_image`: the trees that stand over the image of the view (a step with an image only, else empty).
 void enter_task_view(std::uint32_t job, std::uint32_t step, Part part, const SlurmPlaces& places,
-                     const std::filesystem::path& script);
+                     const std::filesystem::path& script,
+                     const std::vector<std::filesystem::path>& over_image);
 
 }  // namespace slurm

@@ -121,9 +121,7 @@ std::uint32_t job_number() {
 std::int64_t minutes_left() {
     std::int64_t kill_wait = 30;  // Slurm's own default
     try {
-        const std::string conf = variable("SLURM_CONF");
-        kill_wait = std::stoll(
-            slurm::load_slurm_conf(conf.empty() ? "/etc/slurm/slurm.conf" : conf).value("killwait", "30"));
+        kill_wait = std::stoll(slurm::load_slurm_conf(variable("SLURM_CONF")).value("killwait", "30"));
     } catch (const std::exception&) {  // a site without the file here
     }
     const std::int64_t now = core::now_seconds();
@@ -187,6 +185,7 @@ void set_default(const char* name, const std::string& value) {
 
 // What the job's own nodes meet on. What a user has set stays.
 void choose_interfaces() {
+    set_default("OMPI_MCA_btl_tcp_disable_family", "6");  // Open MPI 5 would call fellows by IPv6 first
     const auto names = slurm::job_interfaces();
     if (names.empty()) return;
     std::string list;

@@ -12,6 +12,7 @@
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/keys/keys.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 
@@ -72,7 +73,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     core::Grant grant;
     grant.id = "G-TEST";
-    std::int64_t seconds = 86400, ahead = 0;
+    std::int64_t seconds = 86400, ahead = 0, used = 0;
     core::SignedList list;
     std::vector<std::string> revoked;
     bool suspended = false;
@@ -91,6 +92,8 @@ int main(int argc, char** argv) {
     give->add_option("--account", grant.account)->required();
     give->add_option("--seconds", seconds, "Valid for so long from now; negative: ended");
     give->add_option("--dataset", grant.datasets);
+    give->add_option("--node-hours", grant.node_hours, "Its budget")
+        ->needs(give->add_option("--used", used, "Seconds of nodes that are used of it"));
     give->add_option("--id", grant.id, "Its name")->capture_default_str();
     auto* revoke = app.add_subcommand(
         "revocations", "Publish the list of what counts: all grants but those named, enclaves, policies");
@@ -137,6 +140,15 @@ int main(int argc, char** argv) {
                 core::make_directories(site.published / "grants", 0755);
                 core::write_atomically(site.published / "grants" / (grant.id + ".json"),
                                        core::sign_grant(grant, signing), 0644);
+                if (core::has_budget(grant)) {
+                    core::Budgets budgets;
+                    budgets.issued = budgets.complete = now;
+                    budgets.grants[grant.id].used.node_seconds = used;
+                    const fs::path file = site.published / core::kBudgetsFile;
+                    core::make_directories(site.published / core::kBudgetsOuter, 0700);
+                    core::make_directories(file.parent_path(), 0700);
+                    core::write_atomically(file, core::sign_budgets(budgets, signing), 0600);
+                }
                 if (!last) return;
                 list = *last;
                 auto& ids = list.grants[grant.uid];

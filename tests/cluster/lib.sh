@@ -8,7 +8,8 @@ scratch=$(mktemp -d -p "$base")
 export ALOFT_CLUSTER_NUM=$NUM ALOFT_CLUSTER_DIR=$scratch/cluster
 cluster() { "$here/cluster" "$@"; }
 trap 'cluster down >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-if ! "$PREFIX/libexec/aloft/aloft-node" --version >/dev/null; then echo "no installation at $PREFIX"; exit 1; fi
+# What is of another system (ALOFT_CLUSTER_BASE) starts there only.
+if ! { [ "${ALOFT_CLUSTER_BASE:-/}" != / ] && [ -x "$PREFIX/libexec/aloft/aloft-node" ]; } && ! "$PREFIX/libexec/aloft/aloft-node" --version >/dev/null; then echo "no installation at $PREFIX"; exit 1; fi
 
 faults=0
 ok() { echo "ok    $1"; }
@@ -40,7 +41,7 @@ start() {  # the options of `cluster up`
     >"$dir/login/root/etc/aloft/enclaves/hel.toml"
   authority keys && authority revocations && authority grant --uid 70001 --account e-alice --dataset digits@1 && authority seal digits@1 >/dev/null || exit 1
   local nodes; nodes=$(seq -f 'node%g' "$(cat "$dir/nodes")")
-  cluster push /etc/aloft/keys/grant.pub $nodes ctld && cluster mirror
+  cluster push /etc/aloft/keys/grant.pub $nodes $(cd "$dir" && ls -d -- ctld ctld2 2>/dev/null) && cluster mirror
   cluster push /etc/aloft/keys/hel.enclave.key $nodes
   for k in $nodes; do cluster host "$k" /opt/aloft/libexec/aloft/aloft-node init >/dev/null; done
   workspace=$dir/srv/workspaces/hel/e-alice

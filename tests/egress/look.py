@@ -18,7 +18,8 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "attemp
 from common import call, kernel_log, number_of  # noqa: E402
 from search import tokens_below  # noqa: E402
 
-FOLDERS = ("/tmp", "/dev/shm", "/run", "/sys/fs/cgroup/unified")  # what lies in memory; the rest is looked through from the machine
+CGROUP2 = "/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
+FOLDERS = ("/tmp", "/dev/shm", "/run", CGROUP2)  # what lies in memory; the rest is looked through from the machine
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--mark", required=True)
 parser.add_argument("--names", required=True)

@@ -174,7 +174,7 @@ def _(t): os.close(os.open("/sys/kernel/profiling" if os.path.exists("/sys/kerne
 
 
 @attempt("cgroupfs", "a cgroup named after the data", "mount namespace: no cgroup file system", privilege="the cgroup folders are root's")
-def _(t): os.mkdir("/sys/fs/cgroup/unified/" + t.text)
+def _(t): os.mkdir("/sys/fs/cgroup/" + ("unified/" if os.path.isdir("/sys/fs/cgroup/unified") else "") + t.text)
 
 
 @attempt("proc-comm", "the process's own name: others on the node see it with ps",

@@ -12,6 +12,7 @@ constexpr std::int64_t kNow = 1'800'000'000;
 
 core::Enclave enclave() {
     core::Enclave one;
+    one.images = {{"monai", "/srv/images/monai.sqfs", std::string(64, 'a')}};
     one.name = one.partition = "hel";
     one.accounts = {"e-alice"};
     one.nodes = {"node1", "node2", "node3"};
@@ -297,6 +298,22 @@ TEST_CASE("a job that its grant caps may wait: Slurm's deadline would cancel it 
 TEST_CASE("a grant that ends at once admits nothing") {
     const std::int64_t seconds = GENERATE(-1, 0, 60, 104);
     CHECK_THROWS_WITH(admit(request(), seconds), Catch::Contains("no job can end in time"));
+}
+
+TEST_CASE("an image that the submission names goes on to Prolog if the enclave has it, and no other text") {
+    const auto has = [](const slurm::Admitted& admitted, const std::string& text) {
+        return std::ranges::count(admitted.prolog_environment, text) == 1;
+    };
+    auto what = request();
+    what.image = slurm::wished({"A=1", "ALOFT_IMAGE=monai", "ALOFT_IMAGES=x"}, core::kImageVariable);
+    CHECK(has(admit(what), "SPANK_ALOFT_IMAGE=monai@sha256:" + std::string(64, 'a')));
+    for (const char* bad : {"mona", "monai\n", "the key is 0123"}) {
+        what.image = bad;
+        CHECK_THROWS_WITH(admit(what), Catch::Contains("has no image of that name; it has monai") &&
+                                           !Catch::Contains("0123"));
+    }
+    what.image.clear();
+    CHECK(admit(what).prolog_environment.empty());
 }
 
 TEST_CASE("a grant that the submission names goes on to Prolog, and no other text") {

@@ -53,6 +53,8 @@ using slurm::Rule;
 
 constexpr std::int64_t kNow = 1'800'000'000;
 constexpr const char* kMark = "PatientWang1945";
+// As this release of slurmctld reads a GPU; the other form is none to it.
+const std::string kGpu = SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(24, 11, 0) ? "gres/gpu" : "gres:gpu";
 
 void put(char*& field, const char* text) {
     slurm_xfree(reinterpret_cast<void**>(&field));
@@ -253,8 +255,8 @@ TEST_CASE("what is asked for and may be asked for arrives") {
     job.desc.priority = 0;
     job.desc.min_nodes = 2;
     admit(job);
-    CHECK(std::string(job.desc.tres_per_node) == "gres:gpu:a100:2");
-    CHECK(std::string(job.desc.tres_per_task) == "gres:gpu:1");
+    CHECK(job.desc.tres_per_node == kGpu + ":a100:2");
+    CHECK(job.desc.tres_per_task == kGpu + ":1");
     CHECK(std::string(job.desc.features) == "a100&nvme");
     CHECK(std::string(job.desc.req_nodes) == "node2,node3");
     CHECK(std::string(job.desc.array_inx) == "1-20%4");
@@ -265,6 +267,22 @@ TEST_CASE("what is asked for and may be asked for arrives") {
     CHECK(job.desc.warn_time == 120);
     CHECK(job.desc.priority == 0);
     CHECK(std::string(job.desc.name) == "aloft");
+}
+
+TEST_CASE("processors of a task are no generic resource, wherever sbatch writes them") {
+    Job job;
+    job.desc.cpus_per_task = 2;
+    put(job.desc.tres_per_task, "cpu=2");
+    admit(job);
+    CHECK(job.desc.tres_per_task == nullptr);
+    CHECK(job.desc.cpus_per_task == 2);
+    Job both;
+    put(both.desc.tres_per_task, "cpu=2,gres/gpu:a100=1");
+    admit(both);
+    CHECK(both.desc.tres_per_task == kGpu + ":a100:1");
+    Job other;
+    put(other.desc.tres_per_task, "cpu=2,license/matlab=1");
+    CHECK(is_refused(other));
 }
 
 TEST_CASE("every job is warned before its end, and run again, unless it says otherwise") {

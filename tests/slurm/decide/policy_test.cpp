@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
+#include "core/keys/enclave_keys.h"
 #include "core/policy/grant.h"
 #include "support/published.h"
 #include "support/scratch.h"
@@ -40,6 +40,7 @@ struct World {
         policy.accounts = {"e-alice"};
         policy.nodes = {"node1", "node2"};
         policy.software = {"/opt/aloft"};
+        policy.images = {{"monai", "/srv/images/monai.sqfs", std::string(64, 'a')}};
         policy.max_minutes = 60;
         published = std::make_unique<test::Published>(site, kNow - 10, kNow + 100);
         published->list.open_enclaves = {"hel", "other"};
@@ -260,15 +261,30 @@ TEST_CASE("a second name of an enclave's number is no way out") {
     check_denied(world, "has not the number");
 }
 
+TEST_CASE("a job has the image that it was admitted with, with those bytes, or does not run") {
+    World world;
+    CHECK_FALSE(world.decide().image);
+    world.job.asked_image = "monai@sha256:" + std::string(64, 'a');
+    REQUIRE(world.decide().image);
+    CHECK(world.decide().image->file == "/srv/images/monai.sqfs");
+    world.job.asked_image = "monai@sha256:" + std::string(64, 'b');
+    check_denied(world, "not the enclave's any more");
+    world.job.asked_image = "monai";
+    check_denied(world, "not the enclave's any more");
+}
+
 TEST_CASE("a policy survives its file, and a damaged one is none") {
     const World world;
     auto policy = world.decide();
     policy.peers = {{"10.0.0.1", 1, {2, 3}}, {"10.0.0.2", 3, {2}}};
     policy.allowed = {{core::parse_network("10.0.0.0/24"), true, false, 8004}};
     policy.token = "abc";
+    policy.other_tokens = {"def"};
     policy.gpus = 3;
     const auto text = slurm::to_json(policy);
     CHECK(slurm::to_json(slurm::parse_policy(text)) == text);
+    policy.image = core::Image{"monai", "/srv/images/monai.sqfs", std::string(64, 'a')};
+    CHECK(slurm::parse_policy(slurm::to_json(policy)).image == policy.image);
     for (const std::string& damaged : {std::string(), text.substr(0, text.size() / 2), std::string("{}"),
                                        std::string("{\"ruling\":\"open\"}")})
         CHECK_THROWS_AS(slurm::parse_policy(damaged), core::Error);
@@ -296,15 +312,58 @@ TEST_CASE("a step's token is the same on all nodes, and another for every job an
     const World world, other;
     auto policy = world.decide();
     policy.start = "0";
-    const auto token = slurm::step_token(world.site, policy);
-    CHECK(token.size() == 64);
-    CHECK(slurm::step_token(world.site, policy) == token);
-    CHECK(slurm::step_token(other.site, policy) != token);
+    const auto token = [&](const World& where) { return slurm::step_tokens(where.site, policy); };
+    const auto first = token(world);
+    REQUIRE(first.size() == 1);
+    CHECK(first[0].size() == 64);
+    CHECK(token(world) == first);
+    CHECK(token(other) != first);
     policy.start = "1";
-    CHECK(slurm::step_token(world.site, policy) != token);
+    CHECK(token(world) != first);
     policy.start = "0";
     policy.job = 18;
-    CHECK(slurm::step_token(world.site, policy) != token);
+    CHECK(token(world) != first);
+}
+
+TEST_CASE("while another key takes over from an enclave's, nodes on both sides of the change run its jobs") {
+    const World before, after;
+    const auto first = core::OpeningKey::load(before.site.config / "keys" / "hel.enclave.key"),
+               next = core::OpeningKey::generate();
+    next.save(before.site.config / "keys" / "hel.enclave.next.key");
+    for (const char* name : {"hel.enclave.key", "hel.enclave.old.key"})
+        std::filesystem::remove(after.site.config / "keys" / name);
+    first.save(after.site.config / "keys" / "hel.enclave.key");
+    next.save(after.site.config / "keys" / "hel.enclave.next.key");
+    REQUIRE(core::switch_enclave_key(after.site.config / "keys", "hel"));
+    auto policy = before.decide();
+    policy.start = "0";
+    const auto here = slurm::step_tokens(before.site, policy), there = slurm::step_tokens(after.site, policy);
+    REQUIRE(here.size() == 2);
+    REQUIRE(there.size() == 2);
+    CHECK(here[0] != here[1]);
+    CHECK(here[0] == there[1]);  // each shows the first, and takes both
+    CHECK(here[1] == there[0]);
+    // One that is being copied here holds nobody up.
+    const World copying;
+    core::write_atomically(copying.site.config / "keys" / "hel.enclave.next.key", "", 0400);
+    CHECK(slurm::step_tokens(copying.site, policy).size() == 1);
+    slurm::unseal_keys(copying.site, policy, slurm::JobFiles(copying.site, 17));
+    // Both open what is sealed to either.
+    for (const World* world : {&before, &after})
+        for (const core::OpeningKey* key : {&first, &next}) {
+            core::write_atomically(world->site.mirror / "keys" / "hel" / "digits@1.sealed",
+                                   core::to_base64(key->sealing_key().seal(world->dataset)) + "\n");
+            const slurm::JobFiles files(world->site, 17);
+            slurm::unseal_keys(world->site, policy, files);
+            CHECK(core::SecretKey::load(files.keys / "digits@1.key").id() == world->dataset.id());
+            std::filesystem::remove_all(files.folder);
+        }
+    // When the old one is dropped, it opens nothing.
+    REQUIRE(core::drop_old_enclave_key(after.site.config / "keys", "hel"));
+    core::write_atomically(after.site.mirror / "keys" / "hel" / "digits@1.sealed",
+                           core::to_base64(first.sealing_key().seal(after.dataset)) + "\n");
+    CHECK_THROWS_AS(slurm::unseal_keys(after.site, policy, slurm::JobFiles(after.site, 17)), core::Error);
+    CHECK(slurm::step_tokens(after.site, policy) == std::vector<std::string>{there[0]});
 }
 
 TEST_CASE("a job runs under the grant that its researcher asked for, and under no other") {

@@ -1,10 +1,12 @@
 #include "slurm/decide/slurm_conf.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/policy/slurm_lines.h"
+#include "core/policy/slurm_settings.h"
 #include "support/scratch.h"
 
 TEST_CASE("slurm.conf gives controllers, port, spool and plugstack") {
@@ -63,6 +65,45 @@ TEST_CASE("plugstack.conf lies beside slurm.conf unless it says otherwise") {
     const test::Scratch scratch;
     core::write_atomically(scratch / "slurm.conf", "SlurmctldHost=a\n");
     CHECK(slurm::load_slurm_conf(scratch / "slurm.conf").plugstack == scratch / "plugstack.conf");
+    core::write_atomically(scratch / "slurm.conf", "SlurmctldHost=a\nPlugStackConfig=plugstack.conf\n");
+    CHECK(slurm::load_slurm_conf(scratch / "slurm.conf").plugstack == "plugstack.conf");  // Slurm's own words
+}
+
+TEST_CASE("a host goes by its own slurm.conf, or by what slurmd has fetched, never by one of two") {
+    const test::Scratch scratch;
+    const auto own = scratch / "etc/slurm.conf", cache = scratch / "conf-cache", run = scratch / "run";
+    const auto here = [&] { return slurm::slurm_conf_here(own, run / "slurm.conf"); };
+    std::filesystem::create_directory(scratch / "etc");
+    std::filesystem::create_directory(cache);
+    CHECK(here() == own);  // whoever reads it says that it is not there
+    core::write_atomically(cache / "slurm.conf", "SlurmctldHost=fetched\n");
+    std::filesystem::create_symlink(cache, run);  // as slurmd does
+    CHECK(here() == run / "slurm.conf");
+    core::write_atomically(own, "SlurmctldHost=fetched\n");  // the same for now
+    CHECK_THROWS_AS(here(), core::Error);
+    std::filesystem::remove_all(cache);  // the link leads nowhere
+    CHECK(here() == own);
+    std::filesystem::remove(run);
+    std::filesystem::create_symlink(scratch / "etc", run);  // one file by two names
+    CHECK(here() == own);
+    std::filesystem::remove(run);
+    std::filesystem::create_directory(run);
+    std::filesystem::create_symlink(own, run / "slurm.conf");  // the same file, but not the files beside it
+    CHECK_THROWS_AS(here(), core::Error);
+}
+
+TEST_CASE("the examples have what the fence needs of Slurm, and nothing that it warns of") {
+    const auto clusters = std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "configs/clusters";
+    const auto* name = GENERATE("slurm.conf.example", "slurm-production.conf.example");
+    const auto conf = slurm::load_slurm_conf(clusters / name);
+    const auto checks = core::judge_slurm_settings(
+        [&](std::string_view setting) { return conf.value(core::small_letters(setting)); });
+    REQUIRE(checks.size() > 15);
+    for (const core::Check& one : checks) {
+        CAPTURE(name, one.what, one.found);
+        CHECK(one.verdict == core::Verdict::good);
+    }
+    CHECK(slurm::requires_fence(core::read_text(clusters / "plugstack.conf.example")));
 }
 
 TEST_CASE("only `required` fences") {
@@ -71,5 +112,8 @@ TEST_CASE("only `required` fences") {
     CHECK_FALSE(slurm::requires_fence("optional /opt/aloft/lib/slurm/aloft_fence.so\n"));
     CHECK_FALSE(slurm::requires_fence("#required /opt/aloft/lib/slurm/aloft_fence.so\n"));
     CHECK_FALSE(slurm::requires_fence("required /opt/other.so aloft_fence.so\n"));
+    CHECK(slurm::requires_fence("required /x/other.so\nrequired aloft_fence.so\n# the end\n"));
+    CHECK_FALSE(slurm::requires_fence("required aloft_fence.so\nrequired /x/other.so"));
+    CHECK_FALSE(slurm::requires_fence("required aloft_fence.so\ninclude /etc/more/*"));
     CHECK_FALSE(slurm::requires_fence(""));
 }

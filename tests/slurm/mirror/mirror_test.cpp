@@ -10,7 +10,9 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "core/ledger/record.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/known.h"
@@ -248,7 +250,7 @@ TEST_CASE("a grant that another key signed again is taken again while keys chang
     slurm::mirror_once(cluster.site);
     CHECK(cluster.is_open());
     fs::remove(cluster.site.config / "keys" / "grant.pub");
-    CHECK_FALSE(cluster.is_open());  // the file here is still of the old key
+    CHECK(cluster.is_open());  // the file here is of the new key already
     slurm::mirror_once(cluster.site);
     CHECK(cluster.is_open());
 }
@@ -272,4 +274,54 @@ TEST_CASE("work that hangs holds its own child only, and is begun again when it 
     CHECK_FALSE(attempts.is_stuck());
     CHECK(attempts.started() == 2);
     ::close(pipes[1]);
+}
+
+TEST_CASE("budgets come for root alone, and no older ones") {
+    Cluster cluster;
+    cluster.published.write();
+    const auto lay = [&](std::int64_t issued, const SigningKey& key) {
+        Budgets budgets;
+        budgets.issued = issued;
+        make_directories(cluster.at_source(kBudgetsFile).parent_path());
+        write_atomically(cluster.at_source(kBudgetsFile), sign_budgets(budgets, key));
+        slurm::mirror_once(cluster.site);
+    };
+    const auto issued = [&] {
+        return parse_budgets(read_text(cluster.here(kBudgetsFile)), publishing_keys(cluster.site)).issued;
+    };
+    slurm::mirror_once(cluster.site);
+    CHECK_FALSE(fs::exists(cluster.here(kBudgetsFile)));
+    lay(kNow, cluster.published.key);
+    CHECK(issued() == kNow);
+    CHECK(fs::status(cluster.here(kBudgetsOuter)).permissions() == fs::perms::owner_all);
+    lay(kNow - 1, cluster.published.key);
+    CHECK(issued() == kNow);
+    lay(kNow + 2, SigningKey::generate());
+    CHECK(issued() == kNow);
+    lay(kNow + 1, cluster.published.key);
+    CHECK(issued() == kNow + 1);
+    fs::permissions(cluster.here(kBudgetsOuter), fs::perms(0755));
+    lay(now_seconds() + 100000, cluster.published.key);  // of a clock that was ahead
+    CHECK(fs::status(cluster.here(kBudgetsOuter)).permissions() == fs::perms::owner_all);
+    lay(kNow + 2, cluster.published.key);
+    CHECK(issued() == kNow + 2);
+}
+
+TEST_CASE("a grant that was signed without its budget is replaced by the one with it") {
+    Cluster cluster;
+    Grant grant = cluster.grant;
+    slurm::mirror_once(cluster.site);
+    grant.node_hours = 10;
+    cluster.published.grant(grant);
+    slurm::mirror_once(cluster.site);
+    const auto here = [&] {
+        return parse_grant(read_text(cluster.here("grants/G-1.json")), publishing_keys(cluster.site))
+            .node_hours;
+    };
+    CHECK(here() == 10);
+    write_atomically(cluster.at_source("grants/G-1.json"), "damaged");
+    slurm::mirror_once(cluster.site);
+    fs::remove(cluster.at_source("grants/G-1.json"));
+    slurm::mirror_once(cluster.site);
+    CHECK(here() == 10);
 }

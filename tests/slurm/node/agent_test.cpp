@@ -129,6 +129,7 @@ TEST_CASE(
               fs::remove(site.run / "gate");  // with the power went who it was for
               if (!stands(slurm::kGatePriority)) return 1;
               const std::string slurm_conf = (site.config / "slurm.conf").string();
+              core::write_atomically(slurm_conf, "SlurmctldHost=ctld\n");
               before.peers = {{kFellow, PEER_FELLOW, {}}};
               slurm::remember_fellows(before, site.run / "state");
               slurm::close_before_network(slurm_conf, site.run / "state", site.run / "closed");

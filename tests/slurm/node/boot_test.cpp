@@ -23,6 +23,7 @@
 #include "slurm/node/agent.h"
 #include "slurm/node/cut.h"
 #include "slurm/node/farewell.h"
+#include "slurm/node/forget.h"
 #include "support/own_node.h"
 #include "support/published.h"
 
@@ -252,18 +253,35 @@ TEST_CASE("a fragment whose first one came before the node was closed goes nowhe
 
 namespace {
 
-// The enclave hel, which this node is not of, or no more.
-void publish_without_this_node(const core::Site& site) {
+// The enclave hel of `nodes`. With their addresses or without: then slurm.conf alone knows them.
+void publish(const core::Site& site, const std::vector<std::string>& nodes, bool has_addresses = true) {
     test::Published published(site, core::now_seconds(), core::now_seconds() + 60);
     core::Enclave hel;
     hel.name = hel.partition = "hel";
     hel.accounts = {"e-alice"};
-    hel.nodes = {"fellow"};
+    hel.nodes = nodes;
     hel.software = {"/opt/aloft"};
     hel.max_minutes = 60;
     hel.networks = {core::parse_network("10.9.9.0/24")};
-    hel.addresses["fellow"] = {core::parse_network("10.9.9.9/32").address};
+    for (const std::string& node : nodes)
+        if (has_addresses)
+            hel.addresses[node] = {
+                core::parse_network(node == "fellow" ? "10.9.9.9/32" : "10.9.9.1/32").address};
     published.policy(hel, {{"e-alice", 70001}});
+}
+
+// Which this node is not of, or no more.
+void publish_without_this_node(const core::Site& site) {
+    publish(site, {"fellow"});
+}
+
+// Its closing after a boot, by the addresses that the policy has, and to whom it remembers.
+void come_back_without_this_node(const core::Site& site, const fs::path& state) {
+    const fs::path conf = site.config / "slurm.conf";
+    core::write_atomically(conf, "SlurmctldHost=ctld\n");
+    publish_without_this_node(site);
+    slurm::close_after_boot(site, core::short_host_name(), core::now_seconds(), conf,
+                            slurm::remembered_fellows(state));
 }
 
 std::size_t closings(const core::Site& site) {
@@ -294,16 +312,35 @@ TEST_CASE("a node that was taken out of an enclave while it was down stays close
           }) == 0);
 }
 
+TEST_CASE("a node is closed after its boot once slurm.conf can say its fellows' addresses, not before") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state", conf = site.config / "slurm.conf";
+              publish(site, {core::short_host_name(), "fellow"}, false);
+              core::make_directories(state);
+              slurm::Agent(site, conf, state);  // before slurmd has fetched it
+              if (slurm::has_closed_after_boot(site, std::chrono::milliseconds(0))) return 1;
+              if (!fs::exists(site.run / "came-back")) return 6;  // jobs that begin from now on were not left
+              const Machine machine;
+              Service slurmd(7001), job(7777);
+              if (slurmd.hears(machine) != kBoth) return 2;
+              core::write_atomically(
+                  conf, "SlurmctldHost=ctld\nSlurmdPort=7001\nNodeName=fellow NodeAddr=10.9.9.9\n");
+              slurm::Agent(site, conf, state);
+              if (!slurm::has_closed_after_boot(site, std::chrono::milliseconds(0))) return 3;
+              if (closings(site) != 1 || job.hears(machine) != kNobody) return 4;
+              return slurmd.hears(machine) == kBoth ? 0 : 5;
+          }) == 0);
+}
+
 TEST_CASE("a former fellow that answers is opened to, and one that cannot be told delays nobody") {
     if (!test::is_root()) return;
     CHECK(test::on_own_node([](const core::Site& site) {
               const fs::path state = site.run / "state";
-              publish_without_this_node(site);
               slurm::remember_fellows(shared_with(kFellow, "gone"), state);
               slurm::remember_fellows(shared_with("127.0.0.1"), state);
               const Machine machine;
-              slurm::close_after_boot(site, core::short_host_name(), core::now_seconds(), slurm::SlurmConf{},
-                                      slurm::remembered_fellows(state));
+              come_back_without_this_node(site, state);
               if (closings(site) != 2) return 1;
               slurm::FarewellPort port;
               std::jthread fellow([&](const std::stop_token& stop) {
@@ -316,6 +353,66 @@ TEST_CASE("a former fellow that answers is opened to, and one that cannot be tol
               if (closings(site) != 1) return 3;
               Service job(7777);
               return job.hears(machine) == kNobody ? 0 : 4;
+          }) == 0);
+}
+
+TEST_CASE("root forgets a former fellow who will never answer, and the node is open to it") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state";
+              slurm::remember_fellows(shared_with(kFellow, "gone"), state);
+              slurm::remember_fellows(shared_with("10.9.9.7", "gone"), state);
+              slurm::remember_fellows(shared_with(kFellow, "hel"), state);
+              const Machine machine;
+              come_back_without_this_node(site, state);
+              const std::string host = core::short_host_name();
+              const auto forget = [&](const char* enclave, const std::set<std::string>& which,
+                                      bool dry_run = false) {
+                  return slurm::forget(site, host, slurm::SlurmConf{}, enclave, which, dry_run, state);
+              };
+              Service job(7777);
+              if (forget("gone", {}, true).size() != 2 || job.hears(machine) != kNobody) return 1;
+              if (forget("gone", {kFellow}).size() != 1) return 2;
+              if (job.hears(machine) != kNobody) return 3;  // it was one in hel as well
+              if (slurm::remembered_fellows(state).at("gone") != std::set<std::string>{"10.9.9.7"}) return 4;
+              if (forget("hel", {}) != std::set<std::string>{kFellow}) return 5;
+              if (job.hears(machine) != kBoth) return 6;
+              if (forget("gone", {}).size() != 1 || !slurm::remembered_fellows(state).empty()) return 7;
+              if (fs::exists(state / "fellows") || !forget("gone", {}).empty()) return 8;
+              try {
+                  forget("gone", {kFellow});  // it is not there
+                  return 9;
+              } catch (const core::Error& e) {
+                  return e.fault() == core::Fault::usage ? 0 : 10;
+              }
+          }) == 0);
+}
+
+TEST_CASE("a node of the enclave's policy, or of a job that is here, is not forgotten") {
+    if (!test::is_root()) return;
+    CHECK(test::on_own_node([](const core::Site& site) {
+              const fs::path state = site.run / "state";
+              const std::string host = core::short_host_name();
+              slurm::remember_fellows(shared_with(kFellow), state);
+              const auto is_refused = [&] {
+                  try {
+                      slurm::forget(site, host, slurm::SlurmConf{}, "hel", {kFellow}, false, state);
+                      return false;
+                  } catch (const core::Error& e) {
+                      return e.fault() == core::Fault::refused && !slurm::remembered_fellows(state).empty();
+                  }
+              };
+              if (!is_refused()) return 1;  // nothing was ever published here
+              publish(site, {host, "fellow"});
+              if (!is_refused()) return 2;
+              fs::remove(site.config / "keys" / "grant.pub");
+              publish(site, {"fellow"});
+              const slurm::JobFiles files(site, 7);
+              core::make_directories(files.policy.parent_path());
+              core::write_atomically(files.policy, slurm::to_json(shared_with(kFellow)), 0600);
+              if (!is_refused()) return 3;
+              fs::remove_all(files.policy.parent_path());
+              return is_refused() ? 4 : 0;
           }) == 0);
 }
 

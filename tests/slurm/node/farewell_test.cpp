@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/keys/keys.h"
+#include "core/keys/enclave_keys.h"
 #include "support/scratch.h"
 
 namespace {
@@ -56,6 +56,18 @@ TEST_CASE("a farewell that was changed anywhere, or made with another key, is re
         CHECK_THROWS_AS(slurm::open_farewell(node.site, sealed.substr(0, at)), core::Error);
     }
     CHECK_THROWS_AS(slurm::open_farewell(node.site, slurm::seal(stranger.site, left())), core::Error);
+}
+
+TEST_CASE("nodes before and after a change of the enclave's key understand one another") {
+    const auto key = core::OpeningKey::generate(), next = core::OpeningKey::generate();
+    const Node before(key), after(key), late(key);
+    for (const Node* node : {&before, &after}) next.save(node->site.config / "keys" / "hel.enclave.next.key");
+    REQUIRE(core::switch_enclave_key(after.site.config / "keys", "hel"));
+    CHECK(slurm::open_farewell(after.site, slurm::seal(before.site, left())).job == 17);
+    CHECK(slurm::open_farewell(before.site, slurm::seal(after.site, left())).job == 17);
+    CHECK_THROWS_AS(slurm::open_farewell(late.site, slurm::seal(after.site, left())), core::Error);
+    REQUIRE(core::drop_old_enclave_key(after.site.config / "keys", "hel"));
+    CHECK_THROWS_AS(slurm::open_farewell(after.site, slurm::seal(before.site, left())), core::Error);
 }
 
 TEST_CASE("a farewell that names a file elsewhere as its enclave's key is refused") {

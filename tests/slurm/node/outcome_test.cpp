@@ -42,7 +42,7 @@ struct Node : test::MadeNode {
         std::error_code none;
         for (const auto& entry : fs::directory_iterator(state() / "spool" / core::short_host_name(), none)) {
             nlohmann::json details;
-            const auto record = core::open_node_record(core::read_text(entry.path()), key.verify_key(),
+            const auto record = core::open_node_record(core::read_text(entry.path()), {key.verify_key()},
                                                        core::short_host_name(), details);
             CHECK(record.kind == "job-outcome");
             CHECK(record.subject == "job:" + std::to_string(details.at("job").get<int>()));
@@ -74,7 +74,13 @@ TEST_CASE("of the number that a program ended with a class is kept") {
     for (int code = 1; code < 256; ++code)
         CHECK(of("FAILED", std::to_string(code << 8)).exit == (code == 75 ? "requeue" : "nonzero"));
     for (int signal : {1, 9, 15}) CHECK(of("CANCELLED", std::to_string(signal)).exit == "signal");
-    for (const char* odd : {"", "x", "1x", "99999999999"}) CHECK(of("FAILED", odd).exit == "unknown");
+    // As squeue of Slurm 24.11 prints it: the code, then the signal.
+    CHECK(of("COMPLETED", "0:0").exit == "zero");
+    for (int code = 1; code < 256; ++code)
+        CHECK(of("FAILED", std::to_string(code) + ":0").exit == (code == 75 ? "requeue" : "nonzero"));
+    for (int signal : {1, 9, 15}) CHECK(of("CANCELLED", "0:" + std::to_string(signal)).exit == "signal");
+    for (const char* odd : {"", "x", "1x", "99999999999", "0:", ":0", "0:0:0", "0:x"})
+        CHECK(of("FAILED", odd).exit == "unknown");
 }
 
 TEST_CASE("a job that is not over is asked about again") {

@@ -54,7 +54,7 @@ TEST_CASE("a record arrives as it was signed") {
     slurm::forward_records(node.site, node.state());
     for (const auto& entry : fs::directory_iterator(node.site.spool / core::short_host_name())) {
         nlohmann::json details;
-        const auto record = core::open_node_record(core::read_text(entry.path()), node.key.verify_key(),
+        const auto record = core::open_node_record(core::read_text(entry.path()), {node.key.verify_key()},
                                                    core::short_host_name(), details);
         CHECK(record.subject == "job:17");
         CHECK(details.at("account") == "e-alice");

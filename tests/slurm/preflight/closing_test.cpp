@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <functional>
+#include <sstream>
 
 #include "core/base/files.h"
 #include "support/scratch.h"
@@ -36,7 +37,15 @@ public:
         fs::create_symlink(to, root_ / path);
     }
     void remove(const fs::path& path) const { fs::remove_all(root_ / path); }
-    void mounts(const std::string& table) const { write("proc/self/mounts", table); }
+    // Lines of "SOURCE POINT TYPE OPTIONS", as /proc/self/mounts has them.
+    void mounts(const std::string& table) const {
+        std::string info;
+        std::istringstream lines(table);
+        for (std::string source, point, type, options, rest;
+             lines >> source >> point >> type >> options && std::getline(lines, rest);)
+            info += "21 1 8:1 / " + point + " rw shared:1 - " + type + " " + source + " " + options + "\n";
+        write("proc/self/mountinfo", info);
+    }
     void folder(const fs::path& path) const { core::make_directories(root_ / path); }
 
     void keep() { site_keeps_it_ = true; }

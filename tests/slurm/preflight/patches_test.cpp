@@ -89,6 +89,15 @@ TEST_CASE("a distribution that mended an old version counts once its changelog n
     CHECK(node.at(kMunge).is_miss());
 }
 
+TEST_CASE("a release is mended by its own series, not by the number of another") {
+    const std::vector<std::string> from{"23.11.11", "24.05.8", "24.11.5", "25.05.0"};
+    for (const char* good :
+         {"23.11.11", "23.11.12", "24.05.8", "24.11.5", "24.11.10", "25.05.0", "25.11.0", "26.05.1"})
+        CHECK(slurm::is_mended(good, from));
+    for (const char* bad : {"22.05.8", "23.02.7", "23.11.10", "24.05.7", "24.11.4", "24.08.9", "24", ""})
+        CHECK_FALSE(slurm::is_mended(bad, from));
+}
+
 TEST_CASE("a program that is absent, fails or tells no version is not known to be mended") {
     const Node node;
     for (const char* what : {kMunge, kSlurm}) {

@@ -118,3 +118,11 @@ TEST_CASE("the trial of the wall leaves no table") {
     CHECK(core::run_program({"/usr/sbin/nft", "list", "tables"}, "").output.find("aloft_trial") ==
           std::string::npos);
 }
+
+TEST_CASE("memory is given out by what SelectTypeParameters names, in any spelling") {
+    for (const char* good :
+         {"CR_Core_Memory", "CR_CORE_MEMORY", "CR_Memory", "CR_ONE_TASK_PER_CORE, cr_cpu_memory"})
+        CHECK(slurm::gives_out_memory(good));
+    for (const char* bad : {"", "CR_Core", "CR_Core,CR_LLN", "Memory"})
+        CHECK_FALSE(slurm::gives_out_memory(bad));
+}

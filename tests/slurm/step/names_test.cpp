@@ -7,7 +7,7 @@ namespace {
 slurm::Policy policy() {
     slurm::Policy policy;
     policy.nodes = {"node1", "node2"};
-    policy.peers = {{"10.9.0.2", 0}, {"10.9.0.11", 0}, {"10.9.0.12", 0}};
+    policy.peers = {{"10.9.0.2", 0, {}}, {"10.9.0.11", 0, {}}, {"10.9.0.12", 0, {}}};
     return policy;
 }
 
@@ -33,7 +33,7 @@ TEST_CASE("only nodes that the file does not have are resolved, and only the pol
     slurm::Policy own = policy();
     own.nodes = {"localhost"};
     CHECK(slurm::resolve_others("", own).empty());  // 127.0.0.1 is no peer
-    own.peers = {{"127.0.0.1", 0}};
+    own.peers = {{"127.0.0.1", 0, {}}};
     const auto found = slurm::resolve_others("", own);
     REQUIRE(found.size() >= 1);
     CHECK(found[0] == std::pair<std::string, std::string>("127.0.0.1", "localhost"));

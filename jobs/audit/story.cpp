@@ -289,7 +289,8 @@ bool Story::is_told(const Record& record) const {
     if (things_.empty()) return true;
     const json& details = details_of(record);
     if (record.kind == "job.submitted") return things_.contains(text_of(details, "request"));
-    if (record.kind.starts_with("node.job-")) return things_.contains(text_of(details, "grant"));
+    if (record.kind == "job.lost" || record.kind.starts_with("node.job-"))
+        return things_.contains(text_of(details, "grant"));
     if (record.subject.find('@') != std::string::npos && record.kind != "dataset.registered") return false;
     return things_.contains(record.subject);
 }

@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/base/time.h"
+#include "core/keys/enclave_keys.h"
 #include "core/ledger/ledger.h"
 #include "jobs/backup/archive.h"
 #include "jobs/backup/beside.h"
@@ -73,7 +74,7 @@ struct Source {
 // A host's own keys are made anew on another host. An enclave's key would open every sealed dataset in the ledger.
 mode_t mode_of_configuration(const fs::path& file) {
     const std::string name = file.filename().string();
-    if (name.starts_with(".") || name == "node.key" || name == "relay.key" || name.ends_with(".enclave.key"))
+    if (name.starts_with(".") || name == "node.key" || name == "node.next.key" || name == "relay.key" || core::is_enclave_key(name))
         return 0;
     if (file.extension() == ".key") return 0400;
     if (file.extension() != ".toml" && file.extension() != ".pub") return 0;

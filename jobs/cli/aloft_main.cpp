@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/tool.h"
 #include "jobs/cli/commands.h"
 #include "jobs/cli/top.h"
@@ -26,18 +26,28 @@ int become(const char* verb, int count, char** arguments) {
         core::with_errno("cannot start " + name + "; is it installed on this host?", errno));
 }
 
+// Catalogues of messages lie beside the program, where it is installed and where it is built. Nothing if it is not known where that is.
+std::filesystem::path languages() {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (error || !self.is_absolute()) return {};
+    return self.parent_path().parent_path() / "share/locale";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     for (const char* verb : {"stage", "train"})
         if (argc > 1 && std::strcmp(argv[1], verb) == 0) return become(verb, argc - 1, argv + 1);
+    if (const auto folder = languages(); !folder.empty()) core::speak_as_asked(folder);
     CLI::App app{
-        "Apply for data, train on it inside an enclave, and take results out with two approvals. Every step "
-        "is in the ledger."};
+        jobs::tr("Apply for data, train on it inside an enclave, and take results out with two approvals. "
+                 "Every step is in the ledger.")};
     app.footer(
-        "Also:  aloft stage ... (aloft-stage: deliveries to shards)   aloft train ... (aloft-train: "
-        "training)\n"
-        "Begin: aloft catalogue list;  aloft apply create --out question.toml;  aloft submit -- PROGRAM ...");
+        jobs::tr("Also:  aloft stage ... (aloft-stage: deliveries to shards)   aloft train ... (aloft-train: "
+                 "training)\n"
+                 "Begin: aloft catalogue list;  aloft apply create --out question.toml;  aloft submit -- "
+                 "PROGRAM ..."));
     app.require_subcommand(1);
     jobs::Common common;
     app.add_option("--site", common.site_file, "The site's configuration")

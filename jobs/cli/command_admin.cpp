@@ -1,5 +1,5 @@
 // aloft admin: command_backup.cpp, command_enclave.cpp, command_keys.cpp, command_preflight.cpp and command_site.cpp have most of it; and keys of datasets, sealed.
-#include "core/keys/keys.h"
+#include "core/keys/enclave_keys.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
@@ -18,13 +18,12 @@ void seal_key(const Common& common, const std::string& dataset, const std::strin
     core::check_plain_name(enclave, "enclave");
     const auto sealing = core::SealingKey::load(site.config / "keys" / (enclave + ".enclave.pub"));
     const core::SecretKey key = core::SecretKey::load(file);
-    const json request = {{"op", "key.seal"},
-                          {"id", name},
-                          {"enclave", enclave},
-                          {"key_id", key.id()},
-                          {"sealed", core::to_base64(sealing.seal(key))}};
+    const json request = {{"op", "key.seal"},   {"id", name},
+                          {"enclave", enclave}, {"enclave_key", core::id_of(sealing)},
+                          {"key_id", key.id()}, {"sealed", core::to_base64(sealing.seal(key))}};
     if (only_tells(common, request)) return;
-    print(common, ask(site.socket, request).body, "the key of " + name + " is sealed for enclave " + enclave);
+    print(common, ask(site.socket, request).body,
+          tr("the key of {} is sealed for enclave {}", name, enclave));
 }
 
 }  // namespace

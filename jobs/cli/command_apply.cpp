@@ -2,8 +2,8 @@
 #include <iostream>
 
 #include "core/base/config.h"
-#include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
 
@@ -63,24 +63,25 @@ void add_apply(CLI::App& app, Common& common) {
     apply->require_subcommand(1);
     static std::filesystem::path file;
     static std::string id;
-    CLI::App* create = add_verb(
-        *apply, common, "create", "Write a commented form to fill in",
-        "aloft apply create --out question.toml", Changes::nothing, [&common] {
-            if (std::filesystem::exists(file))
-                throw core::Error(core::Fault::usage, file.string() + ": exists already; name another file");
-            core::write_atomically(file, std::string_view(kForm), 0600);
-            print(common, {{"out", file.string()}}, file.string());
-        });
-    create->add_option("--out", file, "The form")->required()->type_name("FILE");
-    CLI::App* submit =
-        add_verb(*apply, common, "submit", "Send a filled form to the four groups",
-                 "aloft apply submit question.toml", Changes::something, [&common] {
-                     const json request = request_from(file);
-                     if (only_tells(common, request)) return;
-                     const json answer = ask(common.site().socket, request).body;
-                     const std::string made = answer.at("application").get<std::string>();
-                     print(common, answer, made + " is in review. Where it stands: aloft apply show " + made);
+    CLI::App* create =
+        add_verb(*apply, common, "create", "Write a commented form to fill in",
+                 "aloft apply create --out question.toml", Changes::nothing, [&common] {
+                     if (std::filesystem::exists(file))
+                         throw core::failure(core::Fault::usage, "{}: exists already; name another file",
+                                             file.string());
+                     core::write_atomically(file, std::string_view(kForm), 0600);
+                     print(common, {{"out", file.string()}}, file.string());
                  });
+    create->add_option("--out", file, "The form")->required()->type_name("FILE");
+    CLI::App* submit = add_verb(
+        *apply, common, "submit", "Send a filled form to the four groups", "aloft apply submit question.toml",
+        Changes::something, [&common] {
+            const json request = request_from(file);
+            if (only_tells(common, request)) return;
+            const json answer = ask(common.site().socket, request).body;
+            const std::string made = answer.at("application").get<std::string>();
+            print(common, answer, tr("{} is in review. Where it stands: aloft apply show {}", made, made));
+        });
     submit->add_option("form", file, "The filled form")->required()->type_name("FILE");
     add_verb(*apply, common, "list", "Your applications (reviewers: all)", "aloft apply list",
              Changes::nothing, [&common] {
@@ -100,7 +101,7 @@ void add_apply(CLI::App& app, Common& common) {
                  Changes::something, [&common] {
                      const json request = {{"op", "application.withdraw"}, {"id", id}};
                      if (!only_tells(common, request))
-                         print(common, ask(common.site().socket, request).body, id + " is withdrawn");
+                         print(common, ask(common.site().socket, request).body, tr("{} is withdrawn", id));
                  });
     withdraw->add_option("application", id)->required();
 }
@@ -131,7 +132,7 @@ void add_review(CLI::App& app, Common& common) {
                                            {"reason", reason}};
                      if (only_tells(common, request)) return;
                      const json answer = ask(common.site().socket, request).body;
-                     print(common, answer, id + " is " + answer.at("state").get<std::string>());
+                     print(common, answer, tr("{} is {}", id, answer.at("state").get<std::string>()));
                  });
     decide->add_option("application", id)->required();
     decide->add_option("--group", group, "For which group you decide")

@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/ledger/ledger.h"
@@ -63,22 +64,21 @@ void check(const Common& common, const Source& source) {
            {"unsigned_records", result.unsigned_records},
            {"witness", witness ? json(witness->head.seq) : json()},
            {"seconds", seconds}},
-          std::to_string(result.head.seq) + " records, each as it was written; " +
-              std::to_string(result.checkpoints) + " signed checkpoints, " +
-              std::to_string(result.unsigned_records) + " records after the last" +
-              (witness ? "; nothing is missing that the witness saw" : ""));
+          tr("{} records, each as it was written; {} signed checkpoints, {} records after the last",
+             result.head.seq, result.checkpoints, result.unsigned_records) +
+              (witness ? tr("; nothing is missing that the witness saw") : ""));
 }
 
 void copy(const Common& common, const fs::path& out) {
     const Answer answer = ask(common.site().socket, {{"op", "audit.copy"}});
     if (answer.descriptors.size() != 1)
-        throw core::Error(core::Fault::system, "aloftd did not hand over the ledger");
+        throw core::failure(core::Fault::system, "aloftd did not hand over the ledger");
     const std::uint64_t records = answer.body.at("records").get<std::uint64_t>();
     struct stat written {
     }, there{};
     if (!::fstat(answer.descriptors[0].get(), &written) && !::stat(out.c_str(), &there) &&
         written.st_dev == there.st_dev && written.st_ino == there.st_ino)
-        throw core::Error(core::Fault::usage, out.string() + ": is the ledger itself; name another file");
+        throw core::failure(core::Fault::usage, "{}: is the ledger itself; name another file", out.string());
     core::AtomicFile file(out, 0600);
     core::Bytes chunk(1 << 20);
     std::uint64_t lines = 0;
@@ -93,7 +93,7 @@ void copy(const Common& common, const fs::path& out) {
     }
     file.commit();
     print(common, {{"records", records}, {"out", out.string()}, {"witness", answer.body.at("witness")}},
-          std::to_string(records) + " records in " + out.string());
+          tr("{} records in {}", records, out.string()));
 }
 
 // One record for people: who did what to what, a line for each detail; of a job's end, what the fence stopped and how it ended, too. Whatever a
@@ -106,8 +106,10 @@ void print_record(const core::Record& record) {
     const json inner = record.details.value("details", json::object());
     if (record.kind == "node.job-outcome") {
         const json told = outcome_only(inner);
-        std::cout << "      how it ended: " << printable(told.at("outcome"))
-                  << ", exit code: " << printable(told.at("exit")) << '\n';
+        std::cout << "      "
+                  << tr("how it ended: {}, exit code: {}", printable(told.at("outcome")),
+                        printable(told.at("exit")))
+                  << '\n';
     }
     if (record.kind != "node.job-ended" && record.kind != "node.job-refused") return;
     std::istringstream lines(
@@ -127,10 +129,10 @@ std::int64_t moment_of(const std::string& option, const std::string& text) {
         if (text.find('-') == std::string::npos) return core::now_seconds() - parse_duration(text);
         return core::parse_rfc3339(text.size() == 10 ? text + "T00:00:00Z" : text);
     } catch (const core::Error&) {
-        throw core::Error(
+        throw core::failure(
             core::Fault::usage,
-            option +
-                " takes a day (2026-11-23), a time (2026-11-23T20:35:08Z, UTC) or how long ago (30d, 12h)");
+            "{} takes a day (2026-11-23), a time (2026-11-23T20:35:08Z, UTC) or how long ago (30d, 12h)",
+            option);
     }
 }
 
@@ -180,23 +182,23 @@ void export_story(const Common& common, const Source& source, const Wanted& want
     const bool is_crate = wish.prov.empty();
     const std::string& release = wish.scope.release;
     if (is_crate && release.empty() && wish.scope.project.empty())
-        throw core::Error(core::Fault::usage,
-                          "--ro-crate is of one release or one project: --release R-31, --project A-7");
+        throw core::failure(core::Fault::usage,
+                            "--ro-crate is of one release or one project: --release R-31, --project A-7");
     const fs::path& out = is_crate ? wish.crate : wish.prov;
     const std::string title = release.empty() ? "project " + wish.scope.project : "release " + release;
     const std::uint64_t records = is_crate ? write_crate(story, title, out) : write_prov(story, out);
-    print(common,
-          {{"out", out.string()},
-           {"records", records},
-           {"head", {{"seq", head.seq}, {"sha256", core::to_hex(head.sha256)}}},
-           {"unsigned_records", result.unsigned_records},
-           {"witness", witness ? json(witness->head.seq) : json()}},
-          out.string() + ": " + std::to_string(records) + " of " + std::to_string(head.seq) +
-              " records, verified; " +
-              (result.unsigned_records ? "of the ledger's last " + std::to_string(result.unsigned_records) +
-                                             " no checkpoint signs what they say"
-                                       : "signed to the ledger's last") +
-              (witness ? "; nothing is missing that the witness saw" : ""));
+    print(
+        common,
+        {{"out", out.string()},
+         {"records", records},
+         {"head", {{"seq", head.seq}, {"sha256", core::to_hex(head.sha256)}}},
+         {"unsigned_records", result.unsigned_records},
+         {"witness", witness ? json(witness->head.seq) : json()}},
+        (result.unsigned_records
+             ? tr("{}: {} of {} records, verified; of the ledger's last {} no checkpoint signs what they say",
+                  out, records, head.seq, result.unsigned_records)
+             : tr("{}: {} of {} records, verified; signed to the ledger's last", out, records, head.seq)) +
+            (witness ? tr("; nothing is missing that the witness saw") : ""));
 }
 
 void add_source(CLI::App& verb, Source& source) {
@@ -238,8 +240,9 @@ void erase(const Common& common, const std::string& subject, const std::string& 
     const json answer = ask(common.site().socket, request).body;
     const std::int64_t erased = answer.at("erased").get<std::int64_t>();
     print(common, answer,
-          (erased == 1 ? "1 text" : std::to_string(erased) + " texts") + " about " + subject +
-              (erased == 1 ? " is" : " are") + " erased; the ledger keeps the hash of each");
+          erased == 1
+              ? tr("1 text about {} is erased; the ledger keeps the hash of each", subject)
+              : tr("{} texts about {} are erased; the ledger keeps the hash of each", erased, subject));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/split.h"
 #include "core/base/time.h"
 #include "jobs/backup/restore.h"
@@ -11,6 +12,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 namespace fs = std::filesystem;
@@ -19,8 +21,8 @@ namespace {
 
 void need_root(const char* doing) {
     if (::geteuid() != 0)
-        throw Error(Fault::refused,
-                    std::string(doing) + " reads or writes keys of several accounts: run it as root");
+        throw failure(Fault::refused, "{} reads or writes keys of several accounts: run it as root",
+                      std::string(doing));
 }
 
 // The end of the ledger: aloftd's word where it runs, else what lies there. aloftd alone knows what is on disk of what it
@@ -54,16 +56,15 @@ void backup(const Common& common, const fs::path& folder, fs::path recipient) {
     const core::Site site = common.site();
     if (recipient.empty()) recipient = site.config / "keys" / "backup.pub";
     if (!fs::exists(recipient))
-        throw Error(
-            Fault::usage,
-            recipient.string() +
-                ": there is no key that a backup could be sealed to, and none is made in plain. See: aloft "
-                "admin keys backup");
+        throw failure(Fault::usage,
+                      "{}: there is no key that a backup could be sealed to, and none is made in plain. See: "
+                      "aloft admin keys backup",
+                      recipient.string());
     const auto key = core::SealingKey::load(recipient);
     if (common.dry_run)
         return print(common, {{"to", folder.string()}, {"recipient", key_id(key)}},
-                     "would back up " + site.state.string() + " and " + site.config.string() + " to " +
-                         folder.string() + ", sealed to key " + key_id(key));
+                     tr("would back up {} and {} to {}, sealed to key {}", site.state.string(),
+                        site.config.string(), folder.string(), key_id(key)));
     bool is_running = false;
     const BackupFacts facts = make_backup(site, key, folder, [&] { return witness_of(site, is_running); });
     if (is_running)
@@ -72,13 +73,14 @@ void backup(const Common& common, const fs::path& folder, fs::path recipient) {
     json said = words_of(facts);
     said["recorded"] = is_running;
     said["lacking"] = facts.lacking;
-    print(common, said,
-          folder.string() + ": " + std::to_string(facts.files) + " files, the ledger up to record " +
-              std::to_string(facts.witness.head.seq) + ", sealed to key " + facts.recipient +
-              (is_running ? "" : "\naloftd does not run: that this backup was made is not on record") +
-              (facts.lacking.empty()
-                   ? ""
-                   : "\nNot on this host, so not in it: copies of " + core::joined(facts.lacking)));
+    print(
+        common, said,
+        tr("{}: {} files, the ledger up to record {}, sealed to key {}", folder, facts.files,
+           facts.witness.head.seq, facts.recipient) +
+            (is_running ? "" : "\n" + tr("aloftd does not run: that this backup was made is not on record")) +
+            (facts.lacking.empty()
+                 ? ""
+                 : "\n" + tr("Not on this host, so not in it: copies of {}", core::joined(facts.lacking))));
 }
 
 void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>& keys,
@@ -86,8 +88,9 @@ void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>
     need_root("aloft admin restore");
     const passwd* owner = ::getpwnam(account.c_str());
     if (!owner)
-        throw Error(Fault::usage, "there is no account " + account +
-                                      " on this host: install aloft-service first, or name it");
+        throw failure(Fault::usage,
+                      "there is no account {} on this host: install aloft-service first, or name it",
+                      account);
     wish.service_uid = owner->pw_uid;
     wish.service_gid = owner->pw_gid;
     wish.site_file = common.site_file.empty() ? fs::path("/etc/aloft/site.toml") : common.site_file;
@@ -105,33 +108,32 @@ void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>
                  {"removed", done.removed},
                  {"lacking", done.lacking}});
     std::string words =
-        std::string(common.dry_run ? "this backup is whole, and could be restored: " : "restored: ") +
-        std::to_string(done.files) + " files, the ledger with " + std::to_string(done.head.seq) +
-        " records, of " + core::rfc3339(done.facts.made);
+        common.dry_run
+            ? tr("this backup is whole, and could be restored: {} files, the ledger with {} records, of {}",
+                 done.files, done.head.seq, core::rfc3339(done.facts.made))
+            : tr("restored: {} files, the ledger with {} records, of {}", done.files, done.head.seq,
+                 core::rfc3339(done.facts.made));
     if (done.seen)
-        words += "\nBut record " + std::to_string(*done.seen) +
-                 " was seen: aloftd will not start from this. Put back a newer copy of the ledger "
-                 "(--ledger), or read "
-                 "jobs/OPERATIONS.md, \"Records that are lost\"";
+        words += "\n" + tr("But record {} was seen: aloftd will not start from this. Put back a newer copy "
+                           "of the ledger (--ledger), or read jobs/OPERATIONS.md, \"Records that are lost\"",
+                           *done.seen);
     if (done.unknown)
-        words += "\nA witness of record " + std::to_string(*done.unknown) +
-                 " is signed by none of these keys: if the ledger's key was rotated, begin again with "
-                 "each of its public keys (--key)";
+        words += "\n" + tr("A witness of record {} is signed by none of these keys: if the ledger's key was "
+                           "rotated, begin again with each of its public keys (--key)",
+                           *done.unknown);
     if (!done.older.empty())
-        words +=
-            "\nThe ledger knows newer ones, so these lie there as FILE.older: " + core::joined(done.older);
+        words += "\n" + tr("The ledger knows newer ones, so these lie there as FILE.older: {}",
+                           core::joined(done.older));
     if (!done.removed.empty())
-        words += "\nThe ledger says that these were removed: " + core::joined(done.removed);
+        words += "\n" + tr("The ledger says that these were removed: {}", core::joined(done.removed));
     if (!done.lacking.empty())
-        words +=
-            "\nReleases whose copies are nowhere (open ones must be withdrawn; under the grant of one that "
-            "was exported nothing more is released): " +
-            core::joined(done.lacking);
+        words += "\n" + tr("Releases whose copies are nowhere (open ones must be withdrawn; under the grant "
+                           "of one that was exported nothing more is released): {}",
+                           core::joined(done.lacking));
     if (!done.seen && !common.dry_run)
-        words +=
-            "\nNext: aloft doctor; systemctl start aloftd aloft-sign. aloftd starts only if "
-            "published/witness.json is of this ledger's last record; else read jobs/OPERATIONS.md, "
-            "\"Records that are lost\"";
+        words += "\n" + tr("Next: aloft doctor; systemctl start aloftd aloft-sign. aloftd starts only if "
+                           "published/witness.json is of this ledger's last record; else read "
+                           "jobs/OPERATIONS.md, \"Records that are lost\"");
     print(common, said, words);
 }
 

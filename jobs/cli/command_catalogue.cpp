@@ -1,6 +1,6 @@
 // aloft catalogue: what data there is.
-#include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
 #include "jobs/wire/channel.h"
@@ -23,7 +23,8 @@ void register_dataset(const Common& common, const std::string& text) {
     if (only_tells(common, request)) return;
     const json answer = ask(site.socket, request, {manifest.get(), seal.get()}).body;
     print(common, answer,
-          name.text() + " is in the catalogue, manifest " + answer.at("manifest_sha256").get<std::string>());
+          tr("{} is in the catalogue, manifest {}", name.text(),
+             answer.at("manifest_sha256").get<std::string>()));
 }
 
 }  // namespace
@@ -45,8 +46,8 @@ void add_catalogue(CLI::App& app, Common& common) {
                                   const json rows = list_of(common, "dataset.list").rows;
                                   for (const json& row : rows)
                                       if (row.at("dataset") == name) return print(common, row, row.dump(2));
-                                  throw core::Error(core::Fault::usage,
-                                                    "no such dataset version; see: aloft catalogue list");
+                                  throw core::failure(core::Fault::usage,
+                                                      "no such dataset version; see: aloft catalogue list");
                               });
     show->add_option("dataset", name, "Dataset version, NAME@VERSION")->required();
     CLI::App* enter = add_verb(*catalogue, common, "register",

@@ -1,7 +1,7 @@
 // aloft doctor: what is wrong on this host, and the remedy.
 #include <iostream>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/ledger/spool.h"
@@ -38,9 +38,11 @@ void doctor(const Common& common, const std::vector<std::string>& asked) {
         print_checks(common, rows, {"layer", "verdict", "check", "found"});
     }
     if (misses > 0)
-        throw core::Error(core::Fault::refused,
-                          (misses == 1 ? std::string("1 thing is") : std::to_string(misses) + " things are") +
-                              " wrong on this host; the remedy stands below each");
+        throw misses == 1
+            ? core::failure(core::Fault::refused,
+                            "1 thing is wrong on this host; the remedy stands below each")
+            : core::failure(core::Fault::refused,
+                            "{} things are wrong on this host; the remedy stands below each", misses);
 }
 
 }  // namespace

@@ -4,11 +4,14 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
+#include "core/base/width.h"
 #include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/enclave_members.h"
 #include "jobs/cli/heard.h"
 #include "jobs/wire/channel.h"
 #include "jobs/wire/preflight.h"
@@ -16,6 +19,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 namespace fs = std::filesystem;
@@ -23,21 +27,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kOpenSeconds = 180;
-
-// What is put into an enclave or taken out of it.
-struct Members {
-    std::vector<std::string> accounts, nodes, datasets;
-    std::vector<fs::path> software;
-
-    bool is_empty() const {
-        return accounts.empty() && nodes.empty() && datasets.empty() && software.empty();
-    }
-    json to_json() const {
-        json trees = json::array();
-        for (const fs::path& tree : software) trees.push_back(tree.string());
-        return {{"accounts", accounts}, {"nodes", nodes}, {"datasets", datasets}, {"software", trees}};
-    }
-};
 
 struct Files {
     fs::path policy, public_key, private_key;
@@ -76,9 +65,9 @@ json record_and_write(
 
 void tell_policy(const Common& common, const fs::path& policy, const std::string& text, bool changes,
                  const std::vector<std::string>& withdrawn) {
-    std::string words = "# " + policy.string() + (changes ? "\n" : " (as it is)\n") + text;
+    std::string words = "# " + policy.string() + (changes ? "" : " " + tr("(as it is)")) + "\n" + text;
     for (const std::string& dataset : withdrawn)
-        words += "# the sealed key of " + dataset + " would be withdrawn\n";
+        words += "# " + tr("the sealed key of {} would be withdrawn", dataset) + "\n";
     words.pop_back();
     print(common,
           {{"policy", policy.string()}, {"text", text}, {"changed", changes}, {"withdrawn_keys", withdrawn}},
@@ -95,14 +84,19 @@ void make_keys(const Files& files) {
 void create(const Common& common, core::Enclave enclave, const fs::path& private_key) {
     const core::Site site = common.site();
     core::check_plain_name(enclave.name, "enclave");
+    for (const char* taken : {"node", "relay", "grant", "ledger", "steward", "backup"})
+        if (enclave.name == taken)
+            throw failure(Fault::usage,
+                          "{}: is the name of another key of the site; give the enclave another one", taken);
     if (enclave.partition.empty()) enclave.partition = enclave.name;
     const Files files(site, enclave.name, private_key);
     const std::string text = core::to_toml(enclave);
     const bool exists = fs::exists(files.policy);
     if (exists && core::to_toml(core::load_enclave(files.policy)) != text)
-        throw Error(Fault::usage, files.policy.string() +
-                                      ": exists already and says something else. Change " +
-                                      "it: aloft admin enclave add|remove " + enclave.name);
+        throw failure(
+            Fault::usage,
+            "{}: exists already and says something else. Change it: aloft admin enclave add|remove {}",
+            files.policy.string(), enclave.name);
     check_policy(site, enclave, files.policy);
     if (common.dry_run) return tell_policy(common, files.policy, text, !exists, {});
     json request = {{"op", "enclave.create"}, {"id", enclave.name}}, answer;
@@ -117,10 +111,10 @@ void create(const Common& common, core::Enclave enclave, const fs::path& private
                    {"public_key", files.public_key.string()},
                    {"private_key", files.private_key.string()}});
     print(common, answer,
-          "enclave " + enclave.name + " is " + answer.at("state").get<std::string>() + ": " +
-              files.policy.string() + ", " + files.public_key.string() + " (for all hosts), " +
-              files.private_key.string() + " (for its nodes only)\nNext: copy them; on each node as root: " +
-              "aloft-node preflight --report; then: aloft admin enclave open " + enclave.name);
+          tr("enclave {} is {}: {}, {} (for all hosts), {} (for its nodes only)\nNext: copy them; on each "
+             "node as root: aloft-node preflight --report; then: aloft admin enclave open {}",
+             enclave.name, answer.at("state").get<std::string>(), files.policy.string(),
+             files.public_key.string(), files.private_key.string(), enclave.name));
 }
 
 template <class T>
@@ -140,40 +134,42 @@ void take(std::vector<T>& list, std::vector<T>& words) {
     std::erase_if(list, [&](const T& word) { return contains(words, word); });
 }
 
-enum class Way { in, out };
-
 std::string sentence(const core::Enclave& enclave, const Members& members, Way way, const json& answer,
                      const fs::path& policy, bool policy_changes) {
     std::string out;
+    const auto add = [&](const std::string& line) { out += line + "\n"; };
     const auto line = [&](const char* what, const json& list) {
         for (const json& word : list)
-            out += std::string(what) + " " + printable(word) +
-                   (way == Way::in ? " is in enclave " : " is out of enclave ") + enclave.name + "\n";
+            add(way == Way::in
+                    ? tr("{} {} is in enclave {}", head_of(what), printable(word), enclave.name)
+                    : tr("{} {} is out of enclave {}", head_of(what), printable(word), enclave.name));
     };
     const json moved = members.to_json();
     line("account", moved.at("accounts"));
     line("node", moved.at("nodes"));
     line("software", moved.at("software"));
+    line("image", moved.at("images"));
     for (const json& dataset : answer.at("withdrawn_keys"))
-        out += "the key of " + printable(dataset) +
-               " is withdrawn: no new job can open it, and those that hold it are ended\n";
+        add(tr("the key of {} is withdrawn: no new job can open it, and those that hold it are ended",
+               printable(dataset)));
     for (const json& grant : answer.at("revoked_grants"))
-        out += "grant " + printable(grant) + " is revoked; its jobs are stopped\n";
-    if (policy_changes)
-        out += "Next: copy " + policy.string() + " to every host; running jobs follow within seconds of it" +
-               (members.nodes.empty() ? "" : "; change Nodes of partition " + enclave.partition + " too");
-    if (out.empty()) out = "nothing to change: it is so already";
+        add(tr("grant {} is revoked; its jobs are stopped", printable(grant)));
+    if (policy_changes) {
+        out += tr("Next: copy {} to every host; running jobs follow within seconds of it", policy);
+        if (!members.nodes.empty()) out += tr("; change Nodes of partition {} too", enclave.partition);
+    }
+    if (out.empty()) out = tr("nothing to change: it is so already");
     return out;
 }
 
 void change(const Common& common, const std::string& name, Members members, Way way) {
     if (members.is_empty())
-        throw Error(Fault::usage, "name at least one --account, --node, --software or --dataset");
+        throw failure(Fault::usage, "name at least one --account, --node, --software, --image or --dataset");
     if (way == Way::in && !members.datasets.empty())
-        throw Error(Fault::usage,
-                    "a dataset comes into an enclave by its key, which only the intake account has: aloft "
-                    "admin key-seal " +
-                        members.datasets.front() + " --enclave " + name + " --key FILE");
+        throw failure(Fault::usage,
+                      "a dataset comes into an enclave by its key, which only the intake account has: aloft "
+                      "admin key-seal {} --enclave {} --key FILE",
+                      members.datasets.front(), name);
     const core::Site site = common.site();
     const Files files(site, name);
     core::Enclave enclave = core::load_enclave(site, name);
@@ -182,6 +178,7 @@ void change(const Common& common, const std::string& name, Members members, Way 
     move(enclave.accounts, members.accounts);
     move(enclave.nodes, members.nodes);
     move(enclave.software, members.software);
+    move_images(enclave.images, members.images, way);
     check_policy(site, enclave, files.policy);
     const std::string text = core::to_toml(enclave);
     const json request = {
@@ -209,11 +206,11 @@ void open(const Common& common, const std::string& name, const std::string& reas
     // aloftd asks Slurm itself, which may take a while where its controller is slow.
     json answer = ask(common.site().socket, request, {}, kOpenSeconds).body;
     if (!answer.contains("misses")) {
-        if (common.dry_run) return print(common, answer, "enclave " + name + " would be open");
+        if (common.dry_run) return print(common, answer, tr("enclave {} would be open", name));
         const std::string remark = heard_here(common.site(), answer, [&name](const core::SignedList& list) {
             return std::ranges::find(list.open_enclaves, name) != list.open_enclaves.end();
         });
-        return print(common, answer, "enclave " + name + " is open" + remark);
+        return print(common, answer, tr("enclave {} is open", name) + remark);
     }
     const std::size_t misses = answer.at("misses").size();
     for (json& miss : answer["misses"]) miss["enclave"] = name;
@@ -221,8 +218,9 @@ void open(const Common& common, const std::string& name, const std::string& reas
         print(common, answer, "");
     else
         print_checks(common, answer.at("misses"), kEnclaveChecks);
-    throw Error(Fault::refused, "enclave " + name + " does not open: " + std::to_string(misses) +
-                                    " required checks fail. All checks: aloft admin preflight " + name);
+    throw failure(Fault::refused,
+                  "enclave {} does not open: {} required checks fail. All checks: aloft admin preflight {}",
+                  name, misses, name);
 }
 
 void end(const Common& common, const std::string& operation, const std::string& name,
@@ -230,24 +228,29 @@ void end(const Common& common, const std::string& operation, const std::string& 
     const json request = {{"op", operation}, {"id", name}, {"reason", reason}};
     if (only_tells(common, request)) return;
     const json answer = ask(common.site().socket, request).body;
-    const std::string state = answer.at("state").get<std::string>();
+    const std::string state = answer.at("state").get<std::string>(),
+                      within = answer.value("effective_within_seconds", json()).dump();
     print(common, answer,
-          "enclave " + name + " is " + state +
-              (answer.at("changed") == true
-                   ? ": nothing is submitted or started from now on; running jobs are stopped within " +
-                         answer.at("effective_within_seconds").dump() + " s" +
-                         (state == "closed" ? "; its sealed keys are withdrawn" : "")
-                   : " already"));
+          answer.at("changed") != true ? tr("enclave {} is {} already", name, state)
+          : state == "closed" ? tr("enclave {} is {}: nothing is submitted or started from now on; running "
+                                   "jobs are stopped within {} s; its sealed keys are withdrawn",
+                                   name, state, within)
+                              : tr("enclave {} is {}: nothing is submitted or started from now on; running "
+                                   "jobs are stopped within {} s",
+                                   name, state, within));
 }
 
 json policy_json(const core::Enclave& enclave) {
-    json software = json::array();
+    json software = json::array(), images = json::array();
     for (const fs::path& tree : enclave.software) software.push_back(tree.string());
+    for (const core::Image& image : enclave.images)
+        images.push_back({{"name", image.name}, {"file", image.file.string()}, {"sha256", image.sha256}});
     return {{"enclave", enclave.name},
             {"partition", enclave.partition},
             {"accounts", enclave.accounts},
             {"nodes", enclave.nodes},
             {"software", software},
+            {"images", images},
             {"max_minutes", enclave.max_minutes},
             {"infiniband_pkey", enclave.infiniband_pkey ? json(enclave.infiniband_pkey) : json()}};
 }
@@ -298,24 +301,16 @@ void show(const Common& common, const std::string& name) {
         answer["policy_sha256"] = policy_sha256(site, name);
     }
     std::string out;
-    for (const char* key : {"enclave", "state", "since", "by", "reason", "partition", "accounts", "nodes",
-                            "software", "datasets", "max_minutes", "infiniband_pkey", "policy_sha256"})
-        if (answer.contains(key))
-            out += std::string(key) + std::string(17 - std::string_view(key).size(), ' ') +
-                   printable(answer.at(key)) + "\n";
+    for (const char* key :
+         {"enclave", "state", "since", "by", "reason", "partition", "accounts", "nodes", "software", "images",
+          "datasets", "max_minutes", "infiniband_pkey", "policy_sha256"})
+        if (answer.contains(key)) {
+            const std::string head = head_of(key);
+            const std::size_t width = core::width_of(head);
+            out += head + std::string(width < 16 ? 17 - width : 1, ' ') + printable(answer.at(key)) + "\n";
+        }
     out.pop_back();
     print(common, answer, out);
-}
-
-void add_members(CLI::App* verb, Members& members) {
-    verb->add_option("--account", members.accounts,
-                     "POSIX account of a researcher, for this enclave only (repeat)");
-    verb->add_option("--node", members.nodes, "Compute node (repeat)");
-    verb->add_option("--software", members.software,
-                     "Read-only tree that jobs see beside the system's (repeat)");
-    verb->add_option(
-        "--dataset", members.datasets,
-        "Dataset version: remove takes its sealed key away; it comes in by aloft admin key-seal");
 }
 
 }  // namespace
@@ -356,27 +351,29 @@ void add_enclave(CLI::App& admin, Common& common) {
     named(verb);
     verb->add_option("--reason", why_open, "Why, for the record")->capture_default_str();
     for (const auto& [word, operation, text] :
-         {std::tuple{"suspend", "enclave.suspend", "Stop its jobs and take no more until it is opened again"},
+         {std::tuple{"suspend", "enclave.suspend",
+                     core::marked("Stop its jobs and take no more until it is opened again")},
           std::tuple{"close", "enclave.close",
-                     "End a suspended enclave for good; its sealed keys are withdrawn"}}) {
-        verb = add_verb(*enclave, common, word, text,
+                     core::marked("End a suspended enclave for good; its sealed keys are withdrawn")}}) {
+        verb = add_verb(*enclave, common, word, std::string(text),
                         "aloft admin enclave " + std::string(word) + " hel --reason \"contract ended\"",
                         Changes::something,
                         [&common, operation = operation] { end(common, operation, name, reason); });
         named(verb);
         verb->add_option("--reason", reason, "Why, for the record")->required();
     }
-    verb = add_verb(*enclave, common, "add", "Put accounts, nodes or software into it",
+    verb = add_verb(*enclave, common, "add", "Put accounts, nodes, software or images into it",
                     "aloft admin enclave add hel --account e-carol --node n3", Changes::something,
                     [&common] { change(common, name, members, Way::in); });
     named(verb);
     add_members(verb, members);
     verb = add_verb(*enclave, common, "remove",
-                    "Take accounts (their grants are revoked), nodes, software or datasets out of it",
+                    "Take accounts (their grants are revoked), nodes, software, images or datasets out of it",
                     "aloft admin enclave remove hel --account e-bob --dataset digits@1", Changes::something,
                     [&common] { change(common, name, members, Way::out); });
     named(verb);
     add_members(verb, members);
+    add_rekey(*enclave, common);
     add_verb(*enclave, common, "list", "Enclaves, their states and who is in them",
              "aloft admin enclave list", Changes::nothing, [&common] { list(common); });
     verb = add_verb(*enclave, common, "show", "One enclave: state and why, policy, datasets",

@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/keys/keys.h"
 #include "core/policy/names.h"
 #include "jobs/cli/commands.h"
@@ -15,6 +16,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 namespace fs = std::filesystem;
@@ -27,7 +29,7 @@ void save_secret(const core::SigningKey& key, const fs::path& secret) {
     struct stat folder {};
     if (::geteuid() == 0 && (::stat(secret.parent_path().c_str(), &folder) ||
                              ::chown(secret.c_str(), folder.st_uid, folder.st_gid)))
-        throw Error(Fault::system, core::with_errno("cannot hand over " + secret.string(), errno));
+        throw failure(Fault::system, "cannot hand over {}: {}", secret.string(), core::reason_of(errno));
 }
 
 // A key pair: the private half to `secret`, the public half to `open`.
@@ -35,7 +37,7 @@ void save_pair(const core::SigningKey& key, const fs::path& secret, const fs::pa
     core::make_directories(open.parent_path(), 0755);
     core::make_directories(secret.parent_path(), 0700);
     if (fs::exists(open))
-        throw Error(Fault::usage, open.string() + ": exists already; a key is never overwritten");
+        throw failure(Fault::usage, "{}: exists already; a key is never overwritten", open.string());
     save_secret(key, secret);
     key.verify_key().save(open);
 }
@@ -47,11 +49,11 @@ void make_service_keys(const core::Site& site) {
     const fs::path folder = site.state / "keys";
     struct stat owner {};
     if (::stat(site.state.c_str(), &owner))
-        throw Error(Fault::usage,
-                    site.state.string() + ": make this folder first, owned by aloftd's account, 0700");
+        throw failure(Fault::usage, "{}: make this folder first, owned by aloftd's account, 0700",
+                      site.state.string());
     core::make_directories(folder, 0700);
     if (::geteuid() == 0 && ::chown(folder.c_str(), owner.st_uid, owner.st_gid))
-        throw Error(Fault::system, core::with_errno("cannot hand over " + folder.string(), errno));
+        throw failure(Fault::system, "cannot hand over {}: {}", folder.string(), core::reason_of(errno));
     for (const std::string name : {"grant", "ledger"})
         save_pair(core::SigningKey::generate(), folder / (name + ".key"),
                   site.config / "keys" / (name + ".pub"));
@@ -67,8 +69,8 @@ void make_and_tell_service_keys(const Common& common) {
         made[name] = {{"private", (site.state / "keys" / (name + ".key")).string()},
                       {"public", (site.config / "keys" / (name + ".pub")).string()}};
     print(common, made,
-          "keys of aloftd: " + (site.state / "keys/{grant,ledger}.key").string() + ", " +
-              (site.config / "keys/{grant,ledger}.pub").string());
+          tr("keys of aloftd: {}, {}", (site.state / "keys/{grant,ledger}.key").string(),
+             (site.config / "keys/{grant,ledger}.pub").string()));
 }
 
 void make_node_key(const Common& common, const std::string& node, const fs::path& out) {
@@ -79,7 +81,7 @@ void make_node_key(const Common& common, const std::string& node, const fs::path
         save_pair(core::SigningKey::generate(), out, open);
     }
     print(common, {{"node", node}, {"private", out.string()}, {"public", open.string()}},
-          "key of node " + node + ": " + out.string() + " (its own), " + open.string() + " (for all hosts)");
+          tr("key of node {}: {} (its own), {} (for all hosts)", node, out.string(), open.string()));
 }
 
 void make_relay_key(const Common& common, const std::string& host, const fs::path& out) {
@@ -87,8 +89,8 @@ void make_relay_key(const Common& common, const std::string& host, const fs::pat
     const fs::path open = common.site().config / "keys" / "relays" / (host + ".pub");
     if (!common.dry_run) save_pair(core::SigningKey::generate(), out, open);
     print(common, {{"host", host}, {"private", out.string()}, {"public", open.string()}},
-          "key of the relay on " + host + ": " + out.string() + " (its own), " + open.string() +
-              " (for the host at the other end)");
+          tr("key of the relay on {}: {} (its own), {} (for the host at the other end)", host, out.string(),
+             open.string()));
 }
 
 // Its private half opens every backup: it is made where backups are restored, or carried away from here.
@@ -96,22 +98,48 @@ void make_backup_key(const Common& common, const fs::path& out) {
     const fs::path open = common.site().config / "keys" / "backup.pub";
     if (!common.dry_run) {
         if (fs::exists(open))
-            throw Error(Fault::usage, open.string() + ": exists already; a key is never overwritten");
+            throw failure(Fault::usage, "{}: exists already; a key is never overwritten", open.string());
         core::make_directories(open.parent_path(), 0755);
         const auto key = core::OpeningKey::generate();
         key.save(out);
         key.sealing_key().save(open);
     }
     print(common, {{"private", out.string()}, {"public", open.string()}},
-          "key of backups: " + out.string() + " (carry it away from this host: it opens every backup), " +
-              open.string());
+          tr("key of backups: {} (carry it away from this host: it opens every backup), {}", out.string(),
+             open.string()));
 }
 
-void make_steward_key(const Common& common, const fs::path& out) {
+// The former public half stays beside the new one, as long as there are datasets that were sealed with it.
+void make_steward_key(const Common& common, const fs::path& out, bool takes_over) {
     const fs::path open = common.site().config / "keys" / "steward.pub";
-    if (!common.dry_run) save_pair(core::SigningKey::generate(), out, open);
-    print(common, {{"private", out.string()}, {"public", open.string()}},
-          "key of the steward: " + out.string() + ", " + open.string());
+    json former;
+    std::string words = tr("key of the steward: {}, {}", out.string(), open.string());
+    if (takes_over && fs::exists(open)) {
+        const auto before = core::VerifyKey::load(open);
+        const fs::path kept = open.parent_path() / ("steward.old-" + before.id() + ".pub");
+        const bool is_there = fs::exists(out);  // cut off, or done
+        if (is_there && core::SigningKey::load(out).verify_key().bytes == before.bytes) {
+            words = tr("key of the steward: {}, {}; it has taken over already", out.string(), open.string());
+        } else {
+            former = kept.string();
+            words =
+                tr("key of the steward: {}, {}; datasets that the former one sealed are known by {}\n"
+                   "Next: copy both to every host",
+                   out.string(), open.string(), kept.string());
+            if (!common.dry_run) {
+                if (!is_there) save_secret(core::SigningKey::generate(), out);
+                if (!fs::exists(kept)) before.save(kept);
+                const fs::path coming = open.string() + ".coming";  // of no name that is trusted
+                fs::remove(coming);
+                core::SigningKey::load(out).verify_key().save(coming);
+                fs::rename(coming, open);
+                core::sync_directory(open.parent_path());
+            }
+        }
+    } else if (!common.dry_run) {
+        save_pair(core::SigningKey::generate(), out, open);
+    }
+    print(common, {{"private", out.string()}, {"public", open.string()}, {"former", former}}, words);
 }
 
 // A key takes over from another in three steps, between which the admin copies keys/ to every host: all trust the new
@@ -144,83 +172,93 @@ struct Rotation {
     }
 };
 
-void tell_step(const Common& common, const Rotation& keys, const char* state, const std::string& next) {
+void tell_step(const Common& common, const Rotation& keys, const core::Message& state,
+               const core::Message& next) {
     json old = json::array();
     for (const fs::path& file : keys.old()) old.push_back(file.string());
-    print(
-        common,
-        {{"key", keys.name}, {"state", state}, {"public", keys.open.string()}, {"old", old}, {"next", next}},
-        "key " + keys.name + ": " + state + "\nNext: " + next);
+    print(common,
+          {{"key", keys.name},
+           {"state", state.english()},
+           {"public", keys.open.string()},
+           {"old", old},
+           {"next", next.english()}},
+          tr("key {}: {}\nNext: {}", keys.name, core::translated(state), core::translated(next)));
 }
 
 void begin_rotation(const Common& common, const Rotation& keys) {
-    const std::string next = "copy " + keys.next_open.string() +
-                             " to every host. When all have it: aloft admin keys rotate " + keys.name +
-                             " --switch";
-    if (common.dry_run) return tell_step(common, keys, "a new one would be made", next);
+    const core::Message next =
+        core::message("copy {} to every host. When all have it: aloft admin keys rotate {} --switch",
+                      keys.next_open, keys.name);
+    if (common.dry_run) return tell_step(common, keys, core::message("a new one would be made"), next);
     if (!fs::exists(keys.secret))
-        throw Error(Fault::usage,
-                    keys.secret.string() + ": there is no key yet; see: aloft admin keys service");
+        throw failure(Fault::usage, "{}: there is no key yet; see: aloft admin keys service",
+                      keys.secret.string());
     if (!fs::exists(keys.next_secret)) {
         if (fs::exists(keys.next_open)) {  // switched, or cut off between the two
             if (core::SigningKey::load(keys.secret).verify_key().bytes ==
                 core::VerifyKey::load(keys.next_open).bytes)
-                throw Error(Fault::usage,
-                            "the new key signs already: aloft admin keys rotate " + keys.name + " --switch");
-            throw Error(Fault::usage,
-                        keys.next_open.string() +
-                            ": its private half is gone; remove this file from every host first");
+                throw failure(Fault::usage, "the new key signs already: aloft admin keys rotate {} --switch",
+                              keys.name);
+            throw failure(Fault::usage,
+                          "{}: its private half is gone; remove this file from every host first",
+                          keys.next_open.string());
         }
         save_secret(core::SigningKey::generate(), keys.next_secret);
     }
     if (!fs::exists(keys.next_open))
         core::SigningKey::load(keys.next_secret).verify_key().save(keys.next_open);
-    tell_step(common, keys, "the new one is made and trusted where it is; the old one signs", next);
+    tell_step(common, keys, core::message("the new one is made and trusted where it is; the old one signs"),
+              next);
 }
 
 void switch_key(const Common& common, const Rotation& keys) {
-    const std::string next =
-        "copy " + keys.open.parent_path().string() + "/" + keys.name + "*.pub to every host, without " +
-        keys.next_open.filename().string() + ", and restart " +
-        (keys.name == "grant"
-             ? "aloft-sign; when all hosts have what it signed: aloft admin keys rotate grant --finish"
-             : "aloftd. Keep the old public half as long as the ledger: its older checkpoints need it");
+    const fs::path copied = keys.open.parent_path() / (keys.name + "*.pub");
+    const core::Message next =
+        keys.name == "grant" ? core::message(
+                                   "copy {} to every host, without {}, and restart aloft-sign; when all "
+                                   "hosts have what it signed: aloft admin keys rotate grant --finish",
+                                   copied, keys.next_open.filename())
+                             : core::message(
+                                   "copy {} to every host, without {}, and restart aloftd. Keep the old "
+                                   "public half as long as the ledger: its older checkpoints need it",
+                                   copied, keys.next_open.filename());
     if (!fs::exists(keys.next_open))
-        throw Error(Fault::usage,
-                    "there is no new key to switch to: begin with aloft admin keys rotate " + keys.name);
-    if (common.dry_run) return tell_step(common, keys, "the new one would sign", next);
+        throw failure(Fault::usage, "there is no new key to switch to: begin with aloft admin keys rotate {}",
+                      keys.name);
+    if (common.dry_run) return tell_step(common, keys, core::message("the new one would sign"), next);
     const core::VerifyKey before = core::VerifyKey::load(keys.open),
                           after = core::VerifyKey::load(keys.next_open);
     if (before.bytes != after.bytes && !fs::exists(keys.kept(before))) before.save(keys.kept(before));
     if (fs::exists(keys.next_secret)) {
         if (core::SigningKey::load(keys.next_secret).verify_key().bytes != after.bytes)
-            throw Error(Fault::data,
-                        keys.next_open.string() + ": is not the public half of " + keys.next_secret.string());
+            throw failure(Fault::data, "{}: is not the public half of {}", keys.next_open.string(),
+                          keys.next_secret.string());
         fs::rename(keys.next_secret, keys.secret);  // the old private half is gone with this
         core::sync_directory(keys.secret.parent_path());
     } else if (core::SigningKey::load(keys.secret).verify_key().bytes != after.bytes) {
-        throw Error(Fault::data, keys.next_open.string() + ": its private half is neither " +
-                                     keys.next_secret.string() + " nor " + keys.secret.string());
+        throw failure(Fault::data, "{}: its private half is neither {} nor {}", keys.next_open.string(),
+                      keys.next_secret.string(), keys.secret.string());
     }
     fs::rename(keys.next_open, keys.open);
     core::sync_directory(keys.open.parent_path());
-    tell_step(common, keys, "the new one signs, the old one is still trusted", next);
+    tell_step(common, keys, core::message("the new one signs, the old one is still trusted"), next);
 }
 
 void finish_rotation(const Common& common, const Rotation& keys) {
     if (keys.name == "ledger")
-        throw Error(
+        throw failure(
             Fault::refused,
             "the ledger's old public keys stay as long as the ledger does: its older checkpoints need them");
     if (fs::exists(keys.next_open) || fs::exists(keys.next_secret))
-        throw Error(Fault::usage,
-                    "the new key does not sign yet: aloft admin keys rotate " + keys.name + " --switch");
-    const std::string next =
-        "remove " + keys.name + ".old-*.pub from every other host. What the old key signed counts no more";
-    if (common.dry_run) return tell_step(common, keys, "the old one would be trusted no more", next);
+        throw failure(Fault::usage, "the new key does not sign yet: aloft admin keys rotate {} --switch",
+                      keys.name);
+    const core::Message next = core::message(
+        "remove {}.old-*.pub from every other host. What the old key signed counts no more", keys.name);
+    if (common.dry_run)
+        return tell_step(common, keys, core::message("the old one would be trusted no more"), next);
     for (const fs::path& file : keys.old()) fs::remove(file);
     core::sync_directory(keys.open.parent_path());
-    tell_step(common, keys, "the old one is trusted here no more", next);
+    tell_step(common, keys, core::message("the old one is trusted here no more"), next);
 }
 
 }  // namespace
@@ -245,10 +283,14 @@ void add_keys(CLI::App& admin, Common& common) {
                  [&common] { make_relay_key(common, node, out); });
     of_relay->add_option("host", node, "The host's name in relay.toml")->required();
     of_relay->add_option("--out", out, "The private half")->required()->type_name("FILE");
-    CLI::App* of_steward = add_verb(*keys, common, "steward", "The steward's key, which seals datasets",
-                                    "aloft admin keys steward --out /home/steward/steward.key",
-                                    Changes::something, [&common] { make_steward_key(common, out); });
+    static bool takes_over = false;
+    CLI::App* of_steward =
+        add_verb(*keys, common, "steward", "The steward's key, which seals datasets",
+                 "aloft admin keys steward --out /home/steward/steward.key", Changes::something,
+                 [&common] { make_steward_key(common, out, takes_over); });
     of_steward->add_option("--out", out, "The private half")->required()->type_name("FILE");
+    of_steward->add_flag("--take-over", takes_over,
+                         "Where there is one already: datasets are sealed with the new one from now on");
 
     CLI::App* of_backup =
         add_verb(*keys, common, "backup", "The key that backups are sealed to, and that opens them",

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/ledger/spool.h"
@@ -12,6 +13,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -33,21 +35,18 @@ void preflight(const Common& common, const std::string& name) {
     else
         enclaves.push_back(core::load_enclave(site, name));
     if (enclaves.empty())
-        throw Error(Fault::usage, "this site has no enclave yet; see: aloft admin enclave create --help");
+        throw failure(Fault::usage, "this site has no enclave yet; see: aloft admin enclave create --help");
     const Listing known = list_of(common, "preflight.reports");
     const auto reports = reports_of(known.rows);
     json rows = json::array();
     std::size_t misses = 0;
     bool asked_slurm = false;
     for (const core::Enclave& enclave : enclaves) {
-        auto checks = checks_of_nodes(enclave, policy_sha256(site, enclave.name), reports,
-                                      known.rest.at("version").get<std::string>(), core::now_seconds());
-        if (known.rest.contains("logins") && known.rest.at("logins").contains(enclave.name)) {
-            const auto logins =
-                checks_of_logins(known.rest.at("logins").at(enclave.name).get<std::vector<std::string>>(),
-                                 reports, known.rest.at("version").get<std::string>(), core::now_seconds());
-            checks.insert(checks.end(), logins.begin(), logins.end());
-        }
+        std::optional<std::vector<std::string>> logins;
+        if (known.rest.contains("logins") && known.rest.at("logins").contains(enclave.name))
+            logins = known.rest.at("logins").at(enclave.name).get<std::vector<std::string>>();
+        auto checks = checks_of_enclave(enclave, policy_sha256(site, enclave.name), logins, reports,
+                                        known.rest.at("version").get<std::string>(), core::now_seconds());
         const auto slurm = slurm_checks_here(enclave);
         asked_slurm = slurm.has_value();
         if (slurm) checks.insert(checks.end(), slurm->begin(), slurm->end());
@@ -64,11 +63,12 @@ void preflight(const Common& common, const std::string& name) {
     else
         print_checks(common, rows, kEnclaveChecks);
     if (!asked_slurm && !common.json)
-        std::cout << "Slurm's settings were not looked at: there is no scontrol on this host\n";
+        std::cout << tr("Slurm's settings were not looked at: there is no scontrol on this host") << '\n';
     if (misses > 0)
-        throw Error(Fault::refused, std::to_string(misses) +
-                                        " required checks fail; the table says what to do about each. No "
-                                        "enclave opens with one");
+        throw failure(
+            Fault::refused,
+            "{} required checks fail; the table says what to do about each. No enclave opens with one",
+            misses);
 }
 
 }  // namespace

@@ -6,16 +6,18 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/base/split.h"
 #include "core/policy/enclave.h"
-#include "core/policy/names.h"
 #include "jobs/cli/commands.h"
 #include "jobs/release/desk.h"
+#include "jobs/release/release_copies.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -32,22 +34,30 @@ std::string describe(const json& release) {
     std::string out;
     for (const json& file : release.at("files")) {
         out += printable(file.at("sha256")) + "  " + printable(file.at("name")) + "  (" +
-               printable(file.at("type")) + ", " + number(file, "bytes") + " bytes, at most " +
-               number(file, "bits") + " bits";
+               tr("{}, {} bytes, at most {} bits", printable(file.at("type")), number(file, "bytes"),
+                  number(file, "bits"));
         if (const auto author = file.find("author"); author != file.end())
-            out += "; made from " + printable(author->at("name"));
+            out += tr("; made from {}", printable(author->at("name")));
         out += ")\n";
     }
     for (const json& finding : release.at("findings"))
         out += printable(finding.at("weight")) + ": [" + printable(finding.at("code")) + "] " +
                printable(finding.at("file")) + ": " + printable(finding.at("text")) + "\n";
     if (release.contains("budget"))
-        out += "at most " + number(release, "bits") + " bits; of the " +
-               number(release.at("budget"), "limit_bits") + " that may leave under the grant in a year, " +
-               number(release.at("budget"), "left_bits") + " are left\n";
+        out += tr("at most {} bits; of the {} that may leave under the grant in a year, {} are left",
+                  number(release, "bits"), number(release.at("budget"), "limit_bits"),
+                  number(release.at("budget"), "left_bits")) +
+               "\n";
     if (release.contains("approval") && !release.at("files").empty())
-        out += "to approve: --sha256 " + printable(release.at("approval")) + "\n";
+        out += tr("to approve: --sha256 {}", printable(release.at("approval"))) + "\n";
     return out;
+}
+
+std::vector<std::string> names_of(const std::vector<std::filesystem::path>& files) {
+    std::vector<std::string> names;
+    for (const auto& file : files) names.push_back(file.filename().string());
+    check_names(names);
+    return names;
 }
 
 struct CheckOptions {
@@ -65,19 +75,10 @@ void check(const Common& common, const CheckOptions& options) {
     const ReleaseRules rules = ReleaseRules::load(site.config / "release.toml");
     const core::TemporaryFolder scratch("aloft-check");  // copies of an enclave's files do not stay behind
     core::make_directories(scratch.path() / "author", 0700);
-    std::vector<QuarantinedFile> copies;
-    for (const auto& file : options.files) {
-        QuarantinedFile copy;
-        copy.name = file.filename().string();
-        core::check_plain_name(copy.name, "a file's name");
-        const core::Fd opened = core::open_regular(file);
-        copy.bytes = std::filesystem::file_size(file);
-        if (copy.bytes > rules.file_bytes)
-            throw Error(Fault::refused, copy.name + ": larger than a release may be at this site");
-        std::filesystem::copy_file(file, scratch.path() / "author" / copy.name);
-        copy.sha256 = core::to_hex(core::file_sha256(scratch.path() / "author" / copy.name));
-        copies.push_back(std::move(copy));
-    }
+    const std::vector<std::string> names = names_of(options.files);
+    std::vector<core::Fd> opened;
+    for (const auto& file : options.files) opened.push_back(core::open_regular(file));
+    const auto copies = copy_in(opened, names, scratch.path() / "author", {}, rules);
     const core::Bytes secret(32, 0);
     const Judged judged =
         judge(scratch.path(), copies, options.title,
@@ -101,31 +102,30 @@ void check(const Common& common, const CheckOptions& options) {
                          {"findings", to_json(judged.findings)},
                          {"bits", judged.bits}};
     const std::string words =
-        options.datasets.empty() ? "" : " (words of " + core::joined(options.datasets) + ")";
+        options.datasets.empty() ? "" : " " + tr("(words of {})", core::joined(options.datasets));
     print(common, answer,
-          judged.refused() ? "this would be refused" + words + ":\n" + describe(answer)
-                           : "nothing would be refused" + words + ", at most " + std::to_string(judged.bits) +
-                                 " bits; as it would leave:\n" + describe(answer) + shown);
+          judged.refused()
+              ? tr("this would be refused{}:", words) + "\n" + describe(answer)
+              : tr("nothing would be refused{}, at most {} bits; as it would leave:", words, judged.bits) +
+                    "\n" + describe(answer) + shown);
     if (judged.refused())
-        throw Error(Fault::refused, "the release would be refused: mend what is listed and check again");
+        throw failure(Fault::refused, "the release would be refused: mend what is listed and check again");
 }
 
 void request(const Common& common, const std::vector<std::filesystem::path>& files,
              const std::string& title) {
     std::vector<core::Fd> opened;
     std::vector<int> descriptors;
-    json names = json::array();
+    const std::vector<std::string> names = names_of(files);
     for (const auto& file : files) {
         opened.push_back(core::open_regular(file));
         descriptors.push_back(opened.back().get());
-        names.push_back(file.filename().string());
-        core::check_plain_name(file.filename().string(), "a file's name");
     }
     const json body = {{"op", "release.request"}, {"title", title}, {"names", names}};
     const json answer = ask(common.site().socket, body, descriptors, kLongSeconds).body;
     print(common, answer,
-          printable(answer.at("release")) + " is in review, as \"" + printable(answer.at("title")) + "\":\n" +
-              describe(answer));
+          tr("{} is in review, as \"{}\":", printable(answer.at("release")), printable(answer.at("title"))) +
+              "\n" + describe(answer));
 }
 
 // Every file of a release as it leaves, or one. aloftd records who looked at what.
@@ -140,7 +140,7 @@ void view(const Common& common, const std::string& id, const std::string& only) 
         text += "\n" + printable(file.at("name")) + ":\n" + printable_text(one.at("text").get<std::string>());
         views.push_back({{"file", one.at("file")}, {"text", one.at("text")}});
     }
-    if (views.empty()) throw Error(Fault::usage, id + " has no such file; see: aloft release show " + id);
+    if (views.empty()) throw failure(Fault::usage, "{} has no such file; see: aloft release show {}", id, id);
     print(common, {{"release", id}, {"approval", facts.at("approval")}, {"views", views}}, text);
 }
 
@@ -208,15 +208,15 @@ void add_release(CLI::App& app, Common& common) {
                  print_rows(common, "releases", list_of(common, "release.list").rows,
                             {"release", "account", "enclave", "state", "requested", "bits", "title"});
              });
-    CLI::App* show =
-        add_verb(*release, common, "show", "Files, hashes, bits, findings and reviews of one release",
-                 "aloft release show R-31", Changes::nothing, [&common] {
-                     const json answer = ask(common.site().socket, {{"op", "release.show"}, {"id", id}}).body;
-                     const json& facts = answer.at("release");
-                     print(common, facts,
-                           id + " is " + printable(facts.at("state")) + ": " + printable(facts.at("title")) +
-                               "\n" + describe(facts));
-                 });
+    CLI::App* show = add_verb(
+        *release, common, "show", "Files, hashes, bits, findings and reviews of one release",
+        "aloft release show R-31", Changes::nothing, [&common] {
+            const json answer = ask(common.site().socket, {{"op", "release.show"}, {"id", id}}).body;
+            const json& facts = answer.at("release");
+            print(common, facts,
+                  tr("{} is {}: {}", id, printable(facts.at("state")), printable(facts.at("title"))) + "\n" +
+                      describe(facts));
+        });
     show->add_option("release", id)->required();
     CLI::App* viewed =
         add_verb(*release, common, "view",
@@ -235,7 +235,7 @@ void add_release(CLI::App& app, Common& common) {
             if (approve) body["sha256"] = hashes;
             if (only_tells(common, body)) return;
             const json answer = ask(common.site().socket, body).body;
-            print(common, answer, id + " is " + printable(answer.at("state")));
+            print(common, answer, tr("{} is {}", id, printable(answer.at("state"))));
         });
     review->add_option("release", id)->required();
     auto* decision = review->add_option_group("decision", "One of");
@@ -250,7 +250,7 @@ void add_release(CLI::App& app, Common& common) {
                  Changes::something, [&common] {
                      const json body = {{"op", "release.withdraw"}, {"id", id}};
                      if (!only_tells(common, body))
-                         print(common, ask(common.site().socket, body).body, id + " is withdrawn");
+                         print(common, ask(common.site().socket, body).body, tr("{} is withdrawn", id));
                  });
     withdraw->add_option("release", id)->required();
     CLI::App* take = add_verb(*release, common, "export", "Make the package of an approved release",

@@ -9,6 +9,7 @@
 #include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/base/tool.h"
 #include "jobs/cli/submit.h"
 #include "jobs/shell/exchange.h"
@@ -18,6 +19,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 namespace fs = std::filesystem;
 
@@ -35,26 +37,25 @@ struct ShellWish : Wish {
 void require_session() {
     std::error_code none;
     if (!fs::is_directory(kWorkspace, none))
-        throw Error(Fault::usage,
-                    "aloft shell speaks to its job through your workspace, which is seen in a fenced session "
-                    "only: log in to a login host of your enclave");
+        throw failure(Fault::usage,
+                      "aloft shell speaks to its job through your workspace, which is seen in a fenced "
+                      "session only: log in to a login host of your enclave");
 }
 
-// How a job ended that no longer runs, by what Slurm says of it; "" while it waits or runs.
-std::string how_it_ended(std::int64_t number, const std::optional<nlohmann::json>& job) {
-    if (!job) return "Slurm has forgotten job " + std::to_string(number);
+// How a job ended that no longer runs, by what Slurm says of it; empty while it waits or runs.
+core::Message how_it_ended(std::int64_t number, const std::optional<nlohmann::json>& job) {
+    if (!job) return core::message("Slurm has forgotten job {}", number);
     const SlurmJob now = read_job(*job);
-    if (!is_final(now.state)) return "";
-    return "job " + std::to_string(number) + " ended as " + now.state + ", exit code " + now.exit +
-           "; its output: aloft logs " + std::to_string(number);
+    if (!is_final(now.state)) return {};
+    return core::message("job {} ended as {}, exit code {}; its output: aloft logs {}", number, now.state,
+                         now.exit, number);
 }
 
 [[noreturn]] void give_up(std::int64_t number, bool is_new) {
-    const std::string job = "job " + std::to_string(number);
-    if (!is_new) throw Error(Fault::usage, "given up; " + job + " goes on");
+    if (!is_new) throw failure(Fault::usage, "given up; job {} goes on", number);
     const bool ends = core::run_program({"scancel", std::to_string(number)}, "").code == 0;
-    throw Error(Fault::usage,
-                "given up; " + job + (ends ? " is being ended" : " could not be cancelled: aloft cancel"));
+    throw ends ? failure(Fault::usage, "given up; job {} is being ended", number)
+               : failure(Fault::usage, "given up; job {} could not be cancelled: aloft cancel", number);
 }
 
 // Until the job's end of it is there: its folder. A person who does not want to wait longer ends the job, too, if it was
@@ -79,15 +80,15 @@ fs::path wait_for(std::int64_t number, bool is_new, const Find& find) {
             if (::poll(&ready, 1, 500) > 0) give_up(number, is_new);
             const auto job = find_job(number);
             const std::string state = job ? read_job(*job).state : "";
-            if (state != last && !state.empty()) std::cerr << "job " << number << ": " << state << '\n';
+            if (state != last && !state.empty()) std::cerr << tr("job {}: {}", number, state) << '\n';
             last = state;
             if (state == "RUNNING" && ++looks > kLooks)
-                throw Error(Fault::data,
-                            "job " + std::to_string(number) +
-                                " runs, but no shell answers from there: was it begun by aloft shell? "
-                                "aloft logs and aloft cancel may help");
-            if (const std::string how = how_it_ended(number, job); !how.empty())
-                throw Error(Fault::data, how);
+                throw failure(Fault::data,
+                              "job {} runs, but no shell answers from there: was it begun by aloft shell? "
+                              "aloft logs and aloft cancel may help",
+                              number);
+            if (const core::Message how = how_it_ended(number, job); !how.format.empty())
+                throw core::ToldError(Fault::data, how);
         }
     } catch (...) {
         restore();
@@ -97,7 +98,7 @@ fs::path wait_for(std::int64_t number, bool is_new, const Find& find) {
 
 void run_shell(const Common& common, ShellWish& wish) {
     if (common.json)
-        throw Error(Fault::usage, "a shell says what is typed into it, and no JSON; leave --json out");
+        throw failure(Fault::usage, "a shell says what is typed into it, and no JSON; leave --json out");
     wish.requeue = false;
     const std::string token = shell::new_token();
     wish.program = {ALOFT_PREFIX "/libexec/aloft/aloft-shell",
@@ -118,21 +119,22 @@ void run_shell(const Common& common, ShellWish& wish) {
         return shell::newest_folder(kWorkspace, name);
     });
     if (::isatty(0))
-        std::cerr << "job " << number
-                  << ": a shell without a terminal: lines, not screens. Control and \\ leaves it running "
-                  << "(aloft shell --attach " << number << "); exit, or control and d, ends the job\n";
+        std::cerr << tr("job {}: a shell without a terminal: lines, not screens. Control and \\ leaves it "
+                        "running (aloft shell --attach {}); exit, or control and d, ends the job",
+                        number, number)
+                  << '\n';
     const auto code = shell::attach({.folder = folder, .from_start = is_new, .how_job_is = [number] {
                                          return how_it_ended(number, find_job(number));
                                      }});
     if (!code) {
-        std::cerr << "\njob " << number
-                  << " goes on, as long as its --idle allows without anybody: aloft shell --attach " << number
-                  << '\n';
+        std::cerr
+            << '\n'
+            << tr("job {} goes on, as long as its --idle allows without anybody: aloft shell --attach {}",
+                  number, number)
+            << '\n';
         return;
     }
-    if (*code != 0)
-        throw Error(Fault::data,
-                    "the shell of job " + name + " ended with exit code " + std::to_string(*code));
+    if (*code != 0) throw failure(Fault::data, "the shell of job {} ended with exit code {}", name, *code);
 }
 
 }  // namespace

@@ -8,13 +8,13 @@
 #include <cerrno>
 #include <optional>
 
-#include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "jobs/cli/commands.h"
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 namespace fs = std::filesystem;
@@ -37,9 +37,10 @@ struct Owner {
 Owner owner_of(const std::string& account) {
     const passwd* entry = ::getpwnam(account.c_str());
     if (!entry)
-        throw Error(Fault::usage, "there is no account " + account +
-                                      " on this host: make it first (adduser --system --group " + account +
-                                      "), the same number on every host");
+        throw failure(Fault::usage,
+                      "there is no account {} on this host: make it first (adduser --system --group {}), the "
+                      "same number on every host",
+                      account, account);
     return {entry->pw_uid, entry->pw_gid, account};
 }
 
@@ -71,7 +72,7 @@ struct Steps {
         core::make_directories(path.parent_path(), 0755);
         if (::mkdir(path.c_str(), 0700) || ::chown(path.c_str(), owner.uid, owner.gid) ||
             ::chmod(path.c_str(), mode))
-            throw Error(Fault::system, core::with_errno("cannot make " + path.string(), errno));
+            throw failure(Fault::system, "cannot make {}: {}", path.string(), core::reason_of(errno));
         add(path, "made");
     }
 
@@ -87,9 +88,10 @@ struct Steps {
 gid_t data_group() {
     const group* entry = ::getgrnam(kDataGroup);
     if (!entry)
-        throw Error(Fault::usage, std::string("there is no group ") + kDataGroup +
-                                      " on this host: addgroup --system " + kDataGroup +
-                                      ", then put the steward's account and the service's into it");
+        throw failure(Fault::usage,
+                      "there is no group {} on this host: addgroup --system {}, then put the steward's "
+                      "account and the service's into it",
+                      kDataGroup, kDataGroup);
     return entry->gr_gid;
 }
 
@@ -123,13 +125,13 @@ void make_folders(Steps& steps, const core::Site& site, const Accounts& accounts
 
 void init(const Common& common, const Accounts& accounts) {
     if (::geteuid() != 0)
-        throw Error(Fault::refused,
-                    "aloft admin site init makes folders of several accounts: run it as root");
+        throw failure(Fault::refused,
+                      "aloft admin site init makes folders of several accounts: run it as root");
     Steps steps;
     steps.dry_run = common.dry_run;
     const fs::path site_file = common.site_file.empty() ? "/etc/aloft/site.toml" : common.site_file;
-    std::string next =
-        "edit " + site_file.string() + ", roles.toml and release.toml beside it; then run this again";
+    core::Message next =
+        core::message("edit {}, roles.toml and release.toml beside it; then run this again", site_file);
     if (write_examples(steps, site_file.parent_path(), site_file)) {
         const core::Site site = common.site();
         make_folders(steps, site, accounts);
@@ -154,14 +156,18 @@ void init(const Common& common, const Accounts& accounts) {
                           "grant.key, ledger.key; their .pub below " + (site.config / "keys").string());
             }
         }
-        next = "systemctl enable --now aloftd aloft-sign aloft-mirror; then copy " + site_file.string() +
-               " and keys/*.pub to every host; then: aloft doctor";
+        next = core::message(
+            "systemctl enable --now aloftd aloft-sign aloft-mirror; then copy {} and keys/*.pub to every "
+            "host; then: aloft doctor",
+            site_file);
     }
     if (!common.json) print_rows(common, "steps", steps.rows, {"what", "path", "why"});
-    print(common, {{"steps", steps.rows}, {"next", next}},
-          (common.dry_run ? "would then be next: " : "next: ") + next);
+    print(common, {{"steps", steps.rows}, {"next", next.english()}},
+          common.dry_run ? tr("would then be next: {}", core::translated(next))
+                         : tr("next: {}", core::translated(next)));
     if (steps.differs)
-        throw Error(Fault::refused, "what is marked `differs` is not as it should be; it was left as it is");
+        throw failure(Fault::refused,
+                      "what is marked `differs` is not as it should be; it was left as it is");
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 
 #include "core/base/bytes.h"
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/message.h"
+#include "core/base/printable.h"
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
@@ -23,6 +26,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -34,8 +38,13 @@ std::string script_of(const Wish& wish) {
     return script + "\n";
 }
 
+// What a command of Slurm has to say, as a terminal may have it: the words may be those of a plugin, or of a job.
+std::string words_of(const core::Finished& said) {
+    return core::printable_text(said.errors.substr(0, 3000), "\n\t");
+}
+
 std::vector<std::string> sbatch_line(const Wish& wish, const std::string& partition) {
-    std::vector<std::string> line{"sbatch", "--parsable", "--partition=" + partition};
+    std::vector<std::string> line{"sbatch", "--parsable", "--export=ALL", "--partition=" + partition};
     for (const std::string& option : sbatch_options(wish, core::now_seconds())) line.push_back(option);
     if (!wish.name.empty()) line.push_back("--job-name=" + wish.name);
     return line;
@@ -43,7 +52,7 @@ std::vector<std::string> sbatch_line(const Wish& wish, const std::string& partit
 
 std::string account_name() {
     const struct passwd* entry = ::getpwuid(::getuid());
-    if (!entry) throw Error(Fault::refused, "this account has no name on this host; ask the admin");
+    if (!entry) throw failure(Fault::refused, "this account has no name on this host; ask the admin");
     return entry->pw_name;
 }
 
@@ -69,7 +78,7 @@ Judged judged(const core::Site& site, const Wish& wish) {
     const core::Grant grant = core::open_grant(site, ::getuid(), now, {wish.grant, {}});
     const auto enclave = core::enclave_of_account(site, account_name());
     if (!enclave || enclave->name != grant.enclave)
-        throw Error(Fault::refused, "this account is not in the enclave of grant " + grant.id);
+        throw failure(Fault::refused, "this account is not in the enclave of grant {}", grant.id);
     return {grant, *enclave, job_policy(site, *enclave, grant, wish, kill_wait_seconds(), now)};
 }
 
@@ -93,8 +102,8 @@ void tell_submission(const Common& common, const Wish& wish) {
            {"policy", job.policy},
            {"sbatch", line},
            {"script", script_of(wish)}},
-          in_words(job.policy) + "\nNothing was submitted. This would be, by " + shown + ":\n" +
-              script_of(wish));
+          tr("{}\nNothing was submitted. This would be, by {}:\n{}", in_words(job.policy), shown,
+             script_of(wish)));
 }
 
 namespace {
@@ -114,6 +123,10 @@ std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::st
     const auto line = sbatch_line(wish, partition);
     // A newer grant may come between: the job runs under the one on record.
     if (!wish.grant.empty()) ::setenv(core::kGrantVariable.data(), wish.grant.c_str(), 1);
+    if (wish.image.empty())
+        ::unsetenv(core::kImageVariable.data());
+    else
+        ::setenv(core::kImageVariable.data(), wish.image.c_str(), 1);
     const core::Finished sbatch = core::run_program(line, script);
     std::int64_t job = 0;
     try {
@@ -121,10 +134,9 @@ std::int64_t hand_to_slurm(const Common& common, const Wish& wish, const std::st
     } catch (const std::exception&) {
     }
     if (sbatch.code != 0 || job <= 0)
-        throw Error(Fault::refused, "Slurm did not take the job of request " +
-                                        granted.at("request").get<std::string>() + ": " +
-                                        sbatch.errors.substr(0, 3000));
-    std::cerr << sbatch.errors;  // what the site's plugin has to say
+        throw failure(Fault::refused, "Slurm did not take the job of request {}: {}",
+                      granted.at("request").get<std::string>(), words_of(sbatch));
+    std::cerr << words_of(sbatch);  // what the site's plugin has to say
     return job;
 }
 
@@ -135,12 +147,14 @@ json submit_job(const Common& common, const Wish& wish) {
     check_wish(wish, core::now_seconds());
     const std::string script = script_of(wish);
     if (script.size() > core::kJobTextLimitBytes)
-        throw Error(Fault::refused,
-                    "the command is longer than 90 KiB. Put it into a file in your workspace and run that");
+        throw failure(Fault::refused,
+                      "the command is longer than 90 KiB. Put it into a file in your workspace and run that");
     const std::string hash = core::to_hex(core::sha256(core::view(script)));
     // aloftd checks the grant, and a refusal is in the ledger like a permission.
     json request = {{"op", "job.request"}, {"nodes", wish.nodes}, {"script_sha256", hash}};
     if (!wish.grant.empty()) request["grant"] = wish.grant;
+    if (wish.minutes > 0) request["minutes"] = wish.minutes;
+    if (const std::int64_t gpus = gpus_asked(wish)) request["gpus"] = gpus;
     const json granted = ask(site.socket, request).body;
     std::int64_t job = 0;
     try {
@@ -164,6 +178,10 @@ void add_wishes(CLI::App& command, Wish& wish) {
     command.add_option("--mem", wish.memory, "Memory on each node: 32G (default: the partition's)");
     command.add_option("--grant", wish.grant, "Under this grant of yours (default: the newest)")
         ->envname(std::string(core::kGrantVariable));
+    command
+        .add_option("--image", wish.image,
+                    "In this container image of your enclave, in place of the nodes' own system")
+        ->envname(std::string(core::kImageVariable));
 }
 
 namespace {
@@ -172,8 +190,8 @@ void submit(const Common& common, const Wish& wish) {
     const json job = submit_job(common, wish);
     const std::string number = std::to_string(job.at("job").get<std::int64_t>());
     print(common, job,
-          "job " + number + " in enclave " + job.at("enclave").get<std::string>() +
-              ". Follow it: aloft watch " + number);
+          tr("job {} in enclave {}. Follow it: aloft watch {}", number, job.at("enclave").get<std::string>(),
+             number));
 }
 
 // A job's number, or NUMBER_TASK for one of an array. Whose it is, Slurm knows. Throws Error(usage).
@@ -185,19 +203,32 @@ void check_job_name(const std::string& job) {
     const std::string_view all = job;
     const auto cut = all.find('_');
     if (!is_digits(all.substr(0, cut)) || (cut != std::string_view::npos && !is_digits(all.substr(cut + 1))))
-        throw Error(Fault::usage, "a job is named by its number, or NUMBER_TASK for one task of an array");
+        throw failure(Fault::usage, "a job is named by its number, or NUMBER_TASK for one task of an array");
 }
 
-// Slurm does it, or says why not. `done`: what becomes of the job, for people; `key`, for programs.
-void have_slurm(const Common& common, const std::string& job, const std::vector<std::string>& line,
-                const char* doing, const char* key, const char* done) {
-    check_job_name(job);
-    if (only_tells(common, {{line.front(), line}})) return;
+// What Slurm has against it; nothing if it is done.
+std::optional<std::string> refused_by_slurm(const std::vector<std::string>& line) {
     const core::Finished said = core::run_program(line, "");
-    if (said.code != 0)
-        throw Error(Fault::refused, std::string("Slurm did not ") + doing + " job " + job + ": " +
-                                        said.errors.substr(0, 3000));
-    print(common, {{"job", job}, {key, true}}, "job " + job + done);
+    if (said.code == 0) return std::nullopt;
+    return words_of(said);
+}
+
+void cancel(const Common& common, const std::string& job) {
+    check_job_name(job);
+    const std::vector<std::string> line{"scancel", "--verbose", job};
+    if (only_tells(common, {{line.front(), line}})) return;
+    if (const auto why = refused_by_slurm(line))
+        throw failure(Fault::refused, "Slurm did not cancel job {}: {}", job, *why);
+    print(common, {{"job", job}, {"cancelled", true}}, tr("job {} is being ended. See: aloft jobs", job));
+}
+
+void requeue(const Common& common, const std::string& job) {
+    check_job_name(job);
+    const std::vector<std::string> line{"scontrol", "requeue", job};
+    if (only_tells(common, {{line.front(), line}})) return;
+    if (const auto why = refused_by_slurm(line))
+        throw failure(Fault::refused, "Slurm did not requeue job {}: {}", job, *why);
+    print(common, {{"job", job}, {"requeued", true}}, tr("job {} is queued again. See: aloft jobs", job));
 }
 
 }  // namespace
@@ -233,17 +264,11 @@ void add_submit(CLI::App& app, Common& common) {
 
     static std::string job;
     CLI::App* stop = add_verb(app, common, "cancel", "End a job of yours, waiting or running",
-                              "aloft cancel 17", Changes::something, [&common] {
-                                  have_slurm(common, job, {"scancel", "--verbose", job}, "cancel",
-                                             "cancelled", " is being ended. See: aloft jobs");
-                              });
+                              "aloft cancel 17", Changes::something, [&common] { cancel(common, job); });
     stop->add_option("job", job, "Its number, or NUMBER_TASK for one task of an array")->required();
     CLI::App* again = add_verb(app, common, "requeue",
                                "End a running job of yours and queue it again, from the state that it saved",
-                               "aloft requeue 17", Changes::something, [&common] {
-                                   have_slurm(common, job, {"scontrol", "requeue", job}, "requeue",
-                                              "requeued", " is queued again. See: aloft jobs");
-                               });
+                               "aloft requeue 17", Changes::something, [&common] { requeue(common, job); });
     again->add_option("job", job, "Its number, or NUMBER_TASK for one task of an array")->required();
 }
 

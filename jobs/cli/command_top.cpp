@@ -8,38 +8,45 @@
 #include <thread>
 
 #include "core/base/error.h"
+#include "core/base/message.h"
+#include "core/base/printable.h"
 #include "core/base/time.h"
 #include "jobs/cli/table.h"
 #include "jobs/cli/top.h"
 #include "jobs/wire/channel.h"
+#include "jobs/wire/duration.h"
 
 namespace jobs {
 
 using core::Error;
+using core::tr;
 using nlohmann::json;
 
 namespace {
 
 using Cells = std::vector<std::vector<std::string>>;
 
-std::string words_of(std::int64_t seconds) {
-    constexpr std::int64_t kMinute = 60, kHour = 3600, kDay = 86400;
-    if (seconds >= 2 * kDay) return std::to_string(seconds / kDay) + " d";
-    if (seconds >= 2 * kHour) return std::to_string(seconds / kHour) + " h";
-    if (seconds >= 2 * kMinute) return std::to_string(seconds / kMinute) + " min";
-    return std::to_string(seconds) + " s";
-}
-
 std::string ago(const json& time, std::int64_t now) {
-    return time.is_string() ? words_of(now - core::parse_rfc3339(time.get<std::string>())) + " ago" : "never";
+    return time.is_string()
+               ? tr("{} ago", duration_in_words(now - core::parse_rfc3339(time.get<std::string>())))
+               : tr("never");
 }
 
-std::string waiting(const json& waiting, const char* things) {
-    const json& count = waiting.at(things);
-    if (count == 0) return "no " + std::string(things);
-    const std::string_view plural = things;
-    return printable(count) + " " + std::string(plural.substr(0, plural.size() - (count == 1))) +
-           ", the oldest for " + words_of(waiting.at(std::string(things) + "_seconds").get<std::int64_t>());
+std::string waiting(const json& waiting) {
+    const auto oldest = [&](const char* key) {
+        return duration_in_words(waiting.at(key).get<std::int64_t>());
+    };
+    const json &applications = waiting.at("applications"), &releases = waiting.at("releases");
+    const std::string of_applications =
+        applications == 0   ? tr("no applications")
+        : applications == 1 ? tr("1 application, the oldest for {}", oldest("applications_seconds"))
+                            : tr("{} applications, the oldest for {}", printable(applications),
+                                 oldest("applications_seconds"));
+    return of_applications + "; " +
+           (releases == 0 ? tr("no releases")
+            : releases == 1
+                ? tr("1 release, the oldest for {}", oldest("releases_seconds"))
+                : tr("{} releases, the oldest for {}", printable(releases), oldest("releases_seconds")));
 }
 
 // `is_bad`: somebody must do something.
@@ -54,26 +61,29 @@ Cells whole(const json& seen, const std::string& site) {
         {" " + site, seen.at("time").get<std::string>() + ", aloftd " + printable(seen.at("version"))}};
     const json& list = seen.at("list");
     const bool is_stale = list.at("is_stale") == true;
-    add_row(cells, is_stale, "list",
-            "signed " + ago(list.at("issued"), now) + (is_stale ? ": jobs stand still" : "") +
-                "; stale after " + words_of(list.at("stale_seconds").get<std::int64_t>()));
+    const std::string issued = ago(list.at("issued"), now),
+                      stale = duration_in_words(list.at("stale_seconds").get<std::int64_t>());
+    add_row(cells, is_stale, tr("list"),
+            is_stale ? tr("signed {}: jobs stand still; stale after {}", issued, stale)
+                     : tr("signed {}; stale after {}", issued, stale));
     const bool is_behind = seen.at("state_is_behind") == true;
-    add_row(cells, is_behind, "ledger",
-            printable(seen.at("ledger").at("records")) + " records, the list knows " +
-                printable(seen.at("ledger").at("list_records")) +
-                (is_behind ? "; the state is behind: see aloftd's log" : ""));
-    add_row(cells, false, "spool", printable(seen.at("spool_records")) + " records of nodes wait");
-    add_row(cells, false, "reviews",
-            waiting(seen.at("waiting"), "applications") + "; " + waiting(seen.at("waiting"), "releases"));
-    add_row(cells, false, "fence", "stopped about " + printable(seen.at("stopped")) + " attempts");
+    const std::string records = printable(seen.at("ledger").at("records")),
+                      known = printable(seen.at("ledger").at("list_records"));
+    add_row(cells, is_behind, tr("ledger"),
+            is_behind
+                ? tr("{} records, the list knows {}; the state is behind: see aloftd's log", records, known)
+                : tr("{} records, the list knows {}", records, known));
+    add_row(cells, false, tr("spool"), tr("{} records of nodes wait", printable(seen.at("spool_records"))));
+    add_row(cells, false, tr("reviews"), waiting(seen.at("waiting")));
+    add_row(cells, false, tr("fence"), tr("stopped about {} attempts", printable(seen.at("stopped"))));
     std::string refused;
     for (const auto& [operation, count] : seen.at("refused").items())
         refused += (refused.empty() ? "" : ", ") + printable(operation) + " " + printable(count);
-    add_row(cells, false, "refused", refused.empty() ? "nothing since aloftd began" : refused);
+    add_row(cells, false, tr("refused"), refused.empty() ? tr("nothing since aloftd began") : refused);
     const json& backup = seen.at("backup");
     const bool is_old =
         !backup.is_string() || now - core::parse_rfc3339(backup.get<std::string>()) > kBackupSeconds;
-    add_row(cells, is_old, "backup", ago(backup, now));
+    add_row(cells, is_old, tr("backup"), ago(backup, now));
     return cells;
 }
 
@@ -87,17 +97,20 @@ std::vector<std::string> top_lines(const json& seen, const std::string& site, st
         for (std::string& line : table_lines(cells, most)) lines.push_back(std::move(line));
     };
     std::size_t fit = 0;
-    Cells nodes{{" node", "enclaves", "reported", "what is wrong"}};
+    Cells nodes{{" " + tr("host"), tr("enclaves"), tr("reported"), tr("what is wrong")}};
     for (const json& node : seen.at("nodes")) {
         if (node.at("misses").empty()) {
             ++fit;
             continue;
         }
-        nodes.push_back({"!" + printable(node.at("node")), printable(node.at("enclaves")),
-                         words_of(node.at("reported_seconds").get<std::int64_t>()) + " ago",
-                         printable(node.at("misses"))});
+        nodes.push_back(
+            {"!" + printable(node.at("node")), printable(node.at("enclaves")),
+             node.at("reported_seconds").is_null()
+                 ? tr("never")
+                 : tr("{} ago", duration_in_words(node.at("reported_seconds").get<std::int64_t>())),
+             printable(node.at("misses"))});
     }
-    Cells enclaves{{" enclave", "state", "since", "jobs that run"}};
+    Cells enclaves{{" " + tr("enclave"), tr("state"), tr("since"), tr("jobs that run")}};
     for (const json& one : seen.at("enclaves"))
         enclaves.push_back({(one.at("state") == "suspended" ? "!" : " ") + printable(one.at("enclave")),
                             printable(one.at("state")), printable(one.at("since")),
@@ -105,12 +118,11 @@ std::vector<std::string> top_lines(const json& seen, const std::string& site, st
     add(enclaves);
     if (nodes.size() > 1) add(nodes);
     lines.emplace_back();
-    lines.push_back(" " + std::to_string(fit) + " of " + std::to_string(seen.at("nodes").size()) +
-                    " nodes are fit");
+    lines.push_back(" " + tr("{} of {} hosts are fit", fit, seen.at("nodes").size()));
     if (rows > 0 && lines.size() > rows) {
         const std::size_t left = lines.size() - rows + 1;
         lines.resize(rows - 1);
-        lines.push_back(" and " + std::to_string(left) + " more lines: aloft top --once");
+        lines.push_back(" " + tr("and {} more lines: aloft top --once", left));
     }
     return lines;
 }
@@ -146,7 +158,8 @@ void top(const Common& common, bool once, std::int64_t every) {
             lines = top_lines(ask_now(), site.name, table_width(), screen_rows());
         } catch (const Error& e) {
             if (e.fault() != core::Fault::system) throw;
-            lines = {"!aloftd does not answer: " + printable(std::string(e.what()))};
+            lines = {"!" + tr("aloftd does not answer: {}", core::translated(core::told(e).message()))};
+            lines.front() = core::printable_text(lines.front());
         }
         std::cout << "\x1b[H\x1b[2J";
         show(lines);

@@ -9,12 +9,14 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/html.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "jobs/cli/commands.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -28,7 +30,7 @@ struct Form {
 
 // One row of a table: what it is about, and sums.
 struct Sum {
-    std::int64_t jobs = 0, node_seconds = 0, gpu_seconds = 0;
+    std::int64_t jobs = 0, completed = 0, failed = 0, node_seconds = 0, gpu_seconds = 0;
 };
 struct Table {
     std::string by;  // the second column; the first is the month
@@ -52,6 +54,8 @@ Table table_of(const json& rows, const std::string& by) {
         const auto add = [&](const std::string& thing) {
             Sum& sum = table.rows[{month, thing}];
             sum.jobs += row.at("jobs").get<std::int64_t>();
+            sum.completed += row.at("completed").get<std::int64_t>();
+            sum.failed += row.at("failed").get<std::int64_t>();
             sum.node_seconds += row.at("node_seconds").get<std::int64_t>();
             sum.gpu_seconds += row.at("gpu_seconds").get<std::int64_t>();
         };
@@ -74,6 +78,8 @@ json to_json(const Table& table) {
     for (const auto& [key, sum] : table.rows) {
         json row = {{"month", key.first},
                     {"jobs", sum.jobs},
+                    {"completed", sum.completed},
+                    {"failed", sum.failed},
                     {"node_seconds", sum.node_seconds},
                     {"node_hours", hours_of(sum.node_seconds)},
                     {"gpu_seconds", sum.gpu_seconds},
@@ -87,7 +93,7 @@ json to_json(const Table& table) {
 std::vector<std::string> columns_of(const Table& table) {
     std::vector<std::string> columns{"month"};
     if (table.by != "month") columns.push_back(table.by);
-    columns.insert(columns.end(), {"jobs", "node_hours", "gpu_hours"});
+    columns.insert(columns.end(), {"jobs", "completed", "failed", "node_hours", "gpu_hours"});
     return columns;
 }
 
@@ -115,9 +121,11 @@ std::string to_csv(const Table& table) {
 
 std::string to_html(const Table& table) {
     const auto columns = columns_of(table);
-    std::string out = "<h2>By " + std::string(table.by == "month" ? "month" : "month and " + table.by) +
-                      "</h2>\n<table><tr>";
-    for (const std::string& column : columns) out += "<th>" + core::html_escaped(column) + "</th>";
+    std::string out =
+        "<h2>" +
+        core::html_escaped(table.by == "month" ? tr("By month") : tr("By month and {}", head_of(table.by))) +
+        "</h2>\n<table><tr>";
+    for (const std::string& column : columns) out += "<th>" + core::html_escaped(head_of(column)) + "</th>";
     out += "<th></th></tr>\n";
     std::int64_t most = 1;
     for (const auto& [key, sum] : table.rows) most = std::max(most, sum.node_seconds);
@@ -132,41 +140,47 @@ std::string to_html(const Table& table) {
     return out + "</table>\n";
 }
 
-// By these a page is known as one of ours.
-constexpr std::string_view kPageBegins =
-    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"generator\" content=\"aloft "
-    "usage\">";
-// Pages of before they said what they are.
-constexpr std::string_view kOldPageBegins =
-    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Usage</title>";
+// How a page of ours begins: in some language, and said to be one; as pages began before they said so.
+constexpr std::string_view
+    kPageBegins = "<!DOCTYPE html>\n<html lang=\"",
+    kIsOurs = "\"><meta charset=\"utf-8\"><meta name=\"generator\" content=\"aloft usage\">",
+    kOldPageBegins = "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Usage</title>";
+constexpr std::size_t kLongestTag = 16;
 
 // A page may be written again each night; nothing else is replaced. Throws Error(usage).
 void require_own_page(const std::filesystem::path& file) {
     std::error_code none;
     const auto status = std::filesystem::symlink_status(file, none);
     if (!std::filesystem::exists(status)) return;
-    std::string begins(kPageBegins.size(), '\0');
+    std::string begins(kPageBegins.size() + kLongestTag + kIsOurs.size(), '\0');
     if (std::filesystem::is_regular_file(status))
         std::ifstream(file, std::ios::binary)
             .read(begins.data(), static_cast<std::streamsize>(begins.size()));
-    if (begins != kPageBegins && !begins.starts_with(kOldPageBegins))
-        throw Error(Fault::usage,
-                    file.string() + ": exists, and is no page of aloft usage; name another file");
+    const auto tag_end = begins.find('"', kPageBegins.size());
+    const bool is_ours = begins.starts_with(kPageBegins) && tag_end != std::string::npos &&
+                         begins.compare(tag_end, kIsOurs.size(), kIsOurs) == 0;
+    if (!is_ours && !begins.starts_with(kOldPageBegins))
+        throw failure(Fault::usage, "{}: exists, and is no page of aloft usage; name another file",
+                      file.string());
 }
 
 // Everything in one file: no script, nothing is loaded from anywhere.
 std::string page_of_all(const std::string& site, const json& rows) {
+    const std::string title = core::html_escaped(tr("Usage of {}", site));
+    // BCP 47's tag of the language.
     std::string out =
-        std::string(kPageBegins) +
-        "<title>Usage</title>\n<style>body{font:15px "
+        std::string(kPageBegins) + tr("en") + std::string(kIsOurs) + "<title>" + title +
+        "</title>\n<style>body{font:15px "
         "sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}td,th{padding:.2em "
         ".8em;text-align:left;"
-        "border-bottom:1px solid #ddd}td div{height:.8em;background:#47a}</style>\n<h1>Usage of " +
-        core::html_escaped(site) +
-        "</h1>\n<p>Jobs that have ended, by the month of their end, as the ledger knows them on " +
-        core::rfc3339(core::now_seconds()) +
-        ". A node hour is one whole node for an hour, a GPU hour one GPU that Slurm gave to the job. A job "
-        "counts for every dataset of its grant.</p>\n";
+        "border-bottom:1px solid #ddd}td div{height:.8em;background:#47a}</style>\n<h1>" +
+        title + "</h1>\n<p>" +
+        core::html_escaped(
+            tr("Jobs that have ended, by the month of their end, as the ledger knows them on {}. A node hour "
+               "is one whole node for an hour, a GPU hour one GPU that Slurm gave to the job. A job counts "
+               "for every dataset of its grant.",
+               core::rfc3339(core::now_seconds()))) +
+        "</p>\n";
     for (const char* by : {"month", "project", "enclave", "dataset"}) out += to_html(table_of(rows, by));
     return out + "</html>\n";
 }
@@ -177,7 +191,7 @@ void by_month(const Common& common, const Form& form) {
     if (!form.html.empty()) {
         core::write_atomically(form.html, page_of_all(common.site().name, rows), 0600);
         if (form.by.empty())
-            return print(common, {{"html", form.html.string()}}, "written: " + form.html.string());
+            return print(common, {{"html", form.html.string()}}, tr("written: {}", form.html.string()));
     }
     const Table table = table_of(rows, form.by.empty() ? "month" : form.by);
     if (form.csv)
@@ -197,7 +211,8 @@ void add_usage(CLI::App& app, Common& common) {
                      if (!form.by.empty() || form.csv || !form.html.empty()) return by_month(common, form);
                      print_rows(common, "usage", list_of(common, "usage").rows,
                                 {"grant", "account", "enclave", "jobs", "completed", "failed", "node_seconds",
-                                 "gpu_seconds", "release_requests", "releases", "not_after"});
+                                 "gpu_seconds", "node_seconds_left", "gpu_seconds_left", "release_requests",
+                                 "releases", "not_after"});
                  });
     verb->add_option("--by", form.by, "month, project (an application), enclave, account, grant, dataset")
         ->check(CLI::IsMember({"month", "project", "enclave", "account", "grant", "dataset"}));

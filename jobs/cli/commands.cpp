@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "core/base/printable.h"
 #include "core/base/tool.h"
 #include "jobs/cli/table.h"
 #include "jobs/wire/channel.h"
@@ -18,16 +19,13 @@ std::string printable(const json& value) {
         for (const json& entry : value) out += (out.empty() ? "" : ",") + printable(entry);
         return out.empty() ? "-" : out;
     }
-    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    for (char& c : text)
-        if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-    return text;
+    return core::printable_text(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 CLI::App* add_verb(CLI::App& noun, Common& common, const std::string& name, const std::string& description,
                    const std::string& example, Changes changes, std::function<void()> run) {
     CLI::App* verb = noun.add_subcommand(name, description);
-    verb->footer("Example:  " + example);
+    verb->footer(tr("Example:  {}", example));
     verb->add_flag("--json", common.json, "Print one JSON object");
     if (changes == Changes::something)
         verb->add_flag("--dry-run", common.dry_run, "Say what would be done, and do nothing");
@@ -49,7 +47,8 @@ void print_rows(const Common& common, const std::string& name, const json& rows,
         core::print_json(json{{name, rows}});
         return;
     }
-    std::vector<std::vector<std::string>> table{columns};
+    std::vector<std::vector<std::string>> table(1);
+    for (const std::string& column : columns) table.front().push_back(head_of(column));
     for (const json& row : rows) {
         std::vector<std::string>& cells = table.emplace_back();
         for (const std::string& column : columns) cells.push_back(printable(row.value(column, json())));
@@ -79,7 +78,7 @@ constexpr Listed kLists[] = {
 Listing list_of(const Common& common, std::string_view operation, Pages pages) {
     const auto list = std::find_if(std::begin(kLists), std::end(kLists),
                                    [&](const Listed& one) { return one.operation == operation; });
-    if (list == std::end(kLists)) throw core::Error(core::Fault::bug, "no list of this name");
+    if (list == std::end(kLists)) throw core::failure(core::Fault::bug, "no list of this name");
     const json request = {{"op", operation}};
     const std::string rows(list->rows);
     if (pages == Pages::all) return ask_all(common.site().socket, request, rows);
@@ -88,17 +87,17 @@ Listing list_of(const Common& common, std::string_view operation, Pages pages) {
 
 std::string describe_blocked(const json& blocked, const json& attempts) {
     const auto times = [](const json& count) {
-        return count == 1 ? ", once" : ", " + printable(count) + " times";
+        return count == 1 ? tr(", once") : tr(", {} times", printable(count));
     };
     std::string out;
     for (const json& attempt : attempts) {
-        const std::string to = printable(attempt.at("to"));
-        out += "blocked: " + printable(attempt.at("what")) + (to.empty() ? "" : " to " + to) +
+        const std::string what = printable(attempt.at("what")), to = printable(attempt.at("to"));
+        out += (to.empty() ? tr("blocked: {}", what) : tr("blocked: {} to {}", what, to)) +
                times(attempt.at("count")) + "\n";
     }
     if (out.empty())
         for (const auto& [kind, count] : blocked.items())
-            if (count != 0) out += "blocked: " + printable(kind) + times(count) + "\n";
+            if (count != 0) out += tr("blocked: {}", printable(kind)) + times(count) + "\n";
     return out;
 }
 

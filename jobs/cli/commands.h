@@ -6,12 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "core/base/message.h"
 #include "core/base/site.h"
 #include "jobs/wire/channel.h"
 #include "jobs/wire/duration.h"
 #include "jobs/wire/preflight.h"
 
 namespace jobs {
+
+using core::tr;
 
 // What every command of `aloft` shares. The command that was typed sets `run`; main runs it after parsing.
 struct Common {
@@ -27,6 +30,7 @@ void add_admin(CLI::App& app, Common& common);
 void add_keys(CLI::App& admin, Common& common);       // of aloft admin
 void add_backup(CLI::App& admin, Common& common);     // of aloft admin: backup and restore
 void add_enclave(CLI::App& admin, Common& common);    // of aloft admin
+void add_rekey(CLI::App& enclave, Common& common);    // of aloft admin enclave
 void add_preflight(CLI::App& admin, Common& common);  // of aloft admin
 void add_site(CLI::App& admin, Common& common);       // of aloft admin
 void add_catalogue(CLI::App& app, Common& common);
@@ -56,6 +60,8 @@ void print(const Common& common, nlohmann::json answer, const std::string& sente
 // Rows as one line each, columns in the order given, folded where a terminal is narrower (cli/table); or with --json {NAME: rows}.
 void print_rows(const Common& common, const std::string& name, const nlohmann::json& rows,
                 const std::vector<std::string>& columns);
+// A column's or field's name over a table, in the reader's language: "dataset" is "dataset", or "資料集".
+std::string head_of(const std::string& column);
 // Texts of other people reach a terminal: control characters are shown, not obeyed. A list is joined by
 // commas.
 std::string printable(const nlohmann::json& value);

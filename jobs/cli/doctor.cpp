@@ -13,7 +13,9 @@
 #include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/site.h"
+#include "core/base/split.h"
 #include "core/policy/enclave.h"
+#include "core/policy/known.h"
 #include "core/policy/list.h"
 #include "core/policy/roles.h"
 #include "core/policy/slurm_lines.h"
@@ -219,21 +221,15 @@ void check_node(const Host& host, Checks& checks) {
 void check_controller(const Host& host, const std::optional<core::Site>& site, Checks& checks) {
     const fs::path plugin = host.prefix / "lib/slurm/job_submit_aloft.so";
     std::map<std::string, std::string> settings;  // names in small letters: slurm.conf may write them in any
-    const auto small = [](std::string name) {
-        std::transform(name.begin(), name.end(), name.begin(),
-                       [](unsigned char c) { return std::tolower(c); });
-        return name;
-    };
     try {
         for (const std::string& line : core::slurm_lines_of(host.slurm_conf))
-            if (const auto equals = line.find('='); equals != std::string::npos)
-                settings[small(line.substr(0, equals))] = line.substr(equals + 1);
+            if (const auto one = core::slurm_setting(line)) settings[one->key] = one->value;
     } catch (const Error& e) {
         checks.push_back(
             required("slurm.conf", false, e.what(), std::string("see ") + kExamples + "/slurm.conf.example"));
         return;
     }
-    const auto setting = [&](std::string_view name) { return settings[small(std::string(name))]; };
+    const auto setting = [&](std::string_view name) { return settings[core::small_letters(name)]; };
     const std::string folders = setting("PluginDir");
     std::error_code none;
     checks.push_back(required("admission plugin", fs::exists(plugin, none),
@@ -251,6 +247,17 @@ void check_controller(const Host& host, const std::optional<core::Site>& site, C
     const bool is_open = ::stat(file.c_str(), &status) == 0 && (status.st_mode & 04);
     checks.push_back(required("site.toml is readable", is_open, is_open ? "by SlurmUser" : "not by SlurmUser",
                               "chmod 644 " + file.string()));
+    try {  // without it a former account would be an ordinary one here; only those of now can be looked for
+        const bool is_kept =
+            core::load_known(site->known).has_all_of(core::known_of(core::Enclaves::load(*site)));
+        checks.push_back(
+            required("memory of enclaves", is_kept,
+                     is_kept ? "has the accounts of now; former ones: only in a copy of another controller's"
+                             : "not kept",
+                     "aloft-mirror writes " + site->known.string() +
+                         ", and says here why it cannot; on a new controller, copy it from another one"));
+    } catch (const Error&) {  // "what is published" says why
+    }
 }
 
 void check_intake(const Host& host, const std::optional<core::Site>& site, Checks& checks) {
@@ -285,9 +292,11 @@ std::vector<HostRole> roles_of(const Host& host) {
     const auto site = site_of(host);
     bool is_node = false, is_controller = false;
     try {
-        for (const std::string& line : core::slurm_lines_of(host.slurm_conf))
-            is_controller = is_controller || line == "SlurmctldHost=" + host.name ||
-                            line.starts_with("SlurmctldHost=" + host.name + "(");
+        for (const std::string& line : core::slurm_lines_of(host.slurm_conf)) {
+            const auto one = core::slurm_setting(line);
+            is_controller = is_controller || (one && one->key == "slurmctldhost" &&
+                                              one->value.substr(0, one->value.find('(')) == host.name);
+        }
     } catch (const Error&) {  // no Slurm here
     }
     if (site) {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
 
 namespace jobs {
 
@@ -21,7 +21,7 @@ std::string heard_here(const core::Site& site, nlohmann::json& answer,
         }
     while (!heard && std::chrono::steady_clock::now() < end);
     answer["heard_here"] = heard;
-    return heard ? "" : "\nthis host has not heard of it yet; see: aloft doctor";
+    return heard ? "" : "\n" + core::tr("this host has not heard of it yet; see: aloft doctor");
 }
 
 }  // namespace jobs

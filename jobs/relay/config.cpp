@@ -7,6 +7,7 @@
 
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/keys/host_keys.h"
 #include "core/keys/seed.h"
 #include "core/policy/names.h"
 
@@ -45,7 +46,7 @@ Endpoint endpoint_in(const Config& table) {
 
 std::vector<core::VerifyKey> keys_of(const core::Site& site, const std::string& name) {
     core::check_plain_name(name, "relay.toml: a host's name");
-    return core::load_verify_keys(site.config / "keys" / "relays", name);
+    return core::load_host_keys(site.config / "keys" / "relays", name);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "jobs/wire/caller.h"
 
 // /etc/aloft/relay.toml, of a login host and of aloftd's (configs/clusters/relay.toml is the commented example of
-// both). Keys lie beside it: keys/relay.key, this host's own, and keys/relays/NAME.pub, those of the other ends.
+// both). Keys lie beside it: keys/relay.key, this host's own, and those of the other ends in keys/relays (load_host_keys).
 
 namespace jobs {
 

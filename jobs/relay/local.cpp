@@ -83,9 +83,7 @@ void send_line(int socket, std::string_view line, const std::vector<core::Fd>& f
 }
 
 std::string negative_answer(const Error& e) {
-    return nlohmann::json{{"ok", false}, {"fault", static_cast<int>(e.fault())}, {"error", e.what()}}.dump(
-               -1, ' ', true, nlohmann::json::error_handler_t::replace) +
-           "\n";
+    return answer_of(e).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::shared_ptr<void> Slots::take(const std::string& whose) {

@@ -10,7 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "jobs/wire/rates.h"
+#include "jobs/wire/token_buckets.h"
 
 // What both ends of a relay do on their own host: speak to a Unix socket, and keep count of who has how much.
 
@@ -55,7 +55,7 @@ public:
 
 private:
     std::mutex mutex_;
-    Rates rates_{0.2, 30};
+    TokenBuckets rates_{0.2, 30};
 };
 
 // Calls `serve` for each connection that `listener` accepts, in a thread of its own, `most` at once; what is beyond

@@ -153,7 +153,7 @@ private:
     const Spool spool_;
     Slots connections_{kConnectionsPerAccount}, with_files_{kWithFilesPerAccount};
     std::mutex mutex_;
-    Rates rates_{kRequestsPerSecond, kRequestsAtOnce};
+    TokenBuckets rates_{kRequestsPerSecond, kRequestsAtOnce};
     std::atomic<bool> is_cut_off_ = false;
 };
 

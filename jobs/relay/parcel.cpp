@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kChunkBytes = 256 << 10;
+constexpr std::uint64_t kMostKeptFreeBytes = 8ull << 30;  // as many as the largest request has
 
 [[noreturn]] void refuse_head() {
     throw Error(Fault::usage,
@@ -80,7 +81,8 @@ void Spool::check_room(std::uint64_t bytes) const {
     if (::statvfs(folder_.c_str(), &disk))
         throw Error(Fault::system, core::with_errno("the room for files cannot be seen", errno));
     const std::uint64_t free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize,
-                        kept = static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize / 10;
+                        tenth = static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize / 10,
+                        kept = std::min(tenth, kMostKeptFreeBytes);
     if (free < kept || free - kept < bytes)
         throw Error(Fault::system, "there is not enough room to hand these files on; tell the admin");
 }

@@ -43,7 +43,7 @@ public:
     explicit Spool(std::filesystem::path folder) : folder_(std::move(folder)) {}
     // Makes the folder, for root alone. Throws Error(system).
     void prepare() const;
-    // Throws Error(system) unless `bytes` more leave a tenth of the disk free.
+    // Throws Error(system) unless `bytes` more leave a tenth of the disk free, or 8 GiB where a tenth is more.
     void check_room(std::uint64_t bytes) const;
     core::Fd receive(Stream& from, std::uint64_t bytes) const;  // returns it open for reading only
 

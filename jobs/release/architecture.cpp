@@ -59,7 +59,9 @@ Architecture mlp(const Config& options, const Input& input) {
 Architecture resnet2d(const Config& options, const Input& input) {
     const std::int64_t width = options.integer_or("width", 16);
     std::vector<std::int64_t> blocks = options.integers("blocks");
-    const std::string stem = options.text_or("stem", "small"), kind = options.text_or("norm", "group");
+    const std::string stem = options.text_or("stem", "small"), kind = options.text_or("norm", "group"),
+                      block = options.text_or("block", "basic");
+    const bool is_bottleneck = block == "bottleneck";
     if (blocks.empty()) blocks = {1, 1, 1};
     if (width < 8 || width > 1024 || width % 8 != 0)
         options.refuse("width", "expected a multiple of 8, at most 1024");
@@ -68,11 +70,13 @@ Architecture resnet2d(const Config& options, const Input& input) {
         if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 blocks in each stage");
     if (stem != "small" && stem != "large") options.refuse("stem", "expected \"small\" or \"large\"");
     if (kind != "group" && kind != "fixed") options.refuse("norm", "expected \"group\" or \"fixed\"");
+    if (block != "basic" && !is_bottleneck) options.refuse("block", "expected \"basic\" or \"bottleneck\"");
     if (input.shape.size() != 2 && input.shape.size() != 3)
         options.refuse("name", "resnet2d takes images, [C, H, W] or [H, W]");
     Architecture out{"resnet2d",
                      "name = \"resnet2d\"\nwidth = " + std::to_string(width) + "\nblocks = " + list(blocks) +
-                         "\nstem = \"" + stem + (kind == "fixed" ? "\"\nnorm = \"fixed" : "") +
+                         "\nstem = \"" + stem + (is_bottleneck ? "\"\nblock = \"bottleneck" : "") +
+                         (kind == "fixed" ? "\"\nnorm = \"fixed" : "") +
                          "\"\ndropout = " + std::to_string(dropout_of(options)) + "\n",
                      {}};
     const auto conv = [&](const std::string& name, std::int64_t from, std::int64_t to, std::int64_t kernel) {
@@ -86,13 +90,17 @@ Architecture resnet2d(const Config& options, const Input& input) {
     norm("stem.norm", width);
     std::int64_t from = width;
     for (std::size_t stage = 0; stage < blocks.size(); ++stage) {
-        const std::int64_t to = width << stage;
+        const std::int64_t inner = width << stage, to = inner * (is_bottleneck ? 4 : 1);
         for (std::int64_t i = 0; i < blocks[stage]; ++i) {
             const std::string at = "stage" + std::to_string(stage + 1) + "." + std::to_string(i) + ".";
-            conv(at + "conv1", from, to, 3);
-            norm(at + "norm1", to);
-            conv(at + "conv2", to, to, 3);
-            norm(at + "norm2", to);
+            conv(at + "conv1", from, inner, is_bottleneck ? 1 : 3);
+            norm(at + "norm1", inner);
+            conv(at + "conv2", inner, inner, 3);
+            norm(at + "norm2", inner);
+            if (is_bottleneck) {
+                conv(at + "conv3", inner, to, 1);
+                norm(at + "norm3", to);
+            }
             if ((stage > 0 && i == 0) || from != to) {
                 conv(at + "shortcut", from, to, 1);
                 if (kind == "fixed") norm(at + "shortcut_norm", to);
@@ -103,6 +111,67 @@ Architecture resnet2d(const Config& options, const Input& input) {
     out.tensors.push_back({"head.weight", {input.classes, from}});
     out.tensors.push_back({"head.bias", {input.classes}});
     return out;
+}
+
+Architecture densenet(const Config& options, const Input& input, const char* name, std::size_t axes) {
+    const std::int64_t width = options.integer_or("width", 64), growth = options.integer_or("growth", 32);
+    std::vector<std::int64_t> blocks = options.integers("blocks");
+    const std::string stem = options.text_or("stem", "large"), kind = options.text_or("norm", "group");
+    if (blocks.empty()) blocks = {6, 12, 24, 16};
+    if (width < 8 || width > 1024 || width % 8 != 0)
+        options.refuse("width", "expected a multiple of 8, at most 1024");
+    if (growth < 8 || growth > 256 || growth % 8 != 0)
+        options.refuse("growth", "expected a multiple of 8, at most 256");
+    if (blocks.size() > 6) options.refuse("blocks", "expected at most 6 blocks");
+    for (const auto count : blocks)
+        if (count < 1 || count > 100) options.refuse("blocks", "expected 1 to 100 layers in each block");
+    if (stem != "small" && stem != "large") options.refuse("stem", "expected \"small\" or \"large\"");
+    if (kind != "group" && kind != "fixed") options.refuse("norm", "expected \"group\" or \"fixed\"");
+    const std::size_t rank = input.shape.size();
+    if (axes == 3 ? rank != 4 : rank != 2 && rank != 3)
+        options.refuse("name", std::string(name) + " takes samples of another shape");
+    Architecture out{name,
+                     "name = \"" + std::string(name) + "\"\nwidth = " + std::to_string(width) +
+                         "\ngrowth = " + std::to_string(growth) + "\nblocks = " + list(blocks) +
+                         "\nstem = \"" + stem + (kind == "fixed" ? "\"\nnorm = \"fixed" : "") +
+                         "\"\ndropout = " + std::to_string(dropout_of(options)) + "\n",
+                     {}};
+    const auto conv = [&](const std::string& at, std::int64_t from, std::int64_t to, std::int64_t kernel) {
+        std::vector<std::int64_t> shape{to, from};
+        shape.resize(axes + 2, kernel);
+        out.tensors.push_back({at + ".weight", std::move(shape)});
+    };
+    const auto norm = [&](const std::string& at, std::int64_t channels) {
+        out.tensors.push_back({at + ".weight", {channels}});
+        out.tensors.push_back({at + ".bias", {channels}});
+    };
+    conv("stem.conv", input.channels(), width, stem == "large" ? 7 : 3);
+    norm("stem.norm", width);
+    std::int64_t from = width;
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+        const std::string number = std::to_string(block + 1);
+        for (std::int64_t i = 0; i < blocks[block]; ++i, from += growth) {
+            const std::string at = "block" + number + "." + std::to_string(i) + ".";
+            norm(at + "norm1", from);
+            conv(at + "conv1", from, 4 * growth, 1);
+            norm(at + "norm2", 4 * growth);
+            conv(at + "conv2", 4 * growth, growth, 3);
+        }
+        if (block + 1 == blocks.size()) break;
+        norm("transition" + number + ".norm", from);
+        conv("transition" + number + ".conv", from, from / 2, 1);
+        from /= 2;
+    }
+    norm("last.norm", from);
+    out.tensors.push_back({"head.weight", {input.classes, from}});
+    out.tensors.push_back({"head.bias", {input.classes}});
+    return out;
+}
+Architecture densenet2d(const Config& options, const Input& input) {
+    return densenet(options, input, "densenet2d", 2);
+}
+Architecture densenet3d(const Config& options, const Input& input) {
+    return densenet(options, input, "densenet3d", 3);
 }
 
 // What differs between the two U-Nets.
@@ -196,8 +265,12 @@ struct Row {
     bool is_dense;  // scores of each pixel, for the task segmentation and no other
     Architecture (*make)(const Config& options, const Input& input);
 };
-constexpr Row kArchitectures[] = {
-    {"mlp", false, mlp}, {"resnet2d", false, resnet2d}, {"unet2d", true, unet2d}, {"unet3d", true, unet3d}};
+constexpr Row kArchitectures[] = {{"mlp", false, mlp},
+                                  {"resnet2d", false, resnet2d},
+                                  {"densenet2d", false, densenet2d},
+                                  {"densenet3d", false, densenet3d},
+                                  {"unet2d", true, unet2d},
+                                  {"unet3d", true, unet3d}};
 constexpr std::string_view kTasks[] = {"regression", "multilabel", "segmentation"};
 
 }  // namespace

@@ -1,30 +1,26 @@
 // Counts of people or samples, as they stand and as they follow from what stands beside them.
 //
 // Covered within one scope (an object with those around it, a row): a count itself, in any notation; a whole
-// less a part; a rate or per cent with its denominator, or with its numerator. Not covered: means and medians
-// of few values, rates whose denominator stands in another object, more than two figures taken together other
-// than totals (differencing.cpp). Those are what reviewers look for.
+// less a part; a rate or per cent with its denominator, or with its numerator. Wherever they stand: a rate of a class with a
+// line of a confusion, and any rate that gives a cell back which leaves empty. Not covered: means and medians of few values,
+// rates whose denominator stands in another object and in no confusion. What several figures tell together: rates.cpp,
+// differencing.cpp. The rest is what reviewers look for.
 #include "jobs/release/counts.h"
 
 #include <algorithm>
 #include <cmath>
 
+#include "jobs/release/tells.h"
 #include "jobs/release/vocabulary.h"
 #include "jobs/release/words.h"
 
 namespace jobs {
 namespace {
 
-constexpr std::int64_t kFewest = 3;  // as many counts must fit a rate, else it tells one
-
 template <class Test>
 bool any_term(const std::string& key, Test test) {
     const auto terms = terms_of(key);
     return std::any_of(terms.begin(), terms.end(), [&](const std::string& term) { return test(term); });
-}
-
-bool is_small(std::int64_t count, const ReleaseRules& rules) {
-    return count > 0 && count < rules.smallest_count;
 }
 
 // "samples", "n", "total": of everybody. "test_samples", "n_women": of some.
@@ -42,74 +38,54 @@ bool is_statistic(const std::string& key) {
     });
 }
 
-struct Fits {
-    std::int64_t first, last;
-    std::int64_t count() const { return last - first + 1; }
-    bool any_small(std::int64_t whole, const ReleaseRules& rules) const {
-        for (std::int64_t k = first; k <= last; ++k)
-            if (is_small(k, rules) || is_small(whole - k, rules)) return true;
-        return false;
-    }
-};
-
-// The counts k for which k / whole is written as `rate`.
-Fits parts_of(double rate, double half, std::int64_t whole) {
-    const auto n = static_cast<double>(whole);
-    return {static_cast<std::int64_t>(std::ceil(std::max(0.0, (rate - half) * n - 1e-9))),
-            static_cast<std::int64_t>(std::floor(std::min(n, (rate + half) * n + 1e-9)))};
+bool is_percent(const std::string& key) {
+    return any_term(key, [](const std::string& term) { return term == "percent" || term == "pct"; });
 }
 
-// Whether `rate`, written with `half` a unit in doubt, tells a small count beside `count`.
-bool tells(double rate, double half, std::int64_t count, const ReleaseRules& rules) {
-    const Fits parts = parts_of(rate, half, count);
-    if (parts.count() >= 1 && parts.count() < kFewest && parts.any_small(count, rules)) return true;
-    if (rate <= half) return false;
-    // `count` may be the part: then the whole follows, and with it the rest.
-    const auto k = static_cast<double>(count);
-    const auto fewest = static_cast<std::int64_t>(std::ceil(k / std::min(1.0, rate + half) - 1e-9)),
-               most = static_cast<std::int64_t>(std::floor(k / (rate - half) + 1e-9));
-    if (most < fewest || most - fewest + 1 >= kFewest) return false;
-    for (std::int64_t whole = fewest; whole <= most; ++whole)
-        if (is_small(whole - count, rules)) return true;
-    return false;
-}
-
-// Rates of 0 to 1; above 1, or where the key says so, of 0 to 100.
-bool tells(const Item& rate, double half, std::int64_t count, const ReleaseRules& rules) {
-    const double value = rate.number->value();
-    if (value < 0 || value > 100) return false;
-    const bool percent = value > 1 || any_term(rate.key, [](const std::string& term) {
-                             return term == "percent" || term == "pct";
-                         });
-    return percent ? tells(value / 100, half / 100, count, rules) : tells(value, half, count, rules);
-}
-
-// Rounds to steps of 1, 2 and 5 until nothing is told. Fewer digits alone would go from 0.97 to 1.
-void blur(Item& rate, const std::vector<const Item*>& counts, const ReleaseRules& rules, Findings& findings) {
-    const auto told = [&](double half) {
-        return std::any_of(counts.begin(), counts.end(), [&](const Item* count) {
-            return tells(rate, half, count->number->whole(), rules);
-        });
+// Beside counts of its own scope and those around it, and lines of confusions wherever they stand.
+void blur(Item& rate, const std::vector<std::int64_t>& counts, const Lines& lines, const ReleaseRules& rules,
+          Findings& findings) {
+    const std::string kind = rate_kind(rate.key);
+    const double written = half_unit(*rate.number);
+    const bool is_percentage = is_percent(rate.key);
+    // Of what it says nothing about as it is, it says nothing when it is rounded: fewer digits fit more by chance. So do few
+    // digits of what is no rate of a class.
+    constexpr double kFourDigits = 5e-5;
+    std::vector<const LineSum*> near;
+    const auto collect = [&](const std::vector<LineSum>& of, auto test) {
+        for (const LineSum& line : of)
+            if (any_reading(*rate.number, written, is_percentage,
+                            [&](double value, double half) { return test(value, half, line); }))
+                near.push_back(&line);
     };
-    double power = std::pow(10.0, -rate.number->decimals());
-    if (!told(power / 2)) return;
-    const Number exact = *rate.number;
-    for (;; power *= 10)
-        for (const double step : {power, 2 * power, 5 * power}) {
-            *rate.number = exact;
-            if (step > std::max(1.0, exact.value()) / 2) {
-                rate.number->hide();
-                return findings.flag("hidden-rates", rate.where,
-                                     "with a count beside it, it would have told a small number; left empty");
-            }
-            rate.number->round_to_step(step);
-            // What looks as before is read as before.
-            if (rate.number->value() != exact.value() && !told(step / 2))
-                return findings.flag(
-                    "rounded", rate.where,
-                    "with a count beside it, it would have told a small number; rounded to steps of 1, 2 "
-                    "or 5 at which three counts or more would fit");
-        }
+    const auto tells_any = [&](double value, double half, const LineSum& line) {
+        return tells_of(value, half, line, rules);
+    };
+    const bool is_known = std::any_of(lines.known.begin(), lines.known.end(), [&](const auto& figure) {
+        return figure.first == kind && std::abs(figure.second - rate.number->value()) <= written;
+    });
+    if (!is_known && kind == "f1") collect(lines.of_f1, tells_any);
+    if (!is_known && is_of_class(kind)) collect(lines.sums, tells_any);
+    if (!is_known && !is_of_class(kind) && kind != "f1" && kind != "balanced" && written <= kFourDigits)
+        collect(lines.sums, gives_back);
+    const auto told = [&](double value, double half) {
+        return std::any_of(counts.begin(), counts.end(),
+                           [&](std::int64_t count) { return tells_beside(value, half, count, rules); }) ||
+               std::any_of(near.begin(), near.end(),
+                           [&](const LineSum* line) { return tells_any(value, half, *line); });
+    };
+    round_until_untold(
+        *rate.number, rate.where, written,
+        [&](double half) {
+            return any_reading(*rate.number, half, is_percentage, told) ||
+                   std::any_of(lines.pairs.begin(), lines.pairs.end(),
+                               [&](const ClassPair& pair) {
+                                   return tells_of(kind, rate.number->value(), half, pair);
+                               }) ||
+                   std::any_of(lines.means.begin(), lines.means.end(),
+                               [&](const ClassMean& mean) { return tells_of(kind, half, mean); });
+        },
+        findings);
 }
 
 void check_small(const Item& item, const ReleaseRules& rules, Findings& findings) {
@@ -148,11 +124,14 @@ bool is_count(const std::string& key, const std::vector<std::string>& above, con
     return !any_term(key, counts_nobody);
 }
 
-void check_counts(std::vector<Scope>& scopes, const ReleaseRules& rules, Findings& findings) {
-    std::vector<std::vector<const Item*>> counts(scopes.size());  // of each scope and those around it
+void check_counts(std::vector<Scope>& scopes, const Lines& lines, const ReleaseRules& rules,
+                  Findings& findings) {
+    constexpr std::size_t kMost = 64;  // a list of lists: bounded work
+    // Of each scope and those around it.
+    std::vector<std::vector<std::int64_t>> counts(scopes.size());
     for (std::size_t s = 0; s < scopes.size(); ++s) {
         if (scopes[s].outer >= 0) counts[s] = counts[static_cast<std::size_t>(scopes[s].outer)];
-        if (counts[s].size() > 64) counts[s].resize(64);  // a list of lists: bounded work
+        if (counts[s].size() > kMost) counts[s].resize(kMost);
         std::vector<const Item*> own;
         for (const Item& item : scopes[s].items) {
             check_small(item, rules, findings);
@@ -160,16 +139,16 @@ void check_counts(std::vector<Scope>& scopes, const ReleaseRules& rules, Finding
                 is_count(item.key, item.above, rules))
                 own.push_back(&item);
         }
-        if (own.size() <= 64)
+        if (own.size() <= kMost)
             for (const Item* a : own)
                 for (const Item* b : own) check_rest(*a, *b, rules, findings);
-        counts[s].insert(counts[s].end(), own.begin(),
-                         own.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(own.size(), 64)));
+        for (std::size_t i = 0; i < std::min(own.size(), kMost); ++i)
+            counts[s].push_back(own[i]->number->whole());
     }
     for (std::size_t s = 0; s < scopes.size(); ++s)
         for (Item& item : scopes[s].items)
             if (!item.number->is_whole() && is_count(item.key, item.above, rules))
-                blur(item, counts[s], rules, findings);
+                blur(item, counts[s], lines, rules, findings);
 }
 
 bool is_one_for_each(std::size_t length, const std::vector<std::int64_t>& sizes) {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "jobs/release/differencing.h"
+#include "jobs/release/confusions.h"
 #include "jobs/release/findings.h"
 #include "jobs/release/number.h"
 #include "jobs/release/rules.h"
@@ -30,8 +30,10 @@ struct Scope {
 bool is_count(const std::string& key, const std::vector<std::string>& above, const ReleaseRules& rules);
 
 // Refuses small counts, and what tells one within a scope: the rest of a whole. Rounds rates from which one
-// could be worked out, until at least three numbers would fit, and flags that.
-void check_counts(std::vector<Scope>& scopes, const ReleaseRules& rules, Findings& findings);
+// could be worked out, until at least three numbers would fit, and flags that. `lines`: of the confusions of this file and of
+// those beside it.
+void check_counts(std::vector<Scope>& scopes, const Lines& lines, const ReleaseRules& rules,
+                  Findings& findings);
 
 // Whether a list as long as this holds a number for each patient or sample of a group of one of these sizes.
 bool is_one_for_each(std::size_t length, const std::vector<std::int64_t>& sizes);

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/printable.h"
 #include "core/policy/names.h"
 #include "jobs/release/requantise.h"
 #include "jobs/release/weights.h"
@@ -62,6 +63,14 @@ public:
                   at};
         context_.digests[file.sha256] = made.file.sha256;
         made_.push_back(std::move(made));
+    }
+
+    // Before any table is judged: whatever the order of the files, rates of one are judged with confusions of the others.
+    void look_ahead(const QuarantinedFile& file) {
+        const GateType* type = gate_type(file.name);
+        if (type && file.bytes <= type->limit_bytes(context_.rules))
+            context_.beside.add(
+                lines_beside(type->type, core::read_file(folder_ / "author" / file.name), context_));
     }
 
     void table(const QuarantinedFile& file) {
@@ -196,6 +205,8 @@ Judged judge(const std::filesystem::path& folder, const std::vector<QuarantinedF
     for (const QuarantinedFile& file : files)
         if (is_weights(file)) desk.weights(file);
     for (const QuarantinedFile& file : files)
+        if (!is_weights(file)) desk.look_ahead(file);
+    for (const QuarantinedFile& file : files)
         if (!is_weights(file)) desk.table(file);
     if (out.refused()) {
         out.files.clear();
@@ -244,30 +255,7 @@ std::string plain_title(const std::string& given, std::vector<Finding>& findings
 }
 
 std::string printable_text(const std::string& text) {
-    // Invalid UTF-8 first, so that what follows may look at whole characters.
-    const std::string valid =
-        json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace)).get<std::string>();
-    std::string out;
-    for (std::size_t i = 0; i < valid.size(); ++i) {
-        const auto byte = [&](std::size_t at) {
-            return at < valid.size() ? static_cast<unsigned char>(valid[at]) : 0;
-        };
-        const auto here = byte(i), next = byte(i + 1), third = byte(i + 2);
-        if ((here < 0x20 && here != '\n' && here != '\t') || here == 0x7f) {
-            out += '?';
-        } else if (here == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F: control characters
-            out += '?';
-            ++i;
-        } else if (here == 0xe2 && ((next == 0x80 && ((third >= 0x8b && third <= 0x8f) ||
-                                                      (third >= 0xa8 && third <= 0xae))) ||
-                                    (next == 0x81 && third >= 0xa0 && third <= 0xaf))) {
-            out += '?';  // U+200B to 200F, 2028 to 202E, 2060 to 206F: no width, other directions
-            i += 2;
-        } else {
-            out += valid[i];
-        }
-    }
-    return out;
+    return core::printable_text(text, "\n\t");
 }
 
 Context context_of(const ReleaseRules& rules, const std::string& enclave,

@@ -249,9 +249,11 @@ void check_family(const Family& family, std::int64_t smallest, Findings& finding
                 "totals and parts, here and in what this grant has released before, tell a number below " +
                     std::to_string(smallest) + "; leave out more than one part of each total, or the total");
         case Solved::too_large:
-            return findings.flag("not-solved", "",
-                                 "too many empty cells to work out exactly what they tell; look at rows and "
-                                 "columns with totals");
+            return findings.refuse(
+                "not-solved", "",
+                "more than " + std::to_string(kUnknowns) +
+                    " empty cells, or totals too large to work out exactly what they tell; leave "
+                    "the totals out, or merge strata");
     }
 }
 

@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "jobs/release/confusions.h"
 #include "jobs/release/finding.h"
+#include "jobs/release/rates.h"
 
 namespace jobs {
 
@@ -15,10 +17,12 @@ struct CountCell {
     std::optional<std::int64_t> value;  // nothing: hidden
 };
 
-// The counts of one file of one release.
+// The counts and rates of one file of one release.
 struct EarlierTable {
     std::string release;
     std::vector<CountCell> cells;
+    Lines lines;  // of its confusions
+    Rates rates;
 };
 
 // Whether `now`, alone or with what left before, tells a number of people or samples from 1 to smallest - 1:

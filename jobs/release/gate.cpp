@@ -21,6 +21,31 @@ void check_against_earlier(const std::vector<CountCell>& now, const Context& con
                                                   : findings.flag(finding.code, "", finding.text);
 }
 
+std::vector<const Rates*> earlier_rates(const Context& context) {
+    std::vector<const Rates*> out;
+    for (const EarlierTable& table : context.earlier) out.push_back(&table.rates);
+    return out;
+}
+
+// Of a JSON document or a table: what single counts tell, then what rates tell with confusions and with each other, then counts.
+template <class Document>
+void check_figures(Document& document, Lines lines, const Context& context, Findings& findings) {
+    lines.add(context.beside);
+    const std::size_t of_request = lines.size();
+    for (const EarlierTable& table : context.earlier) lines.add(table.lines);
+    if (of_request > kMostLines || lines.size() > 10 * kMostLines)
+        return findings.refuse(
+            "not-solved", "",
+            "rates beside more than " + std::to_string(kMostLines) +
+                " rows and columns of confusions, or ten times as many with what this grant "
+                "has released: release fewer matrices");
+    auto scopes = scopes_of(document);
+    check_counts(scopes, lines, context.rules, findings);
+    Rates rates = rates_of(document, context.rules);
+    check_means(rates, earlier_rates(context), lines, context.rules, findings);
+    check_against_earlier(counts_of(document, context.rules), context, findings);
+}
+
 Leaving leave(const char* type, const Findings& findings, const std::string& canonical,
               const std::string& rendered, std::uint64_t bits) {
     Leaving leaving;
@@ -77,9 +102,8 @@ Leaving prepare_json(core::ByteView bytes, const Context& context) {
         check_lists(*document, context, findings);
         suppress_cells(*document, context.rules, findings);
         suppress_strata(*document, context.rules, findings);
-        auto scopes = scopes_of(*document);
-        check_counts(scopes, context.rules, findings);
-        check_against_earlier(counts_of(*document, context.rules), context, findings);
+        suppress_told(*document, earlier_rates(context), context.rules, findings);
+        check_figures(*document, lines_of(*document, context.rules), context, findings);
         const std::string canonical = write_json(*document);
         return leave("json", findings, canonical, canonical, bits);
     }
@@ -92,9 +116,7 @@ Leaving prepare_csv(core::ByteView bytes, const Context& context) {
     if (bytes.size() > table_limit(context.rules))
         findings.refuse("size", "", too_large(table_limit(context.rules)));
     else if (auto table = read_csv(core::text(bytes), context, findings, bits)) {
-        auto scopes = scopes_of(*table);
-        check_counts(scopes, context.rules, findings);
-        check_against_earlier(counts_of(*table, context.rules), context, findings);
+        check_figures(*table, {}, context, findings);
         return leave("csv", findings, write_csv(*table), render(*table), bits);
     }
     return leave("csv", findings, "", "", 0);
@@ -157,21 +179,35 @@ std::vector<Finding> check_name(const std::string& name, const Context& context)
              "dataset"}};
 }
 
-EarlierTable earlier_table(const std::string& release, const std::string& type, core::ByteView canonical,
-                           const Context& context) {
-    EarlierTable table{release, {}};
-    Findings ignored;  // it left under the rules of its time
-    std::uint64_t bits = 0;
+namespace {
+
+Context without_limits(const Context& context) {
     Context plain;
     plain.rules = context.rules;
     plain.rules.numbers = plain.rules.list_length = INT32_MAX;
     plain.vocabulary = context.vocabulary;
+    return plain;
+}
+
+}  // namespace
+
+EarlierTable earlier_table(const std::string& release, const std::string& type, core::ByteView canonical,
+                           const Context& context) {
+    EarlierTable table{release, {}, {}, {}};
+    Findings ignored;  // it left under the rules of its time
+    std::uint64_t bits = 0;
+    const Context plain = without_limits(context);
+    const auto take = [&](auto& document) {
+        table.cells = counts_of(document, context.rules);
+        table.rates = kept(rates_of(document, context.rules));
+    };
     if (type == "json") {
-        if (const auto document = read_json(core::text(canonical), plain, ignored, bits))
-            table.cells = counts_of(*document, context.rules);
+        if (auto document = read_json(core::text(canonical), plain, ignored, bits)) {
+            take(*document);
+            table.lines = lines_of(*document, context.rules);
+        }
     } else if (type == "csv") {
-        if (const auto parsed = read_csv(core::text(canonical), plain, ignored, bits))
-            table.cells = counts_of(*parsed, context.rules);
+        if (auto parsed = read_csv(core::text(canonical), plain, ignored, bits)) take(*parsed);
     } else {
         return table;
     }
@@ -182,6 +218,16 @@ EarlierTable earlier_table(const std::string& release, const std::string& type, 
                               " cannot be compared: it has words that are no longer in the vocabulary; "
                               "add them to [words] of release.toml again");
     return table;
+}
+
+Lines lines_beside(const std::string& type, core::ByteView bytes, const Context& context) {
+    Findings ignored;  // the file itself is judged by itself
+    std::uint64_t bits = 0;
+    if (type != "json" || bytes.size() > table_limit(context.rules)) return {};
+    auto document = read_json(core::text(bytes), context, ignored, bits);
+    if (!document) return {};
+    suppress_cells(*document, context.rules, ignored);
+    return lines_of(*document, context.rules);
 }
 
 Vocabulary vocabulary_of(const ReleaseRules& rules, const std::string& enclave) {

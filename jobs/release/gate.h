@@ -19,6 +19,7 @@ struct Context {
     ReleaseRules rules;
     Vocabulary vocabulary;              // of the enclave: vocabulary_of(...), or filled by hand
     std::vector<EarlierTable> earlier;  // of every release of the grant that left or may still leave
+    Lines beside;                       // of the confusions of the other files of the request (lines_beside)
     // Whether a text is a pseudonym of one of the grant's datasets. Optional: what looks like one is refused
     // anyway.
     std::function<bool(std::string_view)> is_pseudonym;
@@ -68,6 +69,9 @@ std::vector<Finding> check_name(const std::string& name, const Context& context)
 // numbers give an empty table.
 EarlierTable earlier_table(const std::string& release, const std::string& type, core::ByteView canonical,
                            const Context& context);
+
+// The lines of the confusions of a file that stands in the same request, as its author wrote it.
+Lines lines_beside(const std::string& type, core::ByteView bytes, const Context& context);
 
 // The gate's terms, `[words]` of the rules for all enclaves and for this one; datasets are added by add_manifest.
 Vocabulary vocabulary_of(const ReleaseRules& rules, const std::string& enclave);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "jobs/release/confusions.h"
 #include "jobs/release/report_tables.h"
 #include "jobs/release/vocabulary.h"
 #include "jobs/release/words.h"

@@ -82,6 +82,7 @@ void Number::round_to_step(double step) {
     std::array<char, 64> buffer{};
     std::snprintf(buffer.data(), buffer.size(), "%.*g", kDigits, std::round(value_ / step) * step);
     value_ = std::strtod(buffer.data(), nullptr);
+    step_ = step;
     settle();
 }
 

@@ -19,6 +19,7 @@ public:
     double value() const noexcept { return value_; }
     int decimals() const noexcept { return decimals_; }  // digits behind the point; of 1e-7: 7
     void round_to_step(double step);                     // the nearest multiple: 0.02
+    double step() const noexcept { return step_; }       // of the last rounding; 0: none
     void hide() noexcept { hidden_ = true; }             // leaves as null, or as an empty cell
     bool is_hidden() const noexcept { return hidden_; }
     std::string text() const;             // the one way to write it
@@ -29,7 +30,7 @@ private:
     void settle();
     bool whole_ = true, hidden_ = false;
     std::int64_t integer_ = 0;
-    double value_ = 0;
+    double value_ = 0, step_ = 0;
     int decimals_ = 0;
 };
 

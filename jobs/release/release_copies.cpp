@@ -5,13 +5,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <set>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/message.h"
+#include "core/policy/names.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 
 namespace {
@@ -39,6 +43,12 @@ std::size_t read_chunk(int fd, std::uint64_t at, std::uint8_t* buffer, std::size
 
 }  // namespace
 
+void check_names(const std::vector<std::string>& names) {
+    for (const std::string& name : names) core::check_plain_name(name, "a file's name");
+    if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
+        throw failure(Fault::usage, "two files have the same name; rename one");
+}
+
 std::string read_descriptor(int fd, std::uint64_t limit_bytes) {
     examine(fd);
     std::string out;
@@ -62,8 +72,8 @@ std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
         if (const auto device = examine(descriptors[i].get()).st_dev;
             workspace_device && device != *workspace_device)
-            throw Error(Fault::refused,
-                        names[i] + ": does not lie in the workspace; only its files can be released");
+            throw failure(Fault::refused, "{}: does not lie in the workspace; only its files can be released",
+                          names[i]);
         QuarantinedFile file;
         file.name = names[i];
         core::Sha256 hash;
@@ -76,7 +86,7 @@ std::vector<QuarantinedFile> copy_in(const std::vector<core::Fd>& descriptors,
             file.bytes += got;
             total += got;
             if (file.bytes > rules.file_bytes || total > rules.request_bytes)
-                throw Error(Fault::refused, names[i] + ": larger than a release may be at this site");
+                throw failure(Fault::refused, "{}: larger than a release may be at this site", names[i]);
         }
         copy.commit();
         file.sha256 = core::to_hex(hash.finish());

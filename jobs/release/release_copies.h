@@ -14,6 +14,9 @@ namespace jobs {
 // `limit_bytes`. Throws Error(usage) if it is anything else.
 std::string read_descriptor(int fd, std::uint64_t limit_bytes);
 
+// What the files of one request are called: plain names, each once. Throws Error(usage).
+void check_names(const std::vector<std::string>& names);
+
 // One file of a release request, as it lies in quarantine.
 struct QuarantinedFile {
     std::string name;

@@ -1,5 +1,4 @@
-// What aloft-train reports, made safe: cells of confusion matrices and sizes of strata that tell a small count,
-// alone or with the others, are left empty. The report suppresses small strata itself; their sum, or what rows
+// What aloft-train reports, made safe: sizes of strata that tell a small count, alone or with the others, are left empty. The report suppresses small strata itself; their sum, or what rows
 // and columns of two kinds of strata tell together, may still be small.
 #include "jobs/release/report_tables.h"
 
@@ -115,108 +114,7 @@ bool hide_smallest(Report& report) {
     return smallest != nullptr;
 }
 
-bool is_small(std::int64_t count, const ReleaseRules& rules) {
-    return count > 0 && count < rules.smallest_count;
-}
-
-// Of one line of a matrix.
-struct Line {
-    std::vector<Number*> shown;
-    std::int64_t hidden = 0, hidden_sum = 0;
-};
-
-Line line_of(const std::vector<Number*>& cells) {
-    Line line;
-    for (Number* cell : cells) {
-        if (cell->is_hidden()) {
-            ++line.hidden;
-            line.hidden_sum += cell->whole();
-        } else {
-            line.shown.push_back(cell);
-        }
-    }
-    // The smallest that says something first: hiding a zero protects least.
-    std::sort(line.shown.begin(), line.shown.end(), [](const Number* a, const Number* b) {
-        return std::pair(a->whole() == 0, a->whole()) < std::pair(b->whole() == 0, b->whole());
-    });
-    return line;
-}
-
-// Whether it left any cell empty.
-bool suppress_matrix(Value& value, const ReleaseRules& rules, Findings& findings) {
-    std::vector<std::vector<Number*>> lines, columns;
-    std::vector<Number*> all;
-    for (Value& row : value.items) {
-        if (row.kind != Kind::list) return false;
-        columns.resize(std::max(columns.size(), row.items.size()));
-        lines.emplace_back();
-        for (std::size_t i = 0; i < row.items.size(); ++i) {
-            Value& cell = row.items[i];
-            if (cell.kind != Kind::number || !cell.number->is_whole()) continue;
-            for (auto* line : {&lines.back(), &columns[i], &all}) line->push_back(&*cell.number);
-        }
-    }
-    std::size_t small = 0;
-    for (Number* cell : all)
-        if (is_small(std::abs(cell->whole()), rules)) {
-            cell->hide();
-            ++small;
-        }
-    if (!small) return false;
-    lines.insert(lines.end(), columns.begin(), columns.end());
-    lines.push_back(all);
-    for (bool again = true; again;) {
-        again = false;
-        for (const auto& cells : lines) {
-            const Line line = line_of(cells);
-            if (line.hidden == 0 || line.shown.empty()) continue;
-            if (line.hidden > 1 && line.hidden_sum >= rules.smallest_count) continue;
-            line.shown.front()->hide();
-            again = true;
-        }
-    }
-    findings.flag("suppressed-cells", value.where,
-                  "a confusion matrix has cells of fewer than " + std::to_string(rules.smallest_count) +
-                      "; they and those that would tell them leave empty");
-    return true;
-}
-
-// Whether a matrix has empty cells now.
-bool visit(Value& value, const std::string& key, const ReleaseRules& rules, Findings& findings) {
-    if (value.kind == Kind::list && is_confusion(key)) return suppress_matrix(value, rules, findings);
-    bool has_empty = false;
-    for (std::size_t i = 0; i < value.items.size(); ++i)
-        has_empty |=
-            visit(value.items[i], value.kind == Kind::object ? value.keys[i].text : "", rules, findings);
-    return has_empty;
-}
-
-// What is counted in a matrix's lines, class by class: with the sum of all cells it gives the empty ones back.
-void hide_rates_of_classes(Value& value, bool is_inside, Findings& findings) {
-    for (std::size_t i = 0; i < value.items.size(); ++i) {
-        Value& item = value.items[i];
-        const std::string key = value.kind == Kind::object ? value.keys[i].text : "";
-        const bool is_of_cells =
-            key == "sensitivity" || key == "specificity" || key == "precision" || key == "f1";
-        if (is_inside && is_of_cells && item.kind == Kind::number) {
-            item.number->hide();
-            findings.flag("hidden-rates", item.where,
-                          "of one class, beside a matrix with empty cells, which it would tell; left empty");
-        }
-        hide_rates_of_classes(item, is_inside || key == "per_class", findings);
-    }
-}
-
 }  // namespace
-
-bool is_confusion(const std::string& key) {
-    return key == "confusion" || key == "confusion_matrix" || key == "test_confusion" ||
-           key == "validation_confusion";
-}
-
-void suppress_cells(Value& document, const ReleaseRules& rules, Findings& findings) {
-    if (visit(document, "", rules, findings)) hide_rates_of_classes(document, false, findings);
-}
 
 std::vector<CountCell> report_cells(const Value& document) {
     Value copy = document;  // find_report hands out places to write to

@@ -60,7 +60,8 @@ const Words kClassTerms = split(
 
 // What else stands in reports.
 const Words kOthers = split(
-    "init own study torchvision absolute access activation adam adamw adaptive added adjusted age aggregate "
+    "init own study torchvision monai densenet densenet2d densenet3d absolute access activation adam adamw "
+    "adaptive added adjusted age aggregate "
     "aggregated alpha and "
     "arm assd at attack attention auto average avg balanced band base baseline bce best beta between "
     "bf16 bias binary bleu bounds brain breast bucket by c calibration categories ce channel chart "
@@ -69,7 +70,7 @@ const Words kOthers = split(
     "curve curves cutoff cv data dataset datasets days decay deciles decision delta dense description "
     "detection deviation difference digits distance distribution divergence domain dropout duration "
     "early effect encoder entropy error errors estimate eta eval evaluate evaluation expected "
-    "experiment explained external factor false female field figure final first fit float16 float32 "
+    "experiment explained external factor false female field figure final first fit flips float16 float32 "
     "focal for fp16 fp32 from function gain gamma gap gini global gpu grad gradient hausdorff hazard "
     "hd95 head heart height high hinge history hours hyperparameters i image importance in inference "
     "initial input intercept internal interval interval95 intervals iqr item j keys kl l1 l2 label "

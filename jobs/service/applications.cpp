@@ -2,14 +2,14 @@
 #include <algorithm>
 
 #include "core/base/config.h"
-#include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/policy/enclave.h"
 #include "jobs/service/service.h"
 #include "jobs/state/states.h"
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -28,11 +28,13 @@ std::string state_of(const json& row) {
 }
 
 // The state that `kind` leads to, or a refusal that says what the thing's state is.
-std::string move_or_refuse(const json& row, const std::string& kind, const std::string& doing) {
-    const auto to = next_state(Thing::application, state_of(row), kind);
+std::string move_or_refuse(const json& row, const std::string& kind) {
+    const std::string id = row.at("id").get<std::string>(), state = state_of(row);
+    const auto to = next_state(Thing::application, state, kind);
     if (!to)
-        throw Error(Fault::refused, "application " + row.at("id").get<std::string>() + " is " +
-                                        state_of(row) + ": it cannot be " + doing);
+        throw kind == "application.withdrawn"
+            ? failure(Fault::refused, "application {} is {}: it cannot be withdrawn", id, state)
+            : failure(Fault::refused, "application {} is {}: it cannot be decided on", id, state);
     return std::string(*to);
 }
 
@@ -40,17 +42,17 @@ std::string move_or_refuse(const json& row, const std::string& kind, const std::
 
 std::optional<json> Service::application_submit(Call& call) {
     const auto enclave = core::source_of_account(site_, call.peer.account);
-    if (!enclave) throw Error(Fault::refused, "account " + call.peer.account + " is in no enclave any more");
+    if (!enclave) throw failure(Fault::refused, "account {} is in no enclave any more", call.peer.account);
     if (call.body.value("enclave", enclave->name) != enclave->name)
-        throw Error(Fault::refused, "account " + call.peer.account + " is in enclave " + enclave->name +
-                                        ", not in the one applied for");
+        throw failure(Fault::refused, "account {} is in enclave {}, not in the one applied for",
+                      call.peer.account, enclave->name);
     const auto waiting =
         state_.rows("SELECT count(*) AS n FROM applications WHERE account = ? AND state = 'in-review'",
                     {call.peer.account});
     if (waiting.at(0).at("n").get<std::int64_t>() >= kWaitingLimit)
-        throw Error(Fault::refused,
-                    std::to_string(kWaitingLimit) +
-                        " of your applications are in review; withdraw one, or wait for a decision");
+        throw failure(Fault::refused,
+                      "{} of your applications are in review; withdraw one, or wait for a decision",
+                      kWaitingLimit);
     const auto datasets = call.list("datasets"), purpose = call.list("purpose");
     std::vector<std::string> known;
     for (const json& row : state_.rows("SELECT id FROM datasets"))
@@ -58,13 +60,13 @@ std::optional<json> Service::application_submit(Call& call) {
     for (const std::string& dataset : datasets)
         if (std::find(known.begin(), known.end(), dataset) == known.end()) {
             const auto near = core::nearest(dataset, known);
-            throw Error(Fault::usage, "datasets: one is not in the catalogue" +
-                                          (near ? "; did you mean \"" + *near + "\"?"
-                                                : std::string("; see: aloft catalogue list")));
+            throw near
+                ? failure(Fault::usage, "datasets: one is not in the catalogue; did you mean \"{}\"?", *near)
+                : failure(Fault::usage, "datasets: one is not in the catalogue; see: aloft catalogue list");
         }
     if (!std::all_of(purpose.begin(), purpose.end(), is_duo_term))
-        throw Error(Fault::usage,
-                    "purpose: expected terms of the Data Use Ontology, for example DUO:0000006");
+        throw failure(Fault::usage,
+                      "purpose: expected terms of the Data Use Ontology, for example DUO:0000006");
     json statement;
     for (const char* part : {"rationale", "necessity", "reciprocity", "social_impact"})
         statement[part] = call.text(part);
@@ -89,7 +91,7 @@ std::optional<json> Service::application_show(Call& call) {
 }
 
 std::optional<json> Service::application_withdraw(Call& call) {
-    const std::string to = move_or_refuse(call.object, "application.withdrawn", "withdrawn");
+    const std::string to = move_or_refuse(call.object, "application.withdrawn");
     record(call.peer.account, "application.withdrawn", call.id(), json::object());
     return json{{"application", call.id()}, {"state", to}};
 }
@@ -101,17 +103,18 @@ std::optional<json> Service::review_decide(Call& call) {
     const auto reviews = state_.rows("SELECT team, account FROM reviews WHERE application = ?", {id});
     for (const json& review : reviews) {
         if (review.at("team") == group)
-            throw Error(Fault::refused, "the " + group + " group has decided on " + id + " already");
+            throw failure(Fault::refused, "the {} group has decided on {} already", group, id);
         if (roles().same_person(call.peer.account, review.at("account").get<std::string>()))
-            throw Error(Fault::refused, "you have decided on " + id + " for the " +
-                                            review.at("team").get<std::string>() +
-                                            " group; another person must decide for the " + group + " group");
+            throw failure(
+                Fault::refused,
+                "you have decided on {} for the {} group; another person must decide for the {} group", id,
+                review.at("team").get<std::string>(), group);
     }
     const bool last = reviews.size() + 1 == kGroups;
     const std::string kind = decision == "reject" ? "application.rejected"
                              : last               ? "application.approved"
                                                   : "application.group-approved";
-    const std::string to = move_or_refuse(call.object, kind, "decided on");
+    const std::string to = move_or_refuse(call.object, kind);
     record(call.peer.account, kind, id,
            {{"group", group}, {"decision", decision}, {"reason", call.text("reason")}});
     return json{{"application", id}, {"group", group}, {"decision", decision}, {"state", to}};

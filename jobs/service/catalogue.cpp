@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/names.h"
 #include "jobs/release/release_copies.h"
@@ -11,6 +12,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -35,20 +37,25 @@ std::optional<json> Service::dataset_register(Call& call) {
     const core::DatasetName name = core::parse_dataset_name(call.text("id"));
     const std::string manifest = read_descriptor(call.descriptors[0].get(), kManifestLimitBytes);
     const std::string envelope = read_descriptor(call.descriptors[1].get(), 1 << 20);
-    const core::VerifyKey steward = core::VerifyKey::load(site_.config / "keys" / "steward.pub");
-    const json seal =
-        core::parse_json(core::dsse_open(envelope, kSealType, {steward}, "the seal of " + name.text()));
     const std::string hash = core::to_hex(core::sha256(core::view(manifest)));
-    if (seal.at("dataset") != name.dataset || seal.at("version") != name.version)
-        throw Error(Fault::refused, "the seal belongs to another dataset version than " + name.text());
-    if (seal.at("manifest_sha256") != hash)
-        throw Error(Fault::refused, "the manifest of " + name.text() +
-                                        " is not the one that was sealed; build and seal it again");
     const auto known = state_.rows("SELECT manifest_sha256 FROM datasets WHERE id = ?", {name.text()});
-    if (!known.empty() && known[0].at("manifest_sha256") != hash)
-        throw Error(
-            Fault::refused,
-            name.text() + " is registered with another manifest; a version never changes: give it a new one");
+    // A former steward's key counts for what was registered while it was the key.
+    const bool is_known = !known.empty() && known[0].at("manifest_sha256") == hash;
+    const auto keys = site_.config / "keys";
+    const auto stewards = is_known ? core::load_verify_keys(keys, "steward")
+                                   : std::vector{core::VerifyKey::load(keys / "steward.pub")};
+    const json seal =
+        core::parse_json(core::dsse_open(envelope, kSealType, stewards, "the seal of " + name.text()));
+    if (seal.at("dataset") != name.dataset || seal.at("version") != name.version)
+        throw failure(Fault::refused, "the seal belongs to another dataset version than {}", name.text());
+    if (seal.at("manifest_sha256") != hash)
+        throw failure(Fault::refused,
+                      "the manifest of {} is not the one that was sealed; build and seal it again",
+                      name.text());
+    if (!known.empty() && !is_known)
+        throw failure(Fault::refused,
+                      "{} is registered with another manifest; a version never changes: give it a new one",
+                      name.text());
     record(call.peer.account, "dataset.registered", name.text(),
            {{"manifest_sha256", hash},
             {"sealed_at", seal.at("sealed_at")},
@@ -61,9 +68,10 @@ std::optional<json> Service::key_seal(Call& call) {
     const std::string enclave = call.text("enclave");
     const std::string sealed = call.text("sealed");  // base64 of a sealed box with 32 bytes in it
     if (core::to_base64(core::from_base64(sealed)) != sealed)
-        throw Error(Fault::usage, "sealed: expected base64");
-    record(call.peer.account, "key.sealed", name.text(),
-           {{"enclave", enclave}, {"key_id", call.text("key_id")}, {"sealed", sealed}});
+        throw failure(Fault::usage, "sealed: expected base64");
+    json details = {{"enclave", enclave}, {"key_id", call.text("key_id")}, {"sealed", sealed}};
+    if (call.body.contains("enclave_key")) details["enclave_key"] = call.text("enclave_key");
+    record(call.peer.account, "key.sealed", name.text(), details);
     keys_changed_ = true;
     return json{{"dataset", name.text()}, {"enclave", enclave}};
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/ledger/spool.h"
 #include "core/policy/names.h"
@@ -16,7 +16,7 @@
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -48,9 +48,17 @@ std::string Service::move_enclave(const std::string& name, const std::string& ki
     const auto to = next_state(Thing::enclave, from, kind);
     if (to) return std::string(*to);
     if (from.empty())
-        throw Error(Fault::usage, "there is no enclave " + name + "; see: aloft admin enclave list");
-    const std::string first = from == "open" ? ". Suspend it first: aloft admin enclave suspend " + name : "";
-    throw Error(Fault::refused, "enclave " + name + " is " + from + ": it cannot be " + doing + first);
+        throw failure(Fault::usage, "there is no enclave {}; see: aloft admin enclave list", name);
+    if (doing == "opened") throw failure(Fault::refused, "enclave {} is {}: it cannot be opened", name, from);
+    if (doing == "changed")
+        throw failure(Fault::refused, "enclave {} is {}: it cannot be changed", name, from);
+    if (doing == "suspended")
+        throw failure(Fault::refused, "enclave {} is {}: it cannot be suspended", name, from);
+    throw from == "open" ? failure(Fault::refused,
+                                   "enclave {} is open: it cannot be closed. Suspend it first: aloft admin "
+                                   "enclave suspend {}",
+                                   name, name)
+                         : failure(Fault::refused, "enclave {} is {}: it cannot be closed", name, from);
 }
 
 // Whoever types as root is named by the kernel's login record too, if there is one.
@@ -82,9 +90,10 @@ std::optional<std::vector<std::string>> Service::login_hosts(const std::string& 
 std::optional<json> Service::enclave_create(Call& call) {
     const std::string name = call.text("id"), state = enclave_state(name);
     if (state == "closed")
-        throw Error(Fault::refused, "enclave " + name +
-                                        " was closed for good; give a new one another name, so that the "
-                                        "ledger speaks of one thing under one name");
+        throw failure(Fault::refused,
+                      "enclave {} was closed for good; give a new one another name, so that the ledger "
+                      "speaks of one thing under one name",
+                      name);
     if (!state.empty()) return answer_of(name, state, false);
     record(call.peer.account, "enclave.created", subject_of(name),
            with_login(call, {{"policy_sha256", call.text("policy_sha256")}}));
@@ -116,13 +125,9 @@ json Service::open_if_it_passes(const Call& call, const core::Enclave& enclave,
     const std::string name = enclave.name;
     if (enclave_state(name) == "open") return answer_of(name, "open", false);
     move_enclave(name, "enclave.opened", "opened");
-    auto checks =
-        checks_of_nodes(enclave, policy_sha256(site_, name), reports(), ALOFT_VERSION, core::now_seconds());
+    auto checks = checks_of_enclave(enclave, policy_sha256(site_, name), login_hosts(name), reports(),
+                                    ALOFT_VERSION, core::now_seconds());
     checks.insert(checks.end(), slurm.begin(), slurm.end());
-    if (const auto hosts = login_hosts(name)) {
-        const auto logins = checks_of_logins(*hosts, reports(), ALOFT_VERSION, core::now_seconds());
-        checks.insert(checks.end(), logins.begin(), logins.end());
-    }
     json misses = json::array();
     for (const Check& check : checks)
         if (check.is_miss()) misses.push_back(core::to_json(check));
@@ -172,7 +177,7 @@ std::optional<json> Service::enclave_change(Call& call) {
                removed = call.body.value("remove", json::object());
     const auto datasets = optional_list(removed, "datasets"), accounts = optional_list(removed, "accounts");
     json details = {{"policy_sha256", call.text("policy_sha256")}};
-    for (const char* key : {"accounts", "nodes", "software"}) {
+    for (const char* key : {"accounts", "nodes", "software", "images"}) {
         if (const auto list = optional_list(added, key); !list.empty()) details["add"][key] = list;
         if (const auto list = optional_list(removed, key); !list.empty()) details["remove"][key] = list;
     }
@@ -206,17 +211,19 @@ std::optional<json> Service::enclave_change(Call& call) {
 std::optional<json> Service::enclave_show(Call& call) {
     const std::string name = call.text("id");
     auto row = state_.enclave(name);
-    if (!row) throw Error(Fault::usage, "there is no enclave " + name + "; see: aloft admin enclave list");
-    json datasets = json::array();
-    for (const json& sealed :
-         state_.rows("SELECT dataset FROM sealed_keys WHERE enclave = ? ORDER BY dataset", {name}))
+    if (!row) throw failure(Fault::usage, "there is no enclave {}; see: aloft admin enclave list", name);
+    json datasets = json::array(), sealed_to = json::object();
+    for (const json& sealed : state_.rows(
+             "SELECT dataset, enclave_key FROM sealed_keys WHERE enclave = ? ORDER BY dataset", {name})) {
         datasets.push_back(sealed.at("dataset"));
+        sealed_to[sealed.at("dataset").get<std::string>()] = sealed.at("enclave_key");
+    }
     json body{{"enclave", name},
               {"state", row->at("state")},
               {"since", row->at("since")},
               {"by", row->at("account")},
               {"datasets", datasets}};
-    if (call.beyond) body["reason"] = row->at("reason");
+    if (call.beyond) body.update({{"reason", row->at("reason")}, {"sealed_to", sealed_to}});
     return body;
 }
 

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
+#include "core/base/printable.h"
 #include "core/policy/names.h"
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -16,38 +17,13 @@ namespace {
 constexpr std::size_t kLineInListBytes = 256;
 
 [[noreturn]] void refuse(std::string_view field, const std::string& why) {
-    throw Error(Fault::usage, std::string(field) + ": " + why);
-}
-
-// One UTF-8 character at `at`, by RFC 3629; 0 bytes if there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) {
-        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-    const unsigned a = byte(0), b = byte(1);
-    if (a < 0x80) return 1;
-    if (a >= 0xc2 && a <= 0xdf) return follows(1) ? 2 : 0;
-    if (a >= 0xe0 && a <= 0xef) {
-        if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f)) return 0;
-        return follows(1) && follows(2) ? 3 : 0;
-    }
-    if (a >= 0xf0 && a <= 0xf4) {
-        if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f)) return 0;
-        return follows(1) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
+    throw failure(Fault::usage, "{}: {}", std::string(field), why);
 }
 
 // C1 controls, what turns the direction of text, what is not seen, line and paragraph separators.
-bool is_hidden(std::string_view character) {
-    if (character.size() == 2)
-        return character[0] == '\xc2' && static_cast<unsigned char>(character[1]) < 0xa0;
-    if (character.size() != 3) return false;
-    const auto at = static_cast<unsigned char>(character[2]);
-    if (character.starts_with("\xe2\x80")) return (at >= 0x8b && at <= 0x8f) || (at >= 0xa8 && at <= 0xae);
-    if (character.starts_with("\xe2\x81")) return at >= 0xa0 && at <= 0xaf;
-    return character == "\xef\xbb\xbf";
+bool is_hidden(char32_t code) {
+    return (code >= 0x80 && code <= 0x9f) || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
 bool is_line(const json& value) {
@@ -142,14 +118,14 @@ void check_one(const Field& field, const json& body) {
 }  // namespace
 
 bool is_printable(std::string_view text, bool several_lines) {
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t length = utf8_length(text, at);
-        if (length == 0) return false;
-        const char c = text[at];
-        const bool control = length == 1 && (static_cast<unsigned char>(c) < ' ' || c == 0x7f);
-        if (control && !(several_lines && (c == '\n' || c == '\t' || c == '\r'))) return false;
-        if (is_hidden(text.substr(at, length))) return false;
-        at += length;
+    while (!text.empty()) {
+        const core::Utf8 next = core::first_utf8(text);
+        if (next.bytes == 0) return false;
+        const bool control = next.code < 0x20 || next.code == 0x7f;
+        if (control && !(several_lines && (next.code == '\n' || next.code == '\t' || next.code == '\r')))
+            return false;
+        if (is_hidden(next.code)) return false;
+        text.remove_prefix(next.bytes);
     }
     return true;
 }
@@ -167,9 +143,9 @@ void check_fields(const json& body, std::span<const Field> fields) {
     };
     for (const auto& entry : body.items())
         if (!is_known(entry.key()))
-            throw Error(Fault::usage,
-                        "the request has a field that its operation does not know; are aloft and "
-                        "aloftd of one version?");
+            throw failure(Fault::usage,
+                          "the request has a field that its operation does not know; are aloft and aloftd of "
+                          "one version?");
 }
 
 std::string describe(const Field& field) {
@@ -240,15 +216,15 @@ std::vector<std::string> list_field(const json& body, const char* key, std::size
 json parse_request(std::string_view line) {
     const auto callback = [](int depth, json::parse_event_t,
                              json&) {  // brackets must not become a deep recursion
-        if (depth > 16) throw Error(Fault::usage, "a request is nested too deeply");
+        if (depth > 16) throw failure(Fault::usage, "a request is nested too deeply");
         return true;
     };
     try {
         json body = json::parse(line, callback);
-        if (!body.is_object()) throw Error(Fault::usage, "a request is one JSON object");
+        if (!body.is_object()) throw failure(Fault::usage, "a request is one JSON object");
         return body;
     } catch (const json::exception&) {
-        throw Error(Fault::usage, "a request is one line of JSON");
+        throw failure(Fault::usage, "a request is one line of JSON");
     }
 }
 

@@ -4,12 +4,13 @@
 
 namespace jobs {
 
-std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder) {
+std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder, bool* is_whole) {
     std::vector<std::filesystem::path> out;
     std::error_code error;
     for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
          entry.increment(error))
         if (entry->path().filename().string().front() != '.') out.push_back(entry->path());
+    if (error && is_whole) *is_whole = false;
     std::sort(out.begin(), out.end());
     return out;
 }

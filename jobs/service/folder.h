@@ -6,8 +6,8 @@
 namespace jobs {
 
 // What lies in a folder, sorted, without hidden names; nothing if it cannot be read. A folder on a shared file
-// system may fail while it is read: then what was seen until then. Never throws for that.
-std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder);
+// system may fail while it is read: then what was seen until then, and `is_whole` becomes false. Never throws for that.
+std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder, bool* is_whole = nullptr);
 
 // A part of a long, sorted list, so that each has its turn and no round looks at more than `most`: from the first
 // whose name is not before `from` on, and round.

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "jobs/service/service.h"
@@ -11,7 +11,7 @@
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -22,7 +22,7 @@ uid_t uid_of(const std::string& account) {
     struct passwd entry {
     }, *found = nullptr;
     if (::getpwnam_r(account.c_str(), &entry, buffer.data(), buffer.size(), &found) || !found)
-        throw Error(Fault::usage, "account " + account + " does not exist on this host; make it first");
+        throw failure(Fault::usage, "account {} does not exist on this host; make it first", account);
     return found->pw_uid;
 }
 
@@ -32,40 +32,43 @@ std::optional<json> Service::grant_issue(Call& call) {
     const json& row = call.object;
     const std::string application = call.id(), account = row.at("account").get<std::string>();
     if (!next_state(Thing::application, row.at("state").get<std::string>(), "grant.issued"))
-        throw Error(Fault::refused,
-                    "application " + application + " is " + row.at("state").get<std::string>() +
-                        ": a grant needs the approval of all four groups. See: aloft apply show " +
-                        application);
+        throw failure(
+            Fault::refused,
+            "application {} is {}: a grant needs the approval of all four groups. See: aloft apply show {}",
+            application, row.at("state").get<std::string>(), application);
     const auto enclave = core::source_of_account(site_, account);
     if (!enclave || enclave->name != row.at("enclave"))
-        throw Error(Fault::refused, "account " + account + " is not in enclave " +
-                                        row.at("enclave").get<std::string>() + " any more");
+        throw failure(Fault::refused, "account {} is not in enclave {} any more", account,
+                      row.at("enclave").get<std::string>());
     const std::int64_t begin = core::now_seconds();
     const std::string id = next_id("G-");
     const std::string not_before = core::rfc3339(begin),
                       not_after = core::rfc3339(begin + call.integer("seconds"));
-    record(call.peer.account, "grant.issued", id,
-           {{"application", application},
-            {"account", account},
-            {"uid", uid_of(account)},
-            {"enclave", enclave->name},
-            {"datasets", row.at("datasets")},
-            {"purpose", row.at("purpose")},
-            {"contract", call.text("contract")},
-            {"not_before", not_before},
-            {"not_after", not_after}});
-    return json{{"grant", id},
-                {"application", application},
-                {"account", account},
-                {"enclave", enclave->name},
-                {"not_before", not_before},
-                {"not_after", not_after}};
+    json details = {{"application", application},
+                    {"account", account},
+                    {"uid", uid_of(account)},
+                    {"enclave", enclave->name},
+                    {"datasets", row.at("datasets")},
+                    {"purpose", row.at("purpose")},
+                    {"contract", call.text("contract")},
+                    {"not_before", not_before},
+                    {"not_after", not_after}};
+    json answer = {{"grant", id},
+                   {"application", application},
+                   {"account", account},
+                   {"enclave", enclave->name},
+                   {"not_before", not_before},
+                   {"not_after", not_after}};
+    for (const char* hours : {"node_hours", "gpu_hours"})
+        if (call.body.contains(hours)) details[hours] = answer[hours] = call.body.at(hours);
+    record(call.peer.account, "grant.issued", id, std::move(details));
+    return answer;
 }
 
 std::optional<json> Service::grant_revoke(Call& call) {
     const std::string id = call.id();
     if (!call.object.at("revoked").is_null())
-        throw Error(Fault::refused, "grant " + id + " is revoked already");
+        throw failure(Fault::refused, "grant {} is revoked already", id);
     record(call.peer.account, "grant.revoked", id, {{"reason", call.text("reason")}});
     return json{
         {"grant", id}, {"state", "revoked"}, {"effective_within_seconds", site_.revocation_stale_seconds}};

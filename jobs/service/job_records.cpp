@@ -1,7 +1,10 @@
 // Jobs: what researchers submit, and what the nodes' signed records say became of it.
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
+#include "core/ledger/spool.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/names.h"
@@ -13,6 +16,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -20,31 +24,33 @@ namespace {
 
 constexpr int kPerRound = 500;                  // records of nodes; callers are waiting
 constexpr std::size_t kFoldersPerRound = 1000;  // they lie on a shared file system
+constexpr int kLostPerRound = 500;
+constexpr std::int64_t kLostSeconds = 3600;  // a node's record may be that late, of a file system that hangs
 constexpr std::int64_t kWaitingLimit = 200, kWaitingSeconds = 3600;
 
 void need_open_request(const Call& call) {
     if (call.object.at("state") != "requested")
-        throw Error(Fault::refused, "what became of job request " + call.id() + " is on record already");
+        throw failure(Fault::refused, "what became of job request {} is on record already", call.id());
 }
 
 }  // namespace
 
 std::optional<json> Service::job_request(Call& call) {
     const auto enclave = core::source_of_account(site_, call.peer.account);
-    if (!enclave) throw Error(Fault::refused, "account " + call.peer.account + " is in no enclave any more");
+    if (!enclave) throw failure(Fault::refused, "account {} is in no enclave any more", call.peer.account);
     const core::Grant grant = core::open_grant(site_, call.peer.uid, core::now_seconds(),
                                                {call.body.value("grant", std::string()), {}});
     if (grant.enclave != enclave->name)
-        throw Error(Fault::refused, "grant " + grant.id + " is for another enclave than this account's");
+        throw failure(Fault::refused, "grant {} is for another enclave than this account's", grant.id);
     if (call.integer("nodes") > static_cast<std::int64_t>(enclave->nodes.size()))
-        throw Error(Fault::refused, "enclave " + enclave->name + " has " +
-                                        std::to_string(enclave->nodes.size()) +
-                                        " nodes; ask for no more with --nodes");
+        throw failure(Fault::refused, "enclave {} has {} nodes; ask for no more with --nodes", enclave->name,
+                      enclave->nodes.size());
+    require_left(grant, *enclave, call);
     const auto waiting = state_.rows(
         "SELECT count(*) AS n FROM requests WHERE account = ? AND state = 'requested' AND requested > ?",
         {call.peer.account, core::rfc3339(core::now_seconds() - kWaitingSeconds)});
     if (waiting.at(0).at("n").get<std::int64_t>() >= kWaitingLimit)
-        throw Error(Fault::refused, "too many jobs were asked for and never submitted; wait an hour");
+        throw failure(Fault::refused, "too many jobs were asked for and never submitted; wait an hour");
     const std::string id = next_id("J-");
     record(call.peer.account, "job.requested", id,
            {{"grant", grant.id},
@@ -56,6 +62,32 @@ std::optional<json> Service::job_request(Call& call) {
                 {"enclave", enclave->name},
                 {"partition", enclave->partition},
                 {"not_after", core::rfc3339(grant.not_after)}};
+}
+
+core::Used Service::used_of(const std::string& grant) {
+    const auto sum = [&](const char* sql) {
+        const json row = state_.rows(sql, {grant}).at(0);
+        return core::Used{row.at("node_seconds").get<std::int64_t>(),
+                          row.at("gpu_seconds").get<std::int64_t>()};
+    };
+    const core::Used ended =
+        sum("SELECT coalesce(sum(node_seconds), 0) AS node_seconds, coalesce(sum(gpu_seconds), 0) AS "
+            "gpu_seconds FROM usage WHERE "
+            "grant_id = ?");
+    const core::Used running =
+        sum("SELECT coalesce(sum(most), 0) AS node_seconds, coalesce(sum(most * runs.gpus), 0) AS "
+            "gpu_seconds FROM runs CROSS JOIN jobs ON "
+            "jobs.id = runs.job WHERE counted IS NULL AND grant_id = ?");
+    return {ended.node_seconds + running.node_seconds, ended.gpu_seconds + running.gpu_seconds};
+}
+
+// Early and in words. Whoever submits without `aloft submit` is refused by Prolog, which knows the time limit and the GPUs from Slurm.
+void Service::require_left(const core::Grant& grant, const core::Enclave& enclave, const Call& call) {
+    if (!core::has_budget(grant)) return;
+    const std::int64_t seconds = std::min({call.integer("minutes", enclave.max_minutes) * 60,
+                                           enclave.max_minutes * 60, grant.not_after - core::now_seconds()});
+    core::require_budget(grant, used_of(grant.id),
+                         {call.integer("nodes") * seconds, call.integer("gpus") * seconds});
 }
 
 // Said once, by the account that asked. It only ties the request to a number: whose a job is, what it may and what
@@ -104,17 +136,20 @@ std::optional<json> Service::job_show(Call& call) {
 // that, its id tells that it is known. One that does not prove its node stays where it is, for the admin, and
 // is reported once. A round goes on where the last one stopped, so that no node waits for another.
 void Service::collect_spool() {
-    const Turn turn = turn_of(list_folder(site_.spool), next_host_, kFoldersPerRound);
+    if (round_.folders == 0) round_ = {core::now_seconds(), 0, true};
+    const auto folders = list_folder(site_.spool, &round_.is_whole);
+    const Turn turn = turn_of(folders, next_host_, kFoldersPerRound);
     int entered = 0;
     for (const auto& folder : turn.folders) {
         const std::string host = folder.filename().string();
         next_host_ = host;
-        const auto files =
-            core::is_plain_name(host) ? list_folder(folder) : std::vector<std::filesystem::path>{};
+        ++round_.folders;
+        const auto files = core::is_plain_name(host) ? list_folder(folder, &round_.is_whole)
+                                                     : std::vector<std::filesystem::path>{};
         if (files.empty()) continue;
-        std::optional<core::VerifyKey> key;
+        std::vector<core::VerifyKey> keys;
         try {
-            key = core::VerifyKey::load(site_.config / "keys" / "nodes" / (host + ".pub"));
+            keys = core::load_node_keys(site_, host);
         } catch (const Error&) {  // the files wait for it
             if (unknown_nodes_.insert(host).second)
                 core::Event("warning", "node_without_key").with("node", host);
@@ -122,14 +157,43 @@ void Service::collect_spool() {
         }
         for (const auto& file : files) {
             if (file.extension() != ".json" || rejected_spool_.contains(file.string())) continue;
-            if (++entered > kPerRound) return;
-            collect_file(file, *key, host);
+            if (++entered > kPerRound) {
+                --round_.folders;  // its turn comes again
+                return;
+            }
+            collect_file(file, keys, host);
         }
     }
     next_host_ = turn.next;
+    if (round_.folders < folders.size()) return;
+    if (round_.is_whole) complete_at_ = round_.began;
+    round_.folders = 0;
+    // Hosts are told anew long before what they have is too old.
+    const std::int64_t newer = complete_at_ - budgets_complete_;
+    if (newer < 0 || newer >= std::max<std::int64_t>(site_.revocation_stale_seconds / 4, 1))
+        budgets_changed_ = true;
 }
 
-void Service::collect_file(const std::filesystem::path& file, const core::VerifyKey& key,
+// Slurm's word is no help: with PrivateData=jobs, which is required, it tells aloftd's account of no job. The run's limit, which
+// slurmctld told the node before the job began, stands in the node's signed record.
+void Service::end_lost_jobs() {
+    for (const json& row :
+         state_.rows("SELECT runs.job, node, start, account, grant_id, enclave FROM runs "
+                     "CROSS JOIN jobs ON jobs.id = "
+                     "runs.job WHERE counted IS NULL AND min(coalesce(max(over, coalesce(heard, 0)), "
+                     "began + most), began + most) < ? "
+                     "ORDER BY runs.job, node, start LIMIT ?",
+                     {complete_at_ - kLostSeconds, kLostPerRound}))
+        record("aloftd", "job.lost", "job:" + std::to_string(row.at("job").get<std::int64_t>()),
+               {{"job", row.at("job")},
+                {"node", row.at("node")},
+                {"start", row.at("start")},
+                {"account", row.at("account")},
+                {"grant", row.at("grant_id")},
+                {"enclave", row.at("enclave")}});
+}
+
+void Service::collect_file(const std::filesystem::path& file, const std::vector<core::VerifyKey>& keys,
                            const std::string& host) {
     const auto reject = [&](const char* why) {
         rejected_spool_.insert(file.string());
@@ -138,9 +202,12 @@ void Service::collect_file(const std::filesystem::path& file, const core::Verify
     };
     NodeEntry node;
     try {
-        node = read_node_entry(core::read_text(file, 64 << 10), key, host);
+        node = read_node_entry(core::read_text(file, 64 << 10), keys, host);
     } catch (const Error& e) {
-        if (e.fault() == Fault::system) return;  // not to be read at the moment: met again
+        if (e.fault() == Fault::system) {  // not to be read at the moment: met again
+            round_.is_whole = false;
+            return;
+        }
         return reject(e.what());
     }
     if (const auto witness = node.details.at("details").find("witness");

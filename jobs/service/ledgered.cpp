@@ -56,10 +56,6 @@ void Ledgered::answer(CallerId caller, Body body, std::vector<core::Fd> descript
     pending_.push_back({caller, std::move(body), std::move(descriptors), wrote_});
 }
 
-void Ledgered::answer_error(CallerId caller, Fault fault, const std::string& text) {
-    answer(caller, {{"ok", false}, {"fault", static_cast<int>(fault)}, {"error", text}});
-}
-
 // Durable first; whatever the outside sees of a record comes after.
 void Ledgered::commit() {
     if (!ledger_.has_batch()) return;

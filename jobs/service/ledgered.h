@@ -39,7 +39,6 @@ protected:
     // The id that the next record's thing will have: "A-7" for record 7.
     std::string next_id(const char* prefix) const { return prefix + std::to_string(ledger_.head().seq + 1); }
     void answer(CallerId caller, Body body, std::vector<core::Fd> descriptors = {});
-    void answer_error(CallerId caller, core::Fault fault, const std::string& text);
 
     // Makes the round durable. Throws Error(system) if that fails: then nothing of it is done, and everybody who
     // waits for it is told so; LedgerBroken.

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "jobs/wire/rates.h"
+#include "jobs/wire/token_buckets.h"
 
 namespace jobs {
 

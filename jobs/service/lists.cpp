@@ -99,20 +99,21 @@ std::optional<json> Service::grant_list(Call& call) {
     std::vector<json> values{call.integer("after")};
     if (!call.beyond) values.push_back(call.peer.account);
     const std::string now = core::rfc3339(core::now_seconds());
-    return page(call, "grants",
-                "SELECT rowid AS at, id AS \"grant\", application, account, uid, enclave, datasets_json, "
-                "purpose_json, "
-                "contract, not_before, not_after, revoked, reason, EXISTS(SELECT 1 FROM "
-                "grants AS newer WHERE newer.application = grants.application AND newer.uid = grants.uid AND "
-                "newer.rowid > grants.rowid) AS replaced FROM grants WHERE rowid > ?" +
-                    std::string(call.beyond ? "" : kOwn) + " ORDER BY rowid LIMIT ?",
-                values, [&](json& row) {
-                    row["state"] = !row.at("revoked").is_null()                    ? "revoked"
-                                   : row.at("replaced") == 1                       ? "replaced"
-                                   : row.at("not_after").get<std::string>() <= now ? "ended"
-                                                                                   : "valid";
-                    row.erase("replaced");
-                });
+    return page(
+        call, "grants",
+        "SELECT rowid AS at, id AS \"grant\", application, account, uid, enclave, datasets_json, "
+        "purpose_json, "
+        "contract, not_before, not_after, node_hours, gpu_hours, revoked, reason, EXISTS(SELECT 1 FROM "
+        "grants AS newer WHERE newer.application = grants.application AND newer.uid = grants.uid AND "
+        "newer.rowid > grants.rowid) AS replaced FROM grants WHERE rowid > ?" +
+            std::string(call.beyond ? "" : kOwn) + " ORDER BY rowid LIMIT ?",
+        values, [&](json& row) {
+            row["state"] = !row.at("revoked").is_null()                    ? "revoked"
+                           : row.at("replaced") == 1                       ? "replaced"
+                           : row.at("not_after").get<std::string>() <= now ? "ended"
+                                                                           : "valid";
+            row.erase("replaced");
+        });
 }
 
 // Newest first: "after" is the number of the oldest job that was seen. A job that no node has told of yet is
@@ -150,17 +151,29 @@ std::optional<json> Service::usage(Call& call) {
     return page(
         call, "usage",
         "SELECT grants.rowid AS at, grants.id AS \"grant\", grants.account, grants.enclave, not_after, "
+        "node_hours, gpu_hours, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id) AS jobs, "
         "(SELECT coalesce(sum(node_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS node_seconds, "
         "(SELECT coalesce(sum(gpu_seconds), 0) FROM jobs WHERE grant_id = grants.id) AS gpu_seconds, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome = 'completed') AS completed, "
         "(SELECT count(*) FROM jobs WHERE grant_id = grants.id AND outcome IN ('failed', 'timeout', "
-        "'node-fail', 'out-of-memory')) AS failed, "
+        "'node-fail', 'out-of-memory', 'lost')) AS failed, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id) AS release_requests, "
         "(SELECT count(*) FROM releases WHERE grant_id = grants.id AND state = 'exported') AS releases FROM "
         "grants WHERE grants.rowid > ?" +
             std::string(call.beyond ? "" : kOwn) + " ORDER BY grants.rowid LIMIT ?",
-        values);
+        values, [&](json& row) {
+            const bool has_none = row.at("node_hours").is_null() && row.at("gpu_hours").is_null();
+            const core::Used used = has_none ? core::Used() : used_of(row.at("grant").get<std::string>());
+            const auto left = [&](const char* hours, const char* name, std::int64_t seconds) {
+                row[name] = row.at(hours).is_null()
+                                ? json()
+                                : json(row.at(hours).get<std::int64_t>() * 3600 - seconds);
+                row.erase(hours);
+            };
+            left("node_hours", "node_seconds_left", used.node_seconds);
+            left("gpu_hours", "gpu_seconds_left", used.gpu_seconds);
+        });
 }
 
 std::optional<json> Service::release_page(Call& call) {

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/ledger/loss.h"
 #include "core/policy/list.h"
 #include "jobs/service/service.h"
@@ -12,6 +13,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -117,9 +119,8 @@ void Service::check_witnesses(const LossDecision& decision) {
         if (decision.up_to > 0) {
             const std::uint64_t least = last == head + kSkipped ? head : last;
             if (decision.up_to < least || decision.up_to > head + kFillMost)
-                throw Error(Fault::usage, "--up-to: record " + std::to_string(least) +
-                                              " is known, and at most " + std::to_string(kFillMost) +
-                                              " are filled");
+                throw failure(Fault::usage, "--up-to: record {} is known, and at most {} are filled", least,
+                              kFillMost);
             last = std::max(decision.up_to, head + 1);
         }
         core::Event("warning", "ledger_loss_accepted").with("first", first).with("last", last);
@@ -128,7 +129,8 @@ void Service::check_witnesses(const LossDecision& decision) {
         commit();
         finish_losses();
     } else if (!decision.reason.empty() && !goes_on) {
-        throw Error(Fault::usage, "nothing says that this ledger lacks a record: there is nothing to accept");
+        throw failure(Fault::usage,
+                      "nothing says that this ledger lacks a record: there is nothing to accept");
     }
     remove_mark(site_.state);
 }

@@ -88,9 +88,9 @@ void Service::write_metrics() {
                number("SELECT count(*) AS n FROM grants WHERE revoked IS NULL AND not_after > ?",
                       {core::rfc3339(now)}));
     out.single("application_waiting_seconds", "How long the oldest application in review has waited.",
-               oldest_seconds(kOldestApplication, now));
+               waiting(kWaitingApplications, now).oldest_seconds);
     out.single("release_waiting_seconds", "How long the oldest release in review has waited.",
-               oldest_seconds(kOldestRelease, now));
+               waiting(kWaitingReleases, now).oldest_seconds);
     out.single("fence_stopped", "Attempts that the fence stopped, of all jobs, as nodes have told.",
                number("SELECT sum(n) AS n FROM tallies WHERE thing = 'blocked'"));
     out.family("refused_total", "counter", "Requests to aloftd that were refused since it started.");

@@ -12,11 +12,12 @@ using core::Error;
 using core::Fault;
 using nlohmann::json;
 
-NodeEntry read_node_entry(std::string_view envelope, const core::VerifyKey& key, const std::string& host) {
+NodeEntry read_node_entry(std::string_view envelope, const std::vector<core::VerifyKey>& keys,
+                          const std::string& host) {
     json details;
     core::NodeRecord node;
     try {
-        node = core::open_node_record(envelope, key, host, details);
+        node = core::open_node_record(envelope, keys, host, details);
     } catch (const Error&) {
         throw;
     } catch (const std::exception&) {

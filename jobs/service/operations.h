@@ -54,7 +54,7 @@ enum class Person {
     apart,  // and it is another person than the author of the object
 };
 
-enum class Rate { reading, changing, heavy };  // how many a second an account may ask: limits.h
+enum class Pace { reading, changing, heavy };  // how many a second an account may ask: limits.h
 
 struct Operation {
     std::string_view name;
@@ -65,7 +65,7 @@ struct Operation {
     std::vector<Field> fields = {};
     Object object = Object::none;
     Person person = Person::any;
-    Rate rate = Rate::reading;
+    Pace rate = Pace::reading;
     std::size_t descriptors_least = 0, descriptors_most = 0;
     // Its command writes what belongs to aloftd's own host (policies, keys): no relay carries it.
     bool own_host = false;

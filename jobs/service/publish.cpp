@@ -19,12 +19,13 @@ constexpr std::int64_t kRememberSeconds = 30 * 86400;
 void Service::publish() {
     if (facts_changed_) publish_facts();
     if (keys_changed_) publish_keys();
+    if (budgets_changed_) publish_budgets();
     for (const std::string& file : collected_) {
         std::error_code ignored;  // met again, it is known by its id
         std::filesystem::remove(file, ignored);
     }
     collected_.clear();
-    facts_changed_ = keys_changed_ = false;
+    facts_changed_ = keys_changed_ = budgets_changed_ = false;
 }
 
 void Service::publish_witness() {
@@ -39,7 +40,7 @@ void Service::publish_facts() {
     json grants = json::array();
     for (json& row : state_.rows(
              "SELECT id, application, account, uid, enclave, datasets_json, purpose_json, not_before, "
-             "not_after "
+             "not_after, node_hours, gpu_hours "
              "FROM grants AS one WHERE revoked IS NULL AND not_after > ? AND rowid = (SELECT max(rowid) FROM "
              "grants WHERE application = one.application AND uid = one.uid) ORDER BY rowid",
              {core::rfc3339(core::now_seconds() - kRememberSeconds)}))
@@ -56,6 +57,30 @@ void Service::publish_facts() {
                         {"grants", grants},
                         {"enclaves", enclaves}};
     core::write_atomically(site_.state / "facts.json", facts.dump() + "\n", 0600);
+}
+
+// SITE.state/budgets.json, for aloft-sign: what is used of each grant that has a budget, and counts. Apart from the facts, whose
+// every change is published for all to see.
+void Service::publish_budgets() {
+    if (complete_at_ == 0) return;  // what nodes told meanwhile comes first
+    json grants = json::array();
+    for (const json& row : state_.rows("SELECT id FROM grants WHERE coalesce(node_hours, gpu_hours) IS NOT "
+                                       "NULL AND revoked IS NULL AND not_after > ?",
+                                       {core::rfc3339(core::now_seconds())})) {
+        const core::Used used = used_of(row.at("id").get<std::string>());
+        grants.push_back(
+            {{"grant", row.at("id")},
+             {"node_seconds", used.node_seconds},
+             {"gpu_seconds", used.gpu_seconds},
+             {"running",
+              state_.rows(
+                  "SELECT job, sum(most) AS node_seconds, sum(most * runs.gpus) AS gpu_seconds FROM runs "
+                  "CROSS JOIN jobs ON jobs.id = runs.job WHERE counted IS NULL AND grant_id = ? GROUP BY job",
+                  {row.at("id")})}});
+    }
+    const json facts = {{"complete", core::rfc3339(complete_at_)}, {"grants", grants}};
+    core::write_atomically(site_.state / "budgets.json", facts.dump() + "\n", 0600);
+    budgets_complete_ = complete_at_;
 }
 
 // Makes published/keys what the state says: a key that was withdrawn is there no more.

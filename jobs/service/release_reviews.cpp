@@ -3,15 +3,18 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/names.h"
 #include "jobs/release/package.h"
 #include "jobs/service/service.h"
 #include "jobs/state/states.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -56,11 +59,10 @@ std::optional<json> Service::release_view(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
     const std::string id = row.at("id").get<std::string>(), name = text_field(call.body, "name", 1, 64);
     if (roles().same_person(call.peer.account, row.at("account").get<std::string>()))
-        throw Error(Fault::refused,
-                    "nobody reviews an own release: " + id + " is for other reviewers to look at");
+        throw failure(Fault::refused, "nobody reviews an own release: {} is for other reviewers to look at",
+                      id);
     if (state_of(row) != "in-review" && state_of(row) != "half-approved" && state_of(row) != "approved")
-        throw Error(Fault::refused,
-                    "release " + id + " is " + state_of(row) + ": there is nothing to look at");
+        throw failure(Fault::refused, "release {} is {}: there is nothing to look at", id, state_of(row));
     for (const LeavingFile& file : files_of(row)) {
         if (file.name != name) continue;
         const auto folder = site_.state / "releases" / row.at("folder").get<std::string>();
@@ -71,7 +73,7 @@ std::optional<json> Service::release_view(Call& call) {
         viewed_.insert(view_of(call.peer.account, id, name));
         return json{{"release", id}, {"file", to_json(file)}, {"text", text}};
     }
-    throw Error(Fault::usage, "release " + id + " has no such file; see: aloft release show " + id);
+    throw failure(Fault::usage, "release {} has no such file; see: aloft release show {}", id, id);
 }
 
 std::optional<json> Service::release_review(Call& call) {
@@ -79,36 +81,37 @@ std::optional<json> Service::release_review(Call& call) {
     const std::string id = row.at("id").get<std::string>(), account = call.peer.account;
     const std::string decision = text_field(call.body, "decision", 1, 20);
     if (decision != "approve" && decision != "reject")
-        throw Error(Fault::usage, "decision: expected approve or reject");
+        throw failure(Fault::usage, "decision: expected approve or reject");
     const std::string reason = text_field(call.body, "reason", 3, 4000);
     if (roles().same_person(account, row.at("account").get<std::string>()))
-        throw Error(Fault::refused,
-                    "nobody reviews an own release; two other release reviewers must decide on " + id);
+        throw failure(Fault::refused,
+                      "nobody reviews an own release; two other release reviewers must decide on {}", id);
     need_role(call, {"release-reviewer"});
     const auto before = state_.rows("SELECT account FROM release_reviews WHERE release = ?", {id});
     for (const json& review : before)
         if (roles().same_person(account, review.at("account").get<std::string>()))
-            throw Error(Fault::refused,
-                        "you have decided on " + id + " already; the second reviewer must be another person");
+            throw failure(Fault::refused,
+                          "you have decided on {} already; the second reviewer must be another person", id);
     json details = {{"decision", decision}, {"reason", reason}};
     std::string kind = "release.rejected";
     if (decision == "approve") {
         kind = before.empty() ? "release.half-approved" : "release.approved";
         const std::string approval = approval_of(row.at("title").get<std::string>(), files_of(row));
         if (list_field(call.body, "sha256", 1, 32) != std::vector{approval})
-            throw Error(Fault::refused, "the hash given is not that of " + id +
-                                            ": approve exactly what you have looked at (aloft release view " +
-                                            id + " says the hash of its title, names and files)");
+            throw failure(Fault::refused,
+                          "the hash given is not that of {}: approve exactly what you have looked at (aloft "
+                          "release view {} says the hash of its title, names and files)",
+                          id, id);
         for (const LeavingFile& file : files_of(row))
             if (!viewed_.contains(view_of(account, id, file.name)))
-                throw Error(Fault::refused, "you have not looked at all of " + id +
-                                                " yet; look at each file, then decide: aloft release view " +
-                                                id);
+                throw failure(Fault::refused,
+                              "you have not looked at all of {} yet; look at each file, then decide: aloft "
+                              "release view {}",
+                              id, id);
         details["sha256"] = approval;
     }
     const auto to = next_state(Thing::release, state_of(row), kind);
-    if (!to)
-        throw Error(Fault::refused, "release " + id + " is " + state_of(row) + ": it cannot be decided on");
+    if (!to) throw failure(Fault::refused, "release {} is {}: it cannot be decided on", id, state_of(row));
     record(account, kind, id, details);
     return json{{"release", id}, {"decision", decision}, {"state", std::string(*to)}};
 }
@@ -121,11 +124,10 @@ std::optional<json> Service::release_export(Call& call) {
         return json{{"release", id}, {"state", "exported"}, {"package", (site_.released / id).string()}};
     if (state_of(row) != "exporting") {
         if (!next_state(Thing::release, state_of(row), "release.export-started"))
-            throw Error(
-                Fault::refused,
-                "release " + id + " is " + state_of(row) +
-                    ": only what two release reviewers have approved is exported. See: aloft release show " +
-                    id);
+            throw failure(Fault::refused,
+                          "release {} is {}: only what two release reviewers have approved is exported. See: "
+                          "aloft release show {}",
+                          id, state_of(row), id);
         record(call.peer.account, "release.export-started", id, json::object());
     }
     commit();
@@ -157,18 +159,18 @@ void Service::start_export(const std::string& id) {
                   quarantine = site_.state / "releases" /
                                row.at("folder").get<std::string>()]() mutable -> Worker::Finish {
         std::string hash;
-        std::optional<Error> failure;
+        std::optional<core::ToldError> failure;
         try {
             const auto groups = ReleaseRules::load(config / "release.toml").desk.groups;
             if (const auto found = groups.find(facts.enclave); found != groups.end())
                 facts.group = found->second;
-            hash = write_package(folder, quarantine, files, facts,
-                                 core::SigningKey::load(keys / "ledger.key"));
+            hash =
+                write_package(folder, quarantine, files, facts, core::SigningKey::load(keys / "ledger.key"));
             keep_tables(quarantine, left, files);
         } catch (const Error& e) {
-            failure = e;
+            failure = core::told(e);
         } catch (const std::exception& e) {
-            failure = Error(Fault::system, std::string("the package could not be written: ") + e.what());
+            failure = core::failure(Fault::system, "the package could not be written: {}", e.what());
         }
         return [=, this] {
             wrote_ = false;
@@ -181,7 +183,7 @@ void Service::start_export(const std::string& id) {
                 commit();
             } catch (const Error& e) {
                 if (e.fault() != Fault::system) throw;
-                answer_export(id, e, "");  // still exporting: gone on with each second
+                answer_export(id, core::told(e), "");  // still exporting: gone on with each second
                 return;
             }
             if (!failure) finish_export(id);
@@ -190,7 +192,7 @@ void Service::start_export(const std::string& id) {
     });
 }
 
-void Service::answer_export(const std::string& id, const std::optional<Error>& failure,
+void Service::answer_export(const std::string& id, const std::optional<core::ToldError>& failure,
                             const std::string& hash) {
     for (auto it = working_.begin(); it != working_.end();) {
         if (it->second != id) {
@@ -198,7 +200,7 @@ void Service::answer_export(const std::string& id, const std::optional<Error>& f
             continue;
         }
         if (failure)
-            answer_error(it->first, failure->fault(), failure->what());
+            answer(it->first, answer_of(*failure));
         else
             answer(it->first, {{"ok", true},
                                {"release", id},

@@ -8,17 +8,19 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
-#include "core/policy/names.h"
 #include "jobs/release/budget.h"
 #include "jobs/release/package.h"
 #include "jobs/release/release_copies.h"
 #include "jobs/service/service.h"
 #include "jobs/state/states.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -28,7 +30,7 @@ struct Request {
     std::string account, title, grant, enclave, folder;  // of quarantine, by a random name
     ReleaseRules rules;
     std::uint64_t bytes = 0;  // as handed over
-    std::optional<Error> failure;
+    std::optional<core::ToldError> failure;
 };
 
 namespace {
@@ -42,7 +44,7 @@ std::uint64_t bytes_of(const std::vector<core::Fd>& descriptors) {
     for (const core::Fd& fd : descriptors) {
         struct stat status {};
         if (::fstat(fd.get(), &status) || !S_ISREG(status.st_mode))
-            throw Error(Fault::usage, "a file that was handed over is not a regular file open for reading");
+            throw failure(Fault::usage, "a file that was handed over is not a regular file open for reading");
         bytes += static_cast<std::uint64_t>(status.st_size);
     }
     return bytes;
@@ -51,10 +53,8 @@ std::uint64_t bytes_of(const std::vector<core::Fd>& descriptors) {
 std::vector<std::string> names_field(const Call& call) {
     const auto names = list_field(call.body, "names", 1, 32);
     if (names.size() != call.descriptors.size())
-        throw Error(Fault::usage, "names: one for each file, please");
-    for (const std::string& name : names) core::check_plain_name(name, "a file's name");
-    if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-        throw Error(Fault::usage, "two files have the same name; rename one");
+        throw failure(Fault::usage, "names: one for each file, please");
+    check_names(names);
     return names;
 }
 
@@ -74,7 +74,7 @@ json to_json(const Budget& budget) {
 
 json Service::release_or_throw(const std::string& id) {
     auto row = state_.release(id);
-    if (!row) throw Error(Fault::usage, "there is no release " + id + "; see: aloft release list");
+    if (!row) throw failure(Fault::usage, "there is no release {}; see: aloft release list", id);
     return *std::move(row);
 }
 
@@ -94,10 +94,10 @@ Budget Service::budget_of(const std::string& grant, const ReleaseRules& rules) {
 void Service::check_room(const std::string& account, std::uint64_t bytes, const ReleaseRules& rules) {
     for (const auto& [folder, other] : copying_)
         if (other == account)
-            throw Error(Fault::system,
-                        "your request before this one is still being judged; ask again when it is");
+            throw failure(Fault::system,
+                          "your request before this one is still being judged; ask again when it is");
     if (worker_.waiting() >= kWaitingLimit)
-        throw Error(Fault::system, "too many releases are being copied; try again in a few minutes");
+        throw failure(Fault::system, "too many releases are being copied; try again in a few minutes");
     Room room;
     room.open_requests_limit = rules.desk.open_requests;
     room.open_bytes_limit = rules.desk.open_bytes;
@@ -110,7 +110,7 @@ void Service::check_room(const std::string& account, std::uint64_t bytes, const 
     }
     struct statvfs disk {};
     if (::statvfs((site_.state / "releases").c_str(), &disk))
-        throw Error(Fault::system, core::with_errno("the room for copies cannot be seen", errno));
+        throw failure(Fault::system, "the room for copies cannot be seen: {}", core::reason_of(errno));
     room.free_bytes = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
     if (const std::string why = room.refusal(bytes); !why.empty())
         throw Error(
@@ -132,16 +132,17 @@ std::optional<json> Service::release_request(Call& call) {
         "1",
         {request.account});
     if (grants.empty())
-        throw Error(Fault::refused, "account " + request.account +
-                                        " has never had a grant, so nothing of it can be released");
+        throw failure(Fault::refused, "account {} has never had a grant, so nothing of it can be released",
+                      request.account);
     request.grant = grants[0].at("id").get<std::string>();
     request.enclave = grants[0].at("enclave").get<std::string>();
     if (!grants[0].at("revoked").is_null())
-        throw Error(Fault::refused,
-                    "grant " + request.grant + " was revoked: nothing made under it is released");
+        throw failure(Fault::refused, "grant {} was revoked: nothing made under it is released",
+                      request.grant);
     struct stat workspaces {};
     if (::stat(site_.workspaces.c_str(), &workspaces))
-        throw Error(Fault::system, core::with_errno("the workspaces cannot be seen from this host", errno));
+        throw failure(Fault::system, "the workspaces cannot be seen from this host: {}",
+                      core::reason_of(errno));
     // Files from another host are copies here; where they lay, root's relay there has seen.
     std::optional<std::uint64_t> device = static_cast<std::uint64_t>(workspaces.st_dev);
     if (call.peer.relayed) {
@@ -149,13 +150,13 @@ std::optional<json> Service::release_request(Call& call) {
         const auto& in_workspace = call.peer.relayed->in_workspace;
         for (std::size_t i = 0; i < names.size(); ++i)
             if (i >= in_workspace.size() || !in_workspace[i])
-                throw Error(Fault::refused,
-                            names[i] + ": does not lie in the workspace; only its files can be released");
+                throw failure(Fault::refused,
+                              "{}: does not lie in the workspace; only its files can be released", names[i]);
     }
     request.rules = ReleaseRules::load(site_.config / "release.toml");
     request.bytes = bytes_of(call.descriptors);
     if (request.bytes > request.rules.request_bytes)
-        throw Error(Fault::refused, "the files are larger than a release may be at this site");
+        throw failure(Fault::refused, "the files are larger than a release may be at this site");
     check_room(request.account, request.bytes, request.rules);
     // By a random name: the release's id is that of its record, which does not exist yet.
     request.folder = core::random_id();
@@ -176,28 +177,28 @@ std::optional<json> Service::release_request(Call& call) {
     copying_[request.folder] = request.account;
     const auto path = site_.state / "releases" / request.folder;
     auto descriptors = std::make_shared<std::vector<core::Fd>>(std::move(call.descriptors));
-    worker_.post([=, this, request = std::move(request), secret = rounding_secret_,
-                  datasets =
-                      grants[0].at("datasets").get<std::vector<std::string>>()]() mutable -> Worker::Finish {
-        Judged result;
-        try {
-            const auto files = copy_in(*descriptors, names, path / "author", device, request.rules);
-            result = judge(path, files, request.title,
-                           context_of(request.rules, request.enclave, datasets, site_.datasets, earlier),
-                           secret->bytes());
-        } catch (const Error& e) {
-            request.failure = e;
-        } catch (const std::exception& e) {
-            request.failure =
-                Error(Fault::system, std::string("the release could not be copied or judged: ") + e.what());
-        }
-        descriptors->clear();
-        return [this, request = std::move(request), result = std::move(result)] {
-            wrote_ = false;
-            copying_.erase(request.folder);
-            answer(request.caller, judged(request, result));
-        };
-    });
+    worker_.post(
+        [=, this, request = std::move(request), secret = rounding_secret_,
+         datasets = grants[0].at("datasets").get<std::vector<std::string>>()]() mutable -> Worker::Finish {
+            Judged result;
+            try {
+                const auto files = copy_in(*descriptors, names, path / "author", device, request.rules);
+                result = judge(path, files, request.title,
+                               context_of(request.rules, request.enclave, datasets, site_.datasets, earlier),
+                               secret->bytes());
+            } catch (const Error& e) {
+                request.failure = core::told(e);
+            } catch (const std::exception& e) {
+                request.failure =
+                    failure(Fault::system, "the release could not be copied or judged: {}", e.what());
+            }
+            descriptors->clear();
+            return [this, request = std::move(request), result = std::move(result)] {
+                wrote_ = false;
+                copying_.erase(request.folder);
+                answer(request.caller, judged(request, result));
+            };
+        });
     return std::nullopt;
 }
 
@@ -215,9 +216,8 @@ json Service::judged(const Request& request, Judged result) {
         std::filesystem::remove_all(path, ignored);
     }
     if (request.failure) {
-        const std::string why = request.failure->what();
         if (request.failure->fault() == Fault::refused) count_refusal(request.account, "release.request");
-        return {{"ok", false}, {"fault", static_cast<int>(request.failure->fault())}, {"error", why}};
+        return answer_of(*request.failure);
     }
     json files = json::array();
     for (const LeavingFile& file : result.files) files.push_back(jobs::to_json(file));
@@ -246,13 +246,13 @@ json Service::judged(const Request& request, Judged result) {
     facts["folder"] = "";
     record(request.account, "release.refused", id, facts);
     ++refused_since_start_["release.request"];  // in the ledger by its own record
-    std::string text = "release " + id + " was refused by the automatic checks:";
+    std::string text;
     for (const Finding& finding : result.findings)
         if (finding.weight == Finding::Weight::refuse)
             text += " [" + finding.code + "] " + (finding.file.empty() ? "" : finding.file + ": ") +
                     finding.text + ";";
     text.back() = '.';
-    return {{"ok", false}, {"fault", static_cast<int>(Fault::refused)}, {"error", text}};
+    return answer_of(failure(Fault::refused, "release {} was refused by the automatic checks:{}", id, text));
 }
 
 json Service::release_facts(const json& row) {
@@ -271,12 +271,7 @@ json Service::release_facts(const json& row) {
 }
 
 std::optional<json> Service::release_show(Call& call) {
-    const json row = release_or_throw(id_field(call.body, "id", "R-"));
-    const auto its = roles().of(call.peer.account);
-    const bool has_any = std::any_of(
-        its.begin(), its.end(), [&](const std::string& role) { return has_role(call.peer.account, role); });
-    if (row.at("account") != call.peer.account && !has_any)
-        throw Error(Fault::refused, "only its author and the site's reviewers can see a release");
+    const json& row = call.object;
     json facts = release_facts(row);
     facts["budget"] = to_json(
         budget_of(row.at("grant_id").get<std::string>(), ReleaseRules::load(site_.config / "release.toml")));
@@ -287,9 +282,9 @@ std::optional<json> Service::release_withdraw(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
     const std::string id = row.at("id").get<std::string>(), state = row.at("state").get<std::string>();
     if (row.at("account") != call.peer.account)
-        throw Error(Fault::refused, "only its author can withdraw a release");
+        throw failure(Fault::refused, "only its author can withdraw a release");
     const auto to = next_state(Thing::release, state, "release.withdrawn");
-    if (!to) throw Error(Fault::refused, "release " + id + " is " + state + ": it cannot be withdrawn");
+    if (!to) throw failure(Fault::refused, "release {} is {}: it cannot be withdrawn", id, state);
     record(call.peer.account, "release.withdrawn", id, json::object());
     return json{{"release", id}, {"state", std::string(*to)}};
 }

@@ -55,7 +55,7 @@ private:
         std::vector<core::Fd> received, to_send;
         std::size_t sent = 0, counted = 0;  // counted: descriptors that it handed over, until it goes
         bool asked = false, answered = false;
-        bool is_relay = false;  // whose caller has not been named yet
+        bool is_relay = false;   // whose caller has not been named yet
         std::int64_t since = 0;  // seconds; of connecting, or of the answer
     };
     // What an account holds of this process.
@@ -77,7 +77,7 @@ private:
     core::Fd listener_, relays_, epoll_, signals_, timer_;
     std::map<CallerId, Caller> callers_;
     std::map<uid_t, Share> shares_;
-    Rates requests_, bytes_;
+    TokenBuckets requests_, bytes_;
     std::size_t descriptor_limit_;  // callers and what they handed over, together
     bool is_listening_ = true;
     std::map<int, std::function<void()>> watched_;

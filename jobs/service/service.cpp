@@ -5,21 +5,24 @@
 #include <algorithm>
 
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "core/policy/known.h"
+#include "jobs/wire/channel.h"
 
 namespace jobs {
 
 using core::Error;
 using core::Event;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
 namespace {
 
 constexpr std::int64_t kRefusalSeconds = 60, kSpoolSeconds = 2, kConfigurationSeconds = 5,
-                       kSigningSeconds = 60, kMetricsSeconds = 15;
+                       kSigningSeconds = 60, kMetricsSeconds = 15, kLostSeconds = 10;
 
 // What tells whether a file is still the one that was read.
 std::string identity_of(const std::filesystem::path& file) {
@@ -36,7 +39,9 @@ std::string identity_of(const std::filesystem::path& file) {
 Service::Service(const core::Site& site, bool rebuild, const LossDecision& loss)
     : Ledgered(site, rebuild),
       roles_(core::Roles::load(site.config / "roles.toml")),
-      rates_{{Rate::reading, Rates(50, 300)}, {Rate::changing, Rates(20, 300)}, {Rate::heavy, Rates(2, 60)}} {
+      rates_{{Pace::reading, TokenBuckets(50, 300)},
+             {Pace::changing, TokenBuckets(20, 300)},
+             {Pace::heavy, TokenBuckets(2, 60)}} {
     check_witnesses(loss);
     core::make_directories(site_.published / "keys", 0755);
     core::make_directories(site_.state / "releases", 0700);
@@ -47,7 +52,7 @@ Service::Service(const core::Site& site, bool rebuild, const LossDecision& loss)
     record("aloftd", "aloftd.started", "aloftd", {{"version", ALOFT_VERSION}, {"site", site_.name}});
     watch_configuration();
     commit();
-    facts_changed_ = keys_changed_ = true;
+    facts_changed_ = keys_changed_ = budgets_changed_ = true;
     try_publish();
     tend_releases();
 }
@@ -67,7 +72,7 @@ void Service::serve(Server& server) {
 const core::Roles& Service::roles() {
     const auto file = site_.config / "roles.toml";
     const std::string seen = identity_of(file);
-    if (seen.empty()) throw Error(Fault::system, "roles.toml cannot be read; tell the admin");
+    if (seen.empty()) throw failure(Fault::system, "roles.toml cannot be read; tell the admin");
     if (seen != roles_seen_) {
         core::Roles now = core::Roles::load(file);
         record_configuration("roles.toml", file);
@@ -90,8 +95,9 @@ void Service::need_role(const Call& call, std::initializer_list<const char*> any
         if (has_role(call.peer.account, role)) return;
         names += (names.empty() ? "" : " or ") + std::string(role);
     }
-    throw Error(Fault::refused, "account " + call.peer.account + " does not have the role " + names +
-                                    "; the site's admin gives roles in roles.toml");
+    throw failure(Fault::refused,
+                  "account {} does not have the role {}; the site's admin gives roles in roles.toml",
+                  call.peer.account, names);
 }
 
 // Policies are read only where they matter: there may be hundreds.
@@ -135,12 +141,12 @@ void Service::find_object(Call& call, const Operation& operation) {
                     "records_ended FROM requests WHERE job = ? AND "
                     "account = ?",
                     {job, call.peer.account});
-            if (rows.empty()) throw Error(Fault::usage, "no such job that you may see; see: aloft jobs");
+            if (rows.empty()) throw failure(Fault::usage, "no such job that you may see; see: aloft jobs");
             row = std::move(rows.front());
             break;
         }
     }
-    if (!row) throw Error(Fault::usage, "there is no " + std::string(noun) + " " + id);
+    if (!row) throw failure(Fault::usage, "there is no {} {}", std::string(noun), id);
     call.object = *std::move(row);
 }
 
@@ -150,41 +156,40 @@ void Service::check_person(const Call& call, const Operation& operation) {
     if (operation.person == Person::known) return;
     const std::string author = call.object.at("account").get<std::string>();
     if (roles().same_person(call.peer.account, author))
-        throw Error(Fault::refused,
-                    "nobody decides on an own request: another person must decide on " + call.id());
+        throw failure(Fault::refused, "nobody decides on an own request: another person must decide on {}",
+                      call.id());
 }
 
 void Service::admit(Call& call, const Operation& operation) {
     if (!rates_.at(operation.rate).take(call.peer.uid, 1, steady_ms()))
-        throw Error(Fault::system,
-                    "account " + call.peer.account + " asks too much; wait a little and try again");
+        throw failure(Fault::system, "account {} asks too much; wait a little and try again",
+                      call.peer.account);
     check_way(call.peer, operation);
     check_fields(call.body, operation.fields);
     if (call.descriptors.size() < operation.descriptors_least ||
         call.descriptors.size() > operation.descriptors_most)
-        throw Error(Fault::usage, operation.descriptors_most == 0 ? "this operation takes no files"
-                                                                  : "another number of files was expected");
+        throw operation.descriptors_most == 0 ? failure(Fault::usage, "this operation takes no files")
+                                              : failure(Fault::usage, "another number of files was expected");
     const Who kinds = kinds_of(call.peer, operation.who | operation.others);
     if (!kinds.meets(operation.who)) {
         if (operation.who.meets(who::enclave))
-            throw Error(Fault::refused,
-                        "account " + call.peer.account +
-                            " is in no enclave. Ask from the account that the admin made for you in "
-                            "one");
-        throw Error(Fault::refused, "account " + call.peer.account + " does not have " +
-                                        describe(operation.who) +
-                                        "; the site's admin gives roles in roles.toml");
+            throw failure(
+                Fault::refused,
+                "account {} is in no enclave. Ask from the account that the admin made for you in one",
+                call.peer.account);
+        throw failure(Fault::refused,
+                      "account {} does not have {}; the site's admin gives roles in roles.toml",
+                      call.peer.account, describe(operation.who));
     }
     call.beyond = kinds.meets(operation.others);
     find_object(call, operation);
     if (operation.object != Object::none && !call.beyond && call.object.at("account") != call.peer.account) {
         if (operation.object == Object::job)
-            throw Error(Fault::usage, "no such job that you may see; see: aloft jobs");
-        throw Error(Fault::refused, "only its author" +
-                                        (operation.others.is_nobody()
-                                             ? ""
-                                             : " or an account that has " + describe(operation.others)) +
-                                        " may ask this of " + call.id());
+            throw failure(Fault::usage, "no such job that you may see; see: aloft jobs");
+        throw operation.others.is_nobody()
+            ? failure(Fault::refused, "only its author may ask this of {}", call.id())
+            : failure(Fault::refused, "only its author or an account that has {} may ask this of {}",
+                      describe(operation.others), call.id());
     }
     check_person(call, operation);
 }
@@ -201,12 +206,13 @@ void Service::answer_with(CallerId caller, const Peer& peer, std::string_view op
         throw;
     } catch (const Error& e) {
         if (e.fault() == Fault::refused) count_refusal(peer.account, std::string(operation));
-        answer_error(caller, e.fault(), e.what());
+        answer(caller, answer_of(e));
     } catch (const json::exception&) {
-        answer_error(caller, Fault::usage, "a field of the request has the wrong type");
+        answer(caller, answer_of(failure(Fault::usage, "a field of the request has the wrong type")));
     } catch (const std::exception& e) {
         Event("error", "request_failed").with("operation", operation).with("text", e.what());
-        answer_error(caller, Fault::bug, "aloftd failed at this; its log says more. Tell the admin");
+        answer(caller,
+               answer_of(failure(Fault::bug, "aloftd failed at this; its log says more. Tell the admin")));
     }
 }
 
@@ -220,7 +226,7 @@ void Service::on_request(CallerId caller, const Peer& peer, const std::string& l
         catch_up();
         call.body = parse_request(line);
         operation = find_operation(text_field(call.body, "op", 1, 64));
-        if (!operation) throw Error(Fault::usage, "aloftd knows no such operation");
+        if (!operation) throw failure(Fault::usage, "aloftd knows no such operation");
         counted = operation->name;
         return std::nullopt;
     });
@@ -239,14 +245,20 @@ void Service::count_refusal(const std::string& account, const std::string& opera
 
 void Service::on_record(const core::Record& record) {
     if (record.kind.starts_with("grant.") || record.kind.starts_with("enclave.")) facts_changed_ = true;
+    if (record.kind.starts_with("grant.") || record.kind.starts_with("node.job-") ||
+        record.kind == "job.lost")
+        budgets_changed_ = true;
 }
 
 void Service::on_commit() {
-    if (server_ && (!collected_.empty() || facts_changed_ || keys_changed_)) try_publish();
+    if (server_ && (!collected_.empty() || facts_changed_ || keys_changed_ || budgets_changed_))
+        try_publish();
 }
 
 void Service::on_take_back() {
     collected_.clear();
+    round_.folders = 0;
+    complete_at_ = budgets_complete_;
     roles_seen_.clear();  // its change is to be recorded again
 }
 
@@ -289,7 +301,10 @@ void Service::on_second() {
         if (due(metrics_at_, kMetricsSeconds)) attempt("write metrics", [&] { write_metrics(); });
         return;
     }
-    if (due(spool_at_, kSpoolSeconds)) attempt("collect records of nodes", [&] { collect_spool(); });
+    if (due(spool_at_, kSpoolSeconds))
+        attempt("collect records of nodes", [&] { collect_spool(); });
+    else if (due(lost_at_, kLostSeconds))  // after what was spooled meanwhile
+        attempt("end jobs that were lost", [&] { end_lost_jobs(); });
     if (due(configuration_at_, kConfigurationSeconds))
         attempt("watch the configuration", [&] { watch_configuration(); });
     if (due(refusals_at_, kRefusalSeconds)) attempt("record refusals", [&] { record_refusals(); });

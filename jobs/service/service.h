@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/message.h"
+#include "core/policy/budget.h"
+#include "core/policy/enclave.h"
 #include "core/policy/roles.h"
 #include "jobs/release/budget.h"
 #include "jobs/release/desk.h"
@@ -106,8 +109,16 @@ private:
     std::optional<Body> job_submitted(Call&);
     std::optional<Body> job_rejected(Call&);
     std::optional<Body> job_show(Call&);
+    // Sets complete_at_ when all that lay there when a round began is entered: at once, or over several calls.
     void collect_spool();
-    void collect_file(const std::filesystem::path& file, const core::VerifyKey& key, const std::string& host);
+    // Records the end of runs whose node has told none, when all is entered that was told until an hour after they must have been over:
+    // as their other nodes said, or because Slurm started the job again, or by their time limit.
+    void end_lost_jobs();
+    // Of a grant, what its jobs have used and may use yet: those that run count at their time limit.
+    core::Used used_of(const std::string& grant);
+    void require_left(const core::Grant& grant, const core::Enclave& enclave, const Call& call);
+    void collect_file(const std::filesystem::path& file, const std::vector<core::VerifyKey>& keys,
+                      const std::string& host);
     // metrics.cpp
     void write_metrics();
     // overview.cpp
@@ -117,12 +128,17 @@ private:
         std::int64_t issued = 0, seq = 0;
     };
     ListSeen list_seen();
-    // How long the oldest thing waits: of a statement that selects its time as "since"; 0 if there is none.
-    std::int64_t oldest_seconds(const char* sql, std::int64_t now);
-    static constexpr const char* kOldestApplication =
-        "SELECT min(submitted) AS since FROM applications WHERE state = 'in-review'";
-    static constexpr const char* kOldestRelease =
-        "SELECT min(requested) AS since FROM releases WHERE state IN ('in-review', 'half-approved')";
+    // What waits for a decision, for the overview and for metrics: of a statement that selects "n" and the oldest's time, "since".
+    struct Waiting {
+        std::int64_t count = 0, oldest_seconds = 0;
+    };
+    Waiting waiting(const char* sql, std::int64_t now);
+    static constexpr const char* kWaitingApplications =
+        "SELECT count(*) AS n, min(submitted) AS since FROM applications WHERE state = 'in-review'";
+    static constexpr const char* kWaitingReleases =
+        "SELECT count(*) AS n, min(requested) AS since FROM releases WHERE state IN ('in-review', "
+        "'half-approved')";
+    Body hosts_judged(std::int64_t now);
     // losses.cpp
     void check_witnesses(const LossDecision& decision);
     bool is_given_up(std::uint64_t seq);
@@ -162,7 +178,7 @@ private:
     std::optional<Body> release_export(Call&);
     void start_export(const std::string& id);
     void finish_export(const std::string& id);
-    void answer_export(const std::string& id, const std::optional<core::Error>& failure,
+    void answer_export(const std::string& id, const std::optional<core::ToldError>& failure,
                        const std::string& hash);
 
     // Throws Error(refused) if this caller may not ask from where it asks (ways.cpp).
@@ -189,13 +205,14 @@ private:
     void publish();
     void try_publish() noexcept;
     void publish_facts();
+    void publish_budgets();
     void publish_keys();
     void publish_witness();
 
     // As roles.toml says it now; a change is on record before it counts. Throws Error.
     const core::Roles& roles();
-    // Throws Error(refused) unless the caller has one of the roles.
     bool has_role(const std::string& account, std::string_view role);
+    // Throws Error(refused) unless the caller has one of the roles.
     void need_role(const Call& call, std::initializer_list<const char*> any_of);
 
     Worker worker_;
@@ -206,14 +223,24 @@ private:
     std::vector<std::string> collected_;  // to remove after the commit
     std::set<std::string> rejected_spool_, unknown_nodes_, exporting_;
     std::string next_host_;  // where the round over the spool goes on
+    struct Round {
+        std::int64_t began = 0;
+        std::size_t folders = 0;  // done
+        bool is_whole = true;     // all could be read
+    } round_;
+    std::int64_t complete_at_ =
+        0;  // all that nodes had told by then is entered; 0: not since this was started
+    std::int64_t budgets_complete_ = 0;  // as published
     std::map<CallerId, std::string> working_;
     bool packages_wait_ = true;                   // half packages may lie in site.released
     std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
     std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started
     std::shared_ptr<const core::SecretKey> rounding_secret_;
-    std::map<Rate, Rates> rates_;
-    bool facts_changed_ = true, keys_changed_ = true;  // to publish again after the commit
-    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0, metrics_at_ = 0;
+    std::map<Pace, TokenBuckets> rates_;
+    bool facts_changed_ = true, keys_changed_ = true,
+         budgets_changed_ = true;  // to publish again after the commit
+    std::int64_t spool_at_ = 0, signed_at_ = 0, configuration_at_ = 0, refusals_at_ = 0, metrics_at_ = 0,
+                 lost_at_ = 0;
     std::map<std::string, std::uint64_t> refused_since_start_;  // by operation
 };
 

@@ -15,7 +15,7 @@ std::optional<json> Service::usage_months(Call& call) {
     values.push_back(call.integer("after"));
     return page(call, "usage",
                 "SELECT usage.rowid AS at, month, grants.id AS \"grant\", application, account, enclave, "
-                "contract, datasets_json, jobs, node_seconds, gpu_seconds FROM " +
+                "contract, datasets_json, jobs, completed, failed, node_seconds, gpu_seconds FROM " +
                     std::string(call.beyond ? kAll : kOwn) +
                     "usage.rowid > ? AND jobs > 0 ORDER BY usage.rowid LIMIT ?",
                 values);

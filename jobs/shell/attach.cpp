@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "jobs/shell/exchange.h"
 #include "jobs/shell/shell.h"
 
@@ -14,6 +15,7 @@ namespace jobs::shell {
 
 namespace fs = std::filesystem;
 using core::Error;
+using core::failure;
 using core::Fault;
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
@@ -104,7 +106,7 @@ private:
         if (!fs::exists(end, none)) return std::nullopt;
         const auto said = nlohmann::json::parse(core::read_text(end, 4096), nullptr, false);
         if (!said.is_object() || !said.contains("code") || !said.at("code").is_number_integer())
-            throw Error(Fault::data, "the shell's end is not what aloft shell writes");
+            throw failure(Fault::data, "the shell's end is not what aloft shell writes");
         while (!g_leave && show()) {
         }
         fs::remove_all(attached_.folder, none);
@@ -113,11 +115,11 @@ private:
     void ask_for_job() {
         if (!attached_.how_job_is || Clock::now() - asked_ < kAsk) return;
         asked_ = Clock::now();
-        const std::string how = attached_.how_job_is();
-        if (how.empty()) return;
+        const core::Message how = attached_.how_job_is();
+        if (how.format.empty()) return;
         show();
         std::error_code none;
-        if (!fs::exists(attached_.folder / "end", none)) throw Error(Fault::data, how);
+        if (!fs::exists(attached_.folder / "end", none)) throw core::ToldError(Fault::data, how);
     }
 
     const Attached& attached_;

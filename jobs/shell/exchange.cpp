@@ -6,29 +6,22 @@
 
 #include <array>
 #include <charconv>
-#include <cstdio>
-#include <random>
 #include <vector>
 
-#include "core/base/error.h"
+#include "core/base/bytes.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 
 namespace jobs::shell {
 
 namespace fs = std::filesystem;
-using core::Error;
+using core::failure;
 using core::Fault;
 
 namespace {
 
 const std::string kPrefix = ".aloft-shell-";
 constexpr std::size_t kHead = 7;  // the kind and six digits, the text's length
-
-[[noreturn]] void cannot(const char* what, const fs::path& file) {
-    throw Error(
-        Fault::system,
-        core::with_errno(std::string("cannot ") + what + " the shell's " + file.filename().string(), errno));
-}
 
 }  // namespace
 
@@ -37,10 +30,7 @@ fs::path folder_of(const fs::path& workspace, const std::string& job, const std:
 }
 
 std::string new_token() {
-    std::random_device source;
-    char text[9];
-    std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(source()));
-    return text;
+    return core::random_id(4);
 }
 
 bool is_token(const std::string& text) {
@@ -71,7 +61,8 @@ void remove_ended(const fs::path& workspace) {
 
 void append(const fs::path& file, std::string_view bytes) {
     const core::Fd fd(::open(file.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!fd.is_open()) cannot("open", file);
+    if (!fd.is_open())
+        throw failure(Fault::system, "cannot write to {}: {}", file.string(), core::reason_of(errno));
     core::write_all(fd.get(), core::view(bytes));
 }
 
@@ -85,7 +76,9 @@ bool follow(const fs::path& file, std::uint64_t& at, const std::function<void(st
     const core::Fd fd(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status {};
     if (!fd.is_open() && (errno == ENOENT || errno == ESTALE)) return false;
-    if (!fd.is_open() || ::fstat(fd.get(), &status) || !S_ISREG(status.st_mode)) cannot("read", file);
+    if (!fd.is_open() || ::fstat(fd.get(), &status))
+        throw failure(Fault::system, "cannot read {}: {}", file.string(), core::reason_of(errno));
+    if (!S_ISREG(status.st_mode)) throw failure(Fault::system, "{} is not a regular file", file.string());
     if (static_cast<std::uint64_t>(status.st_size) < at) at = 0;
     std::array<char, 16 << 10> piece{};
     std::size_t taken = 0;
@@ -106,7 +99,7 @@ std::optional<Message> Inbox::next() {
     const auto [end, error] = std::from_chars(digits, pending_.data() + kHead, size);
     const bool is_known = std::string_view("tich").find(pending_.front()) != std::string_view::npos;
     if (!is_known || error != std::errc{} || end != pending_.data() + kHead || size > kMessageBytes)
-        throw Error(Fault::data, "the shell's in is not what aloft shell writes; it is ended");
+        throw failure(Fault::data, "the shell's in is not what aloft shell writes; it is ended");
     if (pending_.size() < kHead + size)
         follow(file_, at_, [this](std::string_view more) { pending_ += more; });
     if (pending_.size() < kHead + size) return std::nullopt;

@@ -82,6 +82,10 @@ Facts parse_facts(std::string_view text) {
             grant.purpose = row.at("purpose").get<std::vector<std::string>>();
             grant.not_before = core::parse_rfc3339(row.at("not_before").get<std::string>());
             grant.not_after = core::parse_rfc3339(row.at("not_after").get<std::string>());
+            for (const auto& [key, hours] :
+                 {std::pair{"node_hours", &grant.node_hours}, {"gpu_hours", &grant.gpu_hours}})
+                if (const auto found = row.find(key); found != row.end() && !found->is_null())
+                    *hours = found->get<std::int64_t>();
             core::check_plain_name(grant.id, "grant");
             facts.grants.push_back(std::move(grant));
         }
@@ -91,12 +95,47 @@ Facts parse_facts(std::string_view text) {
     return facts;
 }
 
+core::Budgets parse_budget_facts(std::string_view text) {
+    core::Budgets budgets;
+    try {
+        const auto used = [](const nlohmann::json& row) {
+            return core::Used{row.at("node_seconds").get<std::int64_t>(),
+                              row.at("gpu_seconds").get<std::int64_t>()};
+        };
+        const auto json = nlohmann::json::parse(text);
+        budgets.complete = core::parse_rfc3339(json.at("complete").get<std::string>());
+        for (const auto& row : json.at("grants")) {
+            auto& of = budgets.grants[row.at("grant").get<std::string>()];
+            of.used = used(row);
+            for (const auto& job : row.at("running"))
+                of.running[job.at("job").get<std::uint32_t>()] = used(job);
+        }
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Fault::data, "the facts of budgets are not of this version; start aloftd again");
+    }
+    return budgets;
+}
+
 Signer::Signer(const core::Site& site)
     : site_(site), key_(core::SigningKey::load(site.state / "keys" / "grant.key")) {
     for (const char* folder : {"grants", "enclaves"}) core::make_directories(site_.published / folder, 0755);
 }
 
 void Signer::make_round(std::int64_t now) {
+    sign_list(now);
+    // What is wrong with budgets keeps no revocation from any host: jobs under them are refused when what hosts have is old.
+    std::string trouble;
+    try {
+        publish_budgets(now);
+    } catch (const std::exception& e) {
+        trouble = e.what();
+    }
+    if (trouble != budgets_trouble_ && !trouble.empty())
+        core::Event("error", "budgets_not_published").with("text", trouble);
+    budgets_trouble_ = trouble;
+}
+
+void Signer::sign_list(std::int64_t now) {
     if (is_first_) {
         // What another key signed before, or nobody, says nothing.
         if (const std::string before = text_or_nothing(site_.published / "list.json"); !before.empty()) try {
@@ -158,6 +197,19 @@ core::SignedList Signer::wanted_list(const Facts& facts) {
 void Signer::publish_grants(const Facts& facts) {
     for (const core::Grant& grant : facts.grants)
         publish_file(site_.published / "grants" / (grant.id + ".json"), core::sign_grant(grant, key_));
+}
+
+// Beside the list: one that changed with each job would tell everybody when jobs begin and end. Nothing is signed anew that aloftd has
+// not said anew: hosts judge how old it is by when aloftd knew all.
+void Signer::publish_budgets(std::int64_t now) {
+    const std::string text = text_or_nothing(site_.state / "budgets.json");
+    if (text.empty() || text == budgets_) return;
+    core::Budgets budgets = parse_budget_facts(text);
+    budgets.issued = now;
+    const fs::path file = site_.published / core::kBudgetsFile;
+    core::make_budgets_folder(site_.published);
+    core::write_atomically(file, core::sign_budgets(budgets, key_), 0600);
+    budgets_ = text;
 }
 
 // A policy that is not sound, or gone while its enclave is not closed, leaves the one that was published in

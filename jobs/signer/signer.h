@@ -8,6 +8,7 @@
 
 #include "core/base/site.h"
 #include "core/keys/keys.h"
+#include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/grant.h"
 #include "core/policy/list.h"
@@ -28,6 +29,9 @@ struct Facts {
 // Throws Error(data) if the text is not what aloftd writes.
 Facts parse_facts(std::string_view json);
 
+// SITE.state/budgets.json: what is used of the grants that have a budget. Throws Error(data).
+core::Budgets parse_budget_facts(std::string_view json);
+
 class Signer {
 public:
     // Throws Error if SITE.state/keys/grant.key cannot be read.
@@ -37,12 +41,15 @@ public:
     // often as it becomes stale. What cannot be published now is told once and tried again. Throws
     // Error(refused) if the ledger lacks the record up to which was published already: an old one was put
     // back, and nothing may be signed from it, unless that record was given up, on record.
+    // What is wrong with budgets is told once and throws nothing.
     void make_round(std::int64_t now);
 
 private:
+    void sign_list(std::int64_t now);
     void check_ledger(const Facts& facts) const;
     core::SignedList wanted_list(const Facts& facts);
     void publish_grants(const Facts& facts);
+    void publish_budgets(std::int64_t now);
     void publish_policies(const Facts& facts, core::SignedList& list);
     void remove_others(const std::string& folder, const std::set<std::string>& names);
 
@@ -50,8 +57,9 @@ private:
     core::SigningKey key_;
     core::SignedList published_;  // the last one; empty before the first round
     bool is_first_ = true;
-    std::string facts_;                        // as they were when everything was last looked at,
-    std::int64_t looked_at_ = 0;               // and when
+    std::string facts_;           // as they were when everything was last looked at,
+    std::int64_t looked_at_ = 0;  // and when
+    std::string budgets_, budgets_trouble_;
     std::map<std::string, std::string> told_;  // what is wrong with a policy, by enclave
 };
 

@@ -5,11 +5,11 @@
 #include <set>
 
 #include "core/base/child.h"
-#include "core/base/error.h"
+#include "core/base/message.h"
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -19,12 +19,12 @@ namespace {
 template <class Take>
 void for_each_job(Take take) {
     const core::Finished listed = core::run_program({"squeue", "--json"}, "");
-    if (listed.code != 0) throw Error(Fault::system, "squeue failed: " + listed.errors.substr(0, 500));
+    if (listed.code != 0) throw failure(Fault::system, "squeue failed: {}", listed.errors.substr(0, 500));
     try {
         const auto all = json::parse(listed.output);
         for (const auto& one : all.at("jobs")) take(one.at("job_id").get<std::int64_t>(), one);
     } catch (const json::exception&) {
-        throw Error(Fault::system, "squeue --json prints something else than Slurm's JSON");
+        throw failure(Fault::system, "squeue --json prints something else than Slurm's JSON");
     }
 }
 

@@ -7,15 +7,15 @@
 #include <sstream>
 
 #include "core/base/child.h"
-#include "core/base/error.h"
 #include "core/base/hosts.h"
+#include "core/base/message.h"
 #include "core/base/split.h"
 #include "core/policy/slurm_settings.h"
 #include "jobs/slurm/client.h"
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 
 namespace {
@@ -52,8 +52,6 @@ public:
     void at_config() {
         const auto value = [this](std::string_view name) { return settings_.value(std::string(name)); };
         for (Check& check : core::judge_slurm_settings(value)) add(std::move(check));
-        need("PlugStackConfig", !value("PlugStackConfig").empty(), value("PlugStackConfig"),
-             conf("PlugStackConfig=/etc/slurm/plugstack.conf"));
         if (value("AccountingStorageType").ends_with("/slurmdbd"))
             add(core::judge_slurmdbd(settings_.accounting));
     }
@@ -144,8 +142,8 @@ std::string slurm_says(const std::string& program, std::vector<std::string> argu
     arguments.insert(arguments.begin(), program);
     const core::Finished done = core::run_program(arguments, "");
     if (done.code != 0)
-        throw Error(Fault::system, program + " failed: " + done.errors.substr(0, 500) +
-                                       " Is slurmctld running, and slurm.conf on this host?");
+        throw failure(Fault::system, "{} failed: {} Is slurmctld running, and slurm.conf on this host?",
+                      program, done.errors.substr(0, 500));
     return done.output;
 }
 

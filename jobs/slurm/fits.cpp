@@ -7,12 +7,15 @@
 
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/split.h"
 #include "core/policy/job_options.h"
+#include "core/policy/slurm_lines.h"
 
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 
 namespace {
@@ -80,10 +83,10 @@ public:
     }
     void require(const std::string& asked) const {
         if (static_cast<std::int64_t>(nodes_.size()) >= wanted_) return;
-        throw Error(Fault::refused,
-                    "this job could never run: " + asked +
-                        ". Nodes of the enclave that would do: " + std::to_string(nodes_.size()) +
-                        " of the " + std::to_string(wanted_) + " that are asked for");
+        throw failure(Fault::refused,
+                      "this job could never run: {}. Nodes of the enclave that would do: {} of the {} that "
+                      "are asked for",
+                      asked, nodes_.size(), wanted_);
     }
     // Of all `wanted_` nodes together, the best ones.
     std::int64_t most_gpus(const std::string& type) const {
@@ -163,23 +166,24 @@ void require_fit(const JobWish& wish, const std::vector<NodeSize>& nodes) {
     if (wish.gpus.empty()) return;
     const Gpus gpus = read_gpus(wish.gpus);
     if (const std::int64_t most = narrow.most_gpus(gpus.type); most < gpus.count)
-        throw Error(Fault::refused, "this job could never run: --gpus asks for " +
-                                        std::to_string(gpus.count) + " " + kind_of(gpus) + "; " +
-                                        std::to_string(wish.nodes) + " of the enclave's nodes have " +
-                                        std::to_string(most) + " together. Ask for fewer, or for more nodes");
+        throw failure(Fault::refused,
+                      "this job could never run: --gpus asks for {} {}; {} of the enclave's nodes have {} "
+                      "together. Ask for fewer, or for more nodes",
+                      gpus.count, kind_of(gpus), wish.nodes, most);
+}
+
+std::int64_t gpus_asked(const JobWish& wish) {
+    const auto count = [](const std::string& gpus) { return gpus.empty() ? 0 : read_gpus(gpus).count; };
+    return std::max({count(wish.gpus), count(wish.gpus_per_node) * wish.nodes,
+                     count(wish.gpus_per_task) * wish.tasks_per_node * wish.nodes});
 }
 
 namespace {
 
-// "1-00:00:00", "01:00:00", "UNLIMITED", as scontrol prints limits: whole minutes; nothing for none.
+// As scontrol prints limits, with hours: whole minutes; nothing for none.
 std::optional<std::int64_t> minutes_of(const std::string& text) {
-    const std::size_t dash = text.find('-');
-    const std::int64_t days = dash == std::string::npos ? 0 : number(text.substr(0, dash));
-    const auto parts = core::split(dash == std::string::npos ? text : text.substr(dash + 1), ':');
-    if (parts.size() != 3 || days < 0) return std::nullopt;
-    const std::int64_t hours = number(parts[0]), minutes = number(parts[1]);
-    if (hours < 0 || minutes < 0) return std::nullopt;
-    return (days * 24 + hours) * 60 + minutes;
+    const auto seconds = core::slurm_seconds(text);
+    return seconds && std::ranges::count(text, ':') == 2 ? std::optional(*seconds / 60) : std::nullopt;
 }
 
 }  // namespace
@@ -212,9 +216,10 @@ std::optional<PartitionLimits> ask_limits(const std::string& partition) {
 
 void require_within(const JobWish& wish, const PartitionLimits& limits) {
     const auto refuse = [](const char* option, std::int64_t asked, std::int64_t most) {
-        throw Error(Fault::refused, "this job could never run: " + std::string(option) + " asks for " +
-                                        std::to_string(asked) + "; the enclave's partition gives a job " +
-                                        std::to_string(most) + " at most");
+        throw failure(
+            Fault::refused,
+            "this job could never run: {} asks for {}; the enclave's partition gives a job {} at most",
+            std::string(option), asked, most);
     };
     if (limits.nodes && wish.nodes > *limits.nodes) refuse("--nodes", wish.nodes, *limits.nodes);
     if (limits.minutes && wish.minutes > *limits.minutes) refuse("--time", wish.minutes, *limits.minutes);

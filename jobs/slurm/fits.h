@@ -28,6 +28,9 @@ std::vector<NodeSize> parse_nodes(std::string_view shown, const std::string& par
 // Asks scontrol. Nothing if it does not say, or shows no node of the partition: then nobody is refused for it.
 std::optional<std::vector<NodeSize>> ask_nodes(const std::string& partition);
 
+// How many GPUs it asks for, on all nodes; it may be given more, since its nodes are whole.
+std::int64_t gpus_asked(const JobWish& wish);
+
 // Throws Error(refused) if fewer nodes than asked for have what each is to have, or all of them together too few GPUs.
 void require_fit(const JobWish& wish, const std::vector<NodeSize>& nodes);
 

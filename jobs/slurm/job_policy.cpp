@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/job_options.h"
 #include "jobs/wire/duration.h"
@@ -10,7 +11,11 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
+using core::marked;
+using core::tr;
+using core::translated_text;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
@@ -24,8 +29,8 @@ std::string joined(const json& words) {
     return out;
 }
 
-std::string count(const json& number, const std::string& thing) {
-    return number.dump() + " " + thing + (number == 1 ? "" : "s");
+std::string minutes(std::int64_t number) {
+    return number == 1 ? tr("1 minute") : tr("{} minutes", number);
 }
 
 json data_of(const core::Site& site, const core::Grant& grant) {
@@ -40,37 +45,47 @@ json data_of(const core::Site& site, const core::Grant& grant) {
 
 std::string data_in_words(const json& data) {
     std::string out;
-    for (const json& one : data)
+    for (const json& one : data) {
+        const auto text = [&](const char* key) { return one.at(key).get<std::string>(); };
         out +=
-            "data      " + one.at("dataset").get<std::string>() + ", read-only at " +
-            one.at("path").get<std::string>() + ", its key at " + one.at("key").get<std::string>() +
-            (one.at("sealed") == true
-                 ? "\n"
-                 : "\n          but its key is not sealed for this enclave: the job would be refused. Tell "
-                   "the admin\n");
-    return out.empty() ? "data      none: the grant names no dataset\n" : out;
+            tr("data      {}, read-only at {}, its key at {}", text("dataset"), text("path"), text("key")) +
+            "\n";
+        if (one.at("sealed") != true)
+            out +=
+                "          " +
+                tr("but its key is not sealed for this enclave: the job would be refused. Tell the admin") +
+                "\n";
+    }
+    return out.empty() ? tr("data      none: the grant names no dataset") + "\n" : out;
+}
+
+// Behind the warning that jobs have without a wish, in the policy.
+constexpr std::string_view kForListeners = ", which only programs that listen for it notice,";
+
+std::string signal_in_words(std::string_view signal) {
+    if (!signal.ends_with(kForListeners)) return tr("signal    {} before its time is over", signal);
+    signal.remove_suffix(kForListeners.size());
+    return tr("signal    {}, which only programs that listen for it notice, before its time is over", signal);
 }
 
 std::string wishes_in_words(const json& policy) {
     std::string out;
-    const auto line = [&](const char* topic, const char* key, const std::string& before,
-                          const std::string& after) {
-        if (const json& value = policy.at(key); value.is_string() && value != "")
-            out += topic + before + value.get<std::string>() + after + "\n";
-    };
-    line("begin     ", "begin", "at ", ": jobs begin at full hours");
-    line("array     ", "array", "tasks ", "");
-    line("gpus      ", "gpus", "", " for the job");
-    line("gpus      ", "gpus_per_node", "", " on each node");
-    line("gpus      ", "gpus_per_task", "", " for each process");
+    const auto is_set = [&](const char* key) { return policy.at(key).is_string() && policy.at(key) != ""; };
+    const auto text = [&](const char* key) { return policy.at(key).get<std::string>(); };
+    const auto line = [&](const std::string& words) { out += words + "\n"; };
+    if (is_set("begin")) line(tr("begin     at {}: jobs begin at full hours", text("begin")));
+    if (is_set("array")) line(tr("array     tasks {}", text("array")));
+    if (is_set("gpus")) line(tr("gpus      {} for the job", text("gpus")));
+    if (is_set("gpus_per_node")) line(tr("gpus      {} on each node", text("gpus_per_node")));
+    if (is_set("gpus_per_task")) line(tr("gpus      {} for each process", text("gpus_per_task")));
     if (policy.at("cpus_per_task") != 0)
-        out += "cores     " + policy.at("cpus_per_task").dump() + " for each process\n";
-    line("features  ", "constraint", "of each node: ", "");
-    line("memory    ", "memory", "", " on each node");
-    line("signal    ", "signal", "", " before its time is over");
-    out += policy.at("requeue") == true
-               ? "again     after exit code 75 (state saved) or a lost node, Slurm runs it again\n"
-               : "again     after exit code 75 (state saved) only, not after a lost node\n";
+        line(tr("cores     {} for each process", policy.at("cpus_per_task").dump()));
+    if (is_set("constraint")) line(tr("features  of each node: {}", text("constraint")));
+    if (is_set("memory")) line(tr("memory    {} on each node", text("memory")));
+    if (is_set("signal")) line(signal_in_words(text("signal")));
+    line(policy.at("requeue") == true
+             ? tr("again     after exit code 75 (state saved) or a lost node, Slurm runs it again")
+             : tr("again     after exit code 75 (state saved) only, not after a lost node"));
     return out;
 }
 
@@ -80,8 +95,7 @@ void check_gpus(const std::string& asked) {
 
 std::string signal_of(const JobWish& wish, std::int64_t minutes) {
     if (!wish.signal.empty()) return wish.signal;
-    return "URG@" + std::to_string(core::warning_seconds(minutes)) +
-           ", which only programs that listen for it notice,";
+    return "URG@" + std::to_string(core::warning_seconds(minutes)) + std::string(kForListeners);
 }
 
 }  // namespace
@@ -94,7 +108,7 @@ void check_wish(const JobWish& wish, std::int64_t now) {
     if (!wish.signal.empty()) core::check_signal(wish.signal);
     core::allowed_begin(wish.begin, now);
     if (!wish.grant.empty() && !core::is_grant_id(wish.grant))
-        throw Error(Fault::refused, "--grant must be a grant's name, such as G-12. See: aloft grant list");
+        throw failure(Fault::refused, "--grant must be a grant's name, such as G-12. See: aloft grant list");
 }
 
 std::vector<std::string> sbatch_options(const JobWish& wish, std::int64_t now) {
@@ -123,9 +137,9 @@ std::int64_t parse_begin(const std::string& text, std::int64_t now) {
     try {
         return text.find('T') == std::string::npos ? now + parse_duration(text) : core::parse_rfc3339(text);
     } catch (const Error&) {
-        throw Error(Fault::usage,
-                    "--begin must be a duration from now on (30m, 2h, 7d) or a moment such as "
-                    "2026-11-27T06:00:00Z");
+        throw failure(
+            Fault::usage,
+            "--begin must be a duration from now on (30m, 2h, 7d) or a moment such as 2026-11-27T06:00:00Z");
     }
 }
 
@@ -134,21 +148,30 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
     check_wish(wish, now);
     const std::int64_t begin = core::allowed_begin(wish.begin, now);
     if (wish.nodes > static_cast<std::int64_t>(enclave.nodes.size()))
-        throw Error(Fault::usage, "enclave " + enclave.name + " has " + std::to_string(enclave.nodes.size()) +
-                                      " nodes; ask for no more with --nodes");
+        throw failure(Fault::usage, "enclave {} has {} nodes; ask for no more with --nodes", enclave.name,
+                      enclave.nodes.size());
     if (wish.minutes > enclave.max_minutes)
-        throw Error(Fault::refused, "this job could never run: --time asks for " +
-                                        count(wish.minutes, "minute") + "; enclave " + enclave.name +
-                                        " gives a job " + std::to_string(enclave.max_minutes) + " at most");
+        throw wish.minutes == 1
+            ? failure(Fault::refused,
+                      "this job could never run: --time asks for 1 minute; enclave {} gives a job {} at most",
+                      enclave.name, enclave.max_minutes)
+            : failure(Fault::refused,
+                      "this job could never run: --time asks for {} minutes; enclave {} gives a job {} at "
+                      "most",
+                      wish.minutes, enclave.name, enclave.max_minutes);
     const std::int64_t left = (core::last_limit(grant, kill_wait_seconds) - std::max(now, begin)) / 60;
     if (left < 1)
-        throw Error(Fault::refused, "grant " + grant.id + " ends at " + core::rfc3339(grant.not_after) +
-                                        ": no job can end in time. Apply for a new one (aloft apply create)");
+        throw failure(Fault::refused,
+                      "grant {} ends at {}: no job can end in time. Apply for a new one (aloft apply create)",
+                      grant.id, core::rfc3339(grant.not_after));
     const std::int64_t most = std::min(enclave.max_minutes, left);
     const bool as_wished = wish.minutes > 0 && wish.minutes <= most;
-    const char* why = as_wished                    ? "as asked for"
-                      : left < enclave.max_minutes ? "what is left of the grant, less a margin to end in time"
-                                                   : "the enclave's longest";
+    const std::string_view why = as_wished ? marked("as asked for")
+                                 : left < enclave.max_minutes
+                                     ? marked("what is left of the grant, less a margin to end in time")
+                                     : marked("the enclave's longest");
+    json image;
+    if (!wish.image.empty()) image = enclave.asked_image(wish.image).name;
     json software = json::array({"/usr", "/etc"});
     for (const fs::path& tree : enclave.software) software.push_back(tree.string());
     return {{"enclave", enclave.name},
@@ -175,10 +198,12 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
             {"requeue", wish.requeue},
             {"data", data_of(site, grant)},
             {"software", software},
-            {"network", "this job's own nodes"},
+            {"image", image},
+            {"network", marked("this job's own nodes")},
             {"blocked",
-             {"every other address and name", "other kinds of sockets", "Slurm's commands", "ssh",
-              "home folders", "other workspaces", "the host's /tmp and /dev/shm"}},
+             {marked("every other address and name"), marked("other kinds of sockets"),
+              marked("Slurm's commands"), "ssh", marked("home folders"), marked("other workspaces"),
+              marked("the host's /tmp and /dev/shm")}},
             {"kept", kWorkspace},
             {"gone_afterwards", {"/tmp", "/var/tmp", "/dev/shm"}},
             {"output", std::string(kWorkspace) + "/slurm-JOB.out"}};
@@ -187,22 +212,31 @@ json job_policy(const core::Site& site, const core::Enclave& enclave, const core
 std::string in_words(const json& policy) {
     const auto text = [&](const char* key) { return policy.at(key).get<std::string>(); };
     const std::int64_t asked = policy.at("minutes_asked").get<std::int64_t>();
-    const bool cut = asked > policy.at("minutes").get<std::int64_t>();
-    return "enclave   " + text("enclave") + ", under grant " + text("grant") + ", which ends at " +
-           text("grant_ends") + "\n" + "nodes     " + count(policy.at("nodes"), "node") + " of " +
-           joined(policy.at("node_names")) + ", whole: no other job runs beside yours; " +
-           (policy.at("tasks_per_node") == 1 ? "1 process"
-                                             : policy.at("tasks_per_node").dump() + " processes") +
-           " on each\n" + "time      " + count(policy.at("minutes"), "minute") +
-           " at most: " + text("minutes_why") +
-           (cut ? " (you asked for " + std::to_string(asked) + ")" : "") + "\n" + wishes_in_words(policy) +
-           data_in_words(policy.at("data")) + "software  read-only: " + joined(policy.at("software")) + "\n" +
-           "network   " + text("network") + " only (MPI and NCCL between them run as outside)\n" +
-           "blocked   " + joined(policy.at("blocked")) +
-           ". What is tried is told in the job's output, counted and recorded\n" + "writes    " +
-           text("kept") + " is your workspace and stays; " + joined(policy.at("gone_afterwards")) +
-           " are the job's own and gone afterwards\n" + "output    " + text("output") +
-           "; the one way out of the enclave is aloft release request\n";
+    const bool is_cut = asked > policy.at("minutes").get<std::int64_t>();
+    const json &nodes = policy.at("nodes"), &processes = policy.at("tasks_per_node");
+    std::string out;
+    const auto line = [&](const std::string& words) { out += words + "\n"; };
+    line(tr("enclave   {}, under grant {}, which ends at {}", text("enclave"), text("grant"),
+            text("grant_ends")));
+    line(tr("nodes     {} of {}, whole: no other job runs beside yours; {} on each",
+            nodes == 1 ? tr("1 node") : tr("{} nodes", nodes.dump()), joined(policy.at("node_names")),
+            processes == 1 ? tr("1 process") : tr("{} processes", processes.dump())));
+    line(tr("time      {} at most: {}", minutes(policy.at("minutes").get<std::int64_t>()),
+            translated_text(text("minutes_why"))) +
+         (is_cut ? " " + tr("(you asked for {})", asked) : ""));
+    out += wishes_in_words(policy) + data_in_words(policy.at("data"));
+    line(tr("software  read-only: {}", joined(policy.at("software"))) +
+         (policy.at("image").is_null() ? "" : tr("; in place of the system's, image {}", text("image"))));
+    line(
+        tr("network   {} only (MPI and NCCL between them run as outside)", translated_text(text("network"))));
+    json blocked = json::array();
+    for (const json& one : policy.at("blocked")) blocked.push_back(translated_text(one.get<std::string>()));
+    line(
+        tr("blocked   {}. What is tried is told in the job's output, counted and recorded", joined(blocked)));
+    line(tr("writes    {} is your workspace and stays; {} are the job's own and gone afterwards",
+            text("kept"), joined(policy.at("gone_afterwards"))));
+    line(tr("output    {}; the one way out of the enclave is aloft release request", text("output")));
+    return out;
 }
 
 }  // namespace jobs

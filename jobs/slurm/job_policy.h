@@ -23,6 +23,7 @@ struct JobWish {
     bool requeue = true;            // after a lost node, too
     std::int64_t begin = 0;         // seconds since 1970; 0: at once
     std::string grant{};            // under which of one's own; "": the newest
+    std::string image{};            // in which of the enclave's images; "": the nodes' own system
 };
 
 // Throws Error(refused) for what no enclave's job may ask, with the text that Slurm's controller would say.

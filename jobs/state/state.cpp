@@ -21,10 +21,11 @@ CREATE TABLE IF NOT EXISTS applications(id TEXT PRIMARY KEY, account TEXT, encla
 CREATE TABLE IF NOT EXISTS reviews(application TEXT, team TEXT, account TEXT, decision TEXT, reason TEXT, time TEXT,
     PRIMARY KEY(application, team));
 CREATE TABLE IF NOT EXISTS grants(id TEXT PRIMARY KEY, application TEXT, account TEXT, uid INTEGER, enclave TEXT,
-    datasets_json TEXT, purpose_json TEXT, contract TEXT, not_before TEXT, not_after TEXT, revoked TEXT, reason TEXT);
+    datasets_json TEXT, purpose_json TEXT, contract TEXT, not_before TEXT, not_after TEXT, revoked TEXT, reason TEXT,
+    node_hours INTEGER, gpu_hours INTEGER);
 CREATE TABLE IF NOT EXISTS datasets(id TEXT PRIMARY KEY, manifest_sha256 TEXT, sealed_at TEXT, registered TEXT,
     summary_json TEXT);
-CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, PRIMARY KEY(enclave, dataset));
+CREATE TABLE IF NOT EXISTS sealed_keys(enclave TEXT, dataset TEXT, sealed TEXT, enclave_key TEXT, PRIMARY KEY(enclave, dataset));
 CREATE TABLE IF NOT EXISTS requests(id TEXT PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, nodes INTEGER,
     script_sha256 TEXT, job INTEGER, requested TEXT);
 CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, account TEXT, grant_id TEXT, enclave TEXT, state TEXT, started TEXT,
@@ -43,20 +44,27 @@ CREATE TABLE IF NOT EXISTS node_records(id TEXT);
 CREATE TABLE IF NOT EXISTS backups(made INTEGER);
 CREATE TABLE IF NOT EXISTS losses(first INTEGER, last INTEGER, done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS tallies(thing TEXT, state TEXT, n INTEGER, PRIMARY KEY(thing, state));
-CREATE TABLE IF NOT EXISTS usage(grant_id TEXT, month TEXT, jobs INTEGER, node_seconds INTEGER, gpu_seconds INTEGER, PRIMARY KEY(grant_id, month));
+CREATE TABLE IF NOT EXISTS runs(job INTEGER, node TEXT, start INTEGER, began INTEGER, most INTEGER, gpus INTEGER, over INTEGER,
+    heard INTEGER, counted INTEGER, told INTEGER, PRIMARY KEY(job, node, start)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage(grant_id TEXT, month TEXT, jobs INTEGER, completed INTEGER, failed INTEGER, node_seconds INTEGER,
+    gpu_seconds INTEGER, PRIMARY KEY(grant_id, month));
 CREATE TRIGGER IF NOT EXISTS blocked_in AFTER INSERT ON blocked BEGIN
     INSERT INTO tallies VALUES('blocked', '', new.count) ON CONFLICT(thing, state) DO UPDATE SET n = n + excluded.n;
 END;
 CREATE TRIGGER IF NOT EXISTS blocked_up AFTER UPDATE ON blocked BEGIN
     UPDATE tallies SET n = n + new.count - old.count WHERE thing = 'blocked';
 END;
-CREATE TRIGGER IF NOT EXISTS usage_out AFTER UPDATE OF ended ON jobs WHEN old.ended IS NOT NULL BEGIN
-    UPDATE usage SET jobs = jobs - 1, node_seconds = node_seconds - old.node_seconds, gpu_seconds = gpu_seconds - old.gpu_seconds
+CREATE TRIGGER IF NOT EXISTS usage_out AFTER UPDATE OF ended, outcome ON jobs WHEN old.ended IS NOT NULL BEGIN
+    UPDATE usage SET jobs = jobs - 1, completed = completed - (old.outcome IS 'completed'),
+        failed = failed - ifnull(old.outcome IN ('failed', 'timeout', 'node-fail', 'out-of-memory', 'lost'), 0),
+        node_seconds = node_seconds - old.node_seconds, gpu_seconds = gpu_seconds - old.gpu_seconds
     WHERE grant_id = old.grant_id AND month = substr(old.ended, 1, 7);
 END;
-CREATE TRIGGER IF NOT EXISTS usage_in AFTER UPDATE OF ended ON jobs WHEN new.ended IS NOT NULL AND new.grant_id IS NOT NULL BEGIN
-    INSERT INTO usage VALUES(new.grant_id, substr(new.ended, 1, 7), 1, new.node_seconds, new.gpu_seconds)
-    ON CONFLICT(grant_id, month) DO UPDATE SET jobs = jobs + 1, node_seconds = node_seconds + excluded.node_seconds,
+CREATE TRIGGER IF NOT EXISTS usage_in AFTER UPDATE OF ended, outcome ON jobs WHEN new.ended IS NOT NULL AND new.grant_id IS NOT NULL BEGIN
+    INSERT INTO usage VALUES(new.grant_id, substr(new.ended, 1, 7), 1, new.outcome IS 'completed',
+        ifnull(new.outcome IN ('failed', 'timeout', 'node-fail', 'out-of-memory', 'lost'), 0), new.node_seconds, new.gpu_seconds)
+    ON CONFLICT(grant_id, month) DO UPDATE SET jobs = jobs + 1, completed = completed + excluded.completed,
+        failed = failed + excluded.failed, node_seconds = node_seconds + excluded.node_seconds,
         gpu_seconds = gpu_seconds + excluded.gpu_seconds;
 END;
 )";
@@ -85,6 +93,7 @@ CREATE INDEX IF NOT EXISTS requests_job ON requests(job, account);
 CREATE INDEX IF NOT EXISTS jobs_account ON jobs(account, id);
 CREATE INDEX IF NOT EXISTS jobs_grant ON jobs(grant_id, node_seconds, gpu_seconds, outcome);
 CREATE INDEX IF NOT EXISTS jobs_running ON jobs(enclave) WHERE state = 'started';
+CREATE INDEX IF NOT EXISTS runs_open ON runs(job) WHERE counted IS NULL;
 CREATE INDEX IF NOT EXISTS releases_account ON releases(account);
 CREATE INDEX IF NOT EXISTS releases_state ON releases(state);
 CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);
@@ -95,13 +104,11 @@ DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF 
 DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
 DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
 DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
-DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage;
+DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage; DROP TABLE IF EXISTS runs;
 )";
 
 // Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 8;
-constexpr std::int64_t kMostSeconds = 100ll * 366 * 86400;  // of one job on one node
-constexpr std::int64_t kMostGpus = 1024;                    // of one node
+constexpr std::int64_t kSchemaVersion = 11;
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -258,8 +265,9 @@ void State::fold_kind(const Record& record) {
 
 void State::fold_key(const Record& record) {
     if (record.kind == "key.sealed")
-        database_.run("INSERT OR REPLACE INTO sealed_keys VALUES(?, ?, ?)",
-                      {field(record, "enclave"), record.subject, field(record, "sealed")});
+        database_.run("INSERT OR REPLACE INTO sealed_keys VALUES(?, ?, ?, ?)",
+                      {field(record, "enclave"), record.subject, field(record, "sealed"),
+                       field(record, "enclave_key")});
     else if (record.kind == "key.withdrawn")
         database_.run("DELETE FROM sealed_keys WHERE enclave = ? AND dataset = ?",
                       {field(record, "enclave"), record.subject});
@@ -290,11 +298,11 @@ void State::fold_grant(const Record& record) {
         return;
     }
     if (record.kind != "grant.issued") return;
-    database_.run(
-        "INSERT INTO grants VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-        {record.subject, field(record, "application"), field(record, "account"), field(record, "uid"),
-         field(record, "enclave"), field(record, "datasets"), field(record, "purpose"),
-         field(record, "contract"), field(record, "not_before"), field(record, "not_after")});
+    database_.run("INSERT INTO grants VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)",
+                  {record.subject, field(record, "application"), field(record, "account"),
+                   field(record, "uid"), field(record, "enclave"), field(record, "datasets"),
+                   field(record, "purpose"), field(record, "contract"), field(record, "not_before"),
+                   field(record, "not_after"), field(record, "node_hours"), field(record, "gpu_hours")});
     const std::string id = field(record, "application").get<std::string>();
     if (const auto row = application(id))
         if (const auto to = next_state(Thing::application, row->at("state").get<std::string>(), record.kind))
@@ -344,6 +352,8 @@ void State::fold_job(const Record& record) {
             "UPDATE requests SET state = 'submitted', job = ? WHERE id = ? AND account = ? AND state = "
             "'requested'",
             {field(record, "job"), field(record, "request"), record.actor});
+    else if (record.kind == "job.lost")
+        fold_run_lost(field(record, "job"), field(record, "node"), field(record, "start"));
     else if (record.kind == "job.rejected")
         database_.run(
             "UPDATE requests SET state = 'rejected' WHERE id = ? AND account = ? AND state = 'requested'",
@@ -361,18 +371,11 @@ void State::fold_node(const Record& record) {
     if (record.kind == "node.job-started" || record.kind == "node.job-ended")
         database_.run("INSERT OR IGNORE INTO jobs(id, account, grant_id, enclave) VALUES(?, ?, ?, ?)",
                       {*job, text("account"), text("grant"), text("enclave")});
+    const std::string node = record.actor.substr(record.actor.find(':') + 1);
     if (record.kind == "node.job-started") {
-        database_.run("UPDATE jobs SET state = 'started', started = coalesce(started, ?) WHERE id = ?",
-                      {field(record, "time"), *job});
+        fold_run_started(*job, node, field(record, "time"), record.time, inner);
     } else if (record.kind == "node.job-ended") {
-        json seconds = text("seconds");  // a sum that no longer fits would be no number of seconds any more
-        if (!seconds.is_number_integer() || seconds < 0 || seconds > kMostSeconds) seconds = 0;
-        json gpus = text("gpus");  // absent: a node of an earlier version
-        if (!gpus.is_number_integer() || gpus < 0 || gpus > kMostGpus) gpus = 0;
-        database_.run(
-            "UPDATE jobs SET state = 'ended', ended = ?1, node_seconds = node_seconds + ?2, gpu_seconds = "
-            "gpu_seconds + ?2 * ?3, records_ended = records_ended + 1 WHERE id = ?4",
-            {field(record, "time"), seconds, gpus, *job});
+        fold_run_ended(*job, node, field(record, "time"), record.time, inner);
         fold_blocked(*job, classes_only(inner));
     } else if (record.kind == "node.job-outcome") {
         // Told a while after the run's end, and nodes' records come in any order: the last run's word stays.

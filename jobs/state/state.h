@@ -53,6 +53,14 @@ private:
     void fold_release(const core::Record& record);
     void fold_job(const core::Record& record);
     void fold_node(const core::Record& record);
+    // runs.cpp; `time` is the node's, as RFC 3339
+    void fold_run_started(const nlohmann::json& job, const std::string& node, const nlohmann::json& time,
+                          std::int64_t heard, const nlohmann::json& details);
+    void fold_run_ended(const nlohmann::json& job, const std::string& node, const nlohmann::json& time,
+                        std::int64_t heard, const nlohmann::json& details);
+    void fold_run_lost(const nlohmann::json& job, const nlohmann::json& node, const nlohmann::json& start);
+    bool count_lost_run(const nlohmann::json& job, const std::string& node,
+                        const nlohmann::json& start);  // false: it is not open
     void fold_blocked(const nlohmann::json& job, const nlohmann::json& details);
     void fold_preflight(const core::Record& record);
     std::optional<nlohmann::json> one(const std::string& sql, const std::string& id);

@@ -10,8 +10,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 #include "core/policy/names.h"
 
 #ifndef SO_PEERPIDFD
@@ -20,7 +20,7 @@
 
 namespace jobs {
 
-using core::Error;
+using core::failure;
 using core::Fault;
 using nlohmann::json;
 
@@ -51,8 +51,8 @@ bool is_in_session(int socket, const struct ucred& who) {
 }
 
 [[noreturn]] void refuse_form() {
-    throw Error(Fault::usage,
-                "the relay's word for a caller is not of this version; are both of one release?");
+    throw failure(Fault::usage,
+                  "the relay's word for a caller is not of this version; are both of one release?");
 }
 
 std::string short_text(const json& value) {
@@ -126,7 +126,7 @@ Peer peer_of(int socket) {
     struct ucred who {};
     socklen_t size = sizeof who;
     if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size))
-        throw Error(Fault::system, core::with_errno("the kernel does not say who is asking", errno));
+        throw failure(Fault::system, "the kernel does not say who is asking: {}", core::reason_of(errno));
     Peer peer;
     peer.uid = who.uid;
     peer.pid = who.pid;

@@ -11,6 +11,7 @@
 namespace jobs {
 
 using core::Error;
+using core::failure;
 using core::Fault;
 
 namespace {
@@ -23,8 +24,8 @@ void wait_for(int socket, short events, int timeout_seconds) {
     do ready = ::poll(&entry, 1, timeout_seconds * 1000);
     while (ready < 0 && errno == EINTR);
     if (ready == 0)
-        throw Error(Fault::system,
-                    "aloftd does not answer; what was asked may still be done: look before asking again");
+        throw failure(Fault::system,
+                      "aloftd does not answer; what was asked may still be done: look before asking again");
 }
 
 struct sockaddr_un address_of(const std::filesystem::path& path) {
@@ -32,12 +33,31 @@ struct sockaddr_un address_of(const std::filesystem::path& path) {
     address.sun_family = AF_UNIX;
     const std::string name = path.string();
     if (name.size() >= sizeof address.sun_path)
-        throw Error(Fault::usage, "site.toml: socket: the path is too long");
+        throw failure(Fault::usage, "site.toml: socket: the path is too long");
     std::memcpy(address.sun_path, name.c_str(), name.size());
     return address;
 }
 
+// Of another version's answer the English text alone counts.
+core::ToldError failure_in(const nlohmann::json& body) {
+    const auto text = body.at("error").get<std::string>();
+    core::Message message{body.value("format", std::string()),
+                          body.value("places", std::vector<std::string>())};
+    if (!message.fits() || message.english() != text) message = {"{}", {text}};
+    return {static_cast<Fault>(body.at("fault").get<int>()), message};
+}
+
 }  // namespace
+
+nlohmann::json answer_of(const Error& error) {
+    nlohmann::json body = {
+        {"ok", false}, {"fault", static_cast<int>(error.fault())}, {"error", error.what()}};
+    if (const auto* told = dynamic_cast<const core::ToldError*>(&error)) {
+        body["format"] = told->message().format;
+        body["places"] = told->message().places;
+    }
+    return body;
+}
 
 core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
     const struct sockaddr_un address = address_of(path);
@@ -45,21 +65,20 @@ core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
     if (!out.is_open() ||
         ::bind(out.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
         ::chmod(path.c_str(), mode) || ::listen(out.get(), 512))
-        throw Error(Fault::system, core::with_errno("cannot listen at " + path.string(), errno));
+        throw failure(Fault::system, "cannot listen at {}: {}", path.string(), core::reason_of(errno));
     return out;
 }
 
 core::Fd connect_to(const std::filesystem::path& path) {
     const struct sockaddr_un address = address_of(path);
     core::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket.is_open()) throw Error(Fault::system, core::with_errno("cannot make a socket", errno));
+    if (!socket.is_open()) throw failure(Fault::system, "cannot make a socket: {}", core::reason_of(errno));
     for (int attempt = 0;; ++attempt) {  // EAGAIN: its queue of callers is full for the moment
         if (::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) == 0)
             return socket;
         if (errno != EAGAIN || attempt == 50)
-            throw Error(Fault::system, core::with_errno("cannot reach aloftd at " + path.string() +
-                                                            "; is it running on this host?",
-                                                        errno));
+            throw failure(Fault::system, "cannot reach aloftd at {}; is it running on this host?: {}",
+                          path.string(), core::reason_of(errno));
         ::poll(nullptr, 0, 100);
     }
 }
@@ -116,11 +135,11 @@ ssize_t receive_some(int socket, char* buffer, std::size_t size, std::vector<cor
 Answer ask(const std::filesystem::path& path, const nlohmann::json& request,
            const std::vector<int>& descriptors, int timeout_seconds) {
     if (descriptors.size() > kDescriptorLimit)
-        throw Error(Fault::usage, "at most " + std::to_string(kDescriptorLimit) + " files at a time");
+        throw failure(Fault::usage, "at most {} files at a time", kDescriptorLimit);
     const core::Fd socket = connect_to(path);
     const std::string line = request.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
     if (line.size() > kRequestLimitBytes)
-        throw Error(Fault::usage, "the request is too large; shorten its texts");
+        throw failure(Fault::usage, "the request is too large; shorten its texts");
     std::size_t sent = 0;
     while (sent < line.size()) {
         const ssize_t count = send_some(socket.get(), std::string_view(line).substr(sent),
@@ -136,19 +155,19 @@ Answer ask(const std::filesystem::path& path, const nlohmann::json& request,
         const ssize_t count = receive_some(socket.get(), buffer, sizeof buffer, answer.descriptors);
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0)
-            throw Error(
+            throw failure(
                 Fault::system,
                 "aloftd went away before it answered; look whether the request was done, then ask again");
         text.append(buffer, static_cast<std::size_t>(count));
-        if (text.size() > kAnswerLimitBytes) throw Error(Fault::system, "the answer of aloftd is too large");
+        if (text.size() > kAnswerLimitBytes)
+            throw failure(Fault::system, "the answer of aloftd is too large");
     }
     try {
         answer.body = nlohmann::json::parse(text);
         if (answer.body.at("ok").get<bool>()) return answer;
-        throw Error(static_cast<Fault>(answer.body.at("fault").get<int>()),
-                    answer.body.at("error").get<std::string>());
+        throw failure_in(answer.body);
     } catch (const nlohmann::json::exception&) {
-        throw Error(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
+        throw failure(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
     }
 }
 
@@ -159,7 +178,7 @@ Listing page_of(nlohmann::json answer, const std::string& name) {
         page.has_more = answer.value("more", false);
         if (page.has_more) answer.at("next");
     } catch (const nlohmann::json::exception&) {
-        throw Error(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
+        throw failure(Fault::system, "the answer of aloftd is not of this version; are both of one release?");
     }
     answer.erase(name);
     page.rest = std::move(answer);
@@ -175,7 +194,7 @@ Listing ask_all(const std::filesystem::path& path, nlohmann::json request, const
         all.has_more = page.has_more;
         if (all.has_more) {
             if (request.value("after", nlohmann::json()) == all.rest.at("next"))
-                throw Error(Fault::system, "aloftd gives the same page of a list again and again");
+                throw failure(Fault::system, "aloftd gives the same page of a list again and again");
             request["after"] = all.rest.at("next");
         }
     } while (all.has_more);

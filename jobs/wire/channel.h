@@ -6,10 +6,12 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/message.h"
 
 // How `aloft` and `aloftd` speak: a Unix stream socket; a request is one line of JSON, {"op": "...", ...},
 // with open descriptors beside it where files are handed over (SCM_RIGHTS); the answer is one line too:
-// {"ok": true, ...} or {"ok": false, "fault": 5, "error": "text"}.
+// {"ok": true, ...} or {"ok": false, "fault": 5, "error": "text", "format": "...", "places": ["...", ...]}: the text in English, and as
+// the core::Message that it is, where it is one. aloftd speaks English alone; who asks puts it into the reader's language.
 
 namespace jobs {
 
@@ -32,6 +34,9 @@ struct Listing {
     nlohmann::json rest = nlohmann::json::object();  // what the (last) answer says beside them
     bool has_more = false;
 };
+// The answer that tells of a failure.
+nlohmann::json answer_of(const core::Error& error);
+
 // A list, or its page in `answer`: the rows that answers have under `name`. The whole of it is asked for page by page.
 // Throws as ask.
 Listing page_of(nlohmann::json answer, const std::string& name);

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "jobs/wire/duration.h"
 
 namespace jobs {
 
@@ -14,10 +15,6 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kReportCommand = "aloft-node preflight --report";
-
-std::string age(std::int64_t seconds) {
-    return seconds < 7200 ? std::to_string(seconds / 60) + " min" : std::to_string(seconds / 3600) + " h";
-}
 
 // One node's report against what the enclave needs.
 class Judge {
@@ -38,7 +35,8 @@ public:
         if (report->time > report->received + core::kClockSkewSeconds)
             return add("report", false, "from the future", "set the clock of " + node + "; then " + again);
         if (old > kReportSeconds)
-            return add("report", false, "from " + core::rfc3339(report->time) + ", " + age(old) + " old",
+            return add("report", false,
+                       "from " + core::rfc3339(report->time) + ", " + duration_in_words(old) + " old",
                        again + " (daily)");
         add("report", true, "from " + core::rfc3339(report->time), "");
         try {
@@ -166,6 +164,17 @@ std::vector<Check> checks_of_logins(const std::vector<std::string>& hosts, const
             "name one that is for this enclave in relay.toml of aloftd's host, and restart "
             "aloft-relay-serve");
     }
+    return checks;
+}
+
+std::vector<Check> checks_of_enclave(const core::Enclave& enclave, const std::string& policy,
+                                     const std::optional<std::vector<std::string>>& logins,
+                                     const std::vector<Report>& reports, const std::string& version,
+                                     std::int64_t now) {
+    auto checks = checks_of_nodes(enclave, policy, reports, version, now);
+    if (!logins) return checks;
+    const auto its = checks_of_logins(*logins, reports, version, now);
+    checks.insert(checks.end(), its.begin(), its.end());
     return checks;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,12 @@ std::vector<Check> checks_of_nodes(const core::Enclave& enclave, const std::stri
 // reported, lately, of `version`, that it is fit, and the checks of layer "login" in it. No host is a miss.
 std::vector<Check> checks_of_logins(const std::vector<std::string>& hosts, const std::vector<Report>& reports,
                                     const std::string& version, std::int64_t now);
+
+// Both: whether the enclave may be open, but for Slurm's settings. `logins`: none where accounts do not log in apart.
+std::vector<Check> checks_of_enclave(const core::Enclave& enclave, const std::string& policy_sha256,
+                                     const std::optional<std::vector<std::string>>& logins,
+                                     const std::vector<Report>& reports, const std::string& version,
+                                     std::int64_t now);
 
 // Hex SHA-256 of the enclave's policy file on this host.
 std::string policy_sha256(const core::Site& site, const std::string& enclave);

@@ -17,6 +17,10 @@ json site_of(std::size_t bad_nodes) {
                          {"enclaves", {"hel"}},
                          {"reported_seconds", 90000},
                          {"misses", {"no report for a day", "核心版本太舊, 請更新\x1b[2J"}}});
+    nodes.push_back({{"node", "n-new"},
+                     {"enclaves", {"hel"}},
+                     {"reported_seconds", nullptr},
+                     {"misses", {"report: none"}}});
     return {
         {"time", "2026-11-28T06:00:00Z"},
         {"version", "1"},
@@ -49,22 +53,23 @@ TEST_CASE("one screen tells what is, and marks what somebody must see to") {
     const auto lines = jobs::top_lines(site_of(1), "scratch", 0, 0);
     for (const char* text : {"signed 3 s ago", "120 records, the list knows 118",
                              "2 applications, the oldest for 3 d; no releases", "about 50",
-                             "grant.revoke 1, release.request 12", "3 h ago", "1 of 2 nodes are fit"})
+                             "grant.revoke 1, release.request 12", "3 h ago", "1 of 3 hosts are fit"})
         CHECK(has(lines, text));
     CHECK(has(lines, "!hel"));
     CHECK(has(lines, "!n1"));
+    CHECK(has(lines, "!n-new  hel       never     report: none"));
     CHECK_FALSE(has(lines, "n0"));
-    CHECK(alarms(lines) == 2);
+    CHECK(alarms(lines) == 3);
 }
 
 TEST_CASE("a stale list, a state that is behind and no backup are marked") {
     json site = site_of(0);
-    CHECK(alarms(jobs::top_lines(site, "scratch", 0, 0)) == 1);  // the enclave
+    CHECK(alarms(jobs::top_lines(site, "scratch", 0, 0)) == 2);  // the enclave, a node that never reported
     site["list"] = {{"issued", nullptr}, {"stale_seconds", 60}, {"is_stale", true}};
     site["state_is_behind"] = true;
     site["backup"] = nullptr;
     const auto lines = jobs::top_lines(site, "scratch", 0, 0);
-    CHECK(alarms(lines) == 4);
+    CHECK(alarms(lines) == 5);
     CHECK(has(lines, "never"));
 }
 

@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string envelope = is_raw ? std::string(text) : core::dsse_sign(world.key, kType, text);
     jobs::NodeEntry entry;
     try {
-        entry = jobs::read_node_entry(envelope, world.key.verify_key(), "n1");
+        entry = jobs::read_node_entry(envelope, {world.key.verify_key()}, "n1");
     } catch (const core::Error& e) {
         must(e.fault() == core::Fault::data || e.fault() == core::Fault::refused);
         return 0;

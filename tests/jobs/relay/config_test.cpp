@@ -105,3 +105,18 @@ TEST_CASE("one key is one host's") {
     etc.write(kServe);
     CHECK_THROWS_WITH(ServeRelay::load(etc.site), Contains("another host's key as well"));
 }
+
+TEST_CASE("another host's key counts for no host whose name begins its own") {
+    const Etc etc;
+    const auto other = core::SigningKey::generate().verify_key();
+    for (const char* host : {"control.hel", "control.next", "control.old-0123456789abcdef", "desk.b"})
+        other.save(etc.key(host));
+    etc.write(kLogin);
+    CHECK(LoginRelay::load(etc.site).aloftd_keys.size() == 1);
+    etc.write(kServe);
+    CHECK(ServeRelay::load(etc.site).hosts.at("desk").keys.size() == 1);
+    other.save(etc.key("desk~next"));  // the mark that no host's name has
+    const auto keys = ServeRelay::load(etc.site).hosts.at("desk").keys;
+    REQUIRE(keys.size() == 2);
+    CHECK(keys[1].bytes == other.bytes);
+}

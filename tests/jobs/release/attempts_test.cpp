@@ -160,9 +160,41 @@ TEST_CASE("a small count that follows from others is refused, or blurred until i
         CHECK(codes(leaving).find("flag:") == 0);
         CHECK(text(leaving) != table);
     }
+    // 1 of 600, in as many digits as one likes: what is rounded already is not rounded past itself.
+    const std::pair<const char*, const char*> shapes[] = {
+        {R"({"patients":600,"sensitivity":)", "}"},
+        {R"({"confusion":[[478,122],[131,469]],"sensitivity":)", "}"},
+        {R"({"confusion":[[478,122],[131,469]],"points":[{"threshold":0.9,"sensitivity":)", "}]}"}};
+    for (const char* rate : {"0.0016667", "0.001667", "0.00167", "0.006667", "0.9983333", "0.005"})
+        for (const auto& [before, after] : shapes) {
+            ++tried;
+            const auto leaving = prepare("x.json", std::string(before) + rate + after, desk::generous());
+            const std::string left = text(leaving);
+            INFO(before << rate << " " << left);
+            CHECK(!leaving.refused());
+            CHECK(codes(leaving).find("flag:") == 0);
+            const auto at = left.find("\"sensitivity\"");
+            REQUIRE(at != std::string::npos);
+            const double said = std::strtod(left.c_str() + left.find(':', at) + 1, nullptr);  // 0: left empty
+            CHECK((said == 0 || said == 1 || std::abs(said - std::strtod(rate, nullptr)) * 600 > 0.4));
+        }
     ++tried;  // the denominator further up
     CHECK(codes(prepare("x.json", R"({"samples":40,"test":{"accuracy":0.05}})", desk::generous())) ==
           "flag:rounded");
+    // The denominator is the sum of a confusion's row; with cells that leave empty, too.
+    for (const std::string cells : {"[[560,40],[30,569]]", "[[597,3],[30,569]]"})
+        for (const char* rate : {"0.00166667", "0.00166945", "0.998333", "0.00500835"}) {
+            ++tried;
+            const auto leaving =
+                prepare("roc.json",
+                        R"({"confusion":)" + cells +
+                            R"(,"overall":{"points":[{"threshold":0.9,"sensitivity":)" + rate + "}]}}",
+                        desk::generous());
+            INFO(cells << rate << text(leaving));
+            CHECK_FALSE(leaving.refused());
+            CHECK(codes(leaving).find("flag:rounded") != std::string::npos);
+            CHECK(text(leaving).find(rate) == std::string::npos);
+        }
 }
 
 TEST_CASE("what is said in two releases and not in one is refused") {

@@ -115,7 +115,9 @@ void compare(const Json& before, const nlohmann::json& after, const std::string&
             // An error between 1 and 100 may be read as percent of a count; three digits fit one more often than six.
             const bool is_error =
                 key == "mae" || key == "rmse" || key == "bias" || key == "hd95" || key == "score";
-            CHECK((key == "confusion" || key == "samples" || is_of_cells(key) || is_error));
+            // So may a stratum's accuracy that tells another's with the others and the whole.
+            CHECK((key == "confusion" || key == "samples" || key == "accuracy" || is_of_cells(key) ||
+                   is_error));
         } else {
             const double one = before.get<double>(), two = after.get<double>();
             INFO(key << " " << one << " " << two);
@@ -315,6 +317,7 @@ TEST_CASE("the summary of a study leaves; what a single run of it held out does 
                        {"dataset", "digits@1"},
                        {"score", "balanced_accuracy"},
                        {"init", {{"names", "torchvision"}, {"sha256", std::string(64, 'c')}}},
+                       {"flips", {"x", "y"}},
                        {"folds", 3}};
     std::vector<Json> runs, metrics;
     const auto add = [&](Json run, const std::vector<int>& sizes) {
@@ -344,9 +347,14 @@ TEST_CASE("the summary of a study leaves; what a single run of it held out does 
         metrics[i]["study_sha256"] = trainer::study_run_sha256(head, runs[i]);
         metrics[i]["init"] = {{"names", "torchvision"}, {"sha256", std::string(64, 'c')}};
     }
-    CHECK_FALSE(desk::prepare("metrics.json", metrics[6].dump(1), desk::context()).refused());
+    metrics[6]["flips"] = {"x", "y"};
+    const auto flipped = desk::prepare("metrics.json", metrics[6].dump(1), desk::context());
+    CHECK_FALSE(flipped.refused());
+    CHECK(nlohmann::json::parse(desk::text(flipped))["flips"].dump() == R"(["x","y"])");
     metrics[4] = nullptr;  // not over
     const Json before = trainer::study_summary(head, runs, metrics);
+    CHECK(before["flips"] == Json({"x", "y"}));
+    CHECK(trainer::study_html(before).find("along x, y.") != std::string::npos);
     const auto leaving = desk::prepare("summary.json", before.dump(1) + "\n", desk::context());
     INFO(before.dump(1) << desk::codes(leaving));
     REQUIRE_FALSE(leaving.refused());
@@ -357,6 +365,7 @@ TEST_CASE("the summary of a study leaves; what a single run of it held out does 
     for (const char* key : {"others", "gap"}) CHECK(after["strata"]["site"]["worst_first"][0][key].is_null());
     compare(before["strata"], after["strata"], "");
     compare(before["folds"], after["folds"], "");
+    CHECK(after["flips"] == nlohmann::json({"x", "y"}));
     CHECK(after["validation"]["best_first"].size() == 2);
     CHECK(desk::prepare("metrics.json", metrics[0].dump(1), desk::context()).refused());
 }

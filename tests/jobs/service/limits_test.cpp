@@ -5,7 +5,7 @@
 using namespace jobs;
 
 TEST_CASE("an account that asks too much is refused, alone, until time has passed") {
-    Rates rates(10, 20);
+    TokenBuckets rates(10, 20);
     int taken = 0;
     for (int i = 0; i < 100; ++i) taken += rates.take(1, 1, 0);
     CHECK(taken == 20);
@@ -19,7 +19,7 @@ TEST_CASE("an account that asks too much is refused, alone, until time has passe
 }
 
 TEST_CASE("accounts that are quiet again take no memory") {
-    Rates rates(10, 20);
+    TokenBuckets rates(10, 20);
     for (uid_t account = 0; account < 1000; ++account) rates.take(account, 1, 0);
     rates.forget(50);
     CHECK(rates.size() == 1000);

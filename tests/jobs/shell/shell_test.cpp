@@ -67,7 +67,9 @@ public:
         });
         attached_ = std::thread([this, &job, from_start] {
             try {
-                code = attach({job.folder, typed_[0], shown_[1], from_start, [this] { return job_is_; }});
+                code = attach({job.folder, typed_[0], shown_[1], from_start, [this] {
+                                   return job_is_.empty() ? core::Message{} : core::Message{"{}", {job_is_}};
+                               }});
             } catch (const core::Error& e) {
                 error = e.what();
             }

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <tuple>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -211,4 +212,64 @@ TEST_CASE("an older ledger whose loss is on record signs again, from past the nu
     while (office.facts.at("seq").get<std::uint64_t>() <= lost) office.record();
     jobs::Signer(office.site).make_round(kNow + 10);
     CHECK(office.list().seq == lost + 1);
+}
+
+TEST_CASE("budgets are signed beside the list, for root alone, and change nothing that others can see") {
+    Office office;
+    office.site.revocation_stale_seconds = 100;
+    jobs::Signer signer(office.site);
+    const auto budgets = [&](int seconds) {
+        write_atomically(
+            office.site.state / "budgets.json",
+            R"({"complete":")" + rfc3339(kNow - 5) + R"(","grants":[{"grant":"G-1","node_seconds":)" +
+                std::to_string(seconds) +
+                R"(,"gpu_seconds":7,"running":[{"job":17,"node_seconds":3,"gpu_seconds":1}]}]})");
+    };
+    signer.make_round(kNow);
+    CHECK_FALSE(fs::exists(office.file("private")));  // an aloftd of an earlier version
+    budgets(10);
+    signer.make_round(kNow + 1);
+    const auto signed_now = [&] {
+        return parse_budgets(read_text(office.file(kBudgetsFile)), publishing_keys(office.site));
+    };
+    CHECK(signed_now().grants.at("G-1").used.node_seconds == 10);
+    CHECK(signed_now().grants.at("G-1").running.at(17).gpu_seconds == 1);
+    CHECK(fs::status(office.file(kBudgetsOuter)).permissions() == fs::perms::owner_all);
+    const auto seen = [&] {
+        return std::tuple(read_text(office.file("list.json")), fs::last_write_time(office.file("list.json")),
+                          fs::last_write_time(office.file(kBudgetsOuter)),
+                          fs::last_write_time(office.site.published));
+    };
+    const auto before = seen();
+    budgets(20);
+    signer.make_round(kNow + 2);
+    CHECK(signed_now().grants.at("G-1").used.node_seconds == 20);
+    CHECK(seen() == before);
+    signer.make_round(kNow + 90);  // aloftd said nothing since: that is no newer than it was
+    CHECK(signed_now().issued == kNow + 2);
+    CHECK(signed_now().complete == kNow - 5);
+    fs::permissions(office.file(kBudgetsOuter), fs::perms(0755));  // put back by hand
+    budgets(30);
+    signer.make_round(kNow + 91);
+    CHECK(fs::status(office.file(kBudgetsOuter)).permissions() == fs::perms::owner_all);
+}
+
+TEST_CASE("what is wrong with budgets keeps no list from being signed") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const auto revokes = [&](std::int64_t now) {
+        office.record();  // one more
+        signer.make_round(now);
+        return office.list().issued == now;
+    };
+    write_atomically(office.site.state / "budgets.json", "{}");
+    CHECK(revokes(kNow + 1));
+    write_atomically(office.site.state / "budgets.json",
+                     R"({"complete":")" + rfc3339(kNow) + R"(","grants":[]})");
+    write_atomically(office.file(kBudgetsOuter), "no folder");
+    CHECK(revokes(kNow + 2));
+    fs::remove(office.file(kBudgetsOuter));
+    CHECK(revokes(kNow + 3));
+    CHECK(fs::exists(office.file(kBudgetsFile)));
 }

@@ -71,11 +71,13 @@ TEST_CASE("each setting that the fence needs is a miss when it is not so") {
         {"Prolog", "(null)", "Prolog"},
         {"Epilog", "(null)", "Epilog"},
         {"PrologFlags", "X11", "PrologFlags"},
+        {"PrologFlags", "Alloc,RunInJob", "PrologFlags"},
+        {"SlurmctldParameters", "enable_configless,enable_stepmgr", "SlurmctldParameters"},
         {"KillWait", "60 sec", "KillWait"},
         {"PrivateData", "accounts,usage", "PrivateData"},
         {"ProctrackType", "proctrack/linuxproc", "ProctrackType"},
         {"TaskPlugin", "task/affinity", "TaskPlugin"},
-        {"PlugStackConfig", "(null)", "PlugStackConfig"},
+        {"PlugStackConfig", "plugstack.conf", "PlugStackConfig"},
         {"OverTimeLimit", "10 min", "OverTimeLimit"},
         {"OverTimeLimit", "UNLIMITED", "OverTimeLimit"},
         {"PreemptMode", "GANG,SUSPEND", "PreemptMode"},
@@ -89,6 +91,12 @@ TEST_CASE("a list that holds what is needed among others passes") {
     SlurmSettings made = settings();
     made.config["JobSubmitPlugins"] = "all_partitions,aloft";
     made.config["PrologFlags"] = "Alloc,Contain,X11";
+    CHECK(misses(made) == "");
+}
+
+TEST_CASE("without PlugStackConfig, plugstack.conf lies beside slurm.conf: a node looks into it") {
+    SlurmSettings made = settings();
+    made.config["PlugStackConfig"] = "(null)";
     CHECK(misses(made) == "");
 }
 

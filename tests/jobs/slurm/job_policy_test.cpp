@@ -23,6 +23,7 @@ struct World {
         enclave.name = enclave.partition = "hel";
         enclave.nodes = {"n1", "n2"};
         enclave.software = {"/opt/aloft"};
+        enclave.images = {{"monai", "/srv/images/monai.sqfs", std::string(64, 'a')}};
         enclave.max_minutes = 60;
         core::make_directories(site.mirror / "keys" / "hel");
         core::write_atomically(site.mirror / "keys" / "hel" / "digits@1.sealed", "x");
@@ -45,6 +46,16 @@ TEST_CASE("the policy of a job names all that it may and may not do") {
             Contains("read-only: /usr, /etc, /opt/aloft") && Contains("this job's own nodes only") &&
             Contains("Slurm's commands") && Contains("/aloft/workspace/slurm-JOB.out") &&
             Contains("aloft release request"));
+}
+
+TEST_CASE("the image that a job's tasks run in is told, and one that the enclave has not is refused") {
+    const World world;
+    JobWish wish;
+    wish.image = "monai";
+    CHECK_THAT(world.words(wish), Contains("in place of the system's, image monai\n"));
+    CHECK_THAT(world.words(), !Contains("image"));
+    wish.image = "other";
+    CHECK_THROWS_WITH(world.words(wish), Contains("it has monai"));
 }
 
 TEST_CASE("the time cap says why it is what it is") {

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "core/keys/keys.h"
 #include "core/ledger/ledger.h"
 #include "support/scratch.h"
@@ -286,4 +287,156 @@ TEST_CASE("a state whose making was interrupted goes on where it was") {
     CHECK(state.rows("SELECT count(*) AS n FROM jobs WHERE state = 'ended'").at(0).at("n") ==
           State::kPerTransaction * 3 / 4);
     CHECK(state.catch_up(ledger, false) == 0);
+}
+
+namespace {
+
+// Job 17 of G-1 on two nodes with two GPUs each, an hour at most; times are seconds after 20:00.
+struct Runs : Fold {
+    static std::string at(std::int64_t seconds) { return core::rfc3339(1795464000 + seconds); }
+    static json details(json more, const char* start) {
+        json all{{"job", 17}, {"account", "e-alice"}, {"grant", "G-1"}, {"start", start}, {"gpus", 2}};
+        all.update(more);
+        return all;
+    }
+    void begins(const char* host, std::int64_t when, const char* start = "0", json most = 3600) {
+        node("job-started", "job:17", details({{"most_seconds", most}}, start), at(when), host);
+    }
+    void ends(const char* host, std::int64_t when, std::int64_t seconds, const char* start = "0") {
+        node("job-ended", "job:17", details({{"seconds", seconds}}, start), at(when), host);
+    }
+    void lost(const char* host, int start = 0) {
+        fold("aloftd", "job.lost", "job:17", {{"job", 17}, {"node", host}, {"start", start}});
+    }
+    void told(const char* outcome) {
+        node("job-outcome", "job:17", {{"job", 17}, {"outcome", outcome}, {"exit", "unknown"}});
+    }
+    json job() { return one("SELECT state, ended, node_seconds, gpu_seconds, outcome FROM jobs"); }
+    json is(const char* stands, const json& ended, int node_seconds, const json& outcome) {
+        return {{"state", stands},
+                {"ended", ended},
+                {"node_seconds", node_seconds},
+                {"gpu_seconds", 2 * node_seconds},
+                {"outcome", outcome}};
+    }
+    json until() {
+        json out = json::object();
+        for (const json& row : state.rows("SELECT node, min(coalesce(over, began + most), began + most) - "
+                                          "1795464000 AS until FROM runs WHERE counted IS NULL"))
+            out[row.at("node").get<std::string>()] = row.at("until");
+        return out;
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a run whose node tells no end is over by its limit, counted once, and anew when its node tells after "
+    "all") {
+    Runs runs;
+    runs.begins("n1", 0);
+    CHECK(runs.until() == json{{"n1", 3600}});
+    runs.lost("n2");  // none is open there
+    CHECK(runs.job() == runs.is("started", nullptr, 0, nullptr));
+    runs.lost("n1");
+    CHECK(runs.job() == runs.is("ended", Runs::at(3600), 3600, "lost"));
+    runs.lost("n1");
+    CHECK(runs.job() == runs.is("ended", Runs::at(3600), 3600, "lost"));
+    CHECK(runs.one("SELECT n FROM tallies WHERE thing = 'jobs' AND state = 'started'").at("n") == 0);
+    CHECK(runs.one("SELECT jobs, failed, node_seconds FROM usage WHERE jobs > 0") ==
+          json{{"jobs", 1}, {"failed", 1}, {"node_seconds", 3600}});
+    runs.ends("n1", 40 * 86400, 1000);  // switched on again in another month
+    CHECK(runs.job() == runs.is("ended", Runs::at(3600), 1000, "lost"));
+    runs.node("job-outcome", "job:17", {{"job", 17}, {"outcome", "completed"}, {"exit", "zero"}});
+    CHECK(runs.one("SELECT month, jobs, completed, failed, node_seconds FROM usage WHERE jobs > 0") ==
+          json{{"month", "2026-11"}, {"jobs", 1}, {"completed", 1}, {"failed", 0}, {"node_seconds", 1000}});
+}
+
+TEST_CASE(
+    "a node that was out of reach counts no more than the limit, and ends its job when it must have ended") {
+    Runs runs;
+    runs.begins("n1", 0);
+    runs.ends("n1", 40 * 86400, 40 * 86400);
+    CHECK(runs.job() == runs.is("ended", Runs::at(3600 + 900), 3600 + 900, nullptr));
+    CHECK(runs.until() == json::object());
+}
+
+TEST_CASE("what the other nodes tell, or the job's next start, ends a run that was lost before its limit") {
+    Runs runs;
+    runs.begins("n1", 0);
+    runs.begins("n2", 5);
+    CHECK(runs.until() == json{{"n1", 3600}, {"n2", 3605}});  // a second node is no second start
+    runs.ends("n2", 1205, 1200);
+    CHECK(runs.until() == json{{"n1", 1205}});
+    runs.begins("n2", 1300, "1");
+    runs.begins("n3", 1300, "1");
+    runs.begins("n4", 4, "0");  // came late
+    CHECK(runs.until() == json{{"n1", 1205}, {"n2", 4900}, {"n3", 4900}, {"n4", 3604}});
+    runs.lost("n1");
+    CHECK(runs.job() == runs.is("started", Runs::at(1205), 1200 + 1205, nullptr));  // it runs again
+    runs.begins("n3", 2000, "2");  // there, too, it was lost: Prolog runs again
+    CHECK(runs.until() == json{{"n2", 2000}, {"n3", 5600}, {"n4", 3604}});  // n3 was none of n4's run
+    CHECK(runs.job().at("node_seconds") == 1200 + 1205 + 700);
+}
+
+TEST_CASE("a limit that is none opens no run") {
+    Runs runs;
+    for (const json& most : {json(0), json(-1), json("3600"), json(INT64_MAX), json(UINT64_MAX), json()})
+        runs.begins("n1", 0, "0", most);
+    CHECK(runs.state.rows("SELECT * FROM runs").empty());
+    runs.ends("n1", 100, 100);
+    CHECK(runs.job() == runs.is("ended", Runs::at(100), 100, nullptr));
+}
+
+TEST_CASE("a host that was no node of a run does not end it, and no run ends before it began") {
+    Runs runs;
+    runs.begins("n1", 0);
+    runs.begins("n2", 0);
+    runs.ends("n9", -1000000, 0);
+    runs.begins("n9", 10, "7");
+    CHECK(runs.until() == json{{"n1", 3600}, {"n2", 3600}, {"n9", 3610}});
+    runs.ends("n2", -1000000, 0);
+    CHECK(runs.until() == json{{"n1", 0}, {"n9", 3610}});
+    // Looked for as lost from when it was told, not from when the node says it was.
+    CHECK(runs.one("SELECT heard IS NOT NULL AS late FROM runs WHERE node = 'n1'").at("late") == 1);
+}
+
+TEST_CASE("a run that was lost after one that was requeued makes the job a lost one") {
+    Runs runs;
+    runs.begins("n1", 0);
+    runs.ends("n1", 100, 100);
+    runs.told("requeued");
+    runs.begins("n2", 200, "1");
+    runs.lost("n2", 1);
+    CHECK(runs.job() == runs.is("ended", Runs::at(3800), 3700, "lost"));
+    runs.told("requeued");  // of the first run, late
+    CHECK(runs.job().at("outcome") == "lost");
+    runs.told("completed");
+    CHECK(runs.job().at("outcome") == "completed");
+}
+
+TEST_CASE("an end is that of its own run, in whatever order they are told") {
+    Runs runs;
+    SECTION("without a limit, after a run that was lost") {
+        runs.begins("n1", 0);
+        runs.lost("n1");
+        runs.begins("n1", 4000, "1", 0);
+        runs.ends("n1", 11200, 7200, "1");
+        CHECK(runs.job() == runs.is("ended", Runs::at(11200), 3600 + 7200, "lost"));
+    }
+    SECTION("late, while the next run is open") {
+        runs.begins("n1", 0);
+        runs.begins("n1", 1000, "1");
+        runs.ends("n1", 900, 900);
+        CHECK(runs.until() == json{{"n1", 4600}});
+        CHECK(runs.job().at("state") == "started");
+        CHECK(runs.job().at("node_seconds") == 900);
+    }
+    SECTION("before the beginning, and twice") {
+        runs.ends("n1", 900, 900);
+        runs.begins("n1", 0);
+        runs.ends("n1", 900, 900);
+        CHECK(runs.until() == json::object());
+        CHECK(runs.job() == runs.is("ended", Runs::at(900), 900, nullptr));
+    }
 }

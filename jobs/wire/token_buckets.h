@@ -9,9 +9,9 @@ namespace jobs {
 
 // How much each account may ask in a time: a token bucket per account. Times are given, in milliseconds of any
 // clock that does not run backwards.
-class Rates {
+class TokenBuckets {
 public:
-    Rates(double per_second, double burst) : per_second_(per_second), burst_(burst) {}
+    TokenBuckets(double per_second, double burst) : per_second_(per_second), burst_(burst) {}
     // Takes `cost` from the account's bucket; false, and nothing taken, if there is not as much in it.
     bool take(uid_t account, double cost, std::int64_t now_ms);
     // Drops buckets that are full again.

@@ -1,16 +1,16 @@
-#include "jobs/wire/rates.h"
+#include "jobs/wire/token_buckets.h"
 
 #include <algorithm>
 #include <chrono>
 
 namespace jobs {
 
-double Rates::level_at(const Bucket& bucket, std::int64_t now_ms) const {
+double TokenBuckets::level_at(const Bucket& bucket, std::int64_t now_ms) const {
     const double passed = static_cast<double>(std::max<std::int64_t>(now_ms - bucket.at_ms, 0)) / 1000.0;
     return std::min(burst_, bucket.level + passed * per_second_);
 }
 
-bool Rates::take(uid_t account, double cost, std::int64_t now_ms) {
+bool TokenBuckets::take(uid_t account, double cost, std::int64_t now_ms) {
     Bucket& bucket = buckets_.try_emplace(account, Bucket{burst_, now_ms}).first->second;
     bucket = {level_at(bucket, now_ms), now_ms};
     if (bucket.level < cost) return false;
@@ -18,7 +18,7 @@ bool Rates::take(uid_t account, double cost, std::int64_t now_ms) {
     return true;
 }
 
-void Rates::forget(std::int64_t now_ms) {
+void TokenBuckets::forget(std::int64_t now_ms) {
     std::erase_if(buckets_, [&](const auto& entry) { return level_at(entry.second, now_ms) >= burst_; });
 }
 

@@ -3,6 +3,7 @@
 
 PROGRAMS has a line NAME=FILE for each. OUT/man/NAME-VERB….1 (8 for what root runs): help2man's; OUT/completions/NAME.
 """
+import os
 import pathlib
 import re
 import shlex
@@ -10,11 +11,12 @@ import shutil
 import subprocess
 import sys
 
+ENGLISH = {**os.environ, "LC_ALL": "C"}   # whatever the builder reads
 ROOTS = {"aloftd", "aloft-sign", "aloft-node"}
 
 
 def help_of(program: str, verbs: tuple[str, ...]) -> str:
-    return subprocess.run([program, *verbs, "--help"], check=True, text=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run([program, *verbs, "--help"], check=True, text=True, stdout=subprocess.PIPE, env=ENGLISH).stdout
 
 
 def section_of(text: str, title: str) -> list[str]:
@@ -47,7 +49,7 @@ def page(name: str, program: str, verbs: tuple[str, ...], text: str, folder: pat
     caller.chmod(0o755)
     made = folder / f"{title}.{section}"
     subprocess.run(["help2man", "--no-info", "--no-discard-stderr", "--section", section, "--name", first, "--source", "Aloft",
-                    "--output", made, caller], check=True)
+                    "--output", made, caller], check=True, env=ENGLISH)
     caller.unlink()
     text = made.read_text().replace(str(caller), " ".join((name, *verbs))).replace(program, name).replace(caller.name, title)
     text = re.sub(r"(?m)^\.TH \S+", f".TH {title.upper()}", text, count=1)   # help2man names the program, not the verb

@@ -89,6 +89,8 @@ class Packages(unittest.TestCase):
                     continue
                 self.assertRegex(name, allowed)
                 self.assertEqual(seen.setdefault(name, package), package, name)
+        catalogue = self.unpacked / "aloft/opt/aloft/share/locale/zh_TW/LC_MESSAGES/aloft.mo"
+        self.assertIn("授權 {} 先前已撤銷".encode(), catalogue.read_bytes())
         session = self.unpacked / "aloft/opt/aloft/libexec/aloft/aloft-session"
         self.assertEqual(session.stat().st_mode & 0o7777, 0o4755)
         setuid = [f for f in self.unpacked.rglob("*") if not f.is_symlink() and f.is_file() and f.stat().st_mode & 0o6000]

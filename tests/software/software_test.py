@@ -1,4 +1,5 @@
-"""Trees of Python packages (configs/software/make-tree), from wheels that are made here. software_test.py SOURCE"""
+"""What admins make for jobs (configs/software): trees of wheels and container images, both of what is made here. software_test.py SOURCE"""
+import hashlib
 import json
 import os
 import pathlib
@@ -6,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -162,7 +164,84 @@ class Trees(unittest.TestCase):
             lines = [line for line in recipe.read_text().splitlines() if line and not line.startswith("#")]
             self.assertTrue(lines)
             for line in lines:
-                self.assertRegex(line, r"^[A-Za-z0-9._-]+==\S+ --hash=sha256:[0-9a-f]{64}$", recipe.name)
+                self.assertRegex(line, r"^[A-Za-z0-9._-]+==\S+( --hash=sha256:[0-9a-f]{64})+$", recipe.name)
+
+
+class Images(unittest.TestCase):
+    def setUp(self):
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="aloft-software-"))
+        self.addCleanup(shutil.rmtree, self.scratch)
+        self.root = self.scratch / "root"
+        (self.root / "usr/bin").mkdir(parents=True)
+        (self.root / "usr/lib").mkdir()
+        (self.root / "bin").symlink_to("usr/bin")
+        shutil.copy("/bin/true", self.root / "usr/bin/true")
+        (self.root / "usr/bin/true").chmod(0o6755)
+        library = next(pathlib.Path("/lib").glob(f"{os.uname().machine}-linux-gnu/libc.so.6"))
+        shutil.copy(library, self.root / "usr/lib/libc.so.6")
+        # Of a compiler, and for other programs: none of them is the one that programs start with.
+        for other in ("usr/lib32", "opt/conda/sysroot/lib64"):
+            (self.root / other).mkdir(parents=True)
+            (self.root / other / "libc.so.6").write_bytes(b"\x7fELF" + bytes(14) + b"\x03\0 GNU C Library (X) stable release version 2.17.\n")
+        (self.root / "usr/bin/second").symlink_to("/usr/bin/true")
+        os.link(self.root / "usr/bin/true", self.root / "usr/bin/third")
+        os.mkfifo(self.root / "usr/pipe")
+
+    def make(self, source, name="one.sqfs", code=0, stdin=None):
+        done = subprocess.run([SOURCE / "configs/software/make-image", "--json", source, self.scratch / name], capture_output=True, stdin=stdin,
+                              env={**os.environ, "SOURCE_DATE_EPOCH": "1"})
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertNotIn(b"Traceback", done.stderr)
+        self.assertEqual(list(self.scratch.glob(".*")), [])
+        answer = json.loads(done.stdout)
+        return answer["error"]["text"] if code else answer
+
+    def test_an_image_has_the_same_bytes_every_time_and_nothing_with_power(self):
+        made = self.make(self.root)
+        self.assertEqual(self.make(self.root, "two.sqfs")["sha256"], made["sha256"])
+        self.assertEqual((self.scratch / "one.sqfs").stat().st_mode & 0o7777, 0o644)
+        listed = subprocess.run(["unsquashfs", "-lln", self.scratch / "one.sqfs"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(listed, r"-rwxr-xr-x 0/0 .* 1970-01-01 \S+ squashfs-root/usr/bin/true")
+        self.assertRegex(listed, r"squashfs-root/usr/bin/second -> /usr/bin/true")
+        self.assertIn("squashfs-root/usr/bin/third", listed)
+        self.assertNotIn("pipe", listed)
+        self.assertNotRegex(listed, r"(?m)^[-d]\S*s")
+        self.assertIn("is there already", self.make(self.root, code=2))   # and stays
+        self.assertEqual(made["sha256"], hashlib.sha256((self.scratch / "one.sqfs").read_bytes()).hexdigest())
+
+    def test_a_tar_archive_is_taken_as_containers_give_it(self):
+        for flags, name in (("-cf", "a.tar"), ("-czf", "b.tar.gz")):
+            subprocess.run(["tar", "-C", self.root, flags, self.scratch / name, "."], check=True)
+            made = self.make(self.scratch / name, name + ".sqfs")
+            with open(self.scratch / name, "rb") as stdin:
+                self.assertEqual(self.make("-", name + "-2.sqfs", stdin=stdin)["sha256"], made["sha256"])
+
+    def test_what_no_job_could_use_is_refused(self):
+        (self.root / "usr/lib/libc.so.6").write_bytes(b"\x7fELF" + bytes(14) + b"\x3e\0 GNU C Library (X) stable release version 2.31.\n")
+        self.assertIn("found: 2.31", self.make(self.root, code=3))
+        (self.root / "usr/lib/libc.so.6").write_bytes(b"\x7fELF" + bytes(14) + b"\xf3\0 GNU C Library (X) stable release version 2.40.\n")
+        self.assertIn("another processor", self.make(self.root, code=3))
+        (self.root / "usr/lib/libc.so.6").unlink()
+        self.assertIn("found: none", self.make(self.root, code=3))
+        (self.root / "manifest.json").write_text("[]")
+        self.assertIn("docker export", self.make(self.root, code=3))
+        self.assertIn("no root of a system", self.make(self.scratch / "root/usr/bin", code=3))
+        (self.scratch / "noise").write_bytes(b"no archive" * 1000)
+        self.assertIn("no tar archive", self.make(self.scratch / "noise", code=3))
+        self.make(self.scratch / "absent", code=4)
+        with tarfile.open(self.scratch / "up.tar", "w") as tar:
+            tar.addfile(tarfile.TarInfo("usr/../../x"))
+        self.assertIn("leads out", self.make(self.scratch / "up.tar", code=3))
+        subprocess.run(["tar", "-C", self.root, "-cf", self.scratch / "whole.tar", "."], check=True)
+        whole = (self.scratch / "whole.tar").read_bytes()
+        for size in (len(whole) // 2, whole.rindex(b"./usr/lib32/libc.so.6")):   # within a file, and before a member's header
+            (self.scratch / "cut.tar").write_bytes(whole[:size])
+            self.assertRegex(self.make(self.scratch / "cut.tar", code=3), "cut off|no tar archive")
+        with tarfile.open(self.scratch / "twice.tar", "w") as tar:
+            for _ in range(2):
+                tar.addfile(tarfile.TarInfo("usr/one"))
+        self.assertIn("left something out", self.make(self.scratch / "twice.tar", code=3))
+        self.assertEqual(list(self.scratch.glob("*.sqfs")), [])
 
 
 if __name__ == "__main__":

@@ -149,4 +149,5 @@ def main():
                                                     "chinese": han_font is not None}, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -79,10 +79,12 @@ void hand_over(const fs::path& path, std::uint32_t uid) {
         throw Error(Fault::system, core::with_errno("cannot hand over a job's file", errno));
 }
 
-// May still refuse: a key that is not there, or not for this enclave.
+// May still refuse: a key that is not there, or not for this enclave, or a grant that was revoked meanwhile.
 void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, const core::Enclave& enclave,
               Policy& policy, const JobFiles& files) {
+    std::string grant;
     try {
+        grant = text_of_grant(site, policy.grant);
         unseal_keys(site, policy, files);
         auto tokens = step_tokens(site, policy);
         policy.token = tokens.front();
@@ -93,8 +95,7 @@ void lay_down(const core::Site& site, const Job& job, const SlurmConf& conf, con
         policy.reason = e.what();
         return;
     }
-    core::write_atomically(files.grant, core::read_text(site.mirror / "grants" / (policy.grant + ".json")),
-                           0444);
+    core::write_atomically(files.grant, grant, 0444);
     core::write_atomically(files.token, policy.token, 0400);
     hand_over(files.token, job.uid);
     policy.peers = peers_of(job, conf, enclave, core::short_host_name(), look_at_network(conf));
@@ -155,6 +156,18 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     const bool is_held = core::wait_until(patience, std::chrono::milliseconds(10),
                                           [&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; });
     return is_held ? std::move(lock) : core::Fd();
+}
+
+std::string text_of_grant(const core::Site& site, const std::string& grant) {
+    const fs::path file = site.mirror / "grants" / (grant + ".json");
+    try {
+        return core::read_text(file);
+    } catch (const Error&) {
+        std::error_code error;
+        if (fs::exists(file, error) || error) throw;
+        throw Error(Fault::refused,
+                    "grant " + grant + " was revoked as the job began. See: aloft grant list");
+    }
 }
 
 // Once it runs nobody asks again: it counts already.

@@ -40,6 +40,10 @@ void run_prolog(const std::filesystem::path& site_file, const std::filesystem::p
 Policy begin_job(const core::Site& site, const Job& job, const std::filesystem::path& slurm_conf,
                  std::int64_t now);
 
+// The signed grant that the mirror has. Throws Error(refused) if it is not there any more: it was revoked since the
+// node decided, which is nothing that the node is at fault for.
+std::string text_of_grant(const core::Site& site, const std::string& grant);
+
 // A job costs what it may use at its time limit, on all its nodes, each taken to have as many GPUs as this one. Throws Error(refused)
 // if the grant has a budget that does not last for it, also after `patience`, or if the cost is not known.
 void check_budget(const core::Site& site, const Policy& policy, std::optional<std::uint32_t> gpus,

@@ -91,3 +91,22 @@ TEST_CASE("what the end of the job before gives back is waited for") {
     CHECK(node.refusal(5 * kHour, 60s) == "");
     later.join();
 }
+
+TEST_CASE("a grant that is revoked while its job begins refuses the job, and drains no node") {
+    const Budgeted node;
+    CHECK_FALSE(slurm::text_of_grant(node.site, "G-1").empty());
+    const auto file = node.site.mirror / "grants" / "G-1.json";
+    const auto fault = [&] {
+        try {
+            slurm::text_of_grant(node.site, "G-1");
+        } catch (const core::Error& e) {
+            return std::pair(e.fault(), std::string(e.what()));
+        }
+        return std::pair(core::Fault::bug, std::string("no error"));
+    };
+    std::filesystem::remove(file);
+    CHECK(fault().first == core::Fault::refused);
+    CHECK_THAT(fault().second, Contains("revoked as the job began"));
+    std::filesystem::create_directory(file);  // is there, and cannot be read
+    CHECK(fault().first == core::Fault::system);
+}

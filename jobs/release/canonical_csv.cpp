@@ -16,6 +16,10 @@ namespace {
 constexpr std::size_t kColumnLimit = 200;
 constexpr const char* kTotal = "total";
 
+std::string place_of(const Table::Heading& heading, std::size_t column) {
+    return "column " + std::to_string(column) + own_word(heading.text, heading.is_name);
+}
+
 class Reader {
 public:
     Reader(const Context& context, Findings& findings) : context_(context), findings_(findings) {
@@ -43,7 +47,10 @@ private:
     static void on_row(int, void* self) { static_cast<Reader*>(self)->end_row(); }
 
     std::string where() const {
-        return "row " + std::to_string(row_) + ", column " + std::to_string(column_);
+        const std::size_t at = column_ - 1;
+        return "row " + std::to_string(row_) + ", " +
+               place_of(row_ > 1 && at < table.headings.size() ? table.headings[at] : Table::Heading{},
+                        column_);
     }
 
     void field(std::string_view given) {
@@ -214,8 +221,12 @@ std::vector<Scope> scopes_of(Table& table) {
         Scope scope;
         for (std::size_t i = 0; i < row.size(); ++i)
             if (row[i].number)
-                scope.items.push_back({&*row[i].number, table.headings[i].text, labels,
-                                       "row " + std::to_string(r + 2) + ", column " + std::to_string(i + 1)});
+                scope.items.push_back(
+                    {&*row[i].number, table.headings[i].text, labels,
+                     "row " + std::to_string(r + 2) + ", " + place_of(table.headings[i], i + 1),
+                     labels.size()});
+            else if (row[i].word.empty())
+                scope.empty.push_back(table.headings[i].text);
         scopes.push_back(std::move(scope));
     }
     return scopes;

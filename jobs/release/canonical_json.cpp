@@ -118,7 +118,10 @@ private:
     std::string where() const {
         std::string out;
         for (const Level& level : levels_) out += "/" + std::to_string(level.value.items.size() + 1);
-        return out;
+        if (levels_.empty()) return out;
+        const Value& last = levels_.back().value;
+        const bool has_key = last.keys.size() > last.items.size();
+        return out + (has_key ? own_word(last.keys.back().text, last.keys.back().is_name) : "");
     }
     std::string key_above() const {
         for (auto level = levels_.rbegin(); level != levels_.rend(); ++level)

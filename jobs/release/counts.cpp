@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "jobs/release/tells.h"
 #include "jobs/release/vocabulary.h"
@@ -42,9 +43,54 @@ bool is_percent(const std::string& key) {
     return any_term(key, [](const std::string& term) { return term == "percent" || term == "pct"; });
 }
 
-// Beside counts of its own scope and those around it, and lines of confusions wherever they stand.
-void blur(Item& rate, const std::vector<std::int64_t>& counts, const Lines& lines, const ReleaseRules& rules,
-          Findings& findings) {
+// Odds, their logarithm, and a ratio, which may be of a part to the rest: as the share of that part. Of other names nothing.
+bool as_odds(const std::string& key, double value, double half,
+             const std::function<bool(double rate, double half)>& told) {
+    const auto is = [&](const char* word) {
+        return any_term(key, [&](const std::string& term) { return term == word; });
+    };
+    const bool is_ratio = is("ratio"), is_log = is("log");
+    if (is("odds") == is_ratio || (is_ratio && is_log)) return false;  // an odds ratio is of two groups
+    if (value < 0 && !is_log) return false;
+    const auto share = [&](double odds) {
+        return is_log ? 1 / (1 + std::exp(-odds)) : std::max(odds, 0.0) / (1 + std::max(odds, 0.0));
+    };
+    const double low = share(value - half), high = share(value + half);
+    return told((low + high) / 2, (high - low) / 2);
+}
+
+// From one to the other, both included.
+struct Range {
+    std::int64_t fewest, most;
+};
+
+// What a share of a calibration curve may have been divided by: aloft-train tells how many samples a row has to the nearest ten, and
+// nothing of fewer than ten.
+std::vector<Range> rounded_counts(const Scope& scope, const ReleaseRules& rules) {
+    constexpr std::int64_t kTen = 10;
+    constexpr std::size_t kMost = 8;  // of lists
+    const auto has = [&](const char* key) {
+        return std::any_of(scope.items.begin(), scope.items.end(),
+                           [&](const Item& item) { return item.key == key; });
+    };
+    std::vector<Range> out;
+    if (!has("share") || !has("probability")) return out;
+    for (const Item& item : scope.items) {
+        if (!is_whole_group(item.key) || !item.number->is_whole()) continue;
+        const std::int64_t count = item.number->whole();
+        if (count < kTen || count % kTen != 0 || out.size() >= kMost) continue;
+        // A half is rounded up, or by others to even ones.
+        out.push_back({std::max(kTen, count - kTen / 2), count + kTen / 2 - 1});
+        out.push_back({count - kTen / 2, count + kTen / 2});
+    }
+    if (std::any_of(scope.empty.begin(), scope.empty.end(), is_whole_group))
+        out.push_back({1, rules.smallest_count - 1});
+    return out;
+}
+
+// Beside counts of its own scope and those around it, and lines of confusions wherever they stand. `rounded`: of its scope.
+void blur(Item& rate, const std::vector<std::int64_t>& counts, const std::vector<Range>& rounded,
+          const Lines& lines, const ReleaseRules& rules, Findings& findings) {
     const std::string kind = rate_kind(rate.key);
     const double written = half_unit(*rate.number);
     const bool is_percentage = is_percent(rate.key);
@@ -71,6 +117,10 @@ void blur(Item& rate, const std::vector<std::int64_t>& counts, const Lines& line
     const auto told = [&](double value, double half) {
         return std::any_of(counts.begin(), counts.end(),
                            [&](std::int64_t count) { return tells_beside(value, half, count, rules); }) ||
+               std::any_of(rounded.begin(), rounded.end(),
+                           [&](const Range& range) {
+                               return tells_beside_any(value, half, range.fewest, range.most, rules);
+                           }) ||
                std::any_of(near.begin(), near.end(),
                            [&](const LineSum* line) { return tells_any(value, half, *line); });
     };
@@ -78,6 +128,7 @@ void blur(Item& rate, const std::vector<std::int64_t>& counts, const Lines& line
         *rate.number, rate.where, written,
         [&](double half) {
             return any_reading(*rate.number, half, is_percentage, told) ||
+                   as_odds(rate.key, rate.number->value(), half, told) ||
                    std::any_of(lines.pairs.begin(), lines.pairs.end(),
                                [&](const ClassPair& pair) {
                                    return tells_of(kind, rate.number->value(), half, pair);
@@ -88,9 +139,23 @@ void blur(Item& rate, const std::vector<std::int64_t>& counts, const Lines& line
         findings);
 }
 
+bool names_a_rate(const std::vector<std::string>& labels) {
+    return std::any_of(labels.begin(), labels.end(),
+                       [](const std::string& label) { return any_term(label, is_rate); }) &&
+           std::none_of(labels.begin(), labels.end(),
+                        [](const std::string& label) { return any_term(label, counts_people); });
+}
+
+// "specificity" in a row, 1 under "value".
+bool is_value_of_a_rate(const Item& item) {
+    static const std::set<std::string> kValues = {"value", "estimate", "result", "score", "mean"};
+    return kValues.contains(item.key) && names_a_rate(item.above);
+}
+
 void check_small(const Item& item, const ReleaseRules& rules, Findings& findings) {
     const Number& number = *item.number;
     if (!is_count(item.key, item.above, rules)) return;
+    if (number.is_whole() && number.whole() == 1 && is_value_of_a_rate(item)) return;
     if (number.is_whole()) {
         const std::int64_t count = std::abs(number.whole());
         if (count == 1 && any_term(item.key, is_rate)) return;
@@ -118,7 +183,11 @@ void check_rest(const Item& whole, const Item& part, const ReleaseRules& rules, 
 }  // namespace
 
 bool is_count(const std::string& key, const std::vector<std::string>& above, const ReleaseRules& rules) {
-    const auto says = [](const std::string& word) { return any_term(word, counts_people); };
+    // "per_patient" says of whom a mean is.
+    const auto says = [](const std::string& word) {
+        return any_term(word, counts_people) &&
+               !any_term(word, [](const std::string& term) { return term == "per"; });
+    };
     if (rules.not_counts.contains(key)) return false;
     if (says(key) || std::any_of(above.begin(), above.end(), says)) return true;
     return !any_term(key, counts_nobody);
@@ -133,8 +202,9 @@ void check_counts(std::vector<Scope>& scopes, const Lines& lines, const ReleaseR
         if (scopes[s].outer >= 0) counts[s] = counts[static_cast<std::size_t>(scopes[s].outer)];
         if (counts[s].size() > kMost) counts[s].resize(kMost);
         std::vector<const Item*> own;
+        const bool is_one_rate = repeats_accuracy(scopes[s]);
         for (const Item& item : scopes[s].items) {
-            check_small(item, rules, findings);
+            if (!is_one_rate) check_small(item, rules, findings);
             if (item.number->is_whole() && item.number->whole() >= rules.smallest_count &&
                 is_count(item.key, item.above, rules))
                 own.push_back(&item);
@@ -145,10 +215,26 @@ void check_counts(std::vector<Scope>& scopes, const Lines& lines, const ReleaseR
         for (std::size_t i = 0; i < std::min(own.size(), kMost); ++i)
             counts[s].push_back(own[i]->number->whole());
     }
-    for (std::size_t s = 0; s < scopes.size(); ++s)
+    for (std::size_t s = 0; s < scopes.size(); ++s) {
+        const std::vector<Range> rounded = rounded_counts(scopes[s], rules);
         for (Item& item : scopes[s].items)
             if (!item.number->is_whole() && is_count(item.key, item.above, rules))
-                blur(item, counts[s], lines, rules, findings);
+                blur(item, counts[s], item.key == "share" ? rounded : std::vector<Range>{}, lines, rules,
+                     findings);
+    }
+}
+
+bool repeats_accuracy(const Scope& scope) {
+    constexpr std::size_t kColumns = 4;  // precision, recall, F1, support
+    if (scope.items.size() < kColumns) return false;
+    const Item& first = scope.items[0];
+    return std::find(first.above.begin(), first.above.end(), "accuracy") != first.above.end() &&
+           names_a_rate(first.above) &&
+           std::all_of(scope.items.begin(), scope.items.end(), [&](const Item& item) {
+               const double value = item.number->value();
+               return value >= 0 && value <= 1 && value == first.number->value() &&
+                      !item.number->is_hidden() && (any_term(item.key, is_rate) || item.key == "support");
+           });
 }
 
 bool is_one_for_each(std::size_t length, const std::vector<std::int64_t>& sizes) {

@@ -16,6 +16,7 @@ struct Item {
     std::string key;                 // nearest, as the vocabulary writes it
     std::vector<std::string> above;  // keys further up, labels of the row
     std::string where;               // position, for findings
+    std::size_t own_labels = 0;      // so many of `above`, the last, stand in its own object or are its key
 };
 
 // The numbers that are read together: the members of an object, the cells of a row. Those of an outer scope are
@@ -23,11 +24,15 @@ struct Item {
 struct Scope {
     int outer = -1;  // index, -1: none
     std::vector<Item> items;
+    std::vector<std::string> empty = {};  // keys of what is absent here
 };
 
 // Whether a whole number under this key, below these, counts people or samples. Any does unless its key is
 // declared not to: by the gate (words.cpp) or the rules; never below or beside one that says what is counted.
 bool is_count(const std::string& key, const std::vector<std::string>& above, const ReleaseRules& rules);
+
+// The row "accuracy" of scikit-learn's report as a table: that one figure in all columns, "support" too.
+bool repeats_accuracy(const Scope& scope);
 
 // Refuses small counts, and what tells one within a scope: the rest of a whole. Rounds rates from which one
 // could be worked out, until at least three numbers would fit, and flags that. `lines`: of the confusions of this file and of

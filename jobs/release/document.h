@@ -22,7 +22,7 @@ struct Value {
     std::string text;              // word
     std::vector<Value> items;      // list: elements; object: values
     std::vector<Key> keys;         // object: of the items, sorted by text
-    std::string where;             // position in the author's file: "/2/1" is the first part of the second
+    std::string where;  // position in the author's file: "/2/1 (accuracy)" is the first part of the second
 
     // The member of an object; nullptr: none, or no object.
     const Value* member(std::string_view key) const;

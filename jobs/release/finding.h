@@ -9,7 +9,8 @@ struct Finding {
     std::string file;  // set by whoever knows the name
     Weight weight;
     std::string code;  // stable: "small-count", "hidden-payload", ...
-    std::string text;  // what and where (positions and counts), and what to change; never bytes of the file
+    std::string
+        text;  // what and where (positions, counts, terms of the gate), and what to change; never bytes of the file
 };
 
 }  // namespace jobs

@@ -9,7 +9,7 @@
 namespace jobs {
 
 // Collects findings, one for each code: the first place, how many more there are, what to change. So that what
-// a file makes the gate say is a few codes and positions, and no text of the file's author.
+// a file makes the gate say is a few codes and positions (a key of one or two of the gate's terms with each), and no text of the file's author.
 class Findings {
 public:
     void refuse(const std::string& code, const std::string& where, const std::string& change) {

@@ -7,10 +7,12 @@
 #include "jobs/release/canonical_csv.h"
 #include "jobs/release/canonical_json.h"
 #include "jobs/release/counts.h"
+#include "jobs/release/figures.h"
 #include "jobs/release/findings.h"
 #include "jobs/release/json_tables.h"
 #include "jobs/release/markdown.h"
 #include "jobs/release/picture.h"
+#include "jobs/release/regrouped.h"
 
 namespace jobs {
 namespace {
@@ -30,6 +32,8 @@ std::vector<const Rates*> earlier_rates(const Context& context) {
 // Of a JSON document or a table: what single counts tell, then what rates tell with confusions and with each other, then counts.
 template <class Document>
 void check_figures(Document& document, Lines lines, const Context& context, Findings& findings) {
+    // Figures of its own matrices of two classes are judged together.
+    const auto own_pairs = lines.pairs;
     lines.add(context.beside);
     const std::size_t of_request = lines.size();
     for (const EarlierTable& table : context.earlier) lines.add(table.lines);
@@ -40,7 +44,14 @@ void check_figures(Document& document, Lines lines, const Context& context, Find
                 " rows and columns of confusions, or ten times as many with what this grant "
                 "has released: release fewer matrices");
     auto scopes = scopes_of(document);
-    check_counts(scopes, lines, context.rules, findings);
+    add_regrouped(scopes);
+    const double sharpest = sharpest_figure(scopes);
+    Lines for_counts = lines;
+    std::erase_if(for_counts.pairs, [&](const ClassPair& pair) {
+        return std::find(own_pairs.begin(), own_pairs.end(), pair) != own_pairs.end();
+    });
+    check_counts(scopes, for_counts, context.rules, findings);
+    check_together(scopes, sharpest, lines, context.rules, findings);
     Rates rates = rates_of(document, context.rules);
     check_means(rates, earlier_rates(context), lines, context.rules, findings);
     check_against_earlier(counts_of(document, context.rules), context, findings);
@@ -99,7 +110,7 @@ Leaving prepare_json(core::ByteView bytes, const Context& context) {
     if (bytes.size() > table_limit(context.rules))
         findings.refuse("size", "", too_large(table_limit(context.rules)));
     else if (auto document = read_json(core::text(bytes), context, findings, bits)) {
-        check_lists(*document, context, findings);
+        if (!check_lists(*document, context, findings)) return leave("json", findings, "", "", 0);
         suppress_cells(*document, context.rules, findings);
         suppress_strata(*document, context.rules, findings);
         suppress_told(*document, earlier_rates(context), context.rules, findings);

@@ -20,13 +20,15 @@ bool is_total_key(const std::string& key) {
     return terms.size() == 1 && is_total(terms[0]);
 }
 
-void collect(Value& value, const std::string& key, const std::vector<std::string>& above, int outer,
-             std::vector<Scope>& scopes) {
+// `own`: labels of the object in which it stands, the last of `above`.
+void collect(Value& value, const std::string& key, const std::vector<std::string>& above, std::size_t own,
+             int outer, std::vector<Scope>& scopes) {
     if (value.kind == Kind::number && !value.number->is_hidden())
-        scopes[static_cast<std::size_t>(outer)].items.push_back({&*value.number, key, above, value.where});
+        scopes[static_cast<std::size_t>(outer)].items.push_back(
+            {&*value.number, key, above, value.where, own});
     if (value.kind == Kind::list) {
         if (is_confusion(key)) return;
-        for (Value& item : value.items) collect(item, key, above, outer, scopes);
+        for (Value& item : value.items) collect(item, key, above, own, outer, scopes);
     }
     if (value.kind != Kind::object) return;
     const int scope = static_cast<int>(scopes.size());
@@ -36,8 +38,12 @@ void collect(Value& value, const std::string& key, const std::vector<std::string
     // {"measure": "patients", "step": 3}: a text beside a number says what it is.
     for (std::size_t i = 0; i < value.items.size(); ++i)
         if (value.items[i].kind == Kind::word) inner.push_back(value.items[i].text);
-    for (std::size_t i = 0; i < value.items.size(); ++i)
-        collect(value.items[i], value.keys[i].text, inner, scope, scopes);
+    for (std::size_t i = 0; i < value.items.size(); ++i) {
+        const Value& item = value.items[i];
+        if (item.kind == Kind::null || (item.kind == Kind::number && item.number->is_hidden()))
+            scopes[static_cast<std::size_t>(scope)].empty.push_back(value.keys[i].text);
+        collect(value.items[i], value.keys[i].text, inner, inner.size() - above.size(), scope, scopes);
+    }
 }
 
 struct Place {
@@ -165,6 +171,16 @@ void check_length(std::size_t length, const std::string& where, const Context& c
                       "a list of more than 100 entries: see that it is a curve and no list of cases");
 }
 
+// The most texts that stand with a number: those of its object and of all around it.
+std::size_t most_texts(const Value& value) {
+    std::size_t own = 0, inner = 0;
+    for (const Value& item : value.items) {
+        own += value.kind == Kind::object && item.kind == Kind::word;
+        inner = std::max(inner, most_texts(item));
+    }
+    return own + inner;
+}
+
 void visit_lists(const Value& value, const std::string& key, const Context& context, Findings& findings) {
     const bool matrix = is_confusion(key) && is_square(value);
     if (value.kind == Kind::list && !matrix) {
@@ -183,7 +199,7 @@ void visit_lists(const Value& value, const std::string& key, const Context& cont
 std::vector<Scope> scopes_of(Value& document) {
     std::vector<Scope> scopes;
     scopes.push_back({});
-    collect(document, "", {}, 0, scopes);
+    collect(document, "", {}, 0, 0, scopes);
     return scopes;
 }
 
@@ -202,8 +218,14 @@ std::vector<CountCell> counts_of(const Value& document, const ReleaseRules& rule
     return std::move(tables.cells);
 }
 
-void check_lists(const Value& document, const Context& context, Findings& findings) {
+bool check_lists(const Value& document, const Context& context, Findings& findings) {
+    constexpr std::size_t kMostTexts = 100;
     visit_lists(document, "", context, findings);
+    if (most_texts(document) <= kMostTexts) return true;
+    findings.refuse("size", "",
+                    "more than " + std::to_string(kMostTexts) +
+                        " texts in one object and those around it; release settings in a file of their own");
+    return false;
 }
 
 }  // namespace jobs

@@ -50,6 +50,15 @@ std::optional<char32_t> next(std::string_view text, std::size_t& at) {
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
+// "a specificity of 1.00"
+bool is_between(const std::string& word) {
+    return word == "of" || word == "is" || word == "was" || word == "at";
+}
+// 1 as a share is written: 1.0, 1.00
+bool is_whole_share(std::string_view text) {
+    return text.size() > 2 && text.starts_with("1.") &&
+           std::all_of(text.begin() + 2, text.end(), [](char c) { return c == '0'; });
+}
 bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -109,7 +118,7 @@ private:
     }
     std::int64_t tokens() {
         std::int64_t numbers = 0;
-        std::string last, token;
+        std::string last, measure, token;
         bool first = true;
         for (std::size_t i = 0; i <= text_.size(); ++i) {
             const char c = i < text_.size() ? text_[i] : ' ';
@@ -123,14 +132,15 @@ private:
             if (token.empty()) continue;
             const bool item = first && token.ends_with('.');  // "1. the first of a list"
             while (token.ends_with('.')) token.pop_back();
-            numbers += word(token, last, item);
+            numbers += word(token, last, measure, item);
             if (!token.empty()) last = std::exchange(token, "");
+            if (!is_between(last)) measure = last;
             first = false;
         }
         return numbers;
     }
     // 1 for a number.
-    int word(const std::string& token, const std::string& last, bool is_item) {
+    int word(const std::string& token, const std::string& last, const std::string& measure, bool is_item) {
         static const std::set<std::string_view> kPlaces = {"figure",   "fig",   "table",      "section",
                                                            "appendix", "model", "experiment", "chapter",
                                                            "class",    "part",  "no"};
@@ -146,7 +156,8 @@ private:
         while (begin < ascii.size()) {
             const std::size_t end = std::min(ascii.find(' ', begin), ascii.size());
             std::optional<Number> number;
-            const Looks looks = read_number(std::string_view(ascii).substr(begin, end - begin), number);
+            const std::string_view text = std::string_view(ascii).substr(begin, end - begin);
+            const Looks looks = read_number(text, number);
             begin = end + 1;
             if (looks == Looks::no_number) continue;
             ++numbers;
@@ -156,7 +167,7 @@ private:
             }
             const std::int64_t count = number->is_whole() ? std::abs(number->whole()) : 0;
             if (count > 0 && count < context_.rules.smallest_count && !is_item && !kPlaces.contains(last) &&
-                !counts_nobody(last))
+                !counts_nobody(last) && !(is_rate(measure) && is_whole_share(text)))
                 refuse_small();
         }
         return numbers;

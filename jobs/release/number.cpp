@@ -69,6 +69,7 @@ std::optional<Number> Number::from(double value) {
         if (std::abs(number.value_) >= kWholeLimit) return std::nullopt;
     }
     number.settle();
+    number.least_ = number.most_ = number.value_;
     return number;
 }
 
@@ -78,11 +79,24 @@ std::optional<Number> Number::from(std::int64_t value) {
     return from(static_cast<double>(value));
 }
 
-void Number::round_to_step(double step) {
-    std::array<char, 64> buffer{};
-    std::snprintf(buffer.data(), buffer.size(), "%.*g", kDigits, std::round(value_ / step) * step);
-    value_ = std::strtod(buffer.data(), nullptr);
-    step_ = step;
+void Number::round_to_step(double step, double top) {
+    constexpr double kNext = 2e-6;  // as near as a figure of six digits comes to 0 and 1 without being that
+    const double exact = value_;
+    const auto nearest = [&](double multiple) {
+        std::array<char, 64> buffer{};
+        std::snprintf(buffer.data(), buffer.size(), "%.*g", kDigits, multiple * step);
+        return std::strtod(buffer.data(), nullptr);
+    };
+    value_ = nearest(std::round(exact / step));
+    const double below = exact - least_, above = most_ - exact;  // of an earlier rounding
+    const bool is_at_0 = value_ == 0 && exact != 0, is_at_top = value_ == top && exact != top;
+    if (is_at_0) value_ = exact < 0 ? -step : step;
+    if (is_at_top) value_ = nearest(std::round(top / step) - 1);
+    least_ = value_ - step / 2 - below;
+    most_ = value_ + step / 2 + above;
+    if (is_at_0 && exact > 0) least_ = std::min(kNext, step / 4);
+    if (is_at_0 && exact < 0) most_ = -std::min(kNext, step / 4);
+    if (is_at_top) most_ = top - std::min(kNext * top, step / 4);
     settle();
 }
 

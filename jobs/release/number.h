@@ -18,9 +18,12 @@ public:
     std::int64_t whole() const noexcept { return integer_; }  // if is_whole()
     double value() const noexcept { return value_; }
     int decimals() const noexcept { return decimals_; }  // digits behind the point; of 1e-7: 7
-    void round_to_step(double step);                     // the nearest multiple: 0.02
-    double step() const noexcept { return step_; }       // of the last rounding; 0: none
-    void hide() noexcept { hidden_ = true; }             // leaves as null, or as an empty cell
+    // To the nearest multiple. What is not 0 or `top` (of a share 1, of per cent 100) becomes neither: it stays one step off, "at
+    // most" or "at least". Rounds from the value as it is: round a copy once.
+    void round_to_step(double step, double top);
+    double least() const noexcept { return least_; }  // what it may have been before it was rounded
+    double most() const noexcept { return most_; }
+    void hide() noexcept { hidden_ = true; }  // leaves as null, or as an empty cell
     bool is_hidden() const noexcept { return hidden_; }
     std::string text() const;             // the one way to write it
     std::uint64_t bits() const noexcept;  // upper bound of what it says
@@ -30,7 +33,7 @@ private:
     void settle();
     bool whole_ = true, hidden_ = false;
     std::int64_t integer_ = 0;
-    double value_ = 0, step_ = 0;
+    double value_ = 0, least_ = 0, most_ = 0;
     int decimals_ = 0;
 };
 

@@ -173,12 +173,12 @@ void check_pair(RateGroup& group, Rate& whole, const Lines& lines, const Release
     if (!pair.tells(nullptr, 0)) return;
     Rate* const rate = to_round(group, whole, pair.tells_weighted(nullptr, 0));
     if (!rate) return;
-    const double exact = rate->value();
+    const double exact = rate->number->value();
     round_until_untold(
         *rate->number, rate->where, rate->doubt(), [&](double half) { return pair.tells(rate, half); },
         findings);
     constexpr double kMisleading = 0.1;  // what is so far from what was said is left empty rather
-    if (std::abs(rate->value() - exact) > kMisleading) rate->number->hide();
+    if (std::abs(rate->number->value() - exact) > kMisleading) rate->number->hide();
 }
 
 bool is_mean(const std::string& word) {
@@ -350,8 +350,11 @@ private:
 
 }  // namespace
 
+double Rate::value() const {
+    return number ? (number->least() + number->most()) / 2 : known;
+}
 double Rate::doubt() const {
-    return number ? number->step() / 2 + kSharpest : half;
+    return number ? (number->most() - number->least()) / 2 + kSharpest : half;
 }
 
 Rates rates_of(Value& document, const ReleaseRules& rules) {

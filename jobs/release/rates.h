@@ -14,13 +14,13 @@ struct Table;
 // A rate and the counts that stand with it.
 struct Rate {
     Number* number = nullptr;  // may be rounded; nullptr: it left before
-    double known = 0;          // its value then
+    double known = 0;          // its value() then
     double half = 0;           // what was not known of it then
     double digits = 0;         // half a unit of its last digit
     std::string kind, where;
     std::map<std::string, std::int64_t> counts;  // by key
 
-    double value() const { return number ? number->value() : known; }
+    double value() const;  // the middle of what it may be
     double doubt() const;  // what is not known of it: as good as nothing, but for what was rounded here
 };
 

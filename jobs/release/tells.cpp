@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "jobs/release/vocabulary.h"
 
@@ -87,6 +88,24 @@ bool tells_beside(double rate, double half, std::int64_t count, const ReleaseRul
     return false;
 }
 
+bool tells_beside_any(double rate, double half, std::int64_t fewest, std::int64_t most,
+                      const ReleaseRules& rules) {
+    std::set<std::int64_t> parts, rests;
+    for (std::int64_t whole = fewest; whole <= most; ++whole) {
+        const Fits fits = parts_of(rate, half, whole);
+        for (std::int64_t k = fits.first; k <= std::min(fits.last, fits.first + kFewestFits - 1); ++k) {
+            parts.insert(k);
+            rests.insert(whole - k);
+        }
+    }
+    const auto tells = [&](const std::set<std::int64_t>& counts) {
+        return static_cast<std::int64_t>(counts.size()) < kFewestFits &&
+               std::any_of(counts.begin(), counts.end(),
+                           [&](std::int64_t count) { return is_small(count, rules); });
+    };
+    return tells(parts) || tells(rests);
+}
+
 bool gives_back(double rate, double half, const LineSum& line) {
     const Fits parts = parts_of(rate, half, line.whole);
     return parts.is_few() && std::any_of(line.empty.begin(), line.empty.end(), [&](std::int64_t count) {
@@ -106,6 +125,21 @@ bool any_reading(const Number& number, double half, bool is_percent,
     return is_percent || value > 1 ? told(value / 100, half / 100) : told(value, half);
 }
 
+double top_of(const Number& number) {
+    return number.value() > 1 ? 100 : 1;
+}
+
+bool is_misleading(const Number& rounded, const Number& exact) {
+    return std::abs(rounded.value() - exact.value()) > top_of(exact) / 4;
+}
+
+void flag_rounded(const std::string& where, Findings& findings) {
+    findings.flag("rounded", where,
+                  "with counts or rates beside it, it would have told a small number; rounded to steps of "
+                  "1, 2 or 5 at which three counts or more would fit, and never to 0 or 1: what is one step "
+                  "from these is at most, or at least, that");
+}
+
 double half_unit(const Number& number) {
     return std::pow(10.0, -number.decimals()) / 2;
 }
@@ -114,10 +148,9 @@ double half_unit(const Number& number) {
 void round_until_untold(Number& number, const std::string& where, double written,
                         const std::function<bool(double half)>& told, Findings& findings) {
     if (number.is_hidden() || !told(written)) return;
-    double power = std::pow(10.0, -number.decimals());
     const Number exact = number;
-    const double before = exact.step() / 2 + kSharpest;  // 0.94 may have been written 0.940000
-    for (;; power *= 10)
+    const double top = top_of(exact);
+    for (double power = std::pow(10.0, -exact.decimals());; power *= 10)
         for (const double step : {power, 2 * power, 5 * power}) {
             number = exact;
             if (step > std::max(1.0, exact.value()) / 2) {
@@ -126,13 +159,18 @@ void round_until_untold(Number& number, const std::string& where, double written
                     "hidden-rates", where,
                     "with counts or rates beside it, it would have told a small number; left empty");
             }
-            number.round_to_step(step);
+            number.round_to_step(step, top);
             // What looks as before is read as before.
-            if (number.value() != exact.value() && !told(step / 2 + before) && !told(step / 2 + written))
-                return findings.flag(
-                    "rounded", where,
-                    "with counts or rates beside it, it would have told a small number; rounded to steps of "
-                    "1, 2 or 5 at which three counts or more would fit");
+            if (number.value() == exact.value() || is_misleading(number, exact)) continue;
+            const Number rounded = number;
+            const double half = (rounded.most() - rounded.least()) / 2;
+            const auto middle = Number::from((rounded.most() + rounded.least()) / 2);
+            if (!middle) continue;
+            number = *middle;  // of all that it may have been
+            // 0.94 may have been written 0.940000.
+            const bool is_told = told(half + kSharpest) || told(half + written);
+            number = rounded;
+            if (!is_told) return flag_rounded(where, findings);
         }
 }
 

@@ -28,7 +28,18 @@ bool may_be_class(const std::string& key, Typed typed) {
     return typed == Typed::yes ? names_a_class(key) : key == "class" || key == "label" || key == "category";
 }
 
+bool names_a_model(const std::string& key) {
+    const auto terms = terms_of(key);
+    return std::any_of(terms.begin(), terms.end(),
+                       [](const std::string& term) { return term == "model" || term == "models"; });
+}
+
 }  // namespace
+
+std::string own_word(const std::string& word, bool is_name) {
+    constexpr std::size_t kTerms = 2;
+    return is_name || word.empty() || terms_of(word).size() > kTerms ? "" : " (" + word + ")";
+}
 
 Text refuse_text(std::string_view given, const Context& context) {
     Text text;
@@ -69,7 +80,8 @@ Text read_text(std::string_view given, const std::string& key, const Context& co
         return text;
     }
     if (context.is_pseudonym && context.is_pseudonym(trimmed)) return refuse_text(trimmed, context);
-    const auto word = context.vocabulary.find(trimmed);
+    auto word = context.vocabulary.find(trimmed);
+    if (!word && names_a_model(key)) word = context.vocabulary.find_model(trimmed);
     const Looks looks = read_number(trimmed, text.number);
     // "3" is the name of a class where classes are named, and a number elsewhere.
     if (looks != Looks::no_number && !(word && word->is_name && may_be_class(key, typed))) {

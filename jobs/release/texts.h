@@ -26,6 +26,10 @@ struct Text {
 enum class Typed { yes, no };
 Text read_text(std::string_view given, const std::string& key, const Context& context, Typed typed);
 
+// " (sensitivity)" behind a place, of one or two terms, which are the gate's own words; "" of names, which are of the site or the data, and
+// of more: what is refused must not say much either.
+std::string own_word(const std::string& word, bool is_name);
+
 // Why a text that is no word may not leave: pseudonym, address, formula, or free text.
 Text refuse_text(std::string_view given, const Context& context);
 

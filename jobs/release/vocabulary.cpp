@@ -72,6 +72,7 @@ void Vocabulary::add_manifest(const nlohmann::json& manifest) {
     const auto dataset = manifest.find("dataset"), version = manifest.find("version");
     if (dataset != manifest.end() && dataset->is_string()) {
         take(*dataset);
+        if (find_name(dataset->get<std::string>())) datasets_.insert(lower(dataset->get<std::string>()));
         if (version != manifest.end() && version->is_string())
             take(dataset->get<std::string>() + "@" + version->get<std::string>());
     }
@@ -146,6 +147,22 @@ std::optional<Vocabulary::Word> Vocabulary::find(std::string_view given) const {
     if (given.size() > kPartsInName * (kNameBytes + 3)) return std::nullopt;
     if (auto name = find_name(given)) return name;
     return find_terms(given);
+}
+
+std::optional<Vocabulary::Word> Vocabulary::find_model(std::string_view given) const {
+    if (given.size() > 2 * kNameBytes) return std::nullopt;
+    const std::string text = lower(given);
+    for (const std::string& dataset : datasets_) {
+        const std::size_t at = dataset.size();
+        if (!text.starts_with(dataset) || text.size() <= at + 1 || (text[at] != '-' && text[at] != '_'))
+            continue;
+        auto word = find_terms(std::string_view(text).substr(at + 1));
+        if (!word) continue;
+        word->text = names_.at(dataset) + text[at] + word->text;
+        word->bits += std::bit_width(datasets_.size()) + 1;
+        return word;
+    }
+    return std::nullopt;
 }
 
 }  // namespace jobs

@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,12 @@ public:
     // difference. Names may be joined by '*' ("north * Vendor A").
     std::optional<Word> find(std::string_view given) const;
 
+    // A model's name: a dataset's (of add_manifest, without version), '-' or '_', and terms: "wdbc-mlp".
+    std::optional<Word> find_model(std::string_view given) const;
+
 private:
     std::map<std::string, std::string, std::less<>> names_;  // lower case -> as registered
+    std::set<std::string> datasets_;                         // of these, in lower case
     std::optional<Word> find_name(std::string_view given) const;
     std::optional<Word> find_terms(std::string_view given) const;
 };

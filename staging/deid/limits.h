@@ -14,7 +14,8 @@ Limits read_limits(const core::Config& file);
 // The largest that a definition may allow: for who lists archives without one.
 Limits largest_limits();
 
-// The key of [limits] that a file of this reason is beyond; empty if it is none or several.
+// The key of [limits] that a file of this reason and without a detail is beyond; empty if it is none or several. What no key
+// mends has a detail.
 std::string_view limit_key(Reason reason) noexcept;
 
 }  // namespace staging

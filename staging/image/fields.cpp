@@ -11,8 +11,6 @@
 namespace staging {
 namespace {
 
-constexpr std::uint64_t kLargestVolume = std::uint64_t{1} << 31;  // HDF5 chunks end at 4 GiB
-
 std::variant<core::Array, Rejection> numbers(const FieldChoice& choice, const Record& record) {
     core::Array array;
     for (std::size_t i = 0; i < choice.values.size(); ++i) {
@@ -50,13 +48,26 @@ void fit(core::Array& array, const FieldChoice& choice, const FitPlan& plan) {
         array = apply_fit(array, choice.field.dtype, plan, Interpolation::linear, choice.padding.value_or(0));
 }
 
-std::variant<core::Array, Rejection> image(const Record& record, const FieldChoice& choice) {
+// Of the largest array on the way to the field.
+double most_bytes(const FieldChoice& choice, const FitPlan& plan, const std::vector<std::int64_t>& shape) {
+    return most_elements(plan, shape) * static_cast<double>(core::bytes_of(choice.field.dtype));
+}
+
+std::variant<core::Array, Rejection> image(const Record& record, const FieldChoice& choice,
+                                           const Limits& limits) {
+    const std::vector<std::int64_t> shape = array_shape(record.pixels, choice);
+    const auto plan = plan_fit(choice, shape, spacing_of(record, shape.size() - 1));
+    const auto* fitted = std::get_if<FitPlan>(&plan);
+    // Before anything of that size is there.
+    const double bytes = most_bytes(choice, fitted ? *fitted : FitPlan{}, shape);
+    if (bytes > static_cast<double>(limits.image_bytes))
+        return Rejection{Reason::image_too_large,
+                         bytes > kMostArrayBytes ? "more than 2 GiB" : "image_bytes"};
     auto array = pixels_to_array(record, choice);
     auto* pixels = std::get_if<core::Array>(&array);
     if (!pixels) return array;
-    const auto plan = plan_fit(choice, pixels->shape, spacing_of(record, pixels->shape.size() - 1));
-    if (const auto* rejected = std::get_if<Rejection>(&plan)) return *rejected;
-    fit(*pixels, choice, std::get<FitPlan>(plan));
+    if (!fitted) return std::get<Rejection>(plan);
+    fit(*pixels, choice, *fitted);
     return array;
 }
 
@@ -68,7 +79,7 @@ std::variant<std::vector<core::Array>, Rejection> fields_of(const Record& record
     for (const FieldChoice& choice : definition.fields) {
         auto array = !choice.rule.pixels                     ? numbers(choice, record)
                      : definition.kind == SampleKind::volume ? pixels_to_array(record, choice, true)
-                                                             : image(record, choice);
+                                                             : image(record, choice, definition.limits);
         if (auto* rejection = std::get_if<Rejection>(&array)) return std::move(*rejection);
         fields.push_back(std::get<core::Array>(std::move(array)));
     }
@@ -91,6 +102,8 @@ std::variant<VolumeCells, Rejection> volume_cells(const Definition& definition, 
     for (const FieldChoice& choice : definition.fields) {
         auto plan = plan_fit(choice, shape, {stack.spacing.begin(), stack.spacing.end()});
         if (auto* rejected = std::get_if<Rejection>(&plan)) return std::move(*rejected);
+        if (most_bytes(choice, std::get<FitPlan>(plan), shape) > kMostArrayBytes)
+            return Rejection{Reason::series_too_large, ""};
         const auto& fitted = std::get<FitPlan>(plan).shape;
         out.bytes += std::accumulate(fitted.begin(), fitted.end(), std::uint64_t{1},
                                      [](std::uint64_t all, std::int64_t extent) {
@@ -99,7 +112,7 @@ std::variant<VolumeCells, Rejection> volume_cells(const Definition& definition, 
                      core::bytes_of(choice.field.dtype);
         if (!first) first = std::get<FitPlan>(std::move(plan));
     }
-    if (out.bytes > kLargestVolume) return Rejection{Reason::series_too_large, ""};
+    if (out.bytes > kMostArrayBytes) return Rejection{Reason::series_too_large, ""};
     const Affine affine = fitted_affine(stack.affine, *first);
     for (std::size_t axis = 1; axis < 4; ++axis) out.cells.emplace_back(first->shape[axis]);
     for (std::size_t axis = 0; axis < 3; ++axis)

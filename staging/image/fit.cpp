@@ -170,6 +170,20 @@ std::variant<FitPlan, Rejection> plan_fit(const FieldChoice& choice, const std::
     return plan;
 }
 
+double most_elements(const FitPlan& plan, std::vector<std::int64_t> shape) {
+    const auto count = [](const std::vector<std::int64_t>& of) {
+        return std::accumulate(of.begin(), of.end(), 1.0, [](double all, std::int64_t extent) {
+            return all * static_cast<double>(extent);
+        });
+    };
+    double most = std::max(count(shape), count(plan.shape));
+    for (std::size_t axis = 0; axis < plan.axes.size(); ++axis) {
+        shape[axis + 1] = plan.axes[axis].size;
+        most = std::max(most, count(shape));
+    }
+    return most;
+}
+
 core::Array apply_fit(const core::Array& array, core::DType dtype, const FitPlan& plan,
                       Interpolation interpolation, double padding) {
     return core::with_type(dtype, [&](auto zero) -> core::Array {

@@ -35,6 +35,10 @@ struct FitPlan {
 std::variant<FitPlan, Rejection> plan_fit(const FieldChoice& choice, const std::vector<std::int64_t>& shape,
                                           const std::vector<double>& spacing);
 
+// Elements of the largest array on the way from one of `shape`: itself, resampled along one axis after another, fitted. Not a
+// whole number: it may be more than any holds.
+double most_elements(const FitPlan& plan, std::vector<std::int64_t> shape);
+
 // Linear (nearest for masks), edges repeated: scipy.ndimage.affine_transform(mode="nearest") to 1e-5. Integers
 // are rounded to the nearest, halves away from zero. What is filled has the value `padding`.
 core::Array apply_fit(const core::Array& array, core::DType dtype, const FitPlan& plan,

@@ -181,14 +181,19 @@ bool is_inverted(const Record& record) {
     return record.pixels.photometric == "MONOCHROME1" && record.units != Units::hounsfield;
 }
 
+std::vector<std::int64_t> array_shape(const Pixels& pixels, const FieldChoice& choice, bool is_volume) {
+    std::vector<std::int64_t> shape{pixels.samples, pixels.rows, pixels.columns};
+    if (is_volume || pixels.frames != 1 || choice.field.shape.size() == 4)
+        shape.insert(shape.begin() + 1, pixels.frames);
+    return shape;
+}
+
 std::variant<core::Array, Rejection> pixels_to_array(const Record& record, const FieldChoice& choice,
                                                      bool is_volume) {
     const Pixels& pixels = record.pixels;
     const core::Field& field = choice.field;
     core::Array array;
-    array.shape = {pixels.samples, pixels.rows, pixels.columns};
-    if (is_volume || pixels.frames != 1 || field.shape.size() == 4)
-        array.shape.insert(array.shape.begin() + 1, pixels.frames);
+    array.shape = array_shape(pixels, choice, is_volume);
     if (pixels.bytes.size() != pixels.byte_count() || pixels.bytes.empty())
         throw core::Error(core::Fault::bug, "decoded pixels without their bytes");
     const auto meaning = meaning_of(record, choice);

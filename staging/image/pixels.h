@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
@@ -22,6 +23,10 @@ inline constexpr char kHounsfieldUnits[] = "Hounsfield units";
 // sample is left out (value_does_not_fit): nothing is clipped or scaled.
 std::variant<core::Array, Rejection> pixels_to_array(const Record& record, const FieldChoice& choice,
                                                      bool is_volume = false);
+
+// The shape of what it gives.
+std::vector<std::int64_t> array_shape(const Pixels& pixels, const FieldChoice& choice,
+                                      bool is_volume = false);
 
 // Whether pixels_to_array turns the grey scale around.
 bool is_inverted(const Record& record);

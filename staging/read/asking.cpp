@@ -35,9 +35,10 @@ bool machine_cannot_read(int fd, std::uint64_t bytes) {
 
 }  // namespace
 
-Record refusal(Reason reason, std::uint64_t row) {
+Record refusal(Reason reason, std::string_view detail, std::uint64_t row) {
     Record record;
     record.reason = reason;
+    record.detail = detail;
     record.row = row;
     return record;
 }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "staging/read/messages.h"
 #include "staging/read/worker.h"
@@ -12,7 +13,7 @@ namespace staging {
 
 constexpr std::size_t kKeepPixels = 64 << 20;  // shared pages beyond this go back after a large file
 
-Record refusal(Reason reason, std::uint64_t row = 0);
+Record refusal(Reason reason, std::string_view detail = {}, std::uint64_t row = 0);
 
 // Counts what went wrong with one file (or one table) until it is clear whose fault it is.
 class Tries {

@@ -4,6 +4,7 @@
 
 #include "staging/read/dicom/syntax.h"
 #include "staging/read/format.h"
+#include "staging/read/refused.h"
 #include "staging/read/word.h"
 
 namespace staging {
@@ -78,6 +79,16 @@ std::string unpack_detail(Unpacker& in, const Wanted& wanted) {
             return std::string(syntaxes()[number].name);
     }
     throw std::out_of_range("not what a worker writes");
+}
+
+// Of what a file has as many as it likes.
+template <class Put>
+void pack_many(Reason reason, Put put) {
+    try {
+        put();
+    } catch (const std::length_error&) {
+        throw Refused(reason, "more than a message holds");
+    }
 }
 
 // Calls `one` with each fact that is one text, in one order for both directions.
@@ -186,6 +197,40 @@ std::optional<Segmentation> unpack_segmentation(Unpacker& in, std::uint32_t fram
     return out;
 }
 
+void pack_value(Packer& out, const std::optional<Value>& value, bool is_table) {
+    out.put(static_cast<std::uint8_t>(value.has_value()));
+    if (!value) return;
+    out.put(value->bytes);
+    if (is_table) return;
+    out.put(value->vr[0]);
+    out.put(value->vr[1]);
+    out.put(static_cast<std::uint8_t>(value->undecodable));
+}
+
+// Pixels, and what stands beside them.
+void pack_picture(Packer& out, const Record& record) {
+    const Pixels& pixels = record.pixels;
+    for (const std::uint32_t count : {pixels.frames, pixels.rows, pixels.columns, pixels.samples})
+        out.put(count);
+    out.put(pixels.type);
+    out.put(pixels.bits_allocated);
+    out.put(pixels.bits_stored);
+    out.put(pixels.photometric);
+    out.put(pixels.palette);
+    out.put(pixels.turned);
+    out.put(static_cast<std::uint64_t>(pixels.bytes.size()));
+    out.raw(pixels.sha256.data(), pixels.sha256.size());
+    out.put(static_cast<std::uint32_t>(record.frames.size()));
+    for (const Frame& frame : record.frames)
+        each_member(frame, [&](const auto& value) { pack_optional(out, value); });
+    out.put(record.units);
+    pack_table(out, record.modality_table);
+    pack_optional(out, record.padding);
+    pack_optional(out, record.imager_spacing);
+    pack_segmentation(out, record.segmentation);
+    out.put(record.deviations);
+}
+
 }  // namespace
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits) {
@@ -222,38 +267,15 @@ void pack(Packer& out, const Record& record, const Wanted& wanted) {
     if (!is_table) out.raw(record.file_sha256.data(), record.file_sha256.size());
     if (record.reason != Reason::none) return;
 
-    for (const auto& value : record.values) {
-        out.put(static_cast<std::uint8_t>(value.has_value()));
-        if (!value) continue;
-        out.put(value->bytes);
-        if (is_table) continue;
-        out.put(value->vr[0]);
-        out.put(value->vr[1]);
-        out.put(static_cast<std::uint8_t>(value->undecodable));
-    }
+    pack_many(Reason::value_too_large, [&] {
+        for (const auto& value : record.values) pack_value(out, value, is_table);
+        if (is_table) return;
+        each_fact(record.facts, [&](const std::string& fact) { out.put(fact); });
+        out.put(static_cast<std::uint32_t>(record.facts.anatomy.size()));
+        for (const std::string& word : record.facts.anatomy) out.put(word);
+    });
     if (is_table) return;
-
-    each_fact(record.facts, [&](const std::string& fact) { out.put(fact); });
-    out.put(static_cast<std::uint32_t>(record.facts.anatomy.size()));
-    for (const std::string& word : record.facts.anatomy) out.put(word);
-    const Pixels& pixels = record.pixels;
-    for (const std::uint32_t count : {pixels.frames, pixels.rows, pixels.columns, pixels.samples})
-        out.put(count);
-    out.put(pixels.type);
-    out.put(pixels.bits_allocated);
-    out.put(pixels.bits_stored);
-    out.put(pixels.photometric);
-    out.put(pixels.palette);
-    out.put(static_cast<std::uint64_t>(pixels.bytes.size()));
-    out.raw(pixels.sha256.data(), pixels.sha256.size());
-    out.put(static_cast<std::uint32_t>(record.frames.size()));
-    for (const Frame& frame : record.frames)
-        each_member(frame, [&](const auto& value) { pack_optional(out, value); });
-    out.put(record.units);
-    pack_table(out, record.modality_table);
-    pack_optional(out, record.padding);
-    pack_segmentation(out, record.segmentation);
-    out.put(record.deviations);
+    pack_many(Reason::too_many_elements, [&] { pack_picture(out, record); });
 }
 
 Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::uint8_t> room) {
@@ -285,6 +307,8 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     pixels.photometric = in.text();
     pixels.palette = in.text();
     refuse_unless(pixels.palette.size() <= 4 * 256 && pixels.palette.size() % 4 == 0);
+    pixels.turned = in.get<std::uint8_t>();
+    refuse_unless(pixels.turned >= 1 && pixels.turned <= 8);
     const auto bytes = in.get<std::uint64_t>();
     in.raw(pixels.sha256.data(), pixels.sha256.size());
     refuse_unless(pixels.rows <= 0xffff && pixels.columns <= 0xffff && pixels.samples <= 3 &&
@@ -304,6 +328,7 @@ Record unpack_record(Unpacker& in, const Wanted& wanted, std::span<const std::ui
     refuse_unless(record.units <= Units::other);
     record.modality_table = unpack_table(in);
     unpack_optional(in, record.padding);
+    unpack_optional(in, record.imager_spacing);
     record.segmentation = unpack_segmentation(in, pixels.frames);
     record.deviations = in.get<std::uint32_t>();
     return record;

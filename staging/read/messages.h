@@ -30,6 +30,7 @@ enum class Listed : std::uint8_t {
 };
 
 void pack(Packer& out, const Wanted& wanted, const Limits& limits);
+// Throws Refused where values or frames are more than a message holds, whatever the limits allow.
 void pack(Packer& out, const Record& record, const Wanted& wanted);
 
 // The worker's part (serve.cpp): before it is in its sandbox, and there.

@@ -71,6 +71,8 @@ constexpr Row kRows[] = {
     {Reason::series_spacing, "series_spacing", Side::file, "the distances between its series' slices vary"},
     {Reason::series_tilt, "series_tilt", Side::file, "its series' slices are sheared (a tilted gantry)"},
     {Reason::series_too_large, "series_too_large", Side::file, "its volume is larger than a shard can hold"},
+    {Reason::image_too_large, "image_too_large", Side::file,
+     "larger than [limits] image_bytes as the dataset's field"},
     {Reason::units_differ, "units_differ", Side::file, "its values are not in the field's units"},
     {Reason::padding_undeclared, "padding_undeclared", Side::file,
      "it has padding: declare a number for it (padding) in the dataset's field"},

@@ -58,6 +58,7 @@ enum class Reason : std::uint8_t {
     series_spacing,    // distances between slices vary
     series_tilt,       // the gantry was tilted: slices are sheared
     series_too_large,  // a volume of more bytes than a shard's chunk holds
+    image_too_large,   // a single image of more than Limits::image_bytes as the dataset's field
 
     // What its values mean (found by the caller: image/meaning.h).
     units_differ,        // not in the units that the field declares

@@ -44,6 +44,8 @@ struct Pixels {
     core::Digest sha256{};  // of `bytes`; all zero if only the header was asked for
     // Of a picture of which the numbers of colours were taken: what each colour is, four bytes: red, green, blue, opacity.
     std::string palette{};
+    // How a picture was turned upright: its Orientation (TIFF 6), 1 to 8; 1: it is as stored.
+    std::uint8_t turned = 1;
     std::uint64_t byte_count() const noexcept {
         return std::uint64_t{frames} * rows * columns * samples * pixel_type_bytes(type);
     }
@@ -160,6 +162,8 @@ struct Record {
     Units units = Units::stored;  // of what `frames` make of the pixels
     std::optional<ModalityTable> modality_table;
     std::optional<std::array<double, 2>> padding;  // stored values from, to that stand for no measurement
+    // ImagerPixelSpacing: mm between rows, between columns, at the detector.
+    std::optional<std::array<double, 2>> imager_spacing;
     std::optional<Segmentation> segmentation;
     std::uint32_t deviations = 0;  // 1 << Deviation
     core::Digest file_sha256{};

@@ -10,6 +10,7 @@
 #include "staging/read/delivery.h"
 #include "staging/read/format.h"
 #include "staging/read/messages.h"
+#include "staging/read/refused.h"
 #include "staging/read/table/csv.h"
 
 // The worker's side. Nothing here is reached by the program itself.
@@ -107,9 +108,11 @@ private:
             }
             pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
-            fail(message, Reason::memory_limit);
+            fail(message, Refused(Reason::memory_limit));
         } catch (const std::length_error&) {
-            fail(message, Reason::value_too_large);
+            fail(message, Refused(Reason::memory_limit));
+        } catch (const Refused& refused) {
+            fail(message, refused);
         }
         if (buffer_.capacity() > kKeepBuffer) core::Bytes().swap(buffer_);
     }
@@ -133,9 +136,11 @@ private:
             record.file_bytes = archive_->member_bytes();
             pack(message, record, configuration_.wanted);
         } catch (const std::bad_alloc&) {
-            fail(message, Reason::memory_limit, begin);
+            fail(message, Refused(Reason::memory_limit), begin);
         } catch (const std::length_error&) {
-            fail(message, Reason::value_too_large, begin);
+            fail(message, Refused(Reason::memory_limit), begin);
+        } catch (const Refused& refused) {
+            fail(message, refused, begin);
         }
     }
 
@@ -175,9 +180,10 @@ private:
         }
     }
 
-    void fail(Packer& message, Reason reason, std::size_t begin = 0) {
+    void fail(Packer& message, const Refused& refused, std::size_t begin = 0) {
         Record record;
-        record.reason = reason;
+        record.reason = refused.reason;
+        record.detail = refused.detail.text();
         message.rewind(begin);
         pack(message, record, configuration_.wanted);
     }

@@ -85,12 +85,18 @@ private:
     TableForm form_;
 };
 
+// The largest that some of them may be: above, an array has no place in a volume or a shard's chunk (HDF5's end at 4 GiB),
+// and a row that grows when it is decoded none in a message.
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{4} << 30, kMostArrayBytes = std::uint64_t{2} << 30,
+                        kMostValueBytes = 1 << 20, kMostRowBytes = 8 << 20;
+
 // What the reader may spend on one file or table. The defaults hold a worker below 512 MB.
 struct Limits {
     std::uint64_t file_bytes = 160 << 20;      // a DICOM file as delivered
     std::uint64_t inflated_bytes = 160 << 20;  // a deflated data set, inflated, and at most
     std::uint64_t inflate_ratio = 256;         //   this many times (file size + 64 KB); an archive too
     std::uint64_t pixel_bytes = 160 << 20;     // all frames, decoded
+    std::uint64_t image_bytes = 1 << 30;       // a single image as the dataset's field, converted and fitted
     std::uint64_t value_bytes = 64 << 10;      // one wanted attribute
     std::uint32_t depth = 64;                  // sequences in sequences
     std::uint32_t elements = 2'000'000;        // elements and items of a file, at all levels

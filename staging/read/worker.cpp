@@ -35,7 +35,8 @@ Worker::~Worker() = default;
 Record Worker::read(const Opened& file, const Opened* first, Depth depth) {
     if (first && first->reason != Reason::none) return refusal(first->reason);
     if (file.reason != Reason::none) return refusal(file.reason);
-    if (file.bytes > limits_.file_bytes) return refusal(Reason::too_large);
+    if (file.bytes > limits_.file_bytes)
+        return refusal(Reason::too_large, file.bytes > kMostFileBytes ? "more than 4 GiB" : "");
     if (last_pixel_bytes_ > kKeepPixels) channel_->region().release_bulk(kKeepPixels);
     last_pixel_bytes_ = 0;
 
@@ -60,7 +61,9 @@ Record Worker::read(const Opened& file, const Opened* first, Depth depth) {
                 if (verdict) return refusal(*verdict);
                 continue;
             }
-            if (*reason != Reason::none) return refusal(*reason);
+            // A header is short, whatever a file may have.
+            if (*reason != Reason::none)
+                return refusal(*reason, *reason == Reason::too_large ? "header" : "");
         }
         const auto answer = channel_->ask(code(depth == Depth::pixels ? Ask::read_pixels : Ask::read_header),
                                           file.fd.get(), file.bytes);
@@ -119,7 +122,7 @@ struct Table::State {
     }
 
     void end_with(Reason reason) {
-        rows.push_back(refusal(reason, last_row + 1));
+        rows.push_back(refusal(reason, {}, last_row + 1));
         ended = true;
     }
 

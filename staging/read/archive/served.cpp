@@ -92,6 +92,7 @@ Reason ServedArchive::load(Word& why) {
             member_.reason = Reason::memory_limit;
         }
     }
+    if (member_.reason == Reason::too_large && member_.bytes > kMostFileBytes) why_ = "more than 4 GiB";
     loaded_ = true;
     why = why_;
     return member_.reason;

@@ -225,7 +225,7 @@ Decompressor::~Decompressor() = default;
 std::size_t Decompressor::read(std::span<std::uint8_t> out) {
     const std::size_t count = engine_->read(out);
     came_ += count;
-    if (came_ > most_) throw Refused(Reason::decompression_limit);
+    if (came_ > most_) throw Refused(Reason::decompression_limit, "inflate_ratio");
     return count;
 }
 

@@ -136,6 +136,9 @@ void FrameCollector::set(Raw& raw, const Element& element) {
             return numbers(element, kDs, frame.orientation);
         case 0x00280030:  // PixelSpacing
             return numbers(element, kDs, frame.spacing);
+        case 0x00181164:  // ImagerPixelSpacing
+            if (&raw == &root_) numbers(element, kDs, imager_spacing_);
+            return;
         case 0x00180050:  // SliceThickness
             return one(element, kDs, frame.thickness);
         case 0x00180088:  // SpacingBetweenSlices

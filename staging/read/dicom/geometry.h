@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -34,6 +35,8 @@ public:
 
     // RescaleType (0028,1054) of the root or of the groups: empty if absent, "several" if they differ.
     const std::string& rescale_type() const noexcept { return rescale_type_; }
+    // Of the root: a radiograph's.
+    const std::optional<std::array<double, 2>>& imager_spacing() const noexcept { return imager_spacing_; }
 
 private:
     // Frame has numbers only; what stands for one is here.
@@ -47,6 +50,7 @@ private:
     Raw root_, shared_;
     std::vector<Raw> per_frame_;
     std::string rescale_type_;
+    std::optional<std::array<double, 2>> imager_spacing_;
 };
 
 // The numbers of an element: of DS and IS as of binary VRs. `vr` is used where the file has none.

@@ -196,7 +196,9 @@ std::optional<std::string> Keeper::decoded(const Element& element, Vr vr) {
 
 // For decisions: what cannot be decoded is as delivered.
 std::string Keeper::text(const Element& element) {
-    if (element.value.size() > limits_.value_bytes) throw Refused(Reason::value_too_large);
+    if (element.value.size() > limits_.value_bytes)
+        throw Refused(Reason::value_too_large,
+                      element.value.size() > kMostValueBytes ? Word("more than 1 MiB") : Word());
     const auto text = decoded(element, element.vr);
     return std::string(trimmed(text ? *text : core::text(element.value)));
 }
@@ -358,6 +360,7 @@ void Keeper::finish(Record& record) {
     if (source.kind == PixelSource::Kind::none) return;
     record.modality_table = modality_.finish(header.representation == 1);
     record.frames = frames_.finish(frame_count(header));
+    record.imager_spacing = frames_.imager_spacing();
     if (segmentation_) record.segmentation = segmentation_->finish(frame_count(header), limits_);
     const Frame& first = record.frames.front();
     const bool by_table = record.modality_table.has_value();

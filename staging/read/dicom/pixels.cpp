@@ -269,8 +269,8 @@ PixelLayout plan_pixels(const PixelHeader& header, const PixelSource& source, co
     // 16 + 16 + 2 + 8 bits fit; frames may not.
     const std::uint64_t frame =
         std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
-    if (pixels.frames > limits.pixel_bytes / frame || layout.frame_bytes() > limits.pixel_bytes)
-        throw Refused(Reason::pixels_too_large);
+    check_pixels(pixels.frames, frame, limits);
+    check_pixels(1, layout.frame_bytes(), limits);
     if (source.kind == PixelSource::Kind::encapsulated) {
         if (source.has_fragments && source.fragments.size() < pixels.frames)
             throw Refused(Reason::pixel_size_mismatch, "fragments");

@@ -69,7 +69,7 @@ private:
         if (top().end - at_ < count) overrun();
     }
     void count() {
-        if (++elements_ > limits_.elements) throw Refused(Reason::too_many_elements);
+        if (++elements_ > limits_.elements) throw Refused(Reason::too_many_elements, "elements");
     }
 
     bool ends_in_zeros() const {

@@ -177,7 +177,7 @@ Pixels plan(const Meaning& meaning, const Limits& limits) {
     // A fifth dimension and more: vectors and tensors, which are no picture.
     for (std::int64_t axis = 5; axis <= rank; ++axis)
         if (extent(axis) != 1) throw Refused(Reason::pixel_format_unsupported, "dim");
-    if (extent(1) > 0xffff || extent(2) > 0xffff) throw Refused(Reason::pixels_too_large);
+    check_sides(extent(2), extent(1));
     const Voxel voxel = voxel_of(meaning.datatype);
     Pixels pixels;
     pixels.columns = static_cast<std::uint32_t>(extent(1));
@@ -188,8 +188,8 @@ Pixels plan(const Meaning& meaning, const Limits& limits) {
     pixels.photometric = voxel.samples == 3 ? "RGB" : "MONOCHROME2";
     const std::uint64_t frame =
         std::uint64_t{pixels.rows} * pixels.columns * voxel.samples * pixel_type_bytes(voxel.type);
-    const std::uint64_t most = limits.pixel_bytes / frame;
-    if (extent(3) > most || extent(4) > most / extent(3)) throw Refused(Reason::pixels_too_large);
+    check_pixels(extent(3), frame, limits);
+    check_pixels(extent(4), extent(3) * frame, limits);
     pixels.frames = static_cast<std::uint32_t>(extent(3) * extent(4));
     return pixels;
 }

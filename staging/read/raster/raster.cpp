@@ -38,10 +38,10 @@ bool is_raster(core::ByteView head) {
 void plan_raster(Pixels& pixels, const Limits& limits) {
     if (pixels.rows == 0 || pixels.columns == 0 || pixels.frames == 0)
         throw Refused(Reason::pixel_size_mismatch);
-    if (pixels.rows > 0xffff || pixels.columns > 0xffff) throw Refused(Reason::pixels_too_large);
+    check_sides(pixels.rows, pixels.columns);
     const std::uint64_t frame =
         std::uint64_t{pixels.rows} * pixels.columns * pixels.samples * pixel_type_bytes(pixels.type);
-    if (pixels.frames > limits.pixel_bytes / frame) throw Refused(Reason::pixels_too_large);
+    check_pixels(pixels.frames, frame, limits);
     if (pixels.photometric.empty()) pixels.photometric = pixels.samples == 3 ? "RGB" : "MONOCHROME2";
 }
 
@@ -114,6 +114,7 @@ Record read_as(bool wants_indices, core::ByteView file, const Wanted& wanted, co
         } else if (orientation >= 5) {
             std::swap(pixels.rows, pixels.columns);
         }
+        pixels.turned = static_cast<std::uint8_t>(orientation);
         record.values.resize(wanted.size());
     });
     return record;

@@ -183,7 +183,8 @@ void place(const Page& page, const Block& block, const std::uint8_t* from, Pixel
 void read_frame(TIFF* tiff, const Page& page, const Limits& limits, Pixels& pixels, std::uint8_t* frame) {
     const bool is_tiled = TIFFIsTiled(tiff) != 0;
     const auto size = static_cast<std::uint64_t>(is_tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff));
-    if (size == 0 || size > limits.pixel_bytes) throw Refused(Reason::pixels_too_large);
+    if (size == 0) failed();
+    check_pixels(1, size, limits);
     core::Bytes buffer(size);
     const std::uint16_t planes = page.planar == PLANARCONFIG_SEPARATE ? page.samples : 1;
     const std::uint16_t channels = planes == 1 ? page.samples : 1;

@@ -13,15 +13,15 @@
 namespace staging {
 namespace {
 
-// What one chunk gives must fit into a message: at most about 60 bytes for each of its bytes (a row of one
-// empty field), and one row before it.
-constexpr std::size_t kChunk = 64 << 10;
-static_assert(kChunk * 60 + (2 << 20) <= kMessageBytes);
 constexpr std::size_t kBatch = 1 << 20;  // bytes of a message that are worth a round trip
+// What one chunk gives must fit into a message behind those: at most about 60 bytes for each of its bytes (a row of one
+// empty field), and the row that it ends, of which a byte is three in UTF-8 at most and a column has a few bytes of ours.
+constexpr std::size_t kChunk = 64 << 10;
 // Bytes of the file that one question reads at most: what it costs does not depend on how little is wanted.
 constexpr std::size_t kReadAtMost = 64 << 20;
 constexpr std::size_t kBeginning = 4096;
 constexpr std::size_t kColumns = 100'000;
+static_assert(kBatch + kChunk * 60 + kMostRowBytes * 3 + kColumns * 8 <= kMessageBytes);
 
 // Of UTF-16 without a mark, by its first line end: the other way round it is U+0A00, which is no character, or U+0D00.
 // Little endian, as Windows writes it, if there is none.

@@ -1,10 +1,13 @@
 """What the reader may spend on a file, by a definition's [limits]: a file beyond one is left out, and the record says which key. Run
 as builds.py says."""
-import contextlib, json, os, pathlib, subprocess, threading, unittest, zipfile
+import contextlib, io, json, os, pathlib, re, subprocess, threading, unittest, zipfile
 
+import numpy as np
 import pydicom
+from PIL import Image
+from pydicom.encaps import encapsulate
 
-from builds import STAGE, Builds, end_of, family, main
+from builds import SOURCE, STAGE, Builds, end_of, family, main
 
 MIB = 1 << 20
 
@@ -14,7 +17,7 @@ class Limits(Builds):
 
     @classmethod
     def setUpClass(cls):
-        cls.begin("nodules@1")
+        cls.begin("nodules@1", "wdbc@1")
         cls.definition = cls.single_images("limits.toml")
 
     def limited(self, name, **limits):
@@ -38,24 +41,24 @@ class Limits(Builds):
             ds[undefined].is_undefined_length = True
         ds.save_as(path, enforce_file_format=True)
 
+    def nested(self, depth):
+        item = pydicom.Dataset()
+        item.is_undefined_length_sequence_item = True
+        item.ReferencedSOPClassUID = "1.2.3"
+        if depth:  # of undefined length: one of a length that is said is stepped over
+            item.ReferencedImageSequence = self.nested(depth - 1)
+            item["ReferencedImageSequence"].is_undefined_length = True
+        return [item]
+
     def test_a_file_beyond_a_limit_is_left_out_and_the_record_names_the_key(self):
         root = self.root / "beyond"
         folder = root / "north"
         self.series(folder, 1, 1, [0, 2, 4])
 
-        def nested(depth):
-            item = pydicom.Dataset()
-            item.is_undefined_length_sequence_item = True
-            item.ReferencedSOPClassUID = "1.2.3"
-            if depth:  # of undefined length: one of a length that is said is stepped over
-                item.ReferencedImageSequence = nested(depth - 1)
-                item["ReferencedImageSequence"].is_undefined_length = True
-            return [item]
-
         self.changed(folder, 2, Rows=200, Columns=200, PixelData=bytes(200 * 200 * 2))             # 80,000 bytes of pixels
         self.changed(folder, 3, ImageComments="x" * 10, PixelData=bytes(MIB + 2), Rows=1, Columns=(MIB + 2) // 32)  # a file of more than 1 MiB
         self.changed(folder, 4, Manufacturer="y" * 1000)
-        self.changed(folder, 5, undefined="ReferencedImageSequence", ReferencedImageSequence=nested(6))
+        self.changed(folder, 5, undefined="ReferencedImageSequence", ReferencedImageSequence=self.nested(6))
         limited = self.limited("beyond.toml", file_bytes=MIB, pixel_bytes=65536, value_bytes=64, depth=4)
         summary = self.build("limits", root / "version", 2, deliveries=root, definition=limited)
         found = self.left_out(root / "version")
@@ -68,6 +71,119 @@ class Limits(Builds):
         without = self.build("limits", root / "without", 2, deliveries=root, definition=self.definition)
         self.assertGreater(without["samples"], 3)
         self.assertNotIn("too_large", without["quarantine"])
+
+    def deflated(self, folder, patient, extra):
+        """An image in a deflated data set, beside `extra` zeros that nobody wants."""
+        self.series(folder, patient, patient, [0])
+        made = next(folder.glob(f"*-{patient}.dcm"))
+        ds = pydicom.dcmread(made)
+        ds.add_new(0x00091010, "OB", bytes(extra))
+        ds.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        ds.save_as(made, enforce_file_format=True)
+
+    def pictured(self, folder, patient, kind, fragments=1, side=16, array=None):
+        """An image in JPEG or JPEG 2000."""
+        self.series(folder, patient, patient, [0])
+        made = next(folder.glob(f"*-{patient}.dcm"))
+        ds = pydicom.dcmread(made)
+        coded = io.BytesIO()
+        Image.fromarray(np.zeros((side, side), np.uint8) if array is None else array).save(coded, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
+        ds.Rows = ds.Columns = side
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+        ds.PixelData = encapsulate([coded.getvalue()], fragments_per_frame=fragments)
+        ds["PixelData"].VR = "OB"
+        ds["PixelData"].is_undefined_length = True
+        ds.file_meta.TransferSyntaxUID = {"JPEG": pydicom.uid.JPEGBaseline8Bit, "JPEG2000": pydicom.uid.JPEG2000Lossless}[kind]
+        ds.save_as(made, enforce_file_format=True)
+
+    def test_each_key_leaves_out_what_is_beyond_it_and_nothing_else(self):
+        root = self.root / "each"
+        items = [pydicom.Dataset() for _ in range(1000)]
+        for one in items:
+            one.ReferencedSOPClassUID = "1.2.3"
+            one.is_undefined_length_sequence_item = True
+        noise = np.random.default_rng(1).integers(0, 256, (4096, 4096), np.uint8)
+
+        cases = {"file_bytes": (MIB, "too_large", lambda at: self.changed(at, 3, ImageComments="x" * 10, PixelData=bytes(MIB + 2), Rows=1, Columns=6)),
+                 "pixel_bytes": (65536, "pixels_too_large", lambda at: self.changed(at, 3, Rows=200, Columns=200, PixelData=bytes(80000))),
+                 "image_bytes": (65536, "image_too_large", lambda at: self.changed(at, 3, Rows=129, Columns=129, PixelData=bytes(2 * 129 * 129))),
+                 "inflated_bytes": (MIB, "decompression_limit", lambda at: self.deflated(at, 3, 2 * MIB)),
+                 "inflate_ratio": (1, "decompression_limit", lambda at: self.deflated(at, 3, 2 * MIB)),
+                 "value_bytes": (64, "value_too_large", lambda at: self.changed(at, 3, SeriesDescription="x" * 65)),
+                 "depth": (2, "nesting_too_deep", lambda at: self.changed(at, 3, undefined="ReferencedImageSequence", ReferencedImageSequence=self.nested(3))),
+                 "elements": (1000, "too_many_elements", lambda at: self.changed(at, 3, undefined="ReferencedImageSequence", ReferencedImageSequence=items)),
+                 "fragments": (1, "too_many_elements", lambda at: self.pictured(at, 3, "JPEG", fragments=2)),
+                 "seconds": (1, "time_limit", lambda at: self.pictured(at, 3, "JPEG2000", side=4096, array=noise))}
+        for key, (limit, reason, make) in cases.items():
+            folder = root / key
+            self.series(folder / "north", 1, 1, [0, 2])
+            make(folder / "north")
+            version, without = folder / "version", folder / "without"
+            summary = self.build("limits", version, 1, deliveries=folder, definition=self.limited(f"each-{key}.toml", **{key: limit}))
+            self.assertEqual((key, self.left_out(version), summary["samples"]), (key, [(reason, key)], 2))
+            told = subprocess.run([STAGE, "report", version], check=True, capture_output=True, text=True).stdout
+            self.assertIn(key, told)
+            self.build("limits", without, 1, deliveries=folder, definition=self.definition)
+            if key == "seconds":  # the noise is taken for text
+                self.assertNotIn("time_limit", dict(self.left_out(without)))
+            else:
+                self.assertEqual((key, self.left_out(without)), (key, []))
+
+        # Of tables.
+        cases["rows"] = cases["row_bytes"] = None
+        self.assertEqual(set(cases) | {"archive_members"}, self.keys_of_limits())  # in the next test, as inflate_ratio
+        for key, limit, reason, taken in (("rows", 3, "too_many_rows", 3), ("row_bytes", 1024, "row_too_large", 3)):
+            folder = root / key
+            for hospital in ("central", "south", "east"):
+                (folder / hospital).mkdir(parents=True)
+            self.table(folder, "north", [(f"N{i}", 1950 + i, i) for i in range(4)])
+            table = folder / "north/table.csv"
+            lines = table.read_text().splitlines()
+            table.write_text("\n".join([lines[0] + ",remark", *(line + "," for line in lines[1:4]), lines[4] + "," + "x" * 2000]) + "\n")
+            for limits, left in (({key: limit}, [(reason, key)]), ({}, [])):
+                made = self.root / f"configs/datasets/each-{key}-{len(limits)}.toml"
+                made.write_text((self.root / "configs/datasets/wdbc.toml").read_text() + "\n[limits]\n" + "".join(f"{a} = {b}\n" for a, b in limits.items()))
+                version = folder / f"version-{len(limits)}"
+                self.build("wdbc", version, 1, deliveries=folder, definition=made)
+                self.assertEqual(self.left_out(version), left)
+
+    def keys_of_limits(self):
+        """As the example says them."""
+        lines = (SOURCE / "configs/datasets/digits.toml").read_text().split("# [limits]\n")[1].splitlines()
+        return {line[2:].split(" = ")[0] for line in lines if line.startswith("# ") and " = " in line}
+
+    def test_what_no_key_mends_names_none(self):
+        root = self.root / "none"
+        folder = root / "north"
+        self.series(folder, 1, 1, [0, 2])
+        self.changed(folder, 2, Rows=60000, Columns=60000)  # 7.2 GB, wherever they may be
+        self.changed(folder, 3, SeriesDescription="y" * (MIB + 1))
+        version = root / "version"
+        summary = self.build("limits", version, 1, deliveries=root, definition=self.definition)
+        self.assertEqual(self.left_out(version), [("pixels_too_large", "more than 2 GiB"), ("value_too_large", "more than 1 MiB")])
+        self.assertEqual(summary["samples"], 2)
+
+    def test_at_their_bounds_all_limits_work_and_beyond_they_are_refused(self):
+        root = self.root / "bounds"
+        self.series(root / "north", 1, 1, [0, 2])
+        most = {}
+        for key in sorted(self.keys_of_limits()):
+            for value in (0, None):
+                definition = self.limited("bounds.toml", **{key: most[key] + 1 if value is None else value})
+                told = subprocess.run([STAGE, "build", "--dataset", definition, "--delivery", f"north={root / 'north'}", "--keys", self.keys, "--out", root / "version"],
+                                      capture_output=True, text=True)
+                self.assertEqual(told.returncode, 2, told.stderr)
+                most[key] = int(re.search(rf"{key}: expected \d+ to (\d+)", told.stderr)[1])
+        self.pictured(root / "north", 2, "JPEG", fragments=2)
+        summary = self.build("limits", root / "version", 1, deliveries=root, definition=self.limited("most.toml", **most))
+        self.assertEqual((summary["samples"], summary["quarantine"]), (3, {}))
+        for hospital in ("central", "south", "east"):
+            (root / "table" / hospital).mkdir(parents=True)
+        self.table(root / "table", "north", [(f"N{i}", 1950 + i, i) for i in range(4)])
+        made = self.root / "configs/datasets/most-table.toml"
+        made.write_text((self.root / "configs/datasets/wdbc.toml").read_text() + "\n[limits]\n" + "".join(f"{a} = {b}\n" for a, b in most.items()))
+        summary = self.build("wdbc", root / "of-table", 1, deliveries=root / "table", definition=made)
+        self.assertEqual((summary["samples"], summary["quarantine"]), (4, {}))
 
     def test_an_archive_is_listed_within_the_limits_of_the_definition(self):
         root = self.root / "archive"
@@ -112,7 +228,7 @@ class Limits(Builds):
         at = head.index(b"\xe0\x7f\x10\x00OB") + 8
         path.write_bytes(head[:at] + (frames * side * side).to_bytes(4, "little"))
         os.truncate(path, at + 4 + frames * side * side)
-        limits = {"file_bytes": 1300 * MIB, "pixel_bytes": 1300 * MIB, "inflated_bytes": MIB, "seconds": 300}
+        limits = {"file_bytes": 1300 * MIB, "pixel_bytes": 1300 * MIB, "image_bytes": 1300 * MIB, "inflated_bytes": MIB, "seconds": 300}
         definition = self.limited("large.toml", **limits)
         definition.write_text(definition.read_text().replace("[limits]", '[shards]\ncodec = "zstd"\n[limits]').replace('dtype = "i32"', 'dtype = "u8"'))
         most, done = {}, threading.Event()

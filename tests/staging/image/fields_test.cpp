@@ -49,6 +49,38 @@ TEST_CASE("an image of another shape is no field") {
     CHECK(std::get<Rejection>(fields).detail == "image");
 }
 
+TEST_CASE("an image that is too large as the field is refused before there is one") {
+    Definition definition = digits();
+    definition.fields[0].field.shape = {};
+    definition.fields[0].field.dtype = core::DType::f32;
+    const core::Bytes pixels(64, 3);
+    Record record = image(pixels, 8);
+    record.frames.resize(1);
+    record.frames[0].spacing = {1, 1};
+    const auto outcome = [&](double spacing, std::uint64_t most) {
+        definition.fields[0].spacing.assign(2, spacing);
+        if (spacing == 0) definition.fields[0].spacing.clear();
+        definition.limits.image_bytes = most;
+        const auto fields = fields_of(record, definition);
+        const auto* refused = std::get_if<Rejection>(&fields);
+        return refused ? std::string(reason_name(refused->reason)) + " " + refused->detail
+                       : std::to_string(std::get<0>(fields)[0].bytes.size());
+    };
+    CHECK(outcome(0, 256) == "256");
+    CHECK(outcome(0, 255) == "image_too_large image_bytes");
+    CHECK(outcome(0.5, 1024) == "1024");
+    CHECK(outcome(0.5, 1023) == "image_too_large image_bytes");
+    // No limit can be raised so far.
+    CHECK(outcome(1e-3, kMostArrayBytes) == "256000000");
+    CHECK(outcome(3e-4, kMostArrayBytes) == "image_too_large more than 2 GiB");
+    CHECK(outcome(1e-5, kMostArrayBytes) == "image_too_large more than 2 GiB");
+    // What is cut is there before.
+    definition.fields[0].field.shape = {1, 8, 8};
+    definition.fields[0].fit = Fit::crop_pad;
+    CHECK(outcome(0.5, 1023) == "image_too_large image_bytes");
+    CHECK(outcome(0.5, 1024) == "256");
+}
+
 TEST_CASE("a number of a table is all of its text") {
     const Definition table = Definition::load(
         std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "configs/datasets/wdbc.toml", {"north"});

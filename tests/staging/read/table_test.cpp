@@ -291,3 +291,23 @@ TEST_CASE("a form that no table can have is refused by name") {
     CHECK_THROWS_WITH(with({',', "latin", 0}), Catch::Contains("encoding"));
     CHECK_THROWS_WITH(with({'|', "big5", 0}), Catch::Contains("cannot be told apart"));
 }
+
+TEST_CASE("the longest row that a definition may allow comes over, though it grows when it is decoded") {
+    Limits limits;
+    limits.row_bytes = kMostRowBytes;
+    limits.value_bytes = kMostValueBytes;
+    const std::vector<std::string> names{"a", "b", "c", "d", "e", "f", "g", "h"};
+    std::string table = "a,b,c,d,e,f,g,h\n", row;
+    for (int i = 0; i < 20'000; ++i) table += "1,2,3,4,5,6,7,8\n";  // so that a message is begun already
+    const std::size_t longest = kMostValueBytes - 2;
+    // TIS-620: one byte each, and three in UTF-8.
+    for (std::size_t i = 0; i < names.size(); ++i) row += (i ? "," : "") + std::string(longest, '\xa1');
+    TableForm form;
+    form.encoding = "tis-620";
+    const Read read_all = read(table + row + "\n1,2,3,4,5,6,7,8\n" + row + "x,\n", names, limits, form);
+    REQUIRE(read_all.rows.size() == 20'003);
+    REQUIRE(read_all.rows[20'000].ok());
+    for (const auto& value : read_all.rows[20'000].values) CHECK(value->bytes.size() == 3 * longest);
+    CHECK(read_all[20'001] == "1|2|3|4|5|6|7|8");
+    CHECK(read_all[20'002] == "bad_row");
+}

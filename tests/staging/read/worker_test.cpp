@@ -302,3 +302,81 @@ TEST_CASE("several workers live side by side") {
     CHECK(trimmed(second.read(one.open(), Depth::header).values[0]->bytes) == "MR");
     CHECK_THROWS_AS(Worker(server, Wanted::columns({"a"})), core::Error);
 }
+
+TEST_CASE("what is more than a message holds is refused, whatever the limits allow") {
+    Limits limits;
+    limits.value_bytes = kMostValueBytes;
+    limits.fragments = 10'000'000;
+    limits.elements = 100'000'000;
+    limits.inflated_bytes = 1 << 30;  // and memory for the rest
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 40; ++i) wanted.push_back("0032,11" + std::to_string(10 + i));
+    const Readers server;
+    Worker worker(server, Wanted::attributes(wanted), limits);
+    const auto read = [&](const Dicom& file) {
+        const One one(file.file());
+        return worker.read(one.open(), Depth::header);
+    };
+
+    // Each of the values is within its limit.
+    Dicom values;
+    values.text(0x00080060, "CS", "MR").image(2, 2);
+    for (std::uint32_t i = 0; i < 40; ++i)
+        values.element(0x00321110 + i / 10 * 16 + i % 10, "UT", std::string(kMostValueBytes, 'x'));
+    Record record = read(values.pixels(std::string(4, 'a'), "OB"));
+    CHECK(record.reason == Reason::value_too_large);
+    CHECK(record.detail == "more than a message holds");
+
+    const auto of_frames = [](int count) {
+        const std::string frame =
+            Dicom()
+                .sequence(0x00209113, {Dicom().text(0x00200032, "DS", "1\\2\\3").data_set()})
+                .sequence(0x00209116, {Dicom().text(0x00200037, "DS", "1\\0\\0\\0\\1\\0").data_set()})
+                .sequence(0x00289110, {Dicom().text(0x00280030, "DS", "1\\1").data_set()})
+                .data_set();
+        Dicom file;
+        file.text(0x00080060, "CS", "MR");
+        file.image(1, 1, 8, 0, false, 1, "MONOCHROME2", 0, std::to_string(count));
+        std::vector<std::string> frames(static_cast<std::size_t>(count), frame);
+        frames[0] =
+            Dicom().sequence(0x00209113, {Dicom().text(0x00200032, "DS", "4\\5\\6").data_set()}).data_set();
+        return file.sequence(0x52009230, frames)
+            .pixels(std::string(static_cast<std::size_t>(count), 'a'), "OB");
+    };
+    record = read(of_frames(100'000));
+    CHECK(record.reason == Reason::none);
+    CHECK(record.frames.size() == 100'000);
+    record = read(of_frames(400'000));
+    CHECK(record.reason == Reason::too_many_elements);
+    CHECK(record.detail == "more than a message holds");
+    CHECK(worker.replaced() == 0);
+}
+
+TEST_CASE("a data set inflates as far as its limit says, in the memory that this gives") {
+    Dicom file;
+    file.text(0x00080060, "CS", "MR").image(2, 2).element(0x00321110, "UT", std::string(280 << 20, ' '));
+    const std::string plain = file.pixels(std::string(4, 'a'), "OB").data_set();
+    std::string packed(compressBound(plain.size()), '\0');
+    z_stream z{};
+    REQUIRE(deflateInit2(&z, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
+    z.avail_in = static_cast<uInt>(plain.size());
+    z.next_out = reinterpret_cast<Bytef*>(packed.data());
+    z.avail_out = static_cast<uInt>(packed.size());
+    REQUIRE(deflate(&z, Z_FINISH) == Z_STREAM_END);
+    packed.resize(z.total_out);
+    deflateEnd(&z);
+    const One one(Dicom("1.2.840.10008.1.2.1.99").raw(packed).file());
+    Limits limits;
+    limits.file_bytes = 2 << 20;
+    limits.inflated_bytes = 300 << 20;
+    limits.inflate_ratio = 2000;
+    const Readers server;
+    CHECK(Worker(server, Wanted::attributes({"PatientID"}), limits).read(one.open(), Depth::pixels).reason ==
+          Reason::none);
+    limits.inflated_bytes = 200 << 20;
+    const Record less =
+        Worker(server, Wanted::attributes({"PatientID"}), limits).read(one.open(), Depth::pixels);
+    CHECK(less.reason == Reason::decompression_limit);
+    CHECK(less.detail == "inflated_bytes");
+}

@@ -96,7 +96,7 @@ private:
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
     // The number: how samples wait for their shard (work/), and what a shard's receipt says.
-    std::string all = "12\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "13\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)

@@ -90,21 +90,25 @@ public:
 
 private:
     // What becomes of a mask, the later the stronger.
-    enum class Fate { unmatched, other_person, off_grid, with_face, again, conflict, counted };
+    enum class Fate { unmatched, other_person, off_grid, turned, with_face, again, conflict, counted };
     // A mask and what tells its images.
     struct Mask {
         const Beside& beside;
-        SegmentsPlace place;  // of a segmentation
+        SegmentsPlace place;         // of a segmentation
+        FlatPlace lies;              // of one of a single image
+        std::string_view differs{};  // what it says otherwise than its image
         Fate fate = Fate::unmatched;
         void becomes(Fate next) { fate = std::max(fate, next); }
         bool lies_elsewhere() const {
-            return fate == Fate::off_grid || fate == Fate::other_person || fate == Fate::with_face;
+            return fate == Fate::off_grid || fate == Fate::turned || fate == Fate::other_person ||
+                   fate == Fate::with_face;
         }
     };
-    // One that lies on an image, and on which of its slices, if not on all.
+    // One that lies on an image, on which of its slices, if not on all, and how it is turned for that.
     struct Fitting {
         Mask* mask;
         std::vector<std::uint32_t> slices;
+        std::uint32_t turned = 1;
     };
 
     void join_images(const Together& all) const override {
@@ -120,8 +124,7 @@ private:
         const bool is_told = !is_flat || by_object || is_one_content(all.images);
         if (!all.beside.empty() && !is_told) return nobody_s(all);
         std::vector<Mask> masks;
-        for (const Beside& one : all.beside)
-            masks.push_back({one, by_object ? segments_place(work_.stage1.columns(one)) : SegmentsPlace{}});
+        for (const Beside& one : all.beside) masks.push_back(waiting(one));
         for (const Image& image : all.images) {
             const Composite volume = is_flat ? flat(image.ref) : images_.composite(image.ref);
             const std::vector<Fitting> fits = fitting(masks, image, volume);
@@ -155,8 +158,45 @@ private:
     static Composite flat(const SampleRef& ref) {
         Composite out;
         std::copy_n(ref.size.begin(), out.grid.size.size(), out.grid.size.begin());
-        out.spacing = ref.spacing;
+        out.spacing = ref.lies.steps();
         return out;
+    }
+
+    Mask waiting(const Beside& one) const {
+        Mask out{one, {}, {}};
+        const Masks& rules = *work_.definition.masks;
+        if (!rules.is_segmentation()) return out;
+        const std::vector<core::Cell> cells = work_.stage1.columns(one);
+        if (rules.is_flat)
+            out.lies = flat_place(cells);
+        else
+            out.place = segments_place(cells);
+        return out;
+    }
+
+    // On a single image, if it lies on that.
+    std::optional<Fitting> on_single(Mask& mask, const SampleRef& ref) const {
+        const auto& [frames, rows, columns, turned] = ref.size;
+        const Lying lying = lying_of({{frames, rows, columns}, turned},
+                                     {mask.beside.grid.size, static_cast<std::uint32_t>(mask.beside.turned)},
+                                     work_.definition.masks->drawn_on);
+        switch (lying) {
+            case Lying::nowhere:
+                mask.becomes(Fate::off_grid);
+                return std::nullopt;
+            case Lying::unknown:
+                mask.becomes(Fate::turned);
+                return std::nullopt;
+            case Lying::as_stored:
+                return Fitting{&mask, {}, turned};
+            case Lying::as_seen:
+                break;
+        }
+        const std::string_view differs = lies_otherwise(ref.lies, mask.lies, rows, columns);
+        if (differs.empty()) return Fitting{&mask, {}};
+        mask.differs = differs;
+        mask.becomes(Fate::off_grid);
+        return std::nullopt;
     }
 
     void nobody_s(const Together& all) const {
@@ -180,6 +220,10 @@ private:
                 mask.becomes(Fate::with_face);
                 continue;
             }
+            if (work_.definition.masks->is_flat) {
+                if (auto fit = on_single(mask, image.ref)) fits.push_back(*std::move(fit));
+                continue;
+            }
             std::optional<std::vector<std::uint32_t>> places;
             if (!mask.place.positions.empty())
                 places = places_on(volume.grid, slices, mask.beside.grid, mask.place.positions);
@@ -194,7 +238,7 @@ private:
     }
 
     static Case::Mask place(const Fitting& fit) {
-        return {fit.mask->beside.segment, fit.mask->beside.field, fit.slices};
+        return {fit.mask->beside.segment, fit.mask->beside.field, fit.slices, fit.turned};
     }
 
     // What was said twice was said once.
@@ -202,7 +246,7 @@ private:
         std::vector<const Fitting*> out;
         for (const Fitting& one : fits)
             if (std::ranges::none_of(out, [&](const Fitting* before) {
-                    return before->slices == one.slices &&
+                    return before->slices == one.slices && before->turned == one.turned &&
                            before->mask->beside.content == one.mask->beside.content &&
                            before->mask->beside.shows == one.mask->beside.shows;
                 }))
@@ -261,7 +305,10 @@ private:
             case Fate::other_person:
                 return leave_out(mask.beside, Reason::identity_conflict);
             case Fate::off_grid:
-                return leave_out(mask.beside, Reason::mask_off_grid);
+                return leave_out(mask.beside, {Reason::mask_off_grid,
+                                               mask.differs.empty() ? detail() : std::string(mask.differs)});
+            case Fate::turned:
+                return leave_out(mask.beside, {Reason::bad_mask, "Orientation"});
             case Fate::with_face:
                 return leave_out(mask.beside, {Reason::face_not_removed, "mask"});
             case Fate::again:

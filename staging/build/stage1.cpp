@@ -347,6 +347,7 @@ void Stage1::take_mask(const Record& record, const core::Id16& key, std::uint8_t
     Mask& mask = std::get<Mask>(made);
     Beside ref = beside_of(blank, key);
     set_mask(ref, mask.grid, part ? std::set{part} : std::set<std::uint8_t>{}, mask.array);
+    ref.turned = record.pixels.turned;
     ref.needs_cut = !policy.by_class && definition_.looks_for_faces() &&
                     header_says(record.facts, policy, declared) != HeaderSays::answered;
     sink.take_beside(ref, {{std::move(mask.array)}, {}});
@@ -368,13 +369,14 @@ void Stage1::take_segmentation(const Record& record, const std::string& file_nam
     if (const auto* rejection = std::get_if<Rejection>(&made)) return reject(*rejection);
     Segments& segments = std::get<Segments>(made);
     SegmentsPlace place{std::move(segments.positions), {}};
-    if (!definition_.masks->is_flat)  // of which the key tells
-        for (const Segmentation::Source& source : record.segmentation->sources)
-            place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
+    for (const Segmentation::Source& source : record.segmentation->sources)
+        place.sources.push_back({instance_digest(source.instance, pseudonyms_), source.frame});
     Beside ref = beside_of(blank, good.mask_key);
     set_person(ref, good);
     set_mask(ref, segments.grid, segments.shows, segments.array);
-    sink.take_beside(ref, {{std::move(segments.array)}, cells_of(place)});
+    // Of a single image the key tells which it is.
+    sink.take_beside(ref, {{std::move(segments.array)},
+                           definition_.masks->is_flat ? cells_of(segments.lies) : cells_of(place)});
 }
 
 std::variant<Cleaned, Rejection> Stage1::judge(const Record& record, const std::string& file_name,
@@ -421,8 +423,8 @@ void Stage1::take(const Record& record, std::variant<Cleaned, Rejection> judged,
     ref.split = static_cast<std::uint32_t>(
         std::find(std::begin(core::kSplits), std::end(core::kSplits), split) - std::begin(core::kSplits));
     if (definition_.masks && definition_.masks->is_flat) {
-        ref.size = {record.pixels.frames, record.pixels.rows, record.pixels.columns, 0};
-        ref.spacing = spacing_of(record);
+        ref.size = {record.pixels.frames, record.pixels.rows, record.pixels.columns, record.pixels.turned};
+        ref.lies = flat_place(record);
     }
     if (definition_.kind != SampleKind::volume) return sink.take(ref, sample);
     // A file of NIfTI is a series by itself.

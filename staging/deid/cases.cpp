@@ -261,6 +261,12 @@ void read_mask_files(const core::Config& table, std::string_view format, Masks& 
     if (!out.values[0]) table.refuse("values", "0 stands for nothing, and must be one of them");
     if (table.has("part")) read_parts(table, out);
     if (out.is_flat && format == "nifti") out.axes = read_axes(table);
+    if (out.is_flat && table.has("drawn_on")) {
+        const std::string drawn_on = table.text("drawn_on");
+        if (drawn_on != "stored" && drawn_on != "upright")
+            table.refuse("drawn_on", "expected \"stored\" or \"upright\"");
+        out.drawn_on = drawn_on == "stored" ? DrawnOn::stored : DrawnOn::upright;
+    }
     // A palette's colours are for who looks at a mask; what it says are the numbers.
     out.wanted = Wanted::of(*find_format(format == "raster" ? "raster-indices" : format), {});
 }

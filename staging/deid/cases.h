@@ -31,6 +31,10 @@ struct PlaneAxes {
     bool is_changed() const noexcept { return rows_first || rows_turned || columns_turned; }
 };
 
+// What masks of pictures were made of, where the reader turned these upright, as the definition declares it: the pixels as
+// the file stores them, or as they are seen.
+enum class DrawnOn : std::uint8_t { unsaid, stored, upright };
+
 // Reads [labels]; nothing if there is none. `images` is read as far as its columns, and its risk is made the stricter of
 // both profiles'. Throws Error(usage).
 std::shared_ptr<const Labels> read_labels(const core::Config& file, const std::filesystem::path& folder,
@@ -56,6 +60,7 @@ struct Masks {
     FieldChoice field;  // fitted as the first field of the images is
     Wanted wanted{};    // nothing but pixels; none of segmentations: they are read as images are
     PlaneAxes axes{};   // of NIfTI on single images
+    DrawnOn drawn_on = DrawnOn::unsaid;
     // Of segmentations: the number of each code that a segment may have, "SCHEME:VALUE", and which part of a voxel a
     // fractional one must fill to count.
     std::map<std::string, std::uint8_t, std::less<>> segments{};

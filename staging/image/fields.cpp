@@ -86,11 +86,6 @@ std::variant<std::vector<core::Array>, Rejection> fields_of(const Record& record
     return fields;
 }
 
-std::array<double, 3> spacing_of(const Record& record) {
-    const std::vector<double> known = spacing_of(record, 3);
-    return known.empty() ? std::array<double, 3>{} : std::array{known[0], known[1], known[2]};
-}
-
 std::vector<core::Cell> image_cells(const Record& record) {
     return {std::string(is_inverted(record) ? "yes" : "no")};
 }

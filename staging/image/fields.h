@@ -16,9 +16,6 @@ namespace staging {
 std::variant<std::vector<core::Array>, Rejection> fields_of(const Record& record,
                                                             const Definition& definition);
 
-// Millimetres between slices (1: they are single), rows and columns of an image; zeros if it does not say.
-std::array<double, 3> spacing_of(const Record& record);
-
 // What computed_columns(image) names, of this record.
 std::vector<core::Cell> image_cells(const Record& record);
 

@@ -122,6 +122,20 @@ std::variant<Mask, Rejection> mask_of(const Record& record, const Masks& masks, 
     return out;
 }
 
+Lying lying_of(const SeenSize& image, const SeenSize& mask, DrawnOn drawn_on) {
+    const auto stored = [](SeenSize of) {
+        if (of.turned >= 5) std::swap(of.size[1], of.size[2]);
+        return of.size;
+    };
+    const bool seen = image.size == mask.size;
+    if (image.turned == mask.turned) return seen ? Lying::as_seen : Lying::nowhere;
+    const bool as_stored = stored(image) == stored(mask);
+    const Lying of_stored = as_stored && mask.turned == 1 ? Lying::as_stored : Lying::nowhere;
+    if (drawn_on == DrawnOn::stored) return of_stored;
+    if (!seen) return drawn_on == DrawnOn::upright ? Lying::nowhere : of_stored;
+    return as_stored && drawn_on == DrawnOn::unsaid ? Lying::unknown : Lying::as_seen;
+}
+
 void fit_mask(core::Array& mask, const Masks& masks, const std::array<double, 3>& spacing) {
     const FitPlan plan = mask_plan(masks, mask.shape, spacing);
     if (plan.changes(mask.shape))

@@ -9,6 +9,7 @@
 
 #include "core/shard/writer.h"
 #include "staging/deid/cases.h"
+#include "staging/image/flat_place.h"
 #include "staging/image/series.h"
 #include "staging/read/record.h"
 
@@ -35,6 +36,7 @@ struct Segments {
     Grid grid;                     // k runs along the normal, one millimetre a step, from the first slice
     std::set<std::uint8_t> shows;  // the numbers that it has segments for, whether a voxel shows them or not
     std::vector<std::array<double, 3>> positions;  // of the slices
+    FlatPlace lies;                                // of a single image's
 };
 // The number of each segment's code at each voxel. bad_mask if a segment's code is none of those that the definition
 // lists, if two of different numbers overlap and not the higher stands, or if the frames are no parallel slices of one size, or of
@@ -60,6 +62,16 @@ struct SegmentsPlace {
 };
 std::vector<core::Cell> cells_of(const SegmentsPlace& place);
 SegmentsPlace segments_place(std::span<const core::Cell> cells);
+
+// How a mask lies on a single image, of both of which the reader may have turned pictures upright (Pixels::turned): what is
+// seen belongs together, or what is stored in the files, if the mask was made of the stored pixels. Which, is declared; or their
+// sizes tell it, or cannot.
+enum class Lying { nowhere, as_seen, as_stored, unknown };
+struct SeenSize {
+    std::array<std::int64_t, 3> size{};  // frames, rows, columns, upright
+    std::uint32_t turned = 1;
+};
+Lying lying_of(const SeenSize& image, const SeenSize& mask, DrawnOn drawn_on = DrawnOn::unsaid);
 
 // The mask fitted as its image is, to the nearest voxel, and how many bytes it has then. `spacing`: mm between the image's
 // slices, rows, columns; zeros where it does not say.

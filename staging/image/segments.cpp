@@ -141,6 +141,8 @@ std::variant<Segments, Rejection> on_one_frame(const Record& record, const Masks
         shown.is_label_map ? pixels.frames == 1 : std::ranges::adjacent_find(segments) == segments.end();
     if (!is_one) return Rejection{Reason::bad_mask, "frames"};
     out.grid.size = {1, pixels.rows, pixels.columns};
+    if (!lies_at_one_place(record)) return Rejection{Reason::bad_mask, "frames"};
+    out.lies = flat_place(record);
     // As pixels_to_array has it.
     out.array.shape = {1, pixels.rows, pixels.columns};
     if (masks.field.field.shape.size() == 4) out.array.shape.insert(out.array.shape.begin(), 1);

@@ -63,7 +63,7 @@ void ShardPacker::write(std::int64_t number, std::vector<SampleRef> samples, cor
             const Composite volume = spill_.composite(ref);
             finish_volume(sample, definition_, volume.spacing, volume.grid, volume.cut);
         } else if (definition_.masks)
-            fit_mask(sample.fields.at(definition_.fields.size()), *definition_.masks, ref.spacing);
+            fit_mask(sample.fields.at(definition_.fields.size()), *definition_.masks, ref.lies.steps());
         // Stage 2 has found that the record's identifier is another person's name.
         if (std::get<core::Id16>(sample.columns[kPatientColumn]) != ref.patient)
             move_to(sample.columns, ref.patient, definition_, pseudonyms_);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "staging/read/raster/raster.h"
 #include "staging/work/spill.h"
 
 namespace staging {
@@ -19,7 +20,7 @@ struct Head {
     std::uint64_t mark, batch, segment, offset, companions, masks, image_slices;
 };
 struct MaskHead {
-    std::uint64_t segment, offset, slices;
+    std::uint64_t segment, offset, slices, turned;
 };
 
 }  // namespace
@@ -35,6 +36,20 @@ void spread_mask(core::Array& mask, const std::vector<std::uint32_t>& slices, st
     }
     mask.shape[1] = static_cast<std::int64_t>(image_slices);
     mask.bytes = std::move(all);
+}
+
+void turn_mask(core::Array& mask, std::uint32_t turned) {
+    if (turned == 1) return;
+    Pixels pixels;
+    pixels.samples = 1;
+    pixels.type = PixelType::u8;
+    pixels.rows = static_cast<std::uint32_t>(mask.shape.end()[-2]);
+    pixels.columns = static_cast<std::uint32_t>(mask.shape.end()[-1]);
+    pixels.frames =
+        static_cast<std::uint32_t>(mask.bytes.size() / (std::size_t{pixels.rows} * pixels.columns));
+    turn_upright(pixels, static_cast<int>(turned), mask.bytes);
+    mask.shape.end()[-2] = pixels.rows;
+    mask.shape.end()[-1] = pixels.columns;
 }
 
 bool add_mask(core::Array& to, const core::Array& mask) {
@@ -64,7 +79,7 @@ core::Bytes encode(const Case& joined) {
     put(&head, sizeof head);
     put(joined.companions.data(), joined.companions.size() * sizeof(Companion));
     for (const Case::Mask& mask : joined.masks) {
-        const MaskHead one{mask.segment, mask.offset, mask.slices.size()};
+        const MaskHead one{mask.segment, mask.offset, mask.slices.size(), mask.turned};
         put(&one, sizeof one);
         put(mask.slices.data(), mask.slices.size() * sizeof mask.slices[0]);
     }
@@ -92,7 +107,7 @@ std::optional<Case> decode_case(core::ByteView bytes) {
     for (std::uint64_t i = 0; i < head.masks; ++i) {
         std::vector<MaskHead> one;
         get(one, 1);
-        out.masks.push_back({one[0].segment, one[0].offset, {}});
+        out.masks.push_back({one[0].segment, one[0].offset, {}, static_cast<std::uint32_t>(one[0].turned)});
         get(out.masks.back().slices, one[0].slices);
     }
     out.image_slices = head.image_slices;

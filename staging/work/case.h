@@ -17,10 +17,12 @@ struct Companion {
 struct Case {
     std::uint64_t batch = 0, segment = 0, offset = 0;  // as the image's own reference has them
     std::vector<Companion> companions;
-    // Where one waits in stage 1's spill; of one that lacks slices of the image, the k of each that it has.
+    // Where one waits in stage 1's spill; of one that lacks slices of the image, the k of each that it has; and how it is
+    // turned to lie on it (turn_mask).
     struct Mask {
         std::uint64_t segment = 0, offset = 0;
         std::vector<std::uint32_t> slices{};
+        std::uint32_t turned = 1;
     };
     std::vector<Mask> masks{};  // together a field that stands behind the image's
     std::uint64_t image_slices = 0;
@@ -30,6 +32,8 @@ struct Case {
 // The mask [1, slices, H, W] with all of the image's slices: those that it lacks are zero. `slices`: the k of those that
 // it has; none: all.
 void spread_mask(core::Array& mask, const std::vector<std::uint32_t>& slices, std::uint64_t image_slices);
+// A mask of a picture's stored pixels, turned as the reader turned the picture (Pixels::turned).
+void turn_mask(core::Array& mask, std::uint32_t turned);
 // Adds a mask to another of the same shape; of two numbers at a voxel the higher stands. Whether there were two.
 bool add_mask(core::Array& to, const core::Array& mask);
 

@@ -271,7 +271,9 @@ std::vector<core::Cell> Spill::columns(const Beside& ref) const {
 }
 
 core::Array Spill::field(const Case::Mask& mask) const {
-    return decode(waiting(mask.segment, mask.offset)).fields.at(0);
+    core::Array out = std::move(decode(waiting(mask.segment, mask.offset)).fields.at(0));
+    turn_mask(out, mask.turned);
+    return out;
 }
 
 Composite Spill::composite(const SampleRef& ref) const {

@@ -14,6 +14,7 @@
 #include "core/mpi/comm.h"
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
+#include "staging/image/flat_place.h"
 #include "staging/work/case.h"
 #include "staging/work/composite.h"
 #include "staging/work/options.h"
@@ -44,9 +45,9 @@ struct SampleRef {
     std::uint32_t sensitive = 0;  // of what the profile calls sensitive: the category's number
     std::uint32_t site = 0, split = 0;
     std::uint32_t pieces = 1;  // files or rows that it is made of; of a volume: frames
-    // What a mask of a single image must agree with, and is fitted by; zeros of others.
-    std::array<std::uint32_t, 4> size{};  // frames, rows, columns; the last is not used
-    std::array<double, 3> spacing{};      // mm, of the same
+    // What a mask of a single image must agree with, and is fitted by; of others nothing.
+    std::array<std::uint32_t, 4> size{};  // frames, rows, columns; and Pixels::turned
+    FlatPlace lies;
 };
 
 // A frame that waits for the rest of its volume: where its pixels are, and what image/series.h asks of it.
@@ -72,6 +73,7 @@ struct Beside {
     std::uint64_t needs_cut =
         0;      // a mask that may be of a face: it joins no image but one whose face is cut off
     Grid grid;  // of a mask
+    std::uint64_t turned = 1;  // the same: Pixels::turned
     char file_name[24] = {};
 };
 
@@ -133,7 +135,7 @@ public:
     // What was joined to a sample, and the sample by itself: a reference into inner(). Nothing if nothing was.
     std::optional<std::pair<Case, SampleRef>> joined(const SampleRef& ref) const;
     const Spill* inner() const noexcept { return inner_; }
-    // A row's columns, or what tells a mask's images and its place (SegmentsPlace). The field of a mask is not read.
+    // A row's columns, or what tells a mask's images and its place (SegmentsPlace, FlatPlace). Its field is not read.
     std::vector<core::Cell> columns(const Beside& ref) const;
     core::Array field(const Case::Mask& mask) const;
 

@@ -251,6 +251,73 @@ class Pictures(Builds):
                 for ranks, tuned in ((1, []), (4, CUT)):
                     self.assert_same_tree(version, self.run_build(root, definition, more + tuned, f"again-{ranks}", ranks)[0])
 
+    def turned(self, path, array, orientation, kind=None):
+        """Saved with EXIF's Orientation, or TIFF's, and how it is to be seen."""
+        exif = Image.Exif()
+        exif[274] = orientation
+        self.save(path, array, **({"tiffinfo": {274: orientation}} if path.suffix == ".tif" else {"exif": exif}))
+        # TIFF 6, Orientation: what the first row and the first column stored are.
+        seen = {1: array, 2: array[:, ::-1], 3: array[::-1, ::-1], 4: array[::-1], 5: array.T, 6: array.T[:, ::-1], 7: array.T[::-1, ::-1], 8: array.T[::-1]}
+        return np.ascontiguousarray(seen[orientation])
+
+    def test_a_mask_lies_on_its_picture_as_that_was_turned_upright(self):
+        root, north, expected, unknown, doubtful = self.root / "turned", self.root / "turned/north/P", {}, 0, {}
+        more = self.described(root)
+        for orientation in range(1, 9):
+            for name, shape, of_mask in (("both", (5, 8), "tagged"), ("square", (6, 6), "tagged"), ("seen", (5, 8), "seen"), ("stored", (5, 8), "stored"),
+                                         ("which", (6, 6), "stored")):
+                for kind in ("png", "tif"):
+                    scan = f"{name}-{orientation}-{kind}"
+                    mask = self.mask(*shape)
+                    image = self.turned(north / f"{scan}.{kind}", self.noise(*shape), orientation)
+                    upright = self.turned(north / f"{scan}_mask.{kind}", mask, orientation)
+                    if of_mask != "tagged":
+                        self.save(north / f"{scan}_mask.{kind}", upright if of_mask == "seen" else mask)
+                    # By their size: turned to the side it is of one, or of the other.
+                    if of_mask == "tagged" or orientation == 1 or (orientation >= 5 and shape[0] != shape[1]):
+                        expected[image.tobytes()] = upright
+                    else:
+                        unknown += 1
+                        doubtful[image.tobytes()] = of_mask, upright
+        # Only the mask says that it is turned.
+        image = self.noise(5, 8)
+        self.save(north / "mask.png", image)
+        expected[image.tobytes()] = self.turned(north / "mask_mask.png", self.mask(8, 5), 6)
+        self.save(north / "no.png", self.noise(5, 8))
+        self.turned(north / "no_mask.png", self.mask(5, 8), 6)
+        definition = self.definition()
+        version, _ = self.run_build(root, definition, more)
+        self.assertEqual(self.left_out(version), sorted([("bad_mask", "Orientation"), ("unmatched_image", "mask")] * unknown +
+                                                        [("mask_off_grid", "mask"), ("unmatched_image", "mask")]))
+        found = {one["image"].tobytes(): one["mask"][0] for one in self.samples(version)}
+        self.assertEqual(set(found), set(expected))
+        for image, mask in expected.items():
+            self.assertEqual(found[image].shape, mask.shape)
+            self.assertTrue((found[image] == mask).all())
+        self.same_by_any_ranks(root, definition, more, version)
+        # Where it is declared, none of them is in doubt; what was made otherwise is then laid on as declared, or lies on nothing.
+        for declared in ("stored", "seen"):
+            word = {"seen": "upright"}.get(declared, declared)
+            version, _ = self.run_build(root, self.definition(('name = "mask"', f'name = "mask"\ndrawn_on = "{word}"')), more, f"version-{declared}")
+            self.assertNotIn(("bad_mask", "Orientation"), self.left_out(version))
+            found = {one["image"].tobytes(): one["mask"][0] for one in self.samples(version)}
+            for image, (of_mask, mask) in doubtful.items():
+                if of_mask == declared:
+                    self.assertTrue((found[image] == mask).all())
+
+    def test_parts_of_one_picture_are_turned_each_as_it_was_made(self):
+        root, north = self.root / "turned-parts", self.root / "turned-parts/north/P"
+        more = self.described(root)
+        lesion = self.mask(5, 8)
+        organ = np.where(lesion, 0, self.mask(5, 8)).astype(np.uint8)
+        image = self.turned(north / "scan.png", self.noise(5, 8), 6)
+        self.turned(north / "scan_organ.png", organ, 6)
+        self.save(north / "scan_lesion.png", lesion)  # without the tag: as it is stored
+        version, _ = self.run_build(root, self.parts(""), more)
+        one, = self.samples(version)
+        self.assertTrue((one["image"][0] == image).all())
+        self.assertTrue((one["mask"][0] == np.rot90(np.where(lesion, 2, np.where(organ, 1, 0)), -1)).all())
+
     def test_what_a_definition_may_say_of_masks_of_images(self):
         root = self.root / "refused"
         more = self.described(root)
@@ -259,6 +326,7 @@ class Pictures(Builds):
                                ('name = "mask"', 'name = "mask"\naxes = ["rows", "columns"]', "axes"),
                                ('name = "mask"', 'name = "mask"\nformat = "tables"', "(PNG, TIFF, JPEG)"),
                                ('name = "mask"', 'name = "mask"\nformat = "dicom-seg"', "refer to images in DICOM"),
+                               ('name = "mask"', 'name = "mask"\ndrawn_on = "seen"', "drawn_on: expected"),
                                ("values = [0, 255]", "values = [255]", "0 stands for nothing")):
             self.failed(2, text, "skin", root / "version", 1, deliveries=root, definition=self.definition((old, new)), more=more)
         for lines, change, text in (('overlap = "first"', [], "overlap: expected"), ('missing = "none"', [], "missing: expected"),

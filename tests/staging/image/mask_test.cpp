@@ -208,7 +208,7 @@ TEST_CASE("a segmentation without its pixels, or without what they mean, is none
     masks.files.reset();
     masks.segments = {{"SCT:1", 5}};
     masks.is_flat = GENERATE(false, true);
-    if (masks.is_flat) record.pixels.frames = 1;
+    if (masks.is_flat) record.pixels.frames = 1, record.frames.resize(1);
     const core::ByteView pixels = core::ByteView(file.bytes).first(record.pixels.byte_count());
     record.segmentation.emplace();
     record.segmentation->segments = {{1, "SCT:1"}};
@@ -252,4 +252,42 @@ TEST_CASE("numbers of colours are a mask's where its palette shows nothing else"
     CHECK(with({black, black, one}, {0, 1, 2}, 7) == "bad_mask palette");
     CHECK(with({black, red}, {0, 1, 2}) == "taken");             // colours are none of the greys
     CHECK(with({black, one}, {0, 1, 2}) == "bad_mask palette");  // no colour has the number 2
+}
+
+TEST_CASE("the sizes of a picture and its mask tell which of both was turned, or cannot") {
+    const auto lying = [](SeenSize image, SeenSize mask) { return lying_of(image, mask); };
+    const SeenSize wide{{1, 5, 8}, 1}, high{{1, 8, 5}, 1}, square{{1, 6, 6}, 1};
+    const auto turned = [](SeenSize of, std::uint32_t by) {
+        of.turned = by;
+        return of;
+    };
+    CHECK(lying(wide, wide) == Lying::as_seen);
+    CHECK(lying(wide, high) == Lying::nowhere);
+    for (const std::uint32_t by : {2, 3, 4}) {
+        CHECK(lying(turned(wide, by), turned(wide, by)) == Lying::as_seen);
+        CHECK(lying(turned(wide, by), wide) == Lying::unknown);
+        CHECK(lying(wide, turned(wide, by)) == Lying::unknown);
+        CHECK(lying(turned(wide, by), high) == Lying::nowhere);
+    }
+    for (const std::uint32_t by : {5, 6, 7, 8}) {
+        CHECK(lying(turned(high, by), turned(high, by)) == Lying::as_seen);
+        CHECK(lying(turned(high, by), high) == Lying::as_seen);
+        CHECK(lying(turned(high, by), wide) == Lying::as_stored);
+        CHECK(lying(turned(square, by), square) == Lying::unknown);
+        CHECK(lying(high, turned(high, by)) == Lying::as_seen);
+        CHECK(lying(wide, turned(high, by)) == Lying::nowhere);  // what only the mask says is not undone
+    }
+    CHECK(lying(turned(high, 6), {{2, 5, 8}, 1}) == Lying::nowhere);
+
+    // What is declared must be possible.
+    for (const std::uint32_t by : {2, 3, 4, 6}) {
+        CHECK(lying_of(turned(square, by), square, DrawnOn::stored) == Lying::as_stored);
+        CHECK(lying_of(turned(square, by), square, DrawnOn::upright) == Lying::as_seen);
+    }
+    CHECK(lying_of(turned(high, 6), wide, DrawnOn::stored) == Lying::as_stored);
+    CHECK(lying_of(turned(high, 6), wide, DrawnOn::upright) == Lying::nowhere);
+    CHECK(lying_of(turned(high, 6), high, DrawnOn::stored) == Lying::nowhere);
+    CHECK(lying_of(turned(high, 6), high, DrawnOn::upright) == Lying::as_seen);
+    CHECK(lying_of(turned(high, 6), turned(high, 6), DrawnOn::stored) == Lying::as_seen);  // both say so
+    CHECK(lying_of(wide, wide, DrawnOn::stored) == Lying::as_seen);
 }

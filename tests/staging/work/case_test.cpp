@@ -16,7 +16,7 @@ Case made(std::size_t companions, std::size_t masks) {
     for (std::size_t i = 0; i < companions; ++i)
         out.companions.push_back({7 + i, i, {'a', static_cast<char>('b' + i)}});
     for (std::size_t i = 0; i < masks; ++i) out.masks.push_back({9 + i, 8192, {1, 3}});
-    if (masks > 1) out.masks[1].slices.clear();
+    if (masks > 1) out.masks[1].slices.clear(), out.masks[1].turned = 6;
     out.image_slices = 4;
     out.columns = {std::string("benign"), {}, 1.5, std::int64_t{19000}};
     return out;
@@ -43,6 +43,7 @@ TEST_CASE("a case waits with all that was joined to its image") {
     for (std::size_t i = 0; i < masks; ++i) {
         CHECK((after->masks[i].segment == 9 + i && after->masks[i].offset == 8192));
         CHECK(after->masks[i].slices == before.masks[i].slices);
+        CHECK(after->masks[i].turned == before.masks[i].turned);
     }
     CHECK(after->image_slices == before.image_slices);
     CHECK(after->columns == before.columns);
@@ -94,4 +95,20 @@ TEST_CASE("a case that was cut is an error of ours") {
     // Behind the fixed part: before it, it is no case at all.
     for (std::size_t size = 56; size < whole.size(); ++size)
         CHECK_THROWS_AS(decode_case(core::ByteView(whole).first(size)), core::Error);
+}
+
+TEST_CASE("a mask of stored pixels is turned as its picture was") {
+    const core::Array stored{{1, 2, 3, 4, 5, 6}, {1, 2, 3}};
+    const auto turned = [&](std::uint32_t by) {
+        core::Array out = stored;
+        turn_mask(out, by);
+        return std::pair(out.shape, out.bytes);
+    };
+    using Shape = std::vector<std::int64_t>;
+    CHECK(turned(1) == std::pair(Shape{1, 2, 3}, core::Bytes{1, 2, 3, 4, 5, 6}));
+    CHECK(turned(2) == std::pair(Shape{1, 2, 3}, core::Bytes{3, 2, 1, 6, 5, 4}));
+    CHECK(turned(3) == std::pair(Shape{1, 2, 3}, core::Bytes{6, 5, 4, 3, 2, 1}));
+    // A quarter to the right: the first column, from below, is the first row.
+    CHECK(turned(6) == std::pair(Shape{1, 3, 2}, core::Bytes{4, 1, 5, 2, 6, 3}));
+    CHECK(turned(8) == std::pair(Shape{1, 3, 2}, core::Bytes{3, 6, 2, 5, 1, 4}));
 }

@@ -18,8 +18,25 @@ std::string with_errno(const std::string& doing, int errno_value) {
 }
 
 namespace {
+constexpr std::string_view kTemporary = ".tmp-";
+
 [[noreturn]] void fail(const std::string& doing) {
     throw Error(Fault::system, with_errno(doing, errno));
+}
+
+// " PATH" of an open file, by what the kernel says of it; of an AtomicFile the name that it is to have. "" of what has
+// no name: a pipe, a socket. `errno` stays.
+std::string name_of(int fd) {
+    const int before = errno;
+    char path[4096];
+    const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
+    errno = before;
+    if (length <= 0 || path[0] != '/') return "";
+    const std::filesystem::path found(std::string(path, static_cast<std::size_t>(length)));
+    std::string name = found.filename().string();
+    if (const std::size_t end = name.rfind('-'); name.starts_with(kTemporary) && end > kTemporary.size())
+        name = name.substr(kTemporary.size(), end - kTemporary.size());
+    return ' ' + (found.parent_path() / name).string();
 }
 }  // namespace
 
@@ -88,7 +105,7 @@ void write_all(int fd, ByteView bytes, Env& env) {
     while (!bytes.empty()) {
         const ssize_t written = env.write(fd, bytes.data(), bytes.size());
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) fail("cannot write");
+        if (written < 0) fail("cannot write" + name_of(fd));
         bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
 }
@@ -96,7 +113,8 @@ void write_all(int fd, ByteView bytes, Env& env) {
 AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode, Env& env)
     : env_(env),
       path_(std::move(path)),
-      temporary_(path_.parent_path() / (".tmp-" + path_.filename().string() + "-" + random_id(6))) {
+      temporary_(path_.parent_path() /
+                 (std::string(kTemporary) + path_.filename().string() + "-" + random_id(6))) {
     fd_ = Fd(env.open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (!fd_.is_open()) fail("cannot create a file in " + path_.parent_path().string());
     if (::fchmod(fd_.get(), mode)) fail("cannot set the mode of " + path_.string());  // whatever the umask

@@ -69,11 +69,31 @@ TEST_CASE("a file that is written in place of another is the one or the other, w
     for (int n = 1; n <= sound.calls(); ++n) {
         write_atomically(folder / "f", "first");
         test::FaultyEnv env(n, ENOSPC);
-        CHECK_THROWS_AS(write_atomically(folder / "f", "second", 0600, env), Error);
+        CHECK_THROWS_WITH(write_atomically(folder / "f", "second", 0600, env),
+                          Catch::Contains(folder.path().string()) && Catch::Contains("No space left"));
         env.lose_power();
         const std::string found = read_text(folder / "f");
         CHECK((found == "first" || found == "second"));
     }
+}
+
+TEST_CASE("what cannot be written is named: a file as it is to be called, what has no name not at all") {
+    const test::Scratch folder;
+    test::FaultyEnv env(2, ENOSPC);  // the write that follows the making
+    AtomicFile file(folder / "step-7.bin", 0600, env);
+    CHECK_THROWS_WITH(file.write(view("x")),
+                      "cannot write " + (folder / "step-7.bin").string() + ": No space left on device");
+    write_atomically(folder / "plain-name", "x");
+    const Fd unwritable = open_regular(folder / "plain-name");
+    CHECK_THROWS_WITH(write_all(unwritable.get(), view("x")),
+                      Catch::Contains("cannot write " + (folder / "plain-name").string() + ": "));
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const Fd out(ends[1]);
+    const auto before = ::signal(SIGPIPE, SIG_IGN);
+    { const Fd in(ends[0]); }
+    CHECK_THROWS_WITH(write_all(out.get(), view("x")), "cannot write: Broken pipe");
+    ::signal(SIGPIPE, before);
 }
 
 TEST_CASE("links, FIFOs and folders are not files") {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/shard/of_host.h"
 
 namespace core {
 namespace {
@@ -76,7 +77,7 @@ ChunkSource::ChunkSource(const std::filesystem::path& path, const ShardEntry& en
       samples_(entry.samples),
       id_(shard_id(dataset, number, entry.format)),
       keys_(dataset_key, id_, entry.format),
-      file_(path),
+      file_(of_host([&] { return Mapping(path); })),
       index_offset_(entry.index_offset),
       lines_(entry.index_bytes / sizeof(IndexEntry)) {
     for (std::size_t i = 0; i < schema.fields.size(); ++i) {

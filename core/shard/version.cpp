@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/time.h"
+#include "core/shard/of_host.h"
 
 namespace core {
 namespace {
@@ -52,7 +53,7 @@ struct Version::State {
             throw Error(Fault::bug, "a page was asked for that is not there");
         const PageEntry& entry = manifest.pages[static_cast<std::size_t>(number)];
         const std::filesystem::path path = dir / "pages" / entry.file;
-        const std::string bytes = read_text(path, kMaxPageBytes);
+        const std::string bytes = of_host([&] { return read_text(path, kMaxPageBytes); });
         if (sha256(view(bytes)) != entry.sha256)
             throw Error(
                 Fault::data,

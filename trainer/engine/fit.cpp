@@ -37,6 +37,9 @@ Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
       upload_(device_),
       foreground_(given.patch.foreground, given.seed) {
     const Recipe& recipe = recipe_;
+    core::together(comm, [&] {  // before anything that takes its time
+        if (comm.is_root()) claim_out();
+    });
     hold_out(*dataset_, recipe, comm);
     core::together(comm, [&] {
         task_ = make_task(recipe.task, dataset_->schema());
@@ -56,6 +59,7 @@ Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
                               "and the dataset has no samples in it");
         if (comm.is_root()) {
             core::make_directories(out_);
+            claim_out();
             checkpoints_ =
                 std::make_unique<Checkpoints>(out_ / "checkpoints", static_cast<int>(recipe.checkpoint.keep));
         }
@@ -115,6 +119,11 @@ Json Run::train() {
     }
     if (comm_.is_root()) progress.finish();
     return conclude();
+}
+
+void Run::claim_out() {
+    if (!lock_ && std::filesystem::is_directory(out_))
+        lock_.emplace(claim(out_, [this] { return signals_.received(); }));
 }
 
 void Run::make_loader() {

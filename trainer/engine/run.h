@@ -13,6 +13,7 @@
 #include "trainer/engine/agreement.h"
 #include "trainer/engine/average.h"
 #include "trainer/engine/checkpoint.h"
+#include "trainer/engine/claim.h"
 #include "trainer/engine/clock.h"
 #include "trainer/engine/feed.h"
 #include "trainer/engine/fit.h"
@@ -39,6 +40,8 @@ public:
 private:
     using SteadyClock = std::chrono::steady_clock;
 
+    // Not collective, rank 0's: no other run may write into out_, if that is there.
+    void claim_out();
     void make_loader();
     void tell_balance() const;  // not collective: what [balance] makes of the training split
     void make_model();
@@ -108,6 +111,7 @@ private:
     std::int64_t best_step_ = 0, improved_step_ = 0, saved_step_ = 0, skipped_in_a_row_ = 0;
 
     // Rank 0:
+    std::optional<core::FileLock> lock_;  // of out_; before all that writes there
     std::unique_ptr<Checkpoints> checkpoints_;
     std::unique_ptr<RunLog> log_;
     std::vector<NamedTensor> best_;  // the weights with the best score so far

@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/file_lock.h"
 #include "core/base/files.h"
 
 namespace trainer {
@@ -149,6 +150,10 @@ void write_tensorboard_events(const std::filesystem::path& run, const std::files
     const auto [bytes, skipped] = tensorboard_events(core::read_text(log, std::uint64_t{1} << 32));
     if (skipped > 0) core::Event("warning", "lines_skipped").with("file", "log.jsonl").with("lines", skipped);
     core::make_directories(out);
+    core::FileLock lock(out / ".events.lock");
+    if (lock.ask() == core::FileLock::Answer::anothers)  // their records would be mixed
+        throw core::Error(core::Fault::system, "another `aloft-train events` is at work in " + out.string() +
+                                                   ": wait for its end, or take another --out");
     // By "tfevents" TensorBoard knows them. A reader holds the file, and where in it: it only grows.
     const auto file = out / "events.out.tfevents.0.aloft";
     const std::string before =

@@ -85,15 +85,20 @@ class Masks(RunsCase):
     def test_killed_and_run_again_ends_with_the_same_bytes(self):
         self.assert_goes_on_to(self.masks(2), "spots", 2, 2)
 
-    def test_a_plateau_begins_anew_where_scores_are_measured_by_another_tolerance(self):
-        out = self.root / "plateau"
+    def test_a_plateau_is_resumed_by_the_same_score_alone(self):
+        """What the score is measured by moves the rate, and so the weights."""
+        out, whole = self.root / "plateau", self.root / "plateau-whole"
         plateau = settings("schedule.name=plateau", "schedule.patience=0", "schedule.factor=0.5", "schedule.threshold=0.9", "evaluate.bootstrap=0")
         self.run_to_end("spots", out, 1, *plateau, "--set", "train.epochs=1")
-        self.run_to_end("spots", out, 1, *plateau, *settings("train.epochs=4", "evaluate.surface_tolerance=2"))
-        self.assertTrue(all(epoch["validation"]["dice"] for epoch in self.log(out, "epoch")))
+        for change in ("evaluate.surface_tolerance=2", "evaluate.spacing=false", "evaluate.min_stratum=5", "train.select=hd95"):
+            done = self.run_to_end("spots", out, 1, *plateau, *settings("train.epochs=4", change), code=2)
+            self.assertIn("another recipe", done.stderr, change)
+        for folder in (out, whole):  # what no score is measured by may change, as ever
+            self.run_to_end("spots", folder, 1, *plateau, *settings("train.epochs=4", "evaluate.seed=2", 'evaluate.strata=["site"]'))
+        self.assert_same(whole, out)
         rates = [line["rate"] for line in self.log(out, "step")]
-        # 12 steps an epoch; no epoch is better by 0.9 than the one before, and the second has none before it.
-        self.assertEqual(rates[12:], [0.01] * 24 + [0.005] * 12)
+        # 12 steps an epoch; no epoch is better by 0.9 than the first.
+        self.assertEqual(rates[12:], [0.01] * 12 + [0.005] * 12 + [0.0025] * 12)
 
     def test_volumes_are_learned(self):
         metrics = self.metrics(self.masks(2, "bodies"))

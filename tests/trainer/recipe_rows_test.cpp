@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -202,9 +203,10 @@ TEST_CASE("each key alone changes the identity and the figures' as its row says"
         const Told before = told(without), after = told(with);
         CHECK((before.identity == after.identity) == (row.counts != Counts::weights));
         CHECK((before.canonical == after.canonical) == (row.counts == Counts::nothing));
-        if (row.counts == Counts::selection) {
+        if (row.table != "schedule") {  // which follows a score, and with it what that is measured by
             const Settings plateau{"schedule.name=plateau"};
-            CHECK(told(without + plateau).identity != told(with + plateau).identity);
+            CHECK((told(without + plateau).identity == told(with + plateau).identity) ==
+                  (row.counts > Counts::selection));
         }
         weights += row.counts == Counts::weights;
         nothing += row.counts == Counts::nothing;
@@ -214,33 +216,69 @@ TEST_CASE("each key alone changes the identity and the figures' as its row says"
 }
 
 TEST_CASE("a default that is said changes nothing, and what is out of range is refused") {
+    std::int64_t ends = 0, in_lists = 0;
     for (const KeyRow& row : recipe_rows()) {
-        if (is_of_kind(row) || row.is_list) continue;
+        if (is_of_kind(row)) continue;
         INFO(row.path() << " of " << (row.of.empty() ? "all" : row.of[0]));
         const Settings without = base(row);
         const auto with = [&](const std::string& value) { return without + Settings{set(row, value)}; };
         // A table that is there needs the key by which it is there.
         const bool is_needed = row.is_needed || row.table == "balance" || row.otherwise.is_null();
-        if (!is_needed && row.path() != "hold_out.column" && row.path() != "hold_out.folds")
+        if (!is_needed && !row.is_list && row.path() != "hold_out.column" && row.path() != "hold_out.folds")
             CHECK(told(with(row.otherwise.dump())).canonical == told(without).canonical);
         using Type = Allowed::Type;
         const Allowed& allowed = row.allowed;
         const bool is_list = allowed.type == Type::numbers || allowed.type == Type::integers;
+        const bool is_whole = allowed.type == Type::integer || allowed.type == Type::integers;
         const auto refuses = [&](double number) {
             std::string text = nlohmann::json(number).dump();
-            if (allowed.type == Type::integer || allowed.type == Type::integers)
-                text = std::to_string(static_cast<std::int64_t>(number));
+            if (is_whole) text = std::to_string(static_cast<std::int64_t>(number));
             INFO(text);
-            CHECK(is_refused(with(is_list ? '[' + text + ", " + text + ']' : text)));
+            CHECK_THROWS_WITH(told(with(is_list ? '[' + text + ", " + text + ']' : text)),
+                              Catch::Contains("expected"));
+            ++ends;
+            in_lists += row.is_list;
+        };
+        // The nearest beyond each end, and what is well beyond.
+        const auto beyond = [&](double end, double far) {
+            refuses(is_whole ? end + std::copysign(1, far) : std::nextafter(end, far));
+            refuses(end + std::copysign(std::max(1.0, std::abs(end)), far));
         };
         const bool is_number = is_list || allowed.type == Type::number || allowed.type == Type::integer;
-        if (is_number && allowed.least > -kFinite) refuses(allowed.least - 1);
-        if (is_number && allowed.most < kFinite) refuses(std::floor(allowed.most) + 1);
-        if (is_number) CHECK(is_refused(with("'word'")));
+        if (is_number && allowed.least > -kFinite) beyond(allowed.least, -kFinite);
+        if (is_number && allowed.most < kFinite) beyond(allowed.most, kFinite);
+        if (is_number) CHECK(is_refused(with("word")));
         if (allowed.type == Type::flag) CHECK(is_refused(with("1")));
-        if (allowed.type == Type::text) CHECK(is_refused(with("1")));
+        if (allowed.type == Type::text && !row.is_list) CHECK(is_refused(with("1")));
         if (!allowed.words.empty())
             CHECK(is_refused(with(allowed.type == Type::texts ? "['wrong']" : "wrong")));
+    }
+    CHECK(ends > 200);
+    CHECK(in_lists > 60);
+}
+
+TEST_CASE("an end that is not held itself is told as such") {
+    const auto told = [](double least, double most) {
+        const Allowed allowed{Allowed::Type::number, least, most, {}};
+        return allowed.limits();
+    };
+    CHECK(told(0, just_below(1)) == "0 to below 1");
+    CHECK(told(0, just_below(0.5)) == "0 to below 0.5");
+    CHECK(told(0, just_below(1e9)) == "0 to below 1000000000");
+    CHECK(told(kAboveNothing, just_below(1e3)) == "above 0 to below 1000");
+    CHECK(told(kAboveNothing, kFinite) == "above 0");
+    CHECK(told(0.1, 0.9) == "0.1 to 0.9");
+    CHECK(told(-kEndless, just_below(1)) == "below 1");
+    CHECK(told(-kEndless, 1) == "1 or less");
+    CHECK(told(0, kEndless) == "0 or more");
+    CHECK(told(-kEndless, kEndless).empty());
+    for (const auto& row : to_json(recipe_rows())) {
+        INFO(row.dump());
+        for (const char* key : {"least", "above", "most", "below"})
+            if (row.contains(key)) CHECK(row[key].dump().size() <= 15);
+        CHECK_FALSE((row.contains("least") && row.contains("above")));
+        CHECK_FALSE((row.contains("most") && row.contains("below")));
+        CHECK_FALSE(row.contains("since"));
     }
 }
 
@@ -353,6 +391,8 @@ TEST_CASE("one key or one table is told by itself") {
     CHECK_THROWS_WITH(rows_at("xyzzy"), !Catch::Contains("xyzzy"));
     const auto json = to_json(recipe_rows());
     CHECK(json.size() == recipe_rows().size());
-    CHECK(to_json(rows_at("train.ema"))[0]["most"].get<double>() < 1);
-    CHECK(to_json(rows_at("patch.overlap"))[0]["counts"] == "figures");
+    CHECK(to_json(rows_at("train.ema"))[0]["below"] == 1);
+    CHECK(to_json(rows_at("loss.delta"))[0]["above"] == 0);
+    CHECK(to_json(rows_at("patch.overlap"))[0]["most"] == 0.9);
+    CHECK(to_json(rows_at("patch.overlap"))[0]["counts"] == "selection");
 }

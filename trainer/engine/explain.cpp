@@ -33,7 +33,8 @@ std::string line(const KeyRow& row, bool is_comment) {
     out += "  # " + told(row);
     if (const std::string limits = row.allowed.limits(); !limits.empty()) out += "; " + limits;
     if (row.by == "task.name") out += "; " + core::joined(row.of) + " only";
-    if (row.counts == Counts::figures || row.counts == Counts::selection) out += " [may change]";
+    if (row.counts == Counts::figures) out += " [may change]";
+    if (row.counts == Counts::selection) out += " [may change, not under plateau]";
     if (row.counts == Counts::nothing) out += " [no matter]";
     return out + '\n';
 }
@@ -106,14 +107,15 @@ Json to_json(const std::vector<KeyRow>& rows) {
         Json told = {{"key", row.path()},        {"type", name_of(row.allowed.type)},
                      {"default", row.otherwise}, {"unit", row.unit},
                      {"meaning", row.meaning},   {"counts", name_of(row.counts)},
-                     {"since", row.since},       {"needed", row.is_needed},
-                     {"list", row.is_list}};
+                     {"needed", row.is_needed},  {"list", row.is_list}};
         if (!row.of.empty()) told["of"] = {{"key", row.by}, {"values", row.of}};
         if (!row.allowed.words.empty()) {
             told["words"] = core::split(row.allowed.words, ' ');
         } else if (!row.allowed.limits().empty()) {
-            if (row.allowed.least > -kFinite) told["least"] = row.allowed.least;
-            if (row.allowed.most < kFinite) told["most"] = row.allowed.most;
+            const auto [least, is_above] = row.allowed.beginning();
+            const auto [most, is_below] = row.allowed.end();
+            if (least > -kFinite) told[is_above ? "above" : "least"] = least;
+            if (most < kFinite) told[is_below ? "below" : "most"] = most;
         }
         out.push_back(std::move(told));
     }

@@ -43,7 +43,8 @@ constexpr Key<PatchOptions> kKeys[] = {
      "share of the patches that are centred on a pixel of a class", 1},
     {"per_sample", &PatchOptions::per_sample, 1, 1000, "patches", "of each sample in an epoch", 1},
     {"overlap", &PatchOptions::overlap, 0, 0.9, "",
-     "share of a window that the next one sees again, where whole samples are measured", 2, Counts::figures},
+     "share of a window that the next one sees again, where whole samples are measured", 2,
+     Counts::selection},
     {"padding", &PatchOptions::padding, -1e9, 1e9, "",
      "value of the image around a sample that is smaller than the patch; to be said where values may be "
      "below 0",

@@ -131,9 +131,9 @@ nlohmann::ordered_json Recipe::told(const std::string& model_toml, Counts least)
     json["optimizer"] = optimizer.told();
     json["schedule"] = schedule.told();
     tell_all(json["train"], train, kTrainKeys, least);
-    if (least >= Counts::figures) {
+    if (least >= Counts::selection) {
         tell_all(json["evaluate"], evaluate, kEvaluateKeys, least);
-        tell(json["evaluate"], evaluate.options);
+        tell(json["evaluate"], evaluate.options, least);
         if (patch.is_on() && patch.overlap != PatchOptions().overlap)
             json["evaluate"]["overlap"] = patch.overlap;
     }

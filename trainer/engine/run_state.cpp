@@ -16,11 +16,20 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-// What of [evaluate] and [patch] a score is measured by.
+// What of [evaluate] and [patch] a score is measured by: the keys of Counts::selection, but for train.select.
 Json scale_of(const Recipe& recipe) {
     return {{"surface_tolerance", recipe.evaluate.options.surface_tolerance},
             {"spacing", recipe.evaluate.options.uses_spacing},
-            {"overlap", recipe.patch.overlap}};
+            {"overlap", recipe.patch.overlap},
+            {"positive", recipe.evaluate.options.positive},
+            {"min_stratum", recipe.evaluate.options.min_stratum}};
+}
+
+// Whether scores are measured as they were. Of a key that a checkpoint of before does not have nothing is known.
+bool is_same_scale(const Json& before, const Json& now) {
+    for (const auto& [key, value] : before.items())
+        if (now.contains(key) && now.at(key) != value) return false;
+    return true;
 }
 
 }  // namespace
@@ -94,15 +103,12 @@ bool Run::resume() {
     best_step_ = state.at("best_step");
     improved_step_ = state.at("improved_step");
     is_validation_due_ = state.value("validation_due", false);
-    Json plateau = state.value("plateau", Json());
-    const Json scale = scale_of(recipe_);
     if (state.value("select", recipe_.train.select) != recipe_.train.select ||
-        state.value("scale", scale) != scale) {
+        !is_same_scale(state.value("scale", Json::object()), scale_of(recipe_))) {
         best_score_.reset();  // on another scale: what comes is compared among itself
         improved_step_ = clock_->step();
-        if (!plateau.is_null()) plateau.update({{"best", nullptr}, {"worse_epochs", 0}});
     }
-    if (!plateau.is_null()) plateau_.set(plateau);
+    if (recipe_.schedule.follows_score()) plateau_.set(state.at("plateau"));  // whose scale is the run's
     saved_step_ = clock_->step();
     warn_if_changed("ranks_changed", state.at("ranks"), comm_.size());
     warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()), at::get_num_threads());

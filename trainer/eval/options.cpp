@@ -20,23 +20,25 @@ namespace {
 
 using E = EvaluateOptions;
 constexpr auto kOf = Counts::figures;
+constexpr auto kOfScore = Counts::selection;  // an epoch's score is measured by it
 // In the order in which the identity tells them; points stand before those that came after them.
 constexpr Key<E> kKeys[] = {
-    {"positive", &E::positive, 0, 0, "", "of two classes the one to find; none: the second", 1, kOf},
+    {"positive", &E::positive, 0, 0, "", "of two classes the one to find; none: the second", 1, kOfScore},
     {"strata", &E::strata, 0, 0, "",
      "columns of categories or whole numbers, and pairs of them, \"site*vendor\", of which each value is "
      "told",
      1, kOf},
-    {"min_stratum", &E::min_stratum, 1, kEndless, "patients", "below which a stratum is suppressed", 1, kOf},
+    {"min_stratum", &E::min_stratum, 1, kEndless, "patients", "below which a stratum is suppressed", 1,
+     kOfScore},
     {"bootstrap", &E::bootstrap, 0, 100000, "", "resamplings of patients for the 95 % intervals; 0: none", 1,
      kOf},
     {"seed", &E::seed, -kEndless, kEndless, "", "of the bootstrap", 1, kOf},
     {"score", &E::score, 0, 0, "", "by which strata are compared: what the task measures", 2, kOf},
     {"bins", &E::bins, 2, 100, "", "of equal width, for calibration", 2, kOf},
     {"surface_tolerance", &E::surface_tolerance, 0, 1000, "mm",
-     "within which surfaces agree; in pixels where the dataset has no spacing", 2, kOf},
+     "within which surfaces agree; in pixels where the dataset has no spacing", 2, kOfScore},
     {"spacing", &E::uses_spacing, 0, 1, "",
-     "distances are in mm where the dataset has a spacing; false: in pixels", 2, kOf},
+     "distances are in mm where the dataset has a spacing; false: in pixels", 2, kOfScore},
     {"flips", &E::flips, 0, 0, "", "what is said is the mean over flips along these: columns, rows, slices",
      2, kOf, "x y z"},
     {"temperature", &E::temperature, 0, 1, "",
@@ -71,11 +73,11 @@ std::vector<KeyRow> evaluate_rows() {
     return out;
 }
 
-void tell(nlohmann::ordered_json& out, const EvaluateOptions& options) {
+void tell(nlohmann::ordered_json& out, const EvaluateOptions& options, Counts least) {
     for (const Key<E>& key : kKeys) {
-        if (key.name == "score")
+        if (key.name == "score" && least >= kOf)
             for (const Point& point : options.points) out["points"].push_back(to_text(point));
-        tell(out, options, E(), key);
+        tell(out, options, E(), key, least);
     }
 }
 

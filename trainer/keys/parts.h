@@ -24,8 +24,8 @@ std::vector<KeyRow> study_rows();      // engine/study.cpp
 // What the identity of a run says of [loss]: what is not the default; null if all is.
 struct LossOptions;
 nlohmann::ordered_json told_of(const LossOptions& options);
-// What the one of figures says of [evaluate], added to `out`.
+// What it, or that of figures, says of [evaluate], added to `out`: keys that count as much as `least` or more.
 struct EvaluateOptions;
-void tell(nlohmann::ordered_json& out, const EvaluateOptions& options);
+void tell(nlohmann::ordered_json& out, const EvaluateOptions& options, Counts least);
 
 }  // namespace trainer

@@ -20,15 +20,24 @@ std::string number(double value) {
     return nlohmann::json(value).dump();
 }
 
+// The next number on the way to `beyond`, if it is the shorter one to write.
+Allowed::End end_at(double last, double beyond) {
+    const double next = std::nextafter(last, beyond);
+    const auto length = [](double value) { return nlohmann::json(value).dump().size(); };
+    const bool is_open = std::isfinite(last) && std::isfinite(next) && length(next) < length(last);
+    return {is_open ? next : last, is_open};
+}
+
 // "0 to below 1", "1 or more", "" if any.
 std::string range(const Allowed& allowed) {
-    const double end = std::round(allowed.most);
-    const bool is_open = allowed.most != end && allowed.most == just_below(end);
-    const std::string most = is_open ? "below " + number(end) : number(allowed.most);
-    if (allowed.least == -kEndless) return allowed.most >= kFinite ? "" : most + " or less";
-    const bool is_above = allowed.least == kAboveNothing;
-    if (allowed.most >= kFinite) return is_above ? "above 0" : number(allowed.least) + " or more";
-    return (is_above ? "above 0" : number(allowed.least)) + " to " + most;
+    const auto [least, is_above] = allowed.beginning();
+    const auto [most, is_below] = allowed.end();
+    const std::string from = (is_above ? "above " : "") + number(least),
+                      to = (is_below ? "below " : "") + number(most);
+    const bool has_end = most < kFinite;
+    if (least == -kEndless) return has_end ? to + (is_below ? "" : " or less") : "";
+    if (has_end) return from + " to " + to;
+    return is_above ? from : from + " or more";
 }
 
 // "a", "b" or "c", with their quotes.
@@ -49,6 +58,14 @@ bool names(std::string_view words, std::string_view word) {
 
 bool Allowed::holds(std::string_view word) const {
     return words.empty() || names(words, word);
+}
+
+Allowed::End Allowed::beginning() const {
+    return end_at(least, -kEndless);
+}
+
+Allowed::End Allowed::end() const {
+    return end_at(most, kEndless);
 }
 
 std::string Allowed::refusal() const {
@@ -93,7 +110,7 @@ std::string name_of(Counts counts) {
 std::string meaning_of(Counts counts) {
     static constexpr const char* kMeanings[] = {
         "another value is another run",
-        "may change when a run goes on, unless the schedule is \"plateau\", which follows it",
+        "may change when a run goes on, unless the schedule is \"plateau\", which follows the score",
         "may change when a run goes on; then other figures or weights are kept",
         "may change when a run goes on, and changes no weight and no figure"};
     return kMeanings[static_cast<std::size_t>(counts)];

@@ -36,6 +36,13 @@ struct Allowed {
     std::string_view words = {};  // of a text, or of each in a list, apart by blanks; empty: any
 
     bool holds(double number) const { return number >= least && number <= most; }
+    // An end of the range as people know it: just_below(1) is 1, which is not held itself.
+    struct End {
+        double at;
+        bool is_open;
+    };
+    End beginning() const;
+    End end() const;
     bool holds(std::string_view word) const;
     std::string limits() const;  // "1 or more", "\"a\" or \"b\""; "" if there are none
     std::string text() const;    // "an integer, 1 or more"

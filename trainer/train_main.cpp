@@ -214,7 +214,7 @@ int main(int argc, char** argv) {
             core::together(world, [&] {
                 if (!world.is_root()) return;
                 const Json summary = trainer::summarise_study(asked.study);
-                json ? void(std::cout << summary.dump(1) << '\n') : print_study(summary, asked.study);
+                json ? core::print_json(summary, 1) : print_study(summary, asked.study);
             });
             return;
         }
@@ -223,14 +223,15 @@ int main(int argc, char** argv) {
             asked.settings = settings;
             const auto plan_now = [&] { return trainer::plan_study(asked, manifest_of(request.access)); };
             if (running->parsed()) {
-                trainer::run_study(asked, request, plan_now, number, world);
+                const Json told = trainer::run_study(asked, request, plan_now, number, world);
+                if (world.is_root() && json) core::print_json(told);
                 return;
             }
             core::together(world, [&] {
                 const std::string planned = plan_now();
                 if (!world.is_root()) return;
                 trainer::write_plan(asked, planned);
-                std::cout << planned;
+                json ? core::print_json(trainer::plan_to_json(planned), 1) : void(std::cout << planned);
             });
             return;
         }

@@ -1,7 +1,7 @@
 """Studies: hospitals held out, folds and a sweep of one recipe, and their summary.
 
 study_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest, xml.etree.ElementTree
+import fcntl, filecmp, json, os, pathlib, shutil, signal, struct, subprocess, sys, time, unittest, xml.etree.ElementTree
 
 from runs_case import TABLE, TRAIN, RunsCase, settings
 
@@ -41,6 +41,8 @@ class Studies(RunsCase):
         done = subprocess.run(self.words(verb, study, *more, ranks=ranks), capture_output=True, text=True,
                               env=self.environment(**(env or {})))
         self.assertEqual(done.returncode, code, done.stderr)
+        if "--json" in more:
+            self.judge_json(f"study {verb}", code, done.stdout)
         return done
 
     def finished(self, ranks):
@@ -180,7 +182,8 @@ class Studies(RunsCase):
         metrics["study_sha256"] = "0" * 64
         (study / "runs" / "1" / "metrics.json").write_text(json.dumps(metrics))
         self.assertIn("runs/1/metrics.json", self.study("summary", study, code=3).stderr)
-        self.assertIn("no plan", self.study("summary", self.root / "nowhere", code=2).stderr)
+        self.assertIn("--study: there is no folder", self.study("summary", self.root / "nowhere", code=2).stderr)
+        self.assertIn("no plan", self.study("summary", self.root / "apart", code=2).stderr)
 
     def test_a_plan_has_a_line_for_each_combination(self):
         (self.root / "apart" / "more.toml").write_text(RECIPE.replace('["[16]"]', '["[8]", "[16, 8]"]'))
@@ -228,6 +231,35 @@ class Studies(RunsCase):
         self.assertIn("evaluate.strata: nothing is not a column", self.study(
             "plan", self.root / "refused", *settings("study.leave_out=[]", 'evaluate.strata=["nothing"]'), code=2).stderr)
         self.assertFalse((self.root / "refused").exists())
+
+    def test_each_verb_answers_with_one_object(self):
+        study, short = self.root / "told", settings("study.leave_out=[]", "train.epochs=1", "evaluate.bootstrap=0")
+        plan = json.loads(self.study("plan", study, *short, "--json", ranks=2).stdout)
+        lines = [json.loads(line) for line in (study / "plan.jsonl").read_text().splitlines()]
+        self.assertEqual(plan, {"plan": lines[0], "runs": lines[1:]})
+        first = self.study("run", study, *short, "--json", "--index", "1", ranks=2)
+        self.assertEqual(json.loads(first.stdout), {"runs": 5, "done": [1], "over": []})
+        rest = self.study("run", study, *short, "--json")
+        self.assertEqual(json.loads(rest.stdout), {"runs": 5, "done": [0, 2, 3, 4], "over": [1]})
+        told = self.study("summary", study, "--json")
+        self.assertEqual(json.loads(told.stdout), self.summary(study))
+        self.judge_json("study summary", 0, json.dumps(self.summary(self.finished(1))))  # of hospitals, some refused
+        self.judge_json("study plan", 0, self.study("plan", self.root / "whole-1", "--json").stdout)
+        few = settings("evaluate.min_stratum=25", "study.folds=0")
+        self.study("plan", self.root / "told-skipped", *few, "--json")  # with values that have no run
+        self.study("plan", study, "--json", code=2)  # another one is there
+        self.study("run", study, *short, "--json", "--index", "9", code=2)
+        self.study("summary", self.root / "apart", "--json", code=2)
+
+    def test_a_run_that_another_job_has_is_not_begun_twice(self):
+        study = self.root / "twice"
+        self.study("plan", study)
+        (study / "runs/1").mkdir(parents=True)
+        with open(study / "runs/1/.lock", "w") as held:
+            fcntl.fcntl(held, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            told = self.study("run", study, "--index", "1", ranks=2, code=4).stderr
+        self.assertIn(f"another run is at work in {study}/runs/1", told)
+        self.assertEqual([path.name for path in (study / "runs/1").iterdir()], [".lock"])
 
     def test_what_is_no_study_is_refused(self):
         for change, why in (("study.leave_out=label", "cannot be held out"), ("study.leave_out=nobody", "no column"), ("study.fold=2", "fold")):

@@ -244,12 +244,19 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
     return out;
 }
 
+Json plan_to_json(const std::string& plan) {
+    std::vector<Json> runs = parse_plan(plan);
+    Json head = std::move(runs.front());
+    runs.erase(runs.begin());
+    return {{"plan", std::move(head)}, {"runs", runs}};
+}
+
 void write_plan(const StudyRequest& request, const std::string& plan) {
     core::make_directories(request.study);
     const auto path = request.study / "plan.jsonl";
-    if (!std::filesystem::exists(path))
-        core::write_atomically(path, plan, 0640);
-    else if (core::read_text(path) != plan)
+    core::AtomicFile file(path, 0640);
+    file.write(core::view(plan));
+    if (!file.commit_new() && core::read_text(path) != plan)  // also where two plan at a time
         throw Error(
             Fault::usage,
             "--study has a plan of another recipe, other settings or another dataset: take another folder");
@@ -263,7 +270,7 @@ void write_plan(const StudyRequest& request, const std::string& plan) {
                 .with("text", "fewer than evaluate.min_stratum samples: nothing could be told of it");
 }
 
-void run_study(const StudyRequest& request, const FitRequest& fit_request,
+Json run_study(const StudyRequest& request, const FitRequest& fit_request,
                const std::function<std::string()>& plan_now, std::optional<std::int64_t> number,
                const core::Comm& comm) {
     std::vector<Json> runs;
@@ -289,12 +296,16 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request,
     const std::int64_t first = number.value_or(0),
                        end = number ? *number + 1 : static_cast<std::int64_t>(runs.size());
     std::optional<core::AgreedError> failed;
+    Json told = {{"runs", runs.size()}, {"done", Json::array()}, {"over", Json::array()}};
     for (std::int64_t i = first; i < end; ++i) {
         FitRequest one = fit_request;
         one.out = folder_of(request.study, i);
         std::int64_t is_over = 0;
         core::together(comm, [&] { is_over = comm.is_root() && exists(one.out / "metrics.json"); });
-        if (comm.max(is_over)) continue;
+        if (comm.max(is_over)) {
+            told["over"].push_back(i);
+            continue;
+        }
         if (comm.is_root()) core::Event("info", "study_run").with("run", i).with("runs", runs.size());
         std::optional<Recipe> recipe;
         core::together(comm, [&] {
@@ -307,6 +318,7 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request,
             core::together(comm, [&] {
                 if (comm.is_root()) std::filesystem::remove(one.out / kRefused);
             });
+            told["done"].push_back(i);
         } catch (const core::AgreedError& e) {  // one that cannot be had leaves the others to be done
             if (e.fault() == Fault::usage)
                 core::together(comm, [&] {
@@ -323,6 +335,7 @@ void run_study(const StudyRequest& request, const FitRequest& fit_request,
         }
     }
     if (failed) throw core::AgreedError(*failed);
+    return told;
 }
 
 Json summarise_study(const std::filesystem::path& study) {

@@ -43,16 +43,20 @@ struct StudyRequest {
 // Error(usage) if the recipe has no [study], or one that this dataset cannot have by its columns and counts.
 std::string plan_study(const StudyRequest& request, const core::Manifest& manifest);
 
+// The same as one object: {"plan": the first line, "runs": the others}.
+nlohmann::ordered_json plan_to_json(const std::string& plan);
+
 // Writes it; the event value_skipped tells of each value that has no run. Throws Error(usage) if another one is there. On one rank.
 void write_plan(const StudyRequest& request, const std::string& plan);
 
 // Collective. Runs the run of this number, or all, one after the other; those that are over are not run again. Of all, one
 // that ends with usage or data does not keep the others from being run; its error is thrown at the end. One that ends
 // with usage is noted in its folder, refused.json. Throws as fit does, and AgreedError(usage) if there is no such run, or
-// `plan_now` does not give what plan.jsonl says: it is asked before each run.
-void run_study(const StudyRequest& request, const FitRequest& fit,
-               const std::function<std::string()>& plan_now, std::optional<std::int64_t> number,
-               const core::Comm& comm);
+// `plan_now` does not give what plan.jsonl says: it is asked before each run. Returns, on every rank, {"runs": how many the
+// study has, "done": the numbers of those that were done now, "over": of those asked for that were over before}.
+nlohmann::ordered_json run_study(const StudyRequest& request, const FitRequest& fit,
+                                 const std::function<std::string()>& plan_now,
+                                 std::optional<std::int64_t> number, const core::Comm& comm);
 
 // Writes summary.json and summary.html of the runs that are over; returns the former. On one rank. Throws Error(usage) if
 // there is no plan, Error(data) if a run's metrics.json is not one of the plan.

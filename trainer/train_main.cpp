@@ -46,6 +46,48 @@ void print_metrics(const Json& metrics, const trainer::Judge& judge) {
     }
 }
 
+// What a path on the command line must be: there; or, where something is to be written, a folder or none, or a file in a
+// folder that is there.
+enum class Wanted { file, folder, version, new_folder, new_file };
+
+// Whichever verb asks, a path that cannot be meant is the caller's fault. What is there and cannot be read is told by
+// whoever reads it.
+void check(const CLI::Option& option, Wanted wanted) {
+    namespace fs = std::filesystem;
+    if (option.count() == 0) return;
+    const auto refuse = [&](const std::string& why) {
+        throw core::Error(core::Fault::usage, option.get_name() + ": " + why);
+    };
+    const auto type_of = [](const fs::path& path) {
+        std::error_code unread;  // then its type is unknown or none
+        return fs::status(path, unread).type();
+    };
+    const auto is_other = [&](const fs::path& path, bool is_folder) {
+        const fs::file_type type = type_of(path);
+        const bool is_known = type != fs::file_type::unknown && type != fs::file_type::none;
+        return is_known && (type == fs::file_type::directory) != is_folder;
+    };
+    const auto is_absent = [&](const fs::path& path) { return type_of(path) == fs::file_type::not_found; };
+
+    const fs::path path = option.as<std::string>();
+    const bool is_new = wanted == Wanted::new_folder || wanted == Wanted::new_file;
+    const bool is_file = wanted == Wanted::file || wanted == Wanted::new_file;
+    if (!is_absent(path)) {
+        if (is_other(path, !is_file))
+            refuse(path.string() + (is_file ? " is a folder, and a file is needed" : " is no folder"));
+    } else if (!is_new) {
+        refuse(std::string("there is no ") + (is_file ? "file " : "folder ") + path.string());
+    } else {  // folders are made, and files in those that are there
+        fs::path above = fs::absolute(path).parent_path();
+        if (wanted == Wanted::new_file && is_absent(above))
+            refuse("there is no folder " + above.string() + " to write a file into");
+        while (is_absent(above) && above.has_relative_path()) above = above.parent_path();
+        if (is_other(above, true)) refuse(above.string() + " is no folder");
+    }
+    if (wanted == Wanted::version && is_absent(path / "manifest.json"))
+        refuse(path.string() + " is no dataset version: it has no manifest.json");
+}
+
 core::Manifest manifest_of(const trainer::Access& access) {
     std::vector<core::VerifyKey> stewards;
     if (!access.steward.empty()) stewards.push_back(core::VerifyKey::load(access.steward));
@@ -100,18 +142,26 @@ int main(int argc, char** argv) {
     std::vector<std::string> settings;
     trainer::FitRequest request;
     bool json = false, last = false;
+    std::vector<std::pair<const CLI::Option*, Wanted>> paths;
+    const auto path_option = [&](CLI::App* sub, const char* name, auto& value, Wanted wanted,
+                                 const char* text) {
+        CLI::Option* option = sub->add_option(name, value, text);
+        paths.emplace_back(option, wanted);
+        return option;
+    };
 
     const auto dataset_flag = [&](CLI::App* sub) {
-        sub->add_option("--dataset", request.access.dataset,
-                        "Folder of a dataset version (manifest.json, shards/)")
+        path_option(sub, "--dataset", request.access.dataset, Wanted::version,
+                    "Folder of a dataset version (manifest.json, shards/)")
             ->required();
-        sub->add_option(
-            "--steward", request.access.steward,
+        path_option(
+            sub, "--steward", request.access.steward, Wanted::file,
             "Public key that the version must be sealed under (default: the site's, if there is one)");
-        sub->add_flag("--json", json, "Print JSON in place of a table");
+        sub->add_flag("--json", json, "Print one JSON object in place of text");
     };
     const auto recipe_flags = [&](CLI::App* sub) {
-        sub->add_option("--recipe", recipe_file, "TOML file that says what to do (configs/recipes)")
+        path_option(sub, "--recipe", recipe_file, Wanted::file,
+                    "TOML file that says what to do (configs/recipes)")
             ->required();
         sub->add_option("--set", settings, "Replaces a value of the recipe: --set optimizer.rate=0.01")
             ->allow_extra_args(false);
@@ -122,24 +172,27 @@ int main(int argc, char** argv) {
     const auto run_flags = [&](CLI::App* sub) {
         dataset_flag(sub);
         recipe_flags(sub);
-        sub->add_option("--key", request.access.key, "The dataset's key file")->required();
+        path_option(sub, "--key", request.access.key, Wanted::file,
+                    "The dataset's key file; in an enclave it comes with the grant")
+            ->required();
         sub->add_option("--device", request.device, "auto, cpu or cuda")->capture_default_str();
     };
     CLI::App* fit = app.add_subcommand(
         "fit", "Train a model; SIGURG, SIGUSR1 and SIGTERM save the state and exit with 75");
     run_flags(fit);
-    fit->add_option("--out", request.out,
-                    "Folder for model.safetensors, metrics.json, log.jsonl, checkpoints/")
+    path_option(fit, "--out", request.out, Wanted::new_folder,
+                "Folder for model.safetensors, metrics.json, log.jsonl, checkpoints/")
         ->required();
     CLI::App* evaluate = app.add_subcommand("evaluate", "Metrics of a model on a split of a dataset");
     run_flags(evaluate);
-    evaluate->add_option("--model", model_file, "model.safetensors")->required();
-    evaluate->add_option("--out", request.out, "File for the metrics (JSON)");
+    path_option(evaluate, "--model", model_file, Wanted::file, "model.safetensors")->required();
+    path_option(evaluate, "--out", request.out, Wanted::new_file, "File for the metrics (JSON)");
     CLI::App* exporting =
         app.add_subcommand("export", "The model of a run's newest checkpoint, also while the run goes on");
     run_flags(exporting);
-    exporting->add_option("--run", run_folder, "fit's --out")->required();
-    exporting->add_option("--out", request.out, "File for the model (safetensors)")->required();
+    path_option(exporting, "--run", run_folder, Wanted::folder, "fit's --out")->required();
+    path_option(exporting, "--out", request.out, Wanted::new_file, "File for the model (safetensors)")
+        ->required();
     exporting->add_flag("--last", last,
                         "The weights of that checkpoint itself (default: those that train.select keeps)");
     CLI::App* inspect =
@@ -151,29 +204,32 @@ int main(int argc, char** argv) {
     study->require_subcommand(1);
     trainer::StudyRequest asked;
     std::optional<std::int64_t> number;
-    const auto study_flag = [&](CLI::App* sub) {
-        sub->add_option("--study", asked.study, "Folder for plan.jsonl, runs/, summary.json, summary.html")
+    const auto study_flag = [&](CLI::App* sub, Wanted wanted) {
+        path_option(sub, "--study", asked.study, wanted,
+                    "Folder for plan.jsonl, runs/, summary.json, summary.html")
             ->required();
     };
     CLI::App* plan = study->add_subcommand("plan", "Write the table of runs; needs no key");
     dataset_flag(plan);
     recipe_flags(plan);
-    study_flag(plan);
+    study_flag(plan, Wanted::new_folder);
     CLI::App* running = study->add_subcommand(
         "run", "Do all runs that are not over, or one of them; each goes on where it was stopped");
     run_flags(running);
-    study_flag(running);
+    study_flag(running, Wanted::folder);
     running->add_option("--index", number, "The run's number; in a job array each task's own, else all runs")
         ->envname("SLURM_ARRAY_TASK_ID");
     CLI::App* summarising =
         study->add_subcommand("summary", "Say of all runs that are over where the model fails");
-    study_flag(summarising);
-    summarising->add_flag("--json", json, "Print JSON in place of a line");
+    study_flag(summarising, Wanted::folder);
+    summarising->add_flag("--json", json, "Print one JSON object in place of a line");
 
     CLI::App* events =
         app.add_subcommand("events", "A run's log as TensorBoard reads it, also while the run goes on");
-    events->add_option("--run", run_folder, "fit's --out")->required();
-    events->add_option("--out", request.out, "Folder that TensorBoard is pointed at (--logdir)")->required();
+    path_option(events, "--run", run_folder, Wanted::folder, "fit's --out")->required();
+    path_option(events, "--out", request.out, Wanted::new_folder,
+                "Folder that TensorBoard is pointed at (--logdir)")
+        ->required();
 
     std::string explained;
     CLI::App* about = app.add_subcommand("recipe", "What may stand in a recipe; needs no dataset");
@@ -186,6 +242,10 @@ int main(int argc, char** argv) {
     about->add_flag("--json", json, "Print the rows of the table of keys as JSON");
 
     return core::run_mpi_tool(app, argc, argv, [&](const core::Comm& world) {
+        core::together(world, [&] {  // what another host alone does not have is not the caller's fault
+            if (!world.is_root()) return;
+            for (const auto& [option, wanted] : paths) check(*option, wanted);
+        });
         if (about->parsed()) {
             core::together(world, [&] {
                 if (!world.is_root()) return;

@@ -283,7 +283,7 @@ class Runs(RunsCase):
         self.assertIn("shape", done.stderr)
 
     def test_refusals_are_one_clear_line_each(self):
-        self.refused(5, "no key for bars@1: ", "--key", "/nonexistent/key")
+        self.refused(2, "--key: there is no file /nonexistent/key", "--key", "/nonexistent/key")
         self.refused(2, "another recipe", "--set", "optimizer.rate=0.5", out=self.reference().name)
         self.refused(2, 'did you mean', "--set", "optimizer.rte=0.5")
         self.refused(2, "resnet2d takes images", "--set", "model.name=resnet2d", "--set", "model.width=8", kind="table")

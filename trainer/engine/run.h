@@ -69,6 +69,8 @@ private:
 
     // Takes up the newest checkpoint, on every rank; false if there is none.
     bool resume();
+    // Not collective: throws Error(usage) if so many steps are more than the recipe has.
+    void check_length(std::int64_t done) const;
     void warn_if_changed(const char* event, int from, int to) const;
     void announce();
     void save();

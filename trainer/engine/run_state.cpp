@@ -65,6 +65,16 @@ void Run::recall_init() {
     began_from_ = init.at("began_from");
 }
 
+// Weights of more epochs would be said to be of fewer.
+void Run::check_length(std::int64_t done) const {
+    if (done <= clock_->steps()) return;
+    const std::int64_t an_epoch = clock_->steps_per_epoch(), begun = (done + an_epoch - 1) / an_epoch;
+    throw core::Error(Fault::usage, "train.epochs: the run in --out has done " + std::to_string(done) +
+                                        " steps, more than the " + std::to_string(clock_->steps()) +
+                                        " that the recipe now has: say " + std::to_string(begun) +
+                                        " epochs or more, or take another --out");
+}
+
 bool Run::resume() {
     core::Bytes told;
     core::together(comm_, [&] {
@@ -77,6 +87,7 @@ bool Run::resume() {
                 Fault::usage,
                 "the checkpoints in --out belong to another recipe or another dataset: take another "
                 "--out, or remove its folder checkpoints");
+        check_length(state.at("step"));
         copy_tensors(*file, "model.", model_->state());
         copy_tensors(*file, "optimizer.", optimizer_->state());
         if (average_) copy_tensors(*file, "average.", average_->parameters());
@@ -141,6 +152,10 @@ void Run::announce() {
         .with("ranks", comm_.size())
         .with("threads", at::get_num_threads())
         .with("device", device_.str());
+    if (clock_->step() > 0 && clock_->done())
+        core::Event("info", "already_trained")
+            .with("step", clock_->step())
+            .with("text", "the run in --out has no step left to do: its figures are made anew");
 }
 
 void Run::save() {

@@ -1,5 +1,5 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|apart|elsewhere|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|apart|elsewhere|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|single|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Apart: the table, with the first and the
@@ -10,7 +10,7 @@
 // Volumes: each of a shape of its own, a ball in noise and its mask. Scans: the same, flatter, of 96 patients, with a spacing of 3 x
 // 0.8 x 0.8 mm and smaller; unspaced: one of them for the test has none. Spots: images of 17 x 16 with a bright disc and, in two of
 // three, a dark bar, in noise, and their mask: 1 the disc, 2 the bar; of 320 patients. Bodies: volumes of 9 x 17 x 16, the
-// same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask; wrongly-tested: one for the test. Large: 4096 images of 224 x 224 (0.2 GB).
+// same in three dimensions, of 80. Wrongly: the spots, and one of them for training has a 3 in its mask; wrongly-tested: one for the test. Single: the images, one of them for the test. Large: 4096 images of 224 x 224 (0.2 GB).
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -130,7 +130,8 @@ int main(int argc, char** argv) {
                unspaced = std::strcmp(argv[2], "unspaced") == 0,
                scans = unspaced || std::strcmp(argv[2], "scans") == 0,
                volumes = scans || std::strcmp(argv[2], "volumes") == 0,
-               large = std::strcmp(argv[2], "large") == 0, wrongly = std::strcmp(argv[2], "wrongly") == 0,
+               large = std::strcmp(argv[2], "large") == 0, single = std::strcmp(argv[2], "single") == 0,
+               wrongly = std::strcmp(argv[2], "wrongly") == 0,
                wrongly_tested = std::strcmp(argv[2], "wrongly-tested") == 0,
                bodies = std::strcmp(argv[2], "bodies") == 0,
                masked = wrongly || wrongly_tested || bodies || std::strcmp(argv[2], "spots") == 0,
@@ -198,7 +199,10 @@ int main(int argc, char** argv) {
             id[0] = static_cast<std::uint8_t>(patient + 1);
             std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
             if (large || masked) id[1] = static_cast<std::uint8_t>(patient >> 8);
-            const char* split = patient % 5 == 0 ? "test" : patient % 5 == 1 ? "validation" : "train";
+            const char* split = single && i > 0 && patient % 5 == 0 ? "hidden"
+                                : patient % 5 == 0                  ? "test"
+                                : patient % 5 == 1                  ? "validation"
+                                                                    : "train";
             Sample sample;
             if (volumes)
                 sample.fields = volume(random, i, scans);

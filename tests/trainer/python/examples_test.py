@@ -17,7 +17,7 @@ class Examples(unittest.TestCase):
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory(prefix="aloft-test-")
         cls.root = pathlib.Path(cls.scratch.name)
-        for kind in ("images", "table", "volumes", "scans"):
+        for kind in ("images", "single", "table", "volumes", "scans"):
             subprocess.run([MAKE, cls.root / kind, kind], check=True)
 
     @classmethod
@@ -95,6 +95,16 @@ class Examples(unittest.TestCase):
         self.assertEqual((figures["split"], figures["overall"]["samples"]), ("test", 128))
         self.assertGreater(figures["overall"]["accuracy"], 0.9)
         self.assertTrue((out / "model.safetensors").exists())
+
+    def test_a_rank_without_a_test_sample_is_no_trouble(self):
+        for example, more in (("ddp.py", ()), ("lightning_ddp.py", ("--per-node", "2"))):
+            with self.subTest(example):
+                out = self.root / f"single-{example}"
+                codes, said = self.run_on(2, example, "--epochs", "1", "--out", out, *more, data="single")
+                self.assertEqual(codes, [0, 0], said)
+                figures = json.loads((out / "metrics.json").read_text())
+                self.assertEqual((figures["split"], figures["patients"]), ("test", 1))
+                self.assertTrue((out / "model.safetensors").exists())
 
     def test_monai_segments_volumes_of_different_shapes_by_patches(self):
         codes, said = self.run_on(1, "monai_segmentation.py", "--patch", "16", "16", "16", "--epochs", "6", data="volumes")

@@ -116,8 +116,8 @@ def main() -> None:
             print(f"epoch {state.epoch}: accuracy {right / total:.4f} on {int(total)} samples", flush=True)
 
     # What is left: weights that hold no code, and the figures that aloft-train would write.
-    samples, probabilities = [], []
     test = aloft.Loader(args.dataset, split="test", **load)
+    samples, probabilities = [torch.empty(0, dtype=torch.int64)], [torch.empty(0, test.classes)]  # a rank may have none
     with torch.no_grad():
         for batch in test.epoch(0):
             if batch.valid:

@@ -73,8 +73,9 @@ def main() -> None:
     test = aloft.Loader(args.dataset, split="test", **load)
     model.eval()
     with torch.no_grad():
-        rows = [(batch["sample"].clone(), model.network(batch["image"].to(model.device)).softmax(1).cpu())
-                for batch in test.epoch(0) if batch.valid]
+        rows = [(torch.empty(0, dtype=torch.int64), torch.empty(0, test.classes))]  # a rank may have no sample
+        rows += [(batch["sample"].clone(), model.network(batch["image"].to(model.device)).softmax(1).cpu())
+                 for batch in test.epoch(0) if batch.valid]
     figures = aloft.report(test, *map(torch.cat, zip(*rows)))
     if trainer.is_global_zero:
         args.out.mkdir(parents=True, exist_ok=True)

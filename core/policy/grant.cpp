@@ -1,6 +1,7 @@
 #include "core/policy/grant.h"
 
 #include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -79,8 +80,9 @@ Grant open_listed(const Site& site, const SignedList& list, const std::string& i
     try {
         envelope = read_text(site.mirror / "grants" / (id + ".json"), kLimitBytes);
     } catch (const Error&) {
-        refuse("grant " + id +
-               " counts, but is not on this host. Tell the admin: see what aloft-mirror says here");
+        throw CannotTell(0, "grant " + id +
+                                " counts, but is not on this host. Tell the admin: see what aloft-mirror "
+                                "says here");
     }
     Grant grant = check_grant(envelope, publishing_keys(site), uid, now);
     if (grant.id != id) refuse("the file of grant " + id + " holds another grant. Tell the admin");
@@ -108,17 +110,17 @@ Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now, const Gr
                ") has no grant that counts: it was revoked, or there is none. See: aloft grant list; apply "
                "for one: "
                "aloft apply create");
-    std::string why;  // of the newest: that is the one people mean
+    std::exception_ptr why;  // of the newest: that is the one people mean
     for (auto id = ids.rbegin(); id != ids.rend(); ++id) try {
             Grant grant = open_listed(site, list, *id, uid, now);
             for (const std::string& dataset : wish.datasets)
                 if (!grant.covers(dataset))
                     refuse("grant " + grant.id + " does not cover dataset " + dataset);
             return grant;
-        } catch (const Error& e) {
-            if (why.empty()) why = e.what();
+        } catch (const Error&) {
+            if (!why) why = std::current_exception();
         }
-    refuse(why);
+    std::rethrow_exception(why);
 }
 
 std::string sign_grant(const Grant& grant, const SigningKey& key) {

@@ -41,7 +41,8 @@ struct GrantWish {
 // The grant of `uid` that `wish` asks for, if it is valid at `now`. Throws Error(refused) with a text that
 // says why and what to do: none, another account's, not signed by this site, not begun, ended, not on the
 // signed list (revoked, or replaced by a newer one of the same application), its enclave not open.
-// ListIsStale is the one that says nothing about the grant. Reads SITE.mirror and SITE.config only, which
+// CannotTell is the one that says nothing about the grant: the list is stale (ListIsStale), or names a grant
+// whose file is not here. Reads SITE.mirror and SITE.config only, which
 // are local files; safe to call in slurmctld and, as root, in Prolog and Epilog.
 Grant open_grant(const Site& site, std::uint32_t uid, std::int64_t now, const GrantWish& wish = {});
 

@@ -29,13 +29,18 @@ struct SignedList {
     std::int64_t issued = 0, expires = 0;  // it counts in [issued, expires)
 };
 
-// Nothing can be said of any grant now: the signed list is missing, too old, or from the future. What wants
-// to begin is refused. What runs is frozen, and ended only once the list is older than
-// SITE.revocation_end_seconds: the fault may be a file system's or a clock's.
-struct ListIsStale : Error {
-    ListIsStale(std::int64_t issued_at, const std::string& text)
+// Nothing can be said of a grant now: the fault may be a file system's or a clock's. What wants to begin is
+// refused. What runs is frozen, and ended only once the list is older than SITE.revocation_end_seconds, or it
+// has stood still for long.
+struct CannotTell : Error {
+    CannotTell(std::int64_t issued_at, const std::string& text)
         : Error(Fault::refused, text), issued(issued_at) {}
-    std::int64_t issued;  // seconds since 1970; 0: there is no list
+    std::int64_t issued;  // the list: seconds since 1970; 0: there is none, or it is not at fault
+};
+
+// Of any grant: the signed list is missing, too old, or from the future.
+struct ListIsStale : CannotTell {
+    using CannotTell::CannotTell;
 };
 
 // The keys that a host accepts for what is published: SITE.config/keys/grant.pub (load_verify_keys).

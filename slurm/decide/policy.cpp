@@ -55,7 +55,7 @@ core::Grant grant_of(const core::Site& site, const Job& job, std::int64_t now) {
         return core::open_grant(site, job.uid, now, {job.asked_grant, {}});
     try {
         return core::open_grant(site, job.uid, now, {job.grant, {}});
-    } catch (const core::ListIsStale&) {
+    } catch (const core::CannotTell&) {
         throw;
     } catch (const Error&) {
         if (job.grant.empty()) throw;
@@ -224,7 +224,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
         enclaves = core::Enclaves::load(site);
         by_account = enclaves.of_user(job.account, job.uid);
         by_partition = enclaves.of_partition(job.partition);
-    } catch (const core::ListIsStale& e) {
+    } catch (const core::CannotTell& e) {
         policy.doubt = Doubt{e.issued};
         return deny(policy, e.what());
     } catch (const Error& e) {
@@ -270,7 +270,7 @@ Policy decide(const core::Site& site, const Job& job, std::string_view host, std
             if (!std::filesystem::is_directory(dataset_path(site, name)))
                 return deny(policy, "dataset " + name + " of grant " + grant.id + " is not on " +
                                         std::string(host) + ". Tell the admin");
-    } catch (const core::ListIsStale& e) {
+    } catch (const core::CannotTell& e) {
         policy.doubt = Doubt{e.issued};
         return deny(policy, e.what());
     } catch (const Error& e) {

@@ -61,6 +61,9 @@ constexpr std::chrono::milliseconds kDrainPatience{5000};
 constexpr std::chrono::milliseconds kBudgetPatience{
     10000};  // the end of the job before goes by aloftd, aloft-sign and the mirror
 constexpr std::chrono::milliseconds kBudgetPause{500};
+constexpr std::chrono::milliseconds kMirrorPatience{
+    10000};  // the node has just booted, or its share answers again
+constexpr std::chrono::milliseconds kMirrorPause{200};
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -198,9 +201,12 @@ void check_budget(const core::Site& site, const Policy& policy, std::optional<st
     if (refusal) throw *refusal;
 }
 
-Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf, std::int64_t now) {
+Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_conf) {
     const SlurmConf conf = load_slurm_conf(slurm_conf);
     make_run_folder(site);
+    // Without the lock, so that nothing else waits.
+    core::wait_until(kMirrorPatience, kMirrorPause,
+                     [&] { return !decide(site, job, core::short_host_name(), core::now_seconds()).doubt; });
     const core::Fd lock = lock_jobs(site, kLockPatience);
     if (!lock.is_open())
         throw Error(Fault::refused,
@@ -211,6 +217,7 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
     const JobFiles files(site, job.id);
     core::make_directories(files.folder, 0700);
     core::Enclave enclave;
+    const std::int64_t now = core::now_seconds();
     Policy policy = decide(site, job, core::short_host_name(), now, &enclave);
     const auto deny = [&](const std::string& reason) {
         policy.ruling = Ruling::deny;
@@ -359,7 +366,7 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
         return refuse(site, job, known,
                       "this node's configuration is not sound (" + unsound + "). Tell the admin");
     try {
-        begin_job(site, job, slurm_conf, core::now_seconds());
+        begin_job(site, job, slurm_conf);
     } catch (const Error& e) {
         if (e.fault() == Fault::refused) return refuse(site, job, known, e.what());
         tell_why_drained(e.what());

@@ -34,11 +34,11 @@ core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience);
 // by then, as far as it answers.
 void run_prolog(const std::filesystem::path& site_file, const std::filesystem::path& slurm_conf);
 
-// Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Tolerates
+// Decides, and lays down what the plugin needs: policy file, grant, token, keys, fenced cgroups. Where nothing can be
+// told of the grant it waits a while: a node that has just booted has the list before its mirror was here. Tolerates
 // what an earlier run of the same job left. A refusal is a policy too (the job's output shows it); throws
 // only where the node is at fault, as preflight judges it too, so that Slurm drains it.
-Policy begin_job(const core::Site& site, const Job& job, const std::filesystem::path& slurm_conf,
-                 std::int64_t now);
+Policy begin_job(const core::Site& site, const Job& job, const std::filesystem::path& slurm_conf);
 
 // The signed grant that the mirror has. Throws Error(refused) if it is not there any more: it was revoked since the
 // node decided, which is nothing that the node is at fault for.

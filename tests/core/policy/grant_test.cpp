@@ -117,6 +117,8 @@ TEST_CASE("a changed or foreign grant is refused") {
     SECTION("its file is not here") {
         std::filesystem::remove(office.file());
         CHECK_THAT(office.refusal(), Contains("not on this host"));
+        CHECK_THROWS_AS(open_grant(office.site, 70001, kNow), CannotTell);
+        CHECK_THROWS_AS(open_grant(office.site, 70001, kNow, {"G-1", {}}), CannotTell);
     }
 }
 

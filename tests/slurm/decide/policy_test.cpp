@@ -185,6 +185,11 @@ TEST_CASE("a running job goes on while all holds, and ends for the reason that i
         CHECK_THAT(reason(), Catch::Contains("missing"));
         CHECK(is_doubt);
     }
+    SECTION("a grant that counts, and whose file is not here") {
+        std::filesystem::remove(world.site.mirror / "grants" / "G-1.json");
+        CHECK_THAT(reason(), Catch::Contains("not on this host"));
+        CHECK(is_doubt);
+    }
     SECTION("a grant by somebody else") {
         const core::SigningKey ours = std::exchange(world.published->key, core::SigningKey::generate());
         world.publish("e-alice", "hel", kNow + 3600);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/site.h"
+#include "core/base/version.h"
 #include "core/keys/keys.h"
 #include "core/policy/enclave.h"
 
@@ -34,8 +35,8 @@ struct Doubt {
 
 struct Policy {
     Ruling ruling = Ruling::deny;
-    std::string reason;                   // of a denial or an end: one line for the user
-    std::string version = ALOFT_VERSION;  // who wrote it: the plugin obeys its own version only
+    std::string reason;                     // of a denial or an end: one line for the user
+    std::string version = core::version();  // who wrote it: the plugin obeys its own version only
     std::uint32_t job = 0, uid = 0;
     std::string start;  // which of its runs: how often Slurm started it again; empty unless fenced
     std::string account, partition;
@@ -55,7 +56,9 @@ struct Policy {
     std::vector<Peer> peers;
     std::vector<core::Allowance> allowed;  // of the site's daemons, not of the job
     std::uint16_t slurmd_port = 6818;
-    std::optional<Doubt> doubt;  // the whole reason of a denial; not written down
+    // Not written down: the whole reason of a denial.
+    std::optional<Doubt> doubt;
+    bool is_of_other_version = false;  // the node was changed since its Prolog ran: the job is run again
 };
 
 std::string to_json(const Policy& policy);

@@ -123,9 +123,9 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
 
 void check_plugin(std::vector<Check>& checks) {
     const std::string version = installed_plugin_version();
-    checks.push_back(required("fence plugin", version == ALOFT_VERSION,
-                              version.empty() ? "absent" : "version " + version,
-                              "cmake --install to " ALOFT_PREFIX ": this is version " ALOFT_VERSION));
+    checks.push_back(required(
+        "fence plugin", version == core::version(), version.empty() ? "absent" : "version " + version,
+        std::string("cmake --install to " ALOFT_PREFIX ": this is version ") + core::version()));
 }
 
 // Root's, and for root alone if it is private.

@@ -51,6 +51,10 @@ Fenced require_view(std::uint32_t job, Part part) {
     const std::string text = text_of(file);
     for (const Fenced fenced : {Fenced::ours, Fenced::slurms})
         if (text == mark_text(job, part, fenced)) return fenced;
+    if (is_mark_of_other_version(text, job, part))
+        throw core::Error(core::Fault::requeue,
+                          "this node was given another version of Aloft as the job began; the job waits for "
+                          "another start");
     outside("the view of another job");
 }
 
@@ -76,9 +80,21 @@ void require_filter() {
 
 }  // namespace
 
-std::string mark_text(std::uint32_t job, Part part, Fenced fenced) {
-    return "aloft " ALOFT_VERSION " job " + std::to_string(job) + (part == Part::batch ? " batch" : " step") +
+std::string mark_text(std::uint32_t job, Part part, Fenced fenced, std::string_view version) {
+    return "aloft " + std::string(version) + " job " + std::to_string(job) +
+           (part == Part::batch ? " batch" : " step") +
            (fenced == Fenced::slurms ? " in Slurm's cgroup\n" : "\n");
+}
+
+bool is_mark_of_other_version(std::string_view text, std::uint32_t job, Part part) {
+    if (!text.starts_with("aloft ")) return false;
+    text.remove_prefix(6);
+    const std::string_view version = text.substr(0, text.find(' '));
+    for (const Fenced fenced : {Fenced::ours, Fenced::slurms})
+        if (version != core::version() &&
+            "aloft " + std::string(text) == mark_text(job, part, fenced, version))
+            return true;
+    return false;
 }
 
 bool is_fenced_cgroup(std::string_view cgroup, std::uint32_t job, Part part, Fenced fenced) {
@@ -94,6 +110,15 @@ bool is_fenced_cgroup(std::string_view cgroup, std::uint32_t job, Part part, Fen
         part == Part::batch ? name == "batch"
                             : !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
     return is_named && step.substr(name.size()).starts_with("/user/task_");
+}
+
+std::filesystem::path marks_of(std::uint32_t job) {
+    return std::filesystem::path(kWorkspace) / (".aloft-job-" + std::to_string(job));
+}
+
+void ask_for_requeue(std::uint32_t job) noexcept {
+    const core::Fd file(
+        ::open((marks_of(job) / kRequeueMark).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
 void require_mark(std::uint32_t job, Part part) {

@@ -17,13 +17,24 @@ inline constexpr const char* kMark = "/aloft/fence";
 // Whose cgroup the fence is on: ours, where cgroup v2 lies beside v1, else the step's own of Slurm.
 enum class Fenced { ours, slurms };
 
-std::string mark_text(std::uint32_t job, Part part, Fenced fenced);
+std::string mark_text(std::uint32_t job, Part part, Fenced fenced,
+                      std::string_view version = core::version());
+// A mark as the plugin of another version writes it.
+bool is_mark_of_other_version(std::string_view text, std::uint32_t job, Part part);
 
 // Is `cgroup`, a path of cgroup v2 as /proc/self/cgroup has it, below the one of that job's part that is fenced?
 bool is_fenced_cgroup(std::string_view cgroup, std::uint32_t job, Part part, Fenced fenced);
 
 // In the wrapper, as the user. Throws Error(refused) unless this process runs in the view of `job`, sealed,
-// in the job's cgroup, without privileges and behind the seccomp filter of calls.h.
+// in the job's cgroup, without privileges and behind the seccomp filter of calls.h. Error(requeue) if the plugin
+// that made the view is of another version.
 void require_mark(std::uint32_t job, Part part);
+
+// Where the tasks of a job, as they begin, leave word for the wrapper that waits for them; seen from inside.
+std::filesystem::path marks_of(std::uint32_t job);
+inline constexpr const char* kRequeueMark = "requeue";  // end the tasks, and have the job run again
+
+// In a task, as the user. A workspace that is full or not there keeps it from being heard: Slurm's time limit is left.
+void ask_for_requeue(std::uint32_t job) noexcept;
 
 }  // namespace slurm

@@ -39,6 +39,7 @@
 #include "slurm/step/blocked.h"
 #include "slurm/step/confine.h"
 #include "slurm/step/image.h"
+#include "slurm/step/mark.h"
 #include "slurm/step/names.h"
 #include "slurm/step/output.h"
 #include "slurm/step/view.h"
@@ -171,6 +172,16 @@ bool was_requeued(spank_t spank) {
            std::atoi(count) > 0 && std::atoi(count) <= kStarts;
 }
 
+// Of a denial that is no fault of the job's; empty: it is refused. Slurm sets the count for the task only, so that no
+// earlier hook sees it.
+std::string reason_to_start_again(spank_t spank) {
+    if (g_step.policy.is_of_other_version)
+        return "this node was given another version of Aloft as the job began";
+    if (g_step.policy.began == 0 && was_requeued(spank))
+        return "Slurm has not prepared this node for the job's next run yet";
+    return {};
+}
+
 bool shows_token(spank_t spank, const Policy& policy) {
     char shown[128] = {};
     if (spank_getenv(spank, kTokenVariable, shown, sizeof shown) != ESPANK_SUCCESS) return false;
@@ -246,8 +257,8 @@ void begin_step(spank_t spank, int count, char** arguments) {
     Policy& policy = g_step.policy;
     policy.job = item<std::uint32_t>(spank, S_JOB_ID);
     policy.uid = item<uid_t>(spank, S_JOB_UID);
-    const core::Site site = slurm::load_site(policy.job, policy.uid, ALOFT_VERSION);
-    policy = slurm::read_policy(site, policy.job, policy.uid, ALOFT_VERSION);
+    const core::Site site = slurm::load_site(policy.job, policy.uid, core::version());
+    policy = slurm::read_policy(site, policy.job, policy.uid, core::version());
     if (policy.ruling == Ruling::unfenced) {
         g_step.has_begun = true;
         return;
@@ -326,15 +337,12 @@ void begin_task(spank_t spank) {
             refuse(e.what());
         }
     if (g_step.policy.ruling == Ruling::deny) {
-        // Slurm sets the count for the task only, so that no earlier hook sees it.
-        const bool waits_for_prolog = g_step.policy.began == 0 && was_requeued(spank);
-        const std::string line = waits_for_prolog
-                                     ? std::string(
-                                           "aloft: Slurm has not prepared this node for the job's next run "
-                                           "yet; the job waits for another start\n")
-                                     : "aloft: refused: " + g_step.policy.reason + "\n";
+        const std::string why = reason_to_start_again(spank);
+        const std::string line = why.empty() ? "aloft: refused: " + g_step.policy.reason + "\n"
+                                             : "aloft: " + why + "; the job waits for another start\n";
         (void)!::write(STDERR_FILENO, line.data(), line.size());
-        ::_exit(static_cast<int>(waits_for_prolog ? Fault::requeue : Fault::refused));
+        if (!why.empty() && g_step.part == Part::step) slurm::ask_for_requeue(g_step.policy.job);
+        ::_exit(static_cast<int>(why.empty() ? Fault::refused : Fault::requeue));
     }
     if (g_step.policy.ruling == Ruling::unfenced) return;
     spank_unsetenv(spank, kTokenVariable);

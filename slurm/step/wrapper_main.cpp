@@ -51,15 +51,23 @@ std::string variable(const char* name) {
                     "cannot start " + words[0] + " (does the script's first line name a program?)", errno));
 }
 
+std::uint32_t job_number() {
+    const std::string text = variable("SLURM_JOB_ID");
+    std::uint32_t number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+        throw Error(Fault::refused, "not in a job of Slurm");
+    return number;
+}
+
 // srun returns 0 when no task could be launched, so each node's first task leaves a mark here once it runs.
 fs::path marks() {
-    return fs::path(slurm::kWorkspace) / (".aloft-job-" + variable("SLURM_JOB_ID"));
+    return slurm::marks_of(job_number());
 }
 
 // Left by the view's scontrol (inside/scontrol): a program saved its state and wants to run again.
 bool asks_for_requeue() {
     std::error_code none;
-    return fs::exists(marks() / "requeue", none);
+    return fs::exists(marks() / slurm::kRequeueMark, none);
 }
 
 // Runs srun and waits for it; signals for the batch script are for it. They wait while it is not there yet,
@@ -107,14 +115,6 @@ std::size_t count_and_remove_marks() {
         count += entry.path().extension() == ".started";
     fs::remove_all(marks(), none);
     return count;
-}
-
-std::uint32_t job_number() {
-    const std::string text = variable("SLURM_JOB_ID");
-    std::uint32_t number = 0;
-    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
-        throw Error(Fault::refused, "not in a job of Slurm");
-    return number;
 }
 
 // By the same rule as at admission.
@@ -273,13 +273,14 @@ int main(int argc, char** argv) {
             return arguments.empty() ? static_cast<int>(Fault::usage) : 0;
         }
         if (arguments[0] == "--version") {
-            std::cout << "aloft " ALOFT_VERSION "\n";
+            std::cout << "aloft " << core::version() << "\n";
             return 0;
         }
         if (arguments[0] == "--inside") run_script({arguments.begin() + 1, arguments.end()});
         return start_step(arguments);
     } catch (const Error& e) {
         std::cerr << "aloft: " << (e.fault() == Fault::refused ? "refused: " : "") << e.what() << '\n';
+        if (e.fault() == Fault::requeue && arguments[0] == "--inside") slurm::ask_for_requeue(job_number());
         return static_cast<int>(e.fault());
     } catch (const std::exception& e) {
         std::cerr << "aloft: unforeseen: " << e.what() << '\n';

@@ -20,6 +20,7 @@ std::optional<Policy> written_policy(const std::filesystem::path& file, std::uin
     Policy policy = parse_policy(core::read_text(file));
     if (policy.version != version && policy.ruling != Ruling::unfenced) {
         policy.ruling = Ruling::deny;
+        policy.is_of_other_version = true;
         policy.reason = "this node's fence is of version " + std::string(version) +
                         ", its aloft-node of another (" + policy.version +
                         "). Tell the admin: install both together";

@@ -37,3 +37,19 @@ TEST_CASE("a mark is of one job, one part and one kind of cgroup") {
                 texts.insert(slurm::mark_text(job, part, fenced));
     CHECK(texts.size() == 8);
 }
+
+TEST_CASE("the mark of another version's plugin is known as one, of the same job and part alone") {
+    using slurm::is_mark_of_other_version;
+    const auto of = [](const char* version) {
+        return slurm::mark_text(7, Part::step, Fenced::slurms, version);
+    };
+    CHECK(is_mark_of_other_version(of("0.0.0"), 7, Part::step));
+    CHECK(is_mark_of_other_version(slurm::mark_text(7, Part::batch, Fenced::ours, "12.3.4~rc1"), 7,
+                                   Part::batch));
+    CHECK_FALSE(is_mark_of_other_version(of(core::version()), 7, Part::step));
+    CHECK_FALSE(is_mark_of_other_version(of("0.0.0"), 7, Part::batch));
+    CHECK_FALSE(is_mark_of_other_version(of("0.0.0"), 17, Part::step));
+    CHECK_FALSE(is_mark_of_other_version(of("0.0.0") + "x", 7, Part::step));
+    for (const char* other : {"", "aloft ", "aloft 0.0.0", "other 0.0.0 job 7 step\n"})
+        CHECK_FALSE(is_mark_of_other_version(other, 7, Part::step));
+}

@@ -1,13 +1,6 @@
-// What a site's monitoring reads: FOLDER/aloftd.prom (Prometheus text format 0.0.4, which node_exporter's textfile collector takes; it takes no OpenMetrics). Counts and
-// times only: no account, no title, nothing that a researcher chose.
-#include <sys/stat.h>
+// aloftd.prom (core/base/metrics.h).
 #include <sys/statvfs.h>
 
-#include <algorithm>
-
-#include "core/base/config.h"
-#include "core/base/error.h"
-#include "core/base/event.h"
 #include "core/base/time.h"
 #include "jobs/service/service.h"
 #include "jobs/service/spool_files.h"
@@ -16,48 +9,13 @@ namespace jobs {
 
 using nlohmann::json;
 
-namespace {
-
-// One document. Labels are words of ours; the values of a name stand together, as the format wants it.
-class Document {
-public:
-    void family(const std::string& name, const char* type, const char* help) {
-        name_ = name;
-        text_ += "# HELP aloft_" + name + " " + help + "\n# TYPE aloft_" + name + " " + type + "\n";
-    }
-    void value(std::int64_t value, const std::string& label = {}, const std::string& word = {}) {
-        text_ += "aloft_" + name_ + (label.empty() ? "" : "{" + label + "=\"" + word + "\"}") + " " +
-                 std::to_string(value) + "\n";
-    }
-    void single(const std::string& name, const char* help, std::int64_t one) {
-        family(name, "gauge", help);
-        value(one);
-    }
-    const std::string& text() const { return text_; }
-
-private:
-    std::string text_, name_;
-};
-
-// Nothing where the site does not want any.
-std::optional<std::filesystem::path> metrics_folder(const core::Site& site) {
-    const auto file = site.config / "monitoring.toml";
-    std::error_code error;
-    if (!std::filesystem::exists(file, error)) return std::nullopt;
-    const auto config = core::Config::load(file);
-    const std::filesystem::path folder = config.text("folder");
-    config.finish();
-    if (!folder.is_absolute()) config.refuse("folder", "must be an absolute path");
-    return folder;
+void Service::write_metrics() {
+    core::save_metrics(site_, "aloftd", [&] { return metrics(); });
 }
 
-}  // namespace
-
-void Service::write_metrics() {
-    const auto folder = metrics_folder(site_);
-    if (!folder) return;
+core::Metrics Service::metrics() {
     const std::int64_t now = core::now_seconds();
-    Document out;
+    core::Metrics out;
     const auto number = [&](const std::string& sql, const std::vector<json>& values = {}) {
         const json n = state_.rows(sql, values).at(0).at("n");
         return n.is_null() ? std::int64_t{0} : n.get<std::int64_t>();
@@ -113,7 +71,7 @@ void Service::write_metrics() {
     if (::statvfs(site_.state.c_str(), &room) == 0)
         out.single("state_free_bytes", "Room where the ledger lies.",
                    static_cast<std::int64_t>(room.f_bavail * room.f_frsize));
-    core::write_atomically(*folder / "aloftd.prom", out.text(), 0644);
+    return out;
 }
 
 }  // namespace jobs

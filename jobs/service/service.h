@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/message.h"
+#include "core/base/metrics.h"
 #include "core/policy/budget.h"
 #include "core/policy/enclave.h"
 #include "core/policy/roles.h"
@@ -121,6 +122,7 @@ private:
                       const std::string& host);
     // metrics.cpp
     void write_metrics();
+    core::Metrics metrics();
     // overview.cpp
     std::optional<Body> overview(Call&);
     // The published list, as hosts read it; none is issued at 0.

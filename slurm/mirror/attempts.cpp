@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/time.h"
 #include "slurm/mirror/mirror.h"
 
 namespace slurm {
@@ -31,7 +32,8 @@ bool Attempts::is_over() {
     const pid_t got = ::waitpid(child_, &status, WNOHANG);
     if (got == 0 || (got < 0 && errno == EINTR)) return false;
     child_ = -1;
-    failures_ = status == 0 ? 0 : failures_ + 1;
+    failures_ = status == 0 && got > 0 ? 0 : failures_ + 1;
+    if (failures_ == 0) succeeded_ = core::now_seconds();
     return true;
 }
 

@@ -35,6 +35,9 @@ public:
 
     bool is_stuck() const noexcept { return killed_; }  // the child was killed, and is not gone yet
     int started() const noexcept { return started_; }
+    std::int64_t succeeded() const noexcept {
+        return succeeded_;
+    }  // when the last good one was over, seconds since 1970; 0: none
 
 private:
     bool is_over();
@@ -45,6 +48,7 @@ private:
     pid_t child_ = -1;
     bool killed_ = false;
     int started_ = 0, failures_ = 0;  // in a row
+    std::int64_t succeeded_ = 0;
 };
 
 }  // namespace slurm

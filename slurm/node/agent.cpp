@@ -17,6 +17,7 @@
 #include "slurm/node/boot.h"
 #include "slurm/node/cgroup.h"
 #include "slurm/node/end.h"
+#include "slurm/node/metrics.h"
 #include "slurm/node/outcome.h"
 #include "slurm/node/reconcile.h"
 #include "slurm/node/records.h"
@@ -36,7 +37,7 @@ constexpr milliseconds kSecondLook{1000};  // a file system's hiccup is not a re
 constexpr milliseconds kTelling{5000};     // for all of Slurm's commands, while the job is frozen
 constexpr milliseconds kLockPatience{2000};
 constexpr milliseconds kFellows{2000}, kForward{5000}, kListen{500};
-constexpr seconds kReconcile{60}, kSoon{5}, kLook{60};
+constexpr seconds kReconcile{60}, kSoon{5}, kLook{60}, kMetrics{15};
 constexpr unsigned kThorough = 60;  // open jobs' traces: every so many times
 constexpr auto kReport = std::chrono::hours(6);
 
@@ -88,7 +89,7 @@ Agent::Agent(core::Site site, std::string slurm_conf, fs::path state)
       state_(std::move(state)),
       host_(core::short_host_name()),
       heartbeat_(site_) {
-    reconciled_ = looked_ = asked_ = steady_clock::now() - std::chrono::hours(1);
+    reconciled_ = looked_ = asked_ = metered_ = steady_clock::now() - std::chrono::hours(1);
     take_stray_walls_down(site_);
     close_once();
     listener_ = std::jthread([this](const std::stop_token& stop) {
@@ -342,6 +343,13 @@ void Agent::work_in_background(bool is_idle) {
     if (is_free(asking_) && now - asked_ > kSoon) {
         asked_ = now;
         in_background(asking_, "asking how jobs ended", [this] { record_outcomes(site_, state_); });
+    }
+
+    if (is_free(metering_) && now - metered_ > kMetrics) {
+        metered_ = now;
+        in_background(metering_, "writing metrics", [this, is_closed = is_closed_] {
+            core::save_metrics(site_, "aloft-node", [&] { return node_metrics(site_, is_closed, state_); });
+        });
     }
 
     std::map<std::uint32_t, std::string> urgent;  // left by a fellow: perhaps Slurm has lost this node

@@ -69,8 +69,8 @@ private:
     std::jthread listener_;
 
     // What may take long.
-    std::chrono::steady_clock::time_point reconciled_{}, looked_{}, reported_{}, asked_{};
-    std::future<void> reconciling_, telling_, forwarding_, asking_;
+    std::chrono::steady_clock::time_point reconciled_{}, looked_{}, reported_{}, asked_{}, metered_{};
+    std::future<void> reconciling_, telling_, forwarding_, asking_, metering_;
     struct Look {
         bool is_fit = false;  // for an enclave's job to begin
         std::string outcome;  // if it was reported

@@ -1,0 +1,36 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/base/site.h"
+
+// What a site's monitoring reads on each host: FOLDER/PROGRAM.prom, in Prometheus' text format 0.0.4, which
+// node_exporter's textfile collector takes (it takes no OpenMetrics). Counts and times only: no account, no
+// title, nothing that a researcher chose.
+
+namespace core {
+
+// One program's document. Names get the prefix "aloft_"; labels and their values are words of ours. The values
+// of a family stand together, as the format wants it.
+class Metrics {
+public:
+    void family(const std::string& name, const char* type, const char* help);  // "gauge", "counter"
+    void value(std::int64_t value, const std::string& label = {}, const std::string& word = {});
+    void single(const std::string& name, const char* help, std::int64_t one);  // a gauge of one value
+    const std::string& text() const { return text_; }
+
+private:
+    std::string text_, name_;
+};
+
+// Where SITE.config/monitoring.toml wants them; nothing without that file: the site wants none. Throws Error(usage).
+std::optional<std::filesystem::path> metrics_folder(const Site& site);
+
+// Makes the document, if the site wants any, and lays FOLDER/PROGRAM.prom down, complete or not at all. Throws as
+// metrics_folder and `make` do, Error(system) if it cannot be written.
+void save_metrics(const Site& site, const std::string& program, const std::function<Metrics()>& make);
+
+}  // namespace core

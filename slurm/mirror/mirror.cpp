@@ -75,13 +75,14 @@ public:
                 grants.insert(id + ".json");
                 attempt("grant " + id, [&] { copy_grant(id, uid); });
             }
+        attempt("keys", [&] { copy_keys(list); });
+        attempt("witness", [&] { copy_witness(); });
+        attempt("budgets", [&] { copy_budgets(); });
+        // Last: between a policy and the list that names it the enclave is refused.
         for (const auto& [name, policy] : list.policies) {
             policies.insert(name + ".json");
             attempt("policy of enclave " + name, [&] { copy_policy(name, policy.sha256); });
         }
-        attempt("keys", [&] { copy_keys(list); });
-        attempt("witness", [&] { copy_witness(); });
-        attempt("budgets", [&] { copy_budgets(); });
         lay_down(site_.mirror / "list.json", envelope);
         remove_others(site_.mirror / "grants", grants);
         remove_others(site_.mirror / "enclaves", policies);

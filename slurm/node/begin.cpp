@@ -52,10 +52,11 @@ using core::Fault;
 
 constexpr std::chrono::milliseconds kAgentPatience{5000};  // systemd starts it again within one
 constexpr std::chrono::milliseconds kLockPatience{60000};  // for the Epilog of the job before
-constexpr std::chrono::milliseconds kControllerPatience{10000};
+constexpr std::chrono::milliseconds kControllerPatience{30000};
+constexpr std::chrono::milliseconds kControllerPause{200};
 constexpr std::chrono::milliseconds kForwardPatience{2000};
 constexpr std::chrono::milliseconds kFellowPatience{3000};
-constexpr std::chrono::milliseconds kClosedPatience{10000};  // two rounds of an agent
+constexpr std::chrono::milliseconds kClosedPatience{20000};  // two rounds of an agent
 constexpr std::chrono::milliseconds kLookPatience{10000};    // an agent looks again at a bad node within 5 s
 constexpr std::chrono::milliseconds kDrainPatience{5000};
 constexpr std::chrono::milliseconds kBudgetPatience{
@@ -233,7 +234,11 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
             "started: its log says why. Tell the admin; the job can be submitted again");
     std::int64_t most_seconds = 0;
     if (policy.ruling == Ruling::enclave) {
-        const ControllersWord word = ask_about(job.id, kControllerPatience);
+        ControllersWord word;  // one that restarts, or that another takes over from, answers soon
+        core::wait_until(kControllerPatience, kControllerPause, [&] {
+            word = ask_about(job.id, kControllerPatience);
+            return word.knows != Knows::no_answer;
+        });
         most_seconds = word.most_seconds;
         policy.start = word.start;
         if (word.knows != Knows::job)

@@ -207,7 +207,10 @@ void remove_job(const core::Site& site, std::uint32_t job) {
     take_wall_down(site, job);
     const JobFiles files(site, job);
     destroy_keys(files);
-    fs::remove_all(files.folder);
+    // The agent, which waits for no lock, may write a mark into the folder while it goes.
+    std::error_code error;
+    for (int tries = 0; tries < 3 && fs::exists(files.folder); ++tries) fs::remove_all(files.folder, error);
+    if (fs::exists(files.folder)) fs::remove_all(files.folder);
 }
 
 nlohmann::json blocked_so_far(const core::Site& site, std::uint32_t job) {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -76,6 +77,17 @@ Leaving read(const fs::path& file) {
     return leaving;
 }
 
+// Nothing if it is not there, or goes this moment: its last fellow has answered.
+std::optional<Leaving> read_if_there(const fs::path& file) {
+    try {
+        return read(file);
+    } catch (const Error&) {
+        std::error_code error;
+        if (fs::exists(file, error) || error) throw;
+        return std::nullopt;
+    }
+}
+
 void write(const core::Site& site, const Leaving& leaving) {
     core::write_atomically(file_of(site, leaving.job, leaving.start),
                            nlohmann::json{{"job", leaving.job},
@@ -92,7 +104,8 @@ std::vector<Leaving> all(const core::Site& site) {
     std::vector<Leaving> found;
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(folder(site), none))
-        if (!entry.path().filename().string().starts_with(".")) found.push_back(read(entry.path()));
+        if (!entry.path().filename().string().starts_with("."))
+            if (auto one = read_if_there(entry.path())) found.push_back(std::move(*one));
     return found;
 }
 
@@ -120,8 +133,8 @@ void close(const core::Site& site, const Policy& policy, const std::set<std::str
     refresh(site, addresses, policy.slurmd_port);
     Leaving leaving{policy.job, policy.start,      policy.enclave, addresses_of(policy, PEER_SELF),
                     addresses,  policy.slurmd_port};
-    if (const auto file = file_of(site, policy.job, policy.start); fs::exists(file))
-        leaving.closed.merge(read(file).closed);
+    if (auto before = read_if_there(file_of(site, policy.job, policy.start)))
+        leaving.closed.merge(before->closed);
     write(site, leaving);
 }
 
@@ -275,8 +288,8 @@ void close_to(const core::Site& site, const Policy& policy, const std::vector<st
 }
 
 std::set<std::string> closed_by(const core::Site& site, const Policy& policy) {
-    const auto file = file_of(site, policy.job, policy.start);
-    return fs::exists(file) ? read(file).closed : std::set<std::string>{};
+    const auto leaving = read_if_there(file_of(site, policy.job, policy.start));
+    return leaving ? leaving->closed : std::set<std::string>{};
 }
 
 std::string seal(const core::Site& site, const Farewell& farewell) {

@@ -1,6 +1,9 @@
 #include "slurm/node/farewell.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -85,4 +88,33 @@ TEST_CASE("an answer is no question") {
     const auto got = slurm::open_farewell(node.site, slurm::seal(node.site, farewell));
     CHECK(got.kind == slurm::Farewell::Kind::cut);
     CHECK(got.own.empty());
+}
+
+TEST_CASE(
+    "a run whose last fellow answers while this node looks at it keeps no job from beginning or ending") {
+    const Node node(core::OpeningKey::generate());
+    const auto folder = node.site.run / "closing", file = folder / "17.5", away = node.scratch / "away";
+    core::make_directories(folder);
+    core::write_atomically(
+        file,
+        R"({"job":17,"start":"5","enclave":"hel","own":["10.0.0.12"],"closed":["10.0.0.11"],"slurmd_port":6818})");
+    slurm::Policy policy;
+    policy.job = 17, policy.start = "5";
+    CHECK(slurm::closed_by(node.site, policy) == std::set<std::string>{"10.0.0.11"});
+    std::atomic<bool> is_over = false;
+    std::thread answering([&] {
+        while (!is_over) {
+            std::filesystem::rename(file, away);
+            std::filesystem::rename(away, file);
+        }
+    });
+    for (int i = 0; i < 5000; ++i) {
+        slurm::closed_by(node.site, policy);
+        slurm::tell_fellows(node.site, std::chrono::milliseconds(0),
+                            [](const slurm::Leaving&) { return false; });
+    }
+    is_over = true;
+    answering.join();
+    core::write_atomically(file, "{");  // one that is there and damaged is told
+    CHECK_THROWS_AS(slurm::closed_by(node.site, policy), core::Error);
 }

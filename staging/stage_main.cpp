@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/event.h"
+#include "core/base/progress.h"
 #include "core/base/split.h"
 #include "core/base/tool.h"
 #include "core/mpi/tool.h"
@@ -46,9 +47,12 @@ struct Flags {
     staging::RiskRequest risk;
     staging::CardRequest card;
     std::vector<std::string> deliveries, datasets, cut, left_out;
-    std::string delivery, dir, key, steward, file, what, out, limits;
+    std::string delivery, dir, key, steward, file, what, out, limits, metrics;
     bool json = false;
 };
+
+constexpr const char* kMetricsHelp =
+    "Keep the progress in this file, too, for the site's monitoring (node_exporter's textfile collector)";
 
 CLI::App* add_build(CLI::App& app, Flags& flags) {
     CLI::App* build = app.add_subcommand(
@@ -78,6 +82,7 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
         "--cut", flags.cut,
         "NAME=NUMBER: how work is cut; the version's bytes do not depend on it. NAME is one of " +
             core::joined(staging::Options::names()));
+    build->add_option("--metrics", flags.metrics, kMetricsHelp);
     build->add_flag("--json", flags.json, "Print the summary as JSON");
     add_example(*build,
                 "mpirun -n 2 aloft-stage build --dataset configs/datasets/digits.toml --delivery "
@@ -195,6 +200,7 @@ int main(int argc, char** argv) {
                    "aloft-stage verify /srv/datasets/digits/1 --key digits@1.key\n"
                    "  mpirun -n 4 aloft-stage verify /srv/datasets/digits/1 --key digits@1.key");
     check->add_option("--key", flags.check.key, "The dataset's key")->required();
+    check->add_option("--metrics", flags.metrics, kMetricsHelp);
     check->add_option("--steward", flags.check.steward,
                       "Public key under which it must be sealed (default: the site's, if it is sealed)");
     CLI::App* seals = add_on_dir(
@@ -280,6 +286,7 @@ int main(int argc, char** argv) {
     };
     if (is_build)
         return run_with_ranks([&](const core::Comm& world) {
+            if (world.is_root()) core::Progress::keep_in(flags.metrics);
             core::together(world, [&] {
                 for (const std::string& text : flags.deliveries)
                     flags.build.deliveries.push_back(staging::parse_delivery(text));
@@ -292,6 +299,7 @@ int main(int argc, char** argv) {
         });
     if (is_check && has_ranks())
         return run_with_ranks([&](const core::Comm& world) {
+            if (world.is_root()) core::Progress::keep_in(flags.metrics);
             flags.check.dir = flags.dir;
             const Json result = staging::verify(flags.check, &world);
             if (world.is_root()) print(result, flags.json);
@@ -319,7 +327,10 @@ int main(int argc, char** argv) {
             if (!staging::holds(found)) throw core::Error(core::Fault::refused, kNotHeld);
         }
         flags.check.dir = flags.dir;
-        if (check->parsed()) print(staging::verify(flags.check), flags.json);
+        if (check->parsed()) {
+            core::Progress::keep_in(flags.metrics);
+            print(staging::verify(flags.check), flags.json);
+        }
         if (seals->parsed()) {
             if (!*attach && !*sealing_key)
                 throw core::Error(core::Fault::usage, "seal: give --key, or --attach and --steward");

@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 namespace core {
@@ -16,8 +17,13 @@ public:
     void reach(std::int64_t done);  // so much of it, in all
     void finish();
 
+    // From now on what this process reports stands also in FILE, for the site's monitoring (metrics.h), of each kind of
+    // work that was begun: aloft_progress_done{doing="pack"}, _total, _seconds, _over, and when that was. What is wrong
+    // with FILE is told once, and holds nothing up.
+    static void keep_in(std::filesystem::path file);
+
 private:
-    void report(std::chrono::steady_clock::time_point now);
+    void report(std::chrono::steady_clock::time_point now, bool is_over = false);
     std::string doing_;
     std::int64_t total_, done_ = 0;
     std::chrono::milliseconds every_;

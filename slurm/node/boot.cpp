@@ -1,7 +1,5 @@
 #include "slurm/node/boot.h"
 
-#include <arpa/inet.h>
-
 #include <set>
 #include <sstream>
 #include <string>
@@ -9,8 +7,6 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
-#include "core/base/split.h"
-#include "core/policy/names.h"
 #include "slurm/decide/slurm_conf.h"
 #include "slurm/fence/fence_bpf.h"
 #include "slurm/fence/nft.h"
@@ -25,10 +21,6 @@ using core::Fault;
 // Made first, so that it is there to be deleted.
 constexpr std::string_view kNoTable = "table ip aloft_boot\ndelete table ip aloft_boot\n";
 
-fs::path memory(const fs::path& state) {
-    return state / "fellows";
-}
-
 // An empty file would be a damaged one.
 void write(const Fellows& all, const fs::path& state) {
     std::string text;
@@ -36,8 +28,8 @@ void write(const Fellows& all, const fs::path& state) {
         for (const std::string& address : addresses)
             text.append(address).append(" ").append(enclave).append("\n");
     core::make_directories(state, 0755);
-    if (!text.empty()) return core::write_atomically(memory(state), text, 0600);
-    fs::remove(memory(state));
+    if (!text.empty()) return core::write_atomically(memory_of_fellows(state), text, 0600);
+    fs::remove(memory_of_fellows(state));
     core::sync_directory(state);
 }
 
@@ -75,28 +67,6 @@ void close_to(const std::set<std::string>& former, std::uint16_t slurmd_port) {
 
 }  // namespace
 
-Fellows remembered_fellows(const fs::path& state) {
-    Fellows all;
-    std::error_code failed;
-    const bool is_there = fs::exists(memory(state), failed);
-    if (failed)
-        throw Error(Fault::system, "cannot look at " + memory(state).string() + ": " + failed.message());
-    if (!is_there) return all;
-    const std::string text = core::read_text(memory(state));
-    const auto damaged = [&] { return Error(Fault::data, memory(state).string() + " is damaged"); };
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-        const auto words = core::split(line, ' ');
-        in_addr address{};
-        if (words.size() != 2 || inet_pton(AF_INET, words[0].c_str(), &address) != 1 ||
-            !core::is_plain_name(words[1]))
-            throw damaged();
-        all[words[1]].insert(words[0]);
-    }
-    if (!text.ends_with('\n')) throw damaged();
-    return all;
-}
-
 void remember_fellows(const Policy& policy, const fs::path& state) {
     Fellows all = remembered_fellows(state);
     const Fellows before = all;
@@ -110,8 +80,8 @@ void forget_fellows(const std::string& enclave, const std::set<std::string>& add
     Fellows all = remembered_fellows(state);
     for (const std::string& address : addresses)
         if (!all[enclave].erase(address))
-            throw Error(Fault::usage,
-                        memory(state).string() + " has no line \"" + address + " " + enclave + "\"");
+            throw Error(Fault::usage, memory_of_fellows(state).string() + " has no line \"" + address + " " +
+                                          enclave + "\"");
     write(all, state);
 }
 

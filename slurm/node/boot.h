@@ -12,12 +12,8 @@
 
 namespace slurm {
 
-using Fellows = std::map<std::string, std::set<std::string>>;  // addresses of nodes, by enclave
-
-// Those that this node may have shared a job with. Throws Error(system), Error(data) if that is damaged.
-Fellows remembered_fellows(const std::filesystem::path& state = kNodeState);
-
-// Adds the policy's fellows to them. On disk when it returns. Throws as that does: no job then.
+// Adds the policy's fellows to remembered_fellows (../preflight/closing.h). On disk when it returns. Throws as that
+// does: no job then.
 void remember_fellows(const Policy& policy, const std::filesystem::path& state = kNodeState);
 
 // Takes an enclave's fellows of these addresses out again. On disk when it returns. Throws as remembered_fellows,

@@ -1,11 +1,16 @@
 #include "slurm/preflight/closing.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <sstream>
 #include <string>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/mounts.h"
+#include "core/base/split.h"
+#include "core/policy/names.h"
 #include "slurm/preflight/kernel_settings.h"
 
 namespace slurm {
@@ -14,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 using core::advised;
 using core::Check;
+using core::Error;
+using core::Fault;
 using core::required;
 
 constexpr const char *kBootId = "/proc/sys/kernel/random/boot_id", *kUnit = "aloft-node-close.service";
@@ -134,6 +141,14 @@ Check check_memory(bool site_keeps_it, const fs::path& root) {
                    top = fs::weakly_canonical(root, at_root);
     const DiskFault fault = failed || at_root ? DiskFault{"cannot be found", true}
                                               : fault_of_disk(root, "/" / real.lexically_relative(top));
+    if (!failed && !at_root) try {
+            remembered_fellows(real);
+        } catch (const Error& e) {
+            return required(
+                "memory of fellows", false, e.what(),
+                "when no job of an enclave runs on any node that may have shared one with this: rm " +
+                    memory_of_fellows().string() + "; systemctl restart aloft-node-close aloft-node");
+        }
     const bool is_vouched = site_keeps_it && !fault.is_memory && !fault.what.empty();
     return required(
         "memory of fellows", fault.what.empty() || is_vouched,
@@ -145,6 +160,35 @@ Check check_memory(bool site_keeps_it, const fs::path& root) {
 }
 
 }  // namespace
+
+fs::path memory_of_fellows(const fs::path& state) {
+    return state / "fellows";
+}
+
+Fellows remembered_fellows(const fs::path& state) {
+    Fellows all;
+    std::error_code failed;
+    const bool is_there = fs::exists(memory_of_fellows(state), failed);
+    if (failed)
+        throw Error(Fault::system,
+                    "cannot look at " + memory_of_fellows(state).string() + ": " + failed.message());
+    if (!is_there) return all;
+    const std::string text = core::read_text(memory_of_fellows(state));
+    const auto damaged = [&] {
+        return Error(Fault::data, memory_of_fellows(state).string() + " is damaged");
+    };
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const auto words = core::split(line, ' ');
+        in_addr address{};
+        if (words.size() != 2 || inet_pton(AF_INET, words[0].c_str(), &address) != 1 ||
+            !core::is_plain_name(words[1]))
+            throw damaged();
+        all[words[1]].insert(words[0]);
+    }
+    if (!text.ends_with('\n')) throw damaged();
+    return all;
+}
 
 void mark_closed_at_boot(const fs::path& mark) {
     core::write_atomically(mark, first_line(kBootId) + "\n", 0400);

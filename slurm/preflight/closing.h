@@ -1,5 +1,8 @@
 #pragma once
 #include <filesystem>
+#include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "core/policy/check.h"
@@ -11,6 +14,12 @@ namespace slurm {
 
 // Where a node keeps what must outlive a boot: records on their way to aloftd, whom it had as fellows.
 constexpr const char* kNodeState = "/var/lib/aloft-node";
+using Fellows = std::map<std::string, std::set<std::string>>;  // addresses of nodes, by enclave
+
+std::filesystem::path memory_of_fellows(const std::filesystem::path& state = kNodeState);
+// Those that this node may have shared a job with. Throws Error(system), Error(data) if that is damaged.
+Fellows remembered_fellows(const std::filesystem::path& state = kNodeState);
+
 // Left by `aloft-node close`: the kernel's number of the boot.
 constexpr const char* kClosedMark = "/run/aloft-node-closed";
 

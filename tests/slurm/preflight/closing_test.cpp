@@ -195,3 +195,16 @@ TEST_CASE("a site may say that a memory is kept which cannot be seen to be, and 
     node.link("var/lib/aloft-node", "aloft-node");
     CHECK_FALSE(on("/dev/sda1 / ext4 rw 0 0\n"));  // cannot be found at all
 }
+
+TEST_CASE("a damaged memory of fellows is named, as what keeps jobs from beginning") {
+    Node node;
+    node.write("var/lib/aloft-node/fellows", "10.0.0.11 hel\n10.0.0.12 hel\n");
+    CHECK(node.says("memory of fellows") == "good");
+    for (const char* text : {"", "10.0.0.11 hel", "10.0.0.11\n", "10.0.0.256 hel\n", "10.0.0.11 a/b\n"}) {
+        node.write("var/lib/aloft-node/fellows", text);
+        CHECK_THAT(node.says("memory of fellows"), Catch::Contains("fellows is damaged"));
+        CHECK_THAT(node.at("memory of fellows").remedy, Catch::Contains("rm /var/lib/aloft-node/fellows"));
+    }
+    node.keep();  // what the site says of the disk says nothing of the file
+    CHECK_THAT(node.says("memory of fellows"), Catch::Contains("damaged"));
+}

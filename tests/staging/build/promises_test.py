@@ -32,6 +32,22 @@ class Promises(Builds):
         self.assertNotIn("Unable to locate", pathlib.Path(f"{run.log}.err").read_text())
         self.assert_same_tree(version, self.root / "two-words")
 
+    def test_progress_is_kept_for_monitoring_where_it_is_asked_for(self):
+        definition, deliveries, version = self.small()
+        kept = self.root / "aloft-stage.prom"
+        out = self.root / "watched"
+        self.build("wdbc", out, 2, deliveries=deliveries, definition=definition, more=["--metrics", str(kept)])
+        values = dict(re.findall(r'(?m)^aloft_progress_(\w+\{doing="\w+"\}) (\d+)$', kept.read_text()))
+        self.assertEqual(values['over{doing="stage1"}'] + values['over{doing="pack"}'], "11")
+        self.assertEqual(values['done{doing="stage1"}'], values['total{doing="stage1"}'])
+        self.assertGreater(int(values['done{doing="stage1"}']), 0)
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o644)
+        self.assert_same_tree(version, out)
+        # A file that cannot be written is told of, and holds nothing up.
+        again = self.root / "unwatched"
+        self.build("wdbc", again, 2, deliveries=deliveries, definition=definition, more=["--metrics", str(self.root / "nowhere/file")])
+        self.assert_same_tree(version, again)
+
     def test_what_lies_in_the_work_folder_of_another_stays(self):
         definition, deliveries, version = self.small()
         scratch = self.root / "scratch"

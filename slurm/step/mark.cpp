@@ -16,6 +16,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "slurm/admit/admission.h"
 
 namespace slurm {
 namespace {

@@ -5,7 +5,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 base=${TMPDIR:-/tmp}   # a node's memory of its fellows must lie on a disk
 case $(findmnt -n -o FSTYPE -T "$base") in tmpfs | ramfs) base=/var/tmp ;; esac
 scratch=$(mktemp -d -p "$base")
-export ALOFT_CLUSTER_NUM=$NUM ALOFT_CLUSTER_DIR=$scratch/cluster
+export ALOFT_CLUSTER_NUM=$NUM ALOFT_CLUSTER_DIR=$scratch/cluster ALOFT_CLUSTER_PATIENT=yes
 cluster() { "$here/cluster" "$@"; }
 trap 'cluster down >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 # What is of another system (ALOFT_CLUSTER_BASE) starts there only.
@@ -29,8 +29,10 @@ authority() { cluster host login /srv/aloft/authority "$@" && cluster mirror; }
 
 # The admin changes the enclave's policy by a sed expression, and every host has the new one.
 policy() { cluster host login sed -i "$1" /etc/aloft/enclaves/hel.toml && authority revocations; }
+# The mirror's parent ends at once, the copy that is at work a moment later: it would mend what is damaged now.
+mirror_ends() { cluster host "$1" sh -c 'pkill -x aloft-mirror; while pgrep -x aloft-mirror >/dev/null; do sleep 0.05; done'; }
 # What was published to a host is damaged there, and nothing mends it; until `mended`.
-damaged() { cluster host "$1" sh -c "pkill -x aloft-mirror; echo half >/run/aloft-mirror/enclaves/hel.json"; }
+damaged() { mirror_ends "$1"; cluster host "$1" sh -c "echo half >/run/aloft-mirror/enclaves/hel.json"; }
 mended() { cluster host "$1" sh -c 'rm -f /run/aloft-mirror/enclaves/hel.json; exec setsid /opt/aloft/libexec/aloft/aloft-mirror </dev/null >/dev/null 2>&1 &'; cluster mirror; }
 
 start() {  # the options of `cluster up`
@@ -58,22 +60,28 @@ is_end() { [ -n "$1" ] && case $states_over in *" $1 "*) ;; *) false ;; esac; }
 # Submits as e-alice; prints the job's number. What sbatch says on refusal is in $scratch/said.
 submit() { cluster as e-alice sbatch --parsable "$@" 2>"$scratch/said"; }
 
-# Waits until the job is over and its nodes are done with it; prints its state.
+# Waits until the job is over and its nodes are done with it; prints its state. All seconds here are a quiet machine's: a wait ends with what
+# it waits for, and a busy machine may take several times as long.
 ended() {
-  local n now
-  for n in $(seq $((${2:-60} * 5))); do
-    now=$(state "$1")
-    if is_end "$now"; then echo "$now"; return; fi
+  local now late=$((SECONDS + ${2:-60} * 6))
+  while now=$(state "$1"); ! is_end "$now"; do
+    [ $SECONDS -lt $late ] || { echo "$now after six times ${2:-60} s"; return; }
     sleep 0.2
   done
-  echo "$now after ${2:-60} s"
+  echo "$now"
 }
 completes() { local how; how=$(ended "$1" "${2:-60}"); [ "$how" = COMPLETED ] || { echo "--- $how:"; cat "$workspace/slurm-$1.out"; false; }; }
 fails_with() { local how; how=$(ended "$1"); [ "$how" = FAILED ] && [ "$(exit_code "$1")" = "$2:0" ] || { echo "$how, exit $(exit_code "$1")"; false; }; }
 
-running() { local n; for n in $(seq 100); do [ "$(state "$1")" = RUNNING ] && return; sleep 0.1; done; state "$1"; false; }
-# Waits, for up to $1 seconds, until the command that follows succeeds.
-within() { local n seconds=$1; shift; for n in $(seq $((seconds * 10))); do "$@" && return; sleep 0.1; done; false; }
+running() { within 15 eval '[ "$(state '"$1"')" = RUNNING ]' || { state "$1"; false; }; }
+# Waits, for up to $1 seconds of a quiet machine, until the command that follows succeeds; tries it as often as that machine would.
+within() {
+  local tries=$(($1 * 10)) late=$((SECONDS + $1 * 6)); shift
+  until "$@"; do
+    [ $((--tries)) -gt 0 ] || [ $SECONDS -lt $late ] || return 1
+    sleep 0.1
+  done
+}
 # What nodes have signed and spooled, a JSON object per line.
 records() {
   python3 -c 'import base64, json, sys
@@ -113,5 +121,10 @@ for one in bpftool("map", "show"):
     if one.get("name") in ("peers", "blocked", "attempts") and one["id"] not in used: print("map", one["id"], one["name"])
 PYTHON
 }
-# Of this machine: another cluster's job that has just ended may be among them for a moment.
-no_orphans() { [ -z "$(orphans)" ]; }
+# Of this machine, where another cluster's job may begin or end in the middle of a look. What two looks show is left.
+no_orphans() {
+  local first again
+  first=$(orphans | sort); [ -n "$first" ] || return 0
+  sleep 1; again=$(orphans | sort)
+  [ -z "$(grep -hs "^cannot" <(echo "$first") <(echo "$again"); comm -12 <(echo "$first") <(echo "$again"))" ]
+}

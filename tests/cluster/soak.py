@@ -18,10 +18,11 @@ from pathlib import Path
 
 ACCOUNTS = {"e-alice": 70001, "e-bob": 70002}
 IN_QUEUE = 8  # jobs at a time: more than the nodes hold
-PATIENCE = 120.0, 6.0  # seconds for all of it, and more for each job: a job that hangs must end the test, not stay in it
+PATIENCE = 600.0, 6.0  # seconds for all of it, and more for each job: a job that hangs must end the test, not stay in it
 HELPED_AFTER = 60.0  # seconds from a node's loss: what is on two nodes and has not ended is cancelled by its user
-REVOKED_WITHIN = 60.0  # seconds from a revocation to the end of the last job under it: three times what is promised, on a busy machine
-SIGN_AGAIN = 60.0  # seconds: the revocation list counts for five minutes
+REVOKED_WITHIN = 180.0  # seconds from a revocation to the end of the last job under it: many times what is promised, on a busy machine
+NOTICED_WITHIN = 120.0  # seconds: that the controller calls a lost node down
+SIGN_AGAIN = 60.0  # seconds: the published list is renewed
 ENDS = set((Path(__file__).resolve().parent / "states_over").read_text().split())
 
 # What jobs leave lying about for the fence to clear.
@@ -132,8 +133,8 @@ class Soak:
         dice = random.Random(options.seed + 1)
         third = options.jobs // 3
         # After so many jobs are over: what happens to the whole cluster.
-        self.events = [(third // 2, self.revoke), (third, lambda: self.lose(dice.choice(list(self.nodes)), 8)),
-                       (2 * third, lambda: self.lose(dice.choice(list(self.nodes)), 0))]
+        self.events = [(third // 2, self.revoke), (third, lambda: self.lose(dice.choice(list(self.nodes)), True)),
+                       (2 * third, lambda: self.lose(dice.choice(list(self.nodes)), False))]
 
     def run(self):
         waiting, running = list(self.plan), []
@@ -285,8 +286,8 @@ class Soak:
         self.revoked = False
         self.publish_revocations()
 
-    def lose(self, node, seconds):
-        """Power goes, and comes back after the controller has noticed (8 s) or before (0 s)."""
+    def lose(self, node, noticed):
+        """Power goes, and comes back after the controller has noticed or before."""
         self.excuse("lost " + node, lambda job: True)
         # Between taking a step and its slurmstepd's first word to srun, and back before the controller notices: what the controller
         # then tells srun (srun_step_missing) srun cannot verify, having no connection, and waits for its time limit, in the fence as without.
@@ -296,7 +297,9 @@ class Soak:
         self.nodes[node].close()
         number = node.removeprefix("node")
         subprocess.run([self.options.cluster, "kill-node", number], check=True)
-        time.sleep(seconds)
+        limit = time.monotonic() + NOTICED_WITHIN
+        while noticed and time.monotonic() < limit and "down" not in self.controller.run(f"sinfo -h -n {node} -o %T")[1]:
+            time.sleep(0.2)
         subprocess.run([self.options.cluster, "start-node", number], check=True)
 
     def excuse(self, why, applies):

@@ -66,13 +66,13 @@ class Cluster:
 
     def up(self, prefix: Path, enclave: str, fence: str = "on", nodes: int = 2, open_nodes: str = "ALL") -> None:
         self.is_up = True  # down cleans up after a half start as well
-        done = self._harness("up", "--nodes", nodes, "--prefix", prefix, "--fence", fence, "--enclave", enclave, "--open-nodes", open_nodes)
+        done = self._harness("up", "--nodes", nodes, "--prefix", prefix, "--fence", fence, "--enclave", enclave, "--open-nodes", open_nodes, timeout=1200)
         if done.code:
             raise Failed(f"the cluster did not start: {done.last_words}. Its log: {self.log}")
 
     def down(self) -> None:
         if self.is_up:
-            self._harness("down", timeout=60)
+            self._harness("down", timeout=600)
             self.is_up = False
 
     # The same three, as calls that may fail (`try_…`) and as calls that must not.
@@ -117,7 +117,7 @@ class Cluster:
 
     def wait_published(self, path: str, *hosts: str) -> None:
         """Until each of the hosts has a file of what is published."""
-        for _ in range(100):
+        for _ in range(600):
             self.mirror()
             if all(self.try_host(host, "test", "-e", f"/run/aloft-mirror/{path}").code == 0 for host in hosts):
                 return
@@ -131,7 +131,7 @@ class Cluster:
         self._harness("start-node", number)
 
     def wait_idle(self) -> None:
-        done = self._harness("wait-idle", timeout=90)
+        done = self._harness("wait-idle")
         if done.code:
             raise Failed(f"the nodes did not become idle: {done.last_words}")
 
@@ -151,7 +151,7 @@ class Cluster:
         out = self.try_host("ctld", "scontrol", "-o", "show", "job", job).out
         return dict(pair.split("=", 1) for pair in out.split() if "=" in pair)
 
-    def wait_job(self, job: int, until: tuple[str, ...] = STATES_OVER, timeout: float = 180) -> dict[str, str]:
+    def wait_job(self, job: int, until: tuple[str, ...] = STATES_OVER, timeout: float = 600) -> dict[str, str]:
         """Waits until the job's state is one of `until`. Throws Failed after `timeout` seconds, or when Slurm holds the job."""
         started = time.monotonic()
         while True:

@@ -30,7 +30,7 @@ def listen(cluster: Cluster) -> None:
         cluster.host(host, "sh", "-c", "cat > /root/listener.py", stdin=text)
         cluster.daemon(host, "python3", "/root/listener.py", "--out", "/root/heard.json", *(("--abstract", "aloft", "--kinds") if host != "outside" else ()))
     for host in ("outside", "node1", "node2"):
-        for _ in range(100):
+        for _ in range(600):
             if cluster.try_host(host, "test", "-s", "/root/heard.json").code == 0:
                 break
             time.sleep(0.05)
@@ -96,7 +96,7 @@ def inside(report: Report, cluster: Cluster) -> int:
     listen(cluster)
     lay_down(cluster, f"/srv/aloft/workspaces/{ENCLAVE}/e-alice")
     job = submit(cluster, "attempts", *command(cluster, "/aloft/workspace/attempts"), nodes=1, ranks=1)
-    state = cluster.wait_job(job, timeout=120)
+    state = cluster.wait_job(job)
     attempts = parse(job_output(cluster, job))
     if not attempts:
         raise Failed(f"job {job} ({state['JobState']} on {state.get('NodeList')}) shows no attempt: {last_words(cluster, job)}")
@@ -129,12 +129,12 @@ def control(report: Report, cluster: Cluster, prefix: Path) -> None:
     answer = cluster.as_user("e-alice", "sbatch", "--parsable", "--partition", ENCLAVE, "--nodelist", "node1", "--ntasks", "1",
                              "--output", "/home/e-alice/attempts.out", "--wrap", "exec " + " ".join(command(cluster, "/home/e-alice/attempts")))
     job = int(answer.strip().split(";")[0])
-    cluster.wait_job(job, timeout=120)
+    cluster.wait_job(job)
     time.sleep(0.5)
     tried = parse(cluster.shared("/home/e-alice/attempts.out").read_text(errors="replace"))
     ears, found = heard(cluster), {}
     # The job that `sbatch` left in the queue runs once its author has ended.
-    for _ in range(50):
+    for _ in range(600):
         found = found_outside(cluster, "e-alice")
         if "sbatch" in found:
             break

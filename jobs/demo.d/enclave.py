@@ -60,7 +60,7 @@ def named(option: str, values) -> list[str]:
 def start_service(cluster: Cluster) -> None:
     cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--init-groups", "aloftd")
     cluster.daemon("login", "setpriv", "--reuid", "aloft", "--regid", "aloft", "--clear-groups", "aloft-sign")
-    up = cluster.try_host("login", "sh", "-c", "for n in $(seq 100); do [ -S /run/aloftd/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
+    up = cluster.try_host("login", "sh", "-c", "for n in $(seq 1800); do [ -S /run/aloftd/aloftd.sock ] && exit 0; sleep 0.05; done; exit 1")
     if up.code:
         raise Failed(f"aloftd did not open its socket. Its log: {cluster.folder.parent}/daemons.log")
 
@@ -80,7 +80,7 @@ def open_enclave(report: Report, cluster: Cluster) -> None:
     """Nothing runs in an enclave before each of its nodes has shown that it can hold it."""
     for node in NODES:
         cluster.host(node, "/opt/aloft/libexec/aloft/aloft-node", "preflight", "--report")
-    for _ in range(40):  # aloftd collects the signed reports within seconds
+    for _ in range(240):  # aloftd collects the signed reports within seconds
         opened = cluster.try_host("login", "aloft", "admin", "enclave", "open", ENCLAVE, "--json")
         if opened.code != 5:
             break

@@ -16,7 +16,7 @@ def after_epilog(stage: Stage, program) -> None:
     before.chmod(0o644)
     found = written_and_read(stage, program(f">{stage.work}/after.jsonl"))
     # The Epilog of another cluster that is tested on this machine forgets for all. Without the fence that must not hide what works.
-    for _ in range(0 if stage.fenced else 5):
+    for _ in range(0 if stage.fenced else 40):
         if OF_THE_MACHINE in found:
             break
         found |= written_and_read(stage, program("--only", OF_THE_MACHINE), "--only", OF_THE_MACHINE)
@@ -30,10 +30,10 @@ def after_epilog(stage: Stage, program) -> None:
 def written_and_read(stage: Stage, program: str, *options: str) -> dict:
     """What the reader finds, by name."""
     body = stage.file("residue.sh", f"#!/bin/sh\n{program}\n")
-    stage.wait([stage.sbatch("--nodelist=" + NODE, wrap=body)], 120)  # without the fence both would share the node
+    stage.wait([stage.sbatch("--nodelist=" + NODE, wrap=body)])  # without the fence both would share the node
     reader = " ".join(["/usr/bin/python3 /srv/aloft/attempts/residue.py --mark", stage.mark, "--before /srv/aloft/world/counters", *options])
     reads = stage.sbatch("--nodelist=" + NODE, "--partition=open", "--output=/home/carol/residue.out", user="carol", wrap=f"{reader} >/home/carol/residue.json")
-    stage.wait([reads], 120)
+    stage.wait([reads])
     home = stage.cluster.folder / "home/carol"
     text = (home / "residue.json").read_text()
     if not text:

@@ -32,6 +32,7 @@ def battery(stage: Stage) -> dict:
     lines: dict[str, list[dict]] = {}
     one_node(stage, lines)
     two_nodes(stage, lines)
+    stage.authority("revocations")
     after_epilog(stage, partial(program, stage, "--where", "after"))
     lines |= read_lines(stage, ["after.jsonl"])
     look(stage, ("node1", "node2"))
@@ -62,7 +63,7 @@ def battery(stage: Stage) -> dict:
 
 def begun(stage: Stage, name: str, body: str, *where, user: str = "e-alice") -> int:
     """A job whose body starts when the file begin-NAME appears."""
-    job = stage.sbatch(*where, "--time=5", user=user, wrap=body)
+    job = stage.sbatch(*where, "--time=60", user=user, wrap=body)
     stage.until(lambda: stage.state(job) == "RUNNING", f"job {name}")
     return job
 
@@ -73,6 +74,7 @@ def program(stage: Stage, *more) -> str:
 
 
 def one_node(stage: Stage, lines: dict) -> None:
+    stage.authority("revocations")  # what was signed last counts for five minutes
     work = stage.work
     body = stage.file("one.sh", f"#!/bin/sh\n(while sleep 0.3; do echo {stage.token('sattach')}; done) & until [ -e {work}/begin-one ]; do sleep 0.05; done\n"
                       + program(stage, "--until", f"{work}/end-one", f">{work}/one.jsonl") + "\nkill $!\n")
@@ -102,7 +104,7 @@ def one_node(stage: Stage, lines: dict) -> None:
 
 def open_job(stage: Stage) -> tuple[int, str]:
     listen = f"/usr/bin/python3 /srv/aloft/listener.py --mark {stage.mark} --port 9003 --dns 0 --out /home/carol/heard.json"
-    call = f"/usr/bin/python3 /srv/aloft/caller.py --mark {stage.mark} --neighbour --node {stage.node[1]} --out /home/carol/called.json"
+    call = f"/usr/bin/python3 /srv/aloft/caller.py --mark {stage.mark} --neighbour --seconds 3600 --node {stage.node[1]} --out /home/carol/called.json"
     job = begun(stage, "open", f"{listen} & {call}; wait", "--nodelist=node3", "--partition=open", user="carol")
     stage.until(lambda: (stage.cluster.folder / "home/carol/heard.json").exists(), "the open job's listener")
     return job, "carol"
@@ -125,7 +127,7 @@ def other_enclave(stage: Stage) -> tuple[int, str]:
 def start_caller(stage: Stage) -> None:
     """Calls from outside go on all the time; they end with the cluster."""
     stage.cluster.daemon("outside", "/usr/bin/python3", "/srv/aloft/caller.py", "--mark", stage.mark, "--node", stage.node[1], "--node6",
-                         f"fd00:{stage.number}::11", "--second", stage.node[2], "--seconds", "200", "--out", "/root/called.json")
+                         f"fd00:{stage.number}::11", "--second", stage.node[2], "--seconds", "3600", "--out", "/root/called.json")
 
 
 def scan(stage: Stage) -> None:
@@ -168,7 +170,7 @@ def needs_a_free_node(one) -> bool:
 def after_jobs(stage: Stage, done: list) -> None:
     """The jobs that were submitted have every node now; then those who wait for one look at it."""
     waiting = [(line, *(job if isinstance(job, tuple) else (job, None))) for line, job in done if job]
-    stage.wait([job for _, job, _ in waiting], 90)
+    stage.wait([job for _, job, _ in waiting])
     for line, _, look_at in waiting:
         try:
             if look_at:
@@ -196,6 +198,7 @@ def seen_by_others(stage: Stage) -> None:
 # --- a job on two nodes
 
 def two_nodes(stage: Stage, lines: dict) -> None:
+    stage.authority("revocations")
     work = stage.work
     body = stage.file("ranks.sh", f"#!/bin/sh\nuntil [ -e {work}/begin-two ]; do sleep 0.05; done\n"
                       + program(stage, "--where", "ranks", "--fellow", "node2", "--until", f"{work}/end-two", f">{work}/two.$SLURM_PROCID.jsonl") + "\n")

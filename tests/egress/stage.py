@@ -165,7 +165,7 @@ class Stage:
         self.sniffers.append((subprocess.Popen([*within, sys.executable, HERE / "sniffer.py", "--out", out, *interfaces]), out))
         self.until(lambda: out.with_name(name + ".ready").exists(), "the sniffer")
 
-    def until(self, is_so, what: str, seconds: float = 120) -> None:
+    def until(self, is_so, what: str, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while not is_so():
             if time.monotonic() > end:
@@ -177,13 +177,13 @@ class Stage:
         report = {"frames": 0, "dropped": 0}
         for sniffer, out in self.sniffers:
             sniffer.send_signal(signal.SIGTERM)
-            sniffer.wait(10)
+            sniffer.wait(120)
             for key, count in json.loads(out.with_name(out.name + ".json").read_text()).items():
                 report[key] += count
         self.sniffers = []
         if self.second:
             self.second.terminate()
-            self.second.wait(10)
+            self.second.wait(120)
             self.second = None
         return report
 
@@ -202,27 +202,29 @@ class Stage:
         for name in set(re_tokens(self.mark, text)):
             self.note(name, len(self.token(name)), where)
 
-    def run(self, user: str, *command, stdin: str | None = None) -> str:
-        """As `user` on the login host; Stopped with its last words if it fails."""
-        done = self.cluster.try_as(user, "timeout", self.patience + 1, *command, timeout=self.patience + 6, stdin=stdin)
+    def run(self, user: str, *command, stdin: str | None = None, patience: int = 0) -> str:
+        """As `user` on the login host; Stopped with its last words if it fails, or says nothing for some seconds."""
+        patience = patience or self.patience
+        done = self.cluster.try_as(user, "timeout", patience + 1, *command, timeout=patience + 6, stdin=stdin)
         if done.code:
-            raise Stopped(done.last_words[:160] if done.code != 124 else f"no answer in {self.patience + 1} s")
+            raise Stopped(done.last_words[:160] if done.code != 124 else f"no answer in {patience + 1} s")
         return done.out
 
     def sbatch(self, *options, wrap: str = "true", script: str = "", user: str = "e-alice", held: bool = False) -> int:
-        words = ["sbatch", "--parsable", "--nodes=1", "--ntasks=1", "--time=2"]
+        words = ["sbatch", "--parsable", "--nodes=1", "--ntasks=1", "--time=10"]
         if not self.fenced and user == "e-alice" and not any(str(one).startswith("--partition") for one in options):
             words += ["--partition=open"]
         if not self.fenced and user == "e-alice" and not any(str(one).startswith("--chdir") for one in options):
             words += ["--chdir=" + self.work]
         words += ["--hold"] if held else []
-        out = self.run(user, *words, *options, *([] if script else ["--wrap", wrap]), stdin=script or None)
+        # It is answered at once, also where it is refused; most of what follows needs the job.
+        out = self.run(user, *words, *options, *([] if script else ["--wrap", wrap]), stdin=script or None, patience=60)
         return int(out.strip().split(";")[0])
 
     def state(self, job: int) -> str:
         return self.cluster.job_state(job).get("JobState", "")
 
-    def wait(self, jobs: list[int], seconds: float = 40) -> None:
+    def wait(self, jobs: list[int], seconds: float = 300) -> None:
         self.until(lambda: all(self.state(job) in (*STATES_OVER, "") for job in jobs), f"the end of jobs {jobs}", seconds)
 
     def file(self, name: str, text: str, mode: int = 0o755) -> str:

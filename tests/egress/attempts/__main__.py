@@ -44,7 +44,7 @@ parser.add_argument("--data", default="/aloft/data/digits@1", help="the dataset'
 parser.add_argument("--where", default="step", help="step: by one process; ranks: by all tasks of a job together; after: for the next job on the node")
 parser.add_argument("--only", default="", help="names, with commas; default: all")
 parser.add_argument("--privileged", action="store_true", help="those that need privilege, and no others")
-parser.add_argument("--until", default="", help="afterwards wait until this file appears, at most 120 s: what is held can be looked at")
+parser.add_argument("--until", default="", help="afterwards wait until this file appears, at most half an hour: what is held can be looked at")
 parser.add_argument("--together", type=int, default=12, help="so many at a time: most of them wait")
 parser.add_argument("--list", action="store_true", help="list them and do nothing")
 options = parser.parse_args()
@@ -72,7 +72,7 @@ for line, child in run_all(chosen, target, options.together):
 if options.until:
     with open(options.until + f".ready{target.rank}", "w") as ready:
         ready.write("ready")
-    for _ in range(1200):
+    for _ in range(18000):
         if os.path.exists(options.until):
             break
         time.sleep(0.1)

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable
 
-LONGEST = 15.0  # seconds that one attempt may take: one that hangs proves nothing
+LONGEST = 60.0  # seconds that one attempt may take: one that hangs proves nothing
 CALLED = 6.0    # seconds that one waits for somebody outside to call, who calls several times in each
 HOLD = "hold"  # returned by an attempt whose process must stay to be seen (a lock, a name)
 libc = ctypes.CDLL(None, use_errno=True)

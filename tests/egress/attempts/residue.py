@@ -141,7 +141,7 @@ def _(t):
 @residue("flow-label", "IPv6 flow labels with a lease, which every account lists", "seccomp; " + EPILOG + ": it waits for them")
 def _(t):
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
-        request = socket.inet_pton(socket.AF_INET6, "::1") + struct.pack(">I", t.number & 0xFFFFF) + struct.pack("BBHHHI", 0, 255, 1, 30, 30, 0)
+        request = socket.inet_pton(socket.AF_INET6, "::1") + struct.pack(">I", t.number & 0xFFFFF) + struct.pack("BBHHHI", 0, 255, 1, 60, 60, 0)
         s.setsockopt(41, 32, request)
 
 

@@ -60,7 +60,7 @@ class Booted:
                                          "sh", root, name, self.folder, " ".join(map(str, shared)), *tops], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.enter)
         self.init = self.first_process()
         try:
-            self.run("for i in $(seq 300); do state=$(systemctl is-system-running 2>/dev/null || true); "
+            self.run("for i in $(seq 1500); do state=$(systemctl is-system-running 2>/dev/null || true); "
                      "case $state in running|degraded) exit 0 ;; esac; sleep 0.2; done; systemctl list-jobs; exit 1")
         except BaseException:
             self.end()
@@ -72,7 +72,7 @@ class Booted:
             (group / "cgroup.procs").write_text(str(os.getpid()))
 
     def first_process(self) -> int:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end and self.starter.poll() is None:
             for pid in pathlib.Path(f"/proc/{self.starter.pid}/task/{self.starter.pid}/children").read_text().split():
                 if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":

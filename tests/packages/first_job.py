@@ -58,7 +58,7 @@ def connect(service: Booted, node: Booted) -> None:
 
 
 def until(host: Booted, command: str, what: str) -> None:
-    host.run(f"for i in $(seq 300); do {command} > /tmp/said 2>&1 && exit 0; sleep 0.2; done; echo 'not reached: {what}'; cat /tmp/said; exit 1")
+    host.run(f"for i in $(seq 1500); do {command} > /tmp/said 2>&1 && exit 0; sleep 0.2; done; echo 'not reached: {what}'; cat /tmp/said; exit 1")
 
 
 def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make_tables) -> str:

@@ -1,7 +1,7 @@
 """Whole runs of aloft-train: interrupted in every way they can be, they end with the same bytes.
 
 runs_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
-import filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest
+import contextlib, filecmp, json, os, pathlib, shutil, signal, subprocess, sys, time, unittest
 
 from runs_case import IMAGES, TRAIN, RunsCase
 
@@ -50,15 +50,18 @@ class Runs(RunsCase):
         self.assert_same(self.reference(), out)
 
     def stop_when(self, kind, out, seen):
-        """Starts a run on two ranks, tells one of them to stop as soon as its log shows `seen`; the log as it was left."""
+        """Starts a run on two ranks, tells one of them to stop as soon as its log shows `seen`; the log as it was left, None if all was done by
+        then: a machine that is busy elsewhere may see it too late."""
         run = subprocess.Popen(self.command(kind, out, 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=self.environment())
         log = out / "log.jsonl"
         while run.poll() is None and not (log.exists() and seen(log.read_text())):
             time.sleep(0.001)
-        self.assertIsNone(run.poll(), "ended before it could be interrupted")
-        os.kill(int(pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[1]), signal.SIGTERM)
+        with contextlib.suppress(OSError, IndexError):
+            os.kill(int(pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()[1]), signal.SIGTERM)
         _, errors = run.communicate()
+        if run.returncode == 0:
+            return None
         self.assertEqual(run.returncode, 75, errors)
         return log.read_text()
 
@@ -69,15 +72,21 @@ class Runs(RunsCase):
         whole = self.root / "slow-whole"
         self.run_to_end("slow", whole, 2)
         steps = json.loads((whole / "metrics.json").read_text())["training"]["steps"] // 2
-        for attempt in range(5):  # a machine that is busy elsewhere may see it too late
-            out = self.root / f"slow-{attempt}"
-            log = self.stop_when("slow", out, lambda text: f'"event":"step","step":{steps},' in text)
-            if '"event":"epoch"' not in log:
+        for attempt in range(5):
+            stopped = self.root / f"slow-{attempt}"
+            log = self.stop_when("slow", stopped, lambda text: f'"event":"step","step":{steps},' in text)
+            if log and '"event":"epoch"' not in log:
                 break
-        self.assertNotIn('"event":"epoch"', log, "it ended its validation first, each time")
-        log = self.stop_when("slow", out, lambda text: text.count('"event":"epoch"') == 2)
+        self.assertTrue(log and '"event":"epoch"' not in log, "it ended its validation first, each time")
+        for attempt in range(5):
+            out = self.root / f"slow-again-{attempt}"
+            shutil.copytree(stopped, out)
+            log = self.stop_when("slow", out, lambda text: text.count('"event":"epoch"') == 2)
+            if log:
+                break
+        self.assertTrue(log, "it ended its evaluation first, each time")
         self.assertIn(f'"event":"resumed","step":{steps}', log)
-        self.assertFalse((out / "metrics.json").exists(), "it ended its evaluation first")
+        self.assertFalse((out / "metrics.json").exists())
         self.run_to_end("slow", out, 2)
         self.assert_same(whole, out)
         epochs = [line for line in (out / "log.jsonl").read_text().splitlines() if '"event":"epoch"' in line]
@@ -205,9 +214,9 @@ class Runs(RunsCase):
     def test_a_rank_that_stops_is_named_and_the_job_ends(self):
         for missing in (1, 0):
             out = self.root / f"hangs-{missing}"
-            run, ranks = self.start_and_wait(out, 2, 5, "--set", "train.hang_seconds=2", "--set", "train.epochs=500")
+            run, ranks = self.start_and_wait(out, 2, 5, "--set", "train.hang_seconds=10", "--set", "train.epochs=500")
             os.kill(ranks[missing], signal.SIGSTOP)
-            _, errors = run.communicate(timeout=60)
+            _, errors = run.communicate(timeout=300)
             self.assertNotEqual(run.returncode, 0)
             self.assertIn(f"rank_missing rank={missing} ", errors)
             self.assertNotIn(f"rank_missing rank={1 - missing} ", errors)

@@ -178,8 +178,13 @@ TEST_CASE("cached pages of a file are forgotten") {
     std::array<char, 4096> page{};
     const iovec where{page.data(), page.size()};
     const auto is_cached = [&] { return ::preadv2(fd.get(), &where, 1, 0, RWF_NOWAIT) > 0; };
-    REQUIRE(::pread(fd.get(), page.data(), page.size(), 0) > 0);
-    if (!is_cached()) {
+    // A cluster that another test runs on this machine may forget all pages just then.
+    bool answers = false;
+    for (int round = 0; round < 20 && !answers; ++round) {
+        REQUIRE(::pread(fd.get(), page.data(), page.size(), 0) > 0);
+        answers = is_cached();
+    }
+    if (!answers) {
         WARN("skipped: this file system does not answer RWF_NOWAIT");
         return;
     }

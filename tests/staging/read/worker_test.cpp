@@ -10,6 +10,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "core/base/error.h"
@@ -39,7 +40,7 @@ struct One {
 
 template <class Condition>
 bool soon(Condition condition) {
-    for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+    for (int i = 0; i < 6000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
         if (condition()) return true;
     return false;
 }
@@ -145,7 +146,7 @@ TEST_CASE("a worker that is killed while it starts is not waited for") {
         killer.join();
         CHECK(worker.read(one.open(), Depth::pixels).ok());
     }
-    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(30));
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(300));
 }
 
 TEST_CASE("workers that are killed again and again end the run, not the file") {
@@ -288,9 +289,11 @@ TEST_CASE("server and worker end with the program, however it ends") {
 }
 
 TEST_CASE("a fork server that starts too late says so at the first worker") {
-    std::thread other([] { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
+    std::promise<void> over;
+    std::thread other([&] { over.get_future().wait(); });
     const Readers server;
     CHECK_THROWS_WITH(Worker(server, Wanted::attributes({})), Catch::Contains("before any thread"));
+    over.set_value();
     other.join();
 }
 

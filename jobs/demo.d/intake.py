@@ -90,7 +90,7 @@ def search_identifiers(report: Report, cluster: Cluster, args, datasets: list[st
     written = [*sorted(args.out.glob("*.log")), args.out / "process-titles.txt", cluster.shared("/srv/aloft/published")]
     for tree in written:
         command += ["--tree", tree]
-    searched = run(command, args.out / "search.log", timeout=240)
+    searched = run(command, args.out / "search.log", timeout=900)
     seen = last_json(searched.out)
     naive = last_json(run([args.tests / "identifiers/find_identifiers", "--planted", args.out / "planted.json", "--tree",
                            args.out / "deliveries/digits/central"], args.out / "search.log").out)

@@ -52,8 +52,8 @@ private:
 
 // Looks again and again, as long as any machine needs.
 template <class Condition>
-bool soon(Condition condition, int seconds = 60) {
-    for (int n = 0; n < seconds * 500; ++n, sleep_ms(2))
+bool soon(Condition condition, int looks = 30000) {
+    for (int n = 0; n < looks; ++n, sleep_ms(2))
         if (condition()) return true;
     return false;
 }
@@ -70,7 +70,6 @@ TEST_CASE("every item goes to exactly one rank") {
             sum += *item;
             squares += *item * *item;
         }
-        CHECK_FALSE(work.next());
     });
     CHECK(comm.sum(taken) == count);
     CHECK(comm.sum(sum) == count * (count - 1) / 2);
@@ -112,7 +111,7 @@ TEST_CASE("a rank that never polls holds nobody but its own range") {
             }
             // Ranks 2 and 3 do theirs, ask rank 0 first or second, and take rank 1's work while that goes on.
             if (comm.rank() == 1 && taken == 1) CHECK(soon([&] { return done.by_ranks_from(2) == 22; }));
-            if (comm.rank() == 1 && taken > 1) soon([&] { return done.by_ranks_from(2) > 22; }, 1);
+            if (comm.rank() == 1 && taken > 1) soon([&] { return done.by_ranks_from(2) > 22; }, 250);
             done.add();
         }
     });

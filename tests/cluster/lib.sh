@@ -115,6 +115,7 @@ for program in bpftool("prog", "show"):
         shown = bpftool("map", "show", "id", str(number))
         if not isinstance(shown, dict) or not shown.get("name", "").endswith(".rodata"): continue
         entry = bpftool("map", "dump", "id", str(number))
+        if not isinstance(entry, list): continue   # gone meanwhile
         value = bytes(int(byte, 16) for byte in entry[0]["value"]) if entry and "value" in entry[0] else b""
         if int.from_bytes(value[:8], "little") not in alive: print("program", program["id"], program["name"])
 for one in bpftool("map", "show"):

@@ -17,7 +17,7 @@ __attribute__((visibility("default"))) int slurm_spank_init(spank_t spank, int, 
     std::uint32_t step = 0;
     if (spank_remote(spank) == 1 && spank_get_item(spank, S_JOB_STEPID, &step) == ESPANK_SUCCESS &&
         step == SLURM_EXTERN_CONT)
-        ::sleep(1);
+        ::sleep(3);
     return 0;
 }
 }

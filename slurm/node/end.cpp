@@ -75,6 +75,7 @@ enum class How { ended, lost };
 
 // With the lock held.
 void finish(const core::Site& site, std::uint32_t job, std::int64_t now, How how) {
+    destroy_keys(JobFiles(site, job));  // first: what follows writes, and a full /run must not keep them
     const auto policy = read_policy(JobFiles(site, job));
     const bool was_fenced = policy && (policy->ruling == Ruling::enclave || policy->ruling == Ruling::ended);
     std::future<bool> told;

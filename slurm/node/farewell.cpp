@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -61,10 +63,10 @@ core::Fd lock(const core::Site& site) {
     return fd;
 }
 
-Leaving read(const fs::path& file) {
+Leaving parse(const std::string& text, const fs::path& file) {
     Leaving leaving;
     try {
-        const auto json = nlohmann::json::parse(core::read_text(file));
+        const auto json = nlohmann::json::parse(text);
         leaving.job = json.at("job").get<std::uint32_t>();
         leaving.start = json.at("start").get<std::string>();
         leaving.enclave = json.at("enclave").get<std::string>();
@@ -77,15 +79,17 @@ Leaving read(const fs::path& file) {
     return leaving;
 }
 
-// Nothing if it is not there, or goes this moment: its last fellow has answered.
+Leaving read(const fs::path& file) {
+    return parse(core::read_text(file), file);
+}
+
+// Nothing if it is not there. One that goes once it is open (its last fellow has answered) was there.
 std::optional<Leaving> read_if_there(const fs::path& file) {
-    try {
-        return read(file);
-    } catch (const Error&) {
-        std::error_code error;
-        if (fs::exists(file, error) || error) throw;
-        return std::nullopt;
-    }
+    const core::Fd open(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!open.is_open() && errno == ENOENT) return std::nullopt;
+    if (!open.is_open()) throw Error(Fault::system, with_errno("cannot open " + file.string(), errno));
+    std::ifstream opened("/proc/self/fd/" + std::to_string(open.get()));
+    return parse(std::string(std::istreambuf_iterator<char>(opened), {}), file);
 }
 
 void write(const core::Site& site, const Leaving& leaving) {

@@ -220,6 +220,8 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
     core::Enclave enclave;
     const std::int64_t now = core::now_seconds();
     Policy policy = decide(site, job, core::short_host_name(), now, &enclave);
+    // Whose job it is was known a moment ago, and is not now: the refusal must be written where its account sees it.
+    if (policy.ruling == Ruling::deny && policy.enclave.empty()) throw Error(Fault::refused, policy.reason);
     const auto deny = [&](const std::string& reason) {
         policy.ruling = Ruling::deny;
         policy.reason = reason;

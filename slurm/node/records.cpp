@@ -24,6 +24,8 @@ namespace fs = std::filesystem;
 using core::Error;
 using core::Fault;
 
+constexpr std::chrono::minutes kHalfWritten{1};
+
 core::Site with_spool(core::Site site, const fs::path& spool) {
     site.spool = spool;
     std::error_code none;
@@ -47,6 +49,13 @@ fs::path shared_folder(const core::Site& site, struct stat& owner) {
     return folder;
 }
 
+// What was being written when the node lost power. A write takes no minutes.
+void remove_half_written(const fs::path& file) {
+    std::error_code error;
+    const auto written = fs::last_write_time(file, error);
+    if (!error && fs::file_time_type::clock::now() - written > kHalfWritten) fs::remove(file, error);
+}
+
 }  // namespace
 
 void record_job(const core::Site& site, const char* kind, const Policy& policy, nlohmann::json details,
@@ -63,15 +72,20 @@ void forward_records(const core::Site& site, const fs::path& state) {
     const fs::path local = state / "spool" / core::short_host_name();
     std::vector<fs::path> records;
     std::error_code none;
-    for (const auto& entry : fs::directory_iterator(local, none))
-        if (entry.path().extension() == ".json" && !entry.path().filename().string().starts_with("."))
+    for (const auto& entry : fs::directory_iterator(local, none)) {
+        if (entry.path().filename().string().starts_with("."))
+            remove_half_written(entry.path());
+        else if (entry.path().extension() == ".json")
             records.push_back(entry.path());
+    }
     if (records.empty()) return;
     const core::Fd lock(::open((state / "forward.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock.is_open() || ::flock(lock.get(), LOCK_EX | LOCK_NB)) return;  // somebody is at it
     std::sort(records.begin(), records.end());                              // their names are times
     struct stat owner {};
     const fs::path shared = shared_folder(site, owner);
+    for (const auto& entry : fs::directory_iterator(shared, none))
+        if (entry.path().filename().string().starts_with(".")) remove_half_written(entry.path());
     for (const fs::path& record : records) {
         if (!fs::exists(record)) continue;
         core::AtomicFile copy(shared / record.filename(), 0600);

@@ -1,6 +1,7 @@
 #include "slurm/node/records.h"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -59,4 +60,26 @@ TEST_CASE("a record arrives as it was signed") {
         CHECK(record.subject == "job:17");
         CHECK(details.at("account") == "e-alice");
     }
+}
+
+TEST_CASE("what was half written when the node lost power goes, and what is being written stays") {
+    const Node node;
+    node.record(17);
+    const fs::path here = node.state() / "spool" / core::short_host_name(),
+                   there = node.site.spool / core::short_host_name();
+    core::make_directories(there);
+    const auto half = [](const fs::path& folder, const char* name, std::chrono::minutes age) {
+        core::write_atomically(folder / name, "{");
+        fs::last_write_time(folder / name, fs::file_time_type::clock::now() - age);
+        return folder / name;
+    };
+    const fs::path old_here = half(here, ".tmp-1.json-a", std::chrono::minutes(5)),
+                   old_there = half(there, ".tmp-1.json-b", std::chrono::minutes(5)),
+                   young_here = half(here, ".tmp-2.json-c", std::chrono::minutes(0)),
+                   young_there = half(there, ".tmp-2.json-d", std::chrono::minutes(0));
+    slurm::forward_records(node.site, node.state());
+    CHECK_FALSE(fs::exists(old_here));
+    CHECK_FALSE(fs::exists(old_there));
+    CHECK(fs::exists(young_here));
+    CHECK(fs::exists(young_there));
 }

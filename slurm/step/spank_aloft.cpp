@@ -162,22 +162,26 @@ slurm::SlurmPlaces read_arguments(int count, char** arguments) {
     return places;
 }
 
-// A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from the
-// end of Epilog): slurmd then skips the Prolog. That is no fault of the job's. Bounded, since a site whose slurm.conf has
-// no Prolog would see it start for ever.
-bool was_requeued(spank_t spank) {
-    constexpr int kStarts = 20;
+// How often Slurm has started the job again. What is no fault of the job's is tried again, but not for ever.
+constexpr int kStarts = 20;
+
+int restarts(spank_t spank) {
     char count[16] = {};
-    return spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof count) == ESPANK_SUCCESS &&
-           std::atoi(count) > 0 && std::atoi(count) <= kStarts;
+    return spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof count) == ESPANK_SUCCESS
+               ? std::atoi(count)
+               : 0;
 }
 
 // Of a denial that is no fault of the job's; empty: it is refused. Slurm sets the count for the task only, so that no
 // earlier hook sees it.
 std::string reason_to_start_again(spank_t spank) {
+    const int before = restarts(spank);
+    if (before > kStarts) return {};
     if (g_step.policy.is_of_other_version)
         return "this node was given another version of Aloft as the job began";
-    if (g_step.policy.began == 0 && was_requeued(spank))
+    // A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from
+    // the end of Epilog): slurmd then skips the Prolog.
+    if (g_step.policy.began == 0 && before > 0)
         return "Slurm has not prepared this node for the job's next run yet";
     return {};
 }

@@ -79,10 +79,6 @@ Leaving parse(const std::string& text, const fs::path& file) {
     return leaving;
 }
 
-Leaving read(const fs::path& file) {
-    return parse(core::read_text(file), file);
-}
-
 // Nothing if it is not there. One that goes once it is open (its last fellow has answered) was there.
 std::optional<Leaving> read_if_there(const fs::path& file) {
     const core::Fd open(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -146,14 +142,14 @@ void open_to(const core::Site& site, const Leaving& told, const std::set<std::st
     if (answered.empty()) return;
     const core::Fd held = lock(site);
     const auto file = file_of(site, told.job, told.start);
-    if (!fs::exists(file)) return;
-    Leaving now = read(file);
-    for (const std::string& address : answered) now.closed.erase(address);
-    if (now.closed.empty())
+    auto now = read_if_there(file);
+    if (!now) return;
+    for (const std::string& address : answered) now->closed.erase(address);
+    if (now->closed.empty())
         fs::remove(file);
     else
-        write(site, now);
-    refresh(site, {}, now.slurmd_port);
+        write(site, *now);
+    refresh(site, {}, now->slurmd_port);
 }
 
 std::string joined(const std::vector<std::string>& words) {

@@ -1,9 +1,27 @@
 #include "core/base/metrics.h"
 
+#include <filesystem>
+#include <optional>
+
 #include "core/base/config.h"
 #include "core/base/files.h"
 
 namespace core {
+namespace {
+
+// Nothing without that file: the site wants none.
+std::optional<std::filesystem::path> metrics_folder(const Site& site) {
+    const auto file = site.config / "monitoring.toml";
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return std::nullopt;
+    const auto config = Config::load(file);
+    const std::filesystem::path folder = config.text("folder");
+    config.finish();
+    if (!folder.is_absolute()) config.refuse("folder", "must be an absolute path");
+    return folder;
+}
+
+}  // namespace
 
 void Metrics::family(const std::string& name, const char* type, const char* help) {
     name_ = "aloft_" + name;
@@ -18,17 +36,6 @@ void Metrics::value(std::int64_t value, const std::string& label, const std::str
 void Metrics::single(const std::string& name, const char* help, std::int64_t one) {
     family(name, "gauge", help);
     value(one);
-}
-
-std::optional<std::filesystem::path> metrics_folder(const Site& site) {
-    const auto file = site.config / "monitoring.toml";
-    std::error_code error;
-    if (!std::filesystem::exists(file, error)) return std::nullopt;
-    const auto config = Config::load(file);
-    const std::filesystem::path folder = config.text("folder");
-    config.finish();
-    if (!folder.is_absolute()) config.refuse("folder", "must be an absolute path");
-    return folder;
 }
 
 void save_metrics(const Site& site, const std::string& program, const std::function<Metrics()>& make) {

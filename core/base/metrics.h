@@ -1,8 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
 
 #include "core/base/site.h"
@@ -26,11 +24,8 @@ private:
     std::string text_, name_;
 };
 
-// Where SITE.config/monitoring.toml wants them; nothing without that file: the site wants none. Throws Error(usage).
-std::optional<std::filesystem::path> metrics_folder(const Site& site);
-
-// Makes the document, if the site wants any, and lays FOLDER/PROGRAM.prom down, complete or not at all. Throws as
-// metrics_folder and `make` do, Error(system) if it cannot be written.
+// Makes the document, if SITE.config/monitoring.toml wants any, and lays FOLDER/PROGRAM.prom down where that says, complete
+// or not at all. Throws as `make` does, Error(usage) for what is wrong in that file, Error(system) if it cannot be written.
 void save_metrics(const Site& site, const std::string& program, const std::function<Metrics()>& make);
 
 }  // namespace core

@@ -34,6 +34,9 @@ void require_mark(std::uint32_t job, Part part);
 std::filesystem::path marks_of(std::uint32_t job);
 inline constexpr const char* kRequeueMark = "requeue";  // end the tasks, and have the job run again
 
+// So often at most a job is run again because of what is no fault of its own.
+inline constexpr int kMostRestarts = 20;
+
 // In a task, as the user. A workspace that is full or not there keeps it from being heard: Slurm's time limit is left.
 void ask_for_requeue(std::uint32_t job) noexcept;
 

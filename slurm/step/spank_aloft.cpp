@@ -162,9 +162,7 @@ slurm::SlurmPlaces read_arguments(int count, char** arguments) {
     return places;
 }
 
-// How often Slurm has started the job again. What is no fault of the job's is tried again, but not for ever.
-constexpr int kStarts = 20;
-
+// How often Slurm has started the job again.
 int restarts(spank_t spank) {
     char count[16] = {};
     return spank_getenv(spank, "SLURM_RESTART_COUNT", count, sizeof count) == ESPANK_SUCCESS
@@ -176,7 +174,7 @@ int restarts(spank_t spank) {
 // earlier hook sees it.
 std::string reason_to_start_again(spank_t spank) {
     const int before = restarts(spank);
-    if (before > kStarts) return {};
+    if (before > slurm::kMostRestarts) return {};
     if (g_step.policy.is_of_other_version)
         return "this node was given another version of Aloft as the job began";
     // A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from

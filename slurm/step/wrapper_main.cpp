@@ -279,9 +279,11 @@ int main(int argc, char** argv) {
         if (arguments[0] == "--inside") run_script({arguments.begin() + 1, arguments.end()});
         return start_step(arguments);
     } catch (const Error& e) {
-        std::cerr << "aloft: " << (e.fault() == Fault::refused ? "refused: " : "") << e.what() << '\n';
-        if (e.fault() == Fault::requeue && arguments[0] == "--inside") slurm::ask_for_requeue(job_number());
-        return static_cast<int>(e.fault());
+        const bool has_been_again = std::atoi(variable("SLURM_RESTART_COUNT").c_str()) > slurm::kMostRestarts;
+        const Fault fault = e.fault() == Fault::requeue && has_been_again ? Fault::refused : e.fault();
+        std::cerr << "aloft: " << (fault == Fault::refused ? "refused: " : "") << e.what() << '\n';
+        if (fault == Fault::requeue && arguments[0] == "--inside") slurm::ask_for_requeue(job_number());
+        return static_cast<int>(fault);
     } catch (const std::exception& e) {
         std::cerr << "aloft: unforeseen: " << e.what() << '\n';
         return static_cast<int>(Fault::bug);

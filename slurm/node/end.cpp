@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <exception>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -143,14 +144,19 @@ void run_epilog(const fs::path& site_file, const fs::path& slurm_conf) {
         fs::remove_all(JobFiles(site, job).folder, none);
         return;
     }
+    std::exception_ptr fault;
     try {
         if (!end_job(site, job, core::now_seconds())) return;
     } catch (...) {
-        try_to_forward(kForwardPatience);  // what could not be removed is on record
-        throw;
+        fault = std::current_exception();  // what could not be removed is on record
     }
-    remove_leftovers(spool_on(load_slurm_conf(slurm_conf), core::short_host_name()), job);
+    try {
+        remove_leftovers(spool_on(load_slurm_conf(slurm_conf), core::short_host_name()), job);
+    } catch (...) {
+        if (!fault) fault = std::current_exception();
+    }
     try_to_forward(kForwardPatience);
+    if (fault) std::rethrow_exception(fault);
 }
 
 bool end_job(const core::Site& site, std::uint32_t job, std::int64_t now) {

@@ -57,8 +57,8 @@ constexpr std::chrono::milliseconds kControllerPause{200};
 constexpr std::chrono::milliseconds kForwardPatience{2000};
 constexpr std::chrono::milliseconds kFellowPatience{3000};
 constexpr std::chrono::milliseconds kClosedPatience{20000};  // two rounds of an agent
-constexpr std::chrono::milliseconds kLookPatience{10000};    // an agent looks again at a bad node within 5 s
-constexpr std::chrono::milliseconds kDrainPatience{5000};
+constexpr std::chrono::milliseconds kLookPatience{20000};    // an agent looks again at a bad node within 5 s
+constexpr std::chrono::milliseconds kDrainPatience{15000};
 constexpr std::chrono::milliseconds kBudgetPatience{
     10000};  // the end of the job before goes by aloftd, aloft-sign and the mirror
 constexpr std::chrono::milliseconds kBudgetPause{500};

@@ -74,8 +74,10 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
     build->add_option("--out", flags.build.out, "Folder of the version, as DATASETS/digits/1")->required();
     build->add_option("--work", flags.build.work,
                       "Where the folder of sealed intermediate files is made, shared by all ranks [OUT]");
-    build->add_flag("--dry-run", flags.build.dry_run,
-                    "Read and judge everything, write nothing: what would be taken, what not and why");
+    build->add_flag(
+        "--dry-run", flags.build.dry_run,
+        "Read and judge each file, write nothing: what would be taken, what not and why. Whether files "
+        "contradict one another (duplicates, patients of one study) the build alone sees");
     build->add_flag("--discard", flags.build.discard,
                     "Remove what an unfinished build of something else has left in OUT");
     build->add_option(
@@ -96,12 +98,22 @@ CLI::App* add_init(CLI::App& app, Flags& flags) {
         "init",
         "What is in a delivery; a first description of it and a first definition. Never a value from it.");
     init->add_option("delivery", flags.delivery, "NAME=DIR: a hospital's name and its folder")->required();
-    init->add_option("--out", flags.init.out, "Folder for deliveries/NAME.toml and datasets/NAME.toml")
+    init->add_option("--out", flags.init.out,
+                     "Folder for deliveries/NAME.toml and datasets/NAME.toml; profiles are in its deid/")
         ->required();
     init->add_option("--files", flags.init.most_files, "Look at so many files, evenly spread [all]");
     init->add_flag("--json", flags.json, "Print JSON");
     add_example(*init, "aloft-stage init north=/intake/north --out configs");
     return init;
+}
+
+// What these commands look at is what a build that has ended has left.
+void must_be_built(const std::filesystem::path& dir) {
+    if (std::filesystem::exists(dir) && !std::filesystem::exists(dir / "manifest.json"))
+        throw core::Error(core::Fault::data,
+                          dir.string() +
+                              " holds no version: its build has not ended (run it again), or took "
+                              "nothing (aloft-stage quarantine list)");
 }
 
 Json inspect(const Flags& flags) {
@@ -301,6 +313,7 @@ int main(int argc, char** argv) {
         return run_with_ranks([&](const core::Comm& world) {
             if (world.is_root()) core::Progress::keep_in(flags.metrics);
             flags.check.dir = flags.dir;
+            core::together(world, [&] { must_be_built(flags.dir); });
             const Json result = staging::verify(flags.check, &world);
             if (world.is_root()) print(result, flags.json);
         });
@@ -327,6 +340,8 @@ int main(int argc, char** argv) {
             if (!staging::holds(found)) throw core::Error(core::Fault::refused, kNotHeld);
         }
         flags.check.dir = flags.dir;
+        if (check->parsed() || seals->parsed() || shows->parsed() || reports->parsed() || cards->parsed())
+            must_be_built(flags.dir);
         if (check->parsed()) {
             core::Progress::keep_in(flags.metrics);
             print(staging::verify(flags.check), flags.json);

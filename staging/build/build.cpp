@@ -421,6 +421,9 @@ DeliveryFolder parse_delivery(const std::string& text, const std::string& option
         throw core::Error(
             core::Fault::usage,
             option + ": expected NAME=PATH, the hospital's name and where its delivery or list lies");
+    if (!is_site(text.substr(0, at)))
+        throw core::Error(core::Fault::usage,
+                          option + ": NAME=PATH: a hospital's name has small letters, digits, - and _ only");
     return {text.substr(0, at), text.substr(at + 1)};
 }
 

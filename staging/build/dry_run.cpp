@@ -1,7 +1,9 @@
 #include "staging/build/dry_run.h"
 
+#include <algorithm>
 #include <map>
 
+#include "core/base/error.h"
 #include "core/base/progress.h"
 #include "staging/build/request.h"
 #include "staging/build/stage1.h"
@@ -36,6 +38,9 @@ Json run(const BuildRequest& request, const Readers& server) {
     const core::Comm alone(MPI_COMM_SELF);
     const Listing::Scan found = Listing::scan(alone, server, definition.limits, deliveries, request.options,
                                               temporary.path(), run_key, pseudonyms);
+    if (std::all_of(found.deliveries.begin(), found.deliveries.end(),
+                    [](const auto& one) { return one.files == 0; }))
+        throw core::Error(core::Fault::data, "the deliveries hold no files at all");
     const Listing listing(temporary.path(), deliveries.size(), run_key);
     Stage1 reader(server, definition, pseudonyms, deliveries);
     Counting counting;

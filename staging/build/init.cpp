@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 #include "core/base/files.h"
 #include "staging/build/request.h"
 #include "staging/deid/anatomy.h"
@@ -239,12 +240,14 @@ std::string description(const InitRequest& request, const Seen& seen) {
 std::string definition(const InitRequest& request, const Seen& seen) {
     const std::string profile = profile_for(seen);
     const bool table = profile == "tables";
+    std::string name = request.name;
+    std::replace(name.begin(), name.end(), '_', '-');  // no dataset has one
     std::string out = "# A first definition for what " + request.name +
                       " delivers. Made by `aloft-stage init`; all keys: configs/datasets/digits.toml.\n" +
                       comment("SOP classes", seen.sop_classes) + comment("modalities", seen.modalities) +
                       comment("vendors", seen.vendors) + comment("body parts", seen.body_parts) +
                       comment("transfer syntaxes", seen.syntaxes) + comment("not readable", seen.refused) +
-                      "\nname = \"" + request.name + "\"\nversion = \"1\"\nprofile = \"../deid/" + profile +
+                      "\nname = \"" + name + "\"\nversion = \"1\"\nprofile = \"../deid/" + profile +
                       ".toml\"\n";
     out += table ? "columns = [\"site\", \"sex\", \"age\", \"exam_day\"]\n"
                  : "columns = [\"site\", \"vendor\", \"sex\", \"age\", \"exam_day\"]\n";
@@ -293,6 +296,11 @@ Json init_delivery(const InitRequest& request, const Readers& readers) {
     fs::create_directories(defined.parent_path());
     core::write_atomically(described, description(request, seen));
     core::write_atomically(defined, definition(request, seen));
+    const fs::path profile = request.out / "deid" / (profile_for(seen) + ".toml");
+    if (!fs::exists(profile))
+        core::Event("warning", "profile_not_there")
+            .with("text", "the definition names " + profile.string() +
+                              ": copy Aloft's configs/deid there, or change its `profile`");
     return {{"delivery", request.name},
             {"files", seen.files},
             {"looked_at", seen.looked_at},

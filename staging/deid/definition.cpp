@@ -103,12 +103,6 @@ SampleKind read_kind(const core::Config& file, const Profile& profile) {
     return table ? SampleKind::row : word == "image" ? SampleKind::image : SampleKind::volume;
 }
 
-bool is_site(std::string_view name) {
-    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    });
-}
-
 void read_sites(const core::Config& file, const std::vector<std::string>& deliveries,
                 std::vector<std::string>& sites) {
     sites = file.texts("sites");
@@ -203,6 +197,12 @@ void add_own_needs(Definition& out, Paths& paths) {
 }
 
 }  // namespace
+
+bool is_site(std::string_view name) {
+    return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+}
 
 std::uint32_t Definition::site_number(std::string_view site) const {
     return static_cast<std::uint32_t>(std::find(sites.begin(), sites.end(), site) - sites.begin());

@@ -68,6 +68,9 @@ struct PatientChoice {
 };
 
 // configs/datasets/*.toml joined with its profile: everything that decides what a sample becomes.
+// A hospital's name: small letters, digits, - and _; 32 at most.
+bool is_site(std::string_view name);
+
 struct Definition {
     std::string name, version;  // spoken of as name@version
     std::string sha256;         // of the file

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/mpi/share.h"
 #include "staging/read/archive/archive.h"
@@ -182,6 +183,8 @@ Listing::Scan Listing::scan(const core::Comm& comm, const Readers& readers, cons
         comm.exclusive_or(names[i]);
         out.deliveries.push_back({static_cast<std::uint64_t>(comm.sum(files[i])),
                                   static_cast<std::uint64_t>(comm.sum(bytes[i])), core::to_hex(names[i])});
+        if (out.deliveries.back().files == 0 && comm.is_root())
+            core::Event("warning", "empty_delivery").with("delivery", deliveries[i].name);
         all += deliveries[i].name + " " + std::to_string(out.deliveries.back().files) + "\n";
     }
     out.state_digest = core::to_hex(pseudonyms.of("listed state", state, core::view(all)));

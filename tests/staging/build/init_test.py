@@ -100,6 +100,45 @@ class Init(unittest.TestCase):
         found = json.loads(done.stdout)
         self.assertEqual((found["files"], found["looked_at"]), (10, 4))
 
+    def test_a_name_that_no_build_takes_is_refused(self):
+        for name in ("a b", "../north", "North", ""):
+            done = subprocess.run([STAGE, "init", f"{name}={self.delivery}", "--out", self.root / "five"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("hospital's name", done.stderr)
+        self.assertFalse((self.root / "five").exists())
+        done = subprocess.run([STAGE, "init", f"no_rth={self.delivery}", "--out", self.root / "five"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('\nname = "no-rth"\n', (self.root / "five/datasets/no_rth.toml").read_text())  # no dataset's name has _
+        done = subprocess.run([STAGE, "init", f"north={self.root / 'nowhere'}", "--out", self.root / "six"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(f"{self.root / 'nowhere'}: a delivery must be a folder", done.stderr)
+
+    def test_a_profile_that_is_not_there_is_told_at_once(self):
+        out = self.root / "seven"
+        self.assertIn("copy Aloft's configs/deid there", self.run_init(out).stderr)
+        out = self.root / "eight"
+        shutil.copytree(SOURCE / "configs/deid", out / "deid")
+        self.assertNotIn("profile_not_there", self.run_init(out).stderr)
+
+    def test_nothing_in_it_and_nothing_built(self):
+        out, empty, version = self.root / "nine", self.root / "empty", self.root / "never"
+        empty.mkdir()
+        self.assertEqual(self.run_init(out).returncode, 0)
+        shutil.copytree(SOURCE / "configs/deid", out / "deid")
+        keys = self.root / "keys-nine"
+        subprocess.run([STAGE, "keys", "new", keys, "--dataset", "north@1"], check=True, capture_output=True)
+        build = [STAGE, "build", "--dataset", out / "datasets/north.toml", "--delivery", f"north={empty}", "--deliveries", out / "deliveries",
+                 "--keys", keys, "--out", version]
+        for more in (["--dry-run"], []):
+            done = subprocess.run([*build, *more], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("empty_delivery delivery=north", done.stderr)
+            self.assertIn("the deliveries hold no files at all", done.stderr)
+        for what in (["verify", version, "--key", keys / "north@1.key"], ["inspect", version], ["report", version]):
+            done = subprocess.run([STAGE, *what], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("holds no version: its build has not ended", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

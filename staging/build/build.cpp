@@ -51,7 +51,8 @@ public:
     Json run();
 
 private:
-    bool already_built();
+    bool already_built(bool is_claimed);
+    bool is_mine();
     void refuse_unless_same(const core::Manifest& manifest) const;
     void scan();
     void stage1();
@@ -139,8 +140,9 @@ void Build::refuse_unless_same(const core::Manifest& manifest) const {
     }
 }
 
-// Collective. Whether the version that was asked for is there, complete.
-bool Build::already_built() {
+// Collective. Whether the version that was asked for is there, complete. Asked without the lock, which a finished
+// version needs no more, and again with it: another build may have ended while this one waited.
+bool Build::already_built(bool is_claimed) {
     std::int64_t there = 0, leftovers = 0;
     core::together(comm_, [&] {
         if (!comm_.is_root() || !folder_.has_manifest()) return;
@@ -148,15 +150,25 @@ bool Build::already_built() {
         there = 1;
         leftovers = std::filesystem::exists(folder_.work());
     });
-    if (comm_.max(leftovers) == 1) {  // of a run that was killed at its very end
-        folder_.claim(comm_);
+    if (comm_.max(leftovers) == 1) {  // of a run that was killed at its very end, or of the claim
+        if (!is_claimed) folder_.claim(comm_);
         folder_.remove_work(comm_);
     }
     return comm_.max(there) == 1;
 }
 
-void Build::scan() {
+// Collective. Takes the version's folder, unless it has become a finished version meanwhile.
+bool Build::is_mine() {
     folder_.claim(comm_);
+    try {
+        return !already_built(true);
+    } catch (...) {  // agreed
+        folder_.remove_work(comm_);
+        throw;
+    }
+}
+
+void Build::scan() {
     core::together(comm_, [&] {
         if (comm_.is_root()) folder_.check(identity(), request_.discard);
     });
@@ -368,7 +380,7 @@ void Build::write_reports_and_manifest() {
 Json Build::run() {
     const auto begin = std::chrono::steady_clock::now();
     Phases phases(comm_);
-    if (!already_built()) {
+    if (!already_built(false) && is_mine()) {
         phases.run("scan", [&] { scan(); });
         phases.run("stage1", [&] { stage1(); });
         phases.run("volumes", [&] { volumes(); });
@@ -413,18 +425,6 @@ Json build(const BuildRequest& request, const Readers& server, const core::Comm&
     std::unique_ptr<Build> work;
     core::together(comm, [&] { work = std::make_unique<Build>(request, server, comm); });
     return work->run();
-}
-
-DeliveryFolder parse_delivery(const std::string& text, const std::string& option) {
-    const std::size_t at = text.find('=');
-    if (at == 0 || at == std::string::npos || at + 1 == text.size())
-        throw core::Error(
-            core::Fault::usage,
-            option + ": expected NAME=PATH, the hospital's name and where its delivery or list lies");
-    if (!is_site(text.substr(0, at)))
-        throw core::Error(core::Fault::usage,
-                          option + ": NAME=PATH: a hospital's name has small letters, digits, - and _ only");
-    return {text.substr(0, at), text.substr(at + 1)};
 }
 
 std::vector<std::string> make_keys(const std::filesystem::path& folder,

@@ -192,6 +192,14 @@ std::string most(const Counts& counts, const std::string& otherwise) {
     return found == counts.end() ? otherwise : found->first;
 }
 
+// Images in files that do not say whose they are, by the installed profile for them.
+Counts of_path(const Seen& seen) {
+    Counts out;
+    for (const auto& [kind, count] : seen.kinds)
+        if (kind == "nifti" || kind == "raster") out[kind == "nifti" ? "nifti-volumes" : "pictures"] += count;
+    return out;
+}
+
 // The installed profile whose classes most of the images have.
 std::string profile_for(const Seen& seen) {
     std::map<std::string, std::uint64_t> votes;
@@ -209,7 +217,11 @@ std::string profile_for(const Seen& seen) {
         else
             votes["imaging"] += count;
     }
-    if (votes.empty()) return seen.kinds.count("table") ? "tables" : "imaging";
+    if (votes.empty()) {
+        const Counts without_header = of_path(seen);
+        if (!without_header.empty()) return most(without_header, "");
+        return seen.kinds.count("table") ? "tables" : "imaging";
+    }
     return most(Counts(votes.begin(), votes.end()), "imaging");
 }
 
@@ -228,8 +240,12 @@ std::string description(const InitRequest& request, const Seen& seen) {
         comment("kinds of files", seen.kinds) + comment("dates", seen.dates) +
         comment("national IDs in the first item of OtherPatientIDsSequence", seen.national_ids) +
         comment("tables look like encodings", seen.encodings) +
-        comment("tables look like separators", seen.separators) + "\nname = \"" + request.name + "\"\n\n" +
-        "[dates]\ncalendar = \"auto\"  # \"roc\", \"gregorian\"\n";
+        comment("tables look like separators", seen.separators) + "\nname = \"" + request.name + "\"\n" +
+        (of_path(seen).empty()
+             ? ""
+             : "# Of images without a header, what their path says: put the names where they stand.\n"
+               "path = \"{patient}/{scan}.*\"\n") +
+        "\n[dates]\ncalendar = \"auto\"  # \"roc\", \"gregorian\"\n";
     if (seen.kinds.count("table"))
         out += "\n[tables]\nencoding = \"" +
                std::string(seen.encodings.count("utf-16") ? "utf-16" : "utf-8") + "\"\nseparator = \"" +
@@ -239,7 +255,7 @@ std::string description(const InitRequest& request, const Seen& seen) {
 
 std::string definition(const InitRequest& request, const Seen& seen) {
     const std::string profile = profile_for(seen);
-    const bool table = profile == "tables";
+    const bool table = profile == "tables", by_path = of_path(seen).contains(profile);
     std::string name = request.name;
     std::replace(name.begin(), name.end(), '_', '-');  // no dataset has one
     std::string out = "# A first definition for what " + request.name +
@@ -249,8 +265,10 @@ std::string definition(const InitRequest& request, const Seen& seen) {
                       comment("transfer syntaxes", seen.syntaxes) + comment("not readable", seen.refused) +
                       "\nname = \"" + name + "\"\nversion = \"1\"\nprofile = \"../deid/" + profile +
                       ".toml\"\n";
-    out += table ? "columns = [\"site\", \"sex\", \"age\", \"exam_day\"]\n"
-                 : "columns = [\"site\", \"vendor\", \"sex\", \"age\", \"exam_day\"]\n";
+    if (profile == "nifti-volumes") out += "samples = \"volume\"\n";
+    out += by_path ? "columns = [\"site\"]\n"
+           : table ? "columns = [\"site\", \"sex\", \"age\", \"exam_day\"]\n"
+                   : "columns = [\"site\", \"vendor\", \"sex\", \"age\", \"exam_day\"]\n";
     out += "sites = [\"" + request.name + "\"]\n";
     if (table) out += "file_suffix = \".csv\"\n";
     out += table ? "\n[[fields]]\nname = \"values\"\nshape = [1]\ndtype = \"f32\"\n"

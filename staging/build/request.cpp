@@ -117,4 +117,16 @@ PeopleLeftOut people_left_out(const std::vector<DeliveryFolder>& lists, const De
     return out;
 }
 
+DeliveryFolder parse_delivery(const std::string& text, const std::string& option) {
+    const std::size_t at = text.find('=');
+    if (at == 0 || at == std::string::npos || at + 1 == text.size())
+        throw core::Error(
+            core::Fault::usage,
+            option + ": expected NAME=PATH, the hospital's name and where its delivery or list lies");
+    if (!is_site(text.substr(0, at)))
+        throw core::Error(core::Fault::usage,
+                          option + ": NAME=PATH: a hospital's name has small letters, digits, - and _ only");
+    return {text.substr(0, at), text.substr(at + 1)};
+}
+
 }  // namespace staging

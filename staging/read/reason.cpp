@@ -89,13 +89,18 @@ constexpr Row kRows[] = {
     {Reason::memory_limit, "memory_limit", Side::file,
      "more memory than [limits] file_bytes and inflated_bytes leave its reader"},
     {Reason::bad_header, "bad_header", Side::file,
-     "the header row lacks a wanted column, or has two of its name: declare separator and encoding in the "
+     "the header row lacks a wanted column, or has two of its name, so nothing of the table is taken: "
+     "declare separator and encoding in the "
      "delivery's description"},
     {Reason::bad_row, "bad_row", Side::file, "more or fewer fields than the header"},
-    {Reason::bad_quoting, "bad_quoting", Side::file, "quotes that break RFC 4180"},
+    {Reason::bad_quoting, "bad_quoting", Side::file,
+     "quotes that break RFC 4180: of the table, nothing from this row on is taken"},
     {Reason::not_utf8, "not_utf8", Side::file, "not of the encoding that is declared"},
-    {Reason::row_too_large, "row_too_large", Side::file, "a row longer than [limits] row_bytes"},
-    {Reason::too_many_rows, "too_many_rows", Side::file, "more rows than [limits] rows"},
+    {Reason::row_too_large, "row_too_large", Side::file,
+     "a row longer than [limits] row_bytes; if a quote is never closed, all that follows in the table is "
+     "that row"},
+    {Reason::too_many_rows, "too_many_rows", Side::file,
+     "more rows than [limits] rows: of the table, nothing from this row on is taken"},
     {Reason::bad_value, "bad_value", Side::file, "a value that the profile cannot use"},
     {Reason::unlisted, "unlisted", Side::file, "a value that the profile does not list"},
     {Reason::not_selected, "not_selected", Side::not_wanted, "the dataset does not take this kind"},

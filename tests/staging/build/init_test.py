@@ -12,7 +12,10 @@ import tempfile
 import unittest
 import warnings
 
+import nibabel
+import numpy
 import pydicom
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 STAGE, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -119,6 +122,25 @@ class Init(unittest.TestCase):
         out = self.root / "eight"
         shutil.copytree(SOURCE / "configs/deid", out / "deid")
         self.assertNotIn("profile_not_there", self.run_init(out).stderr)
+
+    def test_images_without_a_header_go_by_their_path(self):
+        for kind, profile, write in (
+                ("nifti", "nifti-volumes", lambda path: nibabel.save(nibabel.Nifti1Image(numpy.ones((4, 5, 6), "i2"), numpy.eye(4)), f"{path}.nii.gz")),
+                ("raster", "pictures", lambda path: Image.fromarray(numpy.ones((5, 6), "u1")).save(f"{path}.png"))):
+            delivery, out = self.root / f"{kind}-delivery", self.root / f"{kind}-configs"
+            for patient in ("one", "two"):
+                (delivery / patient).mkdir(parents=True)
+                write(delivery / patient / "scan")
+            shutil.copytree(SOURCE / "configs/deid", out / "deid")
+            done = subprocess.run([STAGE, "init", f"north={delivery}", "--out", out, "--json"], capture_output=True, text=True)
+            self.assertEqual(json.loads(done.stdout)["kinds"], {kind: 2})
+            self.assertIn(f"/{profile}.toml", (out / "datasets/north.toml").read_text())
+            keys = self.root / f"{kind}-keys"
+            subprocess.run([STAGE, "keys", "new", keys, "--dataset", "north@1"], check=True, capture_output=True)
+            done = subprocess.run([STAGE, "build", "--dataset", out / "datasets/north.toml", "--delivery", f"north={delivery}", "--json",
+                                   "--deliveries", out / "deliveries", "--keys", keys, "--out", self.root / kind, "--dry-run"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)  # read, and held back: nobody has said what they show
+            self.assertEqual(json.loads(done.stdout)["quarantine"], {"unlisted_anatomy": 2})
 
     def test_nothing_in_it_and_nothing_built(self):
         out, empty, version = self.root / "nine", self.root / "empty", self.root / "never"

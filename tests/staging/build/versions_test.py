@@ -1,5 +1,5 @@
 """What is in a version, what was left out and why, and what its commands say of it. Run as builds.py says."""
-import base64, collections, html, json, math, os, pathlib, re, shutil, subprocess, sys, time
+import base64, collections, fcntl, html, json, math, os, pathlib, re, shutil, struct, subprocess, sys, time
 
 import numpy as np
 
@@ -346,6 +346,29 @@ target_bytes = 4096
         self.assertEqual(end_of(run), 2)
         self.assertIn("A version never changes", pathlib.Path(f"{run.log}.err").read_text())
         self.assertEqual({p: p.stat().st_mtime_ns for p in version.rglob("*")}, before)
+
+    def test_a_build_that_waited_for_another_looks_again(self):
+        definition, deliveries, version = self.small()
+        other = self.root / "waited/datasets/wdbc.toml"
+        other.parent.mkdir(parents=True)
+        for folder in ("deid", "deliveries"):
+            shutil.copytree(SOURCE / "configs" / folder, self.root / "waited" / folder)
+        other.write_text(definition.read_text() + "# changed\n")
+        for name, asked, code in (("same", definition, 0), ("other", other, 2)):
+            for more in ([], ["--discard"]):
+                out = self.root / f"waited-{name}{''.join(more)}"
+                out.mkdir()
+                with open(out / ".lock", "w+b") as lock:  # as a build holds it
+                    fcntl.fcntl(lock, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 2, 0))  # F_OFD_SETLK
+                    run = self.start("wdbc", out, 2, deliveries=deliveries, definition=asked, more=more)
+                    while not (out / "reports").exists() and run.poll() is None:
+                        time.sleep(0.01)
+                    shutil.copytree(version, out, dirs_exist_ok=True)  # it ends
+                    (out / ".lock").unlink()
+                errors = pathlib.Path(f"{run.log}.err")
+                self.assertEqual(end_of(run), code, errors.read_text())
+                self.assertIn("already_built" if code == 0 else "A version never changes", errors.read_text())
+                self.assert_same_tree(version, out)
 
     def test_a_dry_run_writes_nothing_and_says_what_a_build_would_take(self):
         definition, deliveries, version = self.small()

@@ -147,18 +147,31 @@ CLI::App* add_risk(CLI::App& app, Flags& flags) {
         "What a table of patients, or a version, tells of each of them: who stands out, and what hides them");
     risk->add_option("table", flags.risk.files.table, "The table (CSV), or the folder of a version")
         ->required();
-    risk->add_option(
-        "--rules", flags.risk.rules,
-        "What the table's columns are, and what its patients must hold (configs/risk/table.toml)");
+    risk->add_option("--rules", flags.risk.rules,
+                     "What the table's columns are, and what its patients must hold "
+                     "(configs/risk/table.toml); of a version "
+                     "with --with, of [linked] alone");
     risk->add_option("--population", flags.risk.files.population,
                      "A table of all people whom a patient could be, with the same quasi-identifiers");
     risk->add_option("--register", flags.risk.files.people_of_register,
                      "The same of a public register: how surely is somebody of it in the dataset?");
+    risk->add_option(
+            "--with", flags.risk.others.files,
+            "What an attacker may hold beside it: another table, or another version or dataset of the "
+            "project; once for each. All are judged together")
+        ->allow_extra_args(false);
+    risk->add_option("--with-rules", flags.risk.others.rules,
+                     "The rules of the tables of --with: one file for all, or one for each in their order "
+                     "[--rules]")
+        ->allow_extra_args(false);
+    risk->add_option("--keys", flags.risk.others.keys,
+                     "With versions and --with: the folder with NAME@VERSION.key of all of them");
     risk->add_flag("--json", flags.json, "Print JSON");
     add_example(
         *risk,
         "aloft-stage risk patients.csv --rules configs/risk/table.toml    # exit code 5: does not hold\n"
-        "  aloft-stage risk /srv/datasets/digits/1 --json");
+        "  aloft-stage risk /srv/datasets/digits/1 --json\n"
+        "  aloft-stage risk /srv/datasets/digits/2 --with /srv/datasets/digits/1 --keys /etc/intake/keys");
     return risk;
 }
 

@@ -15,8 +15,10 @@ public:
     std::int64_t least(std::int64_t mine) const override { return -comm_.max(-mine); }
     double greatest(double mine) const override { return comm_.max_real(mine); }
     void bring(const std::vector<Share>& mine, Shares& here) const override;
+    void give_back(const Shares& mine, const Shares& here, Shares& back) const override;
 
 private:
+    int owner_of(const GroupName& group) const;
     const core::Comm& comm_;
     std::uint64_t exchange_bytes_;
 };

@@ -153,6 +153,61 @@ std::string unit_of(const Json& risk) {
                                    : "Counted by " + unit + ".";
 }
 
+std::string each(const Json& releases, const char* key) {
+    std::string out;
+    for (std::size_t i = 0; i < releases.size(); ++i)
+        out += (i == 0 ? "" : i + 1 == releases.size() ? " and " : ", ") + count(releases[i].at(key));
+    return out;
+}
+
+// What the releases tell together.
+void add_linked(const Json& risk, std::vector<std::string>& out) {
+    if (!risk.contains("linked")) return;
+    const Json& linked = risk.at("linked");
+    const Json &releases = linked.at("releases"), &together = linked.at("together"),
+               &only = linked.at("only_together");
+    const bool by_columns = linked.at("by") == "columns";
+    Json names = Json::array();
+    for (const Json& one : releases) names.push_back(one.at("release"));
+    out.push_back(
+        "Judged together: " + list(names) +
+        ". An attacker is taken to hold all of them, to know of a person "
+        "what was said above, as each of them has it, and in which of them the person is. " +
+        (by_columns
+             ? "No identifier joins them: a person's value can only be one that the person's groups in all "
+               "of them have."
+             : "A person's records are found by their identifiers, which are the same in all of them."));
+    std::string asked = "fewer than " + count(linked.at("k")) + " patients";
+    if (linked.at("l") != 0) asked += " or " + count(linked.at("l")) + " different values";
+    out.push_back("Each by itself, they have " + each(releases, "patients") + " patients, of whom " +
+                  each(releases, "patients_below") + " stand out (" + asked + "). Together they have " +
+                  count(together.at("patients")) + " patients, " + count(linked.at("patients_in_all")) +
+                  " of them in all; " + count(together.at("patients_below")) + " stand out, " +
+                  count(only.at("patients_below")) +
+                  " of them only together: " + count(only.at("of_them_not_in_all")) +
+                  " because they were left out of one, or have come with another.");
+    if (releases[0].contains("sensitive"))
+        out.push_back("A value of a sensitive column is sure of " + each(releases, "values_sure") +
+                      " patients by one of them, and of " + count(together.at("values_sure")) +
+                      " together; of " + count(only.at("values_sure")) + " only together.");
+    if (together.contains("prosecutor_risk_max")) {
+        std::string text = "Somebody known is picked out with a chance of ";
+        for (std::size_t i = 0; i < releases.size(); ++i)
+            if (releases[i].contains("prosecutor_risk_max"))
+                text += one_in(releases[i].at("prosecutor_risk_max")) + " at worst by " +
+                        releases[i].at("release").get<std::string>() + ", ";
+        out.push_back(text + "and " + one_in(together.at("prosecutor_risk_max")) +
+                      " by all together (the mean of all: " + percent(together.at("prosecutor_risk_mean")) +
+                      ").");
+    }
+    const double most = linked.at("most_below").get<double>();
+    out.push_back(
+        std::string(linked.at("holds").get<bool>() ? "Together they hold" : "Together they do not hold") +
+        " what is asked for: " +
+        (most > 0 ? "at most " + percent(linked.at("most_below")) + " of the patients may stand out."
+                  : "nobody may stand out."));
+}
+
 }  // namespace
 
 std::vector<std::string> risk_words(const Json& risk) {
@@ -169,6 +224,7 @@ std::vector<std::string> risk_words(const Json& risk) {
     add_sensitive(risk, out);
     add_given_up(risk, out);
     add_after(risk, out);
+    add_linked(risk, out);
     return out;
 }
 

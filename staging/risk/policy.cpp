@@ -124,4 +124,17 @@ RiskPolicy read_risk(const core::Config& risk) {
     return policy;
 }
 
+LinkPolicy read_linked(const core::Config& linked, const LinkPolicy& alone) {
+    LinkPolicy policy = alone;
+    if (one_of(linked, "by", {"identifiers", "columns"}) == "columns") policy.by = LinkedBy::columns;
+    policy.k = linked.integer_or("k", alone.k);
+    if (policy.k < 1) linked.refuse("k", "expected 1 or more");
+    policy.l = linked.integer_or("l", alone.l);
+    if (policy.l < 0 || policy.l == 1) linked.refuse("l", "expected 2 or more, or 0");
+    policy.most_below = linked.number_or("most_below", 0);
+    if (!(policy.most_below >= 0 && policy.most_below < 1))
+        linked.refuse("most_below", "expected a part of all patients, from 0 to below 1");
+    return policy;
+}
+
 }  // namespace staging

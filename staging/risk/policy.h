@@ -34,7 +34,18 @@ struct RiskPolicy : Criteria {
     bool generalises() const noexcept { return !hierarchies.empty(); }
 };
 
-// Throws Error(usage) that names the key.
+// How somebody who holds several releases tells which records are one person's.
+enum class LinkedBy { identifiers, columns };
+
+// [linked] of a file of rules: what patients must hold in the eyes of somebody who holds several releases.
+struct LinkPolicy {
+    LinkedBy by = LinkedBy::identifiers;
+    std::int64_t k = 1, l = 0;  // as in Criteria: patients, and different values of the sensitive column
+    double most_below = 0;      // of all patients, the part that may break them
+};
+
+// Both throw Error(usage) that names the key. What [linked] does not say of k and l is `alone`'s.
 RiskPolicy read_risk(const core::Config& risk);
+LinkPolicy read_linked(const core::Config& linked, const LinkPolicy& alone);
 
 }  // namespace staging

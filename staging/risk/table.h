@@ -74,6 +74,10 @@ public:
     virtual void bring(const std::vector<Share>& mine, Shares& here) const {
         for (const Share& share : mine) here.add(share);
     }
+    // And back: to each of them all shares of the groups that it has some of. `here` is what bring() made of `mine`.
+    virtual void give_back(const Shares&, const Shares& here, Shares& back) const {
+        for (const Share& share : here.all()) back.add(share);
+    }
 };
 
 // All parts call it: sums and extremes of all.

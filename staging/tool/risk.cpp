@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json of_version(const RiskRequest& request) {
-    if (!request.rules.empty() || !request.files.population.empty() ||
+    if ((!request.rules.empty() && request.others.none()) || !request.files.population.empty() ||
         !request.files.people_of_register.empty())
         throw core::Error(
             core::Fault::usage,
@@ -75,40 +75,21 @@ void add_after(Json& json, const Findings& found) {
     if (found.kept.groups) add_attack(json["after"], found.on_kept);
 }
 
-}  // namespace
-
-Json judge_risk(const RiskRequest& request, const Readers& readers, const core::Comm* comm) {
-    if (std::filesystem::is_directory(request.files.table)) return of_version(request);
-    if (request.rules.empty())
-        throw core::Error(core::Fault::usage,
-                          "--rules: missing; what the table's columns are, and what its patients must hold "
-                          "(configs/risk/table.toml)");
-    TableRules rules;
-    JudgedTable table;
-    const auto read = [&] {
-        rules = TableRules::load(request.rules);
-        table = read_judged(readers, request.files, rules, comm ? comm->rank() : 0, comm ? comm->size() : 1);
-    };
-    std::unique_ptr<Parts> parts = std::make_unique<Parts>();
-    if (comm) {
-        core::together(*comm, read);
-        parts = std::make_unique<RankParts>(*comm, Options().exchange_bytes);
-    } else {
-        read();
-    }
+Json judge_table(const TableRules& rules, const JudgedTable& table, const Parts& parts,
+                 const core::Comm* comm) {
     const RiskPolicy& policy = rules.risk;
-    const std::vector<std::int64_t> categories = count_categories(table.patients, table.categories, *parts);
+    const std::vector<std::int64_t> categories = count_categories(table.patients, table.categories, parts);
     Closeness all;
     const auto measure_all = [&] {
         all = Closeness(categories, policy.distance, kMissing, table.categories - 1);
     };
     comm ? core::together(*comm, measure_all) : measure_all();
     std::int64_t in_several_cells[] = {table.in_several_cells};
-    parts->sum(in_several_cells);
+    parts.sum(in_several_cells);
     const auto judge_at = [&](const Levels& levels) {
         return judge(table.patients, table.quasi, levels, policy, all,
                      table.population ? &*table.population : nullptr,
-                     table.people_of_register ? &*table.people_of_register : nullptr, *parts);
+                     table.people_of_register ? &*table.people_of_register : nullptr, parts);
     };
     const Findings found = judge_at(Levels(table.quasi.size(), 0));
     Json json = record_of(rules, table, in_several_cells[0], found);
@@ -117,7 +98,7 @@ Json judge_risk(const RiskRequest& request, const Readers& readers, const core::
         if (policy.suppress) add_after(json, found);
         return json;
     }
-    const auto [least, are_all_tried] = least_loss(table.patients, table.quasi, policy, all, *parts);
+    const auto [least, are_all_tried] = least_loss(table.patients, table.quasi, policy, all, parts);
     if (!least && are_all_tried)
         json["generalisation"] = {{"impossible", true}};
     else if (!least)
@@ -128,7 +109,43 @@ Json judge_risk(const RiskRequest& request, const Readers& readers, const core::
     return json;
 }
 
+}  // namespace
+
+Json judge_risk(const RiskRequest& request, const Readers& readers, const core::Comm* comm) {
+    if (request.others.none() && (!request.others.rules.empty() || !request.others.keys.empty()))
+        throw core::Error(core::Fault::usage,
+                          "--with: missing; --with-rules and --keys are of what it names");
+    std::unique_ptr<Parts> parts = std::make_unique<Parts>();
+    if (comm) parts = std::make_unique<RankParts>(*comm, Options().exchange_bytes);
+    if (std::filesystem::is_directory(request.files.table)) {
+        Json json;
+        const auto read_report = [&] { json = of_version(request); };
+        comm ? core::together(*comm, read_report) : read_report();
+        if (!request.others.none())
+            json["linked"] = link_versions(request.files.table, request.rules, request.others, *parts, comm);
+        return json;
+    }
+    if (request.rules.empty())
+        throw core::Error(core::Fault::usage,
+                          "--rules: missing; what the table's columns are, and what its patients must hold "
+                          "(configs/risk/table.toml)");
+    TableRules rules;
+    JudgedTable table;
+    const auto read = [&] {
+        rules = TableRules::load(request.rules);
+        TableFiles files = request.files;
+        files.keep_whose = !request.others.none();
+        table = read_judged(readers, files, rules, comm ? comm->rank() : 0, comm ? comm->size() : 1);
+    };
+    comm ? core::together(*comm, read) : read();
+    Json json = judge_table(rules, table, *parts, comm);
+    if (!request.others.none())
+        json["linked"] = link_tables({&rules, &table}, request.rules, request.others, readers, *parts, comm);
+    return json;
+}
+
 bool holds(const Json& risk) {
+    if (risk.contains("linked") && !risk.at("linked").at("holds").get<bool>()) return false;
     if (risk.contains("holds")) return risk.at("holds").get<bool>();
     return risk.at("suppressed").get<bool>() || risk.at("patients_below_k") == 0;
 }

@@ -242,6 +242,7 @@ TableRules TableRules::load(const std::filesystem::path& path) {
     if (out.risk.quasi_identifiers.empty())
         file.table("risk").refuse("quasi_identifiers",
                                   "missing; expected what an attacker may know of a person");
+    out.linked = read_linked(file.table("linked"), {.k = out.risk.k, .l = out.risk.l});
     file.finish();
     return out;
 }
@@ -281,6 +282,9 @@ JudgedTable read_judged(const Readers& readers, const TableFiles& files, const T
     order[missing] = kMissing;
     const auto several = static_cast<std::uint32_t>(categories.size());
     out.categories = several + 1;
+    out.values.emplace_back();
+    for (std::string& one : categories)
+        if (!one.empty()) out.values.push_back(std::move(one));
 
     // Rows of one patient follow each other.
     std::vector<std::uint64_t> in_order(rows.size);
@@ -304,6 +308,7 @@ JudgedTable read_judged(const Readers& readers, const TableFiles& files, const T
             cells.push_back(cell_of(rows, row, out.quasi, becomes));
         }
         out.patients.add(cells, category);
+        if (files.keep_whose && !rows.patients.empty()) out.whose.push_back(rows.patients[first]);
         out.in_several_cells += cells.size() > 1;
     }
     out.population = people_of(population, out.quasi, becomes);

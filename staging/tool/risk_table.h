@@ -6,6 +6,7 @@
 
 #include "staging/read/worker.h"
 #include "staging/risk/attack.h"
+#include "staging/risk/link.h"
 
 namespace staging {
 
@@ -15,6 +16,7 @@ struct TableRules {
     std::string patient;  // the column that tells whose row it is; empty: every row is somebody else's
     std::string count;    // of population and register: how many people a row stands for; empty: one
     TableForm form;
+    LinkPolicy linked;  // [linked]: what must hold beside other tables; what it does not say is [risk]'s
     // Throws Error(usage) that names the file and the key; unknown keys are refused.
     static TableRules load(const std::filesystem::path& path);
 };
@@ -24,13 +26,16 @@ struct JudgedTable {
     PatientTable patients;  // this part's
     Quasi quasi;            // of all values, also those of population and register: the same for every part
     std::optional<People> population, people_of_register;  // this part's
-    std::uint32_t categories = 2;       // of the sensitive column: the first is missing, the last "several"
-    std::int64_t rows = 0;              // of the whole table
-    std::int64_t in_several_cells = 0;  // this part's patients
+    std::uint32_t categories = 2;     // of the sensitive column: the first is missing, the last "several"
+    std::vector<std::string> values;  // of it, by category but the last; never to be told
+    std::vector<Release::Identity> whose;  // by patient, rising, if TableFiles asks for it
+    std::int64_t rows = 0;                 // of the whole table
+    std::int64_t in_several_cells = 0;     // this part's patients
 };
 
 struct TableFiles {
     std::filesystem::path table, population, people_of_register;  // the latter may be empty
+    bool keep_whose = false;
 };
 
 // Reads all of the tables and keeps those patients whose part of `parts` it is. Patients are told by identifiers without

@@ -3,7 +3,7 @@
 optim_test.py ALOFT_TRAIN MAKE_DATASET MPIEXEC [TEST...]"""
 import json, os, re, shutil, signal, struct, subprocess, sys, tomllib, unittest
 
-from runs_case import IMAGES, TRAIN, RunsCase
+from runs_case import IMAGES, TRAIN, RunsCase, settings
 
 # What leaves the classes as they are: they are told by where a bar is.
 ROWS = ["name = 'rotate'\nmost = 5", "name = 'scale'\nleast = 0.95\nmost = 1.05", "name = 'translate'\nmost = 0.05", "name = 'brightness'",
@@ -22,6 +22,8 @@ RECIPES = {
     "lamb": recipe("name = 'lamb'\nrate = 0.02\n", "name = 'plateau'\nfactor = 0.5\npatience = 0\nthreshold = 0.05\n", "select = 'loss'\n"),
     "nesterov": recipe("name = 'sgd'\nrate = 0.05\nnesterov = true\n", "name = 'one_cycle'\n", "ema = 0.8\nselect = 'last'\n"),
 }
+DIVIDED = settings("train.divide_state=true")
+EPOCHS = settings("train.epochs=3")
 
 
 def tensors(path):
@@ -74,6 +76,50 @@ class Optim(RunsCase):
             self.assert_same(self.to_end(kind), out)
             self.assertEqual(self.log(out, "epoch"), self.log(self.to_end(kind), "epoch"))
             self.assertEqual([line["rate"] for line in self.log(out, "step")], [line["rate"] for line in self.log(self.to_end(kind), "step")])
+
+    def test_ranks_that_divide_the_state_write_the_same_bytes(self):
+        """Of every optimizer, with and without an average; at other numbers of ranks, and on from one way to the other."""
+        for kind in ("images", *RECIPES):
+            for ranks in (1, 2, 4) if kind == "images" else (2, 4):
+                plain, divided = (self.root / f"{kind}-{way}-{ranks}" for way in ("plain", "divided"))
+                self.run_to_end(kind, plain, ranks, *EPOCHS)
+                told = self.run_to_end(kind, divided, ranks, *EPOCHS, *DIVIDED).stderr
+                self.assert_same(plain, divided, "model.safetensors", "metrics.json", *self.checkpoints(plain))
+                self.assertEqual(self.checkpoints(divided), self.checkpoints(plain))
+                self.assertEqual(self.log(divided, "epoch"), self.log(plain, "epoch"))
+                said = re.search(r"info state_divided bytes=(\d+) most_of_a_rank=(\d+) least_of_a_rank=(\d+)", told)
+                self.assertEqual(said is not None, ranks > 1)
+                if said:
+                    whole, most, least = map(int, said.groups())
+                    self.assertEqual(whole, sum(4 * len(values) for name, values in tensors(max((plain / "checkpoints").iterdir())).items()
+                                                if name.startswith(("optimizer.", "average."))))
+                    self.assertLess(least, whole / ranks + 1)
+                    self.assertLess(most, 0.8 * whole)
+
+    def test_divided_and_whole_go_on_from_each_other(self):
+        for kind in RECIPES:
+            out = self.root / f"{kind}-in-turn"
+            for step, ranks, more in ((15, 4, DIVIDED), (30, 2, ()), (45, 2, DIVIDED), (60, 4, ())):
+                run, pids = self.start_and_wait(out, ranks, step, *more, kind=kind)
+                os.kill(pids[-1], signal.SIGTERM if step == 30 else signal.SIGKILL)
+                run.communicate()
+                self.assertNotEqual(run.returncode, 0)
+            self.assertIn("info resumed", self.run_to_end(kind, out, 4, *DIVIDED).stderr)
+            self.assert_same(self.to_end(kind), out)
+            self.assertEqual(self.log(out, "epoch"), self.log(self.to_end(kind), "epoch"))
+
+    def test_a_rank_that_is_gone_while_the_state_is_divided_is_named(self):
+        for missing in (1, 0):
+            out = self.root / f"divided-hangs-{missing}"
+            run, ranks = self.start_and_wait(out, 2, 5, *DIVIDED, "--set", "train.hang_seconds=10", "--set", "train.epochs=500",
+                                             "--set", "checkpoint.every_steps=1", kind="lamb")
+            os.kill(ranks[missing], signal.SIGSTOP)
+            _, errors = run.communicate(timeout=300)
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn(f"rank_missing rank={missing} ", errors)
+
+    def checkpoints(self, out):
+        return sorted(str(path.relative_to(out)) for path in (out / "checkpoints").iterdir())
 
     def test_rates_are_those_of_the_schedule(self):
         rates = {kind: [line["rate"] for line in self.log(self.to_end(kind), "step")] for kind in RECIPES}

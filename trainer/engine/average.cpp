@@ -7,43 +7,42 @@
 
 namespace trainer {
 
-WeightAverage::WeightAverage(const Model& model, double decay) : model_(model), decay_(decay) {
+WeightAverage::WeightAverage(const Model& model, double decay, const Owners* owners)
+    : model_(model), decay_(decay), owners_(owners) {
     const at::NoGradGuard off;
-    for (const NamedTensor& each : model.parameters())
-        averages_.push_back({each.name, each.tensor.detach().clone()});
+    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+        const auto& [name, tensor] = model.parameters()[i];
+        averages_.tensors.push_back({name, is_mine(i) ? tensor.detach().clone() : Owners::elsewhere(tensor)});
+        if (owners_) averages_.owners.push_back(owners_->of(i));
+    }
 }
 
 void WeightAverage::update(std::int64_t updates) {
     const at::NoGradGuard off;
     std::vector<at::Tensor> averages, parameters;
-    for (const NamedTensor& each : averages_) averages.push_back(each.tensor);
-    for (const NamedTensor& each : model_.parameters()) parameters.push_back(each.tensor);
+    for (std::size_t i = 0; i < averages_.tensors.size(); ++i) {
+        if (!is_mine(i)) continue;
+        averages.push_back(averages_.tensors[i].tensor);
+        parameters.push_back(model_.parameters()[i].tensor);
+    }
+    if (averages.empty()) return;
     const auto n = static_cast<double>(updates);
     at::_foreach_lerp_(averages, parameters, 1 - std::min(decay_, (1 + n) / (10 + n)));
 }
 
-std::vector<NamedTensor> WeightAverage::state() const {
-    std::vector<NamedTensor> all = averages_;
-    all.insert(all.end(), model_.buffers().begin(), model_.buffers().end());
-    return all;
-}
-
 void WeightAverage::swap() {
     const at::NoGradGuard off;
-    for (std::size_t i = 0; i < averages_.size(); ++i) {  // values: others refer to the model's memory
+    std::vector<Owners::Owned> all;
+    for (std::size_t i = 0; i < averages_.tensors.size();
+         ++i) {  // values: others refer to the model's memory
         at::Tensor parameter = model_.parameters()[i].tensor;
+        if (owners_) all.push_back({parameter, owners_->of(i)});
+        if (!is_mine(i)) continue;
         const at::Tensor mine = parameter.detach().clone();
-        parameter.copy_(averages_[i].tensor);
-        averages_[i].tensor.copy_(mine);
+        parameter.copy_(averages_.tensors[i].tensor);
+        averages_.tensors[i].tensor.copy_(mine);
     }
-}
-
-WeightAverage::Swap::Swap(WeightAverage* average) : average_(average) {
-    if (average_) average_->swap();
-}
-
-WeightAverage::Swap::~Swap() {
-    if (average_) average_->swap();
+    if (owners_) owners_->share(all);
 }
 
 }  // namespace trainer

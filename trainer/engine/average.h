@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "trainer/engine/owners.h"
 #include "trainer/model/model.h"
 
 namespace trainer {
@@ -9,34 +10,29 @@ namespace trainer {
 // The exponential moving average of a model's parameters: the weights that are measured and written in place of the
 // last ones. After n updates it keeps min(decay, (1 + n) / (10 + n)) of itself, so that the first weights are soon
 // forgotten (as TensorFlow's ExponentialMovingAverage).
-// The same on every rank, for the parameters are.
+// The same on every rank, for the parameters are; with owners each rank holds what is its own.
 class WeightAverage {
 public:
-    WeightAverage(const Model& model, double decay);  // begins as the model is
+    WeightAverage(const Model& model, double decay,
+                  const Owners* owners = nullptr);  // begins as the model is
 
     void update(std::int64_t updates);  // after the model's parameters have moved; `updates` counts from 1
 
-    std::vector<NamedTensor> parameters() const { return averages_; }  // by the model's names
-    std::vector<NamedTensor> state() const;                            // with the model's buffers: a model
+    // By the model's names. What is another rank's is Owners::elsewhere.
+    const std::vector<NamedTensor>& parameters() const noexcept { return averages_.tensors; }
+    const Spread& spread() const noexcept { return averages_; }
 
-    // While it lives the model has the averages, and the average the model's parameters.
-    class Swap {
-    public:
-        explicit Swap(WeightAverage* average);  // null: nothing happens
-        Swap(const Swap&) = delete;
-        Swap& operator=(const Swap&) = delete;
-        ~Swap();
-
-    private:
-        WeightAverage* average_;
-    };
+    // Collective. The model has the averages from now on, on every rank, and the average the model's parameters; once
+    // more, and all is as before.
+    void swap();
 
 private:
-    void swap();
+    bool is_mine(std::size_t i) const { return !owners_ || owners_->is_mine(i); }
 
     const Model& model_;
     double decay_;
-    std::vector<NamedTensor> averages_;
+    const Owners* owners_;
+    Spread averages_;
 };
 
 }  // namespace trainer

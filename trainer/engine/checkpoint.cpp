@@ -57,16 +57,18 @@ void Checkpoints::wait() {
     if (writing_.valid()) writing_.get();
 }
 
-void Checkpoints::save(std::int64_t step, TensorFile state) {
+void Checkpoints::settle() {
     try {
         wait();
     } catch (const core::Error& e) {
         core::Event("warning", "checkpoint_failed").with("text", std::string(e.what()) + "; going on");
     }
+}
+
+void Checkpoints::save(std::int64_t step, TensorFile state) {
+    settle();
     char name[64];
     std::snprintf(name, sizeof name, "step-%012lld.safetensors", static_cast<long long>(step));
-    for (NamedTensor& each : state.tensors)
-        each.tensor = each.tensor.detach().to(at::kCPU, false, /*copy=*/true);
     writing_ = std::async(std::launch::async, [this, path = folder_ / name, state = std::move(state)] {
         write_safetensors(path, state);
         const auto all = steps(folder_);

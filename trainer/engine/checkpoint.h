@@ -16,8 +16,10 @@ public:
     Checkpoints(std::filesystem::path folder, int keep);
     ~Checkpoints();  // waits for what is being written; an error is then an event
 
-    // Takes a copy of the tensors and returns; waits for the checkpoint before it. That this one could not be
-    // written is the event checkpoint_failed: the run goes on, and the next one may find room again.
+    // Waits for the checkpoint that was saved last. That it could not be written is the event checkpoint_failed: the run
+    // goes on, and the next one may find room again.
+    void settle();
+    // Settles, and returns while it is being written: nobody may change the tensors any more, which are on the CPU.
     void save(std::int64_t step, TensorFile state);
     // Throws core::Error if the checkpoint that was saved last could not be written.
     void wait();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/base/event.h"
 #include "core/base/files.h"
@@ -72,9 +73,7 @@ Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
                               std::to_string(comm.size()) +
                               " ranks have no kernels for their GPU (no_kernels says why) and would "
                               "round differently");
-    core::together(comm,
-                   [&] { optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe.optimizer); });
-    if (recipe.train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, recipe.train.ema);
+    core::together(comm, [&] { make_optimizer(); });
     const bool is_resumed = resume();
     const bool is_looked_at =
         !is_resumed || recipe.patch.wants_foreground()
@@ -226,6 +225,24 @@ void Run::learn_targets() {
         task_->learn(*model_, *dataset_);
     });
     if (model_->input().has_units) broadcast_tensors(*group_, model_->state());
+}
+
+void Run::make_optimizer() {
+    const auto& parameters = model_->parameters();
+    const Recipe::Train& train = recipe_.train;
+    std::vector<std::int64_t> bytes = remembered_bytes(parameters, recipe_.optimizer);
+    for (std::size_t i = 0; train.ema > 0 && i < bytes.size(); ++i)
+        bytes[i] += static_cast<std::int64_t>(parameters[i].tensor.nbytes());
+    if (train.divide_state && comm_.size() > 1) owners_.emplace(group_, bytes);
+    const Owners* owners = owners_ ? &*owners_ : nullptr;
+    optimizer_ = std::make_unique<Optimizer>(parameters, recipe_.optimizer, owners);
+    if (train.ema > 0) average_ = std::make_unique<WeightAverage>(*model_, train.ema, owners);
+    if (!owners || !comm_.is_root()) return;
+    const auto [least, most] = std::minmax_element(owners->bytes().begin(), owners->bytes().end());
+    core::Event("info", "state_divided")
+        .with("bytes", std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}))
+        .with("most_of_a_rank", *most)
+        .with("least_of_a_rank", *least);
 }
 
 void Run::make_step() {

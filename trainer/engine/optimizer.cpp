@@ -69,17 +69,29 @@ std::vector<double> rates_of(const std::vector<NamedTensor>& parameters, const O
 
 }  // namespace
 
-Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options)
+std::vector<std::int64_t> remembered_bytes(const std::vector<NamedTensor>& parameters,
+                                           const OptimizerOptions& options) {
+    const std::vector<double> rates = rates_of(parameters, options);
+    const std::size_t times = optimizer_kind(options.name).state.size();
+    std::vector<std::int64_t> out;
+    for (std::size_t p = 0; p < parameters.size(); ++p)
+        out.push_back(rates[p] == 0 ? 0 : static_cast<std::int64_t>(parameters[p].tensor.nbytes() * times));
+    return out;
+}
+
+Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options,
+                     const Owners* owners)
     : options_(options),
       kind_(optimizer_kind(options.name)),
+      owners_(owners),
       groups_{{options.weight_decay, 1, true, {}, {}}, {0, 1, false, {}, {}}} {
     const at::NoGradGuard off;
     const std::vector<double> rates = rates_of(parameters, options);
-    const auto group_for = [&](double rate, bool is_of_weights) -> ParameterGroup& {
-        for (ParameterGroup& group : groups_)
-            if (group.rate == rate && group.is_of_weights == is_of_weights) return group;
-        return groups_.emplace_back(
-            ParameterGroup{is_of_weights ? options.weight_decay : 0, rate, is_of_weights, {}, {}});
+    const auto group_for = [&](double rate, bool is_of_weights) {
+        for (std::size_t g = 0; g < groups_.size(); ++g)
+            if (groups_[g].rate == rate && groups_[g].is_of_weights == is_of_weights) return g;
+        groups_.push_back({is_of_weights ? options.weight_decay : 0, rate, is_of_weights, {}, {}});
+        return groups_.size() - 1;
     };
     for (std::size_t p = 0; p < parameters.size(); ++p) {
         const NamedTensor& each = parameters[p];
@@ -87,43 +99,53 @@ Optimizer::Optimizer(const std::vector<NamedTensor>& parameters, const Optimizer
             each.tensor.set_requires_grad(false);
             continue;
         }
-        ParameterGroup& group = group_for(rates[p], each.tensor.dim() > 1);
+        const std::size_t g = group_for(rates[p], each.tensor.dim() > 1);
+        ParameterGroup& group = groups_[g];
+        const bool is_mine = !owners_ || owners_->is_mine(p);
+        moved_.resize(groups_.size());
+        moved_[g].push_back({each.tensor, owners_ ? owners_->of(p) : 0});
         group.state.resize(kind_.state.size());
-        group.parameters.push_back(each.tensor);
+        if (is_mine) group.parameters.push_back(each.tensor);
         for (std::size_t i = 0; i < kind_.state.size(); ++i) {
-            group.state[i].push_back(at::zeros_like(each.tensor));
-            state_.push_back({each.name + "." + std::string(kind_.state[i]), group.state[i].back()});
+            const at::Tensor state = is_mine ? at::zeros_like(each.tensor) : Owners::elsewhere(each.tensor);
+            if (is_mine) group.state[i].push_back(state);
+            state_.tensors.push_back({each.name + "." + std::string(kind_.state[i]), state});
+            if (owners_) state_.owners.push_back(owners_->of(p));
         }
     }
 }
 
-std::vector<NamedTensor> Optimizer::state() const {
-    return state_;
-}
-
 double Optimizer::step(double rate, const std::function<bool(double norm)>& may) {
     const at::NoGradGuard off;
-    std::vector<at::Tensor> all;
-    std::vector<std::vector<at::Tensor>> gradients;
-    for (const ParameterGroup& group : groups_) {
-        auto& mine = gradients.emplace_back();
-        for (const at::Tensor& parameter : group.parameters) {
+    std::vector<at::Tensor> all, mine;
+    std::vector<std::vector<at::Tensor>> gradients;  // of each group, this rank's
+    for (const auto& moved : moved_) {
+        auto& of_group = gradients.emplace_back();
+        for (const auto& [parameter, owner] : moved) {
             at::Tensor gradient = parameter.grad();
             if (!gradient.defined()) throw core::Error(core::Fault::bug, "a parameter has no gradient");
             // The fused kernels walk memory: gradient and parameter must be laid out alike.
             if (gradient.strides() != parameter.strides())
                 gradient = at::empty_like(parameter).copy_(gradient);
             all.push_back(gradient);
-            mine.push_back(std::move(gradient));
+            if (owners_ && owner != owners_->rank()) continue;
+            mine.push_back(gradient);
+            of_group.push_back(std::move(gradient));
         }
     }
     const double norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(all))).item<double>();
     if ((may && !may(norm)) || !std::isfinite(norm)) return norm;
-    if (options_.clip > 0 && norm > options_.clip) at::_foreach_mul_(all, options_.clip / norm);
+    if (options_.clip > 0 && norm > options_.clip && !mine.empty())
+        at::_foreach_mul_(mine, options_.clip / norm);
     ++steps_;
-    for (std::size_t i = 0; i < groups_.size(); ++i)
+    for (std::size_t i = 0; i < moved_.size(); ++i)
         if (!groups_[i].parameters.empty())
             kind_.move(options_, groups_[i], gradients[i], rate * groups_[i].rate, steps_);
+    if (owners_) {
+        std::vector<Owners::Owned> all_moved;
+        for (const auto& moved : moved_) all_moved.insert(all_moved.end(), moved.begin(), moved.end());
+        owners_->share(all_moved);
+    }
     return norm;
 }
 

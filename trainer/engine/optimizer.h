@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/config.h"
+#include "trainer/engine/owners.h"
 #include "trainer/model/model.h"
 
 namespace trainer {
@@ -33,7 +34,11 @@ struct OptimizerOptions {
     nlohmann::ordered_json told() const;                        // for the identity of a run
 };
 
-// Parameters with the same decay, and what an optimizer remembers of each.
+// Bytes that an optimizer remembers of each parameter; none of those that it leaves as they are. Throws as Optimizer does.
+std::vector<std::int64_t> remembered_bytes(const std::vector<NamedTensor>& parameters,
+                                           const OptimizerOptions& options);
+
+// Parameters with the same decay that this rank moves, and what an optimizer remembers of each.
 struct ParameterGroup {
     double weight_decay;
     double rate;         // a multiple of the optimizer's
@@ -48,22 +53,28 @@ struct ParameterGroup {
 class Optimizer {
 public:
     // Those whose rate is 0 need no gradients from now on. Throws Error(usage) if a part of `layers` is none of theirs, or
-    // nothing is left to move.
-    Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options);
+    // nothing is left to move. With `owners` each rank remembers and moves what is its own.
+    Optimizer(const std::vector<NamedTensor>& parameters, const OptimizerOptions& options,
+              const Owners* owners = nullptr);
 
     // Clips the gradients and moves the parameters, if `may(norm)` says so; else all is as before. Returns
-    // the norm before clipping. Nothing moves by a norm that is not finite.
+    // the norm before clipping. Nothing moves by a norm that is not finite. With owners it is collective: gradients, and
+    // what `may` says, must be alike on all ranks.
     double step(double rate, const std::function<bool(double norm)>& may = {});
 
-    std::vector<NamedTensor> state() const;                 // besides the number of steps taken
+    // Besides the number of steps taken. What is another rank's is Owners::elsewhere.
+    const std::vector<NamedTensor>& state() const noexcept { return state_.tensors; }
+    const Spread& spread() const noexcept { return state_; }
     std::int64_t steps() const noexcept { return steps_; }  // those in which they moved
     void set_steps(std::int64_t steps) noexcept { steps_ = steps; }
 
 private:
     OptimizerOptions options_;
     const OptimizerKind& kind_;
+    const Owners* owners_;
     std::vector<ParameterGroup> groups_;
-    std::vector<NamedTensor> state_;
+    std::vector<std::vector<Owners::Owned>> moved_;  // of each group, on whichever rank
+    Spread state_;
     std::int64_t steps_ = 0;
 };
 

@@ -61,6 +61,7 @@ struct Recipe : RecipeHead {
         std::int64_t micro_batches = 0;  // over all ranks; 0: one per rank, or 4 if reproducible
         std::string precision = "float32";
         double ema = 0;             // decay of the average of weights that is kept (WeightAverage); 0: none
+        bool divide_state = false;  // Owners
         std::int64_t patience = 0;  // stop after so many epochs without a better validation score; 0: never
         std::string select;         // the score whose best weights are kept, one of the task's; or last
         std::int64_t log_steps = 10;

@@ -19,6 +19,7 @@
 #include "trainer/engine/fit.h"
 #include "trainer/engine/gradients.h"
 #include "trainer/engine/group.h"
+#include "trainer/engine/owners.h"
 #include "trainer/engine/pass.h"
 #include "trainer/engine/run_log.h"
 #include "trainer/engine/signals.h"
@@ -50,10 +51,11 @@ private:
     void recall_init();
     void take_init();
     void learn_targets();
+    void make_optimizer();  // and the average
     void make_step();
     // Not collective: what augmentation and mixup make of this batch; empty without them.
     Alter alter(const Batch& batch, const at::Tensor& target) const;
-    // The weights that are measured and kept: the model, or its average.
+    // The weights that are measured and kept: the model, or its average. On rank 0, copies; nothing elsewhere.
     std::vector<NamedTensor> kept_state() const;
 
     // Not collective: what this rank wants all to do after this step.
@@ -69,6 +71,8 @@ private:
 
     // Takes up the newest checkpoint, on every rank; false if there is none.
     bool resume();
+    // Not collective, rank 0's: what a checkpoint has.
+    void take_up(const TensorFile& file, const nlohmann::ordered_json& state);
     // Not collective: throws Error(usage) if so many steps are more than the recipe has.
     void check_length(std::int64_t done) const;
     void warn_if_changed(const char* event, int from, int to) const;
@@ -98,6 +102,7 @@ private:
     Foreground foreground_;  // of the patches that the loader cuts
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<Model> model_;
+    std::optional<Owners> owners_;  // nothing where every rank remembers all
     std::unique_ptr<Optimizer> optimizer_;
     std::unique_ptr<Gradients> gradients_;
     std::unique_ptr<Step> step_;

@@ -29,14 +29,13 @@ void Run::validate() {
     if (!has_samples(*dataset_, "validation")) return;
     const Aside aside(logged_at_);
     is_validation_due_ = true;
-    const auto predictions = [&] {
-        const WeightAverage::Swap averaged(average_.get());
-        return predict(*model_, *task_, *dataset_,
-                       {"validation", recipe_.data.field, recipe_.evaluate.batch,
-                        precision_named(recipe_.train.precision), recipe_.patch, go_on(),
-                        task_->judge().is_of_surfaces(recipe_.train.select)},
-                       comm_);
-    }();
+    if (average_) average_->swap();
+    const auto predictions = predict(
+        *model_, *task_, *dataset_,
+        {"validation", recipe_.data.field, recipe_.evaluate.batch, precision_named(recipe_.train.precision),
+         recipe_.patch, go_on(), task_->judge().is_of_surfaces(recipe_.train.select)},
+        comm_);
+    if (average_) average_->swap();
     if (!predictions) stop();
     is_validation_due_ = false;
     std::optional<double> score;
@@ -72,7 +71,7 @@ void Run::validate() {
     if (is_best(score)) {
         best_score_ = score;
         best_step_ = clock_->step();
-        if (comm_.is_root()) best_ = copy_of(kept_state());
+        best_ = kept_state();
     }
     stop_if_patience_ends();
 }
@@ -84,15 +83,14 @@ void Run::stop_if_patience_ends() {
 }
 
 Json Run::conclude() {
-    core::together(comm_, [&] {
-        if (!comm_.is_root()) return;
-        if (recipe_.train.select == "last" || !best_score_) {
-            best_step_ = clock_->step();
-            if (average_) copy_tensors({average_->parameters(), {}}, "", model_->parameters());
-            return;
-        }
-        copy_tensors({best_, {}}, "", model_->state());
-    });
+    if (recipe_.train.select == "last" || !best_score_) {
+        best_step_ = clock_->step();
+        if (average_) average_->swap();
+    } else {
+        core::together(comm_, [&] {
+            if (comm_.is_root()) copy_tensors({best_, {}}, "", model_->state());
+        });
+    }
     broadcast_tensors(*group_, model_->state());
     Json training = {{"steps", clock_->step()}, {"epochs", clock_->epoch()}, {"selected_step", best_step_}};
     const auto shown = [&](double kept) { return task_->judge().unsigned_score(kept, recipe_.train.select); };

@@ -42,7 +42,11 @@ std::vector<NamedTensor> copy_of(const std::vector<NamedTensor>& tensors) {
 }
 
 std::vector<NamedTensor> Run::kept_state() const {
-    return average_ ? average_->state() : model_->state();
+    std::vector<NamedTensor> out =
+        collect(average_ ? average_->spread() : Spread{model_->parameters(), {}}, comm_);
+    if (!comm_.is_root()) return {};
+    for (NamedTensor& each : copy_of(model_->buffers())) out.push_back(std::move(each));
+    return out;
 }
 
 void Run::recall_init() {
@@ -77,9 +81,10 @@ void Run::check_length(std::int64_t done) const {
 
 bool Run::resume() {
     core::Bytes told;
+    std::optional<TensorFile> file;  // rank 0's
     core::together(comm_, [&] {
         if (!comm_.is_root()) return;
-        const auto file = checkpoints_->newest();
+        file = checkpoints_->newest();
         if (!file) return;
         const Json state = Json::parse(file->text("aloft.run"));
         if (state.at("run") != identity_)
@@ -88,23 +93,17 @@ bool Run::resume() {
                 "the checkpoints in --out belong to another recipe or another dataset: take another "
                 "--out, or remove its folder checkpoints");
         check_length(state.at("step"));
-        copy_tensors(*file, "model.", model_->state());
-        copy_tensors(*file, "optimizer.", optimizer_->state());
-        if (average_) copy_tensors(*file, "average.", average_->parameters());
-        if (state.at("best_step") == state.at("step"))
-            best_ = copy_of(kept_state());
-        else if (!state.at("best_score").is_null()) {
-            best_ = copy_of(model_->state());
-            copy_tensors(*file, "best.", best_);
-        }
+        take_up(*file, state);
         const std::string text = state.dump();
         told.assign(text.begin(), text.end());
     });
     comm_.broadcast(told);
     if (told.empty()) return false;
     broadcast_tensors(*group_, model_->state());
-    broadcast_tensors(*group_, optimizer_->state());
-    if (average_) broadcast_tensors(*group_, average_->parameters());
+    const TensorFile* from = file ? &*file : nullptr;
+    hand_out(from, "optimizer.", optimizer_->spread(), comm_, *group_);
+    if (average_) hand_out(from, "average.", average_->spread(), comm_, *group_);
+    file.reset();
     const Json state = Json::parse(told);
     clock_->set(state.at("step"));
     optimizer_->set_steps(state.value("updates", clock_->step()));
@@ -125,6 +124,18 @@ bool Run::resume() {
     warn_if_changed("threads_changed", state.value("threads", at::get_num_threads()), at::get_num_threads());
     stop_if_patience_ends();
     return true;
+}
+
+void Run::take_up(const TensorFile& file, const Json& state) {
+    copy_tensors(file, "model.", model_->state());
+    copy_tensors(file, "optimizer.", optimizer_->state());
+    if (average_) copy_tensors(file, "average.", average_->parameters());
+    if (state.at("best_step") != state.at("step") && state.at("best_score").is_null()) return;
+    best_ = copy_of(model_->state());
+    if (state.at("best_step") != state.at("step"))
+        copy_tensors(file, "best.", best_);
+    else if (average_)
+        copy_tensors(file, "average.", {best_.begin(), best_.begin() + std::ssize(model_->parameters())});
 }
 
 void Run::warn_if_changed(const char* event, int from, int to) const {
@@ -163,16 +174,17 @@ void Run::save() {
     const Aside aside(logged_at_);
     saved_step_ = clock_->step();
     saved_at_ = SteadyClock::now();
-    if (!comm_.is_root()) return;
+    if (comm_.is_root()) checkpoints_->settle();  // before there is a copy of what comes, too
     TensorFile state;
-    for (const auto& each : model_->state()) state.tensors.push_back({"model." + each.name, each.tensor});
-    for (const auto& each : optimizer_->state())
-        state.tensors.push_back({"optimizer." + each.name, each.tensor});
-    if (average_)
-        for (const auto& each : average_->parameters())
-            state.tensors.push_back({"average." + each.name, each.tensor});
-    if (best_step_ != clock_->step())
-        for (const auto& each : best_) state.tensors.push_back({"best." + each.name, each.tensor});
+    const auto add = [&](const std::string& prefix, std::vector<NamedTensor> tensors) {
+        for (NamedTensor& each : tensors)
+            state.tensors.push_back({prefix + each.name, std::move(each.tensor)});
+    };
+    add("model.", collect({model_->state(), {}}, comm_));
+    add("optimizer.", collect(optimizer_->spread(), comm_));
+    if (average_) add("average.", collect(average_->spread(), comm_));
+    if (!comm_.is_root()) return;
+    if (best_step_ != clock_->step()) add("best.", best_);  // which nobody changes any more
     Json run = {{"run", identity_},
                 {"step", clock_->step()},
                 {"ranks", comm_.size()},

@@ -219,11 +219,9 @@ TEST_CASE("weights of nothing move by LAMB as by Adam, not to nowhere") {
 
 TEST_CASE("the state that a checkpoint holds is named, and keys are those of the optimizer") {
     const auto names = [](const char* toml) {
-        auto parameters = two_parameters();
+        const Optimizer optimizer(two_parameters(), OptimizerOptions::from(core::Config::parse(toml, "f")));
         std::vector<std::string> out;
-        for (const auto& each :
-             Optimizer(parameters, OptimizerOptions::from(core::Config::parse(toml, "f"))).state())
-            out.push_back(each.name);
+        for (const auto& each : optimizer.state()) out.push_back(each.name);
         return out;
     };
     using Names = std::vector<std::string>;

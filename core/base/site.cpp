@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include "core/base/config.h"
@@ -15,6 +16,10 @@ Site Site::load(const std::filesystem::path& path) {
     if (const char* chosen = geteuid() == 0 ? nullptr : secure_getenv("ALOFT_SITE"); file.empty() && chosen)
         file = chosen;
     if (file.empty()) file = "/etc/aloft/site.toml";
+    if (::access(file.c_str(), F_OK) && errno == ENOENT)
+        throw Error(Fault::usage, file.string() +
+                                      " is not there: Aloft is not set up on this host. What is "
+                                      "missing, and what to do: aloft doctor");
     const Config config = Config::load(file);
     Site site;
     site.name = config.text("name");

@@ -77,7 +77,14 @@ nlohmann::ordered_json attach_seal(const std::filesystem::path& dir, const std::
     const std::string text = core::read_text(file, 1 << 20);
     copy_manifest(dir, copy.path());
     core::write_atomically(copy.path() / kSeal, text);
-    const std::string dataset = core::open_manifest(copy.path(), {key}, core::Seal::required).id();
+    const std::string dataset = [&] {
+        try {
+            return core::open_manifest(copy.path(), {key}, core::Seal::required).id();
+        } catch (const core::Error& e) {  // which names the copy
+            throw core::Error(e.fault(), file.string() + ": is no seal of the version in " + dir.string() +
+                                             " by this steward. Give what `seal --to` wrote for it");
+        }
+    }();
     put(std::filesystem::absolute(dir / kSeal), text);
     return {{"dataset", dataset},
             {"sealed", true},

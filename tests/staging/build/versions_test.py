@@ -322,6 +322,9 @@ target_bytes = 4096
         done = subprocess.run([STAGE, "seal", sealed, "--key", secret, "--dataset-key", key, "--json"], capture_output=True, text=True)
         self.assertEqual((done.returncode, json.loads(done.stdout)["opened"]), (0, True), done.stderr)
         self.refused(2, "sealed already", "seal", sealed, "--key", secret)
+        no_seal = self.root / "no-seal"
+        no_seal.write_text("{}")
+        self.refused(3, f"{no_seal}: is no seal of the version in {sealed} by this steward", "seal", sealed, "--attach", no_seal, "--steward", public)
         self.refused(2, "there is no steward's key", "verify", sealed, "--key", key)
         self.refused(5, "manifest.sig.json", "verify", sealed, "--key", key, "--steward", stewards["other"][1])
         done = subprocess.run([STAGE, "verify", sealed, "--key", key, "--steward", public, "--json"], capture_output=True, text=True)

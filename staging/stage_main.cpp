@@ -48,7 +48,7 @@ struct Flags {
     staging::CardRequest card;
     std::vector<std::string> deliveries, datasets, cut, left_out;
     std::string delivery, dir, key, steward, file, what, out, limits, metrics;
-    bool json = false;
+    bool json = false, shown = false;
 };
 
 constexpr const char* kMetricsHelp =
@@ -166,6 +166,8 @@ CLI::App* add_risk(CLI::App& app, Flags& flags) {
         ->allow_extra_args(false);
     risk->add_option("--keys", flags.risk.others.keys,
                      "With versions and --with: the folder with NAME@VERSION.key of all of them");
+    risk->add_flag("--shown", flags.shown,
+                   "Print what may be shown: counts rounded, \"<10\" where fewer, no chances");
     risk->add_flag("--json", flags.json, "Print JSON");
     add_example(
         *risk,
@@ -302,7 +304,8 @@ int main(int argc, char** argv) {
                 "--keys KEYS --out OUT\n"
                 "  aloft-stage verify OUT --key KEYS/digits@1.key");
 
-    const auto tell_risk = [&](const Json& found) {
+    const auto tell_risk = [&](const Json& exact) {
+        const Json found = flags.shown ? staging::shown_risk(exact) : exact;
         flags.json ? print(found, true) : staging::print_risk(std::cout, found);
         std::cout.flush();
     };

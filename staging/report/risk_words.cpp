@@ -129,12 +129,15 @@ void add_after(const Json& risk, std::vector<std::string>& out) {
         out.push_back("After that nobody would be left.");
         return;
     }
-    out.push_back("After that " + count(after.at("patients")) + " patients would be left, in " +
-                  count(after.at("groups")) + " groups, the smallest of " +
-                  count(after.at("smallest_group")) + "; picked out with a chance of " +
-                  one_in(after.at("prosecutor_risk_max")) + " at worst (prosecutor), " +
-                  one_in(after.at("journalist_risk_max")) + " (journalist), and rightly linked " +
-                  percent(after.at("marketer_risk")) + " of them (marketer).");
+    std::string text = "After that " + count(after.at("patients")) + " patients would be left, in " +
+                       count(after.at("groups")) + " groups, the smallest of " +
+                       count(after.at("smallest_group"));
+    if (after.contains("prosecutor_risk_max"))  // what is shown has none
+        text += "; picked out with a chance of " + one_in(after.at("prosecutor_risk_max")) +
+                " at worst (prosecutor), " + one_in(after.at("journalist_risk_max")) +
+                " (journalist), and rightly linked " + percent(after.at("marketer_risk")) +
+                " of them (marketer)";
+    out.push_back(text + ".");
 }
 
 std::string what_becomes_of_them(const Json& risk) {

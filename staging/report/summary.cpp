@@ -134,8 +134,18 @@ Json generalisation_record(const Quasi& quasi, const Generalisation& least, cons
               {"patients_below", before.patients_below}}}};
 }
 
+namespace {
+
+void publish(Json& record, std::initializer_list<const char*> counts) {
+    for (const char* name : counts)
+        if (record.contains(name) && record.at(name).is_number())  // else it is published already
+            record[name] = published_count(record.at(name).get<std::int64_t>());
+}
+
+}  // namespace
+
 Json published_risk(Json risk) {
-    if (risk.contains("sensitive")) {
+    if (risk.contains("sensitive") && risk.at("sensitive").contains("greatest_distance")) {
         // The worst group's exact measures give back its counts: whether they hold is told.
         Json& sensitive = risk.at("sensitive");
         if (sensitive.contains("least_entropy_l")) {
@@ -154,20 +164,40 @@ Json published_risk(Json risk) {
             recursive.erase("greatest_ratio");
         }
     }
-    if (risk.contains("generalisation")) {
+    if (risk.contains("generalisation") && risk.at("generalisation").contains("before")) {
         Json& made = risk.at("generalisation");
         made.at("loss") = std::round(made.at("loss").get<double>() * 100) / 100;
-        made.at("patients_left_out") = published_count(made.at("patients_left_out").get<std::int64_t>());
-        for (auto& [name, count] : made.at("before").items())
-            count = published_count(count.get<std::int64_t>());
+        publish(made, {"patients_left_out"});
+        publish(made.at("before"), {"groups", "smallest_group", "patients_alone", "patients_below"});
     }
-    for (const char* name : {"smallest_group", "patients_below_k", "samples_below_k"})
-        risk[name] = published_count(risk.at(name).get<std::int64_t>());
-    for (auto& [name, count] : risk.at("content_of_several_patients").items())
-        count = published_count(count.get<std::int64_t>());
+    publish(risk, {"smallest_group", "patients_below_k", "samples_below_k"});
+    if (risk.contains("content_of_several_patients"))
+        publish(risk.at("content_of_several_patients"), {"contents", "samples"});
     for (const char* name : {"prosecutor_risk_max", "journalist_risk_max", "patients_at_risk"})
         risk.erase(name);
     return risk;
+}
+
+Json shown_risk(const Json& risk) {
+    Json out = published_risk(risk);
+    publish(out, {"rows", "patients", "patients_in_several_cells", "groups", "patients_alone"});
+    for (const char* name : {"marketer_risk", "presence"}) out.erase(name);
+    if (out.contains("population")) publish(out.at("population"), {"patients_it_lacks"});
+    const auto show = [](Json& figures) {
+        publish(figures, {"patients", "groups", "smallest_group", "patients_alone", "patients_below",
+                          "values_sure", "of_them_not_in_all", "patients_in_all"});
+        for (const char* name :
+             {"prosecutor_risk_max", "prosecutor_risk_mean", "journalist_risk_max", "marketer_risk"})
+            figures.erase(name);
+    };
+    if (out.contains("after")) show(out.at("after"));
+    if (!out.contains("linked")) return out;
+    Json& linked = out.at("linked");
+    show(linked);
+    show(linked.at("together"));
+    show(linked.at("only_together"));
+    for (Json& one : linked.at("releases")) show(one);
+    return out;
 }
 
 Json splits_record(const Definition& definition, const Counted& counted) {

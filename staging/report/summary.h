@@ -29,6 +29,8 @@ nlohmann::ordered_json generalisation_record(const Quasi& quasi, const Generalis
 nlohmann::ordered_json published_count(std::int64_t count);
 // What of a risk record may stand in the clear: small counts rounded, and what would tell them left out.
 nlohmann::ordered_json published_risk(nlohmann::ordered_json risk);
+// The same of what `aloft-stage risk` prints, tables and linked releases too: all counts, and no chance.
+nlohmann::ordered_json shown_risk(const nlohmann::ordered_json& risk);
 nlohmann::ordered_json splits_record(const Definition& definition, const Counted& counted);
 
 // A delivery as it was taken in.

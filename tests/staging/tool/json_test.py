@@ -66,6 +66,7 @@ class Answers(unittest.TestCase):
         self.told(0, "quarantine", "find", version, one["number"], "--delivery", f"{one['site']}={self.root / one['site']}", "--key", keys / "pseudonym.key")
         self.told(5, "risk", version)
         self.told(5, "risk", version, "--with", version, "--keys", keys)
+        self.told(5, "risk", version, "--with", version, "--keys", keys, "--shown")
         steward, known = self.pair()
         self.told(0, "seal", version, "--key", steward, "--to", self.root / "seal")
         self.told(0, "seal", version, "--attach", self.root / "seal", "--steward", known)

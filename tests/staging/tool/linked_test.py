@@ -139,6 +139,36 @@ class Linked(unittest.TestCase):
         self.assertTrue(self.linked(after, "--rules", self.rules(more="most_below = 0.05"), "--with", before)["holds"])
         self.assertFalse(self.linked(after, "--rules", self.rules(more="most_below = 0.04"), "--with", before)["holds"])
 
+    def test_what_is_shown_has_no_small_count_and_no_chance(self):
+        rows = self.people(46)
+        before, after = self.write("before.csv", rows), self.write("after.csv", rows[1:])
+        for k, hierarchies in ((3, ""), (30, 'below = "suppress"\n[risk.hierarchies.site]')):
+            rules = self.rules(k=3, sensitive='sensitive = "diagnosis"\nentropy_l = 1.5\nrecursive = { c = 3, l = 2 }\nt = 0.5\n' + hierarchies)
+            rules.write_text(rules.read_text().replace("k = 1", f"k = {k}"))
+            done = self.run_stage(after, "--rules", rules, "--with", before, "--shown", "--json")
+            self.assertEqual(done.returncode, 5, done.stderr)
+            found = json.loads(done.stdout)
+            asked = {"k", "l", "fewest_categories", "not_found_in_steps"}
+
+            def look(value, key=None):
+                if isinstance(value, dict):
+                    for name, one in value.items():
+                        self.assertNotIn("risk", name)
+                        look(one, name)
+                elif isinstance(value, list):
+                    for one in value:
+                        look(one, key)
+                elif isinstance(value, int) and not isinstance(value, bool) and key not in asked:
+                    self.assertEqual(value % 10, 0, key)
+            look(found)
+            self.assertEqual(found["linked"]["only_together"], {"patients_below": "<10", "of_them_not_in_all": "<10", "values_sure": "<10"})
+            self.assertEqual([one["patients"] for one in found["linked"]["releases"]], [50, 50])
+            self.assertFalse(found["linked"]["holds"])
+            words = self.run_stage(after, "--rules", rules, "--with", before, "--shown").stdout
+            self.assertIn("<10 of them only together", words)
+            self.assertNotIn("1 in ", words)
+            self.assertNotIn("45", words)
+
     def test_two_datasets_of_one_project_have_rules_of_their_own(self):
         rows = self.people(16)
         scans = [(row[0].lower() + " ", f"S{i // 8}") for i, row in enumerate(rows)]  # the same person, written otherwise

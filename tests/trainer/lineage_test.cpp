@@ -35,6 +35,12 @@ TEST_CASE("whoever trained on a dataset before has, in whatever version and howe
     CHECK(is_trained_on(with("wdbc@1", before), "digits"));
     CHECK(is_trained_on(with("wdbc@1", began_from(with("other@1", before), kB)), "digits"));
     CHECK_FALSE(is_trained_on(with("wdbc@1", before), "digit"));
+    const auto both = with("wdbc@1*digits@2", "");
+    for (const char* each : {"digits", "wdbc"}) {
+        CHECK(is_trained_on(both, each));
+        CHECK(is_trained_on(with("other@1", began_from(both, kA)), each));
+    }
+    CHECK_FALSE(is_trained_on(both, "other"));
     CHECK_FALSE(is_trained_on(with("", ""), "digits"));
 }
 

@@ -50,7 +50,9 @@ at::Tensor copied(const std::vector<T>& values, std::vector<std::int64_t> shape,
 
 }  // namespace
 
-Loader::Loader(const Dataset& dataset, LoaderOptions options) : raw_(dataset, std::move(options)) {}
+Loader::Loader(const Dataset& dataset, LoaderOptions options) : raw_(dataset, std::move(options)) {
+    for (std::size_t i = 0; i < dataset.datasets(); ++i) first_.push_back(dataset.first_of(i));
+}
 
 void Loader::begin_epoch(std::int64_t epoch, std::int64_t first_step) {
     if (first_step < 0 || first_step > steps_per_epoch())
@@ -61,8 +63,10 @@ void Loader::begin_epoch(std::int64_t epoch, std::int64_t first_step) {
 }
 
 std::optional<Batch> Loader::next() {
-    const auto raw = raw_.next();
+    auto raw = raw_.next();
     if (!raw) return std::nullopt;
+    for (std::size_t i = 0; i < raw->sample.size(); ++i)
+        raw->sample[i] += first_[static_cast<std::size_t>(raw->dataset[i])];
     Batch batch;
     batch.valid = raw->valid;
     batch.step = raw->step;

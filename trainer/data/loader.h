@@ -21,7 +21,7 @@ struct Batch {
     at::Tensor site;         // [valid] int64: code in the manifest's names, -1 missing
     at::Tensor vendor;       // [valid] int64
     at::Tensor patient;      // [valid, 16] uint8: pseudonyms
-    at::Tensor sample;       // [valid] int64: number in the dataset
+    at::Tensor sample;       // [valid] int64: number in the dataset, of several through all
     at::Tensor which;        // [valid] int64: the how many-th of it in the epoch
     std::int64_t valid = 0;  // batch_size, or less in the last step of Tail::keep (0 if none is left for us)
     std::int64_t step = 0;   // in the epoch
@@ -57,6 +57,7 @@ public:
 
 private:
     RawLoader raw_;
+    std::vector<std::int64_t> first_;  // of each dataset, its first sample's number
 };
 
 }  // namespace trainer

@@ -43,7 +43,7 @@ Run::Run(const Recipe& given, const FitRequest& request, const core::Comm& comm)
     });
     hold_out(*dataset_, recipe, comm);
     core::together(comm, [&] {
-        task_ = make_task(recipe.task, dataset_->schema());
+        task_ = task_of(recipe, *dataset_);
         settle_padding(recipe_, *dataset_);
     });
     recall_init();
@@ -196,11 +196,12 @@ void Run::take_init() {
         throw core::Error(Fault::data, "init.file: it was written to while the run began");
     const TensorFile file = parse_safetensors(bytes, "init.file", Origin::anywhere);
     // Of whatever version: the patients are the same.
-    if (recipe_.hold_out.is_any() && is_trained_on(file, dataset_->manifest().dataset))
-        throw core::Error(Fault::usage,
-                          "init.file: these weights, or those that they began from, were trained on this "
-                          "dataset, and may have seen those "
-                          "whom [hold_out] holds out");
+    for (std::size_t i = 0; recipe_.hold_out.is_any() && i < dataset_->datasets(); ++i)
+        if (is_trained_on(file, dataset_->manifest(i).dataset))
+            throw core::Error(Fault::usage,
+                              "init.file: these weights, or those that they began from, were trained on this "
+                              "dataset, and may have seen those "
+                              "whom [hold_out] holds out");
     began_from_ = began_from(file, recipe_.init.sha256);
     const Taken told = take_weights(file, recipe_.init.names, *model_);
     if (!comm_.is_root()) return;

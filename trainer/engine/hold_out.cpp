@@ -39,7 +39,7 @@ template <class Look>
 void each_of_mine(const Dataset& dataset, const core::Comm& comm, const Look& look) {
     for (auto shard = static_cast<std::size_t>(comm.rank()); shard < dataset.shards();
          shard += static_cast<std::size_t>(comm.size()))
-        look(shard, dataset.shard(shard));
+        look(shard, *dataset.shard(shard));
 }
 
 core::Bytes packed(const Patients& patients) {
@@ -124,7 +124,7 @@ public:
     }
 
     Codes values(const OpenShard& shard) const {
-        return options_.folds == 0 ? shard.reader.column(column_).codes : Codes();
+        return options_.folds == 0 ? shard.column(column_).codes : Codes();
     }
     std::int64_t unknown(const OpenShard& shard, const Codes& values) const {
         std::int64_t out = 0;
@@ -167,7 +167,7 @@ void check(const Dataset& dataset, const HoldOut& options) {
     const core::Schema& schema = dataset.schema();
     for (const std::int32_t code : split_codes(schema))
         if (code == core::kMissingCategory)
-            throw Error(Fault::data, dataset.manifest().id() + ": /columns/split does not name every split");
+            throw Error(Fault::data, dataset.id() + ": /columns/split does not name every split");
     if (options.folds > 0) return;
     const auto refuse = [&](const std::string& why) { return Error(Fault::usage, "hold_out." + why); };
     if (!schema.has_column(options.column) ||
@@ -187,7 +187,7 @@ Patients patients_of_mine(const Dataset& dataset, const HoldOut& options, const 
         Codes values;
         std::int32_t value = 0;
         if (options.folds == 0) {
-            values = shard.reader.column(schema.column(options.column)).codes;
+            values = shard.column(schema.column(options.column)).codes;
             value = schema.columns[schema.column(options.column)].code_of(options.value);
         }
         for (std::size_t i = 0; i < shard.split.size(); ++i) {
@@ -214,7 +214,7 @@ Patients sets_of_mine(const Dataset& dataset, const HoldOut& options, const core
         Codes values;
         std::int32_t value = 0;
         if (options.folds == 0) {
-            values = shard.reader.column(schema.column(options.column)).codes;
+            values = shard.column(schema.column(options.column)).codes;
             value = schema.columns[schema.column(options.column)].code_of(options.value);
         }
         for (std::size_t i = 0; i < shard.split.size(); ++i) {
@@ -289,7 +289,7 @@ void hold_out(Dataset& dataset, const Recipe& recipe, const core::Comm& comm) {
             for (std::size_t i = 0; i < code.size(); ++i)
                 if (std::count(shard.split.begin(), shard.split.end(), code[i]) !=
                     dataset.samples(number, std::string(core::kSplits[i])))
-                    throw Error(Fault::data, core::shard_file(static_cast<std::int64_t>(number)) +
+                    throw Error(Fault::data, dataset.name_of(number) +
                                                  ": /columns/split: the manifest counts other samples than "
                                                  "the shard has");
             const Codes values = rule->values(shard);  // read once
@@ -346,9 +346,10 @@ void check_held_out(const Dataset& dataset, const Recipe& recipe, const core::Co
         need(kOther, "of other values in the split \"test\", to compare with");
         need(kTrained, "left to train on");
         // A dataset without that split trains to the end; of one that has it, too few would choose the weights.
-        const auto& counts = dataset.manifest().counts;
-        if (counts.contains("split") && counts.at("split").contains("validation"))
-            need(kValidated, "left for validation");
+        for (std::size_t i = 0; i < dataset.datasets(); ++i)
+            if (const auto& counts = dataset.manifest(i).counts;
+                counts.contains("split") && counts.at("split").contains("validation"))
+                return need(kValidated, "left for validation");
     });
 }
 

@@ -43,15 +43,15 @@ std::vector<Missing> missing_numbers(const Dataset& dataset, const std::string& 
         counts.assign(codes.size() * sites.size(), 0);
         for (auto shard = static_cast<std::size_t>(comm.rank()); shard < dataset.shards();
              shard += static_cast<std::size_t>(comm.size())) {
-            const OpenShard& open = dataset.shard(shard);
-            const core::ColumnData cells = open.reader.column(at);
-            for (std::size_t i = 0; i < open.split.size(); ++i) {
+            const auto open = dataset.shard(shard);
+            const core::ColumnData cells = open->column(at);
+            for (std::size_t i = 0; i < open->split.size(); ++i) {
                 const bool is_missing = cells.numbers.empty() ? cells.integers.at(i) == core::kMissingInteger
                                                               : !std::isfinite(cells.numbers[i]);
                 if (!is_missing) continue;
                 for (std::size_t s = 0; s < codes.size(); ++s)
-                    if (open.split[i] == codes[s] && codes[s] != core::kMissingCategory)
-                        ++counts[s * sites.size() + static_cast<std::size_t>(open.site[i] + 1)];
+                    if (open->split[i] == codes[s] && codes[s] != core::kMissingCategory)
+                        ++counts[s * sites.size() + static_cast<std::size_t>(open->site[i] + 1)];
             }
         }
     });
@@ -70,6 +70,12 @@ bool are_numbers(const Dataset& dataset, const std::string& column) {
 }
 
 }  // namespace
+
+std::unique_ptr<Task> task_of(const Recipe& recipe, const Dataset& dataset) {
+    auto task = make_task(recipe.task, dataset.schema());
+    for (const std::string& column : recipe.task.columns) dataset.check_same_names(column);
+    return task;
+}
 
 std::string shown_count(std::int64_t count) {
     const auto published = core::published(core::Counts{{"", {{"", count}}}}).at("").at("");

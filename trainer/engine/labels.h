@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <set>
 #include <string>
 
@@ -8,6 +9,9 @@
 #include "trainer/loader/dataset.h"
 
 namespace trainer {
+
+// The recipe's task on the dataset. Throws Error(usage) as make_task; if of several datasets one has other classes.
+std::unique_ptr<Task> task_of(const Recipe& recipe, const Dataset& dataset);
 
 // As counts of a dataset are published: "20", "<10".
 std::string shown_count(std::int64_t count);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/split.h"
 
 namespace trainer {
 namespace {
@@ -54,7 +55,11 @@ std::string first_digest(const std::string& entry) {
 }
 
 bool is_trained_on(const TensorFile& file, const std::string& dataset) {
-    const auto is_it = [&](const std::string& id) { return id.substr(0, id.find('@')) == dataset; };
+    const auto is_it = [&](const std::string& told) {
+        for (const std::string& id : core::split(told, '*'))
+            if (id.substr(0, id.find('@')) == dataset) return true;
+        return false;
+    };
     if (is_it(dataset_of(file))) return true;
     const Json all = before(file);
     return std::any_of(all.begin(), all.end(),

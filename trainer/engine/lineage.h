@@ -7,6 +7,7 @@ namespace trainer {
 
 // Where weights come from: a model file that began with another's has the entry aloft.began_from, a JSON list, nearest
 // first, of the files that came before it: [{"sha256": hex, "dataset": what that file said it was trained on, or ""}].
+// Of several datasets the text is "one@1*other@2".
 inline constexpr const char* kBeganFrom = "aloft.began_from";
 
 // That entry for weights that begin with `file`, of this digest. Throws Error(data) if the file's own is no such list.

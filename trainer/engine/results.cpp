@@ -38,6 +38,9 @@ std::string recipe_digest(const Recipe& recipe, const Model& model) {
     return sha256_hex(recipe.canonical(model.toml()));
 }
 
+// Between the names of several datasets.
+constexpr const char* kBetween = "*";
+
 // A file of before tasks says none.
 bool is_first_task(const Task& task) {
     return task.options().name == TaskOptions().name;
@@ -50,7 +53,7 @@ void write_model(const std::filesystem::path& path, const Recipe& recipe, const 
                      {"aloft.model", model.toml()},
                      {"aloft.shape", Json(model.input().shape).dump()},
                      {"aloft.classes", Json(task.outputs()).dump()},
-                     {"aloft.dataset", dataset.manifest().id()},
+                     {"aloft.dataset", dataset.id(kBetween)},
                      {"aloft.recipe_sha256", recipe_digest(recipe, model)}}};
     if (!is_first_task(task)) file.metadata["aloft.task"] = task.options().name;
     if (!began_from.empty()) file.metadata[kBeganFrom] = began_from;
@@ -84,7 +87,7 @@ void check_seen(const Recipe& recipe, const Model& model, const Dataset& dataset
     };
     Recipe without_flips = recipe;
     without_flips.evaluate.options.flips.clear();
-    if (!says("aloft.dataset", dataset.manifest().id()) ||
+    if (!says("aloft.dataset", dataset.id(kBetween)) ||
         !(says("aloft.recipe_sha256", recipe_digest(recipe, model)) ||
           says("aloft.recipe_sha256", recipe_digest(without_flips, model))))
         throw core::Error(
@@ -109,7 +112,7 @@ std::vector<std::int64_t> patch_of(const Dataset& dataset, const core::Field& fi
                                    const std::vector<std::int64_t>& patch) {
     std::vector<std::int64_t> shape(field.shape.begin(), field.shape.end());
     if (patch.empty()) return shape;
-    if (field.ragged()) shape = dataset.shard(0).reader.shape(dataset.schema().field(field.name), 0);
+    if (field.ragged()) shape = dataset.shard(0)->reader.shape(dataset.schema().field(field.name), 0);
     if (patch.size() > shape.size())
         throw core::Error(core::Fault::usage, "patch.size has more extents than a sample has dimensions");
     std::copy(patch.begin(), patch.end(), shape.end() - std::ssize(patch));
@@ -133,7 +136,7 @@ std::string split_to_evaluate(const Recipe& recipe, const Dataset& dataset) {
     for (const std::string_view name : core::kSplits)
         if (has_samples(dataset, std::string(name)))
             others += (others.empty() ? "" : ", ") + std::string(name);
-    throw core::Error(core::Fault::usage, "evaluate.split: " + dataset.manifest().id() +
+    throw core::Error(core::Fault::usage, "evaluate.split: " + dataset.id() +
                                               " has no samples in the split " + split + "; it has some in " +
                                               (others.empty() ? "none" : others));
 }
@@ -197,7 +200,7 @@ std::optional<Figures> figures_of(const Recipe& recipe, const Task& task, Model&
         if (!comm.is_root()) return;
         Json& out = figures.json;
         out = {{"format", 1},
-               {"dataset", dataset.manifest().id()},
+               {"dataset", dataset.id(kBetween)},
                {"split", recipe.hold_out.is_any() ? kHeldOut : split},
                {"model", recipe.name},
                {"model_sha256", model_digest},
@@ -220,7 +223,9 @@ std::optional<Figures> figures_of(const Recipe& recipe, const Task& task, Model&
 }  // namespace
 
 std::string run_identity(const Recipe& recipe, const Model& model, const Dataset& dataset) {
-    return sha256_hex(recipe.identity(model.toml()) + '\n' + core::to_text(dataset.manifest()));
+    std::string text = recipe.identity(model.toml());
+    for (std::size_t i = 0; i < dataset.datasets(); ++i) text += '\n' + core::to_text(dataset.manifest(i));
+    return sha256_hex(text);
 }
 
 void settle_padding(Recipe& recipe, const Dataset& dataset) {
@@ -291,7 +296,7 @@ Json evaluate(const Recipe& given, const FitRequest& request, const std::filesys
         const auto dataset = open_dataset(request.access, comm);
         hold_out(*dataset, recipe, comm);
         std::unique_ptr<Task> task;
-        core::together(comm, [&] { task = make_task(recipe.task, dataset->schema()); });
+        core::together(comm, [&] { task = task_of(recipe, *dataset); });
         core::together(comm, [&] { settle_padding(recipe, *dataset); });
         std::set<std::string> splits;
         core::together(comm, [&] { splits = {split_to_evaluate(recipe, *dataset)}; });
@@ -339,7 +344,7 @@ Json export_model(const Recipe& given, const FitRequest& request, const std::fil
                               "there is no whole checkpoint in --run: take the folder that was fit's --out");
         const auto shape = sample_shape(*dataset, recipe);
         if (!shape) throw core::Error(core::Fault::usage, "data.field is not one of the dataset's fields");
-        const auto task = make_task(recipe.task, dataset->schema());
+        const auto task = task_of(recipe, *dataset);
         const auto model = make_model(recipe.model, task->input(*shape), recipe.seed);
         const Json state = Json::parse(file->text("aloft.run"));
         const Json init = state.value("init", Json::object());

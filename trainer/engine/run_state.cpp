@@ -155,7 +155,7 @@ void Run::announce() {
     std::int64_t parameters = 0;
     for (const auto& each : model_->parameters()) parameters += each.tensor.numel();
     core::Event("info", clock_->step() ? "resumed" : "started")
-        .with("dataset", dataset_->manifest().id())
+        .with("dataset", dataset_->id("*"))
         .with("samples", loader_->samples())
         .with("step", clock_->step())
         .with("steps", clock_->steps())

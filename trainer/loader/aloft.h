@@ -103,7 +103,8 @@ typedef struct aloft_options {
     uint32_t beside_count;
     /* Which samples come more often than others: the [balance] table of a recipe in TOML; NULL: each comes equally
      * often. Of a shuffled order, and not of a split that is judged. columns = ["site", "label"]: each crossing of these
-     * categories has the same share of an epoch, which is as long as without; most_repeats = 10: no sample comes more
+     * categories has the same share of an epoch, which is as long as without; "dataset" is one, where there are several;
+     * most_repeats = 10: no sample comes more
      * often. weights = {site = {north = 0.5}}: how often a sample comes in an epoch, on average. */
     const char* balance;
     /* How often an epoch has each sample, each time with another crop: of a shuffled order and crop_random, and not of a

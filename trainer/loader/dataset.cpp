@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
-#include <numeric>
 
 #include "core/base/error.h"
 
@@ -32,21 +31,50 @@ std::vector<bool> missing_of(const core::ColumnData& column) {
 
 }  // namespace
 
+core::ColumnData OpenShard::column(std::size_t column) const {
+    core::ColumnData out;
+    if (column >= columns->size()) {  // kDatasetColumn
+        out.codes.assign(static_cast<std::size_t>(reader.samples()), dataset);
+        return out;
+    }
+    const ColumnOf& of = (*columns)[column];
+    out = reader.column(of.own);
+    if (!of.codes.empty())
+        for (std::int32_t& code : out.codes)
+            if (code != core::kMissingCategory) code = of.codes.at(static_cast<std::size_t>(code));
+    return out;
+}
+
 Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
                  core::Seal seal)
     : Dataset(core::Version(std::move(dir), stewards, seal), std::move(key)) {}
 
-Dataset::Dataset(core::Version version, core::SecretKey key)
-    : key_(std::move(key)), version_(std::move(version)) {
-    version_.authenticate(key_);
-    std::int64_t first = 0;
-    for (std::int64_t page = 0; page < version_.pages(); ++page)
-        for (const core::ShardEntry& entry : version_.page(page, key_)) {
+Dataset::Dataset(core::Version version, core::SecretKey key) : most_open_(SIZE_MAX), open_(most_open_) {
+    version.authenticate(key);
+    take(std::make_shared<const Opened>(Opened{std::move(key), std::move(version)}));
+    join_parts();
+}
+
+Dataset::Dataset(const std::vector<const Dataset*>& datasets) : most_open_(SIZE_MAX), open_(most_open_) {
+    for (const Dataset* each : datasets) {
+        if (each->rule_ || !each->needed_.empty())
+            throw Error(Fault::bug, "a dataset was split anew before it was read as one with others");
+        for (const Part& part : each->parts_) take(part.from);
+    }
+    join_parts();
+}
+
+void Dataset::take(std::shared_ptr<const Opened> from) {
+    const core::Version& version = from->version;
+    std::int64_t first = first_.empty() ? 0 : first_.back() + counted_.back().samples;
+    parts_.push_back({from, counted_.size(), first, {}});
+    for (std::int64_t page = 0; page < version.pages(); ++page)
+        for (const core::ShardEntry& entry : version.page(page, from->key)) {
             Counted counted{entry.samples, {}};
             const auto counts = entry.counts.find("split");
             if (counts == entry.counts.end())
-                throw Error(Fault::data,
-                            manifest().id() + ": the manifest does not count the samples of each split");
+                throw Error(Fault::data, version.manifest().id() +
+                                             ": the manifest does not count the samples of each split");
             for (std::size_t i = 0; i < std::size(core::kSplits); ++i)
                 if (const auto found = counts->second.find(std::string(core::kSplits[i]));
                     found != counts->second.end()) {
@@ -61,7 +89,53 @@ Dataset::Dataset(core::Version version, core::SecretKey key)
             first_.push_back(first);
             first += entry.samples;
         }
-    open_.resize(counted_.size());
+}
+
+void Dataset::join_parts() {
+    std::vector<const core::Manifest*> manifests;
+    for (const Part& part : parts_) manifests.push_back(&part.from->version.manifest());
+    Joined joined = join(manifests);
+    schema_ = std::move(joined.schema);
+    for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i].columns = std::move(joined.columns[i]);
+}
+
+std::string Dataset::id(std::string_view between) const {
+    std::string out;
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+        out += (i == 0 ? "" : std::string(between)) + manifest(i).id();
+    return out;
+}
+
+core::SealState Dataset::seal() const noexcept {
+    core::SealState least = core::SealState::valid;
+    for (const Part& part : parts_) least = std::min(least, part.from->version.seal());
+    return least;
+}
+
+std::size_t Dataset::part_of(std::size_t shard) const {
+    const auto after =
+        std::upper_bound(parts_.begin(), parts_.end(), shard,
+                         [](std::size_t at, const Part& part) { return at < part.first_shard; });
+    // Of several that begin there the last: those before it have no shards.
+    return static_cast<std::size_t>(after - parts_.begin()) - 1;
+}
+
+std::string Dataset::name_of(std::size_t shard) const {
+    const std::size_t at = part_of(shard);
+    return (parts_.size() > 1 ? manifest(at).id() + ' ' : "") +
+           core::shard_file(static_cast<std::int64_t>(shard - parts_[at].first_shard));
+}
+
+void Dataset::check_same_names(const std::string& column) const {
+    const core::Column& all = schema().columns[schema().column(column)];
+    if (column == kDatasetColumn || all.type != core::ColumnType::category) return;
+    for (std::size_t i = 0; i < parts_.size(); ++i)
+        for (const std::string& name : all.names) {
+            const core::Schema& own = manifest(i).schema;
+            if (own.columns[own.column(column)].code_of(name) == core::kMissingCategory)
+                throw Error(Fault::usage, id() + " are not alike: " + manifest(i).id() + " has no category " +
+                                              name + " in the column " + column);
+        }
 }
 
 std::int64_t Dataset::samples(const std::string& split) const {
@@ -76,48 +150,77 @@ std::int64_t Dataset::samples(std::size_t shard, const std::string& split) const
     return counted.split[place_of(split)];
 }
 
-const OpenShard& Dataset::shard(std::size_t shard) const {
-    const std::lock_guard lock(mutex_);
-    auto& open = open_.at(shard);
-    if (!open) {
-        const auto number = static_cast<std::int64_t>(shard);
-        core::ShardReader reader(version_.shard_path(number), version_.shard(number), schema(),
-                                 manifest().id(), number, key_);
-        const auto codes = [&](const char* column) {
-            if (schema().has_column(column) &&
-                schema().columns[schema().column(column)].type == core::ColumnType::category)
-                return reader.column(schema().column(column)).codes;
-            return std::vector<std::int32_t>(static_cast<std::size_t>(reader.samples()),
-                                             core::kMissingCategory);
-        };
-        auto split = codes("split"), site = codes("site"), vendor = codes("vendor");
-        auto patient = reader.column(schema().column("patient")).ids;
-        open.reset(new OpenShard{std::move(reader), std::move(split), std::move(site), std::move(vendor),
-                                 std::move(patient)});
-        if (rule_) open->split = rule_(*open);
+std::shared_ptr<const OpenShard> Dataset::shard(std::size_t shard) const {
+    return open_.get(shard, [&] {
+        try {
+            return open(shard);
+        } catch (const Error& e) {
+            if (parts_.size() == 1) throw;
+            throw Error(e.fault(), manifest(part_of(shard)).id() + ": " + e.what());
+        }
+    });
+}
+
+std::shared_ptr<const OpenShard> Dataset::open(std::size_t shard) const {
+    const std::size_t at = part_of(shard);
+    const Part& part = parts_[at];
+    const core::Version& version = part.from->version;
+    const auto number = static_cast<std::int64_t>(shard - part.first_shard);
+    core::ShardReader reader(version.shard_path(number), version.shard(number), version.manifest().schema,
+                             version.manifest().id(), number, part.from->key);
+    auto out = std::make_shared<OpenShard>(
+        OpenShard{std::move(reader), &part.columns, static_cast<std::int32_t>(at), {}, {}, {}, {}});
+    const auto codes = [&](const char* column) {
+        if (schema().has_column(column) &&
+            schema().columns[schema().column(column)].type == core::ColumnType::category)
+            return out->column(schema().column(column)).codes;
+        return std::vector<std::int32_t>(static_cast<std::size_t>(out->reader.samples()),
+                                         core::kMissingCategory);
+    };
+    out->split = codes("split"), out->site = codes("site"), out->vendor = codes("vendor");
+    out->patient = out->column(schema().column("patient")).ids;
+    if (rule_) out->split = rule_(*out);
+    for (const std::string& column : needed_) {
+        if (!may_miss(column, shard)) continue;
+        const auto missing = missing_of(out->column(schema().column(column)));
+        for (std::size_t i = 0; i < missing.size(); ++i)
+            if (missing[i]) out->split[i] = core::kMissingCategory;
     }
-    return *open;
+    return out;
 }
 
 void Dataset::split_anew(SplitRule rule, const std::vector<SplitCounts>& counted) {
     rule_ = std::move(rule);
-    for (std::size_t i = 0; i < shards(); ++i) {
-        counted_[i].split = counted.at(i);
-        if (open_[i]) open_[i]->split = rule_(*open_[i]);
-    }
+    for (std::size_t i = 0; i < shards(); ++i) counted_[i].split = counted.at(i);
+    open_.clear();
+}
+
+std::int64_t Dataset::samples_of(const Part& part, const std::string& split) const {
+    std::int64_t out = 0;
+    for (std::int64_t i = 0; i < part.from->version.shards(); ++i)
+        out += samples(part.first_shard + static_cast<std::size_t>(i), split);
+    return out;
 }
 
 std::optional<core::Moments> Dataset::moments(const std::string& split, const std::string& field) const {
     if (rule_) return std::nullopt;
     std::optional<core::Moments> all;
-    for (std::int64_t page = 0; page < version_.pages(); ++page) {
-        const core::SplitMoments here = version_.record(page, key_).moments;
-        const auto fields = here.find(split);
-        if (fields == here.end()) continue;
-        const auto found = fields->second.find(field);
-        if (found == fields->second.end()) continue;
-        if (!all) all.emplace();
-        all->merge(found->second);
+    for (const Part& part : parts_) {
+        std::optional<core::Moments> own;
+        for (std::int64_t page = 0; page < part.from->version.pages(); ++page) {
+            const core::SplitMoments here = part.from->version.record(page, part.from->key).moments;
+            const auto fields = here.find(split);
+            if (fields == here.end()) continue;
+            const auto found = fields->second.find(field);
+            if (found == fields->second.end()) continue;
+            if (!own) own.emplace();
+            own->merge(found->second);
+        }
+        if (!own && parts_.size() > 1 && samples_of(part, split) > 0) return std::nullopt;
+        if (own && all)
+            all->merge(*own);
+        else if (own)
+            all = own;
     }
     return all;
 }
@@ -130,14 +233,18 @@ core::ColumnData Dataset::numbers(const std::string& split) const {
 }
 
 // The manifest counts the cells of categories only: of another column every shard may have some.
-std::vector<std::uint32_t> Dataset::incomplete(const std::string& column) const {
-    if (schema().columns[schema().column(column)].type == core::ColumnType::category) {
-        const auto shards = incomplete_.find(column);
-        return shards == incomplete_.end() ? std::vector<std::uint32_t>() : shards->second;
-    }
-    std::vector<std::uint32_t> all(shards());
-    std::iota(all.begin(), all.end(), std::uint32_t{0});
-    return all;
+bool Dataset::may_miss(const std::string& column, std::size_t shard) const {
+    if (schema().columns[schema().column(column)].type != core::ColumnType::category) return true;
+    const auto shards = incomplete_.find(column);
+    return shards != incomplete_.end() &&
+           std::binary_search(shards->second.begin(), shards->second.end(), shard);
+}
+
+std::vector<std::size_t> Dataset::incomplete(const std::string& column) const {
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < shards(); ++i)
+        if (may_miss(column, i)) out.push_back(i);
+    return out;
 }
 
 std::map<std::string, std::int64_t> Dataset::without(const std::string& column,
@@ -145,33 +252,34 @@ std::map<std::string, std::int64_t> Dataset::without(const std::string& column,
     std::map<std::string, std::int64_t> out;
     const std::int32_t code = schema().columns[schema().column("split")].code_of(split);
     if (code == core::kMissingCategory) return out;
-    for (const std::uint32_t number : incomplete(column)) {
-        const OpenShard& open = shard(number);
-        const auto missing = missing_of(open.reader.column(schema().column(column)));
+    for (const std::size_t number : incomplete(column)) {
+        const auto open = shard(number);
+        const auto missing = missing_of(open->column(schema().column(column)));
         for (std::size_t i = 0; i < missing.size(); ++i)
-            if (missing[i] && open.split[i] == code)
-                ++out[open.site[i] == core::kMissingCategory
+            if (missing[i] && open->split[i] == code)
+                ++out[open->site[i] == core::kMissingCategory
                           ? ""
                           : schema().columns[schema().column("site")].names[static_cast<std::size_t>(
-                                open.site[i])]];
+                                open->site[i])]];
     }
     return out;
 }
 
 void Dataset::leave_out(const std::string& column) {
+    const std::size_t at = schema().column(column);
     const auto& splits = schema().columns[schema().column("split")].names;
-    for (const std::uint32_t number : incomplete(column)) {
-        shard(number);
-        OpenShard& open = *open_[number];  // which stays open, and keeps what is written here
-        const auto missing = missing_of(open.reader.column(schema().column(column)));
+    for (const std::size_t number : incomplete(column)) {
+        const auto open = shard(number);
+        const auto missing = missing_of(open->column(at));
         for (std::size_t i = 0; i < missing.size(); ++i) {
-            if (!missing[i] || open.split[i] == core::kMissingCategory) continue;
-            const std::size_t place = place_of(splits[static_cast<std::size_t>(open.split[i])]);
-            open.split[i] = core::kMissingCategory;
+            if (!missing[i] || open->split[i] == core::kMissingCategory) continue;
+            const std::size_t place = place_of(splits[static_cast<std::size_t>(open->split[i])]);
             --counted_[number].split[place];
             ++left_out_[place];
         }
     }
+    needed_.push_back(column);
+    open_.clear();
 }
 
 std::int64_t Dataset::left_out(const std::string& split) const {
@@ -183,11 +291,11 @@ core::ColumnData Dataset::gather(std::optional<std::size_t> column, const std::s
     const std::int32_t code = schema().columns[schema().column("split")].code_of(split);
     core::ColumnData out;
     for (std::size_t shard = 0; shard < shards(); ++shard) {
-        const OpenShard& open = this->shard(shard);
+        const auto open = this->shard(shard);
         core::ColumnData part;
-        if (column) part = open.reader.column(*column);
-        for (std::size_t i = 0; i < open.split.size(); ++i) {
-            if (!split.empty() && open.split[i] != code) continue;
+        if (column) part = open->column(*column);
+        for (std::size_t i = 0; i < open->split.size(); ++i) {
+            if (!split.empty() && open->split[i] != code) continue;
             if (!column) out.integers.push_back(first_sample(shard) + static_cast<std::int64_t>(i));
             if (!part.integers.empty()) out.integers.push_back(part.integers[i]);
             if (!part.numbers.empty()) out.numbers.push_back(part.numbers[i]);
@@ -196,9 +304,8 @@ core::ColumnData Dataset::gather(std::optional<std::size_t> column, const std::s
         }
     }
     if (std::max({out.integers.size(), out.numbers.size(), out.codes.size(), out.ids.size()}) != count)
-        throw Error(
-            Fault::data,
-            manifest().id() + ": /columns/split: the manifest counts other samples than the shards have");
+        throw Error(Fault::data,
+                    id() + ": /columns/split: the manifest counts other samples than the shards have");
     return out;
 }
 

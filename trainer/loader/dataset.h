@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,18 +12,25 @@
 #include "core/keys/keys.h"
 #include "core/shard/reader.h"
 #include "core/shard/version.h"
+#include "trainer/loader/join.h"
+#include "trainer/loader/kept.h"
 
 namespace trainer {
 
-// A shard that is open, with the columns that batches carry.
+// A shard that is open, with the columns that batches carry, in the codes of Dataset::schema.
 struct OpenShard {
     core::ShardReader reader;
+    const std::vector<ColumnOf>* columns;
+    std::int32_t dataset;                           // which
     std::vector<std::int32_t> split, site, vendor;  // all missing where the dataset has no such column
     std::vector<core::Id16> patient;
+
+    // A column of Dataset::schema. Throws Error(data).
+    core::ColumnData column(std::size_t column) const;
 };
 
-// A dataset version in a folder, with its key. Shards are opened when they are first needed, and stay open.
-// Samples are numbered through the dataset: shard by shard, in stored order.
+// A dataset version in a folder, with its key; or several, read as one (join.h). Shards are opened when they are needed.
+// Samples are numbered through all: dataset by dataset, shard by shard, in stored order.
 class Dataset {
 public:
     // Throws Error(refused) if the seal is required and not there or not valid, the key is not the dataset's, or
@@ -32,19 +38,34 @@ public:
     Dataset(std::filesystem::path dir, core::SecretKey key, const std::vector<core::VerifyKey>& stewards,
             core::Seal seal);
     Dataset(core::Version version, core::SecretKey key);
+    // Of several, as they were opened; they need not live on. Throws Error(usage) if they do not fit (join).
+    explicit Dataset(const std::vector<const Dataset*>& datasets);
 
-    const core::Manifest& manifest() const noexcept { return version_.manifest(); }
-    const core::Schema& schema() const noexcept { return manifest().schema; }
-    core::SealState seal() const noexcept { return version_.seal(); }
+    std::size_t datasets() const noexcept { return parts_.size(); }
+    const core::Manifest& manifest(std::size_t which = 0) const {
+        return parts_.at(which).from->version.manifest();
+    }
+    std::string id(std::string_view between = ", ") const;  // "digits@1", of several each
+    // Of all: fields are the first dataset's, categories are one by their names, and kDatasetColumn says of which.
+    const core::Schema& schema() const noexcept { return schema_; }
+    core::SealState seal() const noexcept;  // the least of all
     std::size_t shards() const noexcept { return counted_.size(); }
+    // How many shards are held open: those that were used last. What reads one keeps it open meanwhile.
+    std::size_t most_open() const noexcept { return most_open_; }
+    // "shard-000003.h5", with its dataset where there are several.
+    std::string name_of(std::size_t shard) const;
+    // The first sample of a dataset; a sample's number less that is its number in it.
+    std::int64_t first_of(std::size_t which) const { return parts_.at(which).first_sample; }
+    // Throws Error(usage), with what only one has, if a category has other names in one dataset than in another.
+    void check_same_names(const std::string& column) const;
 
     // Samples of a split ("": of all), per the manifest. Throws Error(usage) if there is no such split.
     std::int64_t samples(const std::string& split) const;
     std::int64_t samples(std::size_t shard, const std::string& split) const;
     std::int64_t first_sample(std::size_t shard) const { return first_[shard]; }
 
-    // Opens it on first use; safe to call from many threads. Throws Error(data) that names the shard.
-    const OpenShard& shard(std::size_t shard) const;
+    // Opens it unless it is open; safe to call from many threads. Throws Error(data) that names the shard.
+    std::shared_ptr<const OpenShard> shard(std::size_t shard) const;
 
     // A column's values, or the samples' numbers (`integers`), of all samples of a split ("": of all) in stored
     // order. Throws Error(usage) if there is no such column or split.
@@ -71,23 +92,40 @@ public:
     void split_anew(SplitRule rule, const std::vector<SplitCounts>& counted);
 
 private:
-    std::vector<std::uint32_t> incomplete(const std::string& column) const;  // shards that may miss values
+    struct Opened {
+        core::SecretKey key;
+        core::Version version;
+    };
+    struct Part {
+        std::shared_ptr<const Opened> from;
+        std::size_t first_shard;
+        std::int64_t first_sample;
+        std::vector<ColumnOf> columns;
+    };
+    void take(std::shared_ptr<const Opened> from);
+    void join_parts();
+    std::size_t part_of(std::size_t shard) const;
+    std::shared_ptr<const OpenShard> open(std::size_t shard) const;
+    std::int64_t samples_of(const Part& part, const std::string& split) const;
+    bool may_miss(const std::string& column, std::size_t shard) const;     // some of its values
+    std::vector<std::size_t> incomplete(const std::string& column) const;  // shards that may
     core::ColumnData gather(std::optional<std::size_t> column, const std::string& split) const;
-    // All that is kept of a shard that nobody has opened: there may be a million.
+    // All that is kept of a shard that is not open: there may be a million.
     struct Counted {
         std::int64_t samples;
         SplitCounts split;
     };
-    core::SecretKey key_;
-    core::Version version_;
+    std::vector<Part> parts_;
+    core::Schema schema_;
     std::vector<Counted> counted_;
     std::vector<std::int64_t> first_;
     // Column -> shards that have samples without a value in it.
     std::map<std::string, std::vector<std::uint32_t>> incomplete_;
     std::array<std::int64_t, std::size(core::kSplits)> left_out_{};
-    SplitRule rule_;  // empty: the dataset's own splits
-    mutable std::mutex mutex_;
-    mutable std::vector<std::unique_ptr<OpenShard>> open_;
+    SplitRule rule_;                   // empty: the dataset's own splits
+    std::vector<std::string> needed_;  // columns: samples without a value in one of them are in no split
+    std::size_t most_open_;
+    mutable Kept<OpenShard> open_;
 };
 
 // A column as numbers: of a category its codes; NaN where a value is missing.

@@ -81,7 +81,7 @@ std::array<std::uint8_t, 8> element(core::DType type, double value, const std::s
 // The shape of the field's samples, or of the first one where each has its own.
 Shape first_shape(const Dataset& dataset, std::size_t field) {
     const core::Field& of = dataset.schema().fields[field];
-    return of.ragged() ? dataset.shard(0).reader.shape(field, 0) : of.shape;
+    return of.ragged() ? dataset.shard(0)->reader.shape(field, 0) : of.shape;
 }
 
 // A sample of `shape`, cropped; none if there is no such crop of it.
@@ -118,7 +118,7 @@ Inputs::Inputs(const Dataset& dataset, std::size_t field, const std::optional<No
                const std::optional<Crop>& crop, std::int64_t most, const MemoryHook& hook)
     : index_(field), field_(dataset.schema().fields[field]), normalise_(normalise), crop_(crop) {
     const auto refuse = [&](const std::string& text) {
-        throw Error(Fault::usage, dataset.manifest().id() + ": " + text);
+        throw Error(Fault::usage, dataset.id() + ": " + text);
     };
     if (!field_.ragged()) shape_ = field_.shape;
     if (crop_) {

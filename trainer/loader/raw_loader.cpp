@@ -49,12 +49,13 @@ struct Unit {
 
 class RawLoader::Work {
 public:
-    Work(std::vector<const Dataset*> datasets, LoaderOptions options)
-        : dataset_(*datasets.at(0)),
+    Work(const std::vector<const Dataset*>& datasets, LoaderOptions options)
+        : several_(datasets.size() > 1 ? std::make_unique<Dataset>(datasets) : nullptr),
+          dataset_(several_ ? *several_ : *datasets.at(0)),
           options_(checked(std::move(options))),
           field_index_(find_field()),
           field_(dataset_.schema().fields[field_index_]),
-          source_(std::move(datasets), options_.split, options_.label, options_.targets),
+          source_(dataset_, options_.split, options_.label, options_.targets),
           sampler_(options_.seed) {
         check_balance();
         check();
@@ -126,8 +127,7 @@ private:
         const auto& fields = dataset_.schema().fields;
         if (!options_.field.empty()) return dataset_.schema().field(options_.field);
         if (fields.size() != 1)
-            throw Error(Fault::usage,
-                        dataset_.manifest().id() + " has more than one field: say which to load");
+            throw Error(Fault::usage, dataset_.id() + " has more than one field: say which to load");
         return 0;
     }
 
@@ -294,16 +294,22 @@ private:
 
     // `filled` counts the items that are in their slots.
     void fill(const Unit& unit, std::size_t& filled) {
-        const Rows& rows = source_.rows(unit.shard);
+        const OpenRows open = source_.rows(unit.shard);
+        const std::vector<std::uint32_t>& rows = open.rows->rows;
         for (; filled < unit.items.size(); ++filled) {
             const Unit::Item& item = unit.items[filled];
-            const std::uint32_t at = rows.rows[item.in_split];
-            const std::int64_t next = filled + 1 < unit.items.size()
-                                          ? std::int64_t{rows.rows[unit.items[filled + 1].in_split]}
-                                          : -1;
+            const std::uint32_t at = rows[item.in_split];
+            const std::int64_t next =
+                filled + 1 < unit.items.size() ? std::int64_t{rows[unit.items[filled + 1].in_split]} : -1;
             RawBatch& batch = item.slot->batch;
-            read_inputs(rows, at, next, item);
-            rows.tell(at, batch, item.row);
+            try {
+                read_inputs(open, at, next, item);
+            } catch (const Error& e) {
+                if (dataset_.datasets() == 1) throw;
+                const auto which = static_cast<std::size_t>(open.shard->dataset);
+                throw Error(e.fault(), dataset_.manifest(which).id() + ": " + e.what());
+            }
+            open.tell(at, batch, item.row);
             batch.which[item.row] = item.which;
             const std::int64_t step = batch.step;  // the slot may be gone once the last row is counted
             if (item.slot->left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -313,19 +319,20 @@ private:
         }
     }
 
-    void read_inputs(const Rows& rows, std::uint32_t at, std::int64_t next, const Unit::Item& item) const {
-        const core::ShardReader& reader = rows.shard->reader;
+    void read_inputs(const OpenRows& open, std::uint32_t at, std::int64_t next,
+                     const Unit::Item& item) const {
+        const core::ShardReader& reader = open.shard->reader;
         RawBatch& batch = item.slot->batch;
         Cut cut;
         if (options_.crop) {
             cut = cut_of(*options_.crop, reader.shape(field_index_, at), options_.seed,
                          epoch_ * (draws_ ? draws_->most() : options_.per_sample) + item.which,
-                         rows.first_of_all + at);
+                         open.first_of_all + at);
             if (cut.origin.size() == options_.crop->extent.size())  // else it is refused below
                 std::copy(cut.origin.begin(), cut.origin.end(),
                           batch.origin.begin() + static_cast<std::ptrdiff_t>(item.row * cut.origin.size()));
         }
-        const Inputs::From from{reader, at, next, rows.sample(at), cut};
+        const Inputs::From from{reader, at, next, open.sample(at), cut};
         inputs_[0].read(from, batch.inputs, item.row);
         for (std::size_t i = 1; i < inputs_.size(); ++i) inputs_[i].read(from, batch.beside[i - 1], item.row);
     }
@@ -358,7 +365,8 @@ private:
         failure_ = nullptr;
     }
 
-    const Dataset& dataset_;  // the first: fields are the same in all
+    const std::unique_ptr<const Dataset> several_;  // null of one
+    const Dataset& dataset_;
     const LoaderOptions options_;
     const std::size_t field_index_;
     const core::Field& field_;
@@ -384,8 +392,8 @@ private:
 
 RawLoader::RawLoader(const Dataset& dataset, LoaderOptions options)
     : RawLoader(std::vector<const Dataset*>{&dataset}, std::move(options)) {}
-RawLoader::RawLoader(std::vector<const Dataset*> datasets, LoaderOptions options)
-    : work_(std::make_unique<Work>(std::move(datasets), std::move(options))) {}
+RawLoader::RawLoader(const std::vector<const Dataset*>& datasets, LoaderOptions options)
+    : work_(std::make_unique<Work>(datasets, std::move(options))) {}
 RawLoader::~RawLoader() = default;
 std::int64_t RawLoader::steps_per_epoch() const noexcept {
     return work_->steps(0);

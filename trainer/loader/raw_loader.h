@@ -81,8 +81,8 @@ public:
     // per rank and no crop, or balance in stored order, or of a split that is judged, or as Draws says.
     // `dataset` must outlive the loader.
     RawLoader(const Dataset& dataset, LoaderOptions options);
-    // Of several datasets, one after the other, as of one: Source says which fit together. All must outlive the loader.
-    RawLoader(std::vector<const Dataset*> datasets, LoaderOptions options);
+    // Of several datasets, one after the other, as of one: join says which fit together.
+    RawLoader(const std::vector<const Dataset*>& datasets, LoaderOptions options);
     RawLoader(const RawLoader&) = delete;
     RawLoader& operator=(const RawLoader&) = delete;
     ~RawLoader();

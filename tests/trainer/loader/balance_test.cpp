@@ -161,7 +161,7 @@ Taken take(const World& world, LoaderOptions options, int ranks, std::int64_t ep
 
 TEST_CASE("balanced by site, each site has the same share of an epoch that is as long as without") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     REQUIRE(source.samples() == 900);
     const auto size = sums(world, std::vector<std::int64_t>(900, 1), site);
     REQUIRE(size ==
@@ -200,7 +200,7 @@ TEST_CASE("balanced by site, each site has the same share of an epoch that is as
 
 TEST_CASE("who comes once more is drawn anew and independently of who lies beside") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, asked("weights = {site = {north = 0.5}}"), 1, 7),
         other(source, asked("weights = {site = {north = 0.5}}"), 1, 8);
     CHECK(times(draws, 900, 1) == times(draws, 900, 1));
@@ -222,7 +222,7 @@ TEST_CASE("who comes once more is drawn anew and independently of who lies besid
 
 TEST_CASE("balanced by site and label, each crossing that has samples has the same share") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, asked("columns = ['site', 'label']\nmost_repeats = 100"), 1, 7);
     const auto drawn = sums(world, times(draws, 900, 2), [](const Told& told) {
         return told.site + (told.site.empty() ? "" : told.label);
@@ -243,7 +243,7 @@ TEST_CASE("a share that is no whole number is rounded anew for each epoch, and e
             return Told{i % 10 == 0 ? "north" : i % 10 < 4 ? "south" : "west", "benign"};
         },
         {100});
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, asked("columns = 'site'"), 1, 7);  // 100 in three
     std::map<std::string, double> mean;
     for (std::int64_t epoch = 0; epoch < 3000; ++epoch) {
@@ -261,7 +261,7 @@ TEST_CASE("a share that is no whole number is rounded anew for each epoch, and e
 
 TEST_CASE("a rare category comes at most so often as was said, and the others share what it does not take") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, asked("columns = 'site'"), 1, 7);
     CHECK(sums(world, times(draws, 900, 2), site) ==
           std::map<std::string, std::int64_t>{{"", 60}, {"north", 405}, {"south", 405}, {"tiny", 30}});
@@ -277,7 +277,7 @@ TEST_CASE("a rare category comes at most so often as was said, and the others sh
 
 TEST_CASE("weights say how often a sample of a category comes; what is not named comes once") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, asked("[weights.site]\nnorth = 0.25\ntiny = 7\n[weights.label]\nmalignant = 2"), 1,
                 7);
     std::map<std::string, std::int64_t> size, drawn;
@@ -316,7 +316,7 @@ TEST_CASE("by weights each sample comes as often as its weight, up or down, what
         }
         const auto tell = [&](auto i) { return Told{names[at[static_cast<std::size_t>(i)]], "benign"}; };
         const World world(tell, {std::ssize(at)});
-        Source source({world.dataset.get()}, "train", "", {});
+        Source source(*world.dataset, "train", "", {});
         Draws draws(source, asked(toml), 1, 7);
         std::int64_t wrong = 0;
         for (std::int64_t epoch = 0; epoch < 100; ++epoch) {
@@ -334,7 +334,7 @@ TEST_CASE("a balanced epoch is the same on any number of ranks, and goes on wher
     const LoaderOptions options = loading("columns = ['site', 'label']\nmost_repeats = 20");
     const Taken whole = take(world, options, 1, 3, 0);
     REQUIRE(whole.steps.size() == 75);
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     Draws draws(source, options.balance, 1, options.seed);
     std::map<std::int64_t, std::set<std::int64_t>> seen;
     for (const auto& step : whole.steps)
@@ -384,7 +384,7 @@ TEST_CASE("draws of one sample are spread over the epoch and cropped each in its
 
 TEST_CASE("draws lie in blocks as without balance, and further ones of a sample in their own") {
     const World world;
-    Source source({world.dataset.get()}, "train", "", {});
+    Source source(*world.dataset, "train", "", {});
     const auto sorted = [](std::vector<Block> blocks) {
         std::set<std::tuple<std::uint32_t, std::uint32_t, std::int64_t, std::int64_t>> out;
         for (const Block& each : blocks) out.emplace(each.shard, each.which, each.first, each.count);

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -114,7 +115,8 @@ TEST_CASE(
     // A loader of one is what it was.
     CHECK(take({&one}, loading(), 1, 0).size() == 10);
     // Balance knows the names of all.
-    Source source({one.dataset.get(), two.dataset.get()}, "train", "", {});
+    const Dataset both({one.dataset.get(), two.dataset.get()});
+    Source source(both, "train", "", {});
     BalanceOptions balance;
     balance.columns = {"site"};
     Draws draws(source, balance, 1, 5);
@@ -169,4 +171,78 @@ TEST_CASE("datasets that are not alike fit no loader, and what differs is named"
     refused(Made("two", other([](auto& s) { s.columns[6].type = core::ColumnType::f64; }), {"north"}, 0, {5}),
             "the column day is i64 there, f64 here");
     refused(Made("one", made::images(), {"north"}, 0, {5}), "the same samples");
+}
+
+TEST_CASE("each of several datasets has its share of an epoch, by the rules of any category") {
+    const Made one("one", made::images(), {"north", "south"}, 0, {60, 30}),
+        two("two", made::images(), {"south"}, 1000, {20, 10});
+    LoaderOptions balanced = loading();
+    balanced.balance.columns = {"dataset"};
+    const auto whole = take({&one, &two}, balanced, 1, 0);
+    CHECK(whole.size() == 12);
+    std::map<Seen, int> times;
+    std::map<std::int64_t, int> of;
+    for (const auto& step : whole)
+        for (const Seen& each : step) ++times[each], ++of[each.first];
+    CHECK(of == std::map<std::int64_t, int>{{0, 60}, {1, 60}});
+    for (const auto& [seen, count] : times) CHECK(count == (seen.first == 0 ? 1 : 2));
+    for (const int ranks : {2, 4}) CHECK(take({&one, &two}, balanced, ranks, 0) == whole);
+    CHECK(take({&one, &two}, balanced, 2, 50) == std::vector(whole.begin() + 5, whole.end()));
+
+    const Dataset both({one.dataset.get(), two.dataset.get()});
+    Source source(both, "train", "", {});
+    const auto groups = [&](const BalanceOptions& options) {
+        std::map<std::vector<std::string>, std::pair<std::int64_t, double>> out;
+        const Draws draws(source, options, 1, 5);
+        for (const BalanceGroup& group : draws.groups())
+            out[group.names] = {group.samples, std::round(group.draws)};
+        return out;
+    };
+    using Groups = decltype(groups({}));
+    BalanceOptions crossed, weighed;
+    crossed.columns = {"dataset", "site"};
+    CHECK(groups(crossed) == Groups{{{"one@1", "north"}, {45, 40}},
+                                    {{"one@1", "south"}, {45, 40}},
+                                    {{"two@1", "south"}, {30, 40}}});
+    weighed.weights = {{"dataset", {{"two@1", 0.5}}}};
+    CHECK(groups(weighed) == Groups{{{"one@1"}, {90, 90}}, {{"two@1"}, {30, 15}}});
+    weighed.weights = {{"dataset", {{"too@1", 0.5}}}};
+    CHECK_THROWS_WITH(groups(weighed), Catch::Contains("did you mean \"two@1\""));
+    CHECK_THROWS_WITH(take({&one}, balanced, 1, 0), Catch::Contains("there is one dataset"));
+}
+
+TEST_CASE("several datasets say of each sample what it is in the names of all, and of which it is") {
+    const Made one("one", made::images(), {"north", "south"}, 0, {6, 4}),
+        two("two", made::images(), {"east", "north"}, 1000, {3, 2});
+    const Dataset both({one.dataset.get(), two.dataset.get()});
+    CHECK(both.id() == "one@1, two@1");
+    CHECK(both.samples("train") == 15);
+    CHECK(both.first_of(1) == 10);
+    const auto named = [&](const char* column) {
+        std::vector<std::string> out;
+        for (const std::int32_t code : both.column(column, "train").codes)
+            out.push_back(
+                both.schema().columns[both.schema().column(column)].names.at(static_cast<std::size_t>(code)));
+        return out;
+    };
+    CHECK(named("dataset") == std::vector<std::string>{"one@1", "one@1", "one@1", "one@1", "one@1", "one@1",
+                                                       "one@1", "one@1", "one@1", "one@1", "two@1", "two@1",
+                                                       "two@1", "two@1", "two@1"});
+    CHECK(named("site") == std::vector<std::string>{"north", "south", "north", "south", "north", "south",
+                                                    "north", "south", "north", "south", "east", "north",
+                                                    "east", "north", "east"});
+    const auto numbers = both.numbers("train").integers;
+    CHECK(numbers.front() == 0);
+    CHECK(numbers.back() == 14);
+    CHECK(both.name_of(3) == "two@1 shard-000001.h5");
+    CHECK_NOTHROW(both.check_same_names("split"));
+    CHECK_THROWS_WITH(both.check_same_names("site"),
+                      Catch::Contains("one@1 has no category east in the column site"));
+    // The mean of all is that of both together.
+    auto mean = one.dataset->moments("train", "image").value();
+    mean.merge(two.dataset->moments("train", "image").value());
+    const auto pooled = both.moments("train", "image").value();
+    CHECK(pooled.count == mean.count);
+    CHECK(pooled.mean == mean.mean);
+    CHECK(pooled.squares == mean.squares);
 }

@@ -164,6 +164,18 @@ class Several(unittest.TestCase):
         self.assertEqual(sorted(zip(columns["dataset"], columns["sample"])), sorted(seen))
         self.assertNotIn("dataset", next(load().epoch(0)))
 
+    def test_each_has_its_share_or_its_weight(self):
+        loader = self.both(balance={"dataset": {"others@1": 0.25}}, tail=True)
+        self.assertEqual(loader.names("dataset"), loader.datasets)
+        self.assertEqual([group["draws"] for group in loader.balance], [TRAIN, TRAIN // 4])
+        seen = collections.Counter(int(which) for batch in loader.epoch(1) for which in batch["dataset"])
+        self.assertEqual(seen, {0: TRAIN, 1: TRAIN // 4})
+        even = self.both(balance=["dataset", "vendor"]).balance
+        self.assertEqual([group["draws"] for group in even], [TRAIN / 2] * 4)
+        self.assertEqual(even[3]["categories"], {"dataset": "others@1", "vendor": "zeta"})
+        with self.assertRaisesRegex(aloft.UsageError, "there is one dataset"):
+            load(balance="dataset")
+
     def test_moments_are_of_all_of_them(self):
         plain = numpy.concatenate([batch["features"].copy() for batch in self.both().epoch(0)]).astype(float)
         plain = plain[numpy.isfinite(plain)]

@@ -80,7 +80,8 @@ class Loader:
     normalise  (scale, offset): float32 = value * scale + offset, a number each or one for each channel; "moments": to
                mean 0 and deviation 1 by the manifest's figures for the split train, which are one mean and one deviation of
                all a field's values: refused of a table's features, which have one each; None: the field's own type
-    balance    in training, which samples come more often than others. "site": each site equally often; ["site", "label"]:
+    balance    in training, which samples come more often than others. "site": each site equally often, "dataset": each of
+               several datasets; ["site", "label"]:
                each crossing that has samples; the epoch is as long as without. {"site": {"north": 0.5, "south": 2}}: how
                often a sample of that category comes in an epoch, on average; 1 where nothing is said. A sample of weight w
                comes floor(w) or ceil(w) times, a function of (seed, epoch, sample), and every epoch has the same steps.
@@ -188,7 +189,8 @@ class Loader:
 
     def names(self, column: str) -> List[str]:
         """What the codes 0, 1, ... of a category stand for."""
-        self._column(column)
+        if column not in self._names:  # "dataset" is no column of theirs
+            self._column(column)
         return self._names.get(column, [])
 
     @property

@@ -150,12 +150,13 @@ int main(int argc, char** argv) {
         return option;
     };
 
-    const auto dataset_flag = [&](CLI::App* sub) {
-        path_option(sub, "--dataset", request.access.dataset, Wanted::version,
-                    "Folder of a dataset version (manifest.json, shards/)")
-            ->required();
+    trainer::Access access;
+    const auto dataset_flag = [&](CLI::App* sub, bool is_only_way = true) {
+        CLI::Option* const folder = path_option(sub, "--dataset", access.dataset, Wanted::version,
+                                                "Folder of a dataset version (manifest.json, shards/)");
+        if (is_only_way) folder->required();
         path_option(
-            sub, "--steward", request.access.steward, Wanted::file,
+            sub, "--steward", access.steward, Wanted::file,
             "Public key that the version must be sealed under (default: the site's, if there is one)");
         sub->add_flag("--json", json, "Print one JSON object in place of text");
     };
@@ -170,11 +171,10 @@ int main(int argc, char** argv) {
             "Weights to begin with (safetensors); init.names says by whose names");
     };
     const auto run_flags = [&](CLI::App* sub) {
-        dataset_flag(sub);
+        dataset_flag(sub, false);  // the recipe may name it
         recipe_flags(sub);
-        path_option(sub, "--key", request.access.key, Wanted::file,
-                    "The dataset's key file; in an enclave it comes with the grant")
-            ->required();
+        path_option(sub, "--key", access.key, Wanted::file,
+                    "The dataset's key file; in an enclave it comes with the grant");
         sub->add_option("--device", request.device, "auto, cpu or cuda")->capture_default_str();
     };
     CLI::App* fit = app.add_subcommand(
@@ -259,7 +259,7 @@ int main(int argc, char** argv) {
         }
         if (inspect->parsed()) {
             core::together(world, [&] {
-                const auto manifest = manifest_of(request.access);
+                const auto manifest = manifest_of(access);
                 if (world.is_root()) print_summary(manifest, json);
             });
             return;
@@ -281,8 +281,9 @@ int main(int argc, char** argv) {
         if (study->parsed()) {
             asked.recipe = recipe_file;
             asked.settings = settings;
-            const auto plan_now = [&] { return trainer::plan_study(asked, manifest_of(request.access)); };
+            const auto plan_now = [&] { return trainer::plan_study(asked, manifest_of(access)); };
             if (running->parsed()) {
+                core::together(world, [&] { request.access = trainer::access_of({}, access); });
                 const Json told = trainer::run_study(asked, request, plan_now, number, world);
                 if (world.is_root() && json) core::print_json(told);
                 return;
@@ -296,7 +297,10 @@ int main(int argc, char** argv) {
             return;
         }
         std::optional<trainer::Recipe> recipe;
-        core::together(world, [&] { recipe = trainer::Recipe::load(recipe_file, settings); });
+        core::together(world, [&] {
+            recipe = trainer::Recipe::load(recipe_file, settings);
+            request.access = trainer::access_of(recipe->data.datasets, access);
+        });
         if (exporting->parsed()) {
             const Json told = trainer::export_model(*recipe, request, run_folder, last, world);
             if (world.is_root() && json) core::print_json(told, 1);

@@ -1,9 +1,10 @@
 // make_dataset canaries - prints, in hex, what stands in every image and in every pseudonym, for who searches them.
-// make_dataset DIR images|two|table|apart|elsewhere|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|single|large: a small encrypted dataset made
+// make_dataset DIR images|two|table|apart|elsewhere|mirrored|foreign|unlabelled|miscounted|measured|unmeasured|volumes|scans|unspaced|spots|bodies|wrongly|wrongly-tested|single|large: a small encrypted dataset made
 // from a fixed seed, DIR/data and DIR/dataset.key. Images: 8 x 8, two bars whose places tell the class, noise, brightness by hospital.
 // Two: images of two classes, with a seventh of the labels wrong, and the patient's age in a column.
 // Table: six features of very different sizes, one of them constant, some missing. Apart: the table, with the first and the
-// last class exchanged in the south. Elsewhere: the table, as another dataset. Unlabelled: the images, each
+// last class exchanged in the south. Elsewhere: the table, as another dataset. Mirrored: a table of other samples and patients, as another dataset whose categories stand
+// in the opposite order. Foreign: the table as another dataset whose last class has another name. Unlabelled: the images, each
 // thirty-first without a label. Miscounted: one of them for training has none, and the manifest does not know.
 // Measured: the images with a dose that the bar's place tells (80, 100 or 120 mg, and noise), a count, and whether the bar
 // is left, is on top, and the image is bright, each for some of them; unmeasured: each thirty-first without a dose.
@@ -124,7 +125,9 @@ int main(int argc, char** argv) {
     }
     const std::filesystem::path dir = std::filesystem::path(argv[1]) / "data";
     const bool apart = std::strcmp(argv[2], "apart") == 0, elsewhere = std::strcmp(argv[2], "elsewhere") == 0,
-               table = apart || elsewhere || std::strcmp(argv[2], "table") == 0,
+               mirrored = std::strcmp(argv[2], "mirrored") == 0,
+               foreign = std::strcmp(argv[2], "foreign") == 0,
+               table = apart || elsewhere || mirrored || foreign || std::strcmp(argv[2], "table") == 0,
                unlabelled = std::strcmp(argv[2], "unlabelled") == 0,
                miscounted = std::strcmp(argv[2], "miscounted") == 0,
                unspaced = std::strcmp(argv[2], "unspaced") == 0,
@@ -148,7 +151,11 @@ int main(int argc, char** argv) {
     key.save(dir.parent_path() / "dataset.key");
 
     Manifest manifest;
-    manifest.dataset = elsewhere ? "others" : table ? "blobs" : volumes ? "balls" : masked ? "spots" : "bars";
+    manifest.dataset = elsewhere || mirrored || foreign ? elsewhere ? "others" : argv[2]
+                       : table ? "blobs"
+                       : volumes                        ? "balls"
+                       : masked                         ? "spots"
+                                                        : "bars";
     manifest.version = "1";
     manifest.key_id = key.id();
     manifest.schema.fields = {table ? Field{"features", DType::f32, {6}, ""}
@@ -167,6 +174,12 @@ int main(int argc, char** argv) {
                                {"vendor", ColumnType::category, kVendors},
                                {"label", ColumnType::category, kClasses},
                                {"split", ColumnType::category, {"train", "validation", "test", "hidden"}}};
+    std::vector<std::string> classes = kClasses;
+    if (foreign) classes[2] = "below";
+    manifest.schema.columns[3].names = classes;
+    if (mirrored)
+        for (std::size_t i = 1; i < 4; ++i)
+            std::reverse(manifest.schema.columns[i].names.begin(), manifest.schema.columns[i].names.end());
     if (two) {
         manifest.schema.columns[3].names = {kClasses[0], kClasses[1]};
         manifest.schema.columns.push_back({"age", ColumnType::i64, {}});
@@ -185,7 +198,7 @@ int main(int argc, char** argv) {
     manifest.parents = nlohmann::ordered_json::array();
 
     ManifestWriter pages(dir, manifest, key);
-    std::mt19937_64 random(20261123);
+    std::mt19937_64 random(mirrored ? 20261129 : 20261123);
     for (int shard = 0; shard < kShards; ++shard) {
         const auto entry = shard_file(shard);
         ShardWriter writer(dir / "shards" / entry, manifest.schema, manifest.id(), shard, key, {});
@@ -198,6 +211,7 @@ int main(int argc, char** argv) {
             Id16 id{};
             id[0] = static_cast<std::uint8_t>(patient + 1);
             std::copy(kPseudonym.begin(), kPseudonym.end(), id.begin() + 1);
+            if (mirrored) id[1] ^= 0xff;  // other patients
             if (large || masked) id[1] = static_cast<std::uint8_t>(patient >> 8);
             const char* split = single && i > 0 && patient % 5 == 0 ? "hidden"
                                 : patient % 5 == 0                  ? "test"
@@ -216,7 +230,7 @@ int main(int argc, char** argv) {
                               kVendors[static_cast<std::size_t>(patient % 3 == 0)],
                               (unlabelled && i % 31 == 10) || (miscounted && i == 330)
                                   ? Cell()
-                                  : Cell(kClasses[static_cast<std::size_t>(label)]),
+                                  : Cell(classes[static_cast<std::size_t>(label)]),
                               std::string(split)};
             if (scans)
                 for (const double length : {3.0 - 0.1 * (i % 5), 0.8, 0.8})

@@ -65,7 +65,7 @@ struct Office {
     // What opening the dataset says on this rank: "FAULT: text".
     std::string outcome(const std::string& key = "dataset.key") const {
         try {
-            const auto dataset = trainer::open_dataset({root / "data", root / key, ""}, comm);
+            const auto dataset = trainer::open_dataset({{root / "data", root / key, ""}}, comm);
             return dataset->samples("") == 20 ? "opened" : "another dataset";
         } catch (const AgreedError& e) {
             return std::to_string(static_cast<int>(e.fault())) + ": " + e.what();

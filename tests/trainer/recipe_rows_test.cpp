@@ -112,6 +112,7 @@ std::string other(const KeyRow& row) {
                                                             {"task.values", "[0, 255]"},
                                                             {"data.labels", "['a', 'c']"},
                                                             {"balance.columns", "['site']"},
+                                                            {"data.dataset", "['digits@1', 'letters@2']"},
                                                             {"balance.weights", "{site = {north = 2}}"},
                                                             {"loss.class_weights", "[1, 2]"},
                                                             {"model.hidden", "[8]"},

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "core/mpi/comm.h"
 #include "trainer/engine/permission.h"
@@ -10,7 +11,7 @@
 namespace trainer {
 
 struct FitRequest {
-    Access access;
+    std::vector<Access> access;   // of several datasets, which are read as one
     std::filesystem::path out;    // model.safetensors, metrics.json, log.jsonl, checkpoints/
     std::string device = "auto";  // choose_device
 };

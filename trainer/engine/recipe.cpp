@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/policy/names.h"
 #include "trainer/engine/recipe_keys.h"
 #include "trainer/keys/parts.h"
 
@@ -45,6 +46,14 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     read_all(file_, static_cast<RecipeHead&>(*this), kHeadKeys);
 
     const auto data_table = file_.table("data");
+    data.datasets = data_table.words("dataset");
+    for (const std::string& name : data.datasets) {
+        try {
+            core::parse_dataset_name(name);
+        } catch (const core::Error& e) {
+            data_table.refuse("dataset", e.what());
+        }
+    }
     read(data_table, data, kFieldKey);
     task = TaskOptions::from(file_.table("task"), data_table, file_.table("loss"));
     patch = PatchOptions::from(file_.table("patch"));
@@ -92,6 +101,8 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
     evaluate.batch = std::clamp<std::int64_t>(micro_batch, 1, evaluate.batch);
     read_all(evaluate_table, evaluate, kEvaluateKeys);
     evaluate.options = EvaluateOptions::from(evaluate_table, judge);
+    if (data.datasets.size() > 1 && !evaluate_table.has("strata"))
+        evaluate.options.strata.emplace_back(kDatasetColumn);
 
     hold_out = HoldOut::from(file_.table("hold_out"));
     if (hold_out.is_any() && evaluate.split != "test")
@@ -122,6 +133,7 @@ nlohmann::ordered_json Recipe::told(const std::string& model_toml, Counts least)
     nlohmann::ordered_json json;
     tell_all(json, static_cast<const RecipeHead&>(*this), kHeadKeys, least);
     auto& of_data = json["data"];
+    if (!data.datasets.empty()) of_data["dataset"] = data.datasets;
     tell(of_data, data, Data(), kFieldKey, least);
     of_data["label"] = task.columns.empty() ? "" : task.columns[0];
     tell_all(of_data, data, kDataKeys, least);

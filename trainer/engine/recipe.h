@@ -34,6 +34,7 @@ struct RecipeHead {
 // the same recipe gives the same model on a laptop and on a cluster.
 struct Recipe : RecipeHead {
     struct Data {
+        std::vector<std::string> datasets;     // "digits@1"; none: those of the flags
         std::string field;                     // "" if the dataset has only one
         std::int64_t batch = 64;               // samples per step, over all ranks
         std::string missing_label = "refuse";  // samples without one: none may be there, or they are left out

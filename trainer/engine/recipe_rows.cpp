@@ -18,6 +18,9 @@ std::vector<KeyRow> made() {
     const auto is_data = std::partition_point(of_task.begin(), of_task.end(),
                                               [](const KeyRow& each) { return each.table == "task"; });
     out.insert(out.end(), of_task.begin(), is_data);
+    out.push_back(
+        row("data.dataset", {Allowed::Type::word_or_words}, nlohmann::ordered_json::array(), "",
+            "none: --dataset; what is read, [\"digits@1\", \"letters@2\"] as one, where a job sees it"));
     add_rows(out, "data", Recipe::Data(), std::span(&kFieldKey, 1));
     out.insert(out.end(), is_data, of_task.end());
     add_rows(out, "data", Recipe::Data(), kDataKeys);

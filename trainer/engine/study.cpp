@@ -177,6 +177,8 @@ std::string plan_study(const StudyRequest& request, const core::Manifest& manife
     const Json& counts = manifest.counts;
     const Recipe recipe = Recipe::load(request.recipe, request.settings);
     const StudyOptions& options = recipe.study;
+    if (!recipe.data.datasets.empty())
+        throw Error(Fault::usage, "data.dataset: a study is of the dataset of --dataset: leave it out");
     std::vector<Json> runs;
     Json skipped = Json::object();
     for (const std::string& column : options.leave_out) {

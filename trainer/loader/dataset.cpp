@@ -1,8 +1,12 @@
 #include "trainer/loader/dataset.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <charconv>
 #include <climits>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/base/error.h"
 
@@ -19,6 +23,25 @@ std::size_t place_of(const std::string& split) {
         throw Error(Fault::usage,
                     "there is no split \"" + split + "\"; there are train, validation, test, hidden");
     return static_cast<std::size_t>(found - std::begin(core::kSplits));
+}
+
+// How many shards are held open of a dataset: as $ALOFT_OPEN_SHARDS says, else half as many as the process may have files,
+// which leaves the rest to what else it does. A shard that is open is one mapping, and some 40 bytes a sample.
+std::size_t shards_to_hold() {
+    constexpr rlim_t kFewest = 8,
+                     kMost = 1024;  // of 65,530 mappings (vm.max_map_count) that a process may have
+    const char* const said = std::getenv("ALOFT_OPEN_SHARDS");
+    if (said && *said) {
+        const std::string_view text(said);
+        std::size_t out = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+        if (error != std::errc() || end != text.data() + text.size() || out == 0)
+            throw Error(Fault::usage, "ALOFT_OPEN_SHARDS: expected how many shards may be open, 1 or more");
+        return out;
+    }
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return kFewest;
+    return std::clamp(files.rlim_cur / 2, kFewest, kMost);
 }
 
 std::vector<bool> missing_of(const core::ColumnData& column) {
@@ -49,13 +72,15 @@ Dataset::Dataset(std::filesystem::path dir, core::SecretKey key, const std::vect
                  core::Seal seal)
     : Dataset(core::Version(std::move(dir), stewards, seal), std::move(key)) {}
 
-Dataset::Dataset(core::Version version, core::SecretKey key) : most_open_(SIZE_MAX), open_(most_open_) {
+Dataset::Dataset(core::Version version, core::SecretKey key)
+    : most_open_(shards_to_hold()), open_(most_open_) {
     version.authenticate(key);
     take(std::make_shared<const Opened>(Opened{std::move(key), std::move(version)}));
     join_parts();
 }
 
-Dataset::Dataset(const std::vector<const Dataset*>& datasets) : most_open_(SIZE_MAX), open_(most_open_) {
+Dataset::Dataset(const std::vector<const Dataset*>& datasets)
+    : most_open_(shards_to_hold()), open_(most_open_) {
     for (const Dataset* each : datasets) {
         if (each->rule_ || !each->needed_.empty())
             throw Error(Fault::bug, "a dataset was split anew before it was read as one with others");

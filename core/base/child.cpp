@@ -67,7 +67,8 @@ struct Pipe {
 
 }  // namespace
 
-std::optional<std::string> output_of(const std::vector<std::string>& words, std::chrono::milliseconds limit) {
+std::optional<Finished> finished_within(const std::vector<std::string>& words,
+                                        std::chrono::milliseconds limit) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC)) return std::nullopt;
     const Fd reading(ends[0]);
@@ -75,14 +76,21 @@ std::optional<std::string> output_of(const std::vector<std::string>& words, std:
     const pid_t child = start(words, writing.get());
     if (child < 0) return std::nullopt;
     writing = Fd();
-    std::string text;
-    const bool complete = read_all(reading.get(), steady_clock::now() + limit, text);
+    Finished finished;
+    const bool complete = read_all(reading.get(), steady_clock::now() + limit, finished.output);
     if (!complete) ::kill(child, SIGKILL);
     int status = 0;
     while (::waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return std::nullopt;
-    if (!complete || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-    return text;
+    if (!complete) return std::nullopt;
+    finished.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return finished;
+}
+
+std::optional<std::string> output_of(const std::vector<std::string>& words, std::chrono::milliseconds limit) {
+    auto finished = finished_within(words, limit);
+    if (!finished || finished->code != 0) return std::nullopt;
+    return std::move(finished->output);
 }
 
 Finished run_program(const std::vector<std::string>& command, const std::string& input) {

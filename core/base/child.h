@@ -16,6 +16,11 @@ struct Finished {
     std::string output, errors;
 };
 
+// The same for a program whose exit code says something; `errors` stays empty. Nothing only if it did not start, printed too
+// much or took too long.
+std::optional<Finished> finished_within(const std::vector<std::string>& words,
+                                        std::chrono::milliseconds limit);
+
 // Runs a program from PATH with `input` on its standard input and waits for it. Throws Error(system) if it is
 // not there.
 Finished run_program(const std::vector<std::string>& command, const std::string& input);

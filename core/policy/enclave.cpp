@@ -226,6 +226,12 @@ void check_apart(const std::vector<Enclave>& enclaves) {
     }
 }
 
+std::string Enclave::account_of(std::uint32_t uid) const {
+    for (const auto& [account, number] : uids)
+        if (number == uid) return account;
+    return {};
+}
+
 std::optional<Enclave> source_of_account(const Site& site, std::string_view account) {
     for (Enclave& enclave : load_enclave_sources(site))
         if (enclave.has_account(account)) return std::move(enclave);

@@ -47,6 +47,7 @@ struct Enclave {
     std::vector<Allowance> allowed;  // what the site's own daemons need meanwhile
 
     bool has_account(std::string_view account) const;
+    std::string account_of(std::uint32_t uid) const;  // by `uids`, no name service; "" if it is nobody's
     bool has_node(std::string_view node) const;
     const Image* image(std::string_view name) const;  // nullptr if there is none
     // The one that a job asked for. Throws Error(refused) with those that there are.

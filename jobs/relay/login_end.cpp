@@ -56,10 +56,11 @@ public:
     }
 
     void serve(core::Fd socket) {
-        const Peer peer = peer_of(socket.get());
+        Peer peer = peer_of(socket.get());
         const auto slot = connections_.take(std::to_string(peer.uid));
         if (!slot) return;  // closed: try again
         try {
+            name_peer(peer);
             const Received answer = carry(socket.get(), peer);
             send_line(socket.get(), answer.line, answer.files, after(30s));
         } catch (const Error& e) {

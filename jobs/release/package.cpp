@@ -1,12 +1,12 @@
 #include "jobs/release/package.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
 
+#include "core/base/accounts.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -96,17 +96,15 @@ std::string manifest(const std::map<std::string, std::string>& hashes) {
 // To the folder and all that is in it.
 void give_to_group(const std::filesystem::path& folder, const std::string& group) {
     if (group.empty()) return;
-    std::vector<char> buffer(1 << 16);
-    struct group entry {};
-    struct group* found = nullptr;
-    if (::getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found) || !found)
+    const auto gid = core::number_of_group(group);
+    if (!gid)
         throw core::Error(core::Fault::system,
                           "the group " + group + " of release.toml does not exist on this host");
     std::vector<std::filesystem::path> paths{folder};
     for (const auto& each : std::filesystem::recursive_directory_iterator(folder))
         paths.push_back(each.path());
     for (const auto& path : paths)
-        if (::lchown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid))
+        if (::lchown(path.c_str(), static_cast<uid_t>(-1), *gid))
             throw core::Error(core::Fault::system,
                               core::with_errno("a package cannot be given to the group " + group +
                                                    " (aloftd's account must be a member)",

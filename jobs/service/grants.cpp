@@ -1,8 +1,5 @@
 // Grants: issued when the contract is signed, with an end; revoked with a reason.
-#include <pwd.h>
-
-#include <array>
-
+#include "core/base/accounts.h"
 #include "core/base/message.h"
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
@@ -17,13 +14,12 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::chrono::milliseconds kNamePatience{2000};  // everybody waits
+
 uid_t uid_of(const std::string& account) {
-    std::array<char, 16 << 10> buffer;
-    struct passwd entry {
-    }, *found = nullptr;
-    if (::getpwnam_r(account.c_str(), &entry, buffer.data(), buffer.size(), &found) || !found)
-        throw failure(Fault::usage, "account {} does not exist on this host; make it first", account);
-    return found->pw_uid;
+    const auto found = core::account_named(account, kNamePatience);
+    if (!found) throw failure(Fault::usage, "account {} does not exist on this host; make it first", account);
+    return found->uid;
 }
 
 }  // namespace

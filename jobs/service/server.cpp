@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/message.h"
 #include "core/base/time.h"
 #include "jobs/wire/channel.h"
 
@@ -72,6 +74,7 @@ void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
 Server::Server(const std::filesystem::path& path)
     : path_(path),
       relay_path_(path.parent_path() / "relay.sock"),
+      names_(account_of),
       requests_(kRequestsPerSecond, kRequestsAtOnce),
       bytes_(kBytesPerSecond, kBytesAtOnce),
       descriptor_limit_(descriptors_for_callers()) {
@@ -108,6 +111,10 @@ void Server::watch(int fd, std::function<void()> ready) {
 }
 
 void Server::run(Handler& handler) {
+    watch(names_.fd(), [&] {
+        names_.hear(steady_ms());
+        serve_waiting(handler);
+    });
     std::array<struct epoll_event, 256> events;
     for (;;) {
         const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), -1);
@@ -213,7 +220,7 @@ void Server::hear_of_caller(CallerId id) {
         Share& unknown = shares_.at(kUnknown);
         unknown.descriptors -= caller.counted;
         if (--unknown.connections == 0) shares_.erase(kUnknown);
-        caller.peer = {relayed.uid, 0, account_of(relayed.uid), relayed.login, false, relayed};
+        caller.peer = {relayed.uid, 0, {}, relayed.login, false, relayed, {}};
         caller.is_relay = false;
         Share& share = shares_[relayed.uid];
         share.descriptors += caller.counted;
@@ -248,15 +255,43 @@ void Server::read_from(CallerId id, Handler& handler) {
         return;
     }
     caller.asked = true;
-    const std::string line = caller.input.substr(0, newline);
+    caller.line = caller.input.substr(0, newline);
     caller.input.clear();
-    std::vector<Fd> received = std::move(caller.received);
-    caller.received.clear();
     if (!requests_.take(caller.peer.uid, 1, steady_ms()))
         return answer(id, {{"ok", false},
                            {"fault", static_cast<int>(Fault::system)},
                            {"error", "this account asks too much; wait a little and try again"}});
-    handler.on_request(id, caller.peer, line, std::move(received));
+    if (!serve_named(id, handler)) unnamed_.insert(id);
+}
+
+// False while it is not known who asks.
+bool Server::serve_named(CallerId id, Handler& handler) {
+    Caller& caller = callers_.at(id);
+    const auto is_told = [&](uid_t uid, std::string& name) {
+        const auto answer = names_.of(uid, steady_ms());
+        if (answer.state == Names::Answer::State::silent)
+            throw core::failure(Fault::system,
+                                "the name service of aloftd's host does not answer, so nobody can tell who "
+                                "asks; try again in a while. Tell the admin");
+        name = answer.name;
+        return answer.state == Names::Answer::State::known;
+    };
+    try {
+        const bool has_login = !caller.peer.login_uid || is_told(*caller.peer.login_uid, caller.peer.login);
+        if (!is_told(caller.peer.uid, caller.peer.account) || !has_login) return false;
+    } catch (const Error& e) {
+        answer(id, answer_of(e));
+        return true;
+    }
+    std::vector<Fd> received = std::move(caller.received);
+    caller.received.clear();
+    handler.on_request(id, caller.peer, std::exchange(caller.line, {}), std::move(received));
+    return true;
+}
+
+void Server::serve_waiting(Handler& handler) {
+    for (const CallerId id : std::exchange(unnamed_, {}))
+        if (callers_.contains(id) && !serve_named(id, handler)) unnamed_.insert(id);
 }
 
 void Server::answer(CallerId id, const nlohmann::json& body, std::vector<Fd> descriptors) {

@@ -6,11 +6,13 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/base/files.h"
 #include "jobs/service/limits.h"
+#include "jobs/service/names.h"
 #include "jobs/wire/caller.h"
 
 namespace jobs {
@@ -30,7 +32,7 @@ public:
 
 // Listens on a Unix socket with one epoll thread. Each caller may be as slow, silent or hostile as it likes:
 // lines, descriptors, connections, requests and bytes per account and waiting time are limited, and nothing here
-// blocks. Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
+// blocks, not even where this host's name service hangs (names.h). Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
 //
 // Beside it lies a second socket, relay.sock, for aloft-relay: who connects there must be root, and says in a first
 // line of its own who asks, on another host (to_json of Relayed). All limits are those of that caller.
@@ -51,7 +53,7 @@ private:
     struct Caller {
         core::Fd socket;
         Peer peer;
-        std::string input, output;
+        std::string input, output, line;  // line: the request, while who asks has no name yet
         std::vector<core::Fd> received, to_send;
         std::size_t sent = 0, counted = 0;  // counted: descriptors that it handed over, until it goes
         bool asked = false, answered = false;
@@ -69,12 +71,16 @@ private:
     void listen_again(bool on);
     std::size_t held() const;
     void read_from(CallerId id, Handler& handler);
+    bool serve_named(CallerId id, Handler& handler);
+    void serve_waiting(Handler& handler);
     void write_to(CallerId id);
     void drop(CallerId id);
     void drop_idle();
 
     std::filesystem::path path_, relay_path_;
     core::Fd listener_, relays_, epoll_, signals_, timer_;
+    Names names_;
+    std::set<CallerId> unnamed_;  // who have asked, and wait for it
     std::map<CallerId, Caller> callers_;
     std::map<uid_t, Share> shares_;
     TokenBuckets requests_, bytes_;

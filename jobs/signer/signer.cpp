@@ -1,12 +1,10 @@
 #include "jobs/signer/signer.h"
 
-#include <pwd.h>
-
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/base/accounts.h"
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
@@ -22,21 +20,8 @@ using core::Error;
 using core::Fault;
 
 constexpr std::uint64_t kLimitBytes = 64 << 20;
+constexpr std::int64_t kSilenceSeconds = 10;
 constexpr std::int64_t kLookSeconds = 2;  // at policies, and at files that somebody else changed
-
-std::map<std::string, std::uint32_t> uids_of(const core::Enclave& enclave) {
-    std::map<std::string, std::uint32_t> uids;
-    for (const std::string& account : enclave.accounts) {
-        std::array<char, 16 << 10> buffer;
-        struct passwd entry {
-        }, *found = nullptr;
-        if (::getpwnam_r(account.c_str(), &entry, buffer.data(), buffer.size(), &found) || !found)
-            throw Error(Fault::usage, "enclave " + enclave.name + ": account " + account +
-                                          " does not exist on this host; make it first");
-        uids[account] = found->pw_uid;
-    }
-    return uids;
-}
 
 std::string text_or_nothing(const fs::path& file) {
     try {
@@ -154,7 +139,7 @@ void Signer::sign_list(std::int64_t now) {
     check_ledger(facts);
     publish_grants(facts);
     core::SignedList list = wanted_list(facts);
-    publish_policies(facts, list);
+    publish_policies(facts, list, now);
     facts_ = text;
     looked_at_ = now;
     if (is_same(list, published_) && now < due && now >= published_.issued) return;
@@ -212,9 +197,38 @@ void Signer::publish_budgets(std::int64_t now) {
     budgets_ = text;
 }
 
+// Of all accounts at once. A name service that hangs keeps revocations from no host: it is left alone for a while, and
+// the numbers that were heard before count on.
+void Signer::ask_for_numbers(const std::vector<std::string>& accounts, std::int64_t now) {
+    if (!no_answer_.empty() && now < asked_ + kSilenceSeconds && now >= asked_) return;
+    asked_ = now;
+    try {
+        std::map<std::string, std::uint32_t> heard;
+        for (const core::Account& one : core::accounts_of(accounts)) heard[one.name] = one.uid;
+        numbers_ = std::move(heard);
+        no_answer_.clear();
+    } catch (const Error& e) {
+        if (no_answer_.empty()) core::Event("warning", "name_service_silent").with("text", e.what());
+        no_answer_ = e.what();
+    }
+}
+
+std::map<std::string, std::uint32_t> Signer::uids_of(const core::Enclave& enclave) const {
+    std::map<std::string, std::uint32_t> uids;
+    for (const std::string& account : enclave.accounts) {
+        const auto found = numbers_.find(account);
+        if (found == numbers_.end())
+            throw Error(Fault::usage, "enclave " + enclave.name + ": account " + account +
+                                          (no_answer_.empty() ? " does not exist on this host; make it first"
+                                                              : ": " + no_answer_));
+        uids[account] = found->second;
+    }
+    return uids;
+}
+
 // A policy that is not sound, or gone while its enclave is not closed, leaves the one that was published in
 // force: an enclave does not stop being one because a file was half written.
-void Signer::publish_policies(const Facts& facts, core::SignedList& list) {
+void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::int64_t now) {
     std::set<std::string> names;
     std::error_code error;
     for (fs::directory_iterator entry(site_.config / "enclaves", error), end; !error && entry != end;
@@ -223,6 +237,13 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list) {
             file.extension() == ".toml" && core::is_plain_name(file.stem().string()))
             names.insert(file.stem().string());
     for (const auto& [name, policy] : published_.policies) names.insert(name);
+    std::vector<std::string> accounts;
+    for (const std::string& name : names) try {
+            const core::Enclave enclave = core::load_enclave(site_, name);
+            accounts.insert(accounts.end(), enclave.accounts.begin(), enclave.accounts.end());
+        } catch (const Error&) {  // told below
+        }
+    ask_for_numbers(accounts, now);
     std::vector<core::Enclave> sound;
     for (const std::string& name : names) {
         const auto state = facts.enclaves.find(name);

@@ -50,7 +50,9 @@ private:
     core::SignedList wanted_list(const Facts& facts);
     void publish_grants(const Facts& facts);
     void publish_budgets(std::int64_t now);
-    void publish_policies(const Facts& facts, core::SignedList& list);
+    void ask_for_numbers(const std::vector<std::string>& accounts, std::int64_t now);
+    std::map<std::string, std::uint32_t> uids_of(const core::Enclave& enclave) const;
+    void publish_policies(const Facts& facts, core::SignedList& list, std::int64_t now);
     void remove_others(const std::string& folder, const std::set<std::string>& names);
 
     core::Site site_;
@@ -60,7 +62,10 @@ private:
     std::string facts_;           // as they were when everything was last looked at,
     std::int64_t looked_at_ = 0;  // and when
     std::string budgets_, budgets_trouble_;
-    std::map<std::string, std::string> told_;  // what is wrong with a policy, by enclave
+    std::map<std::string, std::uint32_t> numbers_;  // of accounts, as the name service last said,
+    std::string no_answer_;                         // why it does not now,
+    std::int64_t asked_ = 0;                        // and when it was asked
+    std::map<std::string, std::string> told_;       // what is wrong with a policy, by enclave
 };
 
 }  // namespace jobs

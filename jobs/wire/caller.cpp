@@ -1,15 +1,14 @@
 #include "jobs/wire/caller.h"
 
 #include <poll.h>
-#include <pwd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 
+#include "core/base/accounts.h"
 #include "core/base/files.h"
 #include "core/base/message.h"
 #include "core/policy/names.h"
@@ -29,11 +28,11 @@ namespace {
 constexpr std::size_t kNameLimit = 64, kListLimit = 64;
 
 // Whoever becomes root keeps the login uid of the kernel's audit (pam_loginuid): the person behind "root".
-std::string login_of(const struct ucred& who) {
+std::optional<uid_t> login_of(const struct ucred& who) {
     std::ifstream file("/proc/" + std::to_string(who.pid) + "/loginuid");
     uid_t login = 0;
-    if (!(file >> login) || login == static_cast<uid_t>(-1) || login == who.uid) return "";
-    return account_of(login);
+    if (!(file >> login) || login == static_cast<uid_t>(-1) || login == who.uid) return std::nullopt;
+    return login;
 }
 
 // What /proc says of a number may be of another process by now: it counts if the one that connected still lives.
@@ -114,12 +113,13 @@ Relayed relayed_of(const json& body) {
 }
 
 std::string account_of(uid_t uid) {
-    std::array<char, 16 << 10> buffer;
-    struct passwd entry {
-    }, *found = nullptr;
-    if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) || !found)
-        return "uid:" + std::to_string(uid);
-    return found->pw_name;
+    const auto account = core::account_numbered(uid);
+    return account ? account->name : "uid:" + std::to_string(uid);
+}
+
+void name_peer(Peer& peer) {
+    peer.account = account_of(peer.uid);
+    if (peer.login_uid) peer.login = account_of(*peer.login_uid);
 }
 
 Peer peer_of(int socket) {
@@ -130,8 +130,7 @@ Peer peer_of(int socket) {
     Peer peer;
     peer.uid = who.uid;
     peer.pid = who.pid;
-    peer.account = account_of(who.uid);
-    peer.login = login_of(who);
+    peer.login_uid = login_of(who);
     peer.in_session = is_in_session(socket, who);
     return peer;
 }

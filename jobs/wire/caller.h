@@ -38,17 +38,21 @@ Relayed relayed_of(const nlohmann::json& json);
 struct Peer {
     uid_t uid = 0;
     pid_t pid = 0;            // 0: on another host
-    std::string account;      // of the uid; "uid:N" if it has no name
+    std::string account;      // of the uid; "uid:N" if it has no name; see `name`
     std::string login;        // whom the kernel's audit knows to have logged in, if that is another; else ""
     bool in_session = false;  // is a process of aloft-session, on this host
     std::optional<Relayed> relayed;  // asks from another host
+    std::optional<uid_t> login_uid;  // whose name `login` is
 };
 
-// The other end of a connected Unix socket. Throws Error(system) if the kernel does not say.
+// The other end of a connected Unix socket, without the names of its numbers. Throws Error(system) if the kernel does not
+// say.
 Peer peer_of(int socket);
 
-// "NAME", or "uid:N" if it has no name on this host.
+// "NAME", or "uid:N" if it has no name on this host. Throws Error(system) if the name service does not answer.
 std::string account_of(uid_t uid);
+// Gives the peer its names, as account_of.
+void name_peer(Peer& peer);
 
 // Whether a process in the cgroup that `cgroups` (a /proc/PID/cgroup) says is in a session of `uid`'s.
 bool is_session_cgroup(std::string_view cgroups, uid_t uid);

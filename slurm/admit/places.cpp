@@ -87,8 +87,7 @@ std::optional<Places::Place> Places::place(std::uint32_t uid, const std::string&
             "slurmctld's log says why");
     std::string account;
     for (const core::Enclave& enclave : enclaves_.usable)
-        for (const auto& [name, number] : enclave.uids)
-            if (number == uid) account = name;
+        if (std::string name = enclave.account_of(uid); !name.empty()) account = std::move(name);
     if (const auto enclave = enclave_of(enclaves_.usable, account, partition))
         return Place{site_, *enclave, account};
     if (is_account)

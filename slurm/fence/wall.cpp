@@ -137,16 +137,17 @@ std::string wall_table(const Policy& policy) {
         // The mark tells a user's packet that comes back by the loopback interface, for `relayed`: where nobody
         // listens it is refused here, for when the kernel looks somebody may. Of what is no whole socket yet or any
         // more nft only says whether it is transparent; a call to such a one the fence has judged.
+        // "root" by name: nft takes a number for a name first, and would ask a directory for an account called "0".
         << R"(  chain local {
     ip daddr @never counter drop
     ip daddr { 127.0.0.0, 127.255.255.255 } counter drop
-    oif 1 meta skuid 0 ip daddr 127.0.0.0/8 accept
-    oif 1 meta skuid 0 ip daddr @own accept
+    oif 1 meta skuid root ip daddr 127.0.0.0/8 accept
+    oif 1 meta skuid root ip daddr @own accept
   }
   chain from_step {
     meta l4proto != { tcp, udp } counter drop
     jump local
-    meta skuid 0 oif . ip daddr @peers accept
+    meta skuid root oif . ip daddr @peers accept
     th dport 53 drop
     oif 1 ip daddr 127.0.0.0/8 meta mark set 0xA10F7E58 accept
     oif 1 ip daddr @own meta mark set 0xA10F7E58 accept

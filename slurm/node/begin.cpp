@@ -1,7 +1,6 @@
 #include "slurm/node/begin.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/base/accounts.h"
 #include "core/base/child.h"
 #include "core/base/error.h"
 #include "core/base/event.h"
@@ -59,6 +59,7 @@ constexpr std::chrono::milliseconds kFellowPatience{3000};
 constexpr std::chrono::milliseconds kClosedPatience{20000};  // two rounds of an agent
 constexpr std::chrono::milliseconds kLookPatience{20000};    // an agent looks again at a bad node within 5 s
 constexpr std::chrono::milliseconds kDrainPatience{15000};
+constexpr std::chrono::milliseconds kNamePatience{2000};
 constexpr std::chrono::milliseconds kBudgetPatience{
     10000};  // the end of the job before goes by aloftd, aloft-sign and the mirror
 constexpr std::chrono::milliseconds kBudgetPause{500};
@@ -148,10 +149,23 @@ Job job_from_environment() {
     job.asked_grant = variable(core::kPrologGrantVariable.data());
     job.asked_image = variable(core::kPrologImageVariable.data());
     job.gpus = count_gpus(variable("SLURM_JOB_GPUS"));
-    const passwd* entry = ::getpwuid(job.uid);
-    job.account = entry ? entry->pw_name : variable("SLURM_JOB_USER");
+    job.account = variable("SLURM_JOB_USER");
     return job;
 }
+
+namespace {
+
+// What this host calls the number, if its name service says so in time: a name that is another one here is refused.
+std::string name_here(const Job& job) {
+    try {
+        if (const auto account = core::account_numbered(job.uid, kNamePatience)) return account->name;
+    } catch (const Error& e) {
+        core::Event("warning", "no_answer_about_account").with("job", job.id).with("text", e.what());
+    }
+    return job.account;
+}
+
+}  // namespace
 
 core::Fd lock_jobs(const core::Site& site, std::chrono::milliseconds patience) {
     core::Fd lock(::open((site.run / "jobs.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -350,7 +364,7 @@ void tell_why_drained(const std::string& reason) noexcept {
 }  // namespace
 
 void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
-    const Job job = job_from_environment();
+    Job job = job_from_environment();
     core::Site site;
     site.run = "/run/aloft-node";  // until site.toml says otherwise
     std::string unsound;
@@ -366,6 +380,7 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
     if (!unsound.empty() || !enclaves.unusable.empty()) known = core::load_known(site.known);
     known.add(core::known_of(enclaves));
     if (!known.concerns(job.account, job.uid, job.partition)) return pass(site, job);
+    job.account = name_here(job);  // others' jobs do not wait for a name service
     const std::string enclave = known.enclave_of(job.account, job.uid);
     for (const core::UnusableEnclave& one : enclaves.unusable)
         if (one.name == enclave || one.partition == job.partition) unsound = one.why;

@@ -16,8 +16,8 @@
 
 namespace slurm {
 
-// The job as Slurm describes it to Prolog in the environment. Its account is empty if no name service knows
-// the uid. Throws Error(usage) without it.
+// The job as Slurm describes it to Prolog in the environment; its account is the controller's name for the uid.
+// Throws Error(usage) without it.
 Job job_from_environment();
 // How many GPUs SLURM_JOB_GPUS names: "0,1", "0-3,7", none: ""; nothing for what is no such list.
 std::optional<std::uint32_t> count_gpus(std::string_view list);

@@ -1,5 +1,3 @@
-#include <pwd.h>
-
 #include <fstream>
 #include <sstream>
 
@@ -31,37 +29,38 @@ std::vector<Entry> entries_of(const fs::path& passwd_file) {
     return entries;
 }
 
-std::string name_of_uid(std::uint32_t uid) {
-    const passwd* entry = ::getpwuid(uid);
-    return entry ? entry->pw_name : "";
-}
-
 }  // namespace
 
-Check check_own_numbers(const core::Enclave& enclave, const fs::path& passwd_file, const NameOf& name_of) {
-    const auto entries = entries_of(passwd_file);
+Check check_own_numbers(const core::Enclave& enclave, const fs::path& passwd_file,
+                        const AskForAccounts& ask) {
+    const std::string what = "accounts of enclave " + enclave.name;
+    std::vector<Entry> entries = entries_of(passwd_file);
+    std::vector<std::string> keys;
+    for (const auto& [account, uid] : enclave.uids) keys.insert(keys.end(), {account, std::to_string(uid)});
+    try {
+        for (const core::Account& one : ask ? ask(keys) : core::accounts_of(keys))
+            entries.push_back({one.name, one.uid});
+    } catch (const core::Error& e) {
+        return core::required(what, false, e.what(),
+                              "nobody can tell whose their numbers are while it hangs: mend or restart it "
+                              "(systemctl restart sssd)");
+    }
     std::string fault;
-    const auto is_wrong = [&](const std::string& account, std::uint32_t uid, const std::string& other) {
-        if (other.empty() || other == account) return false;
-        fault = std::to_string(uid) + " is " + account + "'s and " + other + "'s";
-        return true;
-    };
     for (const auto& [account, uid] : enclave.uids) {
-        if (is_wrong(account, uid, (name_of ? name_of : name_of_uid)(uid))) break;
         for (const Entry& entry : entries) {
-            if (entry.uid == uid && is_wrong(account, uid, entry.name)) break;
-            if (entry.name != account || entry.uid == uid) continue;
-            fault = account + " has the number " + std::to_string(entry.uid) + " here, " +
-                    std::to_string(uid) + " in the policy";
-            break;
+            if (entry.uid == uid && entry.name != account)
+                fault = std::to_string(uid) + " is " + account + "'s and " + entry.name + "'s";
+            else if (entry.name == account && entry.uid != uid)
+                fault = account + " has the number " + std::to_string(entry.uid) + " here, " +
+                        std::to_string(uid) + " in the policy";
+            if (!fault.empty()) break;
         }
         if (!fault.empty()) break;
     }
-    return core::required(
-        "accounts of enclave " + enclave.name, fault.empty(),
-        fault.empty() ? "no other name has their numbers" : fault,
-        "give the enclave's account a number of its own: what runs under that number outside the "
-        "enclave is the same user to the kernel");
+    return core::required(what, fault.empty(), fault.empty() ? "no other name has their numbers" : fault,
+                          "give the enclave's account a number of its own: what runs under that number "
+                          "outside the "
+                          "enclave is the same user to the kernel");
 }
 
 }  // namespace slurm

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/accounts.h"
 #include "core/base/site.h"
 #include "core/policy/check.h"
 #include "core/policy/enclave.h"
@@ -42,10 +43,12 @@ std::vector<Check> check_programs(const std::filesystem::path& root = "/");
 Check check_wall();
 
 // accounts.cpp. Is the number of one of the enclave's accounts another account's as well, in `passwd_file` or by the name
-// service (`name_of` a number, empty: none)? That would be somebody's ordinary account by another name.
-using NameOf = std::function<std::string(std::uint32_t)>;
+// service (core::accounts_of, or `ask`)? That would be somebody's ordinary account by another name. Or has one another number
+// than the policy was signed with? A name service that does not answer is a miss.
+using AskForAccounts = std::function<std::vector<core::Account>(const std::vector<std::string>& keys)>;
 Check check_own_numbers(const core::Enclave& enclave,
-                        const std::filesystem::path& passwd_file = "/etc/passwd", const NameOf& name_of = {});
+                        const std::filesystem::path& passwd_file = "/etc/passwd",
+                        const AskForAccounts& ask = {});
 
 bool is_ready(const std::vector<Check>& checks);  // nothing is bad
 

@@ -1,7 +1,5 @@
 #include "slurm/preflight/sshd.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +11,10 @@
 #include <set>
 #include <sstream>
 
+#include "core/base/accounts.h"
 #include "core/base/child.h"
 #include "core/base/error.h"
+#include "core/base/split.h"
 #include "core/ledger/spool.h"
 #include "core/policy/enclave.h"
 #include "core/policy/slurm_lines.h"
@@ -89,15 +89,10 @@ bool looks_at_connection(const std::string& criteria) {
     return false;
 }
 
-Words groups_of(const passwd& account) {
-    int count = 256;
-    std::vector<gid_t> numbers(static_cast<std::size_t>(count));
-    if (::getgrouplist(account.pw_name, account.pw_gid, numbers.data(), &count) < 0) return {};
-    Words names;
-    for (int one = 0; one < count; ++one)
-        if (const group* entry = ::getgrgid(numbers[static_cast<std::size_t>(one)]))
-            names.push_back(entry->gr_name);
-    return names;
+// Asked by a child, as accounts are: a directory's daemon may hang.
+Words groups_of(const std::string& account) {
+    const auto said = core::finished_within({"/usr/bin/id", "-Gnz", "--", account}, core::kNamesPatience);
+    return said ? core::split(said->output, '\0') : Words();  // one without a name is no failure
 }
 
 bool is_refused(const std::string& said, const std::string& account, const Words& groups) {
@@ -191,9 +186,8 @@ std::vector<Check> check_no_logins(const core::Site& site) {
         for (const core::Enclave& enclave : core::load_enclaves(site)) {
             if (!enclave.has_node(core::short_host_name())) continue;
             for (const std::string& account : enclave.accounts) {
-                const passwd* entry = ::getpwnam(account.c_str());
-                if (!entry) continue;
-                const Words groups = groups_of(*entry);
+                if (!core::account_named(account)) continue;
+                const Words groups = groups_of(account);
                 std::string open;
                 for (const Sshd& one : ask_sshd(account))
                     if (!is_refused(one.said, account, groups)) open = one.name() + " lets it in";
@@ -204,7 +198,8 @@ std::vector<Check> check_no_logins(const core::Site& site) {
             }
         }
     } catch (const core::Error& e) {
-        checks.push_back(required("logins", false, e.what(), "is aloft-mirror running here?"));
+        checks.push_back(required("logins", false, e.what(),
+                                  "is aloft-mirror running here, and does the name service answer?"));
     }
     return checks;
 }

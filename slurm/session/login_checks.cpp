@@ -1,6 +1,5 @@
 #include "slurm/session/login_checks.h"
 
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <map>
 #include <sstream>
 
+#include "core/base/accounts.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/split.h"
@@ -145,10 +145,10 @@ void check_shells(Checks& checks) {
 }
 
 void check_account(Checks& checks, const std::string& account) {
-    const passwd* entry = ::getpwnam(account.c_str());
+    const auto entry = core::account_named(account);
     if (!entry) return;  // not an account of this host
-    const std::string shell = entry->pw_shell, home = entry->pw_dir;
-    const uid_t uid = entry->pw_uid;
+    const std::string shell = entry->shell, home = entry->home;
+    const uid_t uid = entry->uid;
     checks.push_back(
         required("login shell of " + account, shell == kSession, shell,
                  "usermod --shell " + std::string(kSession) + " " + account +
@@ -240,7 +240,8 @@ Checks check_login_host(const core::Site& site, const std::string& slurm_conf) {
             for (const std::string& account : enclave.accounts) check_account(checks, account);
         }
     } catch (const Error& e) {
-        checks.push_back(required("policies", false, e.what(), "is aloft-mirror running here?"));
+        checks.push_back(required("policies", false, e.what(),
+                                  "is aloft-mirror running here, and does the name service answer?"));
     }
     for (Check& check : checks) check.layer = "login";
     return checks;

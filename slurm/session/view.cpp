@@ -49,7 +49,7 @@ void enter_session_view(const core::Site& site, const SessionAccount& account, c
     policy.peers = reach.peers;
     policy.nodes = reach.controllers;
     const Root root(kRoot);
-    show_system(root, policy, {});
+    show_system(root, policy, {}, {account.name, account.uid, account.gid});
     show_devices(root, policy, kShmBytes);
     root.bind("/dev/tty", "/dev/tty", MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY);  // each process's own terminal
     root.show_tree(ALOFT_PREFIX, ALOFT_PREFIX);

@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "core/base/split.h"
+
 namespace slurm {
 namespace {
 
@@ -28,6 +30,15 @@ std::vector<Line> lines_of(std::string_view text) {
     return found;
 }
 
+// Lines of a passwd or group file that have a number, by their fields.
+std::vector<std::vector<std::string>> entries_of(std::string_view text) {
+    std::vector<std::vector<std::string>> found;
+    std::istringstream lines{std::string(text)};
+    for (std::string line; std::getline(lines, line);)
+        if (auto fields = core::split(line, ':'); fields.size() >= 3) found.push_back(std::move(fields));
+    return found;
+}
+
 std::set<std::string> addresses_of(const Policy& policy) {
     std::set<std::string> found;
     for (const Peer& peer : policy.peers) found.insert(peer.address);
@@ -37,14 +48,33 @@ std::set<std::string> addresses_of(const Policy& policy) {
 }  // namespace
 
 std::string nsswitch_text(std::string_view hosts_own) {
-    std::string text;
+    std::set<std::string> databases{"group", "hosts", "passwd"};
     std::istringstream lines{std::string(hosts_own)};
     for (std::string line; std::getline(lines, line);) {
-        const auto first = line.find_first_not_of(" \t");
-        const bool is_hosts = first != std::string::npos && line.substr(first).starts_with("hosts:");
-        if (!is_hosts) text += line + "\n";
+        const auto colon = line.find(':');
+        if (colon != std::string::npos && line.find('#') > colon)
+            databases.insert(core::trimmed(line.substr(0, colon)));
     }
-    return text + "hosts: files\n";
+    std::string text;
+    for (const std::string& database : databases) text += database + ": files\n";
+    return text;
+}
+
+std::string passwd_text(std::string_view hosts_own, const Owner& owner) {
+    if (owner.account.empty()) return std::string(hosts_own);
+    const std::string uid = std::to_string(owner.uid);
+    for (const auto& fields : entries_of(hosts_own))
+        if (fields[0] == owner.account && fields[2] == uid) return std::string(hosts_own);
+    return owner.account + ":x:" + uid + ":" + std::to_string(owner.gid) + "::/aloft/workspace:/bin/sh\n" +
+           std::string(hosts_own);
+}
+
+std::string group_text(std::string_view hosts_own, const Owner& owner) {
+    if (owner.account.empty()) return std::string(hosts_own);
+    const std::string gid = std::to_string(owner.gid);
+    for (const auto& fields : entries_of(hosts_own))
+        if (fields[2] == gid) return std::string(hosts_own);
+    return owner.account + ":x:" + gid + ":\n" + std::string(hosts_own);
 }
 
 std::string hosts_text(std::string_view hosts_own, const Policy& policy,

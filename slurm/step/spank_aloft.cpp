@@ -275,7 +275,7 @@ void begin_step(spank_t spank, int count, char** arguments) {
         refuse(
             "steps of an enclave's job are started by its batch script only. Run it with aloft submit "
             "--ntasks-per-node N");
-    slurm::ViewPlan plan{g_step.part, g_step.places, memory_bytes(spank), {}};
+    slurm::ViewPlan plan{g_step.part, g_step.places, memory_bytes(spank), {}, item<gid_t>(spank, S_JOB_GID)};
     if (policy.ruling == Ruling::enclave) {
         std::error_code none;
         plan.names = slurm::resolve_others(

@@ -90,11 +90,13 @@ void show_image(const Root& root, int mount) {
 // /bin and its like are links into /usr on a merged system, folders on
 // others.
 void show_system(const Root& root, const Policy& policy,
-                 const std::vector<std::pair<std::string, std::string>>& names) {
+                 const std::vector<std::pair<std::string, std::string>>& names, const Owner& owner) {
     root.show_tree("/usr", "/usr");
     const std::string hosts = text_if_there("/etc/hosts");
     root.file("/aloft/.etc/nsswitch.conf", nsswitch_text(text_if_there("/etc/nsswitch.conf")));
     root.file("/aloft/.etc/hosts", hosts_text(hosts, policy, names));
+    root.file("/aloft/.etc/passwd", passwd_text(text_if_there("/etc/passwd"), owner));
+    root.file("/aloft/.etc/group", group_text(text_if_there("/etc/group"), owner));
     root.show_tree("/etc", "/etc", root.inside("/aloft/.etc"));
     for (const char* name : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
         struct stat status {};
@@ -148,7 +150,7 @@ void enter_daemon_view(const core::Site& site, const Policy& policy, const ViewP
     must(::unshare(CLONE_NEWNS | CLONE_NEWIPC), "leave the host's namespaces");
     must(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
     const Root root(site.run / "root");
-    show_system(root, policy, plan.names);
+    show_system(root, policy, plan.names, {policy.account, policy.uid, plan.gid});
     show_devices(root, policy, shares.shm);
     show_enclave(root, site, policy, plan.part);
     if (plan.image >= 0) show_image(root, plan.image);

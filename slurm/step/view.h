@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "slurm/decide/policy.h"
+#include "slurm/step/names.h"
 #include "slurm/step/root.h"
 
 // The file system as a job sees it: a root built from a list of what is allowed, in a mount and IPC namespace
@@ -31,13 +32,14 @@ struct ViewPlan {
     SlurmPlaces places;
     std::uint64_t job_bytes = 0;                             // memory of the job on this node
     std::vector<std::pair<std::string, std::string>> names;  // {address, name}: resolve_others of names.h
+    std::uint32_t gid = 0;                                   // the job's
     int image = -1;  // a mount that the view takes over: mount_image of image.h
 };
 
 // What every view has, a job's or a session's. Programs, libraries and configuration, with name services that
-// know the policy's peers alone; and the devices, with a /dev/shm of its own. Throws Error(system).
+// know the policy's peers and the owner alone; and the devices, with a /dev/shm of its own. Throws Error(system).
 void show_system(const Root& root, const Policy& policy,
-                 const std::vector<std::pair<std::string, std::string>>& names);
+                 const std::vector<std::pair<std::string, std::string>>& names, const Owner& owner);
 void show_devices(const Root& root, const Policy& policy, std::uint64_t shm_bytes);
 // Over /proc: one in which other users' processes are not seen. Then nothing more can be added to the root.
 void seal_view();

@@ -1,7 +1,5 @@
 #include "slurm/step/written.h"
 
-#include <pwd.h>
-
 #include <filesystem>
 #include <optional>
 
@@ -29,6 +27,16 @@ std::optional<Policy> written_policy(const std::filesystem::path& file, std::uin
     return policy;
 }
 
+// By the numbers that policies were signed with: slurmstepd must not wait for a name service.
+std::optional<core::Enclave> enclave_of_number(const core::Site& site, std::uint32_t uid) {
+    try {
+        for (core::Enclave& enclave : core::load_enclaves(site))
+            if (!enclave.account_of(uid).empty()) return std::move(enclave);
+    } catch (const core::Error&) {
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid, std::string_view version) {
@@ -43,8 +51,8 @@ Policy read_policy(const core::Site& site, std::uint32_t job, std::uint32_t uid,
     policy.reason =
         "this node has no policy for the job (did Slurm's Prolog run here?). Tell the admin; the job can be "
         "submitted again";
-    if (const passwd* entry = ::getpwuid(uid)) policy.account = entry->pw_name;
-    if (const auto enclave = core::enclave_of_account(site, policy.account)) {
+    if (const auto enclave = enclave_of_number(site, uid)) {
+        policy.account = enclave->account_of(uid);
         policy.enclave = enclave->name;
         policy.software = enclave->software;
         if (const auto workspace = site.workspaces / enclave->name / policy.account;

@@ -18,6 +18,17 @@ TEST_CASE("a command that fails, is not there or says too much has no output") {
     CHECK_FALSE(core::output_of({"/usr/bin/yes"}, milliseconds(20000)));
 }
 
+TEST_CASE("an exit code is told with what was printed, and is not there if nothing ended") {
+    const auto failed = core::finished_within({"/bin/sh", "-c", "echo one; exit 3"}, milliseconds(20000));
+    REQUIRE(failed);
+    CHECK(failed->code == 3);
+    CHECK(failed->output == "one\n");
+    const auto killed = core::finished_within({"/bin/sh", "-c", "kill -9 $$"}, milliseconds(20000));
+    REQUIRE(killed);
+    CHECK(killed->code == 128 + 9);
+    CHECK_FALSE(core::finished_within({"/bin/sleep", "1000"}, milliseconds(50)));
+}
+
 TEST_CASE("a command that does not end is killed") {
     CHECK_FALSE(core::output_of({"/bin/sleep", "1000"}, milliseconds(50)));
     CHECK_FALSE(

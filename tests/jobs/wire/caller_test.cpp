@@ -32,9 +32,14 @@ TEST_CASE("the kernel says who is at the other end") {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const core::Fd one(ends[0]), other(ends[1]);
-    const Peer peer = peer_of(one.get());
+    Peer peer = peer_of(one.get());
     CHECK(peer.uid == ::getuid());
     CHECK(peer.pid == ::getpid());
+    CHECK(peer.account.empty());
+    name_peer(peer);
+    CHECK(peer.account == ::getpwuid(::getuid())->pw_name);
+    CHECK(account_of(0) == "root");
+    CHECK(account_of(4123456789) == "uid:4123456789");
     CHECK_FALSE(peer.in_session);
     CHECK_FALSE(peer.relayed);
     CHECK_THROWS_AS(peer_of(-1), core::Error);

@@ -70,6 +70,11 @@ TEST_CASE("a job of one node has empty sets, not all addresses") {
     CHECK_THAT(table, Contains("hook output priority filter; policy accept;\n  }\n"));
 }
 
+TEST_CASE("an account is named by a word, since nft looks numbers up as names, in a directory, too") {
+    const std::string table = slurm::wall_table(a_policy());
+    CHECK_THAT(table, Contains("meta skuid root") && !Contains("skuid 0"));
+}
+
 TEST_CASE("many closed ports are looked up, a few compared") {
     auto policy = a_policy();
     for (std::uint16_t port = 9000; port < 9003; ++port)

@@ -1,0 +1,62 @@
+#include "jobs/service/names.h"
+
+#include "core/base/error.h"
+#include "core/base/event.h"
+
+namespace jobs {
+namespace {
+
+constexpr std::int64_t kFreshMs = 60'000, kOldMs = 3'600'000, kNamelessMs = 1'000, kSilenceMs = 3'000;
+constexpr std::size_t kMost = 100'000;
+
+bool is_nameless(const std::string& name) {
+    return name.starts_with("uid:");
+}
+
+}  // namespace
+
+Names::Names(Ask ask) : ask_(std::move(ask)) {}
+
+Names::Answer Names::of(uid_t uid, std::int64_t now_ms) {
+    using State = Answer::State;
+    const auto heard = heard_.find(uid);
+    const std::int64_t age = heard == heard_.end() ? kOldMs : now_ms - heard->second.at_ms;
+    if (heard != heard_.end() && age < (is_nameless(heard->second.name) ? kNamelessMs : kFreshMs))
+        return {State::known, heard->second.name};
+    if (const auto silent = silent_.find(uid);
+        silent != silent_.end() && now_ms - silent->second < kSilenceMs) {
+        if (age < kOldMs && !is_nameless(heard->second.name)) return {State::known, heard->second.name};
+        return {State::silent, {}};
+    }
+    if (!asked_.insert(uid).second) return {};
+    worker_.post([this, uid, before = silences_.load()]() -> Worker::Finish {
+        std::optional<std::string> name;
+        if (silences_ == before) try {
+                name = ask_(uid);
+            } catch (const core::Error& e) {
+                core::Event("warning", "name_service_silent").with("uid", uid).with("text", e.what());
+                ++silences_;
+            }
+        return [this, uid, name] { keep(uid, name); };
+    });
+    return {};
+}
+
+void Names::keep(uid_t uid, const std::optional<std::string>& name) {
+    asked_.erase(uid);
+    if (heard_.size() >= kMost) heard_.clear();
+    if (silent_.size() >= kMost) silent_.clear();
+    if (name) {
+        silent_.erase(uid);
+        heard_[uid] = {*name, now_ms_};
+    } else {
+        silent_[uid] = now_ms_;
+    }
+}
+
+void Names::hear(std::int64_t now_ms) {
+    now_ms_ = now_ms;
+    for (const Worker::Finish& finish : worker_.done()) finish();
+}
+
+}  // namespace jobs

@@ -1,0 +1,104 @@
+#include "jobs/service/names.h"
+
+#include <poll.h>
+
+#include <catch2/catch.hpp>
+#include <future>
+#include <vector>
+
+#include "core/base/error.h"
+
+using namespace jobs;
+using State = Names::Answer::State;
+
+namespace {
+
+// A name service: as it is told to.
+struct Service {
+    std::promise<void> release;
+    std::shared_future<void> released = release.get_future().share();
+    std::atomic<bool> hangs{false}, is_silent{false};
+    std::atomic<int> asked{0};
+    std::int64_t now_ms = 1'000'000;
+    Names names{[this](uid_t uid) -> std::string {
+        ++asked;
+        if (hangs) released.wait();
+        if (is_silent) throw core::Error(core::Fault::system, "no answer");
+        return uid == 70001 ? "e-alice" : uid == 70002 ? "e-bob" : "uid:" + std::to_string(uid);
+    }};
+
+    void hear() {
+        pollfd ready{names.fd(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 60'000) == 1);
+        names.hear(now_ms);
+    }
+    std::string name(uid_t uid) {
+        if (names.of(uid, now_ms).state == State::asked) hear();
+        const auto answer = names.of(uid, now_ms);
+        return answer.state == State::known ? answer.name : "none";
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a name is asked for once, and again when it is old") {
+    Service service;
+    CHECK(service.name(70001) == "e-alice");
+    CHECK(service.name(70001) == "e-alice");
+    CHECK(service.asked == 1);
+    service.now_ms += 61'000;
+    CHECK(service.names.of(70001, service.now_ms).state == State::asked);
+    service.hear();
+    CHECK(service.asked == 2);
+}
+
+TEST_CASE("who has no name may have one soon") {
+    Service service;
+    CHECK(service.name(4000) == "uid:4000");
+    service.now_ms += 2'000;
+    CHECK(service.names.of(4000, service.now_ms).state == State::asked);
+    service.hear();
+}
+
+TEST_CASE("while a name service hangs who is known is known, and nobody waits in the caller's thread") {
+    Service service;
+    CHECK(service.name(70001) == "e-alice");
+    service.hangs = true;
+    CHECK(service.names.of(70002, service.now_ms).state == State::asked);
+    CHECK(service.names.of(70002, service.now_ms).state == State::asked);
+    CHECK(service.names.of(70001, service.now_ms).name == "e-alice");
+    service.release.set_value();
+    service.hear();
+    CHECK(service.name(70002) == "e-bob");
+    CHECK(service.asked == 2);
+}
+
+TEST_CASE("where nothing is answered a name of before counts, for an hour; others are told") {
+    Service service;
+    CHECK(service.name(70001) == "e-alice");
+    service.is_silent = true;
+    service.now_ms += 100'000;
+    CHECK(service.name(70001) == "e-alice");
+    CHECK(service.asked == 2);
+    CHECK(service.name(70002) == "none");
+    CHECK(service.names.of(70002, service.now_ms).state == State::silent);
+    service.now_ms += 3'600'000;
+    CHECK(service.name(70001) == "none");
+    service.is_silent = false;
+    service.now_ms += 10'000;
+    CHECK(service.name(70002) == "e-bob");
+}
+
+TEST_CASE("who waits behind one that is not answered does not wait as long again") {
+    Service service;
+    service.hangs = service.is_silent = true;
+    for (const uid_t uid : {70001, 70002, 70003})
+        CHECK(service.names.of(uid, service.now_ms).state == State::asked);
+    service.release.set_value();
+    const auto silent = [&](uid_t uid) {
+        return service.names.of(uid, service.now_ms).state == State::silent;
+    };
+    while (!silent(70003)) service.hear();
+    CHECK(silent(70001));
+    CHECK(service.asked == 1);
+}

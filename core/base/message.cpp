@@ -11,13 +11,16 @@
 #include <system_error>
 #include <utility>
 
+#include "core/base/catalogue.h"
+
 namespace core {
 namespace {
 
 constexpr const char* kDomain = "aloft";
 constexpr std::size_t kMostPlaces = 64;
 
-locale_t g_language = nullptr;  // none: English
+locale_t g_language = nullptr;   // none: English
+std::filesystem::path g_folder;  // of catalogues
 
 // The numbers of a format's places, in rising order: {} counts, {2} names one, and no format does both. Nothing if it is not sound.
 std::optional<std::vector<std::size_t>> numbers_of(std::string_view format) {
@@ -105,6 +108,7 @@ void speak_as_asked(const std::filesystem::path& folder) {
         if (*::dgettext(kDomain, "") == '\0') g_language = nullptr;
     }
     if (!g_language) ::freelocale(asked);
+    g_folder = folder;
     if (before) ::freelocale(before);
 }
 
@@ -118,6 +122,18 @@ bool reads_utf8() {
 
 bool speaks_another_language() {
     return g_language != nullptr;
+}
+
+std::filesystem::path catalogue_in_use() {
+    if (!g_language) return {};
+    const InLanguage language;
+    // gettext does not tell which of the languages asked for it found; the catalogue's head does.
+    constexpr std::string_view kName = "\nLanguage: ";
+    const std::string head = ::dgettext(kDomain, "");
+    const auto at = head.find(kName);
+    if (at == std::string::npos) return {};
+    const std::string name = head.substr(at + kName.size(), head.find('\n', at + 1) - at - kName.size());
+    return g_folder / name / "LC_MESSAGES" / (std::string(kDomain) + ".mo");
 }
 
 std::string translated(const Message& message) {

@@ -7,6 +7,7 @@
 #include "core/base/tool.h"
 #include "core/ledger/spool.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/recognised.h"
 #include "jobs/slurm/cluster_checks.h"
 #include "jobs/wire/channel.h"
 
@@ -89,6 +90,8 @@ void print_checks(const Common& common, json rows, const std::vector<std::string
     for (json& row : rows) {
         const bool miss = row.at("required") == true && row.at("verdict") == "bad";
         if (miss) row["verdict"] = "BAD";
+        for (const char* text : {"check", "found", "remedy"})
+            row[text] = recognised(row.at(text).get<std::string>());
     }
     print_rows(common, "checks", rows, columns);
     for (const json& row : rows)

@@ -3,6 +3,7 @@
 
 The sources' messages are what xgettext finds; what goes round it is found, too. The catalogues are GNU gettext's: its own programs judge them.
 """
+import functools
 import gettext
 import os
 import re
@@ -14,13 +15,15 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import check_texts
+
 SOURCE, ALOFT = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
 LANGUAGES = SOURCE / "jobs/cli/languages"
 # Where an argument is for people: function and its number, the object not counted.
 KEYWORDS = {"message": 1, "tr": 1, "failure": 2, "marked": 1, "add_verb": 4, "add_option": 3, "add_flag": 3, "add_subcommand": 2,
             "add_option_group": 2}
-# What people read in English alone as yet: tables of checks and their remedies.
-ENGLISH = {"doctor.cpp"}
+# Texts of checks, which are put into a language where they are shown (jobs/cli/recognised).
+CHECKS = {"doctor.cpp"}
 COMMANDS = "admin|apply|audit|cancel|catalogue|doctor|grant|jobs|logs|release|requeue|review|shell|submit|top|train|stage|usage|watch"
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -34,17 +37,46 @@ def sources() -> list[Path]:
                   if (not f.name.endswith("_main.cpp") or f.name == "aloft_main.cpp") and re.search(r"\b(message|tr|failure|marked)\(|CLI::", f.read_text()))
 
 
-def entries(po: Path, folder: Path) -> dict[str, str]:
-    """As a program reads them: fuzzy and obsolete ones are none."""
+def entries(po: Path, folder: Path, context: str | None = None) -> dict[str, str]:
+    """As a program reads them: fuzzy and obsolete ones are none. Of a context (msgctxt) or of none."""
     run("msgfmt", "-o", folder / "read.mo", po)
     with open(folder / "read.mo", "rb") as file:
-        return {key: value for key, value in gettext.GNUTranslations(file)._catalog.items() if key}
+        catalogue = {key: value for key, value in gettext.GNUTranslations(file)._catalog.items() if key}
+    head = "" if context is None else context + "\4"
+    return {key[len(head):]: value for key, value in catalogue.items() if key.startswith(head) and "\4" not in key[len(head):]}
 
 
 def places(text: str) -> list[str]:
     """The numbers of its places, {} counted."""
     names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
     return sorted(name or str(i) for i, name in enumerate(names))
+
+
+@functools.cache
+def pattern_of(entry: str) -> tuple[tuple, re.Pattern]:
+    """What of two entries is preferred: the lower; and what an entry is made for."""
+    literals = [part.replace("{{", "{").replace("}}", "}") for part in entry.split("{}")]
+    return (-sum(map(len, literals)), len(literals), entry.encode()), re.compile("(.*?)".join(map(re.escape, literals)), re.S)
+
+
+def entry_of(text: str, formats) -> tuple[str, list[str]] | None:
+    """As jobs/cli/recognised: the entry with the most literal text that `text` is made of, and what is in its places."""
+    for one in sorted(formats, key=lambda one: pattern_of(one)[0]):
+        if found := pattern_of(one)[1].fullmatch(text):
+            return one, list(found.groups())
+    return None
+
+
+def unrecognised(texts: dict[str, str], formats: list[str]) -> tuple[dict[str, str], set[str]]:
+    """The texts that no entry is made for: none fits, or words would stay English in a place; and the entries that none of them needs."""
+    missing, unused = {}, set(formats)
+    for text, path in texts.items():
+        found = entry_of(text.replace("{}", "\0").replace("{{", "{").replace("}}", "}"), formats)
+        if found is None or any(" " in place.strip() and check_texts.is_for_people(place.replace("\0", "")) for place in found[1]):
+            missing[text] = path
+        else:
+            unused.discard(found[0])
+    return missing, unused
 
 
 def bypasses(text: str) -> list[str]:
@@ -109,12 +141,48 @@ class Messages(unittest.TestCase):
 
     def test_a_translation_has_the_places_and_the_edges_of_the_english_text(self):
         for po in sorted(LANGUAGES.glob("*.po")):
-            for english, other in entries(po, self.folder).items():
+            for english, other in (entries(po, self.folder) | entries(po, self.folder, "check")).items():
                 self.assertEqual(places(english), places(other), english)
                 self.assertEqual(english.endswith("\n"), other.endswith("\n"), english)
                 self.assertNotRegex(other, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", english)
                 for command in re.findall(rf"\baloft (?:{COMMANDS})\b|--[a-z][a-z0-9-]+", english):
                     self.assertIn(command, other, "a command or an option is not translated")
+
+    def test_each_text_of_a_check_has_an_entry_and_each_entry_a_text(self):
+        texts = check_texts.texts_in(SOURCE)
+        self.assertGreater(len(texts), 300)
+        for po in sorted(LANGUAGES.glob("*.po")):
+            known = entries(po, self.folder, "check")
+            missing, unused = unrecognised(texts, list(known))
+            self.assertEqual(missing, {}, f"not in {po.name}")
+            self.assertEqual(sorted(unused), [], f"in {po.name} alone")
+            self.assertIn(f"\nLanguage: {po.stem}\n", run("msgunfmt", self.folder / "read.mo").replace("\\n\"", "\n").replace('"', ""))
+
+    def test_a_text_without_an_entry_is_named_and_so_is_an_entry_without_a_text(self):
+        known = ["absent", "install {}: {} by it", "{}: not there"]
+        for text, is_missing in {"absent": False, "{}: not there": False, "install nft: {} by it": False, "/bin/sh: not there": False, "gone": True,
+                                 "absent now": True, "{}": True, "install {}: the job's wall by it": True, "{} is gone: not there": True}.items():
+            self.assertEqual(text in unrecognised({text: "a.cpp"}, known)[0], is_missing, text)
+        self.assertEqual(unrecognised({"absent": "a.cpp", "{}: not there": "a.cpp"}, known)[1], {"install {}: {} by it"})
+
+    def test_texts_of_checks_are_read_from_the_sources_however_they_are_put_together(self):
+        planted = """
+struct Row { const char *name, *why; };
+constexpr Row kRows[] = {{"sky", "it may fall"}, {"sea", "it " "may " PREFIX "rise"}};
+std::string again(const std::string& host) { return "ask on " + host; }
+Check one(const fs::path& path) {
+    std::string fault = path.empty() ? "there is none" : bad(path) ? path.string() + " is bad" : "";
+    if (worse) fault = e.what();
+    for (const Row& row : kRows) all.push_back((row.needed ? &required : &advised)(std::string("the ") + row.name, true, "it is {so}", row.why));
+    return required("one " + std::to_string(n), fault.empty(), fault.empty() ? "all is well" : "fault: " + fault, again(host) + "; then wait");
+}
+void two() { checks.push_back({host, "site", "a \\"word\\"", Verdict::bad, true, "seen there", "mend it now"}); }
+"""
+        file = check_texts.File(planted.replace('\\\\"', '\\"'))
+        found = [text for part in file.parts for text in check_texts.Reader(file, part).texts() if check_texts.is_for_people(text)]
+        self.assertEqual(sorted(set(found)), sorted([
+            "one {}", "all is well", "fault: there is none", "fault: {} is bad", "fault: {}", "ask on {}; then wait", "the sky", "the sea",
+            "it is {{so}}", "it may fall", "it may {}rise", 'a "word"', "seen there", "mend it now"]))
 
     def test_what_goes_round_the_translation_is_found(self):
         for planted in ('throw Error(Fault::usage, "no such thing: " + name); ', 'std::cerr << "job " << n << \'\\n\'; ',
@@ -124,7 +192,7 @@ class Messages(unittest.TestCase):
                      'print(common, {{"key", name}}, tr("done")); ', 'print(common, answer, ""); '):
             self.assertEqual(bypasses(good), [], good)
         for file in sorted((SOURCE / "jobs/cli").glob("*.cpp")):
-            if file.name not in ENGLISH:
+            if file.name not in CHECKS:
                 self.assertEqual(bypasses(file.read_text()), [], file.name)
 
     def test_each_column_has_a_head(self):

@@ -1,6 +1,7 @@
 #include "core/base/accounts.h"
 
 #include <charconv>
+#include <fstream>
 #include <sstream>
 
 #include "core/base/child.h"
@@ -18,6 +19,13 @@ std::optional<std::uint32_t> number_in(const std::string& text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
     return number;
+}
+
+std::optional<Account> account_of(const std::vector<std::string>& fields) {
+    if (fields.size() < 6) return std::nullopt;
+    const auto uid = number_in(fields[2]), gid = number_in(fields[3]);
+    if (!uid || !gid) return std::nullopt;
+    return Account{fields[0], *uid, *gid, fields[5], fields.size() > 6 ? fields[6] : ""};
 }
 
 // The fields of each line that it prints.
@@ -40,12 +48,8 @@ std::vector<std::vector<std::string>> ask(const std::string& database, const std
 
 std::vector<Account> accounts_of(const std::vector<std::string>& keys, std::chrono::milliseconds patience) {
     std::vector<Account> found;
-    for (const auto& fields : ask("passwd", keys, patience)) {
-        if (fields.size() < 6) continue;
-        const auto uid = number_in(fields[2]), gid = number_in(fields[3]);
-        if (uid && gid)
-            found.push_back({fields[0], *uid, *gid, fields[5], fields.size() > 6 ? fields[6] : ""});
-    }
+    for (const auto& fields : ask("passwd", keys, patience))
+        if (auto account = account_of(fields)) found.push_back(std::move(*account));
     return found;
 }
 
@@ -58,6 +62,13 @@ std::optional<Account> account_named(const std::string& name, std::chrono::milli
 std::optional<Account> account_numbered(std::uint32_t uid, std::chrono::milliseconds patience) {
     for (Account& one : accounts_of({std::to_string(uid)}, patience))
         if (one.uid == uid) return std::move(one);
+    return std::nullopt;
+}
+
+std::optional<Account> account_in_file(std::uint32_t uid, const std::filesystem::path& file) {
+    std::ifstream text(file);
+    for (std::string line; std::getline(text, line);)
+        if (auto account = account_of(split(line, ':')); account && account->uid == uid) return account;
     return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ std::optional<Account> account_named(const std::string& name,
                                      std::chrono::milliseconds patience = kNamesPatience);
 std::optional<Account> account_numbered(std::uint32_t uid,
                                         std::chrono::milliseconds patience = kNamesPatience);
+
+// As this host's own file has it, which waits for nobody. None also where it cannot be read.
+std::optional<Account> account_in_file(std::uint32_t uid, const std::filesystem::path& file = "/etc/passwd");
 
 // The number of a group, in the same way.
 std::optional<std::uint32_t> number_of_group(const std::string& name,

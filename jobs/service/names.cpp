@@ -1,6 +1,6 @@
 #include "jobs/service/names.h"
 
-#include "core/base/error.h"
+#include "core/base/accounts.h"
 #include "core/base/event.h"
 
 namespace jobs {
@@ -15,7 +15,8 @@ bool is_nameless(const std::string& name) {
 
 }  // namespace
 
-Names::Names(Ask ask) : ask_(std::move(ask)) {}
+Names::Names(Ask ask, std::filesystem::path own_file)
+    : ask_(std::move(ask)), own_file_(std::move(own_file)) {}
 
 Names::Answer Names::of(uid_t uid, std::int64_t now_ms) {
     using State = Answer::State;
@@ -31,12 +32,14 @@ Names::Answer Names::of(uid_t uid, std::int64_t now_ms) {
     if (!asked_.insert(uid).second) return {};
     worker_.post([this, uid, before = silences_.load()]() -> Worker::Finish {
         std::optional<std::string> name;
-        if (silences_ == before) try {
-                name = ask_(uid);
-            } catch (const core::Error& e) {
-                core::Event("warning", "name_service_silent").with("uid", uid).with("text", e.what());
-                ++silences_;
-            }
+        try {
+            if (silences_ == before) name = ask_(uid);
+        } catch (const std::exception& e) {
+            ++silences_;
+            core::Event("warning", "name_service_silent").with("uid", uid).with("text", e.what());
+        }
+        if (!name)  // who is this host's own needs no directory
+            if (const auto own = core::account_in_file(uid, own_file_)) name = own->name;
         return [this, uid, name] { keep(uid, name); };
     });
     return {};

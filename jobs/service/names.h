@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,7 +20,8 @@ class Names {
 public:
     // What is asked: account_of of jobs/wire/caller.h. Throws Error if there is no answer.
     using Ask = std::function<std::string(uid_t)>;
-    explicit Names(Ask ask);
+    // Where that is silent, who stands in `own_file` has a name all the same.
+    explicit Names(Ask ask, std::filesystem::path own_file = "/etc/passwd");
 
     struct Answer {
         enum class State { known, asked, silent } state = State::asked;
@@ -40,6 +42,7 @@ private:
         std::int64_t at_ms = 0;
     };
     Ask ask_;
+    std::filesystem::path own_file_;
     std::int64_t now_ms_ = 0;  // of hear()
     std::map<uid_t, Heard> heard_;
     std::set<uid_t> asked_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 
 using namespace jobs;
 using State = Names::Answer::State;
@@ -87,6 +88,22 @@ TEST_CASE("where nothing is answered a name of before counts, for an hour; other
     service.is_silent = false;
     service.now_ms += 10'000;
     CHECK(service.name(70002) == "e-bob");
+}
+
+TEST_CASE("where nothing is answered, who is in the host's own file has a name, also behind others") {
+    core::TemporaryFolder scratch("names");
+    core::write_atomically(scratch.path() / "passwd",
+                           "root:x:0:0:root:/root:/bin/sh\nadmin:x:993:993::/home/admin:/bin/sh\n");
+    Names names([](uid_t) -> std::string { throw core::Error(core::Fault::system, "no answer"); },
+                scratch.path() / "passwd");
+    for (const uid_t uid : {70001, 993, 70002}) CHECK(names.of(uid, 1000).state == State::asked);
+    while (names.of(70002, 1000).state == State::asked) {
+        pollfd ready{names.fd(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 60'000) == 1);
+        names.hear(1000);
+    }
+    CHECK(names.of(993, 1000).name == "admin");
+    CHECK(names.of(70001, 1000).state == State::silent);
 }
 
 TEST_CASE("who waits behind one that is not answered does not wait as long again") {

@@ -50,9 +50,9 @@ struct Linked {
 // values, and the patients of the smallest group, of one release, who have one of them, or none known. A person whose values
 // differ is not looked for in this way: then the releases tell what they tell alone.
 //
-// All parts call it and get the same. Memory, of this part: 20 bytes a patient and release, 17 a person; of each release's
-// groups that it has patients of, 16 bytes a value of theirs, and while they are counted three times 64. Time: as many steps as there are patients; by columns, times the
-// values of a group.
+// All parts call it and get the same. Memory, of this part: 20 bytes a patient and release, 17 a person; some 60 for each group of a
+// release that it has patients of, and 16 for each of the group's values; while they are counted, some 64 a group and value
+// in three tables. Time: as many steps as there are patients; by columns, times the values of a group.
 Linked link(const std::vector<Release>& releases, const LinkPolicy& policy, const Parts& parts);
 
 }  // namespace staging

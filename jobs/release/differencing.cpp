@@ -8,6 +8,7 @@
 // - rows and columns together: unknown cells as a system of linear equations over whole numbers that are not
 //   negative, solved exactly up to kUnknowns unknowns. Refused: a cell that is determined and small, and a sum
 //   of unknown cells that is small;
+// - counts of several datasets together beside those of some of them, of the same split: refused as such;
 // - codes that contain each other (ATC, ICD): A01X less A01XA and A01XB.
 // Not covered: tables that hold the same people under other names or other cuts of a scale (age 0-9 against
 // 0-10), sums of products, figures other than counts, bounds (a cell known to lie between 11 and 12).
@@ -257,6 +258,51 @@ void check_family(const Family& family, std::int64_t smallest, Findings& finding
     }
 }
 
+// Of which datasets, and of which split of them, a table's people are: it is called {a@1*b@2}{test}.strata...
+struct People {
+    std::set<std::string> datasets;
+    std::string as_written, split;
+};
+
+People people_of(const std::string& family) {
+    People out;
+    const std::size_t end = family.find('}');
+    if (!family.starts_with('{') || end == std::string::npos) return out;
+    out.as_written = family.substr(1, end - 1);
+    for (std::size_t begin = 0; begin <= out.as_written.size();) {
+        const std::size_t star = std::min(out.as_written.find('*', begin), out.as_written.size());
+        out.datasets.insert(out.as_written.substr(begin, star - begin));
+        begin = star + 1;
+    }
+    if (family.size() > end + 1 && family[end + 1] == '{')
+        out.split = family.substr(end + 1, family.find('}', end + 1) - end);
+    return out;
+}
+
+// The sum of two datasets less one of them is the other, whose small counts were left empty.
+bool are_of_some_alike(const People& one, const People& other) {
+    if (one.split != other.split || one.as_written == other.as_written) return false;
+    return std::any_of(one.datasets.begin(), one.datasets.end(),
+                       [&](const std::string& name) { return other.datasets.contains(name); });
+}
+
+void check_datasets(const std::vector<CountCell>& now, const std::vector<EarlierTable>& earlier,
+                    Findings& findings) {
+    std::set<std::string> mine, theirs;
+    for (const CountCell& cell : now) mine.insert(cell.family);
+    for (const EarlierTable& table : earlier)
+        for (const CountCell& cell : table.cells) theirs.insert(cell.family);
+    theirs.insert(mine.begin(), mine.end());
+    for (const std::string& family : mine)
+        for (const std::string& other : theirs)
+            if (are_of_some_alike(people_of(family), people_of(other)))
+                return findings.refuse(
+                    "differencing", "",
+                    "counts of several datasets together, and of some of these datasets in other "
+                    "company, leave by one grant: their difference tells small counts; let "
+                    "counts of the same datasets leave, in the same order, or none");
+}
+
 }  // namespace
 
 std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
@@ -284,6 +330,7 @@ std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
                     "grant; use the people of that release, or leave the count out");
             if (!known.value) known.value = cell.value;
         }
+    check_datasets(now, earlier, findings);
     for (const auto& [name, family] : families) check_family(family, smallest_count, findings);
     return findings.list();
 }

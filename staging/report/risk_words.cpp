@@ -116,7 +116,8 @@ void add_given_up(const Json& risk, std::vector<std::string>& out) {
         (is_table ? "" : was) +
         (coarser.empty() ? nothing : (is_table ? "Would be made coarser: " : "Made coarser: ") + coarser) +
         "; " + count(made.at("patients_left_out")) + " patients " + (is_table ? "would be" : "are") +
-        " left out. Given up: " + percent(made.at("loss")) + " of what the quasi-identifiers tell, " +
+        " left out. Given up: " +
+        (made.contains("loss") ? percent(made.at("loss")) + " of what the quasi-identifiers tell, " : "") +
         (made.at("is_least").get<bool>() ? "the least that is possible."
                                          : "the least that was found; not all ways were tried."));
 }

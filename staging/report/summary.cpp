@@ -182,6 +182,8 @@ Json shown_risk(const Json& risk) {
     Json out = published_risk(risk);
     publish(out, {"rows", "patients", "patients_in_several_cells", "groups", "patients_alone"});
     for (const char* name : {"marketer_risk", "presence"}) out.erase(name);
+    // Where no column was made coarser, it is the part of the patients who were left out.
+    if (out.contains("generalisation")) out.at("generalisation").erase("loss");
     if (out.contains("population")) publish(out.at("population"), {"patients_it_lacks"});
     const auto show = [](Json& figures) {
         publish(figures, {"patients", "groups", "smallest_group", "patients_alone", "patients_below",

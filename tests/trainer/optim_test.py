@@ -99,9 +99,9 @@ class Optim(RunsCase):
     def test_divided_and_whole_go_on_from_each_other(self):
         for kind in RECIPES:
             out = self.root / f"{kind}-in-turn"
-            for step, ranks, more in ((15, 4, DIVIDED), (30, 2, ()), (45, 2, DIVIDED), (60, 4, ())):
+            for step, ranks, more in ((10, 4, DIVIDED), (20, 2, ()), (30, 2, DIVIDED), (40, 4, ())):
                 run, pids = self.start_and_wait(out, ranks, step, *more, kind=kind)
-                os.kill(pids[-1], signal.SIGTERM if step == 30 else signal.SIGKILL)
+                os.kill(pids[-1], signal.SIGTERM if step == 20 else signal.SIGKILL)
                 run.communicate()
                 self.assertNotEqual(run.returncode, 0)
             self.assertIn("info resumed", self.run_to_end(kind, out, 4, *DIVIDED).stderr)

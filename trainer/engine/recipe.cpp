@@ -26,6 +26,9 @@ void tell_all(nlohmann::ordered_json& out, const Options& options, const Key<Opt
     for (const Key<Options>& key : keys) tell(out, options, Options(), key, least);
 }
 
+// As many as the release desk reads in one name.
+constexpr std::size_t kMostDatasets = 4;
+
 }  // namespace
 
 Precision precision_named(std::string_view word) {
@@ -47,6 +50,9 @@ Recipe::Recipe(core::Config file) : model(file.table("model")), file_(std::move(
 
     const auto data_table = file_.table("data");
     data.datasets = data_table.words("dataset");
+    if (data.datasets.size() > kMostDatasets)
+        data_table.refuse("dataset", "at most " + std::to_string(kMostDatasets) +
+                                         ": no model or figures of more are let out");
     for (const std::string& name : data.datasets) {
         try {
             core::parse_dataset_name(name);

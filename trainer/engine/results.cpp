@@ -190,6 +190,7 @@ std::optional<Figures> figures_of(const Recipe& recipe, const Task& task, Model&
     auto predictions = look(split);
     if (!predictions) return std::nullopt;
     core::together(comm, [&] {
+        const Watch::Busy busy;  // columns of all shards
         if (comm.is_root()) add_strata_of(recipe, task, dataset, split, *predictions);
     });
     const auto reported = report_by_ranks(*predictions, is_chosen ? &*validation : nullptr,
@@ -260,6 +261,7 @@ void check_evaluation(const Recipe& recipe, const Task& task, const Dataset& dat
         if (const auto shape = sample_shape(dataset, recipe))
             flip_dimensions(recipe.evaluate.options.flips, *shape);
         Predictions none;
+        const Watch::Busy busy;  // columns of all shards
         add_strata_of(recipe, task, dataset, split_to_evaluate(recipe, dataset), none);
     });
 }

@@ -21,7 +21,8 @@ struct ColumnOf {
 };
 
 // Several datasets as one: fields are the first one's; categories are one by their names, those of the first dataset, then
-// what each further one has besides. Nobody knows who is in two of them: pseudonyms are of one each.
+// what each further one has besides. A patient of two of them is one by the pseudonym, if both were
+// built under one project's key; splits are each dataset's own.
 struct Joined {
     core::Schema schema;                         // of several with kDatasetColumn, the last
     std::vector<std::vector<ColumnOf>> columns;  // of each dataset, but for that one

@@ -35,6 +35,7 @@ public:
                 entries_.erase(oldest);
             }
         }
+        dropped.clear();
         std::call_once(slot->once, [&] { slot->value = make(); });
         return slot->value;
     }

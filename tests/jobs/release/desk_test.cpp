@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "jobs/release/budget.h"
+#include "jobs/release/differencing.h"
 #include "support/scratch.h"
 #include "weights_files.h"
 
@@ -175,4 +176,21 @@ TEST_CASE("the desk's rules come from release.toml, and a misspelt one is refuse
         core::write_atomically(scratch / "r.toml", bad);
         CHECK_THROWS_AS(ReleaseRules::load(scratch / "r.toml"), core::Error);
     }
+}
+
+TEST_CASE("counts of several datasets and of one of them do not leave by one grant") {
+    const auto table = [](const std::string& of, std::int64_t count) {
+        return std::vector<CountCell>{{of + ".strata.site", {"north"}, count}};
+    };
+    const auto refused = [&](const std::string& before, const std::string& now, std::int64_t count = 120) {
+        return !check_differencing(table(now, count), {{"R-1", table(before, 117), {}, {}}}, 10).empty();
+    };
+    CHECK(refused("{a@1}{test}", "{a@1*b@1}{test}"));
+    CHECK(refused("{a@1*b@1}{test}", "{b@1}{test}"));
+    CHECK(refused("{a@1*b@1}{test}", "{b@1*a@1}{test}"));
+    CHECK(refused("{a@1*b@1}{test}", "{b@1*c@1}{test}", 500));
+    CHECK_FALSE(refused("{a@1}{test}", "{b@1}{test}"));
+    CHECK_FALSE(refused("{a@1}{train}", "{a@1*b@1}{test}"));
+    CHECK_FALSE(refused("{a@1*b@1}{test}", "{a@1*b@1}{test}", 117));
+    CHECK_FALSE(refused("", "{a@1*b@1}{test}"));
 }

@@ -361,12 +361,15 @@ target_bytes = 4096
             for more in ([], ["--discard"]):
                 out = self.root / f"waited-{name}{''.join(more)}"
                 out.mkdir()
+                ready = self.root / f"ready-{out.name}"
+                shutil.copytree(version, ready)
                 with open(out / ".lock", "w+b") as lock:  # as a build holds it
                     fcntl.fcntl(lock, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 2, 0))  # F_OFD_SETLK
                     run = self.start("wdbc", out, 2, deliveries=deliveries, definition=asked, more=more)
                     while not (out / "reports").exists() and run.poll() is None:
                         time.sleep(0.01)
-                    shutil.copytree(version, out, dirs_exist_ok=True)  # it ends
+                    for path in sorted(ready.iterdir(), key=lambda path: path.name == "manifest.json"):  # it ends
+                        os.rename(path, out / path.name)
                     (out / ".lock").unlink()
                 errors = pathlib.Path(f"{run.log}.err")
                 self.assertEqual(end_of(run), code, errors.read_text())

@@ -10,6 +10,7 @@
 #include "core/base/split.h"
 #include "core/policy/enclave.h"
 #include "jobs/cli/commands.h"
+#include "jobs/cli/recognised.h"
 #include "jobs/release/desk.h"
 #include "jobs/release/release_copies.h"
 #include "jobs/wire/channel.h"
@@ -42,7 +43,8 @@ std::string describe(const json& release) {
     }
     for (const json& finding : release.at("findings"))
         out += printable(finding.at("weight")) + ": [" + printable(finding.at("code")) + "] " +
-               printable(finding.at("file")) + ": " + printable(finding.at("text")) + "\n";
+               printable(finding.at("file")) + ": " +
+               printable(recognised_finding(finding.at("text").get<std::string>())) + "\n";
     if (release.contains("budget"))
         out += tr("at most {} bits; of the {} that may leave under the grant in a year, {} are left",
                   number(release, "bits"), number(release.at("budget"), "limit_bits"),

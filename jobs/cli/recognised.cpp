@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -14,8 +13,8 @@ namespace {
 
 using Places = std::vector<std::string>;
 
-constexpr std::string_view kContext = "check", kCut = "...", kComma = ", ";
-constexpr std::size_t kLeastOfCut = 20, kMostListed = 64;
+constexpr std::string_view kCut = "...", kComma = ", ", kColon = ": ", kMore = " more such places)";
+constexpr std::size_t kLeastOfCut = 20, kMostListed = 64, kMostColons = 8;
 
 // What stands around the places of a sound format; nothing if a place is named.
 std::optional<std::vector<std::string>> literals_of(std::string_view format) {
@@ -120,11 +119,11 @@ Recogniser::Recogniser(const std::vector<core::Translation>& all) {
     });
 }
 
-std::string Recogniser::told(std::string_view text) const {
+std::optional<std::string> Recogniser::recognise(std::string_view text) const {
     Told best = whole(text), other = list(text);
     if (other.literal_bytes >= best.literal_bytes) best = std::move(other);
     if (best.literal_bytes == 0) best = cut(text);
-    return best.literal_bytes ? std::move(best.text) : std::string(text);
+    return best.literal_bytes ? std::optional(std::move(best.text)) : std::nullopt;
 }
 
 Recogniser::Told Recogniser::whole(std::string_view text) const {
@@ -166,9 +165,33 @@ Recogniser::Told Recogniser::cut(std::string_view text) const {
     return best ? Told{*std::move(best), most} : Told{};
 }
 
+std::string finding_told(const Recogniser& places, const Recogniser& changes, std::string_view text) {
+    std::string more;
+    if (const auto at = text.rfind(" ("); at != std::string_view::npos && text.ends_with(kMore)) {
+        const std::string_view count = text.substr(at + 2, text.size() - at - 2 - kMore.size());
+        more = core::tr(" ({} more such places)", count);
+        text = text.substr(0, at);
+    }
+    if (auto change = changes.recognise(text)) return *std::move(change) + more;
+    std::size_t at = text.find(kColon);
+    for (std::size_t colons = 0; at != std::string_view::npos && colons < kMostColons; ++colons) {
+        if (const auto change = changes.recognise(text.substr(at + kColon.size())))
+            return places.told(text.substr(0, at)) + std::string(kColon) + *change + more;
+        at = text.find(kColon, at + 1);
+    }
+    return std::string(text) + more;
+}
+
 std::string recognised(const std::string& text) {
-    static const Recogniser all(core::translations_in(core::catalogue_in_use(), kContext));
+    static const Recogniser all(core::translations_in(core::catalogue_in_use(), "check"));
     return all.told(text);
+}
+
+std::string recognised_finding(const std::string& text) {
+    static const auto file = core::catalogue_in_use();
+    static const Recogniser places(core::translations_in(file, "place")),
+        changes(core::translations_in(file, "finding"));
+    return finding_told(places, changes, text);
 }
 
 }  // namespace jobs

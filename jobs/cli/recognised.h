@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,7 +7,8 @@
 #include "core/base/catalogue.h"
 
 // Texts of checks are made as English on the hosts that look, and nodes sign them into the ledger. Where a person reads one, the
-// catalogue's entry that it was made of is looked for, backwards, and the text is told in the reader's language.
+// catalogue's entry that it was made of is looked for, backwards, and the text is told in the reader's language. So are findings of
+// the release desk, which reviewers and researchers read and the ledger keeps.
 
 namespace jobs {
 
@@ -19,8 +21,9 @@ public:
     // between them is carried over as it is. Of several the one with the most literal text, then the fewest places, then the first
     // by its bytes. A list ("a, b") is told part by part where its parts have as much literal text together; a part that is not
     // recognised as it is. A text that a node cut ("...") is recognised by what is left of it, if that is enough, and only one
-    // translation fits best. Else the text as it is. Time: linear in the text.
-    std::string told(std::string_view text) const;
+    // translation fits best. Else nothing, and told as it is. Time: linear in the text.
+    std::optional<std::string> recognise(std::string_view text) const;
+    std::string told(std::string_view text) const { return recognise(text).value_or(std::string(text)); }
 
 private:
     struct Form {
@@ -39,7 +42,11 @@ private:
     std::vector<Form> forms_;  // the one to prefer first
 };
 
-// A check's text in the language in use.
+// A finding of the release desk (jobs/release/findings): where ("row 3: "), what to change, how many more such places.
+std::string finding_told(const Recogniser& places, const Recogniser& changes, std::string_view text);
+
+// A check's text, and a finding's, in the language in use.
 std::string recognised(const std::string& text);
+std::string recognised_finding(const std::string& text);
 
 }  // namespace jobs

@@ -1,4 +1,5 @@
-"""The texts of checks, read from the C++ that makes them: texts_in(SOURCE) gives each as a format, {} where something stands that is no literal.
+"""The texts of checks and of the release desk's findings, read from the C++ that makes them: texts_in(SOURCE, CONTEXT) gives each as a format, {} where
+something stands that is no literal.
 
 Not a compiler: it knows how these texts are put together (literals, +, ?:, variables and short functions of the same file, rows of tables), and
 gives what it does not know a place. A text that is made in another way is a place, too, so it is better made in one of these.
@@ -9,7 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS = ("slurm/preflight", "slurm/session", "jobs/cli", "jobs/service", "jobs/slurm", "jobs/wire", "core/policy")
+# By the context (msgctxt) that their translations have: where they are made, and in which files.
+FOLDERS = {"check": ("slurm/preflight", "slurm/session", "jobs/cli", "jobs/service", "jobs/slurm", "jobs/wire", "core/policy"), "finding": ("jobs/release",)}
+FOLDERS["place"] = FOLDERS["finding"]   # of a finding
+MAKES = {"check": r"\b(required|advised|Check|Verdict)\b", "finding": r"\b(Findings?|Unfit|Text|Picture|Config|Budget)\b"}
+MAKES["place"] = MAKES["finding"]
+NOT_OF_A_FILE = ("options", "table", "groups", "budget", "desk")   # what refuses a configuration's key
 # Which arguments people read: what was looked at, what was found, the remedy.
 CALLS = {"required": (0, 2, 3), "advised": (0, 2, 3), "need": (0, 2, 3), "want": (0, 2, 3), "add": (0, 2, 3), "tried": (0, 1, 2), "check": (0, 2, 3),
          "check_folder": (0, 4), "check_file": (1, 4), "check_mount": (0,), "bad": (0, 1)}
@@ -77,11 +83,11 @@ class File:
                        if token == "struct" and whole[i + 2] == "{"}
         self.rows = {name: self.rows_of(name, whole) for name in self.fields}
         self.functions: dict[str, Function] = {}
-        for found in re.finditer(r"(?m)^( *)(?:static )?(?:std::string|const char\*) (?:\w+::)?(\w+)\(([^()]*)\)(?: const)? \{(?: (.*) \}$|\n((?s:.*?))^\1\}$)", text):
-            body = tokens_of(found[4] or found[5])
+        for found in re.finditer(r"(?m)^( *)(?:static )?(?:std::string|const char\*) ((?:\w+::)?)(\w+)\(([^()]*)\)(?: const)? \{(?: (.*) \}$|\n((?s:.*?))^\1\}$)", text):
+            body = tokens_of(found[5] or found[6])
             returned = [split(body[i + 1:], ";")[0] for i, token in enumerate(body) if token == "return"]
-            parameters = [re.findall(r"\w+", one)[-1] for one in found[3].split(",") if one.strip()]
-            self.functions[found[2]] = Function(parameters, returned, Reader(self, body))
+            parameters = [re.findall(r"\w+", one)[-1] for one in found[4].split(",") if one.strip()]
+            self.functions[found[3]] = self.functions[found[2] + found[3]] = Function(parameters, returned, Reader(self, body))
 
     @staticmethod
     def fields_of(tokens: list[str]) -> list[str]:
@@ -133,6 +139,8 @@ class Reader:
                 found.append(part[i + 2:end_of(part, i + 1) - 1])
             elif part[i + 1] == "+=":
                 found.append(["+="])   # of any length
+            elif part[i + 1] == "(" and name.endswith("_"):   # where an object is made
+                found.append(part[i + 2:end_of(part, i + 1) - 1])
             elif "[" in part[max(0, i - 6):i] and ":" in part[i:i + 6]:   # for (const auto& [a, b] : {std::pair{..}, ..})
                 begin, end = max(k for k in range(i) if part[k] == "["), part.index(":", i)
                 if part[end + 1] == "{" and part[end - 1] == "]":
@@ -211,6 +219,29 @@ class Reader:
             return
         yield from self.read(tokens, {})
 
+    def places(self):
+        """Of the gate: code, where, what to change (jobs/release/findings)."""
+        part = self.part
+        for i, token in enumerate(part[:-1]):
+            if token in ("refuse", "flag", "end") and part[i + 1] == "(":
+                *_, where, _ = [[], [], *split(part[i + 2:end_of(part, i + 1) - 1], ",")]
+                if len(where) > 1 or "where" in "".join(where):   # else a code, or nothing
+                    yield from self.read(where, {})
+
+    def findings(self):
+        """What to change; of weights and pictures: why."""
+        part = self.part
+        for i, token in enumerate(part[:-1]):
+            if token in ("refuse", "flag", "end") and part[i + 1] == "(" and not (part[i - 1] == "." and part[i - 2] in NOT_OF_A_FILE):
+                yield from self.read(split(part[i + 2:end_of(part, i + 1) - 1], ",")[-1], {})
+            elif token == "{" and len(row := split(part[i + 1:end_of(part, i) - 1], ",")) == (2 if part[i - 1] == "Unfit" else 4) and \
+                    (part[i - 1] == "Unfit" or "Weight" in row[1]):
+                yield from self.read(row[-1], {})
+            elif token in ("change", "why") and part[i - 1] == "." and part[i + 1] == "=":
+                yield from self.read(split(part[i + 2:], ";")[0], {})
+            elif token == "refusal" and part[i - 2:i] == ["Budget", "::"]:
+                yield from self.file.functions["Budget::refusal"].texts([], 0)
+
     def texts(self):
         part = self.part
         for i, token in enumerate(part[:-1]):
@@ -237,12 +268,12 @@ def is_for_people(text: str) -> bool:
         not re.fullmatch(r"\w+(forwarding|tunnel|userrc|environment|command) \{\}", text)
 
 
-def files_of(source: Path) -> dict[str, File]:
+def files_of(source: Path, context: str) -> dict[str, File]:
     files = {}
-    for folder in FOLDERS:
+    for folder in FOLDERS[context]:
         for path in sorted((source / folder).glob("*.cpp")):
             text = path.read_text()
-            if re.search(r"\b(required|advised|Check|Verdict)\b", text):
+            if re.search(MAKES[context], text) and not (context != "check" and path.name.endswith("_main.cpp")):
                 files[str(path.relative_to(source))] = File(text)
     everywhere = Counter(name for file in files.values() for name in file.functions)
     shared = {name: one for file in files.values() for name, one in file.functions.items() if everywhere[name] == 1}
@@ -251,12 +282,13 @@ def files_of(source: Path) -> dict[str, File]:
     return files
 
 
-def texts_in(source: Path) -> dict[str, str]:
+def texts_in(source: Path, context: str) -> dict[str, str]:
     """Each text, and a file that makes it."""
     found: dict[str, str] = {}
-    for path, file in files_of(source).items():
+    for path, file in files_of(source, context).items():
         for part in file.parts:
-            for one in Reader(file, part).texts():
+            reader = Reader(file, part)
+            for one in {"check": reader.texts, "finding": reader.findings, "place": reader.places}[context]():
                 if is_for_people(one):
                     found.setdefault(one, path)
     return found
@@ -264,5 +296,5 @@ def texts_in(source: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     import sys
-    for text, path in texts_in(Path(sys.argv[1])).items():
+    for text, path in texts_in(Path(sys.argv[1]), sys.argv[2]).items():
         print(f"{path}\t{text}")

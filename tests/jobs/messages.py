@@ -141,22 +141,25 @@ class Messages(unittest.TestCase):
 
     def test_a_translation_has_the_places_and_the_edges_of_the_english_text(self):
         for po in sorted(LANGUAGES.glob("*.po")):
-            for english, other in (entries(po, self.folder) | entries(po, self.folder, "check")).items():
+            for english, other in [pair for context in (None, "check", "finding", "place") for pair in entries(po, self.folder, context).items()]:
                 self.assertEqual(places(english), places(other), english)
                 self.assertEqual(english.endswith("\n"), other.endswith("\n"), english)
                 self.assertNotRegex(other, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", english)
                 for command in re.findall(rf"\baloft (?:{COMMANDS})\b|--[a-z][a-z0-9-]+", english):
                     self.assertIn(command, other, "a command or an option is not translated")
 
-    def test_each_text_of_a_check_has_an_entry_and_each_entry_a_text(self):
-        texts = check_texts.texts_in(SOURCE)
-        self.assertGreater(len(texts), 300)
-        for po in sorted(LANGUAGES.glob("*.po")):
-            known = entries(po, self.folder, "check")
-            missing, unused = unrecognised(texts, list(known))
-            self.assertEqual(missing, {}, f"not in {po.name}")
-            self.assertEqual(sorted(unused), [], f"in {po.name} alone")
-            self.assertIn(f"\nLanguage: {po.stem}\n", run("msgunfmt", self.folder / "read.mo").replace("\\n\"", "\n").replace('"', ""))
+    def test_each_text_of_a_check_or_a_finding_has_an_entry_and_each_entry_a_text(self):
+        for context, least in {"check": 300, "finding": 110, "place": 5}.items():
+            texts = check_texts.texts_in(SOURCE, context)
+            self.assertGreater(len(texts), least)
+            for po in sorted(LANGUAGES.glob("*.po")):
+                missing, unused = unrecognised(texts, list(entries(po, self.folder, context)))
+                self.assertEqual(missing, {}, f"not in {po.name}")
+                self.assertEqual(sorted(unused), [], f"in {po.name} alone")
+        for po in sorted(LANGUAGES.glob("*.po")):   # by this the program finds the file
+            run("msgfmt", "-o", self.folder / "read.mo", po)
+            with open(self.folder / "read.mo", "rb") as file:
+                self.assertEqual(gettext.GNUTranslations(file).info()["language"], po.stem)
 
     def test_a_text_without_an_entry_is_named_and_so_is_an_entry_without_a_text(self):
         known = ["absent", "install {}: {} by it", "{}: not there"]

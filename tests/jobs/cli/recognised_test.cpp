@@ -134,8 +134,9 @@ TEST_CASE("a hostile text costs time in proportion to its length") {
 
 TEST_CASE("each text that a catalogue has is recognised, whole and as a node cuts it") {
     const std::filesystem::path file = std::getenv("ALOFT_CATALOGUE");
-    const Entries all = core::translations_in(file, "check");
-    REQUIRE(all.size() > 250);
+    const std::string context = GENERATE("check", "finding");
+    const Entries all = core::translations_in(file, context);
+    REQUIRE(all.size() > (context == "check" ? 250 : 100));
     const Recogniser known(all);
     std::size_t cuts = 0;
     for (const core::Translation& one : all) {
@@ -149,7 +150,23 @@ TEST_CASE("each text that a catalogue has is recognised, whole and as a node cut
         ++cuts;
         CHECK(known.told(text.substr(0, 93) + "...") != text.substr(0, 93) + "...");
     }
-    CHECK(cuts > 20);
+    CHECK(cuts > 10);
+}
+
+TEST_CASE("a finding is told with its place, and how many more there are") {
+    const Recogniser places(Entries{{"row {}, column {}", "第 {} 列第 {} 欄"}, {"line {}", "第 {} 行"}});
+    const Recogniser changes(Entries{{"an address; leave it out", "網址"},
+                                     {"tensor {}: of a type that cannot leave", "張量 {}：型別"}});
+    const auto told = [&](const char* text) { return jobs::finding_told(places, changes, text); };
+    CHECK(told("an address; leave it out") == "網址");
+    CHECK(told("row 3, column 2: an address; leave it out") == "第 3 列第 2 欄: 網址");
+    CHECK(told("/3/1: an address; leave it out (2 more such places)") == "/3/1: 網址 (2 more such places)");
+    CHECK(told("tensor a: b: of a type that cannot leave") == "張量 a: b：型別");
+    CHECK(told("line 4: tensor a: of a type that cannot leave") == "第 4 行: 張量 a：型別");
+    for (const char* other :
+         {"", ": ", "line 4: no such thing", "a: b: c: d: e: f: g: h: i: j: k: an address; leave it out",
+          "x (2 more such places)", " (more such places)", " more such places)"})
+        CHECK(told(other) == other);
 }
 
 TEST_CASE("without a language a check's text is English") {

@@ -293,6 +293,10 @@ Json init_delivery(const InitRequest& request, const Readers& readers) {
         if (fs::exists(path))
             throw core::Error(core::Fault::usage,
                               path.string() + " is there already: give another --out, or remove it");
+    std::error_code unknown;
+    const fs::file_type kind = fs::status(request.folder, unknown).type();
+    if (kind == fs::file_type::not_found || (!unknown && kind != fs::file_type::directory))
+        throw core::Error(core::Fault::usage, request.name + "=DIR: a delivery must be a folder");
     Seen seen;
     Delivery(request.folder).walk([&](const std::string& name) { seen.files += !is_archive_name(name); });
     const Delivery delivery(request.folder);  // opened anew: a folder's descriptor is read to its end once

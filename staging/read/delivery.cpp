@@ -105,8 +105,8 @@ Delivery::Delivery(const std::filesystem::path& folder) {
     if (folder_.is_open()) return;
     const int why = errno;
     if (why == ENOTDIR || why == ENOENT)
-        throw Error(Fault::usage, core::with_errno(folder.string() + ": a delivery must be a folder", why));
-    throw Error(Fault::system, core::with_errno(folder.string() + ": cannot open a delivery's folder", why));
+        throw Error(Fault::usage, core::with_errno("a delivery must be a folder", why));
+    throw Error(Fault::system, core::with_errno("cannot open a delivery's folder", why));
 }
 
 Opened Delivery::open(const std::string& name) const {

@@ -108,7 +108,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(missing, [])
 
     def test_a_delivery_is_read_on_a_bare_host(self):
-        told = self.inside("mkdir -p /tmp/d && printf 'patient,age\\n1,40\\n2,50\\n' > /tmp/d/t.csv && aloft-stage init north=/tmp/d --out /tmp/configs --json")
+        told = self.inside("mkdir -p /tmp/d && printf 'patient,age\\n1,40\\n2,50\\n' > /tmp/d/t.csv && aloft-stage init north=/tmp/d --out /tmp/configs --json 2>/tmp/said; grep -q 'configs/deid' /tmp/said")
         self.assertEqual(json.loads(told)["kinds"], {"table": 1})
 
     def test_the_trainer_says_which_libtorch_it_wants_and_takes_it_from_where_it_is_told(self):

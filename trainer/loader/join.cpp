@@ -50,13 +50,12 @@ void compare(const core::Manifest& one, const core::Manifest& other) {
 Joined join(const std::vector<const core::Manifest*>& datasets) {
     Joined out{datasets.at(0)->schema, {}};
     core::Schema& schema = out.schema;
-    for (const core::Manifest* each : datasets) {
-        for (const core::Manifest* before : datasets) {
-            if (before == each) break;
-            if (before->dataset == each->dataset)
-                throw Error(Fault::usage, before->id() + " and " + each->id() +
+    for (std::size_t i = 0; i < datasets.size(); ++i) {
+        const core::Manifest* each = datasets[i];
+        for (std::size_t before = 0; before < i; ++before)
+            if (datasets[before]->dataset == each->dataset)
+                throw Error(Fault::usage, datasets[before]->id() + " and " + each->id() +
                                               " hold the same samples: take one of the two");
-        }
         if (each != datasets[0]) compare(*datasets[0], *each);
         auto& columns = out.columns.emplace_back();
         for (core::Column& column : schema.columns) {

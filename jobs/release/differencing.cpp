@@ -262,7 +262,12 @@ void check_family(const Family& family, std::int64_t smallest, Findings& finding
 struct People {
     std::set<std::string> datasets;
     std::string as_written, split;
+    bool operator==(const People&) const = default;
 };
+
+void add(People one, std::vector<People>& all) {
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
 
 People people_of(const std::string& family) {
     People out;
@@ -288,14 +293,14 @@ bool are_of_some_alike(const People& one, const People& other) {
 
 void check_datasets(const std::vector<CountCell>& now, const std::vector<EarlierTable>& earlier,
                     Findings& findings) {
-    std::set<std::string> mine, theirs;
-    for (const CountCell& cell : now) mine.insert(cell.family);
+    std::vector<People> mine, theirs;  // each once: tables are many, people few
+    for (const CountCell& cell : now) add(people_of(cell.family), mine);
+    theirs = mine;
     for (const EarlierTable& table : earlier)
-        for (const CountCell& cell : table.cells) theirs.insert(cell.family);
-    theirs.insert(mine.begin(), mine.end());
-    for (const std::string& family : mine)
-        for (const std::string& other : theirs)
-            if (are_of_some_alike(people_of(family), people_of(other)))
+        for (const CountCell& cell : table.cells) add(people_of(cell.family), theirs);
+    for (const People& one : mine)
+        for (const People& other : theirs)
+            if (are_of_some_alike(one, other))
                 return findings.refuse(
                     "differencing", "",
                     "counts of several datasets together, and of some of these datasets in other "

@@ -32,7 +32,7 @@ public:
 
 // Listens on a Unix socket with one epoll thread. Each caller may be as slow, silent or hostile as it likes:
 // lines, descriptors, connections, requests and bytes per account and waiting time are limited, and nothing here
-// blocks, not even where this host's name service hangs (names.h). Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
+// blocks, not even where this host's name service hangs (names.h): only who issues a grant then keeps all waiting, for 2 s (grants.cpp). Descriptors are kept back for what aloftd itself must open: no number of callers takes them.
 //
 // Beside it lies a second socket, relay.sock, for aloft-relay: who connects there must be root, and says in a first
 // line of its own who asks, on another host (to_json of Relayed). All limits are those of that caller.

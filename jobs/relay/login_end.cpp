@@ -60,7 +60,6 @@ public:
         const auto slot = connections_.take(std::to_string(peer.uid));
         if (!slot) return;  // closed: try again
         try {
-            name_peer(peer);
             const Received answer = carry(socket.get(), peer);
             send_line(socket.get(), answer.line, answer.files, after(30s));
         } catch (const Error& e) {
@@ -72,7 +71,7 @@ public:
     }
 
 private:
-    Received carry(int socket, const Peer& peer) {
+    Received carry(int socket, Peer& peer) {
         const Received request = receive_line(socket, kRequestLimitBytes, after(30s));
         if (peer.uid == 0)
             throw Error(Fault::refused,
@@ -84,6 +83,7 @@ private:
                 throw Error(Fault::system, "this account asks too much; wait a little and try again");
             rates_.forget(steady_ms());
         }
+        name_peer(peer);  // may ask a directory, which is not for whoever asks too much
         std::shared_ptr<void> files;
         if (!request.files.empty() && !(files = with_files_.take(std::to_string(peer.uid))))
             throw Error(Fault::system,

@@ -13,6 +13,7 @@
 #include "core/mpi/tool.h"
 #include "core/shard/version.h"
 #include "staging/build/build.h"
+#include "staging/build/dry_run.h"
 #include "staging/build/init.h"
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
@@ -76,8 +77,9 @@ CLI::App* add_build(CLI::App& app, Flags& flags) {
                       "Where the folder of sealed intermediate files is made, shared by all ranks [OUT]");
     build->add_flag(
         "--dry-run", flags.build.dry_run,
-        "Read and judge each file, write nothing: what would be taken, what not and why. Whether files "
-        "contradict one another (duplicates, patients of one study) the build alone sees");
+        "Read and judge each file by itself, write nothing: what passes, what not and why; exit code 3 if "
+        "nothing does. Whether files contradict one another (duplicates, patients of one study) the build "
+        "alone sees");
     build->add_flag("--discard", flags.build.discard,
                     "Remove what an unfinished build of something else has left in OUT");
     build->add_option(
@@ -324,6 +326,10 @@ int main(int argc, char** argv) {
             });
             const Json summary = staging::build(flags.build, *server, world);
             if (world.is_root()) print(summary, flags.json);
+            core::together(world, [&] {
+                if (world.is_root() && staging::takes_nothing(summary))
+                    throw core::Error(core::Fault::data, "a build would take nothing: no file passes");
+            });
         });
     if (is_check && has_ranks())
         return run_with_ranks([&](const core::Comm& world) {

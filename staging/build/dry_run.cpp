@@ -25,6 +25,17 @@ struct Counting : Stage1Sink {
     std::map<std::uint32_t, std::map<std::string, std::int64_t>> reasons;
 };
 
+// What can still leave out a file that passes alone.
+std::vector<std::string> not_looked_for(const BuildRequest& request, const Definition& definition) {
+    std::vector<std::string> out{"duplicates", "conflicts"};
+    if (!request.left_out.empty()) out.push_back("people_to_leave_out");
+    if (definition.kind == SampleKind::volume) out.push_back("volumes");
+    if (definition.labels || definition.masks) out.push_back("labels_and_masks");
+    if (definition.profile.risk.suppress || definition.profile.risk.generalises())
+        out.push_back("small_groups");
+    return out;
+}
+
 Json run(const BuildRequest& request, const Readers& server) {
     const std::vector<DeliveryFolder> deliveries = in_order(request.deliveries);
     const Definition definition =
@@ -59,14 +70,19 @@ Json run(const BuildRequest& request, const Readers& server) {
         const std::int64_t samples = counting.samples[site];
         if (samples) taken[deliveries[i].name] = samples;
         for (const auto& [reason, count] : counting.reasons[site]) reasons[reason] += count;
-        by_delivery[deliveries[i].name] = {
-            {"files", found.deliveries[i].files}, {"taken", samples}, {"left_out", counting.reasons[site]}};
+        by_delivery[deliveries[i].name] = {{"files", found.deliveries[i].files},
+                                           {"passes_alone", samples},
+                                           {"left_out", counting.reasons[site]}};
         if (definition.labels || definition.masks)
             by_delivery[deliveries[i].name]["labels_and_masks"] = counting.beside[site];
     }
-    return {{"dataset", definition.id()},         {"dry_run", true},
-            {"files", listing.files()},           {"deliveries", by_delivery},
-            {"samples_before_duplicates", taken}, {"quarantine", reasons}};
+    return {{"dataset", definition.id()},
+            {"dry_run", true},
+            {"files", listing.files()},
+            {"deliveries", by_delivery},
+            {"samples_before_duplicates", taken},
+            {"quarantine", reasons},
+            {"not_looked_for", not_looked_for(request, definition)}};
 }
 
 }  // namespace
@@ -77,6 +93,10 @@ Json dry_run(const BuildRequest& request, const Readers& server, const core::Com
         if (comm.is_root()) summary = run(request, server);
     });
     return summary;
+}
+
+bool takes_nothing(const Json& summary) {
+    return summary.value("dry_run", false) && summary.at("samples_before_duplicates").empty();
 }
 
 }  // namespace staging

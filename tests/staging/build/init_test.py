@@ -148,7 +148,8 @@ class Init(unittest.TestCase):
             subprocess.run([STAGE, "keys", "new", keys, "--dataset", "north@1"], check=True, capture_output=True)
             done = subprocess.run([STAGE, "build", "--dataset", out / "datasets/north.toml", "--delivery", f"north={delivery}", "--json",
                                    "--deliveries", out / "deliveries", "--keys", keys, "--out", self.root / kind, "--dry-run"], capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stderr)  # read, and held back: nobody has said what they show
+            self.assertEqual(done.returncode, 3, done.stderr)  # read, and held back: nobody has said what they show
+            self.assertIn("a build would take nothing", done.stderr)
             self.assertEqual(json.loads(done.stdout)["quarantine"], {"unlisted_anatomy": 2})
 
     def test_nothing_in_it_and_nothing_built(self):

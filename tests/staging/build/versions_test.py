@@ -385,7 +385,31 @@ target_bytes = 4096
         self.assertEqual(sorted(deliveries_of), sorted(HOSPITALS))
         taken = json.loads(done.stdout)["samples_before_duplicates"]
         self.assertEqual(sum(taken.values()), json.loads((version / "manifest.json").read_text())["samples"])
+        self.assertEqual(json.loads(done.stdout)["not_looked_for"], ["duplicates", "conflicts"])
         self.assertFalse(out.exists())
+        configs = self.root / "suppressing"
+        shutil.copytree(SOURCE / "configs", configs)
+        profile = configs / "deid/biopsy-table.toml"
+        profile.write_text(profile.read_text().replace('below = "report"', 'below = "suppress"'))
+        done = subprocess.run([*self.command(configs / "datasets/wdbc.toml", out, 1, deliveries), "--dry-run"], capture_output=True, text=True)
+        self.assertEqual(json.loads(done.stdout)["not_looked_for"], ["duplicates", "conflicts", "small_groups"], done.stderr)
+
+    def test_a_dry_run_of_which_nothing_is_taken_ends_as_the_build_does(self):
+        definition, deliveries, _ = self.small()
+        broken = self.root / "nothing-to-take"
+        for hospital in HOSPITALS:
+            (broken / hospital).mkdir(parents=True)
+            rows = (deliveries / hospital / "table.csv").read_text().splitlines()
+            (broken / hospital / "table.csv").write_text("\n".join([rows[0], "a,row,too,short"]) + "\n")
+        for ranks in 1, 2:
+            out = self.root / f"nothing-{ranks}"
+            done = subprocess.run([*self.command(definition, out, ranks, broken), "--dry-run"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertEqual(done.stderr.count("a build would take nothing"), 1, done.stderr)
+            told = json.loads(done.stdout)  # one object: what passes, not the failure
+            self.assertEqual({one["passes_alone"] for one in told["deliveries"].values()}, {0})
+            self.assertFalse(out.exists())
+        self.failed(3, "nothing could be taken", "wdbc", self.root / "nothing-built", 2, deliveries=broken, definition=definition)
 
 
 if __name__ == "__main__":

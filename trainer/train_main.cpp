@@ -230,6 +230,7 @@ int main(int argc, char** argv) {
     path_option(events, "--out", request.out, Wanted::new_folder,
                 "Folder that TensorBoard is pointed at (--logdir)")
         ->required();
+    events->add_flag("--json", json, "Print one JSON object");
 
     std::string explained;
     CLI::App* about = app.add_subcommand("recipe", "What may stand in a recipe; needs no dataset");
@@ -266,7 +267,12 @@ int main(int argc, char** argv) {
         }
         if (events->parsed()) {
             core::together(world, [&] {
-                if (world.is_root()) trainer::write_tensorboard_events(run_folder, request.out);
+                if (!world.is_root()) return;
+                const auto written = trainer::write_tensorboard_events(run_folder, request.out);
+                if (json)
+                    core::print_json(Json{{"file", written.file},
+                                          {"bytes", written.bytes},
+                                          {"lines_skipped", std::uint64_t{written.skipped}}});
             });
             return;
         }

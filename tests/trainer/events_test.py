@@ -107,6 +107,24 @@ class Events(unittest.TestCase):
         greatest = struct.unpack("f", struct.pack("I", 0x7f7fffff))[0]
         self.assertEqual(self.read(), {"train/loss": [(1, greatest)], "train/rate": [(1, -greatest)], "train/samples_per_second": [(1, 1.0)]})
 
+    def test_with_json_it_says_what_there_is(self):
+        self.events('{"event":"step"}\n')
+        for again in range(2):  # made; added to
+            done = subprocess.run([TRAIN, "events", "--run", self.root, "--out", self.root / "events", "--json"], capture_output=True, text=True)
+            file = next((self.root / "events").glob("events.out.*"))
+            self.assertEqual(json.loads(done.stdout), {"file": file.name, "bytes": file.stat().st_size, "lines_skipped": 1}, done.stderr)
+            (self.root / f"call{again}").write_text("0\nevents --json\n")
+            (self.root / f"call{again}.out").write_text(done.stdout)
+            self.log.append({"event": "step", "step": 2**43, "loss": 1, "rate": 1, "gradient_norm": 1, "samples_per_second": 1})
+            (self.root / "log.jsonl").write_text((self.root / "log.jsonl").read_text() + json.dumps(self.log[-1]) + "\n")
+        none = subprocess.run([TRAIN, "events", "--run", self.root / "events", "--out", self.root / "new", "--json"], capture_output=True, text=True)
+        (self.root / "none").write_text(f"{none.returncode}\nevents --json\n")
+        (self.root / "none.out").write_text(none.stdout)
+        self.assertEqual(json.loads(none.stdout)["error"]["code"], 2)
+        judge = pathlib.Path(__file__).resolve().parents[1] / "support/check_json.py"
+        judged = subprocess.run(["/usr/bin/python3", judge, "aloft-train", self.root], capture_output=True, text=True)
+        self.assertEqual(judged.returncode, 0, judged.stderr)
+
     def test_no_log_is_the_callers_fault(self):
         self.run_events(2)
         self.assertFalse((self.root / "events").exists())

@@ -142,7 +142,7 @@ TensorboardEvents tensorboard_events(std::string_view log) {
     return out;
 }
 
-void write_tensorboard_events(const std::filesystem::path& run, const std::filesystem::path& out) {
+WrittenEvents write_tensorboard_events(const std::filesystem::path& run, const std::filesystem::path& out) {
     const auto log = run / "log.jsonl";
     if (!std::filesystem::is_regular_file(log))
         throw core::Error(core::Fault::usage,
@@ -161,13 +161,17 @@ void write_tensorboard_events(const std::filesystem::path& run, const std::files
     const std::size_t last = before.rfind(start());
     const std::string_view told = last == std::string::npos ? "" : std::string_view(before).substr(last);
     const bool goes_on = last != std::string::npos && std::string_view(bytes).starts_with(told);
-    if (last == std::string::npos || (!goes_on && !is_whole(before)))
-        return core::write_atomically(file, bytes, 0640);
+    if (last == std::string::npos || (!goes_on && !is_whole(before))) {
+        core::write_atomically(file, bytes, 0640);
+        return {file.filename().string(), bytes.size(), skipped};
+    }
     const core::Fd fd(open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
     if (!fd.is_open())
         throw core::Error(core::Fault::system,
                           core::with_errno("cannot open " + file.filename().string(), errno));
-    core::write_all(fd.get(), core::view(goes_on ? std::string_view(bytes).substr(told.size()) : bytes));
+    const std::string_view more = std::string_view(bytes).substr(goes_on ? told.size() : 0);
+    core::write_all(fd.get(), core::view(more));
+    return {file.filename().string(), before.size() + more.size(), skipped};
 }
 
 }  // namespace trainer

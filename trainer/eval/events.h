@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ struct TensorboardEvents {
 TensorboardEvents tensorboard_events(std::string_view log);
 // Those of the run in `run` into the folder `out`, which TensorBoard is pointed at; made if need be. What is there is added
 // to: what the log has more, or all anew where lines of it were dropped. Throws Error(usage) if there is no log.
-void write_tensorboard_events(const std::filesystem::path& run, const std::filesystem::path& out);
+// Returns what is there now.
+struct WrittenEvents {
+    std::string file;  // its name in `out`
+    std::uint64_t bytes = 0;
+    std::size_t skipped = 0;  // as in TensorboardEvents
+};
+WrittenEvents write_tensorboard_events(const std::filesystem::path& run, const std::filesystem::path& out);
 
 }  // namespace trainer

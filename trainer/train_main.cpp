@@ -2,10 +2,13 @@
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "core/mpi/tool.h"
 #include "trainer/engine/explain.h"
 #include "trainer/engine/fit.h"
+#include "trainer/engine/signals.h"
 #include "trainer/engine/study.h"
 #include "trainer/eval/events.h"
 #include "trainer/eval/study.h"
@@ -131,6 +134,11 @@ void print_summary(const core::Manifest& manifest, bool as_json) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // What a run obeys it hears from here on, before flags, MPI and data: it then saves what it has at its first step.
+    // Other verbs end of a signal as any program does.
+    const auto is_word = [&](int i, std::string_view word) { return argc > i && argv[i] == word; };
+    std::optional<trainer::StopSignals> early;
+    if (is_word(1, "fit") || (is_word(1, "study") && is_word(2, "run"))) early.emplace();
     CLI::App app{
         "Train and evaluate models on granted datasets.\n\n"
         "  mpirun -n 4 aloft-train fit --recipe configs/recipes/digits-resnet.toml \\\n"

@@ -86,6 +86,17 @@ class Calls(RunsCase):
         self.assertEqual((out / "events.out.tfevents.0.aloft").read_bytes(), before)
         subprocess.run(words, check=True, env=self.environment())
 
+    def test_a_signal_that_comes_before_the_first_step_is_obeyed_at_it(self):
+        early = {"LD_PRELOAD": os.environ["UNLUCKY"], "ALOFT_TERM": "1"}
+        for ranks in 0, 2:
+            out = self.root / f"early-{ranks}"
+            done = self.run_to_end("images", out, ranks, *SHORT, *settings("train.epochs=1"), code=75, env=early)
+            self.assertIn("state saved", done.stderr)
+            self.run_to_end("images", out, ranks, *SHORT, *settings("train.epochs=1"))
+        # A verb that saves nothing ends of it, as any program does.
+        model = out / "model.safetensors"
+        self.run_to_end("images", None, 0, "--model", str(model), *SHORT, code=-signal.SIGTERM, verb="evaluate", env=early)
+
     def test_where_there_are_no_locks_it_is_said_once(self):
         poor = {"LD_PRELOAD": os.environ["UNLUCKY"], "ALOFT_NO_LOCKS": "1"}
         done = self.run_to_end("images", self.root / "unlocked", 2, *SHORT, *settings("train.epochs=1"), env=poor)

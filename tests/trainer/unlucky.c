@@ -1,8 +1,10 @@
-/* Preloaded, it makes a file system poor: without locks (ALOFT_NO_LOCKS), or full for files with ALOFT_FULL in their path. */
+/* Preloaded, it makes a file system poor: without locks (ALOFT_NO_LOCKS), or full for files with ALOFT_FULL in their path. With ALOFT_TERM
+ * a SIGTERM comes as MPI starts. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,4 +48,11 @@ ssize_t write(int fd, const void* bytes, size_t size) {
         }
     }
     return next(fd, bytes, size);
+}
+
+typedef int (*init_call)(int*, char***, int, int*);
+
+int MPI_Init_thread(int* argc, char*** argv, int wanted, int* provided) {
+    if (getenv("ALOFT_TERM")) raise(SIGTERM);
+    return ((init_call)dlsym(RTLD_NEXT, "MPI_Init_thread"))(argc, argv, wanted, provided);
 }

@@ -78,8 +78,9 @@ std::string sample_name(std::int64_t sample) {
 
 }  // namespace
 
-Container::Container(int fd, Env& env, const Schema& schema, const std::string& dataset, std::int64_t number)
-    : schema_(schema), sink_(fd, env), fixed_(schema.fields.size()), lines_(schema.fields.size()) {
+Container::Container(int fd, Env& env, const std::string& file, const Schema& schema,
+                     const std::string& dataset, std::int64_t number)
+    : schema_(schema), sink_(fd, env, file), fixed_(schema.fields.size()), lines_(schema.fields.size()) {
     quiet_h5();
     const H5Properties access(H5Pcreate(H5P_FILE_ACCESS), "make properties");
     // Fixed on both sides: the bytes must not change with the library's newest format.

@@ -16,8 +16,9 @@ namespace core {
 // One thread at a time. Throws Error(system) where the disk fails; then only the destructor may follow.
 class Container {
 public:
-    // `fd` is an empty file, open for reading and writing, and outlives this.
-    Container(int fd, Env& env, const Schema& schema, const std::string& dataset, std::int64_t number);
+    // `fd` is an empty file, open for reading and writing, and outlives this; `file` is what it will be called.
+    Container(int fd, Env& env, const std::string& file, const Schema& schema, const std::string& dataset,
+              std::int64_t number);
 
     // Fields of one sample come in the order of the schema, samples in the order of their index. A sample of
     // fixed shape is one chunk; a ragged one brings its shape and the chunks of its tiles, in order.

@@ -106,7 +106,10 @@ H5File H5Sink::create(const H5Properties& creation, const H5Properties& access) 
 }
 
 void H5Sink::check() const {
-    if (error_) throw Error(Fault::system, with_errno("cannot write a shard", error_));
+    if (!error_) return;
+    const bool is_full = error_ == ENOSPC || error_ == EDQUOT;
+    throw Error(Fault::system, with_errno("cannot write " + file_, error_) +
+                                   (is_full ? ". Make room there, then run the same command again" : ""));
 }
 
 void H5Sink::watch(const void* bytes, std::size_t size) noexcept {

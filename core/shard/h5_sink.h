@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/env.h"
@@ -15,8 +17,9 @@ namespace core {
 // walking all chunks. One thread at a time.
 class H5Sink {
 public:
-    // `fd` is an empty file, open for reading and writing; it and `env` must outlive the HDF5 file.
-    H5Sink(int fd, Env& env) : fd_(fd), env_(env) {}
+    // `fd` is an empty file, open for reading and writing; it and `env` must outlive the HDF5 file. `file` is what it
+    // will be called, for people.
+    H5Sink(int fd, Env& env, std::string file) : fd_(fd), env_(env), file_(std::move(file)) {}
     H5Sink(const H5Sink&) = delete;
 
     // The new HDF5 file. `access` gets this driver.
@@ -41,6 +44,7 @@ private:
     void fail(int error) noexcept;
     int fd_;
     Env& env_;
+    std::string file_;
     int error_ = 0;  // the first failure's errno
     std::uint64_t end_ = 0;
     const void* watched_ = nullptr;

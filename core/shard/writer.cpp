@@ -106,7 +106,7 @@ Digest read_back(int fd, std::uint64_t& size) {
 
 class ShardWriter::Work {
 public:
-    Work(std::filesystem::path path, Schema schema, std::string dataset, std::int64_t number,
+    Work(const std::filesystem::path& path, Schema schema, std::string dataset, std::int64_t number,
          const SecretKey& dataset_key, WriterOptions options)
         : schema_((schema.check(), std::move(schema))),
           options_(options),
@@ -114,8 +114,8 @@ public:
           id_(shard_id(dataset, number)),
           keys_(dataset_key, id_),
           env_(options.env ? *options.env : Env::real()),
-          file_(std::move(path), 0640, env_),
-          container_(file_.fd(), env_, schema_, dataset, number),
+          file_(path, 0640, env_),
+          container_(file_.fd(), env_, path.string(), schema_, dataset, number),
           columns_(schema_.columns.size()),
           split_(schema_.column("split")) {
         try {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -203,6 +204,9 @@ TEST_CASE("a failure of any write ends in an error of the system, and leaves not
     std::filesystem::remove(folder / "faulty" / shard_file(0));
     CHECK(sound.calls() > 20);
     const int error = GENERATE(ENOSPC, EIO, EDQUOT);
+    // Of what HDF5 writes, the file by the name that it will have, and what to do.
+    const std::string remedy = error == EIO ? "" : ". Make room there, then run the same command again";
+    int named = 0;
     for (int n = 1; n <= sound.calls(); ++n) {
         test::FaultyEnv env(n, error);
         try {
@@ -210,11 +214,15 @@ TEST_CASE("a failure of any write ends in an error of the system, and leaves not
             FAIL_CHECK("call " << n << " failed, and nobody was told");
         } catch (const Error& e) {
             CHECK(e.fault() == Fault::system);
+            CHECK_THAT(e.what(), !Catch::Contains(".tmp-"));
+            named += std::string(e.what()) == "cannot write " + (folder / "faulty" / shard_file(0)).string() +
+                                                  ": " + std::strerror(error) + remedy;
         }
         // The last two are the folder's flush: the shard has its name by then.
         if (n <= sound.calls() - 2) CHECK(std::filesystem::is_empty(folder / "faulty"));
         std::filesystem::remove(folder / "faulty" / shard_file(0));
     }
+    CHECK(named > 10);
     // And HDF5 is as good as new: the same process goes on.
     CHECK(to_hex(made::shard(folder / "after", schema, 0, 0, 3).sha256) == before);
 }

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/time.h"
+#include "core/base/version.h"
 #include "core/ledger/ledger.h"
 #include "jobs/state/attempts.h"
 #include "jobs/state/states.h"
@@ -107,8 +108,11 @@ DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXIS
 DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage; DROP TABLE IF EXISTS runs;
 )";
 
-// Counted up with each change of a table above: a database of another number is made again from the ledger.
-constexpr std::int64_t kSchemaVersion = 11;
+// Of the tables and this Aloft, 31 bits: a database of another number is made again, as another version may pass records over.
+std::int64_t maker() {
+    const auto hash = core::sha256(core::view(std::string(core::version()) + kSchema));
+    return (hash[0] & 0x7F) << 24 | hash[1] << 16 | hash[2] << 8 | hash[3];
+}
 
 json field(const Record& record, const char* key) {
     const auto found = record.details.find(key);
@@ -118,7 +122,7 @@ json field(const Record& record, const char* key) {
 }  // namespace
 
 State::State(const std::filesystem::path& file, Texts* texts) : database_(file), texts_(texts) {
-    if (database_.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion)
+    if (database_.rows("PRAGMA user_version").at(0).at("user_version") != maker())
         clear();
     else
         database_.script(kSchema);
@@ -130,13 +134,13 @@ void State::clear() {
     database_.script(kSchema);
     for (const char* thing : {"jobs", "requests", "applications", "releases"})
         database_.script(tallies_of(thing).c_str());
-    database_.script(("PRAGMA user_version = " + std::to_string(kSchemaVersion)).c_str());
+    database_.script(("PRAGMA user_version = " + std::to_string(maker())).c_str());
 }
 
 std::optional<core::Ledger::Position> State::position_in(const std::filesystem::path& file) {
     if (!std::filesystem::exists(file)) return std::nullopt;
     Database database(file);
-    if (database.rows("PRAGMA user_version").at(0).at("user_version") != kSchemaVersion) return std::nullopt;
+    if (database.rows("PRAGMA user_version").at(0).at("user_version") != maker()) return std::nullopt;
     const auto rows = database.rows("SELECT seq, sha256, line_at FROM position");
     if (rows.empty()) return std::nullopt;
     core::Ledger::Position position;
@@ -422,8 +426,7 @@ std::vector<json> State::rows(const std::string& sql, const std::vector<json>& v
 
 std::optional<json> State::one(const std::string& sql, const std::string& id) {
     auto rows = this->rows(sql, {id});
-    if (rows.empty()) return std::nullopt;
-    return std::move(rows.front());
+    return rows.empty() ? std::nullopt : std::optional(std::move(rows.front()));
 }
 std::optional<json> State::application(const std::string& id) {
     return one("SELECT * FROM applications WHERE id = ?", id);

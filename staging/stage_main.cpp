@@ -111,7 +111,9 @@ CLI::App* add_init(CLI::App& app, Flags& flags) {
 
 // What these commands look at is what a build that has ended has left.
 void must_be_built(const std::filesystem::path& dir) {
-    if (std::filesystem::exists(dir) && !std::filesystem::exists(dir / "manifest.json"))
+    std::error_code unseen;  // whoever opens the manifest says why
+    if (std::filesystem::exists(dir, unseen) && !std::filesystem::exists(dir / "manifest.json", unseen) &&
+        !unseen)
         throw core::Error(core::Fault::data,
                           dir.string() +
                               " holds no version: its build has not ended (run it again), or took "

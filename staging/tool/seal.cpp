@@ -81,6 +81,7 @@ nlohmann::ordered_json attach_seal(const std::filesystem::path& dir, const std::
         try {
             return core::open_manifest(copy.path(), {key}, core::Seal::required).id();
         } catch (const core::Error& e) {  // which names the copy
+            if (e.fault() == core::Fault::system) throw;
             throw core::Error(e.fault(), file.string() + ": is no seal of the version in " + dir.string() +
                                              " by this steward. Give what `seal --to` wrote for it");
         }

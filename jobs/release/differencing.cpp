@@ -1,6 +1,6 @@
 // Differencing: counts that nobody wrote down, from those that were.
 //
-// A family is one table of counts, over all releases of a grant: its cells are named by labels, and the label
+// A family is one table of counts, over all releases of an account: its cells are named by labels, and the label
 // "total" stands for all of them. Covered:
 // - the same cell in two releases, when the two differ by 1 to smallest - 1;
 // - a total less the parts that are shown, in every dimension, whether what is missing was left empty or left
@@ -8,10 +8,12 @@
 // - rows and columns together: unknown cells as a system of linear equations over whole numbers that are not
 //   negative, solved exactly up to kUnknowns unknowns. Refused: a cell that is determined and small, and a sum
 //   of unknown cells that is small;
-// - counts of several datasets together beside those of some of them, of the same split: refused as such;
+// - two versions of a dataset: their tables are one family;
+// - counts of several datasets together beside those of some of them, of the same split: refused as such, where the
+//   outermost object of a JSON file names them (`dataset`, `split`);
 // - codes that contain each other (ATC, ICD): A01X less A01XA and A01XB.
-// Not covered: tables that hold the same people under other names or other cuts of a scale (age 0-9 against
-// 0-10), sums of products, figures other than counts, bounds (a cell known to lie between 11 and 12).
+// Not covered: tables that hold the same people under other names (datasets named in a column, a list or an inner
+// object, or nowhere) or other cuts of a scale (age 0-9 against 0-10), sums of products, figures other than counts, bounds (a cell known to lie between 11 and 12).
 #include "jobs/release/differencing.h"
 
 #include <algorithm>
@@ -269,6 +271,25 @@ void add(People one, std::vector<People>& all) {
     if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
 }
 
+std::string trimmed(const std::string& text) {
+    const std::size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
+    return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
+}
+
+// {a@1*b@2}{test}.strata... is {a*b}{test}.strata...: two versions of a dataset differ by few patients.
+std::string without_versions(const std::string& family) {
+    const std::size_t end = family.find('}');
+    if (!family.starts_with('{') || end == std::string::npos) return family;
+    std::string out = "{";
+    for (std::size_t begin = 1; begin <= end;) {
+        const std::size_t star = std::min(family.find('*', begin), end);
+        const std::string name = family.substr(begin, star - begin);
+        out += (out.size() > 1 ? "*" : "") + trimmed(name.substr(0, name.find('@')));
+        begin = star + 1;
+    }
+    return out + family.substr(end);
+}
+
 People people_of(const std::string& family) {
     People out;
     const std::size_t end = family.find('}');
@@ -294,17 +315,17 @@ bool are_of_some_alike(const People& one, const People& other) {
 void check_datasets(const std::vector<CountCell>& now, const std::vector<EarlierTable>& earlier,
                     Findings& findings) {
     std::vector<People> mine, theirs;  // each once: tables are many, people few
-    for (const CountCell& cell : now) add(people_of(cell.family), mine);
+    for (const CountCell& cell : now) add(people_of(without_versions(cell.family)), mine);
     theirs = mine;
     for (const EarlierTable& table : earlier)
-        for (const CountCell& cell : table.cells) add(people_of(cell.family), theirs);
+        for (const CountCell& cell : table.cells) add(people_of(without_versions(cell.family)), theirs);
     for (const People& one : mine)
         for (const People& other : theirs)
             if (are_of_some_alike(one, other))
                 return findings.refuse(
                     "differencing", "",
                     "counts of several datasets together, and of some of these datasets in other "
-                    "company, leave by one grant: their difference tells small counts; let "
+                    "company, leave by one account: their difference tells small counts; let "
                     "counts of the same datasets leave, in the same order, or none");
 }
 
@@ -316,7 +337,7 @@ std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
     Findings findings;
     std::map<std::string, Family> families;
     for (const CountCell& cell : now) {
-        Known& known = families[cell.family][cell.labels];
+        Known& known = families[without_versions(cell.family)][cell.labels];
         if (!cell.value) continue;
         if (known.value && is_small(std::abs(*known.value - *cell.value), smallest_count))
             findings.refuse("differencing", "",
@@ -325,14 +346,14 @@ std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
     }
     for (auto table = earlier.rbegin(); table != earlier.rend(); ++table)  // the newest first
         for (const CountCell& cell : table->cells) {
-            const auto family = families.find(cell.family);
+            const auto family = families.find(without_versions(cell.family));
             if (family == families.end() || !cell.value) continue;
             Known& known = family->second[cell.labels];
             if (known.value && known.is_new && is_small(std::abs(*known.value - *cell.value), smallest_count))
                 findings.refuse(
                     "differencing", "",
                     "a count differs by a small number from the same count in an earlier release of this "
-                    "grant; use the people of that release, or leave the count out");
+                    "account; use the people of that release, or leave the count out");
             if (!known.value) known.value = cell.value;
         }
     check_datasets(now, earlier, findings);

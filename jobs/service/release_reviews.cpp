@@ -95,6 +95,7 @@ std::optional<json> Service::release_review(Call& call) {
     json details = {{"decision", decision}, {"reason", reason}};
     std::string kind = "release.rejected";
     if (decision == "approve") {
+        need_unrevoked_grant(row);
         kind = before.empty() ? "release.half-approved" : "release.approved";
         const std::string approval = approval_of(row.at("title").get<std::string>(), files_of(row));
         if (list_field(call.body, "sha256", 1, 32) != std::vector{approval})
@@ -128,6 +129,7 @@ std::optional<json> Service::release_export(Call& call) {
                           "release {} is {}: only what two release reviewers have approved is exported. See: "
                           "aloft release show {}",
                           id, state_of(row), id);
+        need_unrevoked_grant(row);
         record(call.peer.account, "release.export-started", id, json::object());
     }
     commit();
@@ -159,7 +161,7 @@ void Service::start_export(const std::string& id) {
                   quarantine = site_.state / "releases" /
                                row.at("folder").get<std::string>()]() mutable -> Worker::Finish {
         std::string hash;
-        std::optional<core::ToldError> failure;
+        std::optional<core::ToldError> failed;
         try {
             const auto groups = ReleaseRules::load(config / "release.toml").desk.groups;
             if (const auto found = groups.find(facts.enclave); found != groups.end())
@@ -168,13 +170,19 @@ void Service::start_export(const std::string& id) {
                 write_package(folder, quarantine, files, facts, core::SigningKey::load(keys / "ledger.key"));
             keep_tables(quarantine, left, files);
         } catch (const Error& e) {
-            failure = core::told(e);
+            failed = core::told(e);
         } catch (const std::exception& e) {
-            failure = core::failure(Fault::system, "the package could not be written: {}", e.what());
+            failed = core::failure(Fault::system, "the package could not be written: {}", e.what());
         }
         return [=, this] {
             wrote_ = false;
             exporting_.erase(id);
+            auto failure = failed;
+            try {
+                if (!failure) need_unrevoked_grant(release_or_throw(id));  // revoked meanwhile
+            } catch (const Error& e) {
+                failure = core::told(e);
+            }
             try {
                 record("aloftd", failure ? "release.export-failed" : "release.exported", id,
                        failure ? json{{"why", failure->what()}} : json{{"package_sha256", hash}});

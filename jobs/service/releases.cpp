@@ -78,12 +78,25 @@ json Service::release_or_throw(const std::string& id) {
     return *std::move(row);
 }
 
+// A revocation stops what was asked for before it, too, approved or not.
+void Service::need_unrevoked_grant(const json& release) {
+    const auto grant = state_.grant(release.at("grant_id").get<std::string>());
+    if (!grant || !grant->at("revoked").is_null())
+        throw failure(
+            Fault::refused,
+            "grant {} was revoked: nothing made under it is released; {} is only to be withdrawn or "
+            "rejected",
+            release.at("grant_id").get<std::string>(), release.at("id").get<std::string>());
+}
+
+// A grant that is given anew to the same application goes on with the old one's budget.
 Budget Service::budget_of(const std::string& grant, const ReleaseRules& rules) {
     Budget budget;
     budget.limit_bits = rules.desk.bits_per_grant_year;
     for (const json& row :
-         state_.rows(std::string("SELECT title, files_json FROM releases WHERE grant_id = ? AND "
-                                 "requested > ? AND (state = 'exported' OR state IN ") +
+         state_.rows(std::string("SELECT title, files_json FROM releases WHERE grant_id IN (SELECT id FROM "
+                                 "grants WHERE application = (SELECT application FROM grants WHERE id = ?)) "
+                                 "AND requested > ? AND (state = 'exported' OR state IN ") +
                          kOpen + ")",
                      {grant, core::rfc3339(core::now_seconds() - kYearSeconds)}))
         budget.spent_bits += bits_of(row.at("title").get<std::string>(), files_of(row));
@@ -160,13 +173,13 @@ std::optional<json> Service::release_request(Call& call) {
     check_room(request.account, request.bytes, request.rules);
     // By a random name: the release's id is that of its record, which does not exist yet.
     request.folder = core::random_id();
-    // What the grant let out before: the numbers of this request are judged together with those.
+    // What the account let out before, under whichever grant: the numbers of this request are judged together with those.
     std::vector<std::pair<std::string, std::filesystem::path>> earlier;
     for (const json& row :
-         state_.rows(std::string("SELECT id, folder, state, files_json FROM releases WHERE grant_id = ? AND "
+         state_.rows(std::string("SELECT id, folder, state, files_json FROM releases WHERE account = ? AND "
                                  "(state = 'exported' OR state IN ") +
                          kOpen + ")",
-                     {request.grant})) {
+                     {request.account})) {
         const std::string id = row.at("id").get<std::string>();
         if (!row.at("files").at(0).contains("author")) continue;  // of an Aloft that kept no tables
         earlier.emplace_back(

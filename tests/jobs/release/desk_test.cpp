@@ -178,7 +178,7 @@ TEST_CASE("the desk's rules come from release.toml, and a misspelt one is refuse
     }
 }
 
-TEST_CASE("counts of several datasets and of one of them do not leave by one grant") {
+TEST_CASE("counts of several datasets and of one of them do not leave by one account") {
     const auto table = [](const std::string& of, std::int64_t count) {
         return std::vector<CountCell>{{of + ".strata.site", {"north"}, count}};
     };
@@ -189,6 +189,10 @@ TEST_CASE("counts of several datasets and of one of them do not leave by one gra
     CHECK(refused("{a@1*b@1}{test}", "{b@1}{test}"));
     CHECK(refused("{a@1*b@1}{test}", "{b@1*a@1}{test}"));
     CHECK(refused("{a@1*b@1}{test}", "{b@1*c@1}{test}", 500));
+    CHECK(refused("{a@1}{test}", "{a@2*b@1}{test}"));
+    CHECK(refused("{a@1}{test}", "{a@1 * b@1}{test}"));
+    CHECK(refused("{a@1}{test}", "{a@2}{test}"));  // 120 beside 117
+    CHECK_FALSE(refused("{a@1}{test}", "{a@2}{test}", 117));
     CHECK_FALSE(refused("{a@1}{test}", "{b@1}{test}"));
     CHECK_FALSE(refused("{a@1}{train}", "{a@1*b@1}{test}"));
     CHECK_FALSE(refused("{a@1*b@1}{test}", "{a@1*b@1}{test}", 117));

@@ -266,9 +266,11 @@ int end_session(const Watch& watch, const SessionCgroup& cgroup) {
 }
 
 void say_what_is_here(const SessionAccount& account) {
-    std::cerr << "aloft: a fenced session in enclave " << account.enclave.name
-              << ". Reached from here: your workspace (" << kWorkspacePath
-              << "), Slurm and aloftd; no other files, no other hosts. What you leave running ends with it\n";
+    // At once: the session's program writes beside it already.
+    std::cerr
+        << "aloft: a fenced session in enclave " + account.enclave.name +
+               ". Reached from here: your workspace (" + kWorkspacePath +
+               "), Slurm and aloftd; no other files, no other hosts. What you leave running ends with it\n";
 }
 
 }  // namespace

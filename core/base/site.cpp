@@ -30,7 +30,7 @@ Site Site::load(const std::filesystem::path& path) {
     site.spool = shared.text("spool");
     site.released = shared.text("released");
     const Config host = config.table("host");
-    site.config = host.text_or("config", file.parent_path().string());
+    site.config = host.text_or("config", std::filesystem::absolute(file).parent_path().string());
     site.state = host.text_or("state", "/var/lib/aloft");
     site.socket = host.text_or("socket", "/run/aloftd/aloftd.sock");
     site.run = host.text_or("run", "/run/aloft-node");

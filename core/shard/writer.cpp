@@ -160,7 +160,8 @@ public:
         }
         ShardEntry entry;
         const Container::Index index = container_.finish();
-        if (env_.fsync(file_.fd())) throw Error(Fault::system, with_errno("cannot flush a shard", errno));
+        if (env_.fsync(file_.fd()))
+            throw Error(Fault::system, with_errno("cannot flush " + shard_file(number_), errno));
         entry.file = shard_file(number_);
         entry.sha256 = read_back(file_.fd(), entry.bytes);
         entry.samples = samples_;

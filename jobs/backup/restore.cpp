@@ -65,7 +65,7 @@ core::Site site_of(const RestoreWish& wish, const Configuration& configuration, 
     if (file == configuration.end()) throw Error(Fault::data, "there is no site.toml in this backup");
     core::write_atomically(scratch / "site.toml", file->second.text, 0600);
     core::Site site = core::Site::load(scratch / "site.toml");
-    if (site.config == scratch) site.config = wish.site_file.parent_path();
+    if (site.config == fs::absolute(scratch)) site.config = fs::absolute(wish.site_file).parent_path();
     return site;
 }
 

@@ -1,6 +1,6 @@
 // Differencing: counts that nobody wrote down, from those that were.
 //
-// A family is one table of counts, over all releases of an account: its cells are named by labels, and the label
+// A family is one table of counts, over all releases of a grant and of those that it replaced: its cells are named by labels, and the label
 // "total" stands for all of them. Covered:
 // - the same cell in two releases, when the two differ by 1 to smallest - 1;
 // - a total less the parts that are shown, in every dimension, whether what is missing was left empty or left
@@ -325,19 +325,21 @@ void check_datasets(const std::vector<CountCell>& now, const std::vector<Earlier
                 return findings.refuse(
                     "differencing", "",
                     "counts of several datasets together, and of some of these datasets in other "
-                    "company, leave by one account: their difference tells small counts; let "
+                    "company, leave by one grant: their difference tells small counts; let "
                     "counts of the same datasets leave, in the same order, or none");
 }
 
-}  // namespace
+std::string as_written(const std::string& family) {
+    return family;
+}
 
-std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
-                                        const std::vector<EarlierTable>& earlier,
-                                        std::int64_t smallest_count) {
-    Findings findings;
+using NameOf = std::string (*)(const std::string& family);
+
+void check_tables(const std::vector<CountCell>& now, const std::vector<EarlierTable>& earlier, NameOf name_of,
+                  std::int64_t smallest_count, Findings& findings) {
     std::map<std::string, Family> families;
     for (const CountCell& cell : now) {
-        Known& known = families[without_versions(cell.family)][cell.labels];
+        Known& known = families[name_of(cell.family)][cell.labels];
         if (!cell.value) continue;
         if (known.value && is_small(std::abs(*known.value - *cell.value), smallest_count))
             findings.refuse("differencing", "",
@@ -346,18 +348,30 @@ std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
     }
     for (auto table = earlier.rbegin(); table != earlier.rend(); ++table)  // the newest first
         for (const CountCell& cell : table->cells) {
-            const auto family = families.find(without_versions(cell.family));
+            const auto family = families.find(name_of(cell.family));
             if (family == families.end() || !cell.value) continue;
             Known& known = family->second[cell.labels];
             if (known.value && known.is_new && is_small(std::abs(*known.value - *cell.value), smallest_count))
                 findings.refuse(
                     "differencing", "",
                     "a count differs by a small number from the same count in an earlier release of this "
-                    "account; use the people of that release, or leave the count out");
+                    "grant; use the people of that release, or leave the count out");
             if (!known.value) known.value = cell.value;
         }
-    check_datasets(now, earlier, findings);
     for (const auto& [name, family] : families) check_family(family, smallest_count, findings);
+}
+
+}  // namespace
+
+std::vector<Finding> check_differencing(const std::vector<CountCell>& now,
+                                        const std::vector<EarlierTable>& earlier,
+                                        std::int64_t smallest_count) {
+    Findings findings;
+    // Alone first: beside what left before, of other people or of another version, a table's own rest can be hidden.
+    check_tables(now, {}, as_written, smallest_count, findings);
+    if (!findings.refused()) check_tables(now, earlier, as_written, smallest_count, findings);
+    if (!findings.refused()) check_tables(now, earlier, without_versions, smallest_count, findings);
+    if (!findings.refused()) check_datasets(now, earlier, findings);
     return findings.list();
 }
 

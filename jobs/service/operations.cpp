@@ -196,7 +196,7 @@ std::span<const Operation> operations() {
          .others = who::release_reviewer, .about = "Approve or reject a release by the hash of its title, names and files",
          .fields = {kRelease, kDecision, kReason, optional({"sha256", Kind::lines, 1, 32})},
          .object = Object::release, .person = Person::apart, .rate = Pace::changing},
-        {.name = "release.withdraw", .handler = &S::release_withdraw, .who = who::anybody, .others = who::nobody,
+        {.name = "release.withdraw", .handler = &S::release_withdraw, .who = who::anybody, .others = who::admin,
          .about = "Take a request for release back", .fields = {kRelease}, .object = Object::release,
          .rate = Pace::changing},
         {.name = "release.export", .handler = &S::release_export, .who = who::anybody,

@@ -156,24 +156,30 @@ void Service::start_export(const std::string& id) {
     facts.reviews = state_.rows(
         "SELECT account, decision, reason, time FROM release_reviews WHERE release = ? ORDER BY rowid", {id});
     facts.exported = core::rfc3339(core::now_seconds());
+    std::optional<core::ToldError> over;
+    try {
+        need_unrevoked_grant(row);
+    } catch (const Error& e) {
+        over = core::told(e);
+    }
     worker_.post([=, this, files = files_of(row), folder = building_folder(site_.released / id),
                   left = site_.state / "left" / id, config = site_.config, keys = site_.state / "keys",
                   quarantine = site_.state / "releases" /
                                row.at("folder").get<std::string>()]() mutable -> Worker::Finish {
         std::string hash;
-        std::optional<core::ToldError> failed;
-        try {
-            const auto groups = ReleaseRules::load(config / "release.toml").desk.groups;
-            if (const auto found = groups.find(facts.enclave); found != groups.end())
-                facts.group = found->second;
-            hash =
-                write_package(folder, quarantine, files, facts, core::SigningKey::load(keys / "ledger.key"));
-            keep_tables(quarantine, left, files);
-        } catch (const Error& e) {
-            failed = core::told(e);
-        } catch (const std::exception& e) {
-            failed = core::failure(Fault::system, "the package could not be written: {}", e.what());
-        }
+        std::optional<core::ToldError> failed = over;
+        if (!failed) try {
+                const auto groups = ReleaseRules::load(config / "release.toml").desk.groups;
+                if (const auto found = groups.find(facts.enclave); found != groups.end())
+                    facts.group = found->second;
+                hash = write_package(folder, quarantine, files, facts,
+                                     core::SigningKey::load(keys / "ledger.key"));
+                keep_tables(quarantine, left, files);
+            } catch (const Error& e) {
+                failed = core::told(e);
+            } catch (const std::exception& e) {
+                failed = core::failure(Fault::system, "the package could not be written: {}", e.what());
+            }
         return [=, this] {
             wrote_ = false;
             exporting_.erase(id);
@@ -182,6 +188,11 @@ void Service::start_export(const std::string& id) {
                 if (!failure) need_unrevoked_grant(release_or_throw(id));  // revoked meanwhile
             } catch (const Error& e) {
                 failure = core::told(e);
+            }
+            if (failure) {
+                std::error_code none;  // what is left of it, tend_releases removes
+                std::filesystem::remove_all(folder, none);
+                std::filesystem::remove_all(left, none);
             }
             try {
                 record("aloftd", failure ? "release.export-failed" : "release.exported", id,

@@ -37,6 +37,7 @@ namespace {
 
 constexpr std::size_t kWaitingLimit = 64;
 constexpr std::int64_t kYearSeconds = 365 * 86400;
+constexpr const char* kSameApplication = "application = (SELECT application FROM grants WHERE id = ?)";
 constexpr const char* kOpen = "('in-review', 'half-approved', 'approved', 'exporting')";
 
 std::uint64_t bytes_of(const std::vector<core::Fd>& descriptors) {
@@ -78,27 +79,34 @@ json Service::release_or_throw(const std::string& id) {
     return *std::move(row);
 }
 
-// A revocation stops what was asked for before it, too, approved or not.
+// A revocation stops what was asked for before it, too, approved or not, also under the grants that the revoked one replaced.
+bool Service::is_revoked(const json& release) {
+    const std::string id = release.at("grant_id").get<std::string>();
+    const auto revoked = state_.rows(
+        "SELECT revoked FROM grants WHERE id = ? OR rowid = (SELECT max(rowid) FROM grants WHERE " +
+            std::string(kSameApplication) + ")",
+        {id, id});
+    return revoked.empty() || std::any_of(revoked.begin(), revoked.end(),
+                                          [](const json& grant) { return !grant.at("revoked").is_null(); });
+}
+
 void Service::need_unrevoked_grant(const json& release) {
-    const auto grant = state_.grant(release.at("grant_id").get<std::string>());
-    if (!grant || !grant->at("revoked").is_null())
-        throw failure(
-            Fault::refused,
-            "grant {} was revoked: nothing made under it is released; {} is only to be withdrawn or "
-            "rejected",
-            release.at("grant_id").get<std::string>(), release.at("id").get<std::string>());
+    if (is_revoked(release))
+        throw failure(Fault::refused,
+                      "grant {} was revoked: nothing made under it is released; {} can only be withdrawn, by "
+                      "its author or an admin",
+                      release.at("grant_id").get<std::string>(), release.at("id").get<std::string>());
 }
 
 // A grant that is given anew to the same application goes on with the old one's budget.
 Budget Service::budget_of(const std::string& grant, const ReleaseRules& rules) {
     Budget budget;
     budget.limit_bits = rules.desk.bits_per_grant_year;
-    for (const json& row :
-         state_.rows(std::string("SELECT title, files_json FROM releases WHERE grant_id IN (SELECT id FROM "
-                                 "grants WHERE application = (SELECT application FROM grants WHERE id = ?)) "
-                                 "AND requested > ? AND (state = 'exported' OR state IN ") +
-                         kOpen + ")",
-                     {grant, core::rfc3339(core::now_seconds() - kYearSeconds)}))
+    for (const json& row : state_.rows(
+             std::string("SELECT title, files_json FROM releases WHERE grant_id IN (SELECT id FROM "
+                         "grants WHERE ") +
+                 kSameApplication + ") AND requested > ? AND (state = 'exported' OR state IN " + kOpen + ")",
+             {grant, core::rfc3339(core::now_seconds() - kYearSeconds)}))
         budget.spent_bits += bits_of(row.at("title").get<std::string>(), files_of(row));
     return budget;
 }
@@ -173,13 +181,13 @@ std::optional<json> Service::release_request(Call& call) {
     check_room(request.account, request.bytes, request.rules);
     // By a random name: the release's id is that of its record, which does not exist yet.
     request.folder = core::random_id();
-    // What the account let out before, under whichever grant: the numbers of this request are judged together with those.
+    // What the grant and those that it replaced let out before: the numbers of this request are judged together with those.
     std::vector<std::pair<std::string, std::filesystem::path>> earlier;
-    for (const json& row :
-         state_.rows(std::string("SELECT id, folder, state, files_json FROM releases WHERE account = ? AND "
-                                 "(state = 'exported' OR state IN ") +
-                         kOpen + ")",
-                     {request.account})) {
+    for (const json& row : state_.rows(
+             std::string("SELECT id, folder, state, files_json FROM releases WHERE grant_id IN (SELECT "
+                         "id FROM grants WHERE ") +
+                 kSameApplication + ") AND (state = 'exported' OR state IN " + kOpen + ")",
+             {request.grant})) {
         const std::string id = row.at("id").get<std::string>();
         if (!row.at("files").at(0).contains("author")) continue;  // of an Aloft that kept no tables
         earlier.emplace_back(
@@ -294,8 +302,10 @@ std::optional<json> Service::release_show(Call& call) {
 std::optional<json> Service::release_withdraw(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
     const std::string id = row.at("id").get<std::string>(), state = row.at("state").get<std::string>();
-    if (row.at("account") != call.peer.account)
-        throw failure(Fault::refused, "only its author can withdraw a release");
+    if (row.at("account") != call.peer.account) {
+        if (!is_revoked(row)) throw failure(Fault::refused, "only its author can withdraw a release");
+        need_role(call, {"admin"});  // whose author may be gone
+    }
     const auto to = next_state(Thing::release, state, "release.withdrawn");
     if (!to) throw failure(Fault::refused, "release {} is {}: it cannot be withdrawn", id, state);
     record(call.peer.account, "release.withdrawn", id, json::object());

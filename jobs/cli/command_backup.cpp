@@ -127,8 +127,8 @@ void restore(const Common& common, RestoreWish wish, const std::vector<fs::path>
     if (!done.removed.empty())
         words += "\n" + tr("The ledger says that these were removed: {}", core::joined(done.removed));
     if (!done.lacking.empty())
-        words += "\n" + tr("Releases whose copies are nowhere (open ones must be withdrawn; under the grant "
-                           "of one that was exported nothing more is released): {}",
+        words += "\n" + tr("Releases whose copies are nowhere (open ones must be withdrawn; under the "
+                           "application of one that was exported nothing more is released): {}",
                            core::joined(done.lacking));
     if (!done.seen && !common.dry_run)
         words += "\n" + tr("Next: aloft doctor; systemctl start aloftd aloft-sign. aloftd starts only if "

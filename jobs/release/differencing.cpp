@@ -22,6 +22,7 @@
 #include <set>
 #include <utility>
 
+#include "core/base/split.h"
 #include "jobs/release/findings.h"
 #include "jobs/release/words.h"
 
@@ -271,23 +272,13 @@ void add(People one, std::vector<People>& all) {
     if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
 }
 
-std::string trimmed(const std::string& text) {
-    const std::size_t begin = text.find_first_not_of(" \t"), end = text.find_last_not_of(" \t");
-    return begin == std::string::npos ? "" : text.substr(begin, end - begin + 1);
-}
-
 // {a@1*b@2}{test}.strata... is {a*b}{test}.strata...: two versions of a dataset differ by few patients.
 std::string without_versions(const std::string& family) {
     const std::size_t end = family.find('}');
     if (!family.starts_with('{') || end == std::string::npos) return family;
-    std::string out = "{";
-    for (std::size_t begin = 1; begin <= end;) {
-        const std::size_t star = std::min(family.find('*', begin), end);
-        const std::string name = family.substr(begin, star - begin);
-        out += (out.size() > 1 ? "*" : "") + trimmed(name.substr(0, name.find('@')));
-        begin = star + 1;
-    }
-    return out + family.substr(end);
+    std::vector<std::string> names = core::split(family.substr(1, end - 1), '*');
+    for (std::string& name : names) name = core::trimmed(name.substr(0, name.find('@')));
+    return "{" + core::joined(names, "*") + family.substr(end);
 }
 
 People people_of(const std::string& family) {

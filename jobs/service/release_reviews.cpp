@@ -95,7 +95,7 @@ std::optional<json> Service::release_review(Call& call) {
     json details = {{"decision", decision}, {"reason", reason}};
     std::string kind = "release.rejected";
     if (decision == "approve") {
-        need_unrevoked_grant(row);
+        if (const auto revoked = revocation_of(row)) throw *revoked;
         kind = before.empty() ? "release.half-approved" : "release.approved";
         const std::string approval = approval_of(row.at("title").get<std::string>(), files_of(row));
         if (list_field(call.body, "sha256", 1, 32) != std::vector{approval})
@@ -129,7 +129,7 @@ std::optional<json> Service::release_export(Call& call) {
                           "release {} is {}: only what two release reviewers have approved is exported. See: "
                           "aloft release show {}",
                           id, state_of(row), id);
-        need_unrevoked_grant(row);
+        if (const auto revoked = revocation_of(row)) throw *revoked;
         record(call.peer.account, "release.export-started", id, json::object());
     }
     commit();
@@ -156,18 +156,12 @@ void Service::start_export(const std::string& id) {
     facts.reviews = state_.rows(
         "SELECT account, decision, reason, time FROM release_reviews WHERE release = ? ORDER BY rowid", {id});
     facts.exported = core::rfc3339(core::now_seconds());
-    std::optional<core::ToldError> over;
-    try {
-        need_unrevoked_grant(row);
-    } catch (const Error& e) {
-        over = core::told(e);
-    }
-    worker_.post([=, this, files = files_of(row), folder = building_folder(site_.released / id),
-                  left = site_.state / "left" / id, config = site_.config, keys = site_.state / "keys",
+    worker_.post([=, this, failed = revocation_of(row), files = files_of(row),
+                  folder = building_folder(site_.released / id), left = site_.state / "left" / id,
+                  config = site_.config, keys = site_.state / "keys",
                   quarantine = site_.state / "releases" /
                                row.at("folder").get<std::string>()]() mutable -> Worker::Finish {
         std::string hash;
-        std::optional<core::ToldError> failed = over;
         if (!failed) try {
                 const auto groups = ReleaseRules::load(config / "release.toml").desk.groups;
                 if (const auto found = groups.find(facts.enclave); found != groups.end())
@@ -184,11 +178,7 @@ void Service::start_export(const std::string& id) {
             wrote_ = false;
             exporting_.erase(id);
             auto failure = failed;
-            try {
-                if (!failure) need_unrevoked_grant(release_or_throw(id));  // revoked meanwhile
-            } catch (const Error& e) {
-                failure = core::told(e);
-            }
+            if (!failure) failure = revocation_of(release_or_throw(id));  // revoked meanwhile
             if (failure) {
                 std::error_code none;  // what is left of it, tend_releases removes
                 std::filesystem::remove_all(folder, none);

@@ -80,22 +80,20 @@ json Service::release_or_throw(const std::string& id) {
 }
 
 // A revocation stops what was asked for before it, too, approved or not, also under the grants that the revoked one replaced.
-bool Service::is_revoked(const json& release) {
+std::optional<core::ToldError> Service::revocation_of(const json& release) {
     const std::string id = release.at("grant_id").get<std::string>();
-    const auto revoked = state_.rows(
+    const auto grants = state_.rows(
         "SELECT revoked FROM grants WHERE id = ? OR rowid = (SELECT max(rowid) FROM grants WHERE " +
             std::string(kSameApplication) + ")",
         {id, id});
-    return revoked.empty() || std::any_of(revoked.begin(), revoked.end(),
-                                          [](const json& grant) { return !grant.at("revoked").is_null(); });
-}
-
-void Service::need_unrevoked_grant(const json& release) {
-    if (is_revoked(release))
-        throw failure(Fault::refused,
-                      "grant {} was revoked: nothing made under it is released; {} can only be withdrawn, by "
-                      "its author or an admin",
-                      release.at("grant_id").get<std::string>(), release.at("id").get<std::string>());
+    const bool is_held = !grants.empty() && std::all_of(grants.begin(), grants.end(), [](const json& grant) {
+        return grant.at("revoked").is_null();
+    });
+    if (is_held) return std::nullopt;
+    return failure(Fault::refused,
+                   "grant {} was revoked: nothing made under it is released; {} can only be withdrawn, by "
+                   "its author or an admin",
+                   id, release.at("id").get<std::string>());
 }
 
 // A grant that is given anew to the same application goes on with the old one's budget.
@@ -303,7 +301,7 @@ std::optional<json> Service::release_withdraw(Call& call) {
     const json row = release_or_throw(id_field(call.body, "id", "R-"));
     const std::string id = row.at("id").get<std::string>(), state = row.at("state").get<std::string>();
     if (row.at("account") != call.peer.account) {
-        if (!is_revoked(row)) throw failure(Fault::refused, "only its author can withdraw a release");
+        if (!revocation_of(row)) throw failure(Fault::refused, "only its author can withdraw a release");
         need_role(call, {"admin"});  // whose author may be gone
     }
     const auto to = next_state(Thing::release, state, "release.withdrawn");

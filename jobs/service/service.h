@@ -169,8 +169,7 @@ private:
     std::optional<Body> release_withdraw(Call&);
     Body release_facts(const Body& row);
     Body release_or_throw(const std::string& id);
-    bool is_revoked(const Body& release);
-    void need_unrevoked_grant(const Body& release);
+    std::optional<core::ToldError> revocation_of(const Body& release);
     Budget budget_of(const std::string& grant, const ReleaseRules& rules);
     void check_room(const std::string& account, std::uint64_t bytes, const ReleaseRules& rules);
     Body judged(const Request& request, Judged judged);

@@ -44,8 +44,8 @@ def job_output(cluster: Cluster, job: int, account: str = RESEARCHER) -> str:
 
 
 def last_words(cluster: Cluster, job: int) -> str:
-    """The end of the job's output, for a failure's message."""
-    return " | ".join(job_output(cluster, job).strip().splitlines()[-3:])[-600:] or "no output"
+    """The end of the job's output, for a failure's message: what srun says of a rank that fell comes after what the rank said itself."""
+    return " | ".join(job_output(cluster, job).strip().splitlines()[-12:])[-2000:] or "no output"
 
 
 def result(folder: Path) -> dict:

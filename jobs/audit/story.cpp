@@ -63,7 +63,6 @@ std::string role_of(const Record& record) {
         {"job.", "researcher"},
         {"release.requested", "researcher"},
         {"release.refused", "researcher"},
-        {"release.withdrawn", "researcher"},
         {"release.viewed", "release-reviewer"},
         {"release.half-approved", "release-reviewer"},
         {"release.approved", "release-reviewer"},
@@ -86,6 +85,7 @@ Agent agent_of(const Record& record) {
 struct Known {
     std::map<std::string, std::vector<std::string>> datasets_of_grant;
     std::map<std::string, std::string> grant_of_request;
+    std::map<std::string, std::string> author_of_release;
     std::set<std::string> ended;  // jobs of which an end is told
 
     void learn(const Record& record) {
@@ -93,6 +93,12 @@ struct Known {
             datasets_of_grant[record.subject] = texts_of(record.details, "datasets");
         if (record.kind == "job.requested")
             grant_of_request[record.subject] = text_of(record.details, "grant");
+        if (record.kind == "release.requested") author_of_release[record.subject] = record.actor;
+    }
+    // Where a grant was revoked an admin may withdraw what its author left.
+    std::string who_withdrew(const Record& record) const {
+        const auto author = author_of_release.find(record.subject);
+        return author != author_of_release.end() && author->second == record.actor ? "researcher" : "admin";
     }
 };
 
@@ -104,7 +110,10 @@ public:
     void tell() {
         const std::string& kind = step_.record.kind;
         const std::string& subject = step_.record.subject;
-        relate(Link::associated, step_.name, step_.agent.name, role_of(step_.record));
+        const std::string role = kind == "release.withdrawn" && step_.record.actor != "aloftd"
+                                     ? known_.who_withdrew(step_.record)
+                                     : role_of(step_.record);
+        relate(Link::associated, step_.name, step_.agent.name, role);
         if (kind == "application.submitted") {
             make(subject);
             for (const std::string& dataset : texts_of(details_, "datasets")) use(dataset);

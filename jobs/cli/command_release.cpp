@@ -46,7 +46,7 @@ std::string describe(const json& release) {
                printable(finding.at("file")) + ": " +
                printable(recognised_finding(finding.at("text").get<std::string>())) + "\n";
     if (release.contains("budget"))
-        out += tr("at most {} bits; of the {} that may leave under the grant in a year, {} are left",
+        out += tr("at most {} bits; of the {} that may leave under the application in a year, {} are left",
                   number(release, "bits"), number(release.at("budget"), "limit_bits"),
                   number(release.at("budget"), "left_bits")) +
                "\n";

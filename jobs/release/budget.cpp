@@ -29,7 +29,7 @@ DeskRules DeskRules::read(const core::Config& file) {
 std::string Budget::refusal(std::uint64_t bits) const {
     if (bits <= left_bits()) return "";
     return "it can carry " + std::to_string(bits) + " bits, and of the " + std::to_string(limit_bits) +
-           " that may leave under this grant in a year " + std::to_string(left_bits()) +
+           " that may leave under this application in a year " + std::to_string(left_bits()) +
            " are left; release fewer or smaller files (aloft release check says the bits of each), withdraw "
            "what is "
            "still in review, or ask the data owner for a larger budget";

@@ -248,10 +248,11 @@ void check_family(const Family& family, std::int64_t smallest, Findings& finding
         case Solved::harmless:
             return;
         case Solved::small:
-            return findings.refuse(
-                "differencing", "",
-                "totals and parts, here and in what this grant has released before, tell a number below " +
-                    std::to_string(smallest) + "; leave out more than one part of each total, or the total");
+            return findings.refuse("differencing", "",
+                                   "totals and parts, here and in what this application has released before, "
+                                   "tell a number below " +
+                                       std::to_string(smallest) +
+                                       "; leave out more than one part of each total, or the total");
         case Solved::too_large:
             return findings.refuse(
                 "not-solved", "",
@@ -346,7 +347,7 @@ void check_tables(const std::vector<CountCell>& now, const std::vector<EarlierTa
                 findings.refuse(
                     "differencing", "",
                     "a count differs by a small number from the same count in an earlier release of this "
-                    "grant; use the people of that release, or leave the count out");
+                    "application; use the people of that release, or leave the count out");
             if (!known.value) known.value = cell.value;
         }
     for (const auto& [name, family] : families) check_family(family, smallest_count, findings);

@@ -41,7 +41,7 @@ void check_figures(Document& document, Lines lines, const Context& context, Find
         return findings.refuse(
             "not-solved", "",
             "rates beside more than " + std::to_string(kMostLines) +
-                " rows and columns of confusions, or ten times as many with what this grant "
+                " rows and columns of confusions, or ten times as many with what this application "
                 "has released: release fewer matrices");
     auto scopes = scopes_of(document);
     add_regrouped(scopes);

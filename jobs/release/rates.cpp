@@ -396,10 +396,10 @@ void check_means(Rates& now, const std::vector<const Rates*>& earlier, const Lin
     for (const auto* groups : {&now.groups, &old_groups})
         for (const RateGroup& group : *groups) parts += group.parts.size();
     if (parts * (now.wholes.size() + old_wholes.size()) > kMostWork / (1 + lines.size()))
-        return findings.refuse(
-            "not-solved", "",
-            "too many lists of rates, with those that this grant has released, to work out what they tell "
-            "together; release fewer in one file, and without means that others have");
+        return findings.refuse("not-solved", "",
+                               "too many lists of rates, with those that this application has released, to "
+                               "work out what they tell "
+                               "together; release fewer in one file, and without means that others have");
     for (RateGroup& group : now.groups) {
         for (Rate& whole : now.wholes) check_pair(group, whole, lines, rules, findings);
         for (Rate& whole : old_wholes) check_pair(group, whole, lines, rules, findings);

@@ -112,6 +112,9 @@ def judge_statements(document: ProvDocument) -> None:
     release = options.release
     assert (f"{release}/package", release) in derived and (release, "digits@1") in edges(document, "Influence")
     assert any(whole == release for whole, _ in edges(document, "Membership"))
+    roles_of = {local(one.args[0]): str(value) for one in document.get_records(ProvRelation) for key, value in one.attributes if str(key) == "prov:role"}
+    withdrawn = {RECORDS[int(name.split("/")[1])]["actor"]: roles_of[name] for name in seqs("release.withdrawn")}
+    assert withdrawn == {"e-bob": "aloft:researcher", "admin": "aloft:admin"}, withdrawn
     roles = {str(value) for one in document.get_records(ProvRelation) for key, value in one.attributes if str(key) == "prov:role"}
     assert {"aloft:researcher", "aloft:reviewer-legal", "aloft:admin", "aloft:release-reviewer", "aloft:node", "aloft:steward"} <= roles, roles
 

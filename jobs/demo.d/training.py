@@ -44,8 +44,12 @@ def job_output(cluster: Cluster, job: int, account: str = RESEARCHER) -> str:
 
 
 def last_words(cluster: Cluster, job: int) -> str:
-    """The end of the job's output, for a failure's message: what srun says of a rank that fell comes after what the rank said itself."""
-    return " | ".join(job_output(cluster, job).strip().splitlines()[-12:])[-2000:] or "no output"
+    """The end of the job's output, and what Slurm's daemons call an error, for a failure's message: what a rank says of itself stands
+    before what MPI and srun say of it, and which part of Slurm ended a step stands in its logs alone."""
+    said = [line for line in job_output(cluster, job).splitlines() if line.strip(" -")][-60:]
+    for log in sorted(cluster.folder.glob("*/root/var/log/slurm/slurm*.log")):
+        said += [f"{log.relative_to(cluster.folder).parts[0]}: {line}" for line in log.read_text(errors="replace").splitlines() if "error" in line][-20:]
+    return " | ".join(said)[-8000:] or "no output"
 
 
 def result(folder: Path) -> dict:

@@ -143,10 +143,10 @@ int start_step(const std::vector<std::string>& arguments) {
     count_and_remove_marks();
     core::make_directories(marks(), 0700);
     // The job's own limit holds too. This one was computed now, from the grant: a job can have waited for
-    // long. A slurmd that answers late must not cost the job; one that is gone slurmctld notices.
-    std::vector<std::string> words{"/usr/bin/srun", "--mpi=pmix",       "--export=ALL",
-                                   "--input=none",  "--msg-timeout=60", "--time=" + std::to_string(minutes),
-                                   kSelf,           "--inside"};
+    // long.
+    std::vector<std::string> words{
+        "/usr/bin/srun", "--mpi=pmix", "--export=ALL", "--input=none", "--time=" + std::to_string(minutes),
+        kSelf,           "--inside"};
     words.insert(words.end(), arguments.begin() + 1, arguments.end());
     const int code = run_srun(words);
     const std::size_t started = count_and_remove_marks();

@@ -50,15 +50,16 @@ Fd owned(int fd, const char* doing) {
     return Fd(fd);
 }
 
-// As many descriptors as this process may have, or a small number if that is unknown.
+// As many descriptors as this process may have but for those kept back; half of them where it may have few.
 std::size_t descriptors_for_callers() {
     struct rlimit limit {};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (::getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < 2 * kDescriptorsKept) return kDescriptorsKept;
-    return std::min<std::size_t>(limit.rlim_cur, 1 << 20) - kDescriptorsKept;
+    if (::getrlimit(RLIMIT_NOFILE, &limit)) return kDescriptorsKept;
+    const std::size_t all = std::min<std::size_t>(limit.rlim_cur, 1 << 20);
+    return all > 2 * kDescriptorsKept ? all - kDescriptorsKept : all / 2;
 }
 
 void add(int epoll, int fd, std::uint64_t id, std::uint32_t events) {
@@ -162,7 +163,7 @@ std::size_t Server::held() const {
     return count;
 }
 
-// While there is no descriptor for one more caller, those in the queue wait there; the next second looks again.
+// While there is no room or no descriptor for one more caller, those in the queue wait there; the next second looks again.
 void Server::listen_again(bool on) {
     if (on == is_listening_) return;
     is_listening_ = on;
@@ -176,6 +177,7 @@ void Server::listen_again(bool on) {
 
 void Server::accept_callers(int listener, Door door) {
     for (;;) {
+        if (callers_.size() >= kCallerLimit || held() >= descriptor_limit_) return listen_again(false);
         Fd socket(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!socket.is_open()) {
             if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
@@ -192,9 +194,8 @@ void Server::accept_callers(int listener, Door door) {
         if (is_relay && peer.uid != 0) continue;
         if (is_relay) peer.uid = kUnknown;
         const auto share = shares_.find(peer.uid);
-        if (callers_.size() >= kCallerLimit || held() >= descriptor_limit_ ||
-            (!is_relay && share != shares_.end() && share->second.connections >= kPerAccountLimit))
-            continue;  // closed: try again
+        if (!is_relay && share != shares_.end() && share->second.connections >= kPerAccountLimit)
+            continue;  // closed: this account has enough
         const CallerId id = next_id_++;
         add(epoll_.get(), socket.get(), id, EPOLLIN);
         ++shares_[peer.uid].connections;

@@ -18,6 +18,7 @@
 #include "staging/read/worker.h"
 #include "staging/report/summary.h"
 #include "staging/tool/card.h"
+#include "staging/tool/contact_sheet.h"
 #include "staging/tool/print.h"
 #include "staging/tool/quarantine.h"
 #include "staging/tool/report.h"
@@ -47,6 +48,7 @@ struct Flags {
     staging::CheckRequest check;
     staging::RiskRequest risk;
     staging::CardRequest card;
+    staging::SheetRequest sheet;
     std::vector<std::string> deliveries, datasets, cut, left_out;
     std::string delivery, dir, key, steward, file, what, out, limits, metrics;
     bool json = false, shown = false;
@@ -133,15 +135,7 @@ Json inspect(const Flags& flags) {
 
 void list_quarantine(const Flags& flags) {
     staging::each_quarantined(flags.dir, [&](const Json& one) {
-        if (flags.json) {
-            std::cout << one.dump() << '\n';
-            return;
-        }
-        std::cout << one.at("site").get<std::string>() << "  file " << one.at("number");
-        if (one.contains("row")) std::cout << " row " << one.at("row");
-        std::cout << "  " << one.at("name").get<std::string>() << "  " << one.at("reason").get<std::string>();
-        if (one.contains("detail")) std::cout << " (" << one.at("detail").get<std::string>() << ")";
-        std::cout << '\n';
+        flags.json ? void(std::cout << one.dump() << '\n') : staging::print_quarantined(std::cout, one);
     });
 }
 
@@ -181,9 +175,27 @@ CLI::App* add_risk(CLI::App& app, Flags& flags) {
     return risk;
 }
 
+// Of `report`, in place of what it prints or writes else.
+CLI::Option* add_sheet(CLI::App& report, staging::SheetRequest& sheet) {
+    CLI::Option* file =
+        report.add_option("--contact-sheet", sheet.file,
+                          "Write images of few patients of each stratum, small strata left out, to this new "
+                          "file, 0600. It stays inside");
+    file->needs(report.add_option("--key", sheet.key, "The dataset's key, for --contact-sheet")->needs(file));
+    report.add_option("--per-stratum", sheet.per_stratum, "Images of each site and vendor, at most")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str()
+        ->needs(file);
+    report.add_option("--seed", sheet.seed, "Another number shows others")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str()
+        ->needs(file);
+    return file;
+}
+
 constexpr const char* kNotHeld = "it does not hold what its rules ask for";
 
-// Whether mpirun or srun has started this process: only then is MPI needed to verify, or to judge a table.
+// Whether mpirun or srun has started this process: only then is MPI needed for what one process can do, too.
 bool has_ranks() {
     for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
         if (std::getenv(name)) return true;
@@ -208,7 +220,10 @@ int main(int argc, char** argv) {
     const bool is_risk = argc > 1 && std::string_view(argv[1]) == "risk";
     const bool is_quarantine = argc > 1 && std::string_view(argv[1]) == "quarantine";
     const bool is_check = argc > 1 && std::string_view(argv[1]) == "verify";
-    if ((is_build || is_check || is_risk) && has_ranks()) core::leave_json_to_rank_0();
+    const auto asks_for_sheet = [](std::string_view word) { return word.starts_with("--contact-sheet"); };
+    const bool is_sheet = argc > 1 && std::string_view(argv[1]) == "report" &&
+                          std::any_of(argv + 2, argv + argc, asks_for_sheet);
+    if ((is_build || is_check || is_risk || is_sheet) && has_ranks()) core::leave_json_to_rank_0();
     std::optional<staging::Readers> server;
     try {
         if (is_build || is_init || is_risk || is_quarantine) server.emplace();
@@ -255,16 +270,20 @@ int main(int argc, char** argv) {
                             "That read shards [one for each processor; with mpirun, one a rank]");
     CLI::App* shows = add_on_dir(app, "inspect", "What the manifest says; needs no key", flags,
                                  "aloft-stage inspect /srv/datasets/digits/1 --json");
-    CLI::App* reports =
-        add_on_dir(app, "report", "What was delivered, packed and left out, and what to do about it", flags,
-                   "aloft-stage report /srv/datasets/digits/1\n"
-                   "  aloft-stage report /srv/datasets/digits/1 --out reports/digits-1    # to be shown: "
-                   "small counts rounded\n"
-                   "  aloft-stage report /srv/datasets/digits/1 --limits configs/quality/limits.toml    # "
-                   "exit code 5: broken");
-    reports->add_option("--out", flags.out,
-                        "Write report.json and report.html, with small counts rounded, into this folder");
-    reports->add_option("--limits", flags.limits, "What it must hold (configs/quality/*.toml)");
+    CLI::App* reports = add_on_dir(
+        app, "report", "What was delivered, packed and left out, and what to do about it", flags,
+        "aloft-stage report /srv/datasets/digits/1\n"
+        "  aloft-stage report /srv/datasets/digits/1 --out reports/digits-1    # to be shown: "
+        "small counts rounded\n"
+        "  aloft-stage report /srv/datasets/digits/1 --limits configs/quality/limits.toml    # "
+        "exit code 5: broken\n"
+        "  mpirun -n 4 aloft-stage report /srv/datasets/digits/1 --contact-sheet FILE --key digits@1.key");
+    CLI::Option* sheet = add_sheet(*reports, flags.sheet);
+    sheet->excludes(reports->add_option(
+        "--out", flags.out,
+        "Write report.json and report.html, with small counts rounded, into this folder"));
+    sheet->excludes(
+        reports->add_option("--limits", flags.limits, "What it must hold (configs/quality/*.toml)"));
     attach->excludes(seals->add_option("--limits", flags.limits,
                                        "What its report must hold (configs/quality/*.toml), else no seal"));
     CLI::App* cards = add_on_dir(app, "card",
@@ -341,6 +360,17 @@ int main(int argc, char** argv) {
             const Json result = staging::verify(flags.check, &world);
             if (world.is_root()) print(result, flags.json);
         });
+    const auto tell_sheet = [&](const core::Comm* world) {
+        flags.sheet.dir = flags.dir;
+        const Json written = staging::write_contact_sheet(flags.sheet, world);
+        if (world && !world->is_root()) return;
+        flags.json ? print(written, true) : staging::print_contact_sheet(std::cout, written);
+    };
+    if (is_sheet && has_ranks())
+        return run_with_ranks([&](const core::Comm& world) {
+            core::together(world, [&] { must_be_built(flags.dir); });
+            tell_sheet(&world);
+        });
     if (is_risk && has_ranks())
         return run_with_ranks([&](const core::Comm& world) {
             const Json found = staging::judge_risk(flags.risk, *server, &world);
@@ -380,7 +410,8 @@ int main(int argc, char** argv) {
                   flags.json);
         }
         if (shows->parsed()) print(inspect(flags), flags.json);
-        if (reports->parsed()) {
+        if (*sheet) tell_sheet(nullptr);
+        if (reports->parsed() && !*sheet) {
             Json report = staging::read_report(flags.dir);
             std::vector<std::string> broken;
             std::optional<core::Manifest> manifest;

@@ -31,6 +31,14 @@ void each_quarantined(const std::filesystem::path& dir, const std::function<void
     }
 }
 
+void print_quarantined(std::ostream& out, const Json& one) {
+    out << one.at("site").get<std::string>() << "  file " << one.at("number");
+    if (one.contains("row")) out << " row " << one.at("row");
+    out << "  " << one.at("name").get<std::string>() << "  " << one.at("reason").get<std::string>();
+    if (one.contains("detail")) out << " (" << one.at("detail").get<std::string>() << ")";
+    out << '\n';
+}
+
 Json find_quarantined(const Readers& readers, const std::filesystem::path& dir, const std::string& what,
                       const DeliveryFolder& delivery, const std::filesystem::path& pseudonym_key) {
     const bool is_number = !what.empty() && what.find_first_not_of("0123456789") == std::string::npos;

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <ostream>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,6 +13,9 @@ namespace staging {
 // Calls `take` with each record of DIR/reports/quarantine.jsonl, in memory one at a time.
 void each_quarantined(const std::filesystem::path& dir,
                       const std::function<void(const nlohmann::ordered_json&)>& take);
+
+// One of them as a line for people.
+void print_quarantined(std::ostream& out, const nlohmann::ordered_json& one);
 
 // Which file of a delivery a record means. `what`: the record's number, or its name (the keyed hash).
 // `pseudonym_key` is the project's. The result holds the file's path, which can hold identifiers: for the intake

@@ -20,7 +20,7 @@ class Promises(Builds):
         help_of = lambda *command: subprocess.run(command, capture_output=True, text=True).stdout
         its = set(re.findall(r"(?<![\w-])--?([a-z][a-z0-9-]+)", help_of(MPIEXEC, "--allow-run-as-root", "--help", "all")))
         self.assertLessEqual({"tune", "mca", "am"}, its)
-        for command in ("build", "verify"):
+        for command in ("build", "verify", "report"):
             ours = set(re.findall(r"--([a-z][a-z-]+)", help_of(STAGE, command, "--help")))
             self.assertGreater(len(ours), 2)
             self.assertEqual(ours & its - {"help"}, set(), command)

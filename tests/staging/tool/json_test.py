@@ -60,6 +60,7 @@ class Answers(unittest.TestCase):
         self.told(0, "inspect", version)
         self.told(0, "report", version)
         self.told(0, "report", version, "--out", self.root / "report")
+        self.told(0, "report", version, "--contact-sheet", self.root / "sheet.html", "--key", keys / "wdbc@1.key")
         self.told(5, "report", version, "--limits", configs / "quality/limits.toml")
         left_out = [json.loads(line) for line in self.told(0, "quarantine", "list", version).splitlines()]
         one = left_out[0]

@@ -132,15 +132,14 @@ def control(report: Report, cluster: Cluster, prefix: Path) -> None:
     cluster.wait_job(job)
     time.sleep(0.5)
     tried = parse(cluster.shared("/home/e-alice/attempts.out").read_text(errors="replace"))
-    ears, found = heard(cluster), {}
-    # The job that `sbatch` left in the queue runs once its author has ended.
+    # The job that `sbatch` left in the queue runs once its author has ended; a listener may be late, too.
     for _ in range(600):
-        found = found_outside(cluster, "e-alice")
-        if "sbatch" in found:
+        ears, found = heard(cluster), found_outside(cluster, "e-alice")
+        ways = ears["outside"]["ways"]
+        if "sbatch" in found and ears["node2"]["bytes"] and all(ways.get(way, {}).get("bytes") for way in ("tcp4", "udp4", "dns4", "tcp6", "udp6")):
             break
         time.sleep(0.2)
     out = {name for name, one in tried.items() if one["result"] == "out"}
-    ways = ears["outside"]["ways"]
     arrived = {"TCP": ways.get("tcp4", {}).get("bytes", 0) > 0, "UDP": ways.get("udp4", {}).get("bytes", 0) > 0,
                "DNS": ways.get("dns4", {}).get("bytes", 0) > 0,
                "IPv6": ways.get("tcp6", {}).get("bytes", 0) > 0 and ways.get("udp6", {}).get("bytes", 0) > 0,

@@ -101,7 +101,8 @@ def lose_a_node(report: Report, cluster: Cluster, undisturbed: dict) -> str:
     end = time.monotonic() + 600
     while (at := steps_done(folder)) < undisturbed["metrics"]["training"]["steps"] // 3:
         state = cluster.job_state(job).get("JobState")
-        if time.monotonic() > end or state not in ("PENDING", "CONFIGURING", "RUNNING"):
+        # None: the controller did not answer this once.
+        if time.monotonic() > end or state not in (None, "PENDING", "CONFIGURING", "RUNNING"):
             raise Failed(f"job {job} is {state} after {at} steps: {last_words(cluster, job)}")
         time.sleep(0.1)
     cluster.kill_node(2)

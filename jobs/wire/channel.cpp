@@ -60,11 +60,14 @@ nlohmann::json answer_of(const Error& error) {
 }
 
 core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
-    const struct sockaddr_un address = address_of(path);
+    // It gets its name once it takes callers: whoever waits for the name calls at once.
+    const std::filesystem::path unnamed = path.parent_path() / ("." + path.filename().string());
+    ::unlink(unnamed.c_str());
+    const struct sockaddr_un address = address_of(unnamed);
     core::Fd out(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!out.is_open() ||
         ::bind(out.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
-        ::chmod(path.c_str(), mode) || ::listen(out.get(), 512))
+        ::chmod(unnamed.c_str(), mode) || ::listen(out.get(), 512) || ::rename(unnamed.c_str(), path.c_str()))
         throw failure(Fault::system, "cannot listen at {}: {}", path.string(), core::reason_of(errno));
     return out;
 }

@@ -57,7 +57,7 @@ def is_running(pid):
     return False
 
 
-def end_of(run, seconds=240, alone=30):
+def end_of(run, seconds=1200, alone=30):
     """The exit code of a build. One that hangs is ended, and the test fails with what each of its processes was doing.
     mpirun itself may hang for ever in PMIx_server_finalize when one of its ranks was killed in MPI_Init (openpmix issue
     1233 and its like): once it has been `alone` seconds without a rank it is killed, and that is the exit code."""

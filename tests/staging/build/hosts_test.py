@@ -69,7 +69,7 @@ class Hosts:
                 if status(pid, "Name") == "aloft-stage" and status(status(pid, "PPid"), "Name") == "orted"]
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=600):
     """Whether it came true."""
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:

@@ -57,7 +57,7 @@ class Report(Builds):
 
     def browser(self, page, *more):
         return subprocess.run(["chromium-headless-shell", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.root / 'browser'}", *more, f"file://{page}"],
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=600)
 
     def limits(self, text):
         (self.root / "limits.toml").write_text(text)

@@ -89,11 +89,11 @@ class Answers(unittest.TestCase):
     def test_of_several_ranks_one_tells(self):
         """Before MPI starts, by the launcher's number; after, what all ranks agree on."""
         for verb in "build", "verify":
-            told = [subprocess.run([STAGE, verb, "--json"], env={**os.environ, "OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": "4"}, capture_output=True, text=True, timeout=60)
+            told = [subprocess.run([STAGE, verb, "--json"], env={**os.environ, "OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": "4"}, capture_output=True, text=True, timeout=600)
                     for rank in "0123"]
             self.assertEqual([(one.returncode, one.stdout.count('"error"')) for one in told], [(2, 1), (2, 0), (2, 0), (2, 0)])
         mpirun = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,vader", "-n", "4"]
-        none = subprocess.run([*mpirun, STAGE, "verify", str(self.root / "none"), "--key", str(self.root / "key"), "--json"], capture_output=True, text=True, timeout=120)
+        none = subprocess.run([*mpirun, STAGE, "verify", str(self.root / "none"), "--key", str(self.root / "key"), "--json"], capture_output=True, text=True, timeout=600)
         self.assertEqual(json.loads(none.stdout)["error"]["code"], none.returncode, none.stdout + none.stderr)
 
     def bent(self, verb, bend, code=None):

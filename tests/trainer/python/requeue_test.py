@@ -47,7 +47,7 @@ class Requeue(unittest.TestCase):
         self.fail(f"it never said {line!r}: {said}")
 
     def end(self, process):
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=600)[0]
         return process.returncode, said
 
     def test_each_signal_saves_and_ends_with_75_and_the_next_run_goes_on(self):

@@ -48,7 +48,7 @@ def last_words(cluster: Cluster, job: int) -> str:
     before what MPI and srun say of it, and which part of Slurm ended a step stands in its logs alone."""
     said = [line for line in job_output(cluster, job).splitlines() if line.strip(" -")][-60:]
     for log in sorted(cluster.folder.glob("*/root/var/log/slurm/slurm*.log")):
-        said += [f"{log.relative_to(cluster.folder).parts[0]}: {line}" for line in log.read_text(errors="replace").splitlines() if "error" in line][-20:]
+        said += [f"{log.relative_to(cluster.folder).parts[0]}: {line}" for line in log.read_text(errors="replace").splitlines() if "error" in line or "begins_closed" in line][-20:]
     return " | ".join(said)[-8000:] or "no output"
 
 

@@ -290,7 +290,8 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
             .with("account", job.account)
             .with("reason", policy.reason);
     // This node may still be closed to one of them, which did not answer when an earlier job parted.
-    if (policy.ruling == Ruling::enclave) tell_all_fellows(site, kFellowPatience);
+    if (policy.ruling == Ruling::enclave && !tell_all_fellows(site, kFellowPatience))
+        core::Event("warning", "begins_closed_to_a_node").with("job", job.id);
     core::write_atomically(files.policy, to_json(policy), 0400);  // last: without it nothing starts
     return policy;
 }

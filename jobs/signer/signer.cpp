@@ -226,8 +226,47 @@ std::map<std::string, std::uint32_t> Signer::uids_of(const core::Enclave& enclav
     return uids;
 }
 
+// A policy as it was published, also where that file is damaged or gone: what the list says of it.
+core::Enclave Signer::in_force(const std::string& name, const core::SignedList::Policy& policy) const {
+    const std::string envelope = text_or_nothing(site_.published / "enclaves" / (name + ".json"));
+    if (core::to_hex(core::sha256(core::view(envelope))) == policy.sha256) try {
+            return core::open_enclave(envelope, name, core::publishing_keys(site_));
+        } catch (const Error&) {
+        }
+    core::Enclave enclave;
+    enclave.name = name;
+    enclave.partition = policy.partition;
+    for (const std::uint32_t uid : policy.uids) enclave.uids["uid:" + std::to_string(uid)] = uid;
+    return enclave;
+}
+
+// One that shares an account, a number or a partition with a policy that is kept, or with another one: of two, the one that
+// is not published yet.
+std::optional<std::pair<std::string, Error>> Signer::first_not_apart(const Policies& wanted,
+                                                                     const Policies& kept) const {
+    std::vector<const core::Enclave*> sound;
+    for (const bool is_new : {false, true})
+        for (const auto& [name, enclave] : wanted) {
+            if (published_.policies.contains(name) == is_new) continue;
+            try {
+                core::check_apart({enclave});
+                for (const core::Enclave* other : sound) core::check_apart({*other, enclave});
+            } catch (const Error& e) {
+                return std::pair{name, e};
+            }
+            for (const auto& [other, policy] : kept) try {
+                    core::check_apart({policy, enclave});
+                } catch (const Error& e) {
+                    return std::pair{name, Error(e.fault(), e.what() + (": " + other) +
+                                                                ", whose policy of before is in force")};
+                }
+            sound.push_back(&enclave);
+        }
+    return std::nullopt;
+}
+
 // A policy that is not sound, or gone while its enclave is not closed, leaves the one that was published in
-// force: an enclave does not stop being one because a file was half written.
+// force: an enclave does not stop being one because a file was half written. What that one has is nobody else's.
 void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::int64_t now) {
     std::set<std::string> names;
     std::error_code error;
@@ -244,16 +283,30 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::i
         } catch (const Error&) {  // told below
         }
     ask_for_numbers(accounts, now);
-    std::vector<core::Enclave> sound;
+    Policies wanted, kept;
+    std::map<std::string, std::string> wrong;
+    const auto keep = [&](const std::string& name, const Error& why) {
+        wrong[name] = why.what();
+        if (const auto before = published_.policies.find(name); before != published_.policies.end())
+            kept[name] = in_force(name, before->second);
+    };
     for (const std::string& name : names) {
         const auto state = facts.enclaves.find(name);
         if (state != facts.enclaves.end() && state->second == "closed") continue;
-        const auto before = published_.policies.find(name);
         try {
             core::Enclave enclave = core::load_enclave(site_, name);
             enclave.uids = uids_of(enclave);
-            sound.push_back(enclave);
-            core::check_apart(sound);
+            wanted[name] = std::move(enclave);
+        } catch (const Error& e) {
+            keep(name, e);
+        }
+    }
+    // One that is kept may be in the way of others that were well before it.
+    while (const auto stray = first_not_apart(wanted, kept)) {
+        wanted.erase(stray->first);
+        keep(stray->first, stray->second);
+    }
+    for (const auto& [name, enclave] : wanted) try {
             const std::string envelope = core::sign_enclave(enclave.source, enclave.uids, key_);
             publish_file(site_.published / "enclaves" / (name + ".json"), envelope);
             auto& policy = list.policies[name];
@@ -262,12 +315,13 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::i
             for (const auto& [account, uid] : enclave.uids) policy.uids.push_back(uid);
             told_.erase(name);
         } catch (const Error& e) {
-            if (!sound.empty() && sound.back().name == name) sound.pop_back();
-            if (before != published_.policies.end()) list.policies[name] = before->second;
-            if (std::exchange(told_[name], e.what()) != e.what())
-                core::Event("warning", "policy_not_published").with("enclave", name).with("text", e.what());
+            list.policies.erase(name);
+            keep(name, e);
         }
-    }
+    for (const auto& [name, enclave] : kept) list.policies[name] = published_.policies.at(name);
+    for (const auto& [name, why] : wrong)
+        if (std::exchange(told_[name], why) != why)
+            core::Event("warning", "policy_not_published").with("enclave", name).with("text", why);
 }
 
 void Signer::remove_others(const std::string& folder, const std::set<std::string>& names) {

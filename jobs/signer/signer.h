@@ -2,10 +2,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/site.h"
 #include "core/keys/keys.h"
 #include "core/policy/budget.h"
@@ -52,6 +55,10 @@ private:
     void publish_budgets(std::int64_t now);
     void ask_for_numbers(const std::vector<std::string>& accounts, std::int64_t now);
     std::map<std::string, std::uint32_t> uids_of(const core::Enclave& enclave) const;
+    using Policies = std::map<std::string, core::Enclave>;
+    core::Enclave in_force(const std::string& name, const core::SignedList::Policy& policy) const;
+    std::optional<std::pair<std::string, core::Error>> first_not_apart(const Policies& wanted,
+                                                                       const Policies& kept) const;
     void publish_policies(const Facts& facts, core::SignedList& list, std::int64_t now);
     void remove_others(const std::string& folder, const std::set<std::string>& names);
 

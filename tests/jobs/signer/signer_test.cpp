@@ -155,6 +155,72 @@ TEST_CASE("a second enclave with the same number is not published") {
     CHECK_FALSE(office.list().policies.contains("lin"));
 }
 
+TEST_CASE("what a policy that stays in force has is no other enclave's") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const auto before = office.list().policies.at("hel");
+    write_atomically(office.site.config / "enclaves" / "hel.toml", std::string("name = \"he"));
+    SECTION("as its file says") {}
+    SECTION("as the list says, where that file is gone") {
+        fs::remove(office.file("enclaves/hel.json"));
+    }
+    for (const char* name : {"fir", "lin"}) {
+        office.policy(name, office.account);
+        office.facts["enclaves"][name] = "created";
+    }
+    write_atomically(office.site.config / "enclaves" / "elm.toml",
+                     std::string("name = \"elm\"\npartition = \"hel\"\n"));
+    office.facts["enclaves"]["elm"] = "created";
+    office.record();
+    signer.make_round(kNow + 5);
+    const auto policies = office.list().policies;
+    CHECK(policies.size() == 1);
+    CHECK(policies.at("hel").sha256 == before.sha256);
+    office.policy("hel", "daemon");  // it is mended, and gives the account up: the first of the two has it
+    office.facts["enclaves"]["elm"] = "closed";
+    office.record();
+    signer.make_round(kNow + 10);
+    CHECK(office.list().policies.contains("fir"));
+    CHECK_FALSE(office.list().policies.contains("lin"));
+    CHECK(office.list().policies.at("hel").sha256 != before.sha256);
+}
+
+TEST_CASE("a new enclave takes nothing of one that is published, and that one can be changed") {
+    Office office;
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const auto before = office.list().policies.at("hel");
+    office.policy("fir", office.account);
+    office.facts["enclaves"]["fir"] = "created";
+    write_atomically(office.site.config / "enclaves" / "hel.toml",
+                     "name = \"hel\"\nmax_minutes = 7\naccounts = [\"" + office.account + "\"]\n");
+    office.record();
+    signer.make_round(kNow + 5);
+    CHECK_FALSE(office.list().policies.contains("fir"));
+    CHECK(office.list().policies.at("hel").sha256 != before.sha256);
+    CHECK(enclave_of_user(office.site, office.account, ::getuid())->max_minutes == 7);
+}
+
+TEST_CASE("two enclaves that are published may change accounts with each other, and none takes the other's") {
+    Office office;
+    office.policy("lin", "daemon");
+    office.facts["enclaves"]["lin"] = "open";
+    office.record();
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    REQUIRE(office.list().policies.size() == 2);
+    const auto before = office.list().policies;
+    office.policy("hel", "daemon");
+    signer.make_round(kNow + 5);
+    CHECK(office.list().policies.at("hel").sha256 == before.at("hel").sha256);
+    CHECK(office.list().policies.at("lin").sha256 == before.at("lin").sha256);
+    office.policy("lin", office.account);
+    signer.make_round(kNow + 10);
+    CHECK(enclave_of_user(office.site, office.account, ::getuid())->name == "lin");
+    CHECK(office.list().policies.at("hel").uids == before.at("lin").uids);
+}
+
 TEST_CASE("a closed enclave is one no more") {
     Office office;
     jobs::Signer signer(office.site);

@@ -45,6 +45,22 @@ Names::Answer Names::of(uid_t uid, std::int64_t now_ms) {
     return {};
 }
 
+Names::Answer::State Names::name(Peer& peer, std::int64_t now_ms) {
+    using State = Answer::State;
+    State state = State::known;
+    const auto look = [&](uid_t uid, std::string& name) {
+        if (!name.empty()) return;
+        const Answer answer = of(uid, now_ms);
+        if (answer.state == State::known)
+            name = answer.name;
+        else if (state != State::silent)
+            state = answer.state;
+    };
+    look(peer.uid, peer.account);
+    if (peer.login_uid) look(*peer.login_uid, peer.login);
+    return state;
+}
+
 void Names::keep(uid_t uid, const std::optional<std::string>& name) {
     asked_.erase(uid);
     if (heard_.size() >= kMost) heard_.clear();

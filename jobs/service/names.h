@@ -11,6 +11,7 @@
 #include <string>
 
 #include "jobs/service/worker.h"
+#include "jobs/wire/caller.h"
 
 namespace jobs {
 
@@ -30,6 +31,8 @@ public:
     // `asked`: look again when fd() was readable and hear() was called. `silent`: there was no answer just now. A name counts
     // for a minute; where nothing is answered for an hour.
     Answer of(uid_t uid, std::int64_t now_ms);
+    // Both names of who asks. One that stands there already is not asked for again: it may be old when the other comes.
+    Answer::State name(Peer& peer, std::int64_t now_ms);
 
     int fd() const noexcept { return worker_.fd(); }
     void hear(std::int64_t now_ms);

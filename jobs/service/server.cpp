@@ -268,20 +268,13 @@ void Server::read_from(CallerId id, Handler& handler) {
 // False while it is not known who asks.
 bool Server::serve_named(CallerId id, Handler& handler) {
     Caller& caller = callers_.at(id);
-    const auto is_told = [&](uid_t uid, std::string& name) {
-        const auto answer = names_.of(uid, steady_ms());
-        if (answer.state == Names::Answer::State::silent)
-            throw core::failure(Fault::system,
-                                "the name service of aloftd's host does not answer, so nobody can tell who "
-                                "asks; try again in a while. Tell the admin");
-        name = answer.name;
-        return answer.state == Names::Answer::State::known;
-    };
-    try {
-        const bool has_login = !caller.peer.login_uid || is_told(*caller.peer.login_uid, caller.peer.login);
-        if (!is_told(caller.peer.uid, caller.peer.account) || !has_login) return false;
-    } catch (const Error& e) {
-        answer(id, answer_of(e));
+    const auto state = names_.name(caller.peer, steady_ms());
+    if (state == Names::Answer::State::asked) return false;
+    if (state == Names::Answer::State::silent) {
+        answer(id, answer_of(core::failure(
+                       Fault::system,
+                       "the name service of aloftd's host does not answer, so nobody can tell who "
+                       "asks; try again in a while. Tell the admin")));
         return true;
     }
     std::vector<Fd> received = std::move(caller.received);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <future>
+#include <semaphore>
 #include <vector>
 
 #include "core/base/error.h"
@@ -118,4 +119,47 @@ TEST_CASE("who waits behind one that is not answered does not wait as long again
     while (!silent(70003)) service.hear();
     CHECK(silent(70001));
     CHECK(service.asked == 1);
+}
+
+TEST_CASE("who asks gets both names, though each answer is old when the next one comes") {
+    std::counting_semaphore<> answers(0);
+    std::atomic<int> asked{0};
+    Names names([&](uid_t uid) {
+        ++asked;
+        answers.acquire();
+        return "uid:" + std::to_string(uid);
+    });
+    Peer peer;
+    peer.uid = 4000;
+    peer.login_uid = 4001;
+    std::int64_t now_ms = 1'000'000;
+    int heard = 0;
+    while (names.name(peer, now_ms) == State::asked && heard < 10) {
+        answers.release();
+        now_ms += 5'000;
+        pollfd ready{names.fd(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 60'000) == 1);
+        names.hear(now_ms);
+        ++heard;
+    }
+    answers.release(100);
+    CHECK(heard == 2);
+    CHECK(asked == 2);
+    CHECK(peer.account == "uid:4000");
+    CHECK(peer.login == "uid:4001");
+}
+
+TEST_CASE("of who asks one number alone is not answered, and that is said") {
+    Service service;
+    CHECK(service.name(70001) == "e-alice");
+    service.is_silent = true;
+    Peer peer;
+    peer.uid = 70001;
+    peer.login_uid = 70002;
+    CHECK(service.names.name(peer, service.now_ms) == State::asked);
+    service.hear();
+    CHECK(service.names.name(peer, service.now_ms) == State::silent);
+    peer.login_uid.reset();
+    CHECK(service.names.name(peer, service.now_ms) == State::known);
+    CHECK(peer.account == "e-alice");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/ledger/spool.h"
+#include "slurm/node/cgroup.h"
 #include "slurm/node/end.h"
 
 namespace slurm {
@@ -66,9 +68,23 @@ void remove_slurm_cgroups(std::uint32_t job) {
         }
 }
 
+// It writes "slurmstepd: [17.0]" over its arguments.
+bool has_slurmstepd(std::uint32_t job) {
+    const std::string title = "slurmstepd: [" + std::to_string(job) + ".";
+    for (const fs::path& process : entries("/proc")) {
+        if (!job_number(process.filename().string())) continue;
+        std::string line;
+        std::ifstream file(process / "cmdline");
+        std::getline(file, line, '\0');
+        if (line.starts_with(title)) return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 void remove_leftovers(const fs::path& spool, std::uint32_t job) {
+    if (is_populated(job_cgroup(job)) || has_slurmstepd(job)) return;
     std::error_code none;
     for (const fs::path& path : entries(spool))
         if (owner(path.filename().string()) == job) fs::remove_all(path, none);

@@ -10,8 +10,9 @@
 
 namespace slurm {
 
-// Of slurmstepd: sockets, PMIx folders and topologies in slurmd's spool, and empty cgroups of version 1. Only
-// for a job that runs nothing here. Slurm would not start a step of the same number over them.
+// Of slurmstepd: sockets, PMIx folders and topologies in slurmd's spool, and empty cgroups of version 1. Slurm would not
+// start a step of the same number over them. Nothing of a job that something runs for here: without its socket Slurm
+// signals a slurmstepd no more.
 void remove_leftovers(const std::filesystem::path& spool, std::uint32_t job);
 
 // Jobs of which there are such files, but not of the last half minute: a step may be beginning.

@@ -2,8 +2,6 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/base/event.h"
@@ -20,29 +18,10 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kAnswer{5000};
 
-// Jobs that a slurmstepd works for: it writes "slurmstepd: [17.0]" over its arguments.
-std::set<std::uint32_t> jobs_with_slurmstepd() {
-    std::set<std::uint32_t> jobs;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator("/proc", none)) {
-        if (!job_number(entry.path().filename().string())) continue;
-        std::string line;
-        std::ifstream file(entry.path() / "cmdline");
-        std::getline(file, line, '\0');
-        constexpr std::string_view mark = "slurmstepd: [";
-        if (!line.starts_with(mark)) continue;
-        line = line.substr(mark.size());
-        jobs.insert(job_number(line.substr(0, line.find('.'))));
-    }
-    return jobs;
-}
-
 void clear_leftovers(const std::string& slurm_conf, const std::string& host) {
     const fs::path spool = spool_on(load_slurm_conf(slurm_conf), host);
-    const auto alive = jobs_with_slurmstepd();
     for (const std::uint32_t job : jobs_with_leftovers(spool))
-        if (!alive.contains(job) && !ask_about(job, kAnswer).may_be_on(host, ""))
-            remove_leftovers(spool, job);
+        if (!ask_about(job, kAnswer).may_be_on(host, "")) remove_leftovers(spool, job);
 }
 
 }  // namespace

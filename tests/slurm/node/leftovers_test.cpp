@@ -1,9 +1,12 @@
 #include "slurm/node/leftovers.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <csignal>
+#include <fstream>
 #include <set>
 
 #include "core/base/files.h"
@@ -14,7 +17,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What slurmd's spool holds after a killed slurmstepd of job 17, and beside it.
+// Numbers that no job of a cluster on this machine has.
+constexpr std::uint32_t kJob = 60'000'017, kOther = 60'000'018;
+
+std::string step_of(std::uint32_t job, const std::string& step = "0") {
+    return std::to_string(job) + "." + step;
+}
+
+// What slurmd's spool holds after a killed slurmstepd of a step, and beside it.
 std::vector<std::string> of_job(const std::string& step) {
     return {"stepd.slurm.pmix." + step, "pmix." + step, "hwloc_topo_" + step + ".xml",
             core::short_host_name() + "_" + step};
@@ -36,19 +46,60 @@ std::set<std::string> names_in(const fs::path& spool) {
     return names;
 }
 
+// A process that calls itself as slurmstepd does, until it is ended.
+struct Slurmstepd {
+    explicit Slurmstepd(const std::string& step) {
+        const std::string title = "slurmstepd: [" + step + "]";
+        pid = ::fork();
+        if (pid == 0) {
+            ::execl("/usr/bin/sleep", title.c_str(), "600", nullptr);
+            ::_exit(1);
+        }
+        std::string begun;
+        while (!begun.starts_with(title)) {
+            std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+            std::getline(file, begun, '\0');
+        }
+    }
+    ~Slurmstepd() {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+    Slurmstepd(const Slurmstepd&) = delete;
+    Slurmstepd& operator=(const Slurmstepd&) = delete;
+    pid_t pid = 0;
+};
+
 }  // namespace
 
 TEST_CASE("remove_leftovers takes one job's files and nobody else's") {
     const test::Scratch spool;
     const std::vector<std::string> others = {"cred_state", "job00017", "hwloc_topo_whole.xml"};
-    fill(spool.path(), of_job("17.0"), std::chrono::seconds(0));
-    fill(spool.path(), of_job("17.4294967291"), std::chrono::seconds(0));
-    fill(spool.path(), of_job("170.0"), std::chrono::seconds(0));
+    const auto longer = of_job(std::to_string(kJob) + "0.0");
+    fill(spool.path(), of_job(step_of(kJob)), std::chrono::seconds(0));
+    fill(spool.path(), of_job(step_of(kJob, "4294967291")), std::chrono::seconds(0));
+    fill(spool.path(), longer, std::chrono::seconds(0));
     fill(spool.path(), others, std::chrono::seconds(0));
-    slurm::remove_leftovers(spool.path(), 17);
+    slurm::remove_leftovers(spool.path(), kJob);
     std::set<std::string> expected(others.begin(), others.end());
-    for (const std::string& name : of_job("170.0")) expected.insert(name);
+    expected.insert(longer.begin(), longer.end());
     CHECK(names_in(spool.path()) == expected);
+}
+
+TEST_CASE("remove_leftovers takes nothing of a job that a slurmstepd works for") {
+    const test::Scratch spool;
+    fill(spool.path(), of_job(step_of(kJob)), std::chrono::seconds(60));
+    fill(spool.path(), of_job(step_of(kOther)), std::chrono::seconds(60));
+    const auto all = names_in(spool.path());
+    {
+        const Slurmstepd one(step_of(kJob, "batch"));
+        slurm::remove_leftovers(spool.path(), kJob);
+        CHECK(names_in(spool.path()) == all);
+        slurm::remove_leftovers(spool.path(), kOther);
+        CHECK(names_in(spool.path()).size() == all.size() / 2);
+    }
+    slurm::remove_leftovers(spool.path(), kJob);
+    CHECK(names_in(spool.path()).empty());
 }
 
 TEST_CASE("jobs_with_leftovers leaves out a job whose step may be beginning") {

@@ -117,9 +117,10 @@ std::filesystem::path marks_of(std::uint32_t job) {
     return std::filesystem::path(kWorkspace) / (".aloft-job-" + std::to_string(job));
 }
 
-void ask_for_requeue(std::uint32_t job) noexcept {
+bool leave_word(std::uint32_t job, const char* mark) noexcept {
     const core::Fd file(
-        ::open((marks_of(job) / kRequeueMark).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));
+        ::open((marks_of(job) / mark).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return file.is_open();
 }
 
 void require_mark(std::uint32_t job, Part part) {

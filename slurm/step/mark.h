@@ -33,11 +33,9 @@ void require_mark(std::uint32_t job, Part part);
 // Where the tasks of a job, as they begin, leave word for the wrapper that waits for them; seen from inside.
 std::filesystem::path marks_of(std::uint32_t job);
 inline constexpr const char* kRequeueMark = "requeue";  // end the tasks, and have the job run again
+inline constexpr const char* kAgainMark = "again";      // beside that one: for what is no fault of the job's
 
-// So often at most a job is run again because of what is no fault of its own.
-inline constexpr int kMostRestarts = 20;
-
-// In a task, as the user. A workspace that is full or not there keeps it from being heard: Slurm's time limit is left.
-void ask_for_requeue(std::uint32_t job) noexcept;
+// In a task, as the user. False where the workspace is full or not there: nobody hears it, and Slurm's time limit is left.
+bool leave_word(std::uint32_t job, const char* mark) noexcept;
 
 }  // namespace slurm

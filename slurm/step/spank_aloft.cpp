@@ -36,6 +36,7 @@
 #include "slurm/admit/script.h"
 #include "slurm/decide/policy.h"
 #include "slurm/fence/fence_check.h"
+#include "slurm/step/again.h"
 #include "slurm/step/blocked.h"
 #include "slurm/step/confine.h"
 #include "slurm/step/image.h"
@@ -173,15 +174,20 @@ int restarts(spank_t spank) {
 // Of a denial that is no fault of the job's; empty: it is refused. Slurm sets the count for the task only, so that no
 // earlier hook sees it.
 std::string reason_to_start_again(spank_t spank) {
-    const int before = restarts(spank);
-    if (before > slurm::kMostRestarts) return {};
     if (g_step.policy.is_of_other_version)
         return "this node was given another version of Aloft as the job began";
     // A requeued job can come back to a node before slurmd has forgotten its last run there (cred_expire, counted from
     // the end of Epilog): slurmd then skips the Prolog.
-    if (g_step.policy.began == 0 && before > 0)
+    if (g_step.policy.began == 0 && restarts(spank) > 0)
         return "Slurm has not prepared this node for the job's next run yet";
     return {};
+}
+
+// In the task, as the user.
+bool is_started_again(spank_t spank) {
+    if (g_step.part == Part::step) return slurm::ask_to_run_again(g_step.policy.job, restarts(spank));
+    const slurm::Again again(g_step.policy.job);
+    return again.count(again.take(), restarts(spank));
 }
 
 bool shows_token(spank_t spank, const Policy& policy) {
@@ -340,11 +346,11 @@ void begin_task(spank_t spank) {
         }
     if (g_step.policy.ruling == Ruling::deny) {
         const std::string why = reason_to_start_again(spank);
-        const std::string line = why.empty() ? "aloft: refused: " + g_step.policy.reason + "\n"
-                                             : "aloft: " + why + "; the job waits for another start\n";
+        const bool again = !why.empty() && is_started_again(spank);
+        const std::string line = again ? "aloft: " + why + "; the job waits for another start\n"
+                                       : "aloft: refused: " + g_step.policy.reason + "\n";
         (void)!::write(STDERR_FILENO, line.data(), line.size());
-        if (!why.empty() && g_step.part == Part::step) slurm::ask_for_requeue(g_step.policy.job);
-        ::_exit(static_cast<int>(why.empty() ? Fault::refused : Fault::requeue));
+        ::_exit(static_cast<int>(again ? Fault::requeue : Fault::refused));
     }
     if (g_step.policy.ruling == Ruling::unfenced) return;
     spank_unsetenv(spank, kTokenVariable);

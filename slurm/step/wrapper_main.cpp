@@ -23,6 +23,7 @@
 #include "slurm/admit/admission.h"
 #include "slurm/admit/script.h"
 #include "slurm/decide/slurm_conf.h"
+#include "slurm/step/again.h"
 #include "slurm/step/interfaces.h"
 #include "slurm/step/mark.h"
 
@@ -108,6 +109,16 @@ int run_srun(const std::vector<std::string>& words) {
     }
 }
 
+int restarts() {
+    return std::atoi(variable("SLURM_RESTART_COUNT").c_str());
+}
+
+// A node could not begin its part of the job, for what is no fault of the job's.
+bool is_for_no_fault() {
+    std::error_code none;
+    return fs::exists(marks() / slurm::kAgainMark, none);
+}
+
 std::size_t count_and_remove_marks() {
     std::error_code none;
     std::size_t count = 0;
@@ -140,6 +151,8 @@ int start_step(const std::vector<std::string>& arguments) {
     const std::string script(slurm::user_script(core::read_text(arguments.at(0))));
     ::setenv("ALOFT_SCRIPT", core::to_base64(core::view(script)).c_str(), 1);
     ::setenv("ALOFT_STEP_TOKEN", core::read_text("/aloft/token", 4096).c_str(), 1);
+    const slurm::Again again(job_number());
+    const int before = again.take();
     count_and_remove_marks();
     core::make_directories(marks(), 0700);
     // The job's own limit holds too. This one was computed now, from the grant: a job can have waited for
@@ -149,7 +162,12 @@ int start_step(const std::vector<std::string>& arguments) {
         kSelf,           "--inside"};
     words.insert(words.end(), arguments.begin() + 1, arguments.end());
     const int code = run_srun(words);
+    const bool is_again = is_for_no_fault();
     const std::size_t started = count_and_remove_marks();
+    if (code == static_cast<int>(Fault::requeue) && is_again && !again.count(before, restarts()))
+        throw Error(Fault::refused, "a node could not begin its part of the job " +
+                                        std::to_string(slurm::kMostInARow + 1) +
+                                        " times in a row. Tell the admin; the job can be submitted again");
     if (code == static_cast<int>(Fault::requeue) ||
         std::to_string(started) == variable("SLURM_JOB_NUM_NODES"))
         return code;
@@ -160,6 +178,13 @@ int start_step(const std::vector<std::string>& arguments) {
     if (code == 0) throw error;
     std::cerr << "aloft: " << error.what() << '\n';
     return code;
+}
+
+// The fence of this view is another version's.
+bool is_run_again(bool is_inside) {
+    if (is_inside) return slurm::ask_to_run_again(job_number(), restarts());
+    const slurm::Again again(job_number());
+    return again.count(again.take(), restarts());
 }
 
 void leave_mark() {
@@ -279,10 +304,9 @@ int main(int argc, char** argv) {
         if (arguments[0] == "--inside") run_script({arguments.begin() + 1, arguments.end()});
         return start_step(arguments);
     } catch (const Error& e) {
-        const bool has_been_again = std::atoi(variable("SLURM_RESTART_COUNT").c_str()) > slurm::kMostRestarts;
-        const Fault fault = e.fault() == Fault::requeue && has_been_again ? Fault::refused : e.fault();
+        Fault fault = e.fault();
+        if (fault == Fault::requeue && !is_run_again(arguments[0] == "--inside")) fault = Fault::refused;
         std::cerr << "aloft: " << (fault == Fault::refused ? "refused: " : "") << e.what() << '\n';
-        if (fault == Fault::requeue && arguments[0] == "--inside") slurm::ask_for_requeue(job_number());
         return static_cast<int>(fault);
     } catch (const std::exception& e) {
         std::cerr << "aloft: unforeseen: " << e.what() << '\n';

@@ -9,6 +9,7 @@
 #include "core/base/time.h"
 #include "core/policy/enclave.h"
 #include "core/policy/known.h"
+#include "jobs/state/vocabulary.h"
 #include "jobs/wire/channel.h"
 
 namespace jobs {
@@ -49,7 +50,8 @@ Service::Service(const core::Site& site, bool rebuild, const LossDecision& loss)
     if (std::error_code ignored; !std::filesystem::exists(secret, ignored))
         core::SecretKey::generate().save(secret);
     rounding_secret_ = std::make_shared<const core::SecretKey>(core::SecretKey::load(secret));
-    record("aloftd", "aloftd.started", "aloftd", {{"version", ALOFT_VERSION}, {"site", site_.name}});
+    record("aloftd", "aloftd.started", "aloftd",
+           {{"version", ALOFT_VERSION}, {"vocabulary", kVocabulary}, {"site", site_.name}});
     watch_configuration();
     commit();
     facts_changed_ = keys_changed_ = budgets_changed_ = true;

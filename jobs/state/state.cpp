@@ -7,6 +7,7 @@
 #include "core/ledger/ledger.h"
 #include "jobs/state/attempts.h"
 #include "jobs/state/states.h"
+#include "jobs/state/vocabulary.h"
 
 namespace jobs {
 
@@ -102,15 +103,14 @@ CREATE INDEX IF NOT EXISTS releases_grant ON releases(grant_id, state);
 
 constexpr const char* kDrop = R"(
 DROP TABLE IF EXISTS position; DROP TABLE IF EXISTS applications; DROP TABLE IF EXISTS reviews; DROP TABLE IF EXISTS grants;
-DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases;
-DROP TABLE IF EXISTS release_reviews; DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration;
-DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts;
-DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage; DROP TABLE IF EXISTS runs;
+DROP TABLE IF EXISTS datasets; DROP TABLE IF EXISTS sealed_keys; DROP TABLE IF EXISTS jobs; DROP TABLE IF EXISTS releases; DROP TABLE IF EXISTS release_reviews;
+DROP TABLE IF EXISTS node_records; DROP TABLE IF EXISTS configuration; DROP TABLE IF EXISTS requests; DROP TABLE IF EXISTS enclaves; DROP TABLE IF EXISTS preflight; DROP TABLE IF EXISTS blocked; DROP TABLE IF EXISTS attempts; DROP TABLE IF EXISTS losses; DROP TABLE IF EXISTS backups; DROP TABLE IF EXISTS tallies; DROP TABLE IF EXISTS usage; DROP TABLE IF EXISTS runs;
 )";
 
 // Of the tables and this Aloft, 31 bits: a database of another number is made again, as another version may pass records over.
 std::int64_t maker() {
-    const auto hash = core::sha256(core::view(std::string(core::version()) + kSchema));
+    const auto hash =
+        core::sha256(core::view(std::string(core::version()) + kSchema + std::to_string(kVocabulary)));
     return (hash[0] & 0x7F) << 24 | hash[1] << 16 | hash[2] << 8 | hash[3];
 }
 
@@ -244,6 +244,7 @@ void State::fold(const Record& record) {
 }
 
 void State::fold_kind(const Record& record) {
+    check_vocabulary(record);
     if (record.kind.starts_with("application.")) return fold_application(record);
     if (record.kind.starts_with("grant.")) return fold_grant(record);
     if (record.kind.starts_with("release.")) return fold_release(record);
@@ -402,8 +403,7 @@ void State::fold_blocked(const json& job, const json& details) {
     for (const json& attempt : details.value("attempts", json::array()))
         database_.run(
             "INSERT INTO attempts VALUES(?, ?, ?, ?) ON CONFLICT(job, what, target) DO UPDATE SET count = "
-            "count + "
-            "excluded.count",
+            "count + excluded.count",
             {job, attempt.at("what"), attempt.at("to"), attempt.at("count")});
 }
 

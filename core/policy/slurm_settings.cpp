@@ -53,6 +53,8 @@ constexpr Setting kSettings[] = {
      "PrologFlags=Alloc: else Prolog runs when a job's first step does, not before"},
     {"PrologFlags", "", Rule::lists_none_of, "runinjob", true,
      "PrologFlags without RunInJob: Prolog would run in the job's extern step, which the fence ends"},
+    {"PrologFlags", "", Rule::lists, "deferbatch", false,
+     "PrologFlags=Alloc,DeferBatch: else a job of several nodes fails where one node's Prolog takes longer"},
     {"SlurmctldParameters", "", Rule::lists_none_of, "enable_stepmgr", true,
      "SlurmctldParameters without enable_stepmgr: the job's extern step, which the fence ends, would start "
      "its steps"},

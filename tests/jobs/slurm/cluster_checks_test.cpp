@@ -105,12 +105,13 @@ TEST_CASE("what costs comfort only is a warning") {
     made.config["JobRequeue"] = "0";
     made.config["RequeueExit"] = "(null)";
     made.config["TaskProlog"] = "/etc/slurm/hello";
+    made.config["PrologFlags"] = "Alloc";
     CHECK(misses(made) == "");
     int warnings = 0;
     for (const Check& one : checks_of_slurm(hel(), made, "login"))
         if (one.verdict == Verdict::warning && one.layer == "slurm" && one.what.find("partition") != 0)
             ++warnings;
-    CHECK(warnings == 3);
+    CHECK(warnings == 4);
 }
 
 TEST_CASE("the enclave's partition must be whole nodes, its own, and not the default") {

@@ -62,6 +62,9 @@ bool read_header(Decoder& decoder, bool wants_indices, Header& header) {
     png_set_user_limits(decoder.png, 0xffff, 0xffff);
     png_set_chunk_cache_max(decoder.png, 100);
     png_set_chunk_malloc_max(decoder.png, 4 << 20);
+    // Of the others none is looked at. That limit only warns (PNG_FLAG_BENIGN_ERRORS_WARN), and libpng makes room for as much as a chunk
+    // says to hold before it has come: they are passed over, all but IHDR, PLTE, tRNS, IDAT and IEND.
+    png_set_keep_unknown_chunks(decoder.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_read_fn(decoder.png, &decoder.input, on_read);
     png_read_info(decoder.png, decoder.info);
     header.columns = png_get_image_width(decoder.png, decoder.info);

@@ -244,10 +244,23 @@ core::Enclave Signer::in_force(const std::string& name, const core::SignedList::
 // is not published yet.
 std::optional<std::pair<std::string, Error>> Signer::first_not_apart(const Policies& wanted,
                                                                      const Policies& kept) const {
+    // Who has all that it asks for already goes before who asks for more, and who is new comes last.
+    const auto turn_of = [&](const std::string& name, const core::Enclave& enclave) {
+        const auto before = published_.policies.find(name);
+        if (before == published_.policies.end()) return 2;
+        const auto& had = before->second.uids;
+        return enclave.partition == before->second.partition &&
+                       std::all_of(enclave.uids.begin(), enclave.uids.end(),
+                                   [&](const auto& one) {
+                                       return std::find(had.begin(), had.end(), one.second) != had.end();
+                                   })
+                   ? 0
+                   : 1;
+    };
     std::vector<const core::Enclave*> sound;
-    for (const bool is_new : {false, true})
+    for (const int turn : {0, 1, 2})
         for (const auto& [name, enclave] : wanted) {
-            if (published_.policies.contains(name) == is_new) continue;
+            if (turn_of(name, enclave) != turn) continue;
             try {
                 core::check_apart({enclave});
                 for (const core::Enclave* other : sound) core::check_apart({*other, enclave});
@@ -302,22 +315,31 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::i
         }
     }
     // One that is kept may be in the way of others that were well before it.
-    while (const auto stray = first_not_apart(wanted, kept)) {
-        wanted.erase(stray->first);
-        keep(stray->first, stray->second);
-    }
-    for (const auto& [name, enclave] : wanted) try {
+    const auto set_apart = [&] {
+        while (const auto stray = first_not_apart(wanted, kept)) {
+            wanted.erase(stray->first);
+            list.policies.erase(stray->first);
+            keep(stray->first, stray->second);
+        }
+    };
+    set_apart();
+    for (auto at = wanted.begin(); at != wanted.end();) {
+        const auto& [name, enclave] = *at;
+        try {
             const std::string envelope = core::sign_enclave(enclave.source, enclave.uids, key_);
             publish_file(site_.published / "enclaves" / (name + ".json"), envelope);
             auto& policy = list.policies[name];
-            policy.sha256 = core::to_hex(core::sha256(core::view(envelope)));
-            policy.partition = enclave.partition;
+            policy = {core::to_hex(core::sha256(core::view(envelope))), enclave.partition, {}};
             for (const auto& [account, uid] : enclave.uids) policy.uids.push_back(uid);
             told_.erase(name);
+            ++at;
         } catch (const Error& e) {
             list.policies.erase(name);
             keep(name, e);
+            at = wanted.erase(at);
         }
+    }
+    set_apart();  // who could not be written has what it had
     for (const auto& [name, enclave] : kept) list.policies[name] = published_.policies.at(name);
     for (const auto& [name, why] : wrong)
         if (std::exchange(told_[name], why) != why)

@@ -215,10 +215,36 @@ TEST_CASE("two enclaves that are published may change accounts with each other, 
     signer.make_round(kNow + 5);
     CHECK(office.list().policies.at("hel").sha256 == before.at("hel").sha256);
     CHECK(office.list().policies.at("lin").sha256 == before.at("lin").sha256);
+    // Who asks for nothing of another's is held back by nobody, whatever the names.
+    const auto changed = office.site.config / "enclaves" / "lin.toml";
+    write_atomically(changed, read_text(changed) + "\n# another line\n");
+    signer.make_round(kNow + 7);
+    CHECK(office.list().policies.at("lin").sha256 != before.at("lin").sha256);
+    CHECK(office.list().policies.at("hel").sha256 == before.at("hel").sha256);
     office.policy("lin", office.account);
     signer.make_round(kNow + 10);
     CHECK(enclave_of_user(office.site, office.account, ::getuid())->name == "lin");
     CHECK(office.list().policies.at("hel").uids == before.at("lin").uids);
+}
+
+TEST_CASE("what a policy has that cannot be written goes to nobody else") {
+    Office office;
+    office.policy("lin", "daemon");
+    office.facts["enclaves"]["lin"] = office.facts["enclaves"]["zed"] = "open";
+    office.record();
+    jobs::Signer signer(office.site);
+    signer.make_round(kNow);
+    const auto before = office.list().policies;
+    fs::remove(office.file("enclaves/lin.json"));
+    fs::create_directories(office.file("enclaves/lin.json") / "no file");
+    office.policy("lin", "bin");
+    office.policy("zed", "daemon");
+    signer.make_round(kNow + 5);
+    CHECK(office.list().policies.at("lin").uids == before.at("lin").uids);
+    CHECK_FALSE(office.list().policies.contains("zed"));
+    fs::remove_all(office.file("enclaves/lin.json"));
+    signer.make_round(kNow + 10);
+    CHECK(office.list().policies.at("zed").uids == before.at("lin").uids);
 }
 
 TEST_CASE("a closed enclave is one no more") {

@@ -68,6 +68,14 @@ void remove_slurm_cgroups(std::uint32_t job) {
         }
 }
 
+// Anybody's process may call itself so; slurmstepd keeps the real number of root where it acts as the user.
+bool is_root(const fs::path& process) {
+    std::ifstream file(process / "status");
+    for (std::string word; file >> word;)
+        if (word == "Uid:") return file >> word && word == "0";
+    return false;
+}
+
 // It writes "slurmstepd: [17.0]" over its arguments.
 bool has_slurmstepd(std::uint32_t job) {
     const std::string title = "slurmstepd: [" + std::to_string(job) + ".";
@@ -76,7 +84,7 @@ bool has_slurmstepd(std::uint32_t job) {
         std::string line;
         std::ifstream file(process / "cmdline");
         std::getline(file, line, '\0');
-        if (line.starts_with(title)) return true;
+        if (line.starts_with(title) && is_root(process)) return true;
     }
     return false;
 }

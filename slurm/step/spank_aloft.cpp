@@ -186,6 +186,8 @@ std::string reason_to_start_again(spank_t spank) {
 // In the task, as the user.
 bool is_started_again(spank_t spank) {
     if (g_step.part == Part::step) return slurm::ask_to_run_again(g_step.policy.job, restarts(spank));
+    // What is shown in a workspace's place is gone with this run, and the count in it.
+    if (g_step.policy.workspace.empty()) return restarts(spank) <= slurm::kMostInARow;
     const slurm::Again again(g_step.policy.job);
     return again.count(again.take(), restarts(spank));
 }

@@ -67,7 +67,8 @@ core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
     core::Fd out(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!out.is_open() ||
         ::bind(out.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) ||
-        ::chmod(unnamed.c_str(), mode) || ::listen(out.get(), 512) || ::rename(unnamed.c_str(), path.c_str()))
+        ::chmod(unnamed.c_str(), mode) || ::listen(out.get(), 512) || ::link(unnamed.c_str(), path.c_str()) ||
+        ::unlink(unnamed.c_str()))
         throw failure(Fault::system, "cannot listen at {}: {}", path.string(), core::reason_of(errno));
     return out;
 }

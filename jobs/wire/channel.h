@@ -45,7 +45,7 @@ Listing ask_all(const std::filesystem::path& socket, nlohmann::json request, con
 // Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
 core::Fd connect_to(const std::filesystem::path& path);
 
-// Listens at `path`, which appears once it does, in place of what was there; the socket does not block. Throws
+// Listens at `path`, where nothing may be yet and which appears once it does; the socket does not block. Throws
 // Error(usage) if the path is too long, Error(system) if it cannot.
 core::Fd listen_at(const std::filesystem::path& path, mode_t mode);
 

@@ -54,7 +54,7 @@ constexpr Setting kSettings[] = {
     {"PrologFlags", "", Rule::lists_none_of, "runinjob", true,
      "PrologFlags without RunInJob: Prolog would run in the job's extern step, which the fence ends"},
     {"PrologFlags", "", Rule::lists, "deferbatch", false,
-     "PrologFlags=Alloc,DeferBatch: else a job of several nodes fails where one node's Prolog takes longer"},
+     "PrologFlags with DeferBatch: else a job of several nodes fails where one node's Prolog takes longer"},
     {"SlurmctldParameters", "", Rule::lists_none_of, "enable_stepmgr", true,
      "SlurmctldParameters without enable_stepmgr: the job's extern step, which the fence ends, would start "
      "its steps"},

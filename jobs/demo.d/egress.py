@@ -133,10 +133,11 @@ def control(report: Report, cluster: Cluster, prefix: Path) -> None:
     time.sleep(0.5)
     tried = parse(cluster.shared("/home/e-alice/attempts.out").read_text(errors="replace"))
     # The job that `sbatch` left in the queue runs once its author has ended; a listener may be late, too.
-    for _ in range(600):
+    end = time.monotonic() + 120
+    while True:
         ears, found = heard(cluster), found_outside(cluster, "e-alice")
         ways = ears["outside"]["ways"]
-        if "sbatch" in found and ears["node2"]["bytes"] and all(ways.get(way, {}).get("bytes") for way in ("tcp4", "udp4", "dns4", "tcp6", "udp6")):
+        if "sbatch" in found and ears["node2"]["bytes"] and all(ways.get(way, {}).get("bytes") for way in ("tcp4", "udp4", "dns4", "tcp6", "udp6")) or time.monotonic() > end:
             break
         time.sleep(0.2)
     out = {name for name, one in tried.items() if one["result"] == "out"}

@@ -47,9 +47,9 @@ def last_words(cluster: Cluster, job: int) -> str:
     """The end of the job's output, and what Slurm's daemons call an error, for a failure's message: what a rank says of itself stands
     before what MPI and srun say of it, and which part of Slurm ended a step stands in its logs alone."""
     said = [line for line in job_output(cluster, job).splitlines() if line.strip(" -")][-60:]
-    for log in sorted(cluster.folder.glob("*/root/var/log/slurm/slurm*.log")):
-        said += [f"{log.relative_to(cluster.folder).parts[0]}: {line}" for line in log.read_text(errors="replace").splitlines() if "error" in line or "begins_closed" in line][-20:]
-    return " | ".join(said)[-8000:] or "no output"
+    errors = [f"{log.relative_to(cluster.folder).parts[0]}: {line}" for log in sorted(cluster.folder.glob("*/root/var/log/slurm/slurm*.log"))
+              for line in log.read_text(errors="replace").splitlines() if "error" in line or "begins_closed" in line][-60:]
+    return " | ".join([" | ".join(said)[-6000:] or "no output", " | ".join(errors)[-6000:]])
 
 
 def result(folder: Path) -> dict:

@@ -34,7 +34,7 @@ void refuse_to_replace(const fs::path& file) {
 void check_place(const fs::path& file) {
     std::error_code unseen;
     if (fs::exists(fs::symlink_status(file, unseen))) refuse_to_replace(file);
-    const fs::path folder = fs::weakly_canonical(fs::absolute(file).parent_path());
+    const fs::path folder = fs::weakly_canonical(fs::absolute(file).parent_path(), unseen);
     if (!fs::is_directory(folder, unseen)) throw Error(Fault::system, folder.string() + ": is no folder");
     for (fs::path above = folder;; above = above.parent_path()) {
         if (fs::exists(above / "manifest.json", unseen))

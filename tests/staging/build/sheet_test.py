@@ -107,7 +107,7 @@ class Sheet(Builds):
         name = f"{version.parent.name if version.name == '1' else version.name}".split("-")[0]
         ranked = [MPIEXEC, "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "btl", "self,vader,tcp", "-n", str(ranks)]
         command = [*ranked * (ranks > 0), STAGE, "report", version, "--contact-sheet", page, "--key", self.keys / f"{name}@1.key", "--json", *more]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240)
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
         self.assertEqual(done.returncode, code, done.stderr[-3000:])
         return page, json.loads(done.stdout), done.stderr
 
@@ -203,7 +203,7 @@ class Sheet(Builds):
         colours = [tuple(map(int, picture[0, 0])) for *_, shape, picture in found["north", None] if shape[0] == 3]
         self.assertEqual(len(colours), 6)
         done = subprocess.run(["chromium-headless-shell", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.root / 'browser'}", f"--screenshot={self.root / 'seen.png'}",
-                               "--window-size=1300,1500", f"file://{page}"], capture_output=True, text=True, timeout=120)
+                               "--window-size=1300,1500", f"file://{page}"], capture_output=True, text=True, timeout=600)
         self.assertEqual(done.returncode, 0, done.stderr[-2000:])
         seen = dict((colour, count) for count, colour in Image.open(self.root / "seen.png").convert("RGB").getcolors(1 << 24))
         for colour in colours:

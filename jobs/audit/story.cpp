@@ -46,36 +46,6 @@ const char* type_of(const std::string& name) {
     return "Thing";
 }
 
-// In which role the actor of a record did it.
-std::string role_of(const Record& record) {
-    if (record.kind == "application.group-approved" || record.kind == "application.approved" ||
-        record.kind == "application.rejected")
-        return "reviewer-" + text_of(record.details, "group");
-    constexpr std::pair<const char*, const char*> kRoles[] = {
-        {"application.", "researcher"},
-        {"grant.", "admin"},
-        {"enclave.", "admin"},
-        {"text.", "admin"},
-        {"backup.", "admin"},
-        {"dataset.", "steward"},
-        {"key.sealed", "intake"},
-        {"key.withdrawn", "admin"},
-        {"job.", "researcher"},
-        {"release.requested", "researcher"},
-        {"release.refused", "researcher"},
-        {"release.viewed", "release-reviewer"},
-        {"release.half-approved", "release-reviewer"},
-        {"release.approved", "release-reviewer"},
-        {"release.rejected", "release-reviewer"},
-        {"release.export-started", "exporter"},
-        {"node.", "node"},
-    };
-    if (record.actor == "aloftd") return "service";
-    for (const auto& [kind, role] : kRoles)
-        if (record.kind.starts_with(kind)) return role;
-    return "caller";
-}
-
 Agent agent_of(const Record& record) {
     if (record.actor == "aloftd" || record.actor.starts_with("node:")) return {record.actor, record.actor};
     return {"account/" + record.actor, record.actor, true};
@@ -102,6 +72,37 @@ struct Known {
     }
 };
 
+// In which role the actor of a record did it.
+std::string role_of(const Record& record, const Known& known) {
+    if (record.kind == "application.group-approved" || record.kind == "application.approved" ||
+        record.kind == "application.rejected")
+        return "reviewer-" + text_of(record.details, "group");
+    constexpr std::pair<const char*, const char*> kRoles[] = {
+        {"application.", "researcher"},
+        {"grant.", "admin"},
+        {"enclave.", "admin"},
+        {"text.", "admin"},
+        {"backup.", "admin"},
+        {"dataset.", "steward"},
+        {"key.sealed", "intake"},
+        {"key.withdrawn", "admin"},
+        {"job.", "researcher"},
+        {"release.requested", "researcher"},
+        {"release.refused", "researcher"},
+        {"release.viewed", "release-reviewer"},
+        {"release.half-approved", "release-reviewer"},
+        {"release.approved", "release-reviewer"},
+        {"release.rejected", "release-reviewer"},
+        {"release.export-started", "exporter"},
+        {"node.", "node"},
+    };
+    if (record.actor == "aloftd") return "service";
+    if (record.kind == "release.withdrawn") return known.who_withdrew(record);
+    for (const auto& [kind, role] : kRoles)
+        if (record.kind.starts_with(kind)) return role;
+    return "caller";
+}
+
 // Builds one record's step.
 class Telling {
 public:
@@ -110,10 +111,7 @@ public:
     void tell() {
         const std::string& kind = step_.record.kind;
         const std::string& subject = step_.record.subject;
-        const std::string role = kind == "release.withdrawn" && step_.record.actor != "aloftd"
-                                     ? known_.who_withdrew(step_.record)
-                                     : role_of(step_.record);
-        relate(Link::associated, step_.name, step_.agent.name, role);
+        relate(Link::associated, step_.name, step_.agent.name, role_of(step_.record, known_));
         if (kind == "application.submitted") {
             make(subject);
             for (const std::string& dataset : texts_of(details_, "datasets")) use(dataset);

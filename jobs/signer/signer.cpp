@@ -241,7 +241,7 @@ core::Enclave Signer::in_force(const std::string& name, const core::SignedList::
 }
 
 // One that shares an account, a number or a partition with a policy that is kept, or with another one: of two, the one that
-// is not published yet.
+// asks for what it does not have yet.
 std::optional<std::pair<std::string, Error>> Signer::first_not_apart(const Policies& wanted,
                                                                      const Policies& kept) const {
     // Who has all that it asks for already goes before who asks for more, and who is new comes last.

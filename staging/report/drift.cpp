@@ -11,13 +11,13 @@
 #include <optional>
 
 #include "core/base/statistics.h"
+#include "staging/report/published.h"
 
 namespace staging {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kFewest = 10;  // as the manifest publishes counts
 constexpr double kFewestExpected = 5;
 
 using Why = Drift::Why;

@@ -17,7 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kFewest = 10;
 constexpr const char* kStrata[] = {"site", "vendor", "label", "split"};
 
 Json count_of(const Json& count) {

@@ -6,6 +6,8 @@
 
 namespace staging {
 
+inline constexpr std::int64_t kFewest = 10;  // samples or patients that are told of
+
 // A report (reports/quality.json) as it may be shown to whoever works with the data: counts as the manifest publishes them, of
 // a site with fewer than 10 samples nothing but that, no extremes (each may be somebody's value), means by published_mean() and
 // none by site where one site is withheld; no comparison with fewer than 10 samples in a cell, of others one digit and the side

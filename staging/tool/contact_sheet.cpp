@@ -13,6 +13,7 @@
 #include "core/shard/reader.h"
 #include "core/shard/version.h"
 #include "staging/report/contact_sheet.h"
+#include "staging/report/published.h"
 #include "staging/report/thumbnail.h"
 #include "staging/tool/print.h"
 
@@ -24,8 +25,6 @@ using core::Error;
 using core::Fault;
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kFewest = 10;  // patients, where a version's k is less: as published.h has it
-
 void refuse_to_replace(const fs::path& file) {
     throw Error(Fault::usage, file.string() + ": is there already. Remove it, or name another.");
 }
@@ -35,7 +34,8 @@ void check_place(const fs::path& file) {
     std::error_code unseen;
     if (fs::exists(fs::symlink_status(file, unseen))) refuse_to_replace(file);
     const fs::path folder = fs::weakly_canonical(fs::absolute(file).parent_path(), unseen);
-    if (!fs::is_directory(folder, unseen)) throw Error(Fault::system, folder.string() + ": is no folder");
+    if (!fs::is_directory(folder, unseen))
+        throw Error(Fault::system, fs::absolute(file).parent_path().string() + ": is no folder");
     for (fs::path above = folder;; above = above.parent_path()) {
         if (fs::exists(above / "manifest.json", unseen))
             throw Error(Fault::usage, file.string() +

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -73,18 +74,28 @@ core::Fd listen_at(const std::filesystem::path& path, mode_t mode) {
     return out;
 }
 
-core::Fd connect_to(const std::filesystem::path& path) {
+core::Fd connect_to(const std::filesystem::path& path, std::chrono::milliseconds patience) {
     const struct sockaddr_un address = address_of(path);
     core::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket.is_open()) throw failure(Fault::system, "cannot make a socket: {}", core::reason_of(errno));
-    for (int attempt = 0;; ++attempt) {  // EAGAIN: its queue of callers is full for the moment
+    // A connect waits for a place in the queue as long as a send may take (unix(7), socket(7)), else without end.
+    const auto wait_at_most = [&](std::chrono::milliseconds time) {
+        const struct timeval bound { time.count() / 1000, time.count() % 1000 * 1000 };
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+    };
+    using std::chrono::milliseconds;
+    const auto end = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        const auto left = std::chrono::duration_cast<milliseconds>(end - std::chrono::steady_clock::now());
+        wait_at_most(std::max(left, milliseconds(1)));
         if (::connect(socket.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof address) == 0)
-            return socket;
-        if (errno != EAGAIN || attempt == 50)
+            break;
+        if (const int error = errno; left.count() <= 0 || (error != EAGAIN && error != EINTR))
             throw failure(Fault::system, "cannot reach aloftd at {}; is it running on this host?: {}",
-                          path.string(), core::reason_of(errno));
-        ::poll(nullptr, 0, 100);
+                          path.string(), core::reason_of(error));
     }
+    wait_at_most(milliseconds(0));
+    return socket;
 }
 
 ssize_t send_some(int socket, std::string_view bytes, const std::vector<int>& descriptors) {

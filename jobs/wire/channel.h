@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -42,8 +43,10 @@ nlohmann::json answer_of(const core::Error& error);
 Listing page_of(nlohmann::json answer, const std::string& name);
 Listing ask_all(const std::filesystem::path& socket, nlohmann::json request, const std::string& name);
 
-// Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens.
-core::Fd connect_to(const std::filesystem::path& path);
+// Connected to aloftd's socket (or to a relay's, which speaks the same). Throws Error(system) if nobody listens, or if
+// its queue of callers is full for so long.
+core::Fd connect_to(const std::filesystem::path& path,
+                    std::chrono::milliseconds patience = std::chrono::seconds(10));
 
 // Listens at `path`, where nothing may be yet and which appears once it does; the socket does not block. Throws
 // Error(usage) if the path is too long, Error(system) if it cannot.

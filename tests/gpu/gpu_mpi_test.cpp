@@ -132,7 +132,7 @@ TEST_CASE("in float64 both ways to gather gradients give those of plain autograd
 TEST_CASE("a model says on the GPU what it says on the CPU") {
     if (lacks_gpu()) return;
     const Comm comm(MPI_COMM_WORLD);
-    prepare_process(false, Precision::float32, comm);
+    prepare_process(false, Precision::float32, 0, comm);
     const std::string stem = GENERATE("small", "large");
     const auto options = core::Config::parse(
         "name = \"resnet2d\"\nwidth = 32\nblocks = [2, 2]\nstem = \"" + stem + "\"\n", "test");

@@ -40,7 +40,7 @@ void run(const core::Config& file, const core::Comm& comm) {
     const std::string tensors = run.text_or("tensors", ""), trace = run.text_or("trace", "");
     const Precision precision = precision_of(run);
     std::vector<std::int64_t> shape = run.integers("shape");
-    prepare_process(false, precision, comm);
+    prepare_process(false, precision, 0, comm);
     const c10::Device device = choose_device(comm, "auto");
     const auto model = make_model(file.table("model"), {shape, classes}, 1);
     core::Schema schema;

@@ -71,7 +71,7 @@ class Optim(RunsCase):
                 os.kill(pids[-1], how)
                 run.communicate()
                 self.assertNotEqual(run.returncode, 0)
-            again = self.run_to_end(kind, out, 1)
+            again = self.run_to_end(kind, out, 1, *settings("data.threads=3"))
             self.assertIn("info resumed", again.stderr)
             self.assert_same(self.to_end(kind), out)
             self.assertEqual(self.log(out, "epoch"), self.log(self.to_end(kind), "epoch"))

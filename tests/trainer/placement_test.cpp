@@ -1,9 +1,15 @@
 // What a rank takes of its node: GPUs and cores.
+#include <sched.h>
+
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "trainer/engine/device.h"
 #include "trainer/engine/process.h"
+#include "trainer/loader/threads.h"
 
 using namespace trainer;
 
@@ -60,4 +66,20 @@ TEST_CASE("a rank has the cores that it is bound to, and its part of those it sh
     const std::vector<Cores> sockets{cores(0, 32), cores(0, 32), cores(32, 32), cores(32, 32)};
     for (std::size_t i = 0; i < 4; ++i) CHECK(threads_for(sockets, i) == 16);
     CHECK(threads_for(std::vector<Cores>(8, cores(0, 2)), 3) == 1);  // never none
+}
+
+TEST_CASE("a loader has a quarter of the cores to read with, unless its number is said") {
+    for (const auto& [cores, threads] : {std::pair{1, 1}, {7, 1}, {8, 2}, {14, 3}, {32, 8}, {128, 8}})
+        CHECK(reader_threads_for(cores) == threads);
+    cpu_set_t set;
+    REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    CHECK(cores_of_process() == CPU_COUNT(&set));
+    setenv("LOCAL_WORLD_SIZE", std::to_string(CPU_COUNT(&set)).c_str(), 1);
+    CHECK(cores_of_process() == 1);
+    CHECK(reader_threads() == 1);
+    unsetenv("LOCAL_WORLD_SIZE");
+    set_reader_threads(5);
+    CHECK(reader_threads() == 5);
+    set_reader_threads(0);
+    CHECK(reader_threads() == reader_threads_for(cores_of_process()));
 }

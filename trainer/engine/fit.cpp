@@ -364,7 +364,8 @@ void Run::stop() {
 }
 
 Json fit(const Recipe& recipe, const FitRequest& request, const core::Comm& comm) {
-    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), recipe.data.threads,
+                    comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     std::optional<Run> run;  // outlives what it throws: see end_job
     return or_end_job(comm, [&] { return run.emplace(recipe, request, comm).train(); });

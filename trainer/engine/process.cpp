@@ -13,6 +13,7 @@
 
 #include "core/base/event.h"
 #include "core/base/tool.h"
+#include "trainer/loader/threads.h"
 
 namespace trainer {
 namespace {
@@ -58,7 +59,7 @@ int threads_for(const std::vector<Cores>& ranks, std::size_t mine) {
     return std::max(1, static_cast<int>(share + 1e-9));
 }
 
-void prepare_process(bool reproducible, Precision precision, const core::Comm& comm) {
+void prepare_process(bool reproducible, Precision precision, std::int64_t readers, const core::Comm& comm) {
     // Keep freed activations for the next step in place of a storm of page faults: 1.15 times the speed.
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, INT_MAX);
@@ -68,10 +69,12 @@ void prepare_process(bool reproducible, Precision precision, const core::Comm& c
 
     std::size_t mine = 0;
     const auto ranks = cores_of_node(comm, mine);
+    const int cores = threads_for(ranks, mine);
+    set_reader_threads(readers > 0 ? static_cast<int>(readers) : reader_threads_for(cores));
     const char* said = std::getenv("OMP_NUM_THREADS");
     const int wanted = said ? std::atoi(said) : 0;
     // Sums in parallel depend on the number of threads.
-    at::set_num_threads(reproducible ? 1 : wanted > 0 ? wanted : threads_for(ranks, mine));
+    at::set_num_threads(reproducible ? 1 : wanted > 0 ? wanted : cores);
     at::Context& torch = at::globalContext();
     if (reproducible) {
         setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",

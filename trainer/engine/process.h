@@ -21,9 +21,9 @@ int threads_for(const std::vector<Cores>& ranks, std::size_t mine);
 
 // Collective; before data are read and a GPU is touched. No dump of what is decrypted, freed memory kept for the next
 // step, and as many threads as there are cores for this rank: one if `reproducible`, OMP_NUM_THREADS where that is
-// set. On GPUs float32 means float32, unless `precision` says tf32; if not `reproducible`, cuDNN tries its algorithms
+// set; `readers` of each loader, or reader_threads_for those cores if that is 0. On GPUs float32 means float32, unless `precision` says tf32; if not `reproducible`, cuDNN tries its algorithms
 // and takes the fastest.
-void prepare_process(bool reproducible, Precision precision, const core::Comm& comm);
+void prepare_process(bool reproducible, Precision precision, std::int64_t readers, const core::Comm& comm);
 
 // While this lives, cuDNN takes the algorithm that it always takes: what a model says of a sample must not depend on
 // which rank, or which run, found another one faster.

@@ -34,9 +34,10 @@ struct RecipeHead {
 // the same recipe gives the same model on a laptop and on a cluster.
 struct Recipe : RecipeHead {
     struct Data {
-        std::vector<std::string> datasets;     // "digits@1"; none: those of the flags
-        std::string field;                     // "" if the dataset has only one
-        std::int64_t batch = 64;               // samples per step, over all ranks
+        std::vector<std::string> datasets;  // "digits@1"; none: those of the flags
+        std::string field;                  // "" if the dataset has only one
+        std::int64_t batch = 64;            // samples per step, over all ranks
+        std::int64_t threads = 0;  // that read ahead and decrypt, per rank; 0: reader_threads_for its cores
         std::string missing_label = "refuse";  // samples without one: none may be there, or they are left out
         bool leaves_out_unlabelled() const { return missing_label == "leave_out"; }
     } data;

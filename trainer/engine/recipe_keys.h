@@ -16,6 +16,8 @@ inline constexpr Key<Recipe::Data> kFieldKey{"field", &Recipe::Data::field,     
 inline constexpr Key<Recipe::Data> kDataKeys[] = {
     {"batch", &Recipe::Data::batch, 1, kEndless, "samples",
      "of a step, over all ranks together: the same run on 1 rank or 64", 1},
+    {"threads", &Recipe::Data::threads, 0, 256, "",
+     "of a rank, that read ahead and decrypt; 0: a quarter of its cores, 1 to 8", 2, Counts::nothing},
     {"missing_label", &Recipe::Data::missing_label, 0, 0, "",
      "the run does not begin where samples have no label; or goes without them", 2, Counts::weights,
      "refuse leave_out"},

@@ -292,7 +292,8 @@ std::optional<Json> write_results(const Recipe& recipe, const Task& task, Model&
 Json evaluate(const Recipe& given, const FitRequest& request, const std::filesystem::path& path,
               const core::Comm& comm) {
     Recipe recipe = given;
-    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), recipe.data.threads,
+                    comm);
     const Watch watch(comm, recipe.train.hang_seconds);
     return or_end_job(comm, [&] {
         const auto dataset = open_dataset(request.access, comm);
@@ -335,7 +336,8 @@ Json evaluate(const Recipe& given, const FitRequest& request, const std::filesys
 Json export_model(const Recipe& given, const FitRequest& request, const std::filesystem::path& run, bool last,
                   const core::Comm& comm) {
     Recipe recipe = given;
-    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), comm);
+    prepare_process(recipe.train.reproducible, precision_named(recipe.train.precision), recipe.data.threads,
+                    comm);
     const auto dataset = open_dataset(request.access, comm);
     Json told;
     core::together(comm, [&] {

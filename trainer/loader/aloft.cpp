@@ -121,7 +121,7 @@ static_assert(static_cast<int>(core::DType::u8) == ALOFT_U8 &&
 
 trainer::LoaderOptions options_of(const aloft_options& from) {
     if (from.size != sizeof from) refuse("aloft_options is of another version of aloft.h: compile again");
-    if (from.threads < 1 || from.threads > 256) refuse("threads: 1 to 256");
+    if (from.threads < 0 || from.threads > 256) refuse("threads: 0 to 256");
     trainer::LoaderOptions to;
     to.split = text_or(from.split);
     to.field = text_or(from.field);

@@ -85,7 +85,7 @@ typedef struct aloft_options {
     int32_t rank, ranks;
     uint64_t seed;
     uint32_t keep_tail; /* 1: every sample once, the last step smaller; 0: all steps of one size */
-    int32_t threads;    /* that read ahead and decrypt */
+    int32_t threads;    /* that read ahead and decrypt; 0: a quarter of the cores that are ours, 1 to 8 */
     /* Not NULL: inputs are float32, value * scale + offset; `channels` entries of each: 1 for all, or one for
      * each of the field's first dimension. */
     const float *scale, *offset;
@@ -117,7 +117,7 @@ typedef struct aloft_options {
 } aloft_options;
 #define ALOFT_OPTIONS                                                                                     \
     {                                                                                                     \
-        sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 1, NULL, NULL, 0, NULL, 0, 0, 0.0, \
+        sizeof(aloft_options), 1, NULL, NULL, NULL, 32, 0, 0, 1, 0, 0, 0, NULL, NULL, 0, NULL, 0, 0, 0.0, \
             NULL, 0, NULL, 0, NULL, 0                                                                     \
     }
 

@@ -17,6 +17,7 @@
 #include "trainer/loader/balance.h"
 #include "trainer/loader/sampler.h"
 #include "trainer/loader/source.h"
+#include "trainer/loader/threads.h"
 
 namespace trainer {
 namespace {
@@ -345,7 +346,8 @@ private:
         for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL}) sigdelset(&most, own);
         pthread_sigmask(SIG_BLOCK, &most, &before);
         try {
-            for (int i = 0; i < std::max(1, options_.threads); ++i) threads_.emplace_back([this] { read(); });
+            const int threads = options_.threads > 0 ? options_.threads : reader_threads();
+            for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { read(); });
         } catch (const std::system_error&) {
             pthread_sigmask(SIG_SETMASK, &before, nullptr);
             stop();

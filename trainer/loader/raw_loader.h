@@ -40,7 +40,7 @@ struct LoaderOptions {
     BalanceOptions balance;  // none: each sample equally often; else by Draws, of a shuffled training split
     // More fields of the same samples: a mask of the image. As stored; cropped where `field` is.
     std::vector<std::string> beside;
-    int threads = 1;  // that read ahead and decrypt
+    int threads = 0;  // that read ahead and decrypt; 0: reader_threads()
     MemoryHook memory_hook;
 };
 

@@ -90,7 +90,7 @@ class Loader:
     most_repeats  with `balance`: no sample comes more often in an epoch. Where a category is too rare for its share, a
                warning says so, and the others share what is left. `loader.balance` has each category's share
     tensors    "torch" or "numpy"; None: torch if the program has imported it
-    threads    that read ahead and decrypt, beside the program's own
+    threads    that read ahead and decrypt, beside the program's own; None: a quarter of the cores that are ours, 1 to 8
 
     No worker processes: reading happens in threads, without Python. Raises Refused (no grant, key or seal),
     UsageError, DataError, SystemFault."""
@@ -104,7 +104,7 @@ class Loader:
                  normalise: Union[None, str, Tuple[Union[float, Sequence[float]], Union[float, Sequence[float]]]] = None,
                  balance: Union[None, str, Sequence[str], Mapping[str, Mapping[str, float]]] = None,
                  most_repeats: Optional[int] = None,
-                 tensors: Optional[str] = None, threads: int = 1,
+                 tensors: Optional[str] = None, threads: Optional[int] = None,
                  key: Union[None, str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]] = None,
                  steward: Union[None, str, "os.PathLike[str]"] = None):
         _refuse_workers()
@@ -141,7 +141,7 @@ class Loader:
             ctypes.sizeof(_library.Options), training if shuffle is None else shuffle, _library.text(split),
             _library.text(field), _library.text(label), _whole("batch", batch), _whole("global_batch", global_batch),
             _whole("rank", self.ranks.rank, 31), _whole("ranks", self.ranks.ranks, 31), seed,
-            not training if tail is None else tail, _whole("threads", threads, 31))
+            not training if tail is None else tail, _threads(threads))
         if normalise is not None:
             if field is None:
                 raise UsageError(f"{self.description['dataset']} has more than one field: say which to load, of {', '.join(self._fields)}")
@@ -377,6 +377,14 @@ def _whole(name: str, value: SupportsIndex, bits: int = 63) -> int:
     if not 0 <= whole < 1 << bits:
         raise UsageError(f"{name}: not a whole number of {bits} bits, 0 or more")
     return whole
+
+
+def _threads(value: Optional[SupportsIndex]) -> int:
+    if value is None:
+        return 0  # by the library, which knows the cores
+    if _whole("threads", value, 31) == 0:
+        raise UsageError("threads: 1 to 256, or None")
+    return _whole("threads", value, 31)
 
 
 def _extents(crop: Sequence[SupportsIndex]) -> Tuple[int, ...]:

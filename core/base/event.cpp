@@ -6,6 +6,7 @@
 #include <atomic>
 #include <iterator>
 
+#include "core/base/journal.h"
 #include "core/base/time.h"
 
 namespace core {
@@ -32,7 +33,7 @@ Event::Event(std::string_view level, std::string_view name)
 }
 
 Event::~Event() {
-    if (line_.empty()) return;
+    if (line_.empty() || was_sent_to_journal(line_)) return;
     line_ += '\n';
     // A log line that cannot be written is lost: there is nowhere left to say so.
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line_.data(), line_.size());

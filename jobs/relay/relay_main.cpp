@@ -5,11 +5,13 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/journal.h"
 #include "core/base/tool.h"
 #include "core/keys/keys.h"
 #include "jobs/relay/ends.h"
 
 int main(int argc, char** argv) {
+    core::log_to_journal();
     CLI::App app{
         "Carries requests of a login host to aloftd on another host, and says who asks. As root: without "
         "options "

@@ -5,12 +5,14 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/journal.h"
 #include "core/base/started.h"
 #include "core/base/tool.h"
 #include "core/keys/keys.h"
 #include "jobs/service/service.h"
 
 int main(int argc, char** argv) {
+    core::log_to_journal();
     CLI::App app{
         "The service behind `aloft`: the only writer of the ledger. Runs on the login host, as an account of "
         "its own that owns "

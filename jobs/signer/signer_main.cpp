@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/journal.h"
 #include "core/base/started.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
@@ -18,6 +19,7 @@ constexpr int kEveryMilliseconds = 100;
 }  // namespace
 
 int main(int argc, char** argv) {
+    core::log_to_journal();
     CLI::App app{
         "Signs what Aloft publishes: grants, enclave policies and the list of what counts now. Takes no "
         "requests; "

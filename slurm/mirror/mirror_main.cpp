@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/journal.h"
 #include "core/base/started.h"
 #include "core/base/tool.h"
 #include "slurm/mirror/metrics.h"
@@ -45,6 +46,7 @@ void save_metrics(const core::Site& site, const slurm::Attempts& attempts) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    core::log_to_journal();
     CLI::App app{
         "Keeps this host's own copy of what Aloft publishes, verified, on a tmpfs: slurmctld, Prolog and the "
         "agent read "

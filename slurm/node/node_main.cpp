@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/event.h"
 #include "core/base/files.h"
+#include "core/base/journal.h"
 #include "core/base/time.h"
 #include "core/base/tool.h"
 #include "core/keys/enclave_keys.h"
@@ -121,6 +122,7 @@ std::string rotate_enclave_key(const core::Site& site, const std::string& enclav
 }  // namespace
 
 int main(int argc, char** argv) {
+    core::log_to_journal();
     CLI::App app{
         "Root's helper on a compute node: fences an enclave's jobs, and ends them.\n"
         "Example: aloft-node serve            the node's agent, in the foreground\n"

@@ -88,4 +88,7 @@ def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make
         said = service.run(script(job[2]))
         failed = [host.run("systemctl --failed --plain --no-legend").strip() for host in (service, node)]
         assert failed == ["", ""], failed
+        for host, unit, event in ((service, "aloftd", "aloftd_ready"), (service, "aloft-sign", "aloft_sign_ready"), (node, "aloft-node", "agent_started"),
+                                  (node, "aloft-mirror", "aloft_mirror_ready")):   # as fields of the journal
+            host.run(f"test -n \"$(journalctl -q -o cat -u {unit} ALOFT_EVENT={event} PRIORITY=6)\"")
         return said

@@ -1,9 +1,20 @@
 #include "core/base/event.h"
 
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
 #include <string>
+
+#include "core/base/files.h"
+#include "core/base/journal.h"
+#include "tests/support/scratch.h"
 
 namespace {
 
@@ -46,4 +57,50 @@ TEST_CASE("quiet silences information, never trouble") {
           }).find(" i\n") == std::string::npos);
     CHECK(stderr_of([] { core::Event("warning", "w"); }).find("warning w") != std::string::npos);
     core::set_quiet(false);
+}
+
+TEST_CASE("a service's events are entries of the journal with fields, where stderr is the journal's") {
+    const test::Scratch folder;
+    const std::string path = folder / "socket";
+    const core::Fd journal(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    REQUIRE(::bind(journal.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    const auto entry = [&] {
+        std::string all(4096, '\0');
+        const ssize_t size = ::recv(journal.get(), all.data(), all.size(), 0);
+        return all.substr(0, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    };
+    const auto tell = [] {
+        core::Event("warning", "job_refused").with("job", 7).with("text", "a=\"b\" \\ c\nd");
+    };
+    const auto as_the_journal = [&](auto work) {
+        return stderr_of([&] {
+            struct stat about {};
+            REQUIRE(::fstat(STDERR_FILENO, &about) == 0);
+            ::setenv("JOURNAL_STREAM", fmt::format("{}:{}", about.st_dev, about.st_ino).c_str(), 1);
+            work();
+            ::unsetenv("JOURNAL_STREAM");
+        });
+    };
+    const std::string line = " warning job_refused job=7 text=\"a=\\\"b\\\" \\\\ c\\x0ad\"\n";
+
+    CHECK(as_the_journal(tell).substr(20) == line);  // not asked for
+    core::log_to_journal(path);
+    CHECK(stderr_of(tell).substr(20) == line);  // not the journal's
+    CHECK(entry().empty());
+
+    CHECK(as_the_journal([&] {
+              tell(), core::Event("info", "ready"), core::Event("error", "e").with("on", "x y");
+          }).empty());
+    const std::string told = entry();
+    CHECK(told.starts_with("MESSAGE=" + line.substr(1) + "PRIORITY=4\nSYSLOG_IDENTIFIER="));
+    CHECK(told.ends_with("\nALOFT_EVENT=job_refused\nALOFT_JOB=7\nALOFT_TEXT=a=\"b\" \\ c\\x0ad\n"));
+    CHECK(entry().ends_with("\nALOFT_EVENT=ready\n"));
+    CHECK(entry().ends_with("\nALOFT_EVENT=e\nALOFT_ON=x y\n"));
+
+    std::filesystem::remove(path);  // a journal that is gone
+    CHECK(as_the_journal(tell).substr(20) == line);
+    core::log_to_journal("");
 }

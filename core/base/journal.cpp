@@ -1,0 +1,88 @@
+#include "core/base/journal.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/base/files.h"
+
+namespace core {
+namespace {
+
+std::string path;  // of the journal's socket; empty: not asked for
+
+bool is_stderr_the_journals() {
+    const char* said = std::getenv("JOURNAL_STREAM");
+    struct stat about {};
+    return said && ::fstat(STDERR_FILENO, &about) == 0 &&
+           fmt::format("{}:{}", about.st_dev, about.st_ino) == said;
+}
+
+// Up to the next space, which is passed over.
+std::string_view next_word(std::string_view& line) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    line.remove_prefix(std::min(line.size(), word.size() + 1));
+    return word;
+}
+
+// Behind "key=": plain, or quoted as Event::with does, which leaves no control character in it.
+std::string next_value(std::string_view& line) {
+    if (!line.starts_with('"')) return std::string(next_word(line));
+    std::string value;
+    std::size_t at = 1;
+    for (; at < line.size() && line[at] != '"'; ++at) {
+        if (line[at] == '\\' && at + 1 < line.size() && (line[at + 1] == '"' || line[at + 1] == '\\')) ++at;
+        value += line[at];
+    }
+    line.remove_prefix(std::min(line.size(), at + 2));
+    return value;
+}
+
+std::string entry_of(std::string_view line) {
+    next_word(line);  // the journal has a time of its own
+    const std::string_view message = line, level = next_word(line), name = next_word(line);
+    std::string entry =
+        fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={}\nALOFT_EVENT={}\n", message,
+                    level == "error"     ? 3
+                    : level == "warning" ? 4
+                                         : 6,
+                    program_invocation_short_name, name);
+    while (!line.empty()) {
+        const std::string_view key = line.substr(0, line.find('='));
+        line.remove_prefix(std::min(line.size(), key.size() + 1));
+        entry += "ALOFT_";
+        for (const unsigned char c : key) entry += std::isalnum(c) ? static_cast<char>(std::toupper(c)) : '_';
+        entry += '=' + next_value(line) + '\n';
+    }
+    return entry;
+}
+
+}  // namespace
+
+void log_to_journal(std::string socket) {
+    path = std::move(socket);
+}
+
+bool was_sent_to_journal(std::string_view line) noexcept try {
+    if (path.empty() || !is_stderr_the_journals()) return false;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return false;
+    std::memcpy(address.sun_path, path.c_str(), path.size());
+    const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const std::string entry = entry_of(line);
+    return socket.is_open() && ::sendto(socket.get(), entry.data(), entry.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+                                        reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+} catch (...) {
+    return false;
+}
+
+}  // namespace core

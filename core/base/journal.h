@@ -1,0 +1,17 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace core {
+
+// From here on events of this process whose stderr is the journal's (systemd.exec(5), JOURNAL_STREAM) become entries with
+// fields of their own, for `journalctl ALOFT_EVENT=job_refused`: MESSAGE is the line without its time, PRIORITY 3, 4 or 6
+// (syslog(3)), ALOFT_EVENT the event's name, ALOFT_<KEY> each value. Elsewhere, and where the journal does not take one at
+// once, they stay lines on stderr. For services, at the start of main, before threads; a sandbox that allows no socket must
+// not have called it. Source: systemd, "Native Journal Protocol".
+void log_to_journal(std::string socket = "/run/systemd/journal/socket");
+
+// Is stderr the journal's, and has this line of an Event gone there? For Event alone.
+bool was_sent_to_journal(std::string_view line) noexcept;
+
+}  // namespace core

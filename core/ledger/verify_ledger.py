@@ -6,7 +6,7 @@ FORMAT.md and nothing else; needs Python 3.10 and the package `cryptography`. KE
 before. It reads the file once, in constant memory.
 
 Exit codes: 0 every record is as it was written; 2 a flag, or a key or witness that is none; 3 the ledger was changed, the record is named;
-5 the witness is signed by none of the keys.
+4 a file that cannot be read; 5 the witness is signed by none of the keys. With --json one object is printed, of a failure, too.
 """
 import argparse
 import base64
@@ -27,6 +27,9 @@ RECORD = re.compile(START.pattern + rb"(" + STRING + rb'),"kind":(' + STRING + r
 CHECKPOINT = re.compile(START.pattern + rb'"aloftd","kind":"checkpoint","subject":"ledger","details":\{"key":"([0-9a-f]{16})"')
 SIGNATURE = re.compile(rb',"signature":"([A-Za-z0-9+/]{86}==)"\}\}')
 SIGNATURE_BYTES = 13 + 1 + 88 + 3   # ,"signature": and its value to the line's end
+
+
+KINDS = {2: "usage", 3: "data", 4: "system", 5: "refused"}
 
 
 class Refused(Exception):
@@ -135,7 +138,7 @@ def load_witness(file: str, keys: list[Key]) -> dict:
         signature = signature_of(witness["signature"].encode())
         if not isinstance(witness["seq"], int) or witness["seq"] < 0 or not re.fullmatch("[0-9a-f]{64}", witness["sha256"]):
             raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise Refused(2, f"{file}: not a witness") from e
     message = f"aloft-ledger-head-1\n{witness['seq']}\n{witness['sha256']}\n".encode()
     if not signature or not any(key.signed(message, signature) for key in keys):
@@ -143,8 +146,21 @@ def load_witness(file: str, keys: list[Key]) -> dict:
     return witness
 
 
+def tell(failure: Refused, is_json: bool) -> int:
+    print(f"verify_ledger.py: {failure}", file=sys.stderr)
+    if is_json:
+        print(json.dumps({"error": {"kind": KINDS[failure.code], "code": failure.code, "text": str(failure)}}))
+    return failure.code
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.print_usage(sys.stderr)
+        sys.exit(tell(Refused(2, message), "--json" in sys.argv))
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ledger", help="a ledger, or an auditor's copy of one (aloft audit copy)")
     parser.add_argument("keys", nargs="+", metavar="KEY.pub", help="its public key, and those that it had before")
     parser.add_argument("--witness", metavar="FILE", help="what somebody else carried away of it")
@@ -154,12 +170,9 @@ def main() -> int:
         keys = [Key(file) for file in options.keys]
         found = verify(options.ledger, keys, load_witness(options.witness, keys) if options.witness else None)
     except Refused as e:
-        print(json.dumps({"error": {"code": e.code, "text": str(e)}}) if options.json else f"verify_ledger.py: {e}",
-              file=sys.stdout if options.json else sys.stderr)
-        return e.code
+        return tell(e, options.json)
     except OSError as e:
-        print(f"verify_ledger.py: {options.ledger}: {e.strerror}", file=sys.stderr)
-        return 4
+        return tell(Refused(4, f"{options.ledger}: {e.strerror}"), options.json)
     if options.json:
         print(json.dumps(found))
     else:

@@ -204,14 +204,14 @@ void check_node(const Host& host, Checks& checks) {
     if (!host.site_file.empty()) words.insert(words.end(), {"--site", host.site_file.string()});
     words.push_back("preflight");
     const auto done = run(words);
-    const auto rows = nlohmann::json::parse(done.output, nullptr, false);
-    if (!rows.is_array()) {
+    const auto answer = nlohmann::json::parse(done.output, nullptr, false);
+    if (!answer.is_object() || answer.contains("error")) {
         checks.push_back(required("preflight", false, "it ended with exit code " + std::to_string(done.code),
                                   program.string() + " preflight says why"));
         return;
     }
     try {
-        for (const auto& row : rows) checks.push_back(core::check_of(row));
+        for (const auto& row : answer.at("checks")) checks.push_back(core::check_of(row));
     } catch (const std::exception&) {
         checks.push_back(required("preflight", false, "its answer cannot be read",
                                   "install the same version of all packages"));

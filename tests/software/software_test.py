@@ -15,6 +15,27 @@ from make_wheel import make_wheel
 
 SOURCE = pathlib.Path(sys.argv.pop(1))
 PROGRAM = SOURCE / "configs/software/make-tree"
+HEARD = pathlib.Path(tempfile.mkdtemp(prefix="aloft-software-"))   # each answer to --json
+
+
+def ask(program: str, *words, code: int, **more) -> dict:
+    """What it answers to --json, be it done or refused; kept, to be judged by its schema at the end."""
+    words = [str(word) for word in ("--json", *words)]
+    done = subprocess.run([SOURCE / "configs/software" / program, *words], capture_output=True, **more)
+    said = done.stderr.decode()
+    if done.returncode != code or "Traceback" in said:
+        raise AssertionError(f"{program} {words}: exit {done.returncode}, not {code}: {said}")
+    (HEARD / program).mkdir(exist_ok=True)
+    file = HEARD / program / str(sum(1 for _ in (HEARD / program).iterdir()))
+    file.write_text(f"{code}\n{' '.join(words)}\n")
+    file.with_suffix(".out").write_bytes(done.stdout)
+    return json.loads(done.stdout)
+
+
+def tearDownModule():
+    for program in ("make-tree", "make-image"):   # the system's Python has jsonschema
+        subprocess.run(["/usr/bin/python3", SOURCE / "tests/support/check_json.py", program, HEARD / program], check=True)
+    shutil.rmtree(HEARD)
 
 
 def close(folder: pathlib.Path):
@@ -36,16 +57,19 @@ class Trees(unittest.TestCase):
         shutil.rmtree(self.scratch)
 
     def make(self, *words, tree=None, code=0, requirements=None):
-        done = subprocess.run([PROGRAM, "--json", "--wheels", self.wheels, "--requirements", requirements or self.requirements, *words, tree or self.tree],
-                              capture_output=True, text=True, env=self.environment)
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertNotIn("Traceback", done.stderr)
-        return json.loads(done.stdout) if code == 0 else done.stderr
+        said = ask("make-tree", "--wheels", self.wheels, "--requirements", requirements or self.requirements, *words, tree or self.tree,
+                   code=code, env=self.environment)
+        return said["error"]["text"] if code else said
 
     def check(self, code=0):
         done = subprocess.run([PROGRAM, "--check", self.tree], capture_output=True, text=True)
         self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(ask("make-tree", "--check", self.tree, code=code).get("error", {}).get("code", 0), code)
         return done.stderr
+
+    def test_a_call_that_is_none_is_answered_by_an_object_too(self):
+        for words in ((), (self.tree,), (self.tree, "--check", "--requirements", self.requirements), (self.tree, "--nothing")):
+            self.assertEqual(ask("make-tree", *words, code=2)["error"]["kind"], "usage")
 
     def test_a_tree_is_made_whole_and_runs(self):
         made = self.make()
@@ -188,12 +212,8 @@ class Images(unittest.TestCase):
         os.mkfifo(self.root / "usr/pipe")
 
     def make(self, source, name="one.sqfs", code=0, stdin=None):
-        done = subprocess.run([SOURCE / "configs/software/make-image", "--json", source, self.scratch / name], capture_output=True, stdin=stdin,
-                              env={**os.environ, "SOURCE_DATE_EPOCH": "1"})
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertNotIn(b"Traceback", done.stderr)
+        answer = ask("make-image", source, self.scratch / name, code=code, stdin=stdin, env={**os.environ, "SOURCE_DATE_EPOCH": "1"})
         self.assertEqual(list(self.scratch.glob(".*")), [])
-        answer = json.loads(done.stdout)
         return answer["error"]["text"] if code else answer
 
     def test_an_image_has_the_same_bytes_every_time_and_nothing_with_power(self):
@@ -229,6 +249,7 @@ class Images(unittest.TestCase):
         (self.scratch / "noise").write_bytes(b"no archive" * 1000)
         self.assertIn("no tar archive", self.make(self.scratch / "noise", code=3))
         self.make(self.scratch / "absent", code=4)
+        self.assertEqual(ask("make-image", self.root, code=2)["error"]["kind"], "usage")
         with tarfile.open(self.scratch / "up.tar", "w") as tar:
             tar.addfile(tarfile.TarInfo("usr/../../x"))
         self.assertIn("leads out", self.make(self.scratch / "up.tar", code=3))

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""check_json.py PROGRAM FOLDER [BINARY]: judges what PROGRAM answered to --json by configs/schemas/PROGRAM.schema.json.
+"""check_json.py PROGRAM FOLDER [BINARY]: judges what PROGRAM answered to --json by configs/schemas/PROGRAM.schema.json. A program without verbs has the
+schema "answer".
 
 FOLDER has a file for each call, with its exit code and its arguments, a line each; beside it, as FILE.out, what stood on stdout.
 Of a failure that is one object: the answer of the verb, or the failure with the exit code that the program had. With BINARY every
@@ -41,7 +42,7 @@ class Schemas:
         for count in (3, 2, 1):
             if "-".join(arguments[:count]) in self.names:
                 return "-".join(arguments[:count])
-        return None
+        return "answer" if "answer" in self.names else None
 
     def faults(self, code: int, arguments: list[str], text: str) -> list[str]:
         verb = self.verb_of(arguments)

@@ -74,10 +74,23 @@ class SecondVerifier(unittest.TestCase):
         checkpoint(cls.lines, cls.signer)
         add(cls.lines, "{}")
         cls.text = "".join(cls.lines).encode()
+        cls.heard = cls.root / "heard"
+        cls.heard.mkdir()
 
     @classmethod
     def tearDownClass(cls):
+        # Every answer to --json, be it of a good ledger or not, by its schema. The system's Python has jsonschema.
+        subprocess.run(["/usr/bin/python3", SOURCE / "tests/support/check_json.py", "verify_ledger", cls.heard], check=True)
         cls.scratch.cleanup()
+
+    def ask(self, *words) -> subprocess.CompletedProcess:
+        words = [str(word) for word in (*words, "--json")]
+        done = subprocess.run([sys.executable, VERIFIER, *words], capture_output=True, text=True)
+        self.assertNotIn("Traceback", done.stderr)
+        file = self.heard / str(sum(1 for _ in self.heard.iterdir()))
+        file.write_text(f"{done.returncode}\n{' '.join(words)}\n")
+        file.with_suffix(".out").write_text(done.stdout)
+        return done
 
     def both(self, ledger: bytes, witness: str | None = None, keys=("new.pub",)) -> int:
         """The exit code of both programs, which must be one; what they say of a good ledger, too."""
@@ -89,7 +102,7 @@ class SecondVerifier(unittest.TestCase):
             (self.root / "witness.json").write_text(witness)
             more = ["--witness", self.root / "witness.json"]
         ours = subprocess.run([ALOFT, "audit", "verify", file, "--key", self.root / keys[0], "--json", *more], capture_output=True, text=True)
-        theirs = subprocess.run([sys.executable, VERIFIER, file, *(self.root / k for k in keys), "--json", *more], capture_output=True, text=True)
+        theirs = self.ask(file, *(self.root / k for k in keys), *more)
         self.assertEqual(ours.returncode, theirs.returncode, ours.stderr + theirs.stdout + theirs.stderr)
         if ours.returncode == 0:
             one, other = json.loads(ours.stdout), json.loads(theirs.stdout)
@@ -139,6 +152,15 @@ class SecondVerifier(unittest.TestCase):
         lines = list(self.lines[:2])
         add(lines, '{"key":1,"signature":"' + "A" * 86 + '=="}')
         self.assertEqual(self.both("".join(lines).encode()), 3)
+
+    def test_what_is_no_call_no_file_no_key_and_no_witness(self):
+        (self.root / "deep.json").write_text("[" * 4000)
+        (self.root / "good.jsonl").write_bytes(self.text)
+        good, key = self.root / "good.jsonl", self.root / "new.pub"
+        for words, code in (((), 2), ((good, key, "--nothing"), 2), ((self.root / "absent", key), 4), ((good, self.root / "absent"), 2), ((good, good), 2),
+                            ((good, key, "--witness", self.root / "deep.json"), 2)):
+            done = self.ask(*words)
+            self.assertEqual(done.returncode, code, done.stderr)
 
     def test_each_changed_byte_is_seen(self):
         # All by the second verifier, some by both: the rest of the last line is vouched for by nothing but its form and a witness.

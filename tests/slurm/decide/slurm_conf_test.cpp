@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <regex>
+#include <set>
+#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -104,6 +107,38 @@ TEST_CASE("the examples have what the fence needs of Slurm, and nothing that it 
         CHECK(one.verdict == core::Verdict::good);
     }
     CHECK(slurm::requires_fence(core::read_text(clusters / "plugstack.conf.example")));
+}
+
+// The keys of slurm.conf whose reason stands nowhere: neither directly above, nor by name in a comment. A title (# ---) is no reason.
+std::set<std::string> unexplained(const std::string& text) {
+    // What a cluster is made of needs no reason.
+    std::set<std::string> keys, told{"ClusterName", "SlurmctldHost", "NodeName", "PartitionName"};
+    std::istringstream lines(text);
+    bool is_below = false;
+    for (std::string line; std::getline(lines, line);) {
+        const auto key = line.substr(0, line.find('='));
+        if (line.rfind('#', 0) == 0) {
+            std::istringstream words(std::regex_replace(line, std::regex("[^A-Za-z]+"), " "));
+            for (std::string word; words >> word;) told.insert(word);
+        } else if (!line.empty()) {
+            keys.insert(key);
+            if (is_below) told.insert(key);
+        }
+        is_below = line.rfind('#', 0) == 0 && line.rfind("# ---", 0) != 0;
+    }
+    for (const std::string& key : told) keys.erase(key);
+    return keys;
+}
+
+TEST_CASE("the examples say why for each setting") {
+    const auto clusters = std::filesystem::path(std::getenv("ALOFT_SOURCE")) / "configs/clusters";
+    const auto* name = GENERATE("slurm.conf.example", "slurm-production.conf.example");
+    const std::string text = core::read_text(clusters / name);
+    CAPTURE(name);
+    CHECK(unexplained(text) == std::set<std::string>{});
+    CHECK(unexplained("# --- Title.\n" + text.substr(text.find("JobSubmitPlugins=")))
+              .contains("JobSubmitPlugins"));
+    CHECK(unexplained(text + "\nFirstJobId=1\nGresTypes=gpu\n").contains("FirstJobId"));
 }
 
 TEST_CASE("only `required` fences") {

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ENGLISH = {**os.environ, "LC_ALL": "C"}   # whatever the builder reads
-ROOTS = {"aloftd", "aloft-sign", "aloft-node"}
+ROOTS = {"aloftd", "aloft-sign", "aloft-node", "aloft-mirror", "aloft-relay"}
 
 
 def help_of(program: str, verbs: tuple[str, ...]) -> str:

@@ -20,9 +20,10 @@ It is the login shell of the enclave's accounts, or sshd's ForceCommand for them
   aloft-session -c COMMAND    one command
   aloft-session --check       as root: may this host be an enclave's login host? Exit 5 if not
   aloft-session --check --report   and leaves it as a signed record for aloftd (aloft admin preflight)
-  aloft-session --version
+  aloft-session --version     which Aloft this is
 
 Example: ssh login.example.org aloft jobs
+
 Exit codes: those of the shell or command; 5 refused (no enclave, no workspace), 4 the fence could not be built.
 )";
 

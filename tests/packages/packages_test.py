@@ -140,7 +140,8 @@ class Packages(unittest.TestCase):
     def test_manual_pages_and_completion(self):
         pages = {p.name.removesuffix(".gz"): gzip.decompress(p.read_bytes()).decode() for p in self.unpacked.rglob("usr/share/man/man*/*.gz")}
         for name in ("aloft.1", "aloft-grant-issue.1", "aloft-release-request.1", "aloft-stage.1", "aloft-stage-build.1", "aloft-train.1",
-                     "aloft-train-fit.1", "aloftd.8", "aloft-sign.8", "aloft-node.8", "aloft-node-preflight.8"):
+                     "aloft-train-fit.1", "aloftd.8", "aloft-sign.8", "aloft-node.8", "aloft-node-preflight.8",
+                     "aloft-mirror.8", "aloft-relay.8", "aloft-session.1"):
             self.assertIn(name, pages)
         for name, text in pages.items():
             self.assertRegex(text, r"(?m)^\.SH NAME\n", name)

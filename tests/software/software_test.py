@@ -80,6 +80,19 @@ class Trees(unittest.TestCase):
         self.check()
         self.assertEqual(self.make(), made)  # again: it is there
 
+    def test_it_is_loaded_by_environment_modules(self):
+        self.make()
+        module = self.tree / "modulefiles/tiny-1.0"
+        said = subprocess.run(["bash", "-ec", f". /usr/share/modules/init/bash; module use {module.parent}; module avail 2>&1; module whatis tiny-1.0 2>&1; module load tiny-1.0; "
+                               "command -v tiny; tiny; python -c 'import tiny; print(tiny.answer())'; module list 2>&1; module unload tiny-1.0; ! command -v tiny; "
+                               f"module load {module}; command -v tiny"],
+                              capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "HOME": str(self.scratch)})
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+        self.assertIn("Packages for Python", said.stdout)
+        self.assertEqual(said.stdout.count(f"{self.tree}/bin/tiny\n"), 2)
+        self.assertIn("the answer is 42\n42\n", said.stdout)
+        self.assertNotIn(str(self.scratch), module.read_text())   # wherever the tree lies
+
     def test_it_is_for_reading(self):
         self.make()
         for folder, _, names in os.walk(self.tree):

@@ -33,6 +33,7 @@ using core::required;
 using Checks = std::vector<Check>;
 
 constexpr std::chrono::milliseconds kPatience{3000};
+constexpr const char* kSession = "libexec/aloft/aloft-session";  // of package aloft
 constexpr const char* kExamples = ALOFT_PREFIX "/share/aloft/configs/clusters";
 
 bool is_there(const fs::path& path) {
@@ -180,7 +181,7 @@ void check_answers(const core::Site& site, Checks& checks) {
 }
 
 void check_login(const Host& host, Checks& checks) {
-    const fs::path program = host.prefix / "libexec/aloft/aloft-session";
+    const fs::path program = host.prefix / kSession;
     if (::geteuid() != 0) {
         checks.push_back(
             advised("fenced sessions", false, "only root can see that", "run aloft doctor as root"));
@@ -279,6 +280,24 @@ void check_trainer(const Host& host, Checks& checks) {
         program.string() + " --version says what it wants; a tree of software in the policy may bring it"));
 }
 
+// By what was published to this host, and by what the admin wrote where the service is.
+bool is_node_of_an_enclave(const core::Site& site, const std::string& name) {
+    const auto have_it = [&](const std::vector<core::Enclave>& enclaves) {
+        return std::any_of(enclaves.begin(), enclaves.end(), [&](const core::Enclave& one) {
+            return std::find(one.nodes.begin(), one.nodes.end(), name) != one.nodes.end();
+        });
+    };
+    try {
+        if (have_it(core::load_enclaves(site))) return true;
+    } catch (const Error&) {  // "what is published" says why
+    }
+    try {
+        return have_it(core::load_enclave_sources(site));
+    } catch (const Error&) {  // "enclaves" says which file is wrong
+        return false;
+    }
+}
+
 }  // namespace
 
 std::string_view name_of(HostRole role) {
@@ -300,15 +319,10 @@ std::vector<HostRole> roles_of(const Host& host) {
     } catch (const Error&) {  // no Slurm here
     }
     if (site) {
-        try {
-            for (const auto& enclave : core::load_enclave_sources(*site))
-                is_node = is_node || std::find(enclave.nodes.begin(), enclave.nodes.end(), host.name) !=
-                                         enclave.nodes.end();
-        } catch (const Error&) {  // the service's host says which file is wrong
-        }
+        is_node = is_node_of_an_enclave(*site, host.name);
         if (is_there(host.prefix / "bin/aloftd") && is_there(site->state)) roles.push_back(HostRole::service);
     }
-    if (is_there(host.prefix / "bin/aloft") && !is_node && !is_controller) roles.push_back(HostRole::login);
+    if (is_there(host.prefix / kSession) && !is_node && !is_controller) roles.push_back(HostRole::login);
     if (is_node) roles.push_back(HostRole::node);
     if (is_controller) roles.push_back(HostRole::controller);
     if (is_there(host.prefix / "bin/aloft-stage") && !is_node) roles.push_back(HostRole::intake);

@@ -1,6 +1,7 @@
 """configs/packages/INSTALL.md as an admin types it: from nothing to the first job's output, on two hosts that systemd has booted, with sshd,
 munge and Slurm's daemons as Debian brings them. "svc" is the service's host, the controller and a login host; "n1" is the node. The document's
-second node is left out; what it tells the reader to edit is edited here."""
+second node is left out; what it tells the reader to edit is edited here. The root has all packages; n1 keeps those of a node alone."""
+import json
 import os
 import pathlib
 import re
@@ -71,6 +72,7 @@ def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make
     first, others, nodes, enclave, slurm, job, *_ = blocks(document.read_text())
     with Booted(root, "svc", [srv, home]) as service, Booted(root, "n1", [srv, home]) as node:
         connect(service, node)
+        node.run("apt-get -qq -y purge aloft aloft-service aloft-stage > /dev/null; rm -rf /var/lib/aloft")
         service.run(script(first[0]))
         service.run(script(others[0]))
         node.run(script(nodes[0]))
@@ -81,7 +83,10 @@ def walk(root: pathlib.Path, document: pathlib.Path, scratch: pathlib.Path, make
         until(node, "test -e /run/aloft-mirror/enclaves/hel.json", "the policy of the enclave on its node")
         service.run(script(slurm[1][:1]))
         until(service, "aloft admin preflight hel", "a node that may hold the enclave")
-        service.run(script(slurm[1][1:]))
+        service.run(script(slurm[1][1:]))   # aloft doctor on the node among it: nothing is wrong there
+        for host, roles in ((node, "every node trainer"), (service, "every service controller intake trainer")):
+            told = json.loads(host.run("aloft doctor --json 2> /dev/null"))
+            assert (told["roles"], told["misses"]) == (roles.split(), 0), told
         service.run(script(job[0]))
         service.run(script(job[1]))  # its last command returns when this host knows the grant
         until(node, "ls /run/aloft-mirror/grants/* /run/aloft-mirror/keys/*", "the grant on the node")

@@ -17,7 +17,7 @@ import first_job
 SOURCE, BUILD, LIBTORCH = map(pathlib.Path, sys.argv[1:4])
 PROGRAMS = {"aloft": "/usr/bin/aloft", "aloftd": "/usr/sbin/aloftd", "aloft-sign": "/usr/sbin/aloft-sign",
             "aloft-stage": "/usr/bin/aloft-stage", "aloft-node": "/usr/sbin/aloft-node",
-            "aloft-mirror": "/opt/aloft/libexec/aloft/aloft-mirror", "aloft-relay": "/opt/aloft/libexec/aloft/aloft-relay"}
+            "aloft-session": "/opt/aloft/libexec/aloft/aloft-session", "aloft-mirror": "/opt/aloft/libexec/aloft/aloft-mirror", "aloft-relay": "/opt/aloft/libexec/aloft/aloft-relay"}
 PACKAGES = {"aloft", "aloft-base", "aloft-service", "aloft-stage", "aloft-node", "aloft-train", "libaloft", "python3-aloft"}
 
 
@@ -91,7 +91,7 @@ class Packages(unittest.TestCase):
                     continue
                 self.assertRegex(name, allowed)
                 self.assertEqual(seen.setdefault(name, package), package, name)
-        catalogue = self.unpacked / "aloft/opt/aloft/share/locale/zh_TW/LC_MESSAGES/aloft.mo"
+        catalogue = self.unpacked / "aloft-base/opt/aloft/share/locale/zh_TW/LC_MESSAGES/aloft.mo"
         self.assertIn("授權 {} 先前已撤銷".encode(), catalogue.read_bytes())
         session = self.unpacked / "aloft/opt/aloft/libexec/aloft/aloft-session"
         self.assertEqual(session.stat().st_mode & 0o7777, 0o4755)
@@ -100,7 +100,7 @@ class Packages(unittest.TestCase):
 
     def test_every_program_starts(self):
         for name, program in PROGRAMS.items():
-            self.assertIn("Usage:", self.inside(f"{program} --help"), name)
+            self.assertRegex(self.inside(f"{program} --help"), "Usage:|aloft-session -c COMMAND", name)
         # Nothing that is linked is missing, but for what only LibTorch has.
         found = self.inside("find /opt/aloft -type f | while read -r f; do [ \"$(head -c 4 \"$f\" | tail -c 3)\" = ELF ] && ldd \"$f\" 2>&1 | "
                             "sed -n \"s|^|$f: |;/not found/p\" || true; done")

@@ -283,9 +283,8 @@ void check_trainer(const Host& host, Checks& checks) {
 // By what was published to this host, and by what the admin wrote where the service is.
 bool is_node_of_an_enclave(const core::Site& site, const std::string& name) {
     const auto have_it = [&](const std::vector<core::Enclave>& enclaves) {
-        return std::any_of(enclaves.begin(), enclaves.end(), [&](const core::Enclave& one) {
-            return std::find(one.nodes.begin(), one.nodes.end(), name) != one.nodes.end();
-        });
+        return std::any_of(enclaves.begin(), enclaves.end(),
+                           [&](const core::Enclave& one) { return one.has_node(name); });
     };
     try {
         if (have_it(core::load_enclaves(site))) return true;

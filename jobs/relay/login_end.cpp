@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include "core/base/event.h"
 #include "jobs/relay/ends.h"
 #include "jobs/relay/local.h"
+#include "jobs/relay/metrics.h"
 #include "jobs/relay/tls.h"
 #include "jobs/wire/channel.h"
 
@@ -59,16 +59,20 @@ public:
         Peer peer = peer_of(socket.get());
         const auto slot = connections_.take(std::to_string(peer.uid));
         if (!slot) return;  // closed: try again
+        const OpenRequest open(counts_);
         try {
             const Received answer = carry(socket.get(), peer);
             send_line(socket.get(), answer.line, answer.files, after(30s));
         } catch (const Error& e) {
+            ++counts_.failed;
             try {
                 send_line(socket.get(), negative_answer(e), {}, after(10s));
             } catch (const Error&) {  // who asked is gone
             }
         }
     }
+
+    const RelayCounts& counts() const { return counts_; }
 
 private:
     Received carry(int socket, Peer& peer) {
@@ -138,10 +142,11 @@ private:
         try {
             auto out =
                 std::make_unique<TlsStream>(connect_by_tcp(settings_.aloftd, after(10s)), keys_, after(10s));
-            if (is_cut_off_.exchange(false)) Event("info", "aloftd_reached_again");
+            if (counts_.is_cut_off.exchange(false)) Event("info", "aloftd_reached_again");
             return out;
         } catch (const Error& e) {
-            if (!is_cut_off_.exchange(true)) Event("error", "aloftd_not_reached").with("text", e.what());
+            if (!counts_.is_cut_off.exchange(true))
+                Event("error", "aloftd_not_reached").with("text", e.what());
             throw Error(Fault::system,
                         "aloftd's host is not reached from this one now, so nothing was asked; try again, "
                         "or tell the admin");
@@ -155,13 +160,14 @@ private:
     Slots connections_{kConnectionsPerAccount}, with_files_{kWithFilesPerAccount};
     std::mutex mutex_;
     TokenBuckets rates_{kRequestsPerSecond, kRequestsAtOnce};
-    std::atomic<bool> is_cut_off_ = false;
+    RelayCounts counts_;
 };
 
 }  // namespace
 
 void run_login_end(const core::Site& site, int ended) {
     LoginEnd end(site);
+    const RelayMetrics metrics(site, end.counts());
     const core::Fd listener = listen_alone(site.socket);
     Event("info", "aloft_relay_ready").with("socket", site.socket.string());
     serve_each(listener.get(), ended, connections_of(2 * kDescriptorLimit + 4, kConnections),

@@ -7,6 +7,7 @@
 #include "core/base/event.h"
 #include "jobs/relay/ends.h"
 #include "jobs/relay/local.h"
+#include "jobs/relay/metrics.h"
 #include "jobs/relay/tls.h"
 #include "jobs/wire/channel.h"
 
@@ -37,6 +38,7 @@ public:
         spool_.prepare();
     }
     const Endpoint& listens_at() const { return settings_.listen; }
+    const RelayCounts& counts() const { return counts_; }
 
     // Hostile bytes end this connection, and nothing else.
     void serve(core::Fd socket) {
@@ -45,12 +47,14 @@ public:
         const auto slot = connections_.take(address);
         if (!slot) return;
         std::string name;
+        const OpenRequest open(counts_);
         try {
             TlsStream there(std::move(socket), keys_, after(10s));
             name = name_of_peer(there, address);
             answer(there, name);
             there.finish();
         } catch (const Error& e) {
+            ++counts_.failed;
             if (log_.may_log())
                 Event("warning", "relayed_connection_ended")
                     .with("host", name.empty() ? "unknown" : name)
@@ -86,6 +90,7 @@ private:
             out = ask_here(there, head, caller_of(*head.caller, name), turn);
         } catch (const Error& e) {
             if (turn == Turn::go_on && e.fault() == Fault::usage) throw;  // not what the head has announced
+            ++counts_.failed;
             out.line = negative_answer(e);
             there.allow(after(10s));
         }
@@ -131,11 +136,13 @@ private:
         return out;
     }
 
-    Received ask_aloftd(const std::string& lines, const std::vector<core::Fd>& files, int there) const {
+    Received ask_aloftd(const std::string& lines, const std::vector<core::Fd>& files, int there) {
         core::Fd aloftd;
         try {
             aloftd = connect_to(relay_socket_);
+            counts_.is_cut_off = false;
         } catch (const Error&) {
+            counts_.is_cut_off = true;
             throw Error(Fault::system,
                         "aloftd does not run on its host now, so nothing was asked; try again, or tell the "
                         "admin");
@@ -158,12 +165,14 @@ private:
     const Spool spool_;
     Slots connections_{kConnectionsPerHost}, with_files_{kWithFilesPerAccount};
     LogLimit log_;
+    RelayCounts counts_;
 };
 
 }  // namespace
 
 void run_serve_end(const core::Site& site, int ended) {
     ServeEnd end(site);
+    const RelayMetrics metrics(site, end.counts());
     const core::Fd listener = listen_by_tcp(end.listens_at());
     Event("info", "aloft_relay_serves").with("port", end.listens_at().port);
     serve_each(listener.get(), ended, connections_of(2 * kDescriptorLimit + 4, kConnections),

@@ -331,7 +331,6 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::i
             auto& policy = list.policies[name];
             policy = {core::to_hex(core::sha256(core::view(envelope))), enclave.partition, {}};
             for (const auto& [account, uid] : enclave.uids) policy.uids.push_back(uid);
-            told_.erase(name);
             ++at;
         } catch (const Error& e) {
             list.policies.erase(name);
@@ -341,6 +340,7 @@ void Signer::publish_policies(const Facts& facts, core::SignedList& list, std::i
     }
     set_apart();  // who could not be written has what it had
     for (const auto& [name, enclave] : kept) list.policies[name] = published_.policies.at(name);
+    std::erase_if(told_, [&](const auto& one) { return !wrong.contains(one.first); });  // mended, or gone
     for (const auto& [name, why] : wrong)
         if (std::exchange(told_[name], why) != why)
             core::Event("warning", "policy_not_published").with("enclave", name).with("text", why);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/metrics.h"
 #include "core/base/site.h"
 #include "core/keys/keys.h"
 #include "core/policy/budget.h"
@@ -46,6 +47,9 @@ public:
     // back, and nothing may be signed from it, unless that record was given up, on record.
     // What is wrong with budgets is told once and throws nothing.
     void make_round(std::int64_t now);
+
+    // aloft-sign.prom: `is_signing`: the last round threw nothing.
+    core::Metrics metrics(bool is_signing) const;
 
 private:
     void sign_list(std::int64_t now);

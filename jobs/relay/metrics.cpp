@@ -1,0 +1,64 @@
+#include "jobs/relay/metrics.h"
+
+#include <chrono>
+
+#include "core/base/event.h"
+#include "core/base/time.h"
+#include "core/base/version.h"
+
+namespace jobs {
+namespace {
+
+constexpr std::chrono::seconds kEvery{15}, kLook{1};
+
+}  // namespace
+
+core::Metrics relay_metrics(const RelayCounts& counts) {
+    core::Metrics out;
+    out.family("relay_build_info", "gauge", "The version that runs.");
+    out.value(1, "version", core::version());
+    out.single("relay_metrics_timestamp_seconds", "When this file was written.", core::now_seconds());
+    out.family("relay_requests_total", "counter", "Requests that came here since the start.");
+    out.value(counts.requests);
+    out.family("relay_failed_total", "counter", "Those that this end refused or could not carry on.");
+    out.value(counts.failed);
+    out.single("relay_requests_open", "Requests that are on their way now.", counts.open);
+    out.single("relay_is_cut_off", "1 while aloftd, or its host, is not reached from here.",
+               counts.is_cut_off);
+    return out;
+}
+
+RelayMetrics::RelayMetrics(const core::Site& site, const RelayCounts& counts)
+    : site_(site), counts_(counts), thread_([this] { write_until_the_end(); }) {}
+
+RelayMetrics::~RelayMetrics() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_over_ = true;
+    }
+    ends_.notify_all();
+    thread_.join();
+}
+
+void RelayMetrics::write_until_the_end() {
+    std::string told;
+    bool was_cut_off = false;
+    auto due = std::chrono::steady_clock::now();
+    for (std::unique_lock lock(mutex_); !is_over_; ends_.wait_for(lock, kLook)) {
+        const bool is_cut_off = counts_.is_cut_off;
+        const auto now = std::chrono::steady_clock::now();
+        if (is_cut_off == was_cut_off && now < due) continue;
+        due = now + kEvery;
+        was_cut_off = is_cut_off;
+        std::string wrong;
+        try {
+            core::save_metrics(site_, "aloft-relay", [&] { return relay_metrics(counts_); });
+        } catch (const std::exception& e) {
+            wrong = e.what();
+        }
+        if (!wrong.empty() && wrong != told) core::Event("error", "metrics_not_written").with("text", wrong);
+        told = wrong;
+    }
+}
+
+}  // namespace jobs

@@ -62,10 +62,8 @@ class Trees(unittest.TestCase):
         return said["error"]["text"] if code else said
 
     def check(self, code=0):
-        done = subprocess.run([PROGRAM, "--check", self.tree], capture_output=True, text=True)
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertEqual(ask("make-tree", "--check", self.tree, code=code).get("error", {}).get("code", 0), code)
-        return done.stderr
+        said = ask("make-tree", "--check", self.tree, code=code)
+        return said["error"]["text"] if code else said
 
     def test_a_call_that_is_none_is_answered_by_an_object_too(self):
         for words in ((), (self.tree,), (self.tree, "--check", "--requirements", self.requirements), (self.tree, "--nothing")):
@@ -77,7 +75,9 @@ class Trees(unittest.TestCase):
         out = subprocess.run([self.tree / "bin/python", "-c", "import sys, tiny; print(tiny.answer(), sys.prefix)"], capture_output=True, text=True, check=True)
         self.assertEqual(out.stdout, f"42 {self.tree}\n")
         self.assertEqual(subprocess.run([self.tree / "bin/tiny"], capture_output=True, text=True, check=True).stdout, "the answer is 42\n")
-        self.check()
+        self.assertEqual(self.check(), made)
+        told = subprocess.run([PROGRAM, "--check", self.tree], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(told, rf"^{self.tree}: {made['files']} files, .* sha256 {made['sha256']}\n$")
         self.assertEqual(self.make(), made)  # again: it is there
 
     def test_it_is_loaded_by_environment_modules(self):

@@ -88,13 +88,13 @@ std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host) {
     return path;
 }
 
-bool requires_fence(std::string_view plugstack) {
+bool requires_fence(std::string_view plugstack, const std::filesystem::path& plugin) {
     bool is_last = false;
     for (const std::string& line : core::slurm_lines(plugstack)) {
         std::istringstream words(line);
         std::string how, what;
         words >> how >> what;
-        is_last = how == "required" && std::filesystem::path(what).filename() == "aloft_fence.so";
+        is_last = how == "required" && what == plugin.string();
     }
     return is_last;
 }

@@ -40,8 +40,9 @@ std::filesystem::path slurm_conf_here(const std::filesystem::path& own = "/etc/s
 // SlurmdSpoolDir on this host.
 std::filesystem::path spool_on(const SlurmConf& conf, std::string_view host);
 
-// True if plugstack.conf loads the fence's plugin with `required`, as its last line: what stands behind it would run as
-// root where the system can be a container image's.
-bool requires_fence(std::string_view plugstack);
+// True if plugstack.conf loads the file `plugin` with `required`, as its last line: what stands behind it would run as
+// root where the system can be a container image's. By its whole path: Slurm passes over a `required` file that is not
+// there, and a bare name is searched for in PluginDir.
+bool requires_fence(std::string_view plugstack, const std::filesystem::path& plugin);
 
 }  // namespace slurm

@@ -37,8 +37,6 @@ using core::advised;
 using core::Error;
 using core::required;
 
-constexpr const char* kPlugin = ALOFT_PREFIX "/lib/slurm/aloft_fence.so";
-
 // The file's text, or nothing if it cannot be read.
 std::string text_of(const fs::path& file) {
     try {
@@ -117,15 +115,8 @@ void check_slurm(std::vector<Check>& checks, const std::string& file) {
     }
     checks.push_back(required("ConstrainDevices", cgroups.lists("constraindevices", "yes"),
                               cgroups.value("constraindevices", "no"), "cgroup.conf: ConstrainDevices=yes"));
-    checks.push_back(required("plugstack.conf", requires_fence(text_of(conf.plugstack)),
+    checks.push_back(required("plugstack.conf", requires_fence(text_of(conf.plugstack), kPlugin),
                               conf.plugstack.string(), std::string("add: required ") + kPlugin));
-}
-
-void check_plugin(std::vector<Check>& checks) {
-    const std::string version = installed_plugin_version();
-    checks.push_back(required(
-        "fence plugin", version == core::version(), version.empty() ? "absent" : "version " + version,
-        std::string("cmake --install to " ALOFT_PREFIX ": this is version ") + core::version()));
 }
 
 // Root's, and for root alone if it is private.
@@ -256,7 +247,7 @@ std::vector<Check> check_quickly(const core::Site& site, const std::string& slur
     std::vector<Check> checks;
     check_kernel(checks);
     check_slurm(checks, slurm_conf);
-    check_plugin(checks);
+    checks.push_back(check_plugin());
     for (auto part : {check_programs(), check_kernel_settings(), check_closing(site.keeps_node_state)})
         for (Check& check : part) checks.push_back(std::move(check));
     check_own_files(checks, site);
@@ -277,27 +268,6 @@ std::vector<Check> check_published(const core::Site& site) {
     check_agent(checks, site);
     for (Check& check : check_no_logins(site)) checks.push_back(std::move(check));
     return checks;
-}
-
-// Up to the mark only: with debugging information the file is large, and Prolog waits for this.
-std::string installed_plugin_version() {
-    std::ifstream file(kPlugin, std::ios::binary);
-    std::string bytes(1 << 20, '\0'), kept;
-    while (file) {
-        file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-        kept.append(bytes, 0, static_cast<std::size_t>(file.gcount()));
-        if (std::string version = plugin_version(kept); !version.empty()) return version;
-        if (kept.size() > 64) kept.erase(0, kept.size() - 64);  // the mark may lie across two reads
-    }
-    return {};
-}
-
-std::string plugin_version(std::string_view bytes) {
-    constexpr std::string_view kMark = "aloft-fence-version=";  // in spank_aloft.cpp
-    const auto at = bytes.find(kMark);
-    if (at == std::string_view::npos) return {};
-    const std::string_view rest = bytes.substr(at + kMark.size(), 32);
-    return std::string(rest.substr(0, rest.find('\0')));
 }
 
 }  // namespace slurm

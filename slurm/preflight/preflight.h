@@ -61,8 +61,11 @@ nlohmann::json to_json(const std::vector<Check>& checks);
 // as core::spool_record.
 void report(const core::Site& site, const std::vector<Check>& checks);
 
-// The version of the fence plugin that is installed here; empty if there is none.
-std::string installed_plugin_version();
+// plugin.cpp. The fence's plugin: of this version, and root's alone to change.
+inline constexpr const char* kPlugin = ALOFT_PREFIX "/lib/slurm/aloft_fence.so";
+Check check_plugin(const std::filesystem::path& plugin = kPlugin);
+// Of a path and the folders above it, what others than root can change or make; empty if nothing. A link is.
+std::string changed_by_others(std::filesystem::path path);
 
 // Parts of the checks that tests call.
 // The version of a fence plugin, from its bytes; empty if they are none's.

@@ -201,19 +201,6 @@ bool is_let_in(const std::string* allow, const std::string* deny, const std::str
     return by_default;
 }
 
-// What is absent is as safe as the folder that it would be made in.
-std::string changed_by_others(fs::path path) {
-    for (;; path = path.parent_path()) {
-        struct stat status {};
-        if (::lstat(path.c_str(), &status)) {
-            if (errno != ENOENT || path == path.parent_path()) return path.string();
-        } else if (S_ISLNK(status.st_mode) || status.st_uid != 0 || (status.st_mode & 022)) {
-            return path.string();
-        }
-        if (path == path.parent_path()) return {};
-    }
-}
-
 std::string keys_file(std::string name, const std::string& account, const std::string& home) {
     if (name == "none") return {};
     std::string path;

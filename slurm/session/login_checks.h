@@ -25,8 +25,6 @@ int print_login_checks(Report report);
 std::vector<std::string> open_in_sshd(std::string_view settings);
 // A file of sshd's AuthorizedKeysFile as a path: %u, %h, or from the account's home. Empty for "none".
 std::string keys_file(std::string name, const std::string& account, const std::string& home);
-// Of a path and the folders above it, what others than root can change or make; empty if nothing.
-std::string changed_by_others(std::filesystem::path path);
 // Whether cron or at (their allow and deny files; nothing: there is none) let an account in. `by_default`:
 // where there is neither file.
 bool is_let_in(const std::string* allow, const std::string* deny, const std::string& account,

@@ -106,7 +106,8 @@ TEST_CASE("the examples have what the fence needs of Slurm, and nothing that it 
         CAPTURE(name, one.what, one.found);
         CHECK(one.verdict == core::Verdict::good);
     }
-    CHECK(slurm::requires_fence(core::read_text(clusters / "plugstack.conf.example")));
+    CHECK(slurm::requires_fence(core::read_text(clusters / "plugstack.conf.example"),
+                                "/opt/aloft/lib/slurm/aloft_fence.so"));
 }
 
 // The keys of slurm.conf whose reason stands nowhere: neither directly above, nor by name in a comment. A title (# ---) is no reason.
@@ -141,14 +142,21 @@ TEST_CASE("the examples say why for each setting") {
     CHECK(unexplained(text + "\nFirstJobId=1\nGresTypes=gpu\n").contains("FirstJobId"));
 }
 
-TEST_CASE("only `required` fences") {
-    CHECK(slurm::requires_fence("# x\nrequired /opt/aloft/lib/slurm/aloft_fence.so spool=/x\n"));
-    CHECK(slurm::requires_fence("include /etc/more/*\n  required aloft_fence.so"));
-    CHECK_FALSE(slurm::requires_fence("optional /opt/aloft/lib/slurm/aloft_fence.so\n"));
-    CHECK_FALSE(slurm::requires_fence("#required /opt/aloft/lib/slurm/aloft_fence.so\n"));
-    CHECK_FALSE(slurm::requires_fence("required /opt/other.so aloft_fence.so\n"));
-    CHECK(slurm::requires_fence("required /x/other.so\nrequired aloft_fence.so\n# the end\n"));
-    CHECK_FALSE(slurm::requires_fence("required aloft_fence.so\nrequired /x/other.so"));
-    CHECK_FALSE(slurm::requires_fence("required aloft_fence.so\ninclude /etc/more/*"));
-    CHECK_FALSE(slurm::requires_fence(""));
+TEST_CASE("only `required` fences, and only by the plugin's whole path") {
+    const std::string plugin = "/opt/aloft/lib/slurm/aloft_fence.so";
+    const auto fences = [&](const std::string& text) { return slurm::requires_fence(text, plugin); };
+    CHECK(fences("# x\nrequired " + plugin + " spool=/x\n"));
+    CHECK(fences("include /etc/more/*\n  required " + plugin));
+    CHECK_FALSE(fences("optional " + plugin + "\n"));
+    CHECK_FALSE(fences("#required " + plugin + "\n"));
+    CHECK_FALSE(fences("required /opt/other.so " + plugin + "\n"));
+    CHECK(fences("required /x/other.so\nrequired " + plugin + "\n# the end\n"));
+    CHECK_FALSE(fences("required " + plugin + "\nrequired /x/other.so"));
+    CHECK_FALSE(fences("required " + plugin + "\ninclude /etc/more/*"));
+    CHECK_FALSE(fences(""));
+    // Slurm went on without a plugin that was not there, and called the job completed.
+    CHECK_FALSE(fences("required /nonexistent/aloft_fence.so"));
+    CHECK_FALSE(fences("required aloft_fence.so"));
+    CHECK_FALSE(fences("required /tmp/aloft_fence.so"));
+    CHECK_FALSE(fences("required " + plugin + ".old"));
 }

@@ -1,5 +1,6 @@
 #include "slurm/preflight/preflight.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "core/base/child.h"
 #include "core/base/files.h"
+#include "core/base/version.h"
 #include "support/scratch.h"
 
 namespace fs = std::filesystem;
@@ -50,6 +52,50 @@ TEST_CASE("a plugin tells its version without being loaded") {
     CHECK(slurm::plugin_version(std::string_view("\177ELF\0aloft-fence-version=0.1.0\0more", 34)) == "0.1.0");
     CHECK(slurm::plugin_version("\177ELF").empty());
     CHECK(slurm::plugin_version("").empty());
+}
+
+TEST_CASE(
+    "what others than root can change: the file, or a folder above it in which they could put another") {
+    CHECK(slurm::changed_by_others("/etc/ssh/authorized_keys/nobody").empty());
+    CHECK(slurm::changed_by_others("/").empty());
+    CHECK(slurm::changed_by_others("/tmp/absent/keys") == "/tmp");
+    CHECK(slurm::changed_by_others("/proc/self/root") == "/proc/self/root");  // a link
+}
+
+TEST_CASE("a plugin that others could change, or that is a link to one, is none") {
+    const test::Scratch scratch;  // below /tmp, where everybody may make files
+    const fs::path plugin = scratch / "aloft_fence.so";
+    CHECK(slurm::check_plugin(plugin).found == "absent");
+    core::write_atomically(plugin, "\177ELF aloft-fence-version=" + std::string(core::version()) + '\0',
+                           0644);
+    const auto open_above = slurm::check_plugin(plugin);
+    CHECK(open_above.verdict == slurm::Verdict::bad);
+    CHECK_THAT(open_above.found, Catch::EndsWith(" can be changed by others than root"));
+    fs::permissions(plugin, fs::perms(0666));
+    CHECK(slurm::check_plugin(plugin).found == plugin.string() + " can be changed by others than root");
+    fs::permissions(plugin, fs::perms(0644));
+    fs::create_symlink(plugin, scratch / "link.so");
+    CHECK(slurm::check_plugin(scratch / "link.so").found ==
+          (scratch / "link.so").string() + " can be changed by others than root");
+    core::write_atomically(plugin, std::string("aloft-fence-version=0.0.0"), 0644);
+    CHECK(slurm::check_plugin(plugin).found == "version 0.0.0");
+    CHECK(slurm::check_plugin(plugin).verdict == slurm::Verdict::bad);
+}
+
+TEST_CASE("a plugin of this version that is root's alone is good") {
+    if (::geteuid() != 0) {
+        WARN("skipped: needs root");
+        return;
+    }
+    std::string name = "/var/lib/aloft-test-XXXXXX";  // no folder of /tmp
+    REQUIRE(::mkdtemp(name.data()));
+    const fs::path folder = name;
+    core::write_atomically(folder / "aloft_fence.so",
+                           "aloft-fence-version=" + std::string(core::version()) + '\0', 0644);
+    const auto check = slurm::check_plugin(folder / "aloft_fence.so");
+    fs::remove_all(folder);
+    CHECK(check.found == "version " + std::string(core::version()));
+    CHECK(check.verdict == slurm::Verdict::good);
 }
 
 TEST_CASE("only a chain on output that drops keeps packets in") {

@@ -58,11 +58,3 @@ TEST_CASE("the files of an account's keys: by name, by home") {
     CHECK(slurm::keys_file("%h/keys%%", "e-alice", "/home/e-alice") == "/home/e-alice/keys%");
     CHECK(slurm::keys_file("none", "e-alice", "/home/e-alice").empty());
 }
-
-TEST_CASE(
-    "what others than root can change: the file, or a folder above it in which they could put another") {
-    CHECK(slurm::changed_by_others("/etc/ssh/authorized_keys/nobody").empty());
-    CHECK(slurm::changed_by_others("/").empty());
-    CHECK(slurm::changed_by_others("/tmp/absent/keys") == "/tmp");
-    CHECK(slurm::changed_by_others("/proc/self/root") == "/proc/self/root");  // a link
-}

@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,25 +38,91 @@ bool describe(int fd, Info& info) {
     return call(BPF_OBJ_GET_INFO_BY_FD, attr) == 0;
 }
 
-// The map of that name that the fence's program for packets out uses; closed if there is none.
-core::Fd map_of(int cgroup_fd, const char* name) {
-    std::array<std::uint32_t, 8> programs{};
+// What fence.bpf.c attaches, and as what the kernel shows it. What somebody else attached fences nobody.
+struct Program {
+    bpf_attach_type where;
+    const char* name;
+};
+constexpr Program kPrograms[] = {
+    {BPF_CGROUP_INET4_CONNECT, "fence_connect4"},  {BPF_CGROUP_INET6_CONNECT, "fence_connect6"},
+    {BPF_CGROUP_UDP4_SENDMSG, "fence_sendmsg4"},   {BPF_CGROUP_UDP6_SENDMSG, "fence_sendmsg6"},
+    {BPF_CGROUP_INET_SOCK_CREATE, "fence_socket"}, {BPF_CGROUP_INET_EGRESS, "fence_egress"},
+    {BPF_CGROUP_INET_INGRESS, "fence_ingress"},
+};
+constexpr Program kEgress = kPrograms[5];
+static_assert(kEgress.where == BPF_CGROUP_INET_EGRESS);
+
+// The numbers of what is attached to this very cgroup. Throws Error(system) if the kernel does not say.
+std::vector<std::uint32_t> attached(int cgroup_fd, bpf_attach_type where) {
+    std::vector<std::uint32_t> programs(256);  // the kernel lets 64 be attached
     bpf_attr query{};
     query.query.target_fd = static_cast<std::uint32_t>(cgroup_fd);
-    query.query.attach_type = BPF_CGROUP_INET_EGRESS;
+    query.query.attach_type = where;
     query.query.prog_ids = reinterpret_cast<std::uint64_t>(programs.data());
-    query.query.prog_cnt = programs.size();
-    if (cgroup_fd < 0 || call(BPF_PROG_QUERY, query) || query.query.prog_cnt == 0) return {};
-    const core::Fd program = by_id(BPF_PROG_GET_FD_BY_ID, programs[0]);
-    std::array<std::uint32_t, 8> maps{};
+    query.query.prog_cnt = static_cast<std::uint32_t>(programs.size());
+    if (call(BPF_PROG_QUERY, query))
+        throw core::Error(core::Fault::system,
+                          core::with_errno("cannot ask for the fence's programs", errno));
+    programs.resize(std::min<std::size_t>(query.query.prog_cnt, programs.size()));
+    return programs;
+}
+
+struct Map {
+    core::Fd fd;
+    bpf_map_info about{};
+};
+
+// Those of a program that has this name; none of any other.
+std::vector<Map> maps_of(std::uint32_t id, const char* name) {
+    const core::Fd program = by_id(BPF_PROG_GET_FD_BY_ID, id);
+    std::array<std::uint32_t, 8> numbers{};
     bpf_prog_info info{};
-    info.nr_map_ids = maps.size();
-    info.map_ids = reinterpret_cast<std::uint64_t>(maps.data());
-    if (!program.is_open() || !describe(program.get(), info)) return {};
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.nr_map_ids, maps.size()); ++i) {
-        core::Fd map = by_id(BPF_MAP_GET_FD_BY_ID, maps[i]);
-        bpf_map_info about{};
-        if (map.is_open() && describe(map.get(), about) && std::strcmp(about.name, name) == 0) return map;
+    info.nr_map_ids = numbers.size();
+    info.map_ids = reinterpret_cast<std::uint64_t>(numbers.data());
+    std::vector<Map> maps;
+    if (!program.is_open() || !describe(program.get(), info) || std::strcmp(info.name, name) != 0)
+        return maps;
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.nr_map_ids, numbers.size()); ++i) {
+        Map map{by_id(BPF_MAP_GET_FD_BY_ID, numbers[i])};
+        if (map.fd.is_open() && describe(map.fd.get(), map.about)) maps.push_back(std::move(map));
+    }
+    return maps;
+}
+
+// JOB, the first constant of fence.bpf.c: the id of the job's cgroup, which is its folder's inode number. 0: none.
+std::uint64_t job_in(const std::vector<Map>& maps) {
+    for (const Map& map : maps) {
+        if (!std::string_view(map.about.name).ends_with(".rodata")) continue;
+        core::Bytes value(map.about.value_size + 8);
+        const std::uint32_t first = 0;
+        bpf_attr attr{};
+        attr.map_fd = static_cast<std::uint32_t>(map.fd.get());
+        attr.key = reinterpret_cast<std::uint64_t>(&first);
+        attr.value = reinterpret_cast<std::uint64_t>(value.data());
+        std::uint64_t job = 0;
+        if (call(BPF_MAP_LOOKUP_ELEM, attr) == 0) std::memcpy(&job, value.data(), sizeof job);
+        return job;
+    }
+    return 0;
+}
+
+// The maps of the fence's program of that kind on this cgroup, loaded for the job whose cgroup this is a part of; empty if
+// there is none.
+std::vector<Map> maps_of_fence(int cgroup_fd, const Program& one) {
+    struct stat job {};
+    if (::fstatat(cgroup_fd, "..", &job, 0)) return {};
+    for (const std::uint32_t id : attached(cgroup_fd, one.where))
+        if (auto maps = maps_of(id, one.name); job_in(maps) == job.st_ino) return maps;
+    return {};
+}
+
+// The map of that name that the fence's program for packets out uses; closed if there is none.
+core::Fd map_of(int cgroup_fd, const char* name) {
+    if (cgroup_fd < 0) return {};
+    try {
+        for (Map& map : maps_of_fence(cgroup_fd, kEgress))
+            if (std::strcmp(map.about.name, name) == 0) return std::move(map.fd);
+    } catch (const core::Error&) {  // what is no cgroup has no fence
     }
     return {};
 }
@@ -142,19 +209,9 @@ std::vector<BlockedAttempt> read_attempts(int cgroup_fd, InWords in_words) {
 }  // namespace
 
 void require_fence(int cgroup_fd) {
-    for (const bpf_attach_type type :
-         {BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_UDP4_SENDMSG,
-          BPF_CGROUP_UDP6_SENDMSG, BPF_CGROUP_INET_SOCK_CREATE, BPF_CGROUP_INET_EGRESS,
-          BPF_CGROUP_INET_INGRESS}) {
-        bpf_attr query{};
-        query.query.target_fd = static_cast<std::uint32_t>(cgroup_fd);
-        query.query.attach_type = type;
-        if (call(BPF_PROG_QUERY, query))
-            throw core::Error(core::Fault::system,
-                              core::with_errno("cannot ask for the fence's programs", errno));
-        if (query.query.prog_cnt == 0)
+    for (const Program& one : kPrograms)
+        if (maps_of_fence(cgroup_fd, one).empty())
             throw core::Error(core::Fault::system, "the job's cgroup has no fence on it");
-    }
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> blocked_counts(int cgroup_fd) {

@@ -10,8 +10,8 @@
 
 namespace slurm {
 
-// Throws Error(system) unless every kind of program of fence.bpf.c is attached to the cgroup that is open as
-// `cgroup_fd`.
+// Throws Error(system) unless every program of fence.bpf.c is attached to the cgroup that is open as `cgroup_fd`, loaded for
+// the job that it is a part of: known by their names and by the job that they carry. Programs of others may stand beside them.
 void require_fence(int cgroup_fd);
 
 // How often each kind of thing was blocked so far: {"connect", 10}, roughly (rough_count); empty if there is

@@ -67,6 +67,7 @@ public:
             ::dup2(output, 1);
             ::dup2(is_bash ? silent : output, 2);
             if (is_bash) ::dup2(output, 3);
+            ::setenv("ALOFT_SHELL", "1", 1);  // what is typed wrongly ends no job (slurm/step/inside/srun)
             ::execvp(arguments[0], arguments.data());
             ::_exit(127);
         }

@@ -35,6 +35,9 @@ std::filesystem::path marks_of(std::uint32_t job);
 inline constexpr const char* kRequeueMark = "requeue";  // end the tasks, and have the job run again
 inline constexpr const char* kAgainMark = "again";      // beside that one: for what is no fault of the job's
 
+inline constexpr const char* kNestedMark =
+    "srun";  // end the tasks: what one called would start all once per task
+
 // In a task, as the user. False where the workspace is full or not there: nobody hears it, and Slurm's time limit is left.
 bool leave_word(std::uint32_t job, const char* mark) noexcept;
 

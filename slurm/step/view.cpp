@@ -32,6 +32,11 @@ std::string text_if_there(const char* path) {
     return fs::exists(path, none) ? core::read_text(path) : "";
 }
 
+// A login shell (#!/bin/bash -l) sets PATH anew; for the order see wrapper_main.cpp.
+constexpr const char* kProfile =
+    "[ -z \"${SLURM_JOB_ID:-}\" ] || PATH=" ALOFT_PREFIX "/libexec/aloft/inside:" ALOFT_PREFIX
+    "/bin:$PATH:" ALOFT_PREFIX "/libexec/aloft/inside/last\n";
+
 // Read-only: a device is opened for writing all the same, but its times and owner stay as they are.
 void show_device(const Root& root, const fs::path& device) {
     root.bind(device, device, MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY);
@@ -97,6 +102,7 @@ void show_system(const Root& root, const Policy& policy,
     root.file("/aloft/.etc/hosts", hosts_text(hosts, policy, names));
     root.file("/aloft/.etc/passwd", passwd_text(text_if_there("/etc/passwd"), owner));
     root.file("/aloft/.etc/group", group_text(text_if_there("/etc/group"), owner));
+    root.file("/aloft/.etc/profile.d/zz-aloft.sh", kProfile);
     root.show_tree("/etc", "/etc", root.inside("/aloft/.etc"));
     for (const char* name : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
         struct stat status {};

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "core/base/bytes.h"
@@ -65,15 +66,17 @@ fs::path marks() {
     return slurm::marks_of(job_number());
 }
 
-// Left by the view's scontrol (inside/scontrol): a program saved its state and wants to run again.
-bool asks_for_requeue() {
+// What a task left word of, by the programs in its PATH: it called srun (inside/srun), or saved its state and wants to
+// run again (inside/scontrol).
+std::optional<Fault> asked_end() {
     std::error_code none;
-    return fs::exists(marks() / slurm::kRequeueMark, none);
+    if (fs::exists(marks() / slurm::kNestedMark, none)) return Fault::refused;
+    if (fs::exists(marks() / slurm::kRequeueMark, none)) return Fault::requeue;
+    return std::nullopt;
 }
 
 // Runs srun and waits for it; signals for the batch script are for it. They wait while it is not there yet,
-// so that none of them ends this program. Returns its exit code; 75 if a task asked for it (scontrol
-// requeue).
+// so that none of them ends this program. Returns its exit code, or the one that a task asked for.
 int run_srun(const std::vector<std::string>& words) {
     sigset_t awaited, before;
     sigemptyset(&awaited);
@@ -97,11 +100,11 @@ int run_srun(const std::vector<std::string>& words) {
         const pid_t ended = ::waitpid(srun, &status, WNOHANG);
         if (ended < 0) throw Error(Fault::system, core::with_errno("cannot wait for srun", errno));
         if (ended == srun) {
-            if (asks_for_requeue()) return static_cast<int>(Fault::requeue);
+            if (const auto asked = asked_end()) return static_cast<int>(*asked);
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         }
         if (signal > 0 && signal != SIGCHLD) ::kill(srun, signal);
-        if (signal > 0 || !asks_for_requeue()) continue;
+        if (signal > 0 || !asked_end()) continue;
         // What a real `scontrol requeue` does: the tasks are told, and ended if they do not end.
         if (++seconds_since_asked == 0) ::kill(srun, SIGTERM);
         if (seconds_since_asked == kRequeuePatience) ::kill(srun, SIGQUIT);
@@ -162,8 +165,14 @@ int start_step(const std::vector<std::string>& arguments) {
         kSelf,           "--inside"};
     words.insert(words.end(), arguments.begin() + 1, arguments.end());
     const int code = run_srun(words);
-    const bool is_again = is_for_no_fault();
+    const bool is_again = is_for_no_fault(), is_nested = asked_end() == Fault::refused;
     const std::size_t started = count_and_remove_marks();
+    if (is_nested)
+        throw Error(Fault::refused,
+                    "the job called srun, or an mpirun for several tasks. Its script runs in each of its "
+                    "tasks already: leave "
+                    "these out, and say at submission how many there are (aloft submit --nodes N "
+                    "--ntasks-per-node M)");
     if (code == static_cast<int>(Fault::requeue) && is_again && !again.count(before, restarts()))
         throw Error(Fault::refused, "a node could not begin its part of the job " +
                                         std::to_string(slurm::kMostInARow + 1) +

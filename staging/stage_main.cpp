@@ -296,7 +296,7 @@ int main(int argc, char** argv) {
         ->required();
     cards->add_option("--steward", flags.card.steward,
                       "Public key under which it must be sealed (default: the site's)");
-    cards->add_option("--out", flags.card.out, "Folder for croissant.json and datasheet.md")->required();
+    cards->add_option("--out", flags.card.out, "Folder for croissant.json, datasheet.md, healthdcat.jsonld")->required();
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =

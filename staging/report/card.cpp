@@ -64,19 +64,54 @@ std::vector<std::string> languages_of(const core::Config& table) {
     return out;
 }
 
-std::string address(const core::Config& table, std::string_view key, bool is_needed) {
-    const std::string text = words(table, key, is_needed);
+void check_address(const core::Config& table, std::string_view key, const std::string& text) {
     const bool is_plain = text.find_first_of(" \"\\^`{|}()[]") == std::string::npos;
-    if (!text.empty() && (!(text.starts_with("https://") || text.starts_with("http://")) || !is_plain))
+    if (!(text.starts_with("https://") || text.starts_with("http://")) || !is_plain)
         table.refuse(key, "expected an address, as in https://data.example.org/digits");
+}
+
+std::string address(const core::Config& table, std::string_view key, bool is_needed) {
+    std::string text = words(table, key, is_needed);
+    if (!text.empty()) check_address(table, key, text);
     return text;
 }
 
-Card::Party party(const core::Config& table, bool needs_email) {
-    Card::Party out{words(table, "name"), address(table, "url", false), words(table, "email", needs_email)};
+std::vector<std::string> addresses(const core::Config& table, std::string_view key, bool is_needed) {
+    std::vector<std::string> out = list_of_words(table, key);
+    for (const std::string& one : out) check_address(table, key, one);
+    if (out.empty() && is_needed) table.refuse(key, "missing; expected a list of addresses");
+    return out;
+}
+
+enum class Reached { somehow, by_email, by_all };
+
+Card::Party party(const core::Config& table, Reached reached) {
+    Card::Party out{words(table, "name"), address(table, "url", reached == Reached::by_all),
+                    words(table, "email", reached != Reached::somehow)};
     if (!out.email.empty() &&
         (out.email.find('@') == std::string::npos || out.email.find_first_of(" ()[]") != std::string::npos))
         table.refuse("email", "expected an address of e-mail");
+    return out;
+}
+
+Card::Health health_of(const core::Config& table) {
+    Card::Health out;
+    out.legislation = addresses(table, "legislation", true);
+    out.categories = addresses(table, "categories", true);
+    out.themes = addresses(table, "themes", true);
+    out.places = addresses(table, "places", true);
+    out.sample = address(table, "sample", true);
+    out.legal_basis = addresses(table, "legal_basis", false);
+    out.personal_data = addresses(table, "personal_data", false);
+    out.population = words(table, "population", false);
+    const core::Config publisher = table.table("publisher");
+    out.publisher = party(publisher, Reached::by_all);
+    out.publisher_type = address(publisher, "type", true);
+    out.publisher_note = words(publisher, "note");
+    if (!publisher.has("trusted_data_holder"))
+        publisher.refuse("trusted_data_holder", "missing; true or false");
+    out.is_trusted_data_holder = publisher.flag_or("trusted_data_holder", false);
+    out.access_body = party(table.table("access_body"), Reached::by_all);
     return out;
 }
 
@@ -135,13 +170,18 @@ Card Card::load(const std::filesystem::path& path) {
     card.citation = words(file, "citation", false);
     card.keywords = list_of_words(file, "keywords");
     card.languages = languages_of(file);
-    card.creator = party(file.table("creator"), false);
-    card.contact = party(file.table("contact"), true);
+    card.creator = party(file.table("creator"), Reached::somehow);
+    card.contact = party(file.table("contact"), Reached::by_email);
     card.uses = uses_of(file.table("use"));
     const core::Config sheet = file.table("datasheet");
     for (const auto& [key, is_needed] : kAnswers)
         if (std::string text = words(sheet, key, is_needed); !text.empty())
             card.answers[key] = std::move(text);
+    if (file.has("health")) {
+        card.health = health_of(file.table("health"));
+        if (card.keywords.empty())
+            file.refuse("keywords", "missing; a catalogue of health data asks for one");
+    }
     file.finish();
     return card;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,16 @@ struct Card {
     Party creator, contact;
     std::vector<Use> uses;
     std::map<std::string, std::string> answers;  // "motivation" -> words; by the headings of a datasheet
+    // What a catalogue of health data asks for besides (HealthDCAT-AP). All addresses are of its controlled vocabularies.
+    struct Health {
+        Party publisher, access_body;  // with url and email
+        std::string publisher_type, publisher_note, sample;
+        bool is_trusted_data_holder = false;
+        std::vector<std::string> legislation, categories, themes, places;
+        std::vector<std::string> legal_basis, personal_data;  // may be empty
+        std::string population;                               // may be empty
+    };
+    std::optional<Health> health;
 
     // Throws Error(usage) that names the file and the key; unknown keys are refused.
     static Card load(const std::filesystem::path& path);
@@ -42,6 +53,11 @@ std::string identifier_of(const core::Digest& manifest_sha256);
 // Throws Error(data) for a manifest whose records are not staging's.
 nlohmann::ordered_json croissant(const Card& card, const core::Manifest& manifest,
                                  const core::Digest& manifest_sha256);
+
+// The card for catalogues of health data: a dcat:Dataset of HealthDCAT-AP in JSON-LD, which loads no context, as of data that
+// are not public; with the same figures. None: nothing is declared for it.
+std::optional<nlohmann::ordered_json> healthdcat(const Card& card, const core::Manifest& manifest,
+                                                 const core::Digest& manifest_sha256);
 
 // The card for people: Markdown under the headings of Gebru et al., "Datasheets for Datasets" (2021), with the same figures.
 std::string datasheet(const Card& card, const core::Manifest& manifest, const core::Digest& manifest_sha256);

@@ -35,14 +35,22 @@ nlohmann::ordered_json write_card(const CardRequest& request) {
         throw core::Error(core::Fault::usage,
                           request.card.string() + ": version: is not the one of " + request.dir.string());
     const nlohmann::ordered_json program = croissant(card, manifest, version.manifest_sha256());
+    const std::optional<nlohmann::ordered_json> catalogues =
+        healthdcat(card, manifest, version.manifest_sha256());
     const std::string people = datasheet(card, manifest, version.manifest_sha256());
     core::make_directories(request.out, 0755);
     core::write_atomically(request.out / "croissant.json", embeddable(program) + "\n", 0644);
     core::write_atomically(request.out / "datasheet.md", people, 0644);
-    return {{"dataset", manifest.id()},
-            {"identifier", identifier_of(version.manifest_sha256())},
-            {"croissant", (request.out / "croissant.json").string()},
-            {"datasheet", (request.out / "datasheet.md").string()}};
+    nlohmann::ordered_json out{{"dataset", manifest.id()},
+                               {"identifier", identifier_of(version.manifest_sha256())},
+                               {"croissant", (request.out / "croissant.json").string()},
+                               {"datasheet", (request.out / "datasheet.md").string()}};
+    if (catalogues) {
+        const std::filesystem::path path = request.out / "healthdcat.jsonld";
+        core::write_atomically(path, embeddable(*catalogues) + "\n", 0644);
+        out["healthdcat"] = path.string();
+    }
+    return out;
 }
 
 }  // namespace staging

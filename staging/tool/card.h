@@ -10,10 +10,11 @@ struct CardRequest {
     std::filesystem::path dir;      // of the version
     std::filesystem::path card;     // configs/cards/*.toml
     std::filesystem::path steward;  // public key; empty: the site's
-    std::filesystem::path out;      // folder, made if it is missing: croissant.json, datasheet.md
+    std::filesystem::path
+        out;  // folder, made if it is missing: croissant.json, datasheet.md, healthdcat.jsonld
 };
 
-// Writes both, and says what it wrote. Throws Error(refused) for a version that is not sealed by a steward whose key is
+// Writes them, the last if the card has a table [health], and says what it wrote. Throws Error(refused) for a version that is not sealed by a steward whose key is
 // known (what can still change has no identifier), Error(usage) for a card of another dataset.
 nlohmann::ordered_json write_card(const CardRequest& request);
 

@@ -1,7 +1,9 @@
-"""`aloft-stage card`: what may be told of a sealed version to everybody, valid Croissant 1.1, without a small count. Run as builds.py says."""
+"""`aloft-stage card`: what may be told of a sealed version to everybody, valid Croissant 1.1 and HealthDCAT-AP, without a small count. Run as builds.py says."""
 import base64, hashlib, json, logging, re, subprocess
+from importlib import resources
 
 import mlcroissant
+import pyshacl
 import rdflib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -32,6 +34,27 @@ motivation = "Why it was made."
 collection = "How it was collected."
 uses = "What it is for."
 maintenance = "Who keeps it."
+"""
+HEALTH = """
+[health]
+legislation = ["http://data.europa.eu/eli/reg/2025/327/oj"]
+categories = ["http://healthdataportal.eu/resource/authority/healthcategories/EHRS"]
+themes = ["http://healthdataportal.eu/resource/authority/health-theme/CANCER_DISEASE"]
+places = ["http://publications.europa.eu/resource/authority/country/DEU"]
+sample = "https://data.example.org/wdbc/example"
+legal_basis = ["https://w3id.org/dpv/legal/eu/gdpr#A9-2-j"]
+population = "Women who had a biopsy."
+[health.publisher]
+name = "Example Hospital Trust"
+url = "https://hospitals.example.org"
+email = "data@hospitals.example.org"
+type = "http://healthdataportal.eu/resource/authority/publisher-type/healthcareSystem"
+note = "A trust of hospitals."
+trusted_data_holder = false
+[health.access_body]
+name = "Example Health Data Access Body"
+url = "https://body.example.org"
+email = "permits@body.example.org"
 """
 HEADINGS = ["Motivation", "Composition", "Collection process", "Preprocessing, cleaning, labelling", "Uses", "Distribution", "Maintenance"]
 SAMPLES = {"north": 43, "south": 4}
@@ -107,6 +130,83 @@ class Card(Builds):
         dataset = next(graph.subjects(schema.usageInfo))
         self.assertEqual({*graph.objects(dataset, schema.usageInfo)}, {duo["0000007"], duo["0000021"]})
         self.assertEqual([str(one) for one in graph.objects(duo["0000007"], schema.description)], ["Breast cancer (MONDO:0007254)."])
+
+    def of_health(self, declared=DECLARED + HEALTH):
+        """The card for catalogues of health data, as it lies and as a graph."""
+        version, public = self.sealed()
+        self.seal(version)
+        done = subprocess.run([STAGE, "card", version, "--card", self.declared(declared), "--steward", public, "--out", self.root / "health", "--json"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        path = self.root / "health/healthdcat.jsonld"
+        self.assertEqual(json.loads(done.stdout)["healthdcat"], str(path))
+        return path, rdflib.Graph().parse(path, format="json-ld")
+
+    @staticmethod
+    def shapes():
+        """HealthDCAT-AP's shapes for sensitive data, as the package has them. Its shapes of agents and distributions of health data `extend` the general ones by a
+        property that SHACL does not know; those are for all of a class, so nothing is lost by it, but for distributions: each is judged by the general shape here."""
+        shapes = rdflib.Graph().parse(data=(resources.files("dh_healthdcat") / "validate/shapes/hdap-validator-sensitivity-shape.ttl").read_text(), format="turtle")
+        base = rdflib.Namespace("https://semiceu.github.io/DCAT-AP/releases/3.0.0/html/shacl/shapes.ttl#")
+        shapes.add((base.Distribution_Shape, rdflib.SH.targetClass, rdflib.DCAT.Distribution))
+        return shapes, base
+
+    def test_it_is_healthdcat_ap_as_its_shapes_have_it(self):
+        _, graph = self.of_health()
+        shapes, base = self.shapes()
+        conforms, _, report = pyshacl.validate(graph, shacl_graph=shapes, inference="none")
+        self.assertTrue(conforms, report)
+        self.assertEqual(len([*graph.subjects(rdflib.RDF.type, rdflib.DCAT.Dataset)]), 1)  # else there is nothing to judge
+        # The judge can say no: of each property that one of these shapes asks for, once all of it is taken out.
+        asked = {path for name in ("Dataset", "healthDistribution", "HealthAgent", "HealthPublisherAgent", "Kind", "Distribution", "Agent")
+                 for rule in shapes.objects(base[f"{name}_Shape"], rdflib.SH.property) if shapes.value(rule, rdflib.SH.minCount)
+                 for path in shapes.objects(rule, rdflib.SH.path)}
+        self.assertGreater(len(asked), 25)
+        for path in sorted(asked):
+            with self.subTest(path):
+                broken = rdflib.Graph()
+                for triple in graph:
+                    broken.add(triple)
+                broken.remove((None, path, None))
+                self.assertLess(len(broken), len(graph))
+                self.assertFalse(pyshacl.validate(broken, shacl_graph=shapes, inference="none")[0])
+
+    def test_what_catalogues_of_health_data_read_is_the_same_as_on_the_other_cards(self):
+        path, graph = self.of_health()
+        health, dcat, dct = rdflib.Namespace("http://healthdataportal.eu/ns/health#"), rdflib.DCAT, rdflib.DCTERMS
+        dataset = next(graph.subjects(rdflib.RDF.type, dcat.Dataset))
+        self.assertEqual(str(dataset), "https://doi.org/10.5555/wdbc")
+        version = self.sealed()[0]
+        digest = hashlib.sha256((version / "manifest.json").read_bytes()).digest()
+        self.assertEqual({str(one) for one in graph.objects(dataset, dct.identifier)},
+                         {"https://doi.org/10.5555/wdbc", "ni:///sha-256;" + base64.urlsafe_b64encode(digest).decode().rstrip("=")})
+        # 47 samples and patients; their exact number is nowhere, and sizes do not give it: 10 to any power is all that is told.
+        self.assertEqual([graph.value(dataset, health[name]).toPython() for name in ("numberOfRecords", "numberOfUniqueIndividuals")], [50, 50])
+        size = graph.value(graph.value(dataset, dcat.distribution), dcat.byteSize).toPython()
+        self.assertRegex(str(size), "^10*$")
+        manifest = json.loads((version / "manifest.json").read_text())
+        shards = sum((version / "shards" / path.name).stat().st_size for path in (version / "shards").iterdir())
+        self.assertGreaterEqual(size, shards)
+        self.assertNotIn("47", re.sub("sha-256;[^\"]*", "", path.read_text()))
+        self.assertIn("DUO:0000007 disease specific research (Breast cancer (MONDO:0007254).); DUO:0000021 ethics approval required", path.read_text())
+        for secret in (parent[key] for parent in manifest["parents"] for key in ("names_hmac", "contents_hmac")):
+            self.assertNotIn(secret, path.read_text())
+
+    def test_what_a_catalogue_of_health_data_asks_for_is_asked_for(self):
+        version, public = self.sealed()
+        self.seal(version)
+        whole = DECLARED + HEALTH
+        for old, new, why in (('trusted_data_holder = false\n', "", "[publisher]: trusted_data_holder: missing; true or false"),
+                              ('url = "https://body.example.org"\n', "", "[access_body]: url"),
+                              ('themes = ["http', 'themes = ["', "themes: expected an address"),
+                              ('places = ["http://publications.europa.eu/resource/authority/country/DEU"]', "places = []", "places: missing"),
+                              ('note = "A trust of hospitals."', 'note = "<b>"', "note: expected one line of plain words"),
+                              ('keywords = ["biopsy"]\n', "", "keywords: missing; a catalogue of health data asks for one"),
+                              ("population", "populace", "populace")):
+            self.assertIn(old, whole)
+            self.refused(2, why, "card", version, "--card", self.declared(whole.replace(old, new)), "--steward", public, "--out", self.root / "none")
+        self.card()
+        self.assertFalse((self.root / "card/healthdcat.jsonld").exists())
 
     @staticmethod
     def figures(sheet):

@@ -25,10 +25,24 @@ std::string version_of(const fs::path& plugin) {
     return {};
 }
 
+// As changed_by_others, but links on the way that are root's count as what they name: a prefix may lie elsewhere.
+std::string changed_on_the_way(const fs::path& plugin) {
+    std::error_code gone;
+    const fs::path real = fs::canonical(plugin, gone);
+    if (gone || real == plugin) return changed_by_others(plugin);
+    for (fs::path part = plugin;; part = part.parent_path()) {
+        struct stat status {};
+        if (::lstat(part.c_str(), &status) || status.st_uid != 0 ||
+            (!S_ISLNK(status.st_mode) && (status.st_mode & 022)))
+            return part.string();
+        if (part == part.parent_path()) return changed_by_others(real);
+    }
+}
+
 }  // namespace
 
 Check check_plugin(const fs::path& plugin) {
-    const std::string version = version_of(plugin), open = changed_by_others(plugin);
+    const std::string version = version_of(plugin), open = changed_on_the_way(plugin);
     const bool is_this = version == core::version();
     std::string found = version.empty() ? "absent" : "version " + version;
     if (is_this && !open.empty()) found = open + " can be changed by others than root";

@@ -61,7 +61,7 @@ nlohmann::json to_json(const std::vector<Check>& checks);
 // as core::spool_record.
 void report(const core::Site& site, const std::vector<Check>& checks);
 
-// plugin.cpp. The fence's plugin: of this version, and root's alone to change.
+// plugin.cpp. The fence's plugin: of this version, and root's alone to change, with every folder and link on its way.
 inline constexpr const char* kPlugin = ALOFT_PREFIX "/lib/slurm/aloft_fence.so";
 Check check_plugin(const std::filesystem::path& plugin = kPlugin);
 // Of a path and the folders above it, what others than root can change or make; empty if nothing. A link is.

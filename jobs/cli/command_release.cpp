@@ -2,6 +2,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/base/error.h"
@@ -141,9 +142,44 @@ void view(const Common& common, const std::string& id, const std::string& only) 
         const json one = ask(socket, {{"op", "release.view"}, {"id", id}, {"name", file.at("name")}}).body;
         text += "\n" + printable(file.at("name")) + ":\n" + printable_text(one.at("text").get<std::string>());
         views.push_back({{"file", one.at("file")}, {"text", one.at("text")}});
+        if (file.at("type") == "png")
+            text += tr("to see it: {}", "aloft release view " + id + " --picture " +
+                                            printable(file.at("name")) + " --output FILE") +
+                    "\n";
     }
     if (views.empty()) throw failure(Fault::usage, "{} has no such file; see: aloft release show {}", id, id);
     print(common, {{"release", id}, {"approval", facts.at("approval")}, {"views", views}}, text);
+}
+
+// A picture's pixels as they would leave, into a file of the reviewer's own. What is written has the digest that the approval is
+// made from; aloftd records who looked.
+void view_picture(const Common& common, const std::string& id, const std::string& name,
+                  const std::filesystem::path& output) {
+    const auto is_there = [&] {
+        return failure(Fault::usage, "{} is there already: name a new file", output.string());
+    };
+    std::error_code none;
+    if (std::filesystem::exists(std::filesystem::symlink_status(output, none))) throw is_there();
+    core::AtomicFile file(output, 0600);  // before anything is on record
+    const json facts = ask(common.site().socket, {{"op", "release.show"}, {"id", id}}).body.at("release");
+    const json answer =
+        ask(common.site().socket, {{"op", "release.view"}, {"id", id}, {"name", name}, {"form", "picture"}},
+            {}, kLongSeconds)
+            .body;
+    const core::Bytes picture = core::from_base64(answer.at("picture").get<std::string>());
+    const std::string hash = core::to_hex(core::sha256(picture));
+    const json& files = facts.at("files");
+    if (std::none_of(files.begin(), files.end(),
+                     [&](const json& one) { return one.at("name") == name && one.at("sha256") == hash; }))
+        throw failure(Fault::data, "{} of {} is not what is to be approved: its digest is another", name, id);
+    file.write(picture);
+    if (!file.commit_new()) throw is_there();
+    print(common,
+          {{"release", id},
+           {"approval", facts.at("approval")},
+           {"views", json::array({{{"file", answer.at("file")}, {"output", output.string()}}})}},
+          tr("{}, sha256 {}, is in {}: look at it", name, hash, output.string()) + "\n" +
+              tr("to approve: --sha256 {}", printable(facts.at("approval"))));
 }
 
 // What a check may know of the caller's own account, where this host tells it.
@@ -172,7 +208,7 @@ void add_release(CLI::App& app, Common& common) {
         "release", "Take a model or metrics out of the enclave: checks, two reviewers, a package");
     release->require_subcommand(1);
     static CheckOptions options;
-    static std::string id, reason, name;
+    static std::string id, reason, name, picture, output;
     static std::vector<std::string> hashes;
     static bool approve = false, reject = false;
     CLI::App* look = add_verb(
@@ -220,12 +256,21 @@ void add_release(CLI::App& app, Common& common) {
                       describe(facts));
         });
     show->add_option("release", id)->required();
-    CLI::App* viewed =
-        add_verb(*release, common, "view",
-                 "Print what would leave, file by file (release reviewers); who looked is recorded",
-                 "aloft release view R-31", Changes::nothing, [&common] { view(common, id, name); });
+    CLI::App* viewed = add_verb(
+        *release, common, "view",
+        "Print what would leave, file by file (release reviewers); who looked is recorded",
+        "aloft release view R-31", Changes::nothing,
+        [&common] { output.empty() ? view(common, id, name) : view_picture(common, id, picture, output); });
     viewed->add_option("release", id)->required();
-    viewed->add_option("--file", name, "This file alone, by its name in aloft release show");
+    CLI::Option* of_file =
+        viewed->add_option("--file", name, "This file alone, by its name in aloft release show");
+    CLI::Option* drawn =
+        viewed->add_option("--picture", picture,
+                           "This picture, to look at: its pixels as they would leave, written to --output");
+    CLI::Option* to =
+        viewed->add_option("--output", output, "New file for the picture, for you alone to read");
+    drawn->needs(to)->excludes(of_file);
+    to->needs(drawn);
     CLI::App* review = add_verb(
         *release, common, "review", "Approve or reject; approving names the hash of title, names and files",
         "aloft release review R-31 --approve --sha256 HASH --reason \"aggregates only\"", Changes::something,

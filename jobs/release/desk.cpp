@@ -258,12 +258,16 @@ std::string printable_text(const std::string& text) {
     return core::printable_text(text, "\n\t");
 }
 
+std::filesystem::path picture_program() {
+    return ALOFT_PREFIX "/libexec/aloft/aloft-picture";
+}
+
 Context context_of(const ReleaseRules& rules, const std::string& enclave,
                    const std::vector<std::string>& names, const std::filesystem::path& datasets,
                    const std::vector<std::pair<std::string, std::filesystem::path>>& earlier) {
     Context context;
     context.rules = rules;
-    context.picture_program = ALOFT_PREFIX "/libexec/aloft/aloft-picture";
+    context.picture_program = picture_program();
     context.vocabulary = vocabulary_of(rules, enclave);
     for (const std::string& text : names) {
         const core::DatasetName name = core::parse_dataset_name(text);

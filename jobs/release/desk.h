@@ -52,6 +52,9 @@ Context context_of(const ReleaseRules& rules, const std::string& enclave,
                    const std::vector<std::string>& names, const std::filesystem::path& datasets,
                    const std::vector<std::pair<std::string, std::filesystem::path>>& earlier);
 
+// PREFIX/libexec/aloft/aloft-picture, which draws pictures.
+std::filesystem::path picture_program();
+
 nlohmann::json to_json(const LeavingFile& file);
 LeavingFile leaving_file(const nlohmann::json& json);
 nlohmann::json to_json(const std::vector<Finding>& findings);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/base/child.h"
 #include "core/base/error.h"
 #include "jobs/release/canonical_csv.h"
 #include "jobs/release/canonical_json.h"
@@ -83,20 +82,6 @@ std::uint64_t picture_limit(const ReleaseRules&) {
     return 16 << 20;
 }
 
-Picture draw(core::ByteView bytes, const Context& context) {
-    if (context.picture_program.empty()) return redraw(bytes, context.rules.picture_pixels);
-    Picture picture;
-    const core::Finished finished =
-        core::run_program({context.picture_program.string(), std::to_string(context.rules.picture_pixels)},
-                          std::string(core::text(bytes)));
-    // What a child says that decoded a hostile file is as hostile: a few words of its own are known.
-    if (finished.code != 0)
-        picture.why = "not a PNG picture that can be drawn, or too large";
-    else
-        picture.png = core::Bytes(finished.output.begin(), finished.output.end());
-    return picture;
-}
-
 }  // namespace
 
 bool Leaving::refused() const {
@@ -147,15 +132,16 @@ Leaving prepare_markdown(core::ByteView bytes, const Context& context) {
 Leaving prepare_png(core::ByteView bytes, const Context& context) {
     Findings findings;
     Picture picture;
+    const std::uint64_t most = std::min<std::uint64_t>(context.rules.picture_bytes, kPictureLimitBytes);
     if (bytes.size() > picture_limit(context.rules)) {
         findings.refuse("size", "", too_large(picture_limit(context.rules)));
     } else {
-        picture = draw(bytes, context);
+        picture = redraw_apart(bytes, context.rules.picture_pixels, context.picture_program);
         if (picture.png.empty())
             findings.refuse("picture", "", picture.why);
-        else if (picture.png.size() > context.rules.picture_bytes)
+        else if (picture.png.size() > most)
             findings.refuse("size", "",
-                            "drawn anew it takes more than " + std::to_string(context.rules.picture_bytes) +
+                            "drawn anew it takes more than " + std::to_string(most) +
                                 " bytes: a plot takes less, a photograph does not leave");
         findings.flag("picture", "", "a picture: look at it; no rule can tell what it shows");
     }

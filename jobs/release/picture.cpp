@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/child.h"
+
 namespace jobs {
 namespace {
 
@@ -112,6 +114,19 @@ Picture redraw(core::ByteView png, std::int64_t pixel_limit) {
         picture.why = "cannot be drawn anew";
     }
     png_destroy_write_struct(&writer, &info);
+    return picture;
+}
+
+Picture redraw_apart(core::ByteView png, std::int64_t pixel_limit, const std::filesystem::path& program) {
+    if (program.empty()) return redraw(png, pixel_limit);
+    Picture picture;
+    const core::Finished finished =
+        core::run_program({program.string(), std::to_string(pixel_limit)}, std::string(core::text(png)));
+    // What a child says that decoded a hostile file is as hostile: a few words of its own are known.
+    if (finished.code != 0)
+        picture.why = "not a PNG picture that can be drawn, or too large";
+    else
+        picture.png = core::Bytes(finished.output.begin(), finished.output.end());
     return picture;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "core/base/bytes.h"
@@ -17,5 +18,11 @@ struct Picture {
 
 // Total: any bytes end in a Picture.
 Picture redraw(core::ByteView png, std::int64_t pixel_limit);
+// The same by `program` (desk.h: picture_program), a process that has nothing but its two ends; within this one if it
+// is empty. Throws Error(system) if the program is not there.
+Picture redraw_apart(core::ByteView png, std::int64_t pixel_limit, const std::filesystem::path& program);
+
+// As drawn anew. More does not leave, whatever release.toml says: a reviewer is handed it in one answer.
+inline constexpr std::uint64_t kPictureLimitBytes = 4 << 20;
 
 }  // namespace jobs

@@ -7,6 +7,7 @@
 #include "core/base/time.h"
 #include "core/policy/names.h"
 #include "jobs/release/package.h"
+#include "jobs/release/picture.h"
 #include "jobs/service/service.h"
 #include "jobs/state/states.h"
 #include "jobs/wire/channel.h"
@@ -32,6 +33,10 @@ std::vector<LeavingFile> files_of(const json& row) {
     return out;
 }
 
+bool is_picture(const LeavingFile& file) {
+    return file.type == "png";
+}
+
 std::string view_of(const std::string& account, const std::string& id, const std::string& name) {
     return account + " " + id + " " + name;
 }
@@ -53,27 +58,79 @@ void keep_tables(const std::filesystem::path& quarantine, const std::filesystem:
 
 }  // namespace
 
-// The text of one file as it leaves; its bytes are handed to nobody.
-std::optional<json> Service::release_view(Call& call) {
+// The file of a release that this reviewer may look at now.
+LeavingFile Service::file_to_view(const Call& call, const json& row) {
     need_role(call, {"release-reviewer"});
-    const json row = release_or_throw(id_field(call.body, "id", "R-"));
     const std::string id = row.at("id").get<std::string>(), name = text_field(call.body, "name", 1, 64);
     if (roles().same_person(call.peer.account, row.at("account").get<std::string>()))
         throw failure(Fault::refused, "nobody reviews an own release: {} is for other reviewers to look at",
                       id);
     if (state_of(row) != "in-review" && state_of(row) != "half-approved" && state_of(row) != "approved")
         throw failure(Fault::refused, "release {} is {}: there is nothing to look at", id, state_of(row));
-    for (const LeavingFile& file : files_of(row)) {
-        if (file.name != name) continue;
-        const auto folder = site_.state / "releases" / row.at("folder").get<std::string>();
-        const std::string text = core::read_text(folder / "rendered" / (name + ".txt"), kRenderedLimitBytes);
-        const std::string hash = core::to_hex(core::sha256(core::view(text)));
-        record(call.peer.account, "release.viewed", id,
-               {{"name", name}, {"sha256", file.sha256}, {"rendered_sha256", hash}});
-        viewed_.insert(view_of(call.peer.account, id, name));
-        return json{{"release", id}, {"file", to_json(file)}, {"text", text}};
-    }
+    for (LeavingFile& file : files_of(row))
+        if (file.name == name) return std::move(file);
     throw failure(Fault::usage, "release {} has no such file; see: aloft release show {}", id, id);
+}
+
+// One file as it leaves: its text, or a picture's pixels. Other bytes are handed to nobody.
+std::optional<json> Service::release_view(Call& call) {
+    const json row = release_or_throw(id_field(call.body, "id", "R-"));
+    const std::string id = row.at("id").get<std::string>();
+    const LeavingFile file = file_to_view(call, row);
+    const auto folder = site_.state / "releases" / row.at("folder").get<std::string>();
+    if (call.body.value("form", "text") == "picture") {
+        if (!is_picture(file))
+            throw failure(Fault::usage, "{} of {} is no picture: aloft release view {} shows it", file.name,
+                          id, id);
+        look_at_picture(call, folder / "canonical" / file.name);
+        return std::nullopt;
+    }
+    const std::string text = core::read_text(folder / "rendered" / (file.name + ".txt"), kRenderedLimitBytes);
+    record(call.peer.account, "release.viewed", id,
+           {{"name", file.name},
+            {"sha256", file.sha256},
+            {"rendered_sha256", core::to_hex(core::sha256(core::view(text)))}});
+    // How large a picture is says nothing of what it shows.
+    if (!is_picture(file)) viewed_.insert(view_of(call.peer.account, id, file.name));
+    return json{{"release", id}, {"file", to_json(file)}, {"text", text}};
+}
+
+// Beside the server's thread: a picture may take a second. It is drawn anew once more, from what the gate wrote: so that what a
+// reviewer opens are pixels, whatever became of the process that read the author's file. Drawn alike, it has the digest that is
+// to be approved.
+void Service::look_at_picture(const Call& call, const std::filesystem::path& canonical) {
+    worker_.post([=, this, caller = call.caller, peer = call.peer, body = call.body]() -> Worker::Finish {
+        Picture picture;
+        std::optional<core::ToldError> failed;
+        try {
+            picture =
+                redraw_apart(core::read_file(canonical, kPictureLimitBytes), INT64_MAX, picture_program());
+        } catch (const std::exception& e) {
+            failed = failure(Fault::system, "the picture could not be drawn: {}", e.what());
+        }
+        return [=, this] {
+            answer_with(caller, peer, "release.view", [&]() -> std::optional<json> {
+                if (failed) throw *failed;
+                const Call again{caller, peer, body, {}, nullptr, false};
+                const json row = release_or_throw(id_field(body, "id", "R-"));
+                const LeavingFile file = file_to_view(again, row);  // all may have changed meanwhile
+                const std::string id = row.at("id").get<std::string>(),
+                                  hash = core::to_hex(core::sha256(picture.png));
+                if (hash != file.sha256)
+                    throw failure(Fault::data,
+                                  "{} of {} does not hold what the gate draws: reject it, and tell the admin",
+                                  file.name, id);
+                record(peer.account, "release.viewed", id,
+                       {{"name", file.name},
+                        {"sha256", file.sha256},
+                        {"rendered_sha256", hash},
+                        {"form", "picture"}});
+                viewed_.insert(view_of(peer.account, id, file.name));
+                return json{
+                    {"release", id}, {"file", to_json(file)}, {"picture", core::to_base64(picture.png)}};
+            });
+        };
+    });
 }
 
 std::optional<json> Service::release_review(Call& call) {
@@ -103,12 +160,19 @@ std::optional<json> Service::release_review(Call& call) {
                           "the hash given is not that of {}: approve exactly what you have looked at (aloft "
                           "release view {} says the hash of its title, names and files)",
                           id, id);
-        for (const LeavingFile& file : files_of(row))
-            if (!viewed_.contains(view_of(account, id, file.name)))
-                throw failure(Fault::refused,
-                              "you have not looked at all of {} yet; look at each file, then decide: aloft "
-                              "release view {}",
-                              id, id);
+        for (const LeavingFile& file : files_of(row)) {
+            if (viewed_.contains(view_of(account, id, file.name))) continue;
+            if (is_picture(file))
+                throw failure(
+                    Fault::refused,
+                    "you have not looked at a picture of {} yet; look at it, then decide: aloft release "
+                    "view {} --picture {} --output FILE",
+                    id, id, file.name);
+            throw failure(Fault::refused,
+                          "you have not looked at all of {} yet; look at each file, then decide: aloft "
+                          "release view {}",
+                          id, id);
+        }
         details["sha256"] = approval;
     }
     const auto to = next_state(Thing::release, state_of(row), kind);

@@ -177,6 +177,8 @@ private:
     void tend_releases();
     // release_reviews.cpp
     std::optional<Body> release_view(Call&);
+    LeavingFile file_to_view(const Call& call, const Body& row);
+    void look_at_picture(const Call& call, const std::filesystem::path& canonical);
     std::optional<Body> release_review(Call&);
     std::optional<Body> release_export(Call&);
     void start_export(const std::string& id);
@@ -237,7 +239,7 @@ private:
     std::map<CallerId, std::string> working_;
     bool packages_wait_ = true;                   // half packages may lie in site.released
     std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
-    std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started
+    std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started; a picture as one
     std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<Pace, TokenBuckets> rates_;
     bool facts_changed_ = true, keys_changed_ = true,

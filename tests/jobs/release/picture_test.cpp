@@ -115,3 +115,26 @@ TEST_CASE("pictures are drawn in a process of its own as well, and its end harms
     apart.picture_program = "/bin/false";
     CHECK(desk::codes(desk::prepare("x.png", plain, apart)) == "picture flag:picture");
 }
+
+TEST_CASE("what the gate drew comes out the same when it is drawn again, for a reviewer") {
+    std::mt19937 random(3);
+    std::vector<std::uint8_t> full(60 * 50 * 3);  // more colours than a palette has
+    for (std::uint8_t& value : full) value = static_cast<std::uint8_t>(random());
+    for (const std::string& bytes : {encode(200, 100, plot(0)), encode(60, 50, full)}) {
+        const auto leaving = desk::prepare("x.png", bytes, desk::context());
+        REQUIRE_FALSE(leaving.refused());
+        const auto again = jobs::redraw_apart(leaving.canonical, INT64_MAX, std::getenv("ALOFT_PICTURE"));
+        CHECK(again.png == leaving.canonical);
+    }
+}
+
+TEST_CASE("no picture leaves that is too large to be handed to a reviewer, whatever the rules say") {
+    jobs::Context generous = desk::context();
+    generous.rules.picture_bytes = 1 << 30;
+    generous.rules.picture_pixels = 4'000'000;
+    std::mt19937 random(4);
+    std::vector<std::uint8_t> noise(2000 * 1600 * 3);
+    for (std::uint8_t& value : noise) value = static_cast<std::uint8_t>(random());
+    CHECK(desk::codes(desk::prepare("x.png", encode(2000, 1600, noise), generous)) == "size flag:picture");
+    CHECK_FALSE(desk::prepare("x.png", encode(200, 100, plot(0)), generous).refused());
+}

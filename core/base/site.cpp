@@ -10,6 +10,16 @@
 #include "core/base/error.h"
 
 namespace core {
+namespace {
+
+constexpr std::size_t kContactBytes = 200;
+
+}  // namespace
+
+std::string Site::with_contact(const std::string& text) const {
+    return contact.empty() || text.find("the admin") == std::string::npos ? text
+                                                                          : text + " (" + contact + ")";
+}
 
 Site Site::load(const std::filesystem::path& path) {
     std::filesystem::path file = path;
@@ -23,6 +33,12 @@ Site Site::load(const std::filesystem::path& path) {
     const Config config = Config::load(file);
     Site site;
     site.name = config.text("name");
+    site.contact = config.text_or("contact", "");
+    if (site.contact.size() > kContactBytes ||
+        std::any_of(site.contact.begin(), site.contact.end(),
+                    [](unsigned char c) { return c < ' ' || c == 127; }))
+        throw Error(Fault::usage, file.string() + ": contact is one line of at most " +
+                                      std::to_string(kContactBytes) + " bytes");
     const Config shared = config.table("shared");
     site.datasets = shared.text("datasets");
     site.workspaces = shared.text("workspaces");

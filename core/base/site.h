@@ -10,6 +10,8 @@ namespace core {
 // things live. Owned by root, the same on every host of the enclaves. Daemons, plugins and tools all read it.
 struct Site {
     std::string name;
+    // Whom a researcher asks who is sent to the admin: an address, a telephone number; "" if the site names nobody.
+    std::string contact;
     // Shared between hosts:
     std::filesystem::path datasets;    // DATASET/VERSION/manifest.json, manifest.sig.json, shards/
     std::filesystem::path workspaces;  // root-owned 0700; ENCLAVE/ACCOUNT, a bind mount inside jobs
@@ -34,6 +36,9 @@ struct Site {
     std::filesystem::path known = "/var/lib/aloft-known";
     std::int64_t revocation_stale_seconds = 300;  // an older signed list means: refuse, and freeze what runs
     std::int64_t revocation_end_seconds = 7200;   // a still older one means: end what runs
+
+    // `text`, and where it sends its reader to the admin, who that is.
+    std::string with_contact(const std::string& text) const;
 
     // `path` empty: $ALOFT_SITE for unprivileged tools, else /etc/aloft/site.toml. A set-user-ID or root
     // process ignores the environment. Throws Error(usage).

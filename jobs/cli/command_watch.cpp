@@ -171,15 +171,24 @@ json blocked_of(const core::Site& site, std::int64_t number) {
 void tell_end(const Common& common, std::int64_t number, const SlurmJob& job, const fs::path& output) {
     json end = blocked_of(common.site(), number);
     const std::string blocked = describe_blocked(end.at("blocked"), end.at("attempts"));
-    end.update({{"job", number}, {"state", job.state}, {"exit", job.exit}, {"output", output.string()}});
+    end.update({{"job", number},
+                {"state", job.state},
+                {"exit", job.exit},
+                {"output", output.string()},
+                {"words", job.words.empty() ? json() : json(job.words)}});
+    if (!job.words.empty()) std::cerr << tr("job {}: {}", number, printable(job.words)) << '\n';
     if (!blocked.empty())
         std::cerr << blocked
                   << tr("an enclave has no network but the job's own nodes; how often is in the ledger")
                   << '\n';
     if (common.json) print(common, end, "");
-    if (job.state != "COMPLETED")
-        throw failure(Fault::data, "job {} ended as {}, exit code {}; its output: {}", number, job.state,
-                      job.exit, output.string());
+    if (job.state == "COMPLETED") return;
+    std::error_code none;
+    if (fs::status(output, none).type() == fs::file_type::not_found)
+        throw failure(Fault::data, "job {} ended as {}, exit code {}, and left no output", number, job.state,
+                      job.exit);
+    throw failure(Fault::data, "job {} ended as {}, exit code {}; its output: {}", number, job.state,
+                  job.exit, output.string());
 }
 
 struct WatchWish {
@@ -238,10 +247,12 @@ void print_log(const Common& common, std::int64_t number) {
     fs::path output = "/aloft/workspace/slurm-" + std::to_string(number) + ".out";
     if (job) output = output_of(site, *job);
     std::uint64_t at = 0;
-    if (!follow(output, at))
-        throw failure(Fault::usage,
-                      "job {} has no output here: it has not begun, is another's, or its file was removed",
-                      number);
+    if (follow(output, at)) return;
+    if (const std::string words = job ? read_job(*job).words : ""; !words.empty())
+        throw failure(Fault::usage, "job {} has no output here: {}", number, printable(words));
+    throw failure(Fault::usage,
+                  "job {} has no output here: it has not begun, is another's, or its file was removed",
+                  number);
 }
 
 // Names are their author's own words: shown to nobody else (they are in no record either).

@@ -15,6 +15,9 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::string_view kOurs =
+    "aloft: ";  // how a comment begins that is ours; a researcher's own is not taken
+
 // What `squeue --json` lists, each to `take`.
 template <class Take>
 void for_each_job(Take take) {
@@ -62,6 +65,9 @@ SlurmJob read_job(const json& job) {
     out.name = job.value("name", std::string());
     out.account = job.value("user_name", std::string());
     out.reason = job.value("state_reason", std::string());
+    if (const auto comment = job.find("admin_comment"); comment != job.end() && comment->is_string())
+        if (const auto words = comment->get<std::string>(); words.starts_with(kOurs))
+            out.words = words.substr(kOurs.size());
     if (job.contains("restart_cnt")) out.restarts = number_of(job.at("restart_cnt"));
     if (is_final(out.state) && job.contains("exit_code")) out.exit = exit_of(job.at("exit_code"));
     return out;

@@ -16,6 +16,7 @@ std::optional<nlohmann::json> find_job(std::int64_t job);
 struct SlurmJob {
     std::string name, account, state, reason;  // account: whose it is, as Slurm says; "" where it does not
     std::string exit;                          // "CODE:SIGNAL" as Slurm prints it; "" while it has not ended
+    std::string words;                         // what a node, or the plugin, has to say of it; "" for nothing
     std::int64_t restarts = 0;                 // how often it was queued again
 };
 // Throws json::exception if it is not as either version writes it.

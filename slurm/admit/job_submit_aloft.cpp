@@ -137,7 +137,7 @@ void tell(char** message, const std::string& text) {
 
 int refuse(char** message, const char* why) {
     slurm_info("aloft: refused: %s", why);
-    tell(message, std::string("aloft: ") + why);
+    tell(message, "aloft: " + places().site().with_contact(why));
     return ESLURM_ACCESS_DENIED;
 }
 

@@ -35,6 +35,9 @@ public:
     // Whether `uid` is, or was, an enclave's account.
     bool is_enclave_account(std::uint32_t uid);
 
+    // As last soundly read.
+    const core::Site& site() const { return site_; }
+
 private:
     void refresh();
     std::string look() const;  // what the files look like, to see that nothing changed

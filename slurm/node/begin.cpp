@@ -292,6 +292,7 @@ Policy begin_job(const core::Site& site, const Job& job, const fs::path& slurm_c
     // This node may still be closed to one of them, which did not answer when an earlier job parted.
     if (policy.ruling == Ruling::enclave && !tell_all_fellows(site, kFellowPatience))
         core::Event("warning", "begins_closed_to_a_node").with("job", job.id);
+    policy.reason = site.with_contact(policy.reason);
     core::write_atomically(files.policy, to_json(policy), 0400);  // last: without it nothing starts
     return policy;
 }
@@ -333,11 +334,25 @@ void pass(const core::Site& site, const Job& job) noexcept {
     }
 }
 
+// A refusal stands in the job's output, in its workspace. Where there is none, its record with Slurm has it, from the job's first
+// node: `aloft watch` shows it.
+void tell_without_workspace(const Policy& policy) noexcept {
+    if (policy.ruling != Ruling::deny || policy.enclave.empty() || !policy.workspace.empty()) return;
+    if (!policy.nodes.empty() && policy.nodes.front() != core::short_host_name()) return;
+    try {
+        core::output_of({"/usr/bin/scontrol", "update", "JobId=" + std::to_string(policy.job),
+                         "AdminComment=aloft: refused: " + policy.reason},
+                        kDrainPatience);
+    } catch (const std::exception& e) {
+        core::Event("warning", "refusal_not_told").with("job", policy.job).with("text", e.what());
+    }
+}
+
 void refuse(const core::Site& site, const Job& job, const core::Known& known,
             const std::string& why) noexcept {
     core::Event("warning", "job_refused").with("job", job.id).with("reason", why);
     try {
-        Policy policy = policy_for(job, Ruling::deny, why);
+        Policy policy = policy_for(job, Ruling::deny, site.with_contact(why));
         policy.enclave = known.enclave_of(job.account, job.uid);
         if (!policy.enclave.empty()) {  // so that the reason finds its way into the workspace
             const auto workspace = site.workspaces / policy.enclave / policy.account;
@@ -347,6 +362,7 @@ void refuse(const core::Site& site, const Job& job, const core::Known& known,
                 policy.workspace = workspace;
         }
         write_policy(site, policy);
+        tell_without_workspace(policy);
     } catch (const std::exception& e) {  // without a policy the plugin refuses too
         core::Event("warning", "job_without_policy").with("job", job.id).with("text", e.what());
     }
@@ -389,7 +405,7 @@ void run_prolog(const fs::path& site_file, const fs::path& slurm_conf) {
         return refuse(site, job, known,
                       "this node's configuration is not sound (" + unsound + "). Tell the admin");
     try {
-        begin_job(site, job, slurm_conf);
+        tell_without_workspace(begin_job(site, job, slurm_conf));
     } catch (const Error& e) {
         if (e.fault() == Fault::refused) return refuse(site, job, known, e.what());
         tell_why_drained(e.what());

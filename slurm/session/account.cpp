@@ -29,19 +29,23 @@ bool may_be_a_stream(int fd) {
 
 SessionAccount session_account(const core::Site& site, uid_t uid) {
     const passwd* entry = ::getpwuid(uid);
-    if (!entry) throw Error(Fault::refused, "this account has no name on this host. Tell the admin");
+    if (!entry)
+        throw Error(Fault::refused,
+                    site.with_contact("this account has no name on this host. Tell the admin"));
     SessionAccount account;
     account.uid = uid;
     account.gid = entry->pw_gid;
     account.name = entry->pw_name;
-    if (account.gid == 0) throw Error(Fault::refused, "this account is in root's group. Tell the admin");
+    if (account.gid == 0)
+        throw Error(Fault::refused, site.with_contact("this account is in root's group. Tell the admin"));
     const auto enclave = core::enclave_of_user(site, account.name, uid);
     if (!enclave) throw Error(Fault::refused, "this account is in no enclave, so it has no session here");
     account.enclave = *enclave;
     account.workspace = site.workspaces / enclave->name / account.name;
     struct stat status {};
     if (::lstat(account.workspace.c_str(), &status) || !S_ISDIR(status.st_mode) || status.st_uid != uid)
-        throw Error(Fault::refused, "this account has no workspace on this host. Tell the admin");
+        throw Error(Fault::refused,
+                    site.with_contact("this account has no workspace on this host. Tell the admin"));
     return account;
 }
 

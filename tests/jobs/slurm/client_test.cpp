@@ -40,6 +40,17 @@ TEST_CASE("a job is read as Slurm 23.11 and later write it: a list of states, nu
     CHECK(read_job(job).exit.empty());
 }
 
+TEST_CASE("of a job's comments those count that are ours") {
+    const auto words = [](const json& comment) {
+        return read_job({{"job_state", "FAILED"}, {"exit_code", 5 << 8}, {"admin_comment", comment}}).words;
+    };
+    CHECK(words("aloft: refused: no workspace") == "refused: no workspace");
+    CHECK(words("a site's own").empty());
+    CHECK(words("").empty());
+    CHECK(words(nullptr).empty());  // as 22.05 writes one that nobody has set
+    CHECK(read_job({{"job_state", "FAILED"}, {"exit_code", 5 << 8}}).words.empty());
+}
+
 TEST_CASE("a job of another form is an error, not a state") {
     CHECK_THROWS_AS(read_job(json::object()), json::exception);
     CHECK_THROWS_AS(read_job({{"job_state", json::array()}}), json::exception);

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "core/base/figures.h"
+
 namespace core {
 namespace {
 
@@ -87,11 +89,6 @@ Json six_digits(double value) {
     char text[32];
     std::snprintf(text, sizeof text, "%.6g", value);
     return std::strtod(text, nullptr);
-}
-
-Json published(std::int64_t count) {
-    if (count < kSmallest) return "<10";
-    return (count + 5) / 10 * 10;
 }
 
 }  // namespace
@@ -179,7 +176,7 @@ nlohmann::ordered_json published(const Counts& counts) {
     for (const auto& [column, categories] : counts) {
         json[column] = Json::object();
         for (const auto& [category, count] : categories)
-            if (count > 0) json[column][category] = published(count);
+            if (count > 0) json[column][category] = published_count(count);
     }
     return json;
 }
@@ -196,7 +193,7 @@ nlohmann::ordered_json published(const SplitMoments& moments, const Counts& coun
         if (samples < kSmallest) continue;
         for (const auto& [field, m] : fields)
             json[split][field] = m.count == 0 ? Json()
-                                              : Json{{"samples", published(samples)},
+                                              : Json{{"samples", published_count(samples)},
                                                      {"mean", six_digits(m.mean)},
                                                      {"deviation", six_digits(m.deviation())},
                                                      {"least", six_digits(m.least)},

@@ -21,13 +21,14 @@ namespace {
 constexpr std::string_view kSealType = "application/vnd.aloft.seal+json";
 constexpr std::uint64_t kManifestLimitBytes = 64 << 20;
 
-// What the catalogue shows of a manifest; the rest stays in the manifest.
+// What the catalogue's figures are made of (core/base/figures.h); the rest stays in the manifest.
 json summary_of(const json& manifest) {
     const json shards =
         manifest.value("shards", json::array());  // since format 2 their number, in format 1 a list
     json summary = {{"shards", shards.is_array() ? json(shards.size()) : shards},
                     {"samples", manifest.value("samples", json(0))}};
-    if (manifest.contains("splits")) summary["splits"] = manifest.at("splits");
+    for (const char* name : {"bytes", "splits"})
+        if (manifest.contains(name)) summary[name] = manifest.at(name);
     return summary;
 }
 

@@ -1,4 +1,5 @@
 // Lists: what is the caller's own, or everybody's to those whose right goes beyond it; a page at a time.
+#include "core/base/figures.h"
 #include "core/base/time.h"
 #include "jobs/service/service.h"
 #include "jobs/state/attempts.h"
@@ -65,7 +66,8 @@ std::optional<json> Service::dataset_list(Call& call) {
                 "SELECT rowid AS at, id AS dataset, manifest_sha256, sealed_at, registered, summary_json "
                 "FROM datasets "
                 "WHERE rowid > ? ORDER BY rowid LIMIT ?",
-                {call.integer("after")});
+                {call.integer("after")},
+                [](json& row) { row["summary"] = core::version_figures(row.at("summary")); });
 }
 
 std::optional<json> Service::enclave_list(Call& call) {

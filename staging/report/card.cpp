@@ -9,8 +9,8 @@
 
 #include "core/base/config.h"
 #include "core/base/error.h"
+#include "core/base/figures.h"
 #include "core/base/time.h"
-#include "staging/report/summary.h"
 
 namespace staging {
 namespace {
@@ -194,30 +194,12 @@ std::string identifier_of(const core::Digest& manifest_sha256) {
 }
 
 Json card_figures(const core::Manifest& manifest) {
-    // Two digits, which are coarser than ten samples only where there are many: sizes tell how many of one size there are.
-    constexpr std::int64_t kFewestForBytes = 1000;
-    const auto about = [](std::uint64_t bytes) {
-        std::uint64_t step = 1;
-        while (bytes / step >= 100) step *= 10;
-        return (bytes + step / 2) / step * step;
-    };
-    Json out{{"samples", published_count(manifest.samples())},
-             {"patients", Json()},
-             {"shards", published_count(manifest.shards())},  // one may hold one sample
-             {"bytes", manifest.samples() < kFewestForBytes ? Json() : Json(about(manifest.bytes()))},
-             {"splits", Json::object()}};
-    try {
-        std::int64_t patients = 0;
-        for (const auto& [split, count] : manifest.splits.at("patients").items()) {
-            patients += count.get<std::int64_t>();
-            out["splits"][split]["patients"] = published_count(count.get<std::int64_t>());
-        }
-        for (const auto& [split, count] : manifest.splits.at("samples").items())
-            out["splits"][split]["samples"] = published_count(count.get<std::int64_t>());
-        out["patients"] = published_count(patients);
-    } catch (const Json::exception&) {
+    Json out = core::version_figures({{"samples", manifest.samples()},
+                                      {"shards", manifest.shards()},
+                                      {"bytes", manifest.bytes()},
+                                      {"splits", manifest.splits}});
+    if (out.at("patients").is_null())
         throw core::Error(core::Fault::data, "the manifest does not say how many patients are in each split");
-    }
     return out;
 }
 

@@ -62,7 +62,7 @@ std::optional<nlohmann::ordered_json> healthdcat(const Card& card, const core::M
 // The card for people: Markdown under the headings of Gebru et al., "Datasheets for Datasets" (2021), with the same figures.
 std::string datasheet(const Card& card, const core::Manifest& manifest, const core::Digest& manifest_sha256);
 
-// The figures of both: {"samples", "patients", "shards", "bytes" (null: too few samples), "splits": {split: {"samples", "patients"}}}.
+// The figures of all of them: core::version_figures(). Throws Error(data) if the manifest says none of patients.
 nlohmann::ordered_json card_figures(const core::Manifest& manifest);
 
 }  // namespace staging

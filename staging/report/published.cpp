@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/base/figures.h"
 #include "staging/report/summary.h"
 
 namespace staging {
@@ -20,7 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kStrata[] = {"site", "vendor", "label", "split"};
 
 Json count_of(const Json& count) {
-    return published_count(count.get<std::int64_t>());
+    return core::published_count(count.get<std::int64_t>());
 }
 
 // All counts below, however deep.
@@ -68,7 +69,7 @@ Told told_of(const Json& ranges, const Samples& samples, bool is_field) {
             out.has_withheld = true;
             continue;
         }
-        Json& one = out.sites[site] = {{"samples", published_count(count)}};
+        Json& one = out.sites[site] = {{"samples", core::published_count(count)}};
         if (!is_field) one["missing"] = count_of(range.at("missing"));
         if (!range.contains("sum")) continue;
         const double mean = range.at("sum").get<double>() / static_cast<double>(values);

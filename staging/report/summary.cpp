@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/shard/moments.h"
+#include "core/base/figures.h"
 #include "staging/deid/cases.h"
 #include "staging/deid/direct.h"
 #include "staging/report/drift.h"
@@ -10,10 +10,6 @@
 namespace staging {
 
 using Json = nlohmann::ordered_json;
-
-Json published_count(std::int64_t count) {
-    return core::published(core::Counts{{"", {{"", count}}}}).at("").value("", Json(0));
-}
 
 Json deidentification_record(const Definition& definition, const Pseudonyms& pseudonyms) {
     const Profile& profile = definition.profile;
@@ -139,7 +135,7 @@ namespace {
 void publish(Json& record, std::initializer_list<const char*> counts) {
     for (const char* name : counts)
         if (record.contains(name) && record.at(name).is_number())  // else it is published already
-            record[name] = published_count(record.at(name).get<std::int64_t>());
+            record[name] = core::published_count(record.at(name).get<std::int64_t>());
 }
 
 }  // namespace
@@ -218,7 +214,7 @@ Json splits_record(const Definition& definition, const Counted& counted) {
             {"fractions", fractions},
             {"samples", samples},
             {"patients", patients},
-            {"patients_at_two_sites", published_count(counted.patients_at_two_sites)}};
+            {"patients_at_two_sites", core::published_count(counted.patients_at_two_sites)}};
 }
 
 Json parents_record(const std::vector<Parent>& parents) {

@@ -25,8 +25,6 @@ nlohmann::ordered_json sensitive_record(const RiskPolicy& policy, std::int64_t f
 // What was made coarser, what it cost, and what was before.
 nlohmann::ordered_json generalisation_record(const Quasi& quasi, const Generalisation& least,
                                              const GroupTotals& before);
-// A count as it may stand in the clear: as a category's in the manifest (core/shard/moments.h), 0 where none.
-nlohmann::ordered_json published_count(std::int64_t count);
 // What of a risk record may stand in the clear: small counts rounded, and what would tell them left out.
 nlohmann::ordered_json published_risk(nlohmann::ordered_json risk);
 // The same of what `aloft-stage risk` prints, tables and linked releases too: all counts, and no chance.

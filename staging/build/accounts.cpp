@@ -9,6 +9,7 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
                              const std::vector<DeliveryCount>& listed, const Pseudonyms& pseudonyms) {
     struct Sum {
         std::int64_t files = 0, bytes = 0, pieces = 0, blanked_frames = 0, blanked_boxes = 0;
+        DeviationCounts deviations{};
         std::array<std::uint8_t, 32> digest{};
     };
     std::vector<Sum> sums(deliveries.size());
@@ -23,6 +24,7 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
                     static_cast<std::int64_t>(batch.samples + batch.slices + batch.beside + batch.rejected);
                 sum.blanked_frames += static_cast<std::int64_t>(batch.blanked_frames);
                 sum.blanked_boxes += static_cast<std::int64_t>(batch.blanked_boxes);
+                for (std::size_t k = 0; k < kDeviations; ++k) sum.deviations[k] += batch.deviations[k];
                 core::join_digest(sum.digest, batch.digest);
             });
     });
@@ -36,6 +38,9 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
         one.pieces = comm.sum(sums[i].pieces);
         one.blanked_frames = comm.sum(sums[i].blanked_frames);
         one.blanked_boxes = comm.sum(sums[i].blanked_boxes);
+        for (std::size_t k = 0; k < kDeviations; ++k)
+            one.deviations[k] =
+                static_cast<std::uint64_t>(comm.sum(static_cast<std::int64_t>(sums[i].deviations[k])));
         comm.exclusive_or(sums[i].digest);
         one.contents_digest = pseudonyms.file_name("delivery contents", sums[i].digest);
         if (one.files != listed[i].files)
@@ -67,6 +72,20 @@ void check_accounts(std::vector<Parent>& parents, const std::map<std::string, st
                                                 std::to_string(one.left_out + one.not_selected) +
                                                 " left out: the rest is lost. No version was made");
     }
+}
+
+nlohmann::ordered_json accounts_summary(const std::vector<Parent>& parents) {
+    auto out = nlohmann::ordered_json::object();
+    for (const Parent& parent : parents) {
+        nlohmann::ordered_json& one = out[parent.delivery] = {{"files", parent.files},
+                                                              {"files_and_rows", parent.pieces},
+                                                              {"packed", parent.packed},
+                                                              {"left_out", parent.left_out},
+                                                              {"not_selected", parent.not_selected}};
+        if (auto found = deviations_record(parent.deviations); !found.empty())
+            one["deviations"] = std::move(found);
+    }
+    return out;
 }
 
 }  // namespace staging

@@ -25,4 +25,7 @@ std::vector<Parent> received(const core::Comm& comm, const Spill& spill,
 void check_accounts(std::vector<Parent>& parents, const std::map<std::string, std::int64_t>& packed,
                     const ReasonCounts& left_out);
 
+// What is said of them when the build ends, by delivery. Deviations only where there are some.
+nlohmann::ordered_json accounts_summary(const std::vector<Parent>& parents);
+
 }  // namespace staging

@@ -97,7 +97,7 @@ private:
 // What an unfinished build must be of, to be gone on with.
 std::string Build::identity() const {
     // The number: how samples wait for their shard (work/), and what a shard's receipt says.
-    std::string all = "13\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
+    std::string all = "14\n" ALOFT_VERSION "\n" + definition_.rules_sha256 + "\n" + dataset_key_.id() + "\n" +
                       pseudonyms_.key_id() + "\n" + std::to_string(request_.options.files_per_batch) + "\n";
     // Which series are in a batch of volumes, and which keys in one of cases.
     if (definition_.kind == SampleKind::volume || definition_.labels || definition_.masks)
@@ -223,6 +223,7 @@ void Build::stage1() {
             summary.digest = result.digest;
             summary.blanked_frames = result.blanked_frames;
             summary.blanked_boxes = result.blanked_boxes;
+            summary.deviations = result.deviations;
             writer.finish(summary);
             if (comm_.is_root())
                 progress.reach(static_cast<std::int64_t>(batch.first_file + batch.names.size()));
@@ -401,12 +402,7 @@ Json Build::run() {
     for (const auto& [reason, sites] : reasons_)
         for (const auto& [site, count] : sites) reasons[reason] += count;
     summary["files"] = files_;
-    for (const Parent& parent : parents_)
-        summary["deliveries"][parent.delivery] = {{"files", parent.files},
-                                                  {"files_and_rows", parent.pieces},
-                                                  {"packed", parent.packed},
-                                                  {"left_out", parent.left_out},
-                                                  {"not_selected", parent.not_selected}};
+    summary["deliveries"] = accounts_summary(parents_);
     summary["quarantine"] = reasons;
     summary["resumed_batches"] = resumed_batches_;
     summary["reused_shards"] = reused_shards_;

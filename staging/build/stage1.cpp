@@ -190,6 +190,12 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
         keyed.update(contents);
         core::join_digest(result.digest, keyed.finish());
     };
+    const auto account = [&](const Record& record) {
+        contents = record.file_sha256;
+        result.bytes += record.file_bytes;
+        count_file(result.deviations, record.deviations);
+        add_digest();
+    };
     try {
         // The archive is open already, but for a table, which is read by a worker of its own.
         const Opened file =
@@ -211,9 +217,7 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
         if (mask) {
             const Record record = is_inside ? inside.masks->read(index, batch.inner(index), Depth::pixels)
                                             : mask_worker_->read(file, Depth::pixels);
-            contents = record.file_sha256;
-            result.bytes += record.file_bytes;
-            add_digest();
+            account(record);
             return take_mask(record, *mask, *part, name, blank, sink);
         }
         if (!is_table) {
@@ -241,16 +245,12 @@ void Stage1::read_file(const Batch& batch, std::size_t index, const Inside& insi
             if (at_once && !is_whole) record = read(Depth::header);
             if (definition_.masks && definition_.masks->is_segmentation() && record.segmentation) {
                 record = read(Depth::pixels);
-                contents = record.file_sha256;
-                result.bytes += record.file_bytes;
-                add_digest();
+                account(record);
                 return take_segmentation(record, name, blank, sink);
             }
             auto judged = judge(record, name, blank);
             if (!is_whole && std::holds_alternative<Cleaned>(judged)) record = read(Depth::pixels);
-            contents = record.file_sha256;
-            result.bytes += record.file_bytes;
-            add_digest();
+            account(record);
             core::Bytes blanked;  // what the record's pixels are, if text was in them
             if (record.ok() && std::holds_alternative<Cleaned>(judged)) {
                 auto cleaned = clean_text(record, definition_.profile.pixels.text, stop);

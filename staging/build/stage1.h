@@ -33,6 +33,7 @@ public:
 struct Stage1Result {
     std::uint64_t files = 0, bytes = 0, replaced_workers = 0;
     std::uint64_t blanked_frames = 0, blanked_boxes = 0;  // text in pixels
+    DeviationCounts deviations{};           // of files that could be read, whatever became of them
     std::array<std::uint8_t, 32> digest{};  // exclusive or of keyed digests of the files' contents
     bool stopped = false;                   // another rank has failed: the batch is not complete
 };

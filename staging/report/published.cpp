@@ -175,6 +175,7 @@ Json published_report(const Json& report) {
                  {"deliveries", Json::array()},
                  {"samples", Json::object()},
                  {"text blanked in pixels", of_enough(report.at("text blanked in pixels"), by_site)},
+                 {"deviations", of_enough(report.value("deviations", Json::object()), by_site)},
                  {"quarantine", Json::object()},
                  {"risk", published_risk(report.at("risk"))}};
         for (const char* name : {"patients", "groups", "patients_in_several_cells"})

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/base/html.h"
+#include "staging/read/deviation.h"
 #include "staging/report/published.h"
 #include "staging/report/quality.h"
 #include "staging/report/risk_words.h"
@@ -162,6 +163,22 @@ std::string reasons(const Json& all) {
     return out + "</table>";
 }
 
+// What the standard forbids and was read nevertheless; reports of older versions tell of none.
+std::string deviations(const Json& report) {
+    const Json all = report.value("deviations", Json::object());
+    if (all.empty()) return "";
+    std::string out = "<h2>Read although the standard forbids it</h2><table>" +
+                      row({"site", "deviation", "files", ""}, "th");
+    for (const auto& [site, counts] : all.items())
+        if (counts.is_null())
+            out += row({html_escaped(site), "too few samples", "", ""});
+        else
+            for (const auto& [name, files] : counts.items())
+                out += row({html_escaped(site), html_escaped(name), shown(files),
+                            html_escaped(std::string(deviation_text(name)))});
+    return out + "</table>";
+}
+
 std::string deliveries(const Json& all) {
     std::string out = "<h2>Deliveries, in files and rows</h2><table>" +
                       row({"delivery", "delivered", "packed", "left out", "not selected"}, "th");
@@ -196,6 +213,7 @@ std::string quality_html(const Json& report) {
     out += deliveries(report.at("deliveries"));
     for (const char* key : {"site", "vendor", "label", "split"}) out += by(report, key);
     out += reasons(report.at("quarantine"));
+    out += deviations(report);
     out += pairs(report.at("risk"), "Pooled risk");
     for (const std::string& sentence : risk_words(report.at("risk")))
         out += "<p>" + html_escaped(sentence) + "</p>\n";

@@ -232,6 +232,13 @@ Json parents_record(const std::vector<Parent>& parents) {
     return json;
 }
 
+Json deviations_record(const DeviationCounts& counts) {
+    Json out = Json::object();
+    for (std::size_t i = 0; i < kDeviations; ++i)
+        if (counts[i]) out[std::string(deviation_name(static_cast<Deviation>(i)))] = counts[i];
+    return out;
+}
+
 Json manifest_summary(const core::Manifest& manifest) {
     Json json{{"dataset", manifest.id()},    {"samples", manifest.samples()}, {"patients", Json()},
               {"shards", manifest.shards()}, {"bytes", manifest.bytes()},     {"key_id", manifest.key_id}};
@@ -250,10 +257,13 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
     std::int64_t left_out = 0;
     for (const auto& [reason, sites] : reasons)
         for (const auto& [site, count] : sites) left_out += count;
-    auto blanked = Json::object();
-    for (const Parent& parent : parents)
+    auto blanked = Json::object(), deviations = Json::object();
+    for (const Parent& parent : parents) {
         if (parent.blanked_frames)
             blanked[parent.delivery] = {{"frames", parent.blanked_frames}, {"boxes", parent.blanked_boxes}};
+        if (Json found = deviations_record(parent.deviations); !found.empty())
+            deviations[parent.delivery] = std::move(found);
+    }
     std::uint64_t files = 0;
     for (const auto& parent : manifest.parents) files += parent.at("files").get<std::uint64_t>();
     return {{"dataset", manifest.id()},
@@ -268,6 +278,7 @@ Json quality_report(const core::Manifest& manifest, const Quality& quality, cons
               {"shards", manifest.shards()}}},
             {"deliveries", manifest.parents},
             {"text blanked in pixels", blanked},
+            {"deviations", deviations},
             {"quarantine", reasons},
             {"risk", risk},
             {"splits", manifest.splits},

@@ -8,6 +8,7 @@
 #include "staging/deid/definition.h"
 #include "staging/deid/identity.h"
 #include "staging/pool/pool.h"
+#include "staging/read/deviation.h"
 #include "staging/report/quality.h"
 #include "staging/report/quarantine.h"
 #include "staging/work/listing.h"
@@ -39,7 +40,11 @@ struct Parent {
     std::int64_t pieces = 0, packed = 0, left_out = 0, not_selected = 0;
     // In which text was blanked, of all that stage 1 let through: some may have been left out later.
     std::int64_t blanked_frames = 0, blanked_boxes = 0;
+    // Files with each, of all that could be read.
+    DeviationCounts deviations{};
 };
+// {"no_preamble": 12}: of those that a file has.
+nlohmann::ordered_json deviations_record(const DeviationCounts& counts);
 nlohmann::ordered_json parents_record(const std::vector<Parent>& parents);
 
 // reports/quality.json. `risk`: as measured.

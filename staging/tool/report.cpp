@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "staging/read/deviation.h"
 #include "staging/read/reason.h"
 #include "staging/report/limits.h"
 #include "staging/report/published.h"
@@ -93,6 +94,16 @@ void print_report(std::ostream& out, const Json& report) {
                      [](const auto& a, const auto& b) { return std::stoll(a[1]) > std::stoll(b[1]); });
     out << '\n';
     print_table(out, rows);
+
+    rows = {{"delivery", "read although forbidden", "files", "what it means"}};
+    const Json deviations = report.value("deviations", Json::object());  // older versions tell of none
+    for (const auto& [site, counts] : deviations.items())
+        for (const auto& [name, files] : counts.items())
+            rows.push_back({site, name, number(files), std::string(deviation_text(name))});
+    if (rows.size() > 1) {
+        out << '\n';
+        print_table(out, rows);
+    }
 
     const Json& risk = report.at("risk");
     out << '\n';

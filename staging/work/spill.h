@@ -15,6 +15,7 @@
 #include "core/shard/writer.h"
 #include "staging/deid/clean.h"
 #include "staging/image/flat_place.h"
+#include "staging/read/deviation.h"
 #include "staging/work/case.h"
 #include "staging/work/composite.h"
 #include "staging/work/options.h"
@@ -91,7 +92,8 @@ struct BatchSummary {
     std::uint64_t slices = 0;                             // frames that wait for their volume
     std::uint64_t beside = 0;                             // rows and masks that wait for their images
     std::uint64_t blanked_frames = 0, blanked_boxes = 0;  // text in pixels
-    std::array<std::uint8_t, 32> digest{};                // exclusive or of the keyed digests of its files
+    DeviationCounts deviations{};
+    std::array<std::uint8_t, 32> digest{};  // exclusive or of the keyed digests of its files
 };
 
 // The work folder's place for what stage 1 found: segments, each written by one rank, appended to until it has

@@ -57,6 +57,8 @@ TEST_CASE("of a site with few samples nothing is told, and of nothing extremes a
     CHECK_FALSE(quality.contains("per_sample"));
     CHECK_FALSE(report.at("risk").contains("marketer_risk"));
     CHECK(report.dump().find("hmac") == std::string::npos);
+    CHECK(report.at("deviations") ==
+          Json({{"north", {{"trailing_zeros", 10}, {"no_preamble", "<10"}}}, {"south", nullptr}}));
     Json blanked = test::small_report();
     blanked["text blanked in pixels"]["south"] = {{"frames", 30}, {"boxes", 30}};
     CHECK(published_report(blanked).at("text blanked in pixels").at("south").is_null());

@@ -28,6 +28,7 @@ inline nlohmann::ordered_json small_report() {
              {{"files delivered", 57}, {"samples", 44}, {"left out (files or rows)", 13}, {"shards", 2}}},
             {"deliveries", {delivery("north", 50, 40, 10), delivery("south", 7, 4, 3)}},
             {"text blanked in pixels", {{"north", {{"frames", 12}, {"boxes", 3}}}}},
+            {"deviations", {{"north", {{"trailing_zeros", 14}, {"no_preamble", 1}}}, {"south", {{"unknown_vr", 30}}}}},
             {"quarantine", {{"unlisted", {{"north", 10}, {"south", 2}}}, {"label_conflict", {{"south", 1}}}}},
             {"risk",
              {{"quasi_identifiers", {"age"}},

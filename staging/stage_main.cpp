@@ -287,8 +287,8 @@ int main(int argc, char** argv) {
     attach->excludes(seals->add_option("--limits", flags.limits,
                                        "What its report must hold (configs/quality/*.toml), else no seal"));
     CLI::App* cards = add_on_dir(app, "card",
-                                 "What may be told of a sealed version to everybody: a card for programs "
-                                 "(Croissant) and a datasheet in words",
+                                 "What may be told of a sealed version to everybody: cards for programs "
+                                 "(Croissant, HealthDCAT-AP) and a datasheet in words",
                                  flags,
                                  "aloft-stage card /srv/datasets/digits/1 --card configs/cards/digits.toml "
                                  "--steward steward.pub --out cards/digits-1");
@@ -296,7 +296,7 @@ int main(int argc, char** argv) {
         ->required();
     cards->add_option("--steward", flags.card.steward,
                       "Public key under which it must be sealed (default: the site's)");
-    cards->add_option("--out", flags.card.out, "Folder for croissant.json, datasheet.md, healthdcat.jsonld")->required();
+    cards->add_option("--out", flags.card.out, "Folder for the cards")->required();
     CLI::App* keys = app.add_subcommand("keys", "Make the keys of a project");
     keys->require_subcommand(1);
     CLI::App* make =

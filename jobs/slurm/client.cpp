@@ -2,10 +2,9 @@
 
 #include <sys/wait.h>
 
-#include <set>
-
 #include "core/base/child.h"
 #include "core/base/message.h"
+#include "core/policy/slurm_states.h"
 
 namespace jobs {
 
@@ -53,9 +52,7 @@ std::string exit_of(const json& exit) {
 }  // namespace
 
 bool is_final(const std::string& state) {
-    static const std::set<std::string> over{"COMPLETED", "CANCELLED", "FAILED",   "TIMEOUT",      "NODE_FAIL",
-                                            "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY"};
-    return over.contains(state);
+    return !core::outcome_of_state(state).empty();
 }
 
 SlurmJob read_job(const json& job) {

@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -14,6 +13,7 @@
 #include "core/base/event.h"
 #include "core/base/files.h"
 #include "core/ledger/spool.h"
+#include "core/policy/slurm_states.h"
 #include "slurm/node/controller.h"
 #include "slurm/node/records.h"
 
@@ -26,19 +26,6 @@ constexpr std::chrono::milliseconds kAnswer{5000};
 constexpr const char* kTelling = ".telling";
 constexpr int kRequeueExit = static_cast<int>(core::Fault::requeue);
 constexpr const char* kFields = "JobID:12,RestartCnt:12,State:20,exit_code:12";
-
-// Slurm's states in which a job stays (squeue(1), JOB STATE CODES); in any other it is not over.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kOutcomes{
-    {{"COMPLETED", "completed"},
-     {"FAILED", "failed"},
-     {"CANCELLED", "cancelled"},
-     {"TIMEOUT", "timeout"},
-     {"DEADLINE", "timeout"},
-     {"NODE_FAIL", "node-fail"},
-     {"BOOT_FAIL", "node-fail"},
-     {"OUT_OF_MEMORY", "out-of-memory"},
-     {"PREEMPTED", "preempted"},
-     {"REVOKED", "cancelled"}}};
 
 // `status`: as wait(2) gives it (Slurm 22.05), or the exit code and the signal, "0:9" (24.11).
 std::string exit_class(std::string_view status) {
@@ -73,8 +60,8 @@ Outcome parse_outcome(std::uint32_t job, std::string_view start, std::string_vie
             continue;
         }
         found = {Known::not_yet, {}, {}};
-        for (const auto& [slurms, ours] : kOutcomes)
-            if (state == slurms) found = {Known::yes, std::string(ours), exit_class(status)};
+        if (const auto outcome = core::outcome_of_state(state); !outcome.empty())
+            found = {Known::yes, std::string(outcome), exit_class(status)};
     }
     if (!is_complete) return {};
     // It answered, and lists no such job.

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 
 #include "core/base/version.h"
 #include "slurm/preflight/preflight.h"
@@ -25,17 +26,34 @@ std::string version_of(const fs::path& plugin) {
     return {};
 }
 
-// As changed_by_others, but links on the way that are root's count as what they name: a prefix may lie elsewhere.
+constexpr int kMostLinks = 40;  // as the kernel follows
+
+// As changed_by_others, but links that are root's are followed, one by one, as the kernel does: a prefix may lie elsewhere.
 std::string changed_on_the_way(const fs::path& plugin) {
-    std::error_code gone;
-    const fs::path real = fs::canonical(plugin, gone);
-    if (gone || real == plugin) return changed_by_others(plugin);
-    for (fs::path part = plugin;; part = part.parent_path()) {
+    fs::path at = "/", left = plugin.relative_path();
+    for (int links = 0;;) {
         struct stat status {};
-        if (::lstat(part.c_str(), &status) || status.st_uid != 0 ||
-            (!S_ISLNK(status.st_mode) && (status.st_mode & 022)))
-            return part.string();
-        if (part == part.parent_path()) return changed_by_others(real);
+        if (::lstat(at.c_str(), &status)) return errno == ENOENT ? changed_by_others(at) : at.string();
+        const bool is_link = S_ISLNK(status.st_mode);
+        if (status.st_uid != 0 || (!is_link && (status.st_mode & 022)) || links > kMostLinks)
+            return at.string();
+        if (is_link) {
+            ++links;
+            std::error_code gone;
+            const fs::path to = fs::read_symlink(at, gone);
+            if (gone) return at.string();
+            at = to.is_absolute() ? fs::path("/") : at.parent_path();
+            left = to.relative_path() / left;
+        }
+        if (left.empty()) return {};
+        const fs::path next = *left.begin();
+        fs::path rest;
+        for (auto part = std::next(left.begin()); part != left.end(); ++part) rest /= *part;
+        left = rest;
+        if (next == "..")
+            at = at.parent_path();
+        else if (next != "." && !next.empty())
+            at /= next;
     }
 }
 

@@ -168,8 +168,15 @@ void Root::show_or_bind(const fs::path& from, const fs::path& to, const fs::path
     bind(from, to, kReadOnly);
     if (above.empty()) return;
     for (const auto& entry : fs::directory_iterator(above)) {
-        const fs::path path = to / entry.path().filename();
-        if (fs::exists(inside(path))) bind(entry.path(), path, kReadOnly);
+        const fs::path name = entry.path().filename(), path = to / name;
+        if (!fs::exists(inside(path))) continue;
+        std::error_code none;
+        if (entry.is_directory())  // what the system has there stands beside ours, as in an overlay
+            for (const auto& own : fs::directory_iterator(from / name))
+                if (const fs::path place = entry.path() / own.path().filename();
+                    own.is_regular_file(none) && !fs::exists(place))
+                    bind(own.path(), "/" / place.lexically_relative(root_), kReadOnly);
+        bind(entry.path(), path, kReadOnly, entry.is_directory());
     }
 }
 

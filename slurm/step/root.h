@@ -41,8 +41,8 @@ public:
 
     // A folder of the host, read-only and as an overlay of its own: a lock, a lease or a watch on one of its
     // files is this job's own then. On the file itself whoever reads it, on any host of a shared file system,
-    // would see the lock, and ranges of locks can spell anything. `above`: a folder whose files stand in
-    // place of those of the same name. Mounts below `from` are not shown.
+    // would see the lock, and ranges of locks can spell anything. `above`: a folder whose files, and those of its folders,
+    // stand in place of those of the same name. Mounts below `from` are not shown.
     void show(const std::filesystem::path& from, const std::filesystem::path& to,
               const std::filesystem::path& above = {}) const;
     // The same with the mounts below `from`, each as an overlay. Where the kernel cannot lay one more overlay

@@ -1,8 +1,88 @@
 #include "slurm/step/root.h"
 
-#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/base/files.h"
 #include "slurm/step/view.h"
+#include "tests/support/scratch.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_overlay(const fs::path& place, const fs::path& upper, const fs::path& lower) {
+    fs::create_directories(place);
+    const std::string options = "lowerdir=" + upper.string() + ":" + lower.string();
+    return ::mount("overlay", place.c_str(), "overlay", 0, options.c_str()) == 0;
+}
+
+// In mounts of its own: what a view shows of /etc with one file and one folder of ours, where `layers` overlays lie below.
+int show_etc(const fs::path& scratch, int layers) {
+    if (::unshare(CLONE_NEWNS) || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr)) return 10;
+    fs::path etc = scratch / "etc";
+    fs::create_directories(etc / "profile.d");
+    fs::create_directories(scratch / "none");
+    core::write_atomically(etc / "passwd", std::string("theirs"), 0644);
+    core::write_atomically(etc / "profile.d/own.sh", std::string("own"), 0644);
+    core::write_atomically(etc / "profile.d/zz.sh", std::string("theirs"), 0644);
+    fs::create_symlink("own.sh", etc / "profile.d/link.sh");
+    fs::create_symlink("/nowhere", etc / "profile.d/gone.sh");
+    for (int i = 0; i < layers; ++i) {
+        const fs::path place = scratch / ("layer" + std::to_string(i));
+        if (!has_overlay(place, etc, scratch / "none")) return 11;
+        etc = place;
+    }
+    const fs::path place = scratch / "root";
+    fs::create_directories(place);
+    const slurm::Root root(place);
+    root.file("/aloft/.etc/passwd", "ours");
+    root.file("/aloft/.etc/profile.d/zz.sh", "ours");
+    root.show_tree(etc, "/etc", root.inside("/aloft/.etc"));
+    const auto text = [&](const char* name) {
+        std::ifstream file(root.inside(std::string("/etc/") + name));
+        std::string all;
+        return std::getline(file, all) ? all : std::string();
+    };
+    if (text("passwd") != "ours" || text("profile.d/zz.sh") != "ours") return 1;
+    if (text("profile.d/own.sh") != "own" || text("profile.d/link.sh") != "own") return 2;
+    for (const char* name : {"passwd", "profile.d/own.sh", "profile.d/zz.sh", "profile.d/new"})
+        if (::open(root.inside(std::string("/etc/") + name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >=
+            0)
+            return 3;
+    return 0;
+}
+
+}  // namespace
+
+TEST_CASE("files of ours stand beside the system's, also where no overlay can be laid over it") {
+    if (::geteuid() != 0) {
+        WARN("skipped: needs root");
+        return;
+    }
+    const int layers = GENERATE(0, 2);  // the kernel lays no third
+    const test::Scratch scratch;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        int code = 20;
+        try {
+            code = show_etc(scratch.path(), layers);
+        } catch (const std::exception& e) {
+            ::dprintf(2, "%s\n", e.what());
+        }
+        ::_exit(code);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CAPTURE(layers);
+    CHECK(WEXITSTATUS(status) == 0);
+}
 
 TEST_CASE("mounts below a folder are found, outermost first, and nothing beside it") {
     const char* text =

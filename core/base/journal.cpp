@@ -7,17 +7,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 #include "core/base/files.h"
 
 namespace core {
 namespace {
 
-std::string path;  // of the journal's socket; empty: not asked for
+std::string path;           // of the journal's socket; empty: not asked for
+std::atomic<pid_t> own{0};  // who asked; 0: it is about to end
 
 bool is_stderr_the_journals() {
     const char* said = std::getenv("JOURNAL_STREAM");
@@ -46,15 +50,15 @@ std::string next_value(std::string_view& line) {
     return value;
 }
 
+int priority_of(std::string_view level) {
+    return level == "error" ? 3 : level == "warning" ? 4 : 6;
+}
+
 std::string entry_of(std::string_view line) {
     next_word(line);  // the journal has a time of its own
     const std::string_view message = line, level = next_word(line), name = next_word(line);
-    std::string entry =
-        fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={}\nALOFT_EVENT={}\n", message,
-                    level == "error"     ? 3
-                    : level == "warning" ? 4
-                                         : 6,
-                    program_invocation_short_name, name);
+    std::string entry = fmt::format("MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={}\nALOFT_EVENT={}\n",
+                                    message, priority_of(level), program_invocation_short_name, name);
     while (!line.empty()) {
         const std::string_view key = line.substr(0, line.find('='));
         line.remove_prefix(std::min(line.size(), key.size() + 1));
@@ -65,14 +69,7 @@ std::string entry_of(std::string_view line) {
     return entry;
 }
 
-}  // namespace
-
-void log_to_journal(std::string socket) {
-    path = std::move(socket);
-}
-
-bool was_sent_to_journal(std::string_view line) noexcept try {
-    if (path.empty() || !is_stderr_the_journals()) return false;
+bool was_taken(std::string_view line) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return false;
@@ -81,6 +78,26 @@ bool was_sent_to_journal(std::string_view line) noexcept try {
     const std::string entry = entry_of(line);
     return socket.is_open() && ::sendto(socket.get(), entry.data(), entry.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                                         reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+}
+
+}  // namespace
+
+void log_to_journal(std::string socket) {
+    path = std::move(socket);
+    own = ::getpid();
+}
+
+void end_log_to_journal() noexcept {
+    own = 0;
+}
+
+bool was_sent_to_journal(std::string& line) noexcept try {
+    if (path.empty() || !is_stderr_the_journals()) return false;
+    if (own == ::getpid() && was_taken(line)) return true;
+    std::string_view rest = line;
+    next_word(rest);
+    line.insert(0, fmt::format("<{}>", priority_of(next_word(rest))));
+    return false;
 } catch (...) {
     return false;
 }

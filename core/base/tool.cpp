@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/base/event.h"
+#include "core/base/journal.h"
 #include "core/base/message.h"
 #include "core/base/printable.h"
 
@@ -65,6 +66,7 @@ void tell_in_language(const Message& message) {
 
 // The usual advice belongs to the text of the error; `text` is one line.
 int report(Fault fault, const char* text) {
+    end_log_to_journal();
     Event(fault == Fault::requeue ? "info" : "error", name_of(fault)).with("text", text);
     print_failure(fault, text);
     return static_cast<int>(fault);

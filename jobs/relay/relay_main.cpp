@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
         const core::Fd ended = core::end_signals();
         const core::Site site = core::Site::load(site_file);
         serves ? jobs::run_serve_end(site, ended.get()) : jobs::run_login_end(site, ended.get());
+        core::end_log_to_journal();
         core::Event("info", "aloft_relay_ended");
         ::_exit(0);  // requests on the way end with their connections
     });

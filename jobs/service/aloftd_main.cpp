@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
         core::Event("info", "aloftd_ready").with("socket", site.socket.string());
         core::tell_started();
         service.serve(server);
+        core::end_log_to_journal();
         core::Event("info", "aloftd_ended");
     });
 }

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
             core::tell_started();
             save_metrics(site, signer, trouble.empty());
         } while (::poll(&ended, 1, kEveryMilliseconds) <= 0);
+        core::end_log_to_journal();
         core::Event("info", "aloft_sign_ended");
     });
 }

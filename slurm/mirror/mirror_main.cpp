@@ -88,6 +88,7 @@ int main(int argc, char** argv) {
             }
             if (attempts.started() > 1 || attempts.is_stuck()) core::tell_started();  // the first is over
         } while (::poll(&ended, 1, every * 1000) <= 0);
+        core::end_log_to_journal();
         core::Event("info", "aloft_mirror_ended");
     });
 }

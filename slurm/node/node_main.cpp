@@ -72,6 +72,7 @@ void run_agent(const core::Site& site, const std::string& conf, int every_second
     const timespec pause{every_seconds, 0};
     do agent.make_round();
     while (::sigtimedwait(&ends, nullptr, &pause) < 0);
+    core::end_log_to_journal();
     core::Event("info", "agent_ended");
     std::_Exit(0);  // what hangs in a file system in the background must not hold this up
 }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,7 +93,9 @@ TEST_CASE("a service's events are entries of the journal with fields, where stde
     CHECK(entry().empty());
 
     CHECK(as_the_journal([&] {
-              tell(), core::Event("info", "ready"), core::Event("error", "e").with("on", "x y");
+              tell();
+              core::Event("info", "ready");
+              core::Event("error", "e").with("on", "x y");
           }).empty());
     const std::string told = entry();
     CHECK(told.starts_with("MESSAGE=" + line.substr(1) + "PRIORITY=4\nSYSLOG_IDENTIFIER="));
@@ -100,7 +103,22 @@ TEST_CASE("a service's events are entries of the journal with fields, where stde
     CHECK(entry().ends_with("\nALOFT_EVENT=ready\n"));
     CHECK(entry().ends_with("\nALOFT_EVENT=e\nALOFT_ON=x y\n"));
 
+    // Whose process may be gone when the journal asks whose it is: a line on stderr, with its priority.
+    const auto in_a_child = [&] {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            tell();
+            ::_exit(0);
+        }
+        ::waitpid(child, nullptr, 0);
+    };
+    CHECK(as_the_journal(in_a_child).substr(23) == line);
     std::filesystem::remove(path);  // a journal that is gone
-    CHECK(as_the_journal(tell).substr(20) == line);
+    const std::string told_on_stderr = as_the_journal(tell);
+    CHECK(told_on_stderr.starts_with("<4>"));
+    CHECK(told_on_stderr.substr(23) == line);
+    core::end_log_to_journal();
+    CHECK(as_the_journal(tell).starts_with("<4>"));
+    CHECK(entry().empty());
     core::log_to_journal("");
 }

@@ -1,5 +1,7 @@
 #include "core/base/figures.h"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -30,6 +32,7 @@ Json count_of(const Json& count) {
 Json published_count(std::int64_t count) {
     if (count == 0) return 0;
     if (count < 10) return "<10";
+    count = std::min(count, std::numeric_limits<std::int64_t>::max() - 5);
     return (count + 5) / 10 * 10;
 }
 
@@ -47,7 +50,8 @@ Json version_figures(const Json& given) {
         if (!counts.is_object()) continue;
         std::int64_t sum = 0;
         for (const auto& [split, count] : counts.items()) {
-            if (count.is_number_integer()) sum += count.get<std::int64_t>();
+            if (count.is_number_integer() && __builtin_add_overflow(sum, count.get<std::int64_t>(), &sum))
+                sum = std::numeric_limits<std::int64_t>::max();
             out["splits"][split][kind] = count_of(count);
         }
         if (kind == std::string_view("patients")) out["patients"] = published_count(sum);

@@ -88,8 +88,8 @@ enum class Reached { somehow, by_email, by_all };
 Card::Party party(const core::Config& table, Reached reached) {
     Card::Party out{words(table, "name"), address(table, "url", reached == Reached::by_all),
                     words(table, "email", reached != Reached::somehow)};
-    if (!out.email.empty() &&
-        (out.email.find('@') == std::string::npos || out.email.find_first_of(" ()[]") != std::string::npos))
+    if (!out.email.empty() && (out.email.find('@') == std::string::npos ||
+                               out.email.find_first_of(" \"\\^`{|}()[]") != std::string::npos))
         table.refuse("email", "expected an address of e-mail");
     return out;
 }

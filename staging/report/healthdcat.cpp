@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "staging/report/card.h"
@@ -66,11 +65,14 @@ Json publisher_of(const Card::Health& health) {
 }
 
 // The profile asks for a size of every dataset; DCAT lets it be approximate. Where figures tell none, since sizes would tell how
-// many samples there are: the power of ten that a thousand samples of the mean size do not exceed, which these few do not either.
+// many samples there are: of a thousand samples as the schema has them, to the next power of ten. Nothing that was counted or
+// written goes into it: a shard of one sample may have as many bytes as one of thirty, and their mean would tell which.
 Json size_of(const core::Manifest& manifest, const Json& figures) {
     if (!figures.at("bytes").is_null()) return figures.at("bytes");
-    const std::uint64_t thousand =
-        manifest.bytes() * 1000 / static_cast<std::uint64_t>(std::max<std::int64_t>(1, manifest.samples()));
+    constexpr std::uint64_t kOfAnyShape = 64 << 20, kOfColumn = 16;  // bytes of one sample
+    std::uint64_t thousand = 1000 * kOfColumn * manifest.schema.columns.size();
+    for (const core::Field& field : manifest.schema.fields)
+        thousand += 1000 * (field.ragged() ? kOfAnyShape : static_cast<std::uint64_t>(field.sample_bytes()));
     std::uint64_t size = 1;
     while (size < thousand) size *= 10;
     return size;

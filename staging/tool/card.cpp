@@ -45,10 +45,13 @@ nlohmann::ordered_json write_card(const CardRequest& request) {
                                {"identifier", identifier_of(version.manifest_sha256())},
                                {"croissant", (request.out / "croissant.json").string()},
                                {"datasheet", (request.out / "datasheet.md").string()}};
+    const std::filesystem::path path = request.out / "healthdcat.jsonld";
     if (catalogues) {
-        const std::filesystem::path path = request.out / "healthdcat.jsonld";
         core::write_atomically(path, embeddable(*catalogues) + "\n", 0644);
         out["healthdcat"] = path.string();
+    } else if (std::error_code failed; std::filesystem::remove(path, failed), failed) {  // of an earlier card
+        throw core::Error(core::Fault::system,
+                          path.string() + ": an earlier one cannot be removed: " + failed.message());
     }
     return out;
 }

@@ -19,7 +19,7 @@ assert re.fullmatch(r"\d+0", of_catalogue["samples"]) and of_catalogue["shards"]
 health = json.loads((cards / "healthdcat.jsonld").read_text())
 assert health["healthdcatap:numberOfRecords"]["@value"] == of_catalogue["samples"], health
 assert health["healthdcatap:numberOfUniqueIndividuals"]["@value"] == of_catalogue["patients"], health
-assert summary["bytes"] is None or str(summary["bytes"]) == health["dcat:distribution"]["dcat:byteSize"]["@value"]
+assert summary["bytes"] is None, summary   # of fewer than 1000 samples
 program = json.loads((cards / "croissant.json").read_text())
 assert next(one for one in program["recordSet"] if one["@id"] == "samples")["description"].endswith(f"nearest ten: {of_catalogue['samples']}")
 print("ok    the catalogue and the cards tell the same figures")

@@ -260,7 +260,7 @@ void add_release(CLI::App& app, Common& common) {
         *release, common, "view",
         "Print what would leave, file by file (release reviewers); who looked is recorded",
         "aloft release view R-31", Changes::nothing,
-        [&common] { output.empty() ? view(common, id, name) : view_picture(common, id, picture, output); });
+        [&common] { picture.empty() ? view(common, id, name) : view_picture(common, id, picture, output); });
     viewed->add_option("release", id)->required();
     CLI::Option* of_file =
         viewed->add_option("--file", name, "This file alone, by its name in aloft release show");

@@ -23,7 +23,7 @@ core::Metrics relay_metrics(const RelayCounts& counts) {
     out.family("relay_failed_total", "counter", "Those that this end refused or could not carry on.");
     out.value(counts.failed);
     out.single("relay_requests_open", "Requests that are on their way now.", counts.open);
-    out.single("relay_is_cut_off", "1 while aloftd, or its host, is not reached from here.",
+    out.single("relay_is_cut_off", "1 if the last request did not reach aloftd, or its host, from here.",
                counts.is_cut_off);
     return out;
 }

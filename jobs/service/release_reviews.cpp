@@ -106,7 +106,9 @@ void Service::look_at_picture(const Call& call, const std::filesystem::path& can
             picture =
                 redraw_apart(core::read_file(canonical, kPictureLimitBytes), INT64_MAX, picture_program());
         } catch (const std::exception& e) {
-            failed = failure(Fault::system, "the picture could not be drawn: {}", e.what());
+            core::Event("error", "picture_not_drawn").with("text", e.what());
+            failed = failure(Fault::system,
+                             "the picture could not be drawn; aloftd's log says why: tell the admin");
         }
         return [=, this] {
             answer_with(caller, peer, "release.view", [&]() -> std::optional<json> {

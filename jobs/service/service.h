@@ -239,7 +239,7 @@ private:
     std::map<CallerId, std::string> working_;
     bool packages_wait_ = true;                   // half packages may lie in site.released
     std::map<std::string, std::string> copying_;  // folder in quarantine -> account: requests being judged
-    std::set<std::string> viewed_;                // "ACCOUNT R-31 NAME" since aloftd started; a picture as one
+    std::set<std::string> viewed_;  // "ACCOUNT R-31 NAME" since aloftd started; a picture as one
     std::shared_ptr<const core::SecretKey> rounding_secret_;
     std::map<Pace, TokenBuckets> rates_;
     bool facts_changed_ = true, keys_changed_ = true,

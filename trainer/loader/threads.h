@@ -2,8 +2,8 @@
 
 namespace trainer {
 
-// How many cores this process may run on (sched_getaffinity), divided by the processes of this node that torchrun has
-// started and not bound (LOCAL_WORLD_SIZE); at least 1.
+// How many cores this process may run on (sched_getaffinity), divided by LOCAL_WORLD_SIZE: torchrun says it and binds none
+// of its processes; at least 1. Of others' ranks that nobody bound nothing is known.
 int cores_of_process();
 
 // How many threads of a loader read ahead and decrypt where nobody has said it: a quarter of `cores`, 1 to 8, for the

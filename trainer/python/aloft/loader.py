@@ -382,9 +382,10 @@ def _whole(name: str, value: SupportsIndex, bits: int = 63) -> int:
 def _threads(value: Optional[SupportsIndex]) -> int:
     if value is None:
         return 0  # by the library, which knows the cores
-    if _whole("threads", value, 31) == 0:
+    whole = _whole("threads", value, 31)
+    if not 1 <= whole <= 256:
         raise UsageError("threads: 1 to 256, or None")
-    return _whole("threads", value, 31)
+    return whole
 
 
 def _extents(crop: Sequence[SupportsIndex]) -> Tuple[int, ...]:

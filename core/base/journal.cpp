@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,11 +10,10 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
-#include "core/base/files.h"
+#include "core/base/datagram.h"
 
 namespace core {
 namespace {
@@ -69,17 +67,6 @@ std::string entry_of(std::string_view line) {
     return entry;
 }
 
-bool was_taken(std::string_view line) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return false;
-    std::memcpy(address.sun_path, path.c_str(), path.size());
-    const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    const std::string entry = entry_of(line);
-    return socket.is_open() && ::sendto(socket.get(), entry.data(), entry.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                                        reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
-}
-
 }  // namespace
 
 void log_to_journal(std::string socket) {
@@ -93,7 +80,7 @@ void end_log_to_journal() noexcept {
 
 bool was_sent_to_journal(std::string& line) noexcept try {
     if (path.empty() || !is_stderr_the_journals()) return false;
-    if (own == ::getpid() && was_taken(line)) return true;
+    if (own == ::getpid() && send_datagram(path, entry_of(line), MSG_DONTWAIT)) return true;
     std::string_view rest = line;
     next_word(rest);
     line.insert(0, fmt::format("<{}>", priority_of(next_word(rest))));

@@ -2,14 +2,13 @@
 
 #include <chrono>
 
-#include "core/base/event.h"
 #include "core/base/time.h"
 #include "core/base/version.h"
 
 namespace jobs {
 namespace {
 
-constexpr std::chrono::seconds kEvery{15}, kLook{1};
+constexpr std::chrono::seconds kLook{1};
 
 }  // namespace
 
@@ -41,24 +40,9 @@ RelayMetrics::~RelayMetrics() {
 }
 
 void RelayMetrics::write_until_the_end() {
-    std::string told;
-    bool was_cut_off = false;
-    auto due = std::chrono::steady_clock::now();
-    for (std::unique_lock lock(mutex_); !is_over_; ends_.wait_for(lock, kLook)) {
-        const bool is_cut_off = counts_.is_cut_off;
-        const auto now = std::chrono::steady_clock::now();
-        if (is_cut_off == was_cut_off && now < due) continue;
-        due = now + kEvery;
-        was_cut_off = is_cut_off;
-        std::string wrong;
-        try {
-            core::save_metrics(site_, "aloft-relay", [&] { return relay_metrics(counts_); });
-        } catch (const std::exception& e) {
-            wrong = e.what();
-        }
-        if (!wrong.empty() && wrong != told) core::Event("error", "metrics_not_written").with("text", wrong);
-        told = wrong;
-    }
+    core::MetricsFile file(site_, "aloft-relay");
+    for (std::unique_lock lock(mutex_); !is_over_; ends_.wait_for(lock, kLook))
+        file.save_if_due(counts_.is_cut_off, [&] { return relay_metrics(counts_); });
 }
 
 }  // namespace jobs

@@ -15,26 +15,6 @@ namespace {
 
 // Looking costs a few small reads.
 constexpr int kEveryMilliseconds = 100;
-constexpr std::int64_t kMetricsSeconds = 15;
-
-// What is wrong with the site's wish for them is told once, until it changes.
-void save_metrics(const core::Site& site, const jobs::Signer& signer, bool is_signing) {
-    static std::string told;
-    static std::int64_t at = 0;
-    static bool was_signing = is_signing;
-    const std::int64_t now = core::now_seconds();
-    if (is_signing == was_signing && now - at < kMetricsSeconds && now >= at) return;
-    at = now;
-    was_signing = is_signing;
-    std::string wrong;
-    try {
-        core::save_metrics(site, "aloft-sign", [&] { return signer.metrics(is_signing); });
-    } catch (const std::exception& e) {
-        wrong = e.what();
-    }
-    if (!wrong.empty() && wrong != told) core::Event("error", "metrics_not_written").with("text", wrong);
-    told = wrong;
-}
 
 }  // namespace
 
@@ -58,6 +38,7 @@ int main(int argc, char** argv) {
         const core::Fd signals = core::end_signals();
         const core::Site site = core::Site::load(site_file);
         jobs::Signer signer(site);
+        core::MetricsFile metrics(site, "aloft-sign");
         core::Event("info", "aloft_sign_ready");
         std::string trouble;
         pollfd ended{signals.get(), POLLIN, 0};
@@ -72,7 +53,7 @@ int main(int argc, char** argv) {
             if (now_wrong.empty() && !trouble.empty()) core::Event("info", "signed_again");
             trouble = now_wrong;
             core::tell_started();
-            save_metrics(site, signer, trouble.empty());
+            metrics.save_if_due(trouble.empty(), [&] { return signer.metrics(trouble.empty()); });
         } while (::poll(&ended, 1, kEveryMilliseconds) <= 0);
         core::end_log_to_journal();
         core::Event("info", "aloft_sign_ended");

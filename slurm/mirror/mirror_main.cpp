@@ -14,7 +14,6 @@
 
 namespace {
 
-constexpr std::chrono::seconds kMetricsEvery{15};
 constexpr std::chrono::seconds kLimit{20};  // a shared file system that is slow is not one that hangs
 
 // Root's own, and gone with the power: what is here was verified on this host since it started.
@@ -28,19 +27,6 @@ void make_mirror(const core::Site& site) {
                           site.mirror.string() + " is not a folder that only root writes");
     if (::statfs(site.mirror.c_str(), &kind) || (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC))
         throw core::Error(core::Fault::refused, site.mirror.string() + " is not on a tmpfs");
-}
-
-// What is wrong with the site's wish for them is told once, until it changes.
-void save_metrics(const core::Site& site, const slurm::Attempts& attempts) {
-    static std::string told;
-    std::string wrong;
-    try {
-        core::save_metrics(site, "aloft-mirror", [&] { return slurm::mirror_metrics(site, attempts); });
-    } catch (const std::exception& e) {
-        wrong = e.what();
-    }
-    if (!wrong.empty() && wrong != told) core::Event("error", "metrics_not_written").with("text", wrong);
-    told = wrong;
 }
 
 }  // namespace
@@ -79,13 +65,10 @@ int main(int argc, char** argv) {
         slurm::Attempts attempts([&] { slurm::mirror_once(site); }, kLimit);
         core::Event("info", "aloft_mirror_ready").with("mirror", site.mirror.string());
         pollfd ended{signals.get(), POLLIN, 0};
-        auto due = std::chrono::steady_clock::now();
+        core::MetricsFile metrics(site, "aloft-mirror");
         do {
             attempts.tick();
-            if (const auto here = std::chrono::steady_clock::now(); here >= due) {
-                save_metrics(site, attempts);
-                due = here + kMetricsEvery;
-            }
+            metrics.save_if_due(true, [&] { return slurm::mirror_metrics(site, attempts); });
             if (attempts.started() > 1 || attempts.is_stuck()) core::tell_started();  // the first is over
         } while (::poll(&ended, 1, every * 1000) <= 0);
         core::end_log_to_journal();

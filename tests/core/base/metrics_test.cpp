@@ -60,3 +60,27 @@ TEST_CASE("metrics are written where the site wants them, and made only then") {
     CHECK_THROWS_AS(save(), Error);
     CHECK(made == 2);
 }
+
+TEST_CASE(
+    "a service writes its metrics at once when what it watches changes, and what is wrong throws nothing") {
+    const test::Scratch scratch;
+    Site site;
+    site.config = scratch.path();
+    write_atomically(site.config / "monitoring.toml", "folder = \"" + scratch.path().string() + "\"\n");
+    int made = 0;
+    MetricsFile file(site, "aloft-sign");
+    const auto look = [&](bool state) {
+        file.save_if_due(state, [&] {
+            ++made;
+            return two_values();
+        });
+        return made;
+    };
+    CHECK(look(true) == 1);
+    CHECK(read_text(scratch.path() / "aloft-sign.prom") == two_values().text());
+    CHECK(look(true) == 1);  // not due
+    CHECK(look(false) == 2);
+    CHECK(look(false) == 2);
+    write_atomically(site.config / "monitoring.toml", "fodler = 1\n");
+    CHECK(look(true) == 2);
+}

@@ -39,9 +39,35 @@ long call(bpf_cmd command, bpf_attr& attr) {
     return ::syscall(SYS_bpf, command, &attr, sizeof attr);
 }
 
-// As a site's own software might: lets everything pass.
-core::Fd foreign_program(const Hook& hook, const char* name) {
-    const std::array<bpf_insn, 2> text = {
+// A map as the fence's constants are in, which begin with the job.
+core::Fd constants_of(std::uint64_t job) {
+    bpf_attr attr{};
+    attr.map_type = BPF_MAP_TYPE_ARRAY;
+    attr.key_size = sizeof(std::uint32_t);
+    attr.value_size = sizeof job;
+    attr.max_entries = 1;
+    std::strcpy(attr.map_name, "fence_bp.rodata");
+    core::Fd map(static_cast<int>(call(BPF_MAP_CREATE, attr)));
+    REQUIRE(map.is_open());
+    const std::uint32_t first = 0;
+    bpf_attr value{};
+    value.map_fd = static_cast<std::uint32_t>(map.get());
+    value.key = reinterpret_cast<std::uint64_t>(&first);
+    value.value = reinterpret_cast<std::uint64_t>(&job);
+    REQUIRE(call(BPF_MAP_UPDATE_ELEM, value) == 0);
+    return map;
+}
+
+// As a site's own software might: lets everything pass. It carries the constants of `job`.
+core::Fd foreign_program(const Hook& hook, const char* name, std::uint64_t job = 0) {
+    const core::Fd constants = constants_of(job);
+    const std::array<bpf_insn, 4> text = {
+        bpf_insn{.code = BPF_LD | BPF_DW | BPF_IMM,
+                 .dst_reg = 1,
+                 .src_reg = BPF_PSEUDO_MAP_FD,
+                 .off = 0,
+                 .imm = constants.get()},
+        bpf_insn{},
         bpf_insn{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
         bpf_insn{.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
     bpf_attr attr{};
@@ -96,6 +122,11 @@ public:
     }
     fs::path part() const { return job_ / "step"; }
     int fd() const { return fd_.get(); }
+    std::uint64_t job() const {  // as the fence knows it
+        struct stat status {};
+        REQUIRE(::stat(job_.c_str(), &status) == 0);
+        return status.st_ino;
+    }
     void fence() const { slurm::attach_session_fence(part(), {}, std::vector<std::uint8_t>(CLOSED_BYTES)); }
 
 private:
@@ -117,10 +148,13 @@ TEST_CASE("programs of others on a job's cgroup are no fence, by whatever name")
     if (!is_root()) return;
     const bool same_names = GENERATE(false, true);
     const Cgroup cgroup;
+    // Of the same name, or with the same job: either alone is not enough.
     for (const Hook& hook : kHooks)
-        REQUIRE(change(BPF_PROG_ATTACH,
-                       foreign_program(hook, same_names ? hook.name : "site_accounting").get(), cgroup.fd(),
-                       hook.where));
+        REQUIRE(change(
+            BPF_PROG_ATTACH,
+            foreign_program(hook, same_names ? hook.name : "site_accounting", same_names ? 0 : cgroup.job())
+                .get(),
+            cgroup.fd(), hook.where));
     CHECK_THROWS_WITH(slurm::require_fence(cgroup.fd()), kNone);
     cgroup.fence();  // beside them, and behind them: it is found
     CHECK_NOTHROW(slurm::require_fence(cgroup.fd()));
